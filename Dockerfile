@@ -1,0 +1,19 @@
+# One image for every process: migrate, api, Ray head, Ray worker. The torch pin gives the CUDA build from PyPI.
+FROM python:3.11-slim-bookworm
+
+ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 RAY_USAGE_STATS_ENABLED=0
+WORKDIR /srv/nas
+
+COPY pyproject.toml constraints.txt README.md ./
+COPY search_spaces search_spaces
+COPY nas_service nas_service
+COPY workers workers
+COPY api api
+COPY migrations migrations
+RUN pip install --constraint constraints.txt '.[cluster]' \
+    && useradd --create-home nas \
+    && mkdir -p /var/lib/nas /artifacts /data \
+    && chown nas /var/lib/nas /artifacts
+
+USER nas
+CMD ["nas", "serve"]

@@ -1,0 +1,57 @@
+# Everything runs from a virtual environment that the first command makes. `make` alone lists the words.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SPACE ?= abandit-general
+DATASET ?= digits
+SEED ?= 0
+WAVE ?= 1
+EPOCHS ?= 20
+export NAS_HOME ?= .nas
+
+.DEFAULT_GOAL := help
+.PHONY: help setup search serve test check fmt bench docs clean
+
+help: ## list the words
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+$(BIN)/nas: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/nas
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cluster,dev]'
+	@touch $@ $(BIN)/nas $@
+
+setup: $(VENV)/.dev ## make the virtual environment with everything in it
+
+search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS)
+	$(BIN)/nas search run --space $(SPACE) --dataset $(DATASET) --seed $(SEED) --wave $(WAVE) --epochs $(EPOCHS)
+
+serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
+	$(BIN)/nas serve
+
+test: $(VENV)/.dev ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## ruff, mypy, import-linter, size limits, imports of the search core
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+fmt: $(VENV)/.dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(BIN)/nas ## measure what the README quotes
+	$(BIN)/python -m benchmarks.sign
+	$(BIN)/python -m benchmarks.service_cost
+
+docs: $(VENV)/.dev ## write the generated tables of README.md anew
+	$(BIN)/python -m docs.tables
+
+clean: ## remove the virtual environment and the embedded service's data
+	rm -rf $(VENV) $(NAS_HOME)

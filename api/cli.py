@@ -1,0 +1,48 @@
+"""`nas`: the command line. It talks to a service over REST; only serve, evaluate and train-local load torch."""
+
+import sys
+
+import httpx
+import typer
+from pydantic import ValidationError
+
+from api.client import ApiError
+from api.commands import local, results, searches, service
+from api.console import errors
+from nas_service.errors import NasError
+from nas_service.settings import Settings
+from search_spaces.errors import InvalidFieldError, UnknownNameError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Architecture search for 1-bit neural networks: submit searches, watch them, download networks.",
+)
+app.command()(service.serve)
+app.command()(service.migrate)
+app.add_typer(searches.app, name="search")
+app.command("architectures")(results.list_architectures)
+app.command("candidates")(results.list_candidates)
+app.command()(results.download)
+app.command()(local.evaluate)
+app.command("train-local")(local.train_local)
+app.command()(service.catalogue)
+app.add_typer(service.datasets_app, name="dataset")
+
+
+def main() -> None:
+    """Run a command; an error is one message on standard error and exit status 1."""
+    try:
+        app()
+    except (ApiError, NasError, InvalidFieldError, UnknownNameError, ValidationError, OSError) as error:
+        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except httpx.TransportError as error:
+        message = f"error: no service answers at {Settings().url} ({error}); start one with `nas serve`, or set NAS_URL"
+        errors.print(message, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

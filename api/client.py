@@ -1,0 +1,194 @@
+"""NasClient: the API as Python calls. Needs httpx and pydantic, neither torch nor Ray.
+
+Example:
+    with NasClient("http://127.0.0.1:8000") as client:
+        search = client.submit_search({"space": "tiny", "dataset": "digits"})
+        for arm in client.arms(search.id):
+            print(arm.cell, arm.edge, arm.operation, arm.mean)
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from api.views import (
+    ArchitectureView,
+    ArmView,
+    CandidateView,
+    EntryView,
+    EpochView,
+    EstimateView,
+    EventView,
+    JobView,
+    Page,
+    Problem,
+    Readiness,
+    SampleView,
+)
+
+Item = TypeVar("Item", bound=BaseModel)
+
+TIMEOUT_S = 60.0
+
+
+class ApiError(Exception):
+    """The service refused a request, or failed.
+
+    Attributes:
+        problem: What it said.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        """Put the fields that are wrong into the message."""
+        self.problem = problem
+        lines = [f"{entry.field}: {entry.given!r} is not allowed; allowed: {entry.allowed}" for entry in problem.errors]
+        super().__init__("\n".join(lines) or problem.detail)
+
+
+def _raise_for(reply: httpx.Response) -> None:
+    if reply.is_success:
+        return
+    try:
+        problem = Problem.model_validate_json(reply.content)
+    except ValidationError:
+        phrase = HTTPStatus(reply.status_code).phrase
+        problem = Problem(type="about:blank", title=phrase, status=reply.status_code, detail=f"{phrase}: {reply.text[:200]}")
+    raise ApiError(problem)
+
+
+class NasClient:
+    """A connection to a service."""
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Connect lazily to `url`."""
+        self.url = url
+        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        """Use it in a `with` block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def submit_search(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> JobView:
+        """Queue a search.
+
+        Raises:
+            ApiError: If the spec is refused; its problem names every field that is wrong.
+        """
+        return self._submit("searches", spec, idempotency_key)
+
+    def submit_training(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> JobView:
+        """Queue a training; raises as `submit_search`."""
+        return self._submit("trainings", spec, idempotency_key)
+
+    def estimate(self, spec: Mapping[str, Any]) -> EstimateView:
+        """Return what a search would take, starting nothing."""
+        return EstimateView.model_validate_json(self._request("POST", "/v1/searches/estimate", json=dict(spec)).content)
+
+    def search(self, search_id: str) -> JobView:
+        """Return a search."""
+        return self._one(f"/v1/searches/{search_id}", JobView)
+
+    def training(self, training_id: str) -> JobView:
+        """Return a training."""
+        return self._one(f"/v1/trainings/{training_id}", JobView)
+
+    def searches(self, **filters: str) -> Iterator[JobView]:
+        """Yield searches, newest first."""
+        return self._all("/v1/searches", JobView, filters)
+
+    def trainings(self, **filters: str) -> Iterator[JobView]:
+        """Yield trainings, newest first; `parent` is the search that started them."""
+        return self._all("/v1/trainings", JobView, filters)
+
+    def cancel_search(self, search_id: str) -> JobView:
+        """Ask for the end of a search; what it found so far is kept."""
+        return JobView.model_validate_json(self._request("POST", f"/v1/searches/{search_id}/cancel").content)
+
+    def cancel_training(self, training_id: str) -> JobView:
+        """Ask for the end of a training; candidates that are done are kept."""
+        return JobView.model_validate_json(self._request("POST", f"/v1/trainings/{training_id}/cancel").content)
+
+    def samples(self, search_id: str) -> Iterator[SampleView]:
+        """Yield the samples of a search in order."""
+        return self._all(f"/v1/searches/{search_id}/samples", SampleView, {})
+
+    def arms(self, search_id: str) -> list[ArmView]:
+        """Return the arm table of a search."""
+        return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
+
+    def events(self, search_id: str) -> Iterator[EventView]:
+        """Yield what happened to a search, oldest first."""
+        return self._all(f"/v1/searches/{search_id}/events", EventView, {})
+
+    def architectures(self, **filters: str) -> Iterator[ArchitectureView]:
+        """Yield architectures; with `search=` those of one search by rank."""
+        return self._all("/v1/architectures", ArchitectureView, filters)
+
+    def architecture(self, architecture_id: str) -> ArchitectureView:
+        """Return an architecture."""
+        return self._one(f"/v1/architectures/{architecture_id}", ArchitectureView)
+
+    def candidates(self, **filters: str) -> Iterator[CandidateView]:
+        """Yield candidates, newest first; filters are `training`, `search` and `architecture`."""
+        return self._all("/v1/candidates", CandidateView, filters)
+
+    def curves(self, candidate_id: str) -> Iterator[EpochView]:
+        """Yield the epochs of a candidate's training."""
+        return self._all(f"/v1/candidates/{candidate_id}/curves", EpochView, {})
+
+    def catalogue(self, shelf: str) -> list[EntryView]:
+        """Return the entries of `spaces`, `operations`, `templates`, `strategies`, `methods` or `datasets`."""
+        return list(self._all(f"/v1/{shelf}", EntryView, {}))
+
+    def register_dataset(self, name: str, kind: str, settings: Mapping[str, Any]) -> EntryView:
+        """Give files under the service's data root a name."""
+        body = {"name": name, "kind": kind, "settings": dict(settings)}
+        return EntryView.model_validate_json(self._request("POST", "/v1/datasets", json=body).content)
+
+    def download(self, kind: str, identifier: str, file_format: str | None = None) -> tuple[str, bytes]:
+        """Return file name and content of an artifact.
+
+        Args:
+            kind: `candidates` or `architectures`.
+            identifier: Which one.
+            file_format: Of a candidate: `bundle` or `safetensors`.
+        """
+        params = {"format": file_format} if file_format else {}
+        reply = self._request("GET", f"/v1/{kind}/{identifier}/download", params=params)
+        named = re.search(r'filename="([\w.-]+)"', reply.headers.get("Content-Disposition", ""))
+        return (named[1] if named else f"{identifier}.bin"), reply.content
+
+    def readiness(self) -> Readiness:
+        """Return whether the service can work."""
+        return Readiness.model_validate_json(self._http.get("/readyz").content)
+
+    def _submit(self, kind: str, spec: Mapping[str, Any], key: str | None) -> JobView:
+        headers = {"Idempotency-Key": key} if key else {}
+        return JobView.model_validate_json(self._request("POST", f"/v1/{kind}", json=dict(spec), headers=headers).content)
+
+    def _one(self, path: str, view: type[Item]) -> Item:
+        return view.model_validate_json(self._request("GET", path).content)
+
+    def _all(self, path: str, view: type[Item], filters: Mapping[str, str]) -> Iterator[Item]:
+        cursor: str | None = None
+        while True:
+            params = dict(filters) | ({"cursor": cursor} if cursor else {})
+            page = Page[view].model_validate_json(self._request("GET", path, params=params).content)  # type: ignore[valid-type]
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
+        reply = self._http.request(verb, path, **options)
+        _raise_for(reply)
+        return reply

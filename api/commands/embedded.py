@@ -1,0 +1,69 @@
+"""Starting a service of one's own for the length of a command."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from api.client import NasClient
+from nas_service.errors import NotReadyError
+from nas_service.settings import Settings
+
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 60.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def embedded_service(settings: Settings) -> Iterator[str]:
+    """Run `nas serve` on a free loopback port inside the block and give its address.
+
+    Raises:
+        NotReadyError: If it does not become ready; its log says why.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    address = f"http://127.0.0.1:{port}"
+    log_path = settings.home / "service.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1", "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **settings.environment()},
+        )
+    try:
+        _wait_until_ready(process, address, str(log_path))
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log_path: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    with NasClient(address) as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if client.readiness().status == "ready":
+                    return
+            except httpx.TransportError:
+                pass  # it does not listen yet
+            time.sleep(0.2)
+    raise NotReadyError(f"the embedded service did not become ready; its log is {log_path}")

@@ -1,0 +1,108 @@
+"""`nas train-local` and `nas evaluate`: work without a service, without Ray and without a database."""
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.commands.specs import Sets, read_spec
+from api.console import console, percent, print_json, print_table
+from nas_service.errors import ExportError
+from nas_service.settings import Settings
+from search_spaces.genotype import Genotype
+from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    from nas_service.export.bundle import Bundle
+    from nas_service.training.report import EpochReport
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _genotype(space: SearchSpace, file: Path | None, seed: int) -> Genotype:
+    if file is not None:
+        return space.parse(Genotype.from_json(file.read_text()).to_dict())
+    drawn = random.Random(seed)  # noqa: S311 - not for secrets
+    places = [(cell, edge) for cell in space.cell_types for edge in space.edges]
+    return space.genotype({(cell.name, edge.name): drawn.choice(edge.operations) for cell, edge in places})
+
+
+def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
+    space: Annotated[str, typer.Option(help="Search space.")] = "abandit-general",
+    genotype: Annotated[Path | None, typer.Option(help="genotype.json; a random one if left out.")] = None,
+    dataset: Annotated[str, typer.Option(help="Dataset.")] = "digits",
+    method: Annotated[str, typer.Option(help="Binarization method.")] = "xnor-net",
+    epochs: Annotated[int | None, typer.Option(help="Epochs.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads; part of what makes results repeat.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write.")] = Path("bundle.zip"),
+    sets: Sets = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Train one network here and now and write its bundle."""
+    # torch is loaded by the commands that need it only, so that the others start at once.
+    import torch  # noqa: PLC0415
+
+    from nas_service.catalogue import build_space, check_local_training  # noqa: PLC0415
+    from nas_service.export.local_training import train_to_bundle  # noqa: PLC0415
+
+    settings = Settings()
+    options = {"space": space, "dataset": dataset, "method": method, "recipe.epochs": epochs, "seed": seed}
+    spec = check_local_training(read_spec(None, options, sets), settings.data)
+    torch.set_num_threads(threads)
+
+    def show(report: "EpochReport") -> None:
+        if not as_json:
+            figures = f"loss {report.train_loss:.4f}, validation {percent(report.validation_accuracy)}"
+            console.print(f"epoch {report.epoch + 1}/{spec.recipe.epochs}: {figures}", highlight=False)
+
+    chosen = _genotype(build_space(spec.space), genotype, seed)
+    content, metrics = train_to_bundle(spec, chosen, settings, torch.device(device), show)
+    output.write_bytes(content)
+    if as_json:
+        print_json({"bundle": str(output), "metrics": metrics})
+    else:
+        console.print(f"test accuracy {percent(metrics['test_accuracy'])}", highlight=False)
+        console.file.write(f"bundle: {output}\n")
+
+
+def _test_images(bundle: "Bundle", data: Path | None) -> tuple[Any, Any]:
+    from nas_service.catalogue import open_dataset  # noqa: PLC0415 - as above
+    from nas_service.export.bundle import read_test_images  # noqa: PLC0415
+    from nas_service.specs import Component  # noqa: PLC0415
+
+    if data is not None:
+        return read_test_images(data.read_bytes())
+    if "test.safetensors" in bundle.files:
+        return read_test_images(bundle.files["test.safetensors"])
+    import torch  # noqa: PLC0415
+
+    part = open_dataset(Component.model_validate(bundle.manifest["dataset"]), Settings().data).test
+    if part is None:
+        raise ExportError("the dataset of this bundle has no test images; give --data FILE.safetensors")
+    return torch.tensor(part.images), torch.tensor(part.labels)
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of a candidate.")],
+    data: Annotated[Path | None, typer.Option(help="Safetensors file with images (uint8 NCHW) and labels.")] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Verify a bundle's files, rebuild its network from genotype and weights, and classify the test images."""
+    from nas_service.export import runtime  # noqa: PLC0415 - as above
+    from nas_service.export.bundle import network_of, read_bundle  # noqa: PLC0415
+
+    read = read_bundle(bundle)
+    network = network_of(read)
+    images, labels = _test_images(read, data)
+    correct = runtime.count_correct(network, images, labels)
+    stated = read.manifest["metrics"]["test_accuracy"]
+    result = {"accuracy": correct / len(labels), "correct": correct, "images": len(labels), "manifest_accuracy": stated}
+    if as_json:
+        print_json(result)
+    else:
+        print_table(str(bundle), ["figure", "value"], [(key, repr(value)) for key, value in result.items()])
+    if data is None and result["accuracy"] != stated:
+        raise ExportError(f"the network reaches {result['accuracy']!r}, the manifest states {stated!r}")

@@ -1,0 +1,103 @@
+"""`nas architectures`, `nas candidates`, `nas download`: what came out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.client import NasClient
+from api.console import console, percent, print_json, print_table
+from api.views import CandidateView
+from nas_service.errors import NotFoundError
+from nas_service.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Url = Annotated[str | None, typer.Option("--url", help="Address of the service; NAS_URL if left out.")]
+Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
+
+
+def list_architectures(search: Search = None, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """List discovered architectures."""
+    with NasClient(url or Settings().url) as client:
+        found = list(client.architectures(**({"search": search} if search else {})))
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (row.id, row.search_id, row.rank, row.score, f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}") for row in found
+    ]
+    print_table("architectures", ["id", "search", "rank", "score", "OPs", "packed bytes"], rows)
+
+
+def print_candidates(title: str, candidates: list[CandidateView]) -> None:
+    """Print a table of candidates."""
+    rows = [
+        (
+            row.id,
+            row.method["name"],
+            row.seed,
+            row.state,
+            percent(row.validation_accuracy),
+            percent(row.test_accuracy),
+            f"{row.cost['packed_bytes']:,}" if row.cost else None,
+            f"{row.cost['ops']:,.0f}" if row.cost else None,
+            f"{row.seconds:.0f}",
+        )
+        for row in candidates
+    ]
+    columns = ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"]
+    print_table(title, columns, rows)
+
+
+def list_candidates(
+    search: Search = None,
+    training: Annotated[str | None, typer.Option(help="Only those of this training.")] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """List trained networks."""
+    filters = {key: value for key, value in (("search", search), ("training", training)) if value}
+    with NasClient(url or Settings().url) as client:
+        found = list(client.candidates(**filters))
+    if as_json:
+        print_json(found)
+    else:
+        print_candidates("candidates", found)
+
+
+def download(
+    identifier: Annotated[str, typer.Argument(help="Id of a candidate, or of an architecture with --architecture.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; its own name if left out.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help="bundle, or safetensors (trainable weights).")] = "bundle",
+    architecture: Annotated[bool, typer.Option("--architecture", help="The id is an architecture's.")] = False,  # noqa: FBT002 - typer's way
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Download the files of a candidate or architecture."""
+    kind = "architectures" if architecture else "candidates"
+    with NasClient(url or Settings().url) as client:
+        name, content = client.download(kind, identifier, None if architecture else file_format)
+    path = output or Path(name)
+    path.write_bytes(content)
+    if as_json:
+        print_json({"path": str(path), "size_bytes": len(content)})
+    else:
+        console.print(str(path), markup=False, highlight=False)
+
+
+def finish_run(client: NasClient, search_id: str, home: Path) -> tuple[Path, list[CandidateView]]:
+    """Save the bundle of the candidate with the best validation accuracy; return its path and all candidates.
+
+    Raises:
+        NotFoundError: If no candidate was trained.
+    """
+    candidates = list(client.candidates(search=search_id))
+    if not candidates:
+        raise NotFoundError("trained candidate of search", search_id)
+    best = max(candidates, key=lambda row: (row.validation_accuracy or 0.0, row.id))
+    name, content = client.download("candidates", best.id)
+    folder = home / "bundles"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(content)
+    return path, candidates

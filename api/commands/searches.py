@@ -1,0 +1,191 @@
+"""`nas search ...`: submit, watch, list, show, cancel, arms, run."""
+
+from typing import Annotated
+
+import typer
+
+from api.client import NasClient
+from api.commands.embedded import embedded_service
+from api.commands.results import finish_run, print_candidates
+from api.commands.specs import Sets, SpecFile, read_spec
+from api.console import console, describe, errors, print_json, print_table, watch_search
+from api.views import JobView
+from nas_service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Submit searches and look at them.")
+
+Space = Annotated[str | None, typer.Option(help="Search space; `nas catalogue spaces` lists them.")]
+DatasetName = Annotated[str | None, typer.Option("--dataset", help="Dataset; `nas catalogue datasets` lists them.")]
+MethodName = Annotated[str | None, typer.Option("--method", help="Method that binarizes the supernet.")]
+StrategyName = Annotated[str | None, typer.Option("--strategy", help="Search strategy.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the search.")]
+WaveSize = Annotated[int | None, typer.Option("--wave", help="Samples trained together; 1 is the published algorithm.")]
+Train = Annotated[list[str] | None, typer.Option("--train", help="Train the best with this method; may be repeated.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of those trainings.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SearchId = Annotated[str, typer.Argument(help="Id of a search.")]
+Url = Annotated[str | None, typer.Option("--url", help="Address of the service; NAS_URL if left out.")]
+
+
+def connect(url: str | None) -> NasClient:
+    """Return a client for the address given, or the settings' own."""
+    return NasClient(url or Settings().url)
+
+
+def spec_options(  # noqa: PLR0913, PLR0917 - the options of the command line
+    space: str | None,
+    dataset: str | None,
+    method: str | None,
+    strategy: str | None,
+    seed: int | None,
+    wave: int | None,
+    train: list[str] | None,
+    epochs: int | None,
+) -> dict[str, object]:
+    """Return the short options as fields of a spec."""
+    return {
+        "space": space,
+        "dataset": dataset,
+        "method": method,
+        "strategy": strategy,
+        "seed": seed,
+        "wave": wave,
+        "training.methods": train or None,
+        "training.recipe.epochs": epochs,
+    }
+
+
+@app.command()
+def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
+    spec: SpecFile = None,
+    space: Space = None,
+    dataset: DatasetName = None,
+    method: MethodName = None,
+    strategy: StrategyName = None,
+    seed: Seed = None,
+    wave: WaveSize = None,
+    train: Train = None,
+    epochs: Epochs = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,  # noqa: FBT002 - typer's way
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Queue a search and print its id."""
+    body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, train, epochs), sets)
+    with connect(url) as client:
+        if dry_run:
+            estimate = client.estimate(body)
+            if as_json:
+                print_json(estimate)
+            else:
+                print_table("estimate", ["figure", "value"], list(estimate.model_dump().items()))
+            return
+        job = client.submit_search(body)
+    if as_json:
+        print_json(job)
+    else:
+        console.print(job.id, highlight=False)
+
+
+@app.command()
+def watch(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Show the progress of a search, and of the training it starts, until they are over."""
+    with connect(url) as client:
+        jobs = watch_search(client, search_id, errors if as_json else console)
+    if as_json:
+        print_json(jobs)
+    _exit_for(jobs)
+
+
+@app.command("list")
+def list_searches(as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """List searches, newest first."""
+    with connect(url) as client:
+        jobs = list(client.searches())
+    if as_json:
+        print_json(jobs)
+        return
+    rows = [(job.id, job.name, _component(job, "space"), job.state, describe(job)[2], job.created_at) for job in jobs]
+    print_table("searches", ["id", "name", "space", "state", "progress", "created"], rows)
+
+
+@app.command()
+def show(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Show one search with its spec."""
+    with connect(url) as client:
+        job = client.search(search_id)
+    if as_json:
+        print_json(job)
+        return
+    facts = job.model_dump(exclude={"spec", "progress"}) | job.progress | {"spec": job.spec}
+    print_table(f"search {job.id}", ["field", "value"], list(facts.items()))
+
+
+@app.command()
+def cancel(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Cancel a search; what it found so far is kept."""
+    with connect(url) as client:
+        job = client.cancel_search(search_id)
+    if as_json:
+        print_json(job)
+    else:
+        console.print(f"search {job.id} is {job.state}", highlight=False)
+
+
+@app.command()
+def arms(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Print the statistics of every arm: why operations were kept or abandoned."""
+    with connect(url) as client:
+        table = client.arms(search_id)
+    if as_json:
+        print_json(table)
+        return
+    columns = ["cell", "edge", "operation", "pulls", "mean", "lower", "upper", "abandoned in round"]
+    print_table(f"arms of {search_id}", columns, [tuple(arm.model_dump().values()) for arm in table])
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 - the options of the command line
+    spec: SpecFile = None,
+    space: Space = None,
+    dataset: DatasetName = None,
+    method: MethodName = None,
+    strategy: StrategyName = None,
+    seed: Seed = None,
+    wave: WaveSize = None,
+    train: Train = None,
+    epochs: Epochs = None,
+    sets: Sets = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Start an embedded service, search, train the winner, save its bundle: the whole line in one command."""
+    methods = train or (None if spec else ["bnn", "xnor-net"])
+    body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, methods, epochs), sets)
+    settings = Settings()
+    with embedded_service(settings) as address, NasClient(address) as client:
+        say = errors if as_json else console
+        say.print(f"service: {address} (API documentation at {address}/docs)", highlight=False)
+        job = client.submit_search(body)
+        say.print(f"search: {job.id}", highlight=False)
+        jobs = watch_search(client, job.id, say)
+        _exit_for(jobs)
+        bundle, candidates = finish_run(client, job.id, settings.home)
+    if as_json:
+        print_json({"search": job.id, "bundle": str(bundle), "candidates": [row.model_dump(mode="json") for row in candidates]})
+        return
+    print_candidates("trained candidates", candidates)
+    console.print(f"NAS_HOME={settings.home} nas serve shows all of it again", markup=False, highlight=False)
+    console.file.write(f"bundle: {bundle}\n")
+
+
+def _component(job: JobView, field: str) -> str:
+    return str(job.spec.get(field, {}).get("name", ""))
+
+
+def _exit_for(jobs: list[JobView]) -> None:
+    """End with status 1 if a job did not succeed, saying why."""
+    for job in jobs:
+        if job.state != "succeeded":
+            errors.print(f"{job.kind} {job.id} {job.state}: {job.error or 'no reason was given'}", markup=False)
+            raise typer.Exit(1)

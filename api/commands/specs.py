@@ -1,0 +1,68 @@
+"""Building a spec from options: a file, a few short options, and `--set path=value` for everything else."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from search_spaces.errors import InvalidFieldError
+
+SpecFile = Annotated[Path | None, typer.Option("--spec", help="JSON file with a spec; the other options change it.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any field, for example strategy.settings.momentum=0.5; the value is JSON or a word."),
+]
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def set_field(spec: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN401 - JSON
+    """Set a dotted field; a component that is a bare name becomes an object with that name.
+
+    Raises:
+        InvalidFieldError: If the path leads through something that is not an object.
+    """
+    *parents, leaf = path.split(".")
+    place = spec
+    for part in parents:
+        below = place.get(part)
+        if isinstance(below, str):
+            below = {"name": below}
+        if below is None:
+            below = {}
+        if not isinstance(below, dict):
+            raise InvalidFieldError("--set", path, f"a field of an object; {part} is {below!r}")
+        place[part] = below
+        place = below
+    place[leaf] = value
+
+
+def read_spec(file: Path | None, options: dict[str, Any], sets: list[str] | None) -> dict[str, Any]:
+    """Return the file's spec with the options that were given, then the `--set`s, put into it.
+
+    Raises:
+        InvalidFieldError: If the file cannot be read or is not a JSON object, or a `--set` has no `=`.
+    """
+    spec: Any = {}
+    if file is not None:
+        try:
+            spec = json.loads(file.read_text())
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise InvalidFieldError("--spec", str(file), f"a readable JSON file ({error})") from error
+        if not isinstance(spec, dict):
+            raise InvalidFieldError("--spec", str(file), "a JSON object")
+    for path, value in options.items():
+        if value is not None:
+            set_field(spec, path, value)
+    for entry in sets or []:
+        path, equals, text = entry.partition("=")
+        if not equals:
+            raise InvalidFieldError("--set", entry, "path=value")
+        set_field(spec, path, _value(text))
+    return dict(spec)

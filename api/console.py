@@ -1,0 +1,143 @@
+"""What the CLI prints: JSON for programs, tables and progress bars for people."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from api.client import NasClient
+from api.views import JobView
+
+WIDTH = 160  # columns where there is no terminal to ask
+
+console = Console(width=None if sys.stdout.isatty() else WIDTH)
+errors = Console(stderr=True)
+
+POLL_S = 0.5
+PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
+FINISHED = {"succeeded", "failed", "cancelled"}
+
+
+def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
+    """Print a view, a list of views or an object as JSON."""
+    if isinstance(value, BaseModel):
+        plain: Any = value.model_dump(mode="json")
+    elif isinstance(value, dict):
+        plain = value
+    else:
+        plain = [entry.model_dump(mode="json") for entry in value]
+    console.file.write(json.dumps(plain, indent=2) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[object]] | Sequence[Sequence[object]]) -> None:
+    """Print rows under headings; nothing in them is read as markup."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=position == 0)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table, markup=False)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value).replace("[", r"\[")
+
+
+def percent(share: float | None) -> str:
+    """Return a share in [0, 1] as per cent."""
+    return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d} left"
+
+
+def describe(job: JobView) -> tuple[int, int, str]:
+    """Return how much of a job is done, of how much, and the rest in words."""
+    progress = job.progress
+    if job.kind == "search":
+        done, total = progress.get("samples", 0), progress.get("total", 0)
+        if not total:
+            return 0, 0, job.state
+        parts = [
+            f"{done}/{total} samples",
+            f"{progress['arms_left']}/{progress['arms']} arms left",
+            f"best {percent(progress['best_reward'])}",
+        ]
+        return done, total, ", ".join([*parts, _left(progress["seconds_left"])] if job.state == "running" else parts)
+    done, total = progress.get("epochs", 0), progress.get("total", 0)
+    if not total:
+        return 0, 0, job.state
+    words = f"{progress['finished']}/{progress['candidates']} candidates, {done}/{total} epochs"
+    return done, total, f"{words}, best {percent(progress['best_validation_accuracy'])} validation"
+
+
+class _PlainProgress:
+    """A line now and then, for logs."""
+
+    def __init__(self, where: Console) -> None:
+        self._console = where
+        self._last = 0.0
+        self._state = ""
+
+    def show(self, job: JobView) -> None:
+        now = time.monotonic()
+        if job.state != self._state or now - self._last >= PLAIN_EVERY_S:
+            self._console.print(f"{job.kind} {job.state}: {describe(job)[2]}", markup=False, highlight=False)
+            self._last, self._state = now, job.state
+
+
+class _BarProgress:
+    """A bar, for terminals."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def show(self, job: JobView) -> None:
+        done, total, words = describe(job)
+        if self._task is None:
+            self._task = self._progress.add_task(job.kind, total=None, words=words)
+        label = f"{job.kind} {job.state}"
+        self._progress.update(self._task, description=label, completed=done, total=total or None, words=words)
+
+
+@contextmanager
+def _shown(where: Console) -> Iterator[Callable[[JobView], None]]:
+    if not where.is_terminal:
+        yield _PlainProgress(where).show
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
+    with Progress(*columns, console=where) as progress:
+        yield _BarProgress(progress).show
+
+
+def watch(fetch: Callable[[], JobView], where: Console) -> JobView:
+    """Show a job's progress until it is over, and return it."""
+    with _shown(where) as show:
+        while True:
+            job = fetch()
+            show(job)
+            if job.state in FINISHED:
+                return job
+            time.sleep(POLL_S)
+
+
+def watch_search(client: NasClient, search_id: str, where: Console) -> list[JobView]:
+    """Show a search and the trainings that it starts until all are over; return them, the search first."""
+    jobs = [watch(partial(client.search, search_id), where)]
+    started = list(client.trainings(parent=search_id))
+    return [*jobs, *(watch(partial(client.training, training.id), where) for training in started)]

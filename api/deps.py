@@ -1,0 +1,47 @@
+"""What routes need: the state of the running service."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from nas_service.settings import Settings
+from nas_service.specs import Component
+from nas_service.storage.artifacts import ArtifactStore
+from nas_service.storage.datasets import list_datasets
+from nas_service.storage.session import Database
+from workers.controller import Controller
+from workers.launchers import Launcher
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of a running service."""
+
+    settings: Settings
+    database: Database
+    store: ArtifactStore
+    launcher: Launcher
+    controller: Controller | None
+
+    def wake_controller(self) -> None:
+        """Let the controller look at once, if it runs in this process."""
+        if self.controller is not None:
+            self.controller.wake()
+
+    def page_limit(self, asked: int) -> int:
+        """Return the number of entries in a page."""
+        return min(asked, self.settings.page_limit)
+
+    def registered_datasets(self) -> dict[str, Component]:
+        """Return the datasets that users registered, by name, as what they stand for."""
+        with self.database.read() as session:
+            return {row.name: Component(name=row.kind, settings=row.settings) for row in list_datasets(session)}
+
+
+def get_service(request: Request) -> Service:
+    """Return the service that the application was made with."""
+    return cast("Service", request.app.state.service)
+
+
+ServiceDep = Annotated[Service, Depends(get_service)]

@@ -1,0 +1,152 @@
+"""The one table that maps domain errors to HTTP, and the handlers that write problem+json."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic_core import to_jsonable_python
+from starlette.exceptions import HTTPException
+
+from api.views import FieldProblem, Problem
+from nas_service.errors import (
+    CannotFreezeError,
+    ConflictError,
+    ExportError,
+    InvalidInputError,
+    LateResultError,
+    NasError,
+    NotFoundError,
+    NotReadyError,
+)
+from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+_SHOWN = 200  # characters of a given value that are sent back
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """How an error looks over HTTP."""
+
+    status: HTTPStatus
+    kind: str
+    title: str
+
+
+TABLE: dict[type[Exception], Mapped] = {
+    InvalidInputError: Mapped(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "A field is not allowed"),
+    InvalidFieldError: Mapped(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "A field is not allowed"),
+    NotFoundError: Mapped(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
+    UnknownNameError: Mapped(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
+    ConflictError: Mapped(HTTPStatus.CONFLICT, "conflict", "The state does not allow this"),
+    LateResultError: Mapped(HTTPStatus.CONFLICT, "conflict", "The attempt is over"),
+    DuplicateNameError: Mapped(HTTPStatus.CONFLICT, "conflict", "The name is taken"),
+    CannotFreezeError: Mapped(HTTPStatus.CONFLICT, "cannot-freeze", "There is no exact frozen form"),
+    NotReadyError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
+    ExportError: Mapped(HTTPStatus.INTERNAL_SERVER_ERROR, "export-failed", "The bundle could not be made"),
+    NasError: Mapped(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed"),
+}
+
+
+def _problem_schema() -> dict[str, Any]:
+    """Return the JSON schema of `Problem` in one piece, since a reference would be looked for in the whole document."""
+    schema = Problem.model_json_schema()
+    schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldProblem"]
+    return schema
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI description of refusals with these statuses."""
+    content = {MEDIA_TYPE: {"schema": _problem_schema()}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def file_reply(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI description of a reply that is a file."""
+    schema = {"type": "string", "format": "binary"}
+    content = {media_type: {"schema": schema} for media_type in media_types}
+    return {200: {"description": "The file", "content": content}, 304: {"description": "The reader has it"}}
+
+
+def map_error(error: Exception) -> Mapped:
+    """Return the table's line for an error: that of its class, or of the nearest base."""
+    for base in type(error).__mro__:
+        if base in TABLE:
+            return TABLE[base]
+    return TABLE[NasError]
+
+
+def _given(value: object) -> object:
+    """Return a value as JSON, cut where it is long: what was given may be megabytes."""
+    shown = to_jsonable_python(value, fallback=str)
+    text = str(shown)
+    return shown if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def problem_response(mapped: Mapped, detail: str, problems: Sequence[InvalidFieldError] = ()) -> JSONResponse:
+    """Return the reply for an error."""
+    fields = [FieldProblem(field=entry.field, given=_given(entry.given), allowed=entry.allowed) for entry in problems]
+    body = Problem(type=f"urn:nas:problem:{mapped.kind}", title=mapped.title, status=mapped.status, detail=detail, errors=fields)
+    return JSONResponse(body.model_dump(), mapped.status, media_type=MEDIA_TYPE)
+
+
+def _from_domain(_: Request, error: Exception) -> JSONResponse:
+    problems: Sequence[InvalidFieldError] = ()
+    if isinstance(error, InvalidInputError):
+        problems = error.problems
+    elif isinstance(error, InvalidFieldError):
+        problems = (error,)
+    mapped = map_error(error)
+    if mapped.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request.failed", error=str(error), exc_info=error)
+    return problem_response(mapped, _given_text(str(error)), problems)
+
+
+def _given_text(text: str, limit: int = 2000) -> str:
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def _from_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker; registered for this class
+    entries = error.errors()
+    broken = next((entry for entry in entries if entry["type"] == "json_invalid"), None)
+    if broken is not None:
+        mapped = Mapped(HTTPStatus.BAD_REQUEST, "invalid-json", "The body is not JSON")
+        where = ".".join(str(part) for part in broken["loc"])
+        return problem_response(mapped, f"the body is not JSON: {broken['ctx']['error']} ({where})")
+    problems = []
+    for entry in entries:
+        location = [str(part) for part in entry["loc"]]
+        field = ".".join(location[1:] if location[0] in {"body", "query", "path", "header"} else location)
+        problems.append(InvalidFieldError(field or "body", entry.get("input"), entry["msg"]))
+    detail = "; ".join(f"{problem.field}: {problem.allowed}" for problem in problems)
+    return problem_response(TABLE[InvalidInputError], _given_text(detail), problems)
+
+
+def _from_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker; registered for this class
+    status = HTTPStatus(error.status_code)
+    response = problem_response(Mapped(status, status.phrase.lower().replace(" ", "-"), status.phrase), str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _from_bug(_: Request, error: Exception) -> JSONResponse:
+    log.error("request.crashed", exc_info=error)
+    return problem_response(TABLE[NasError], "the service failed; its log says more")
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Make every error of the application a problem+json."""
+    for kind in TABLE:
+        app.add_exception_handler(kind, _from_domain)
+    app.add_exception_handler(RequestValidationError, _from_request)
+    app.add_exception_handler(HTTPException, _from_http)
+    app.add_exception_handler(Exception, _from_bug)

@@ -1,0 +1,89 @@
+"""/architectures: what searches discovered."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.deps import Service, ServiceDep
+from api.errors import file_reply
+from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.resources.etags import tagged, tagged_view
+from api.resources.jobs import NOT_FOUND
+from api.views import ArchitectureView, Page
+from nas_service.catalogue import build_space
+from nas_service.export.bundle import architecture_bundle
+from nas_service.export.diagram import draw
+from nas_service.specs import Component
+from nas_service.storage import architectures, jobs
+from nas_service.storage.models import Architecture
+from search_spaces.genotype import Genotype
+from search_spaces.space import SearchSpace
+
+router = APIRouter(prefix="/architectures", tags=["architectures"])
+
+
+def _view(row: Architecture) -> ArchitectureView:
+    return ArchitectureView(
+        id=row.id,
+        search_id=row.job_id,
+        rank=row.rank,
+        score=row.score,
+        digest=row.digest,
+        genotype=row.genotype,
+        cost=row.cost,
+        created_at=row.created_at,
+    )
+
+
+@router.get("", summary="List architectures: those of a search by rank, else the newest first")
+def list_architectures(
+    service: ServiceDep,
+    search: Annotated[str | None, Query(description="Only those of this search.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[ArchitectureView]:
+    """Return discovered genotypes with score and cost."""
+    count = service.page_limit(limit)
+    with service.database.read() as session:
+        rows = architectures.list_architectures(session, limit=count + 1, before=decode_cursor(cursor, str), job_id=search)
+    return paginate(rows, count, lambda row: row.id, _view)
+
+
+def _load(service: Service, architecture_id: str) -> tuple[Architecture, Component, SearchSpace, Genotype]:
+    with service.database.read() as session:
+        row = architectures.get_architecture(session, architecture_id)
+        component = Component.model_validate(jobs.get_job(session, row.job_id).spec["space"])
+    return row, component, build_space(component), Genotype.from_dict(row.genotype)
+
+
+@router.get("/{architecture_id}", summary="One architecture", responses=NOT_FOUND, response_model=ArchitectureView)
+def get_architecture(service: ServiceDep, request: Request, architecture_id: str) -> Response:
+    """Return genotype, score and cost."""
+    with service.database.read() as session:
+        return tagged_view(request, _view(architectures.get_architecture(session, architecture_id)))
+
+
+@router.get(
+    "/{architecture_id}/diagram.svg",
+    summary="The cells as a picture",
+    response_class=Response,
+    responses=NOT_FOUND | file_reply("image/svg+xml"),
+)
+def get_diagram(service: ServiceDep, request: Request, architecture_id: str) -> Response:
+    """Return an SVG that needs nothing from the network."""
+    _, _, space, genotype = _load(service, architecture_id)
+    return tagged(request, draw(space, genotype).encode(), "image/svg+xml")
+
+
+@router.get(
+    "/{architecture_id}/download",
+    summary="The architecture as a bundle, without weights",
+    response_class=Response,
+    responses=NOT_FOUND | file_reply("application/zip"),
+)
+def download_architecture(service: ServiceDep, request: Request, architecture_id: str) -> Response:
+    """Return a zip of genotype, picture and model card."""
+    row, component, space, genotype = _load(service, architecture_id)
+    facts = {"architecture_id": row.id, "search_id": row.job_id, "rank": row.rank, "score": row.score, "cost": row.cost}
+    content = architecture_bundle(component, genotype, draw(space, genotype), facts)
+    return tagged(request, content, "application/zip", f"architecture-{row.id}.zip")

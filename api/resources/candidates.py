@@ -1,0 +1,124 @@
+"""/candidates: trained networks, their curves and their files."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.deps import ServiceDep
+from api.errors import file_reply
+from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.resources.etags import tagged, tagged_view
+from api.resources.jobs import CONFLICT, NOT_FOUND
+from api.views import CandidateView, EpochView, Page
+from nas_service.errors import ConflictError, ExportError
+from nas_service.storage import candidates
+from nas_service.storage.artifacts import get_artifact
+from nas_service.storage.candidates import CandidateState
+from nas_service.storage.models import Candidate
+
+router = APIRouter(prefix="/candidates", tags=["candidates"])
+
+
+class DownloadFormat(StrEnum):
+    """What can be downloaded of a candidate."""
+
+    BUNDLE = "bundle"  # the zip that runs without this service
+    SAFETENSORS = "safetensors"  # the trained network with its latent weights, to go on from
+
+
+_MEDIA = {
+    DownloadFormat.BUNDLE: ("application/zip", "zip"),
+    DownloadFormat.SAFETENSORS: ("application/octet-stream", "safetensors"),
+}
+
+
+def _view(row: Candidate) -> CandidateView:
+    return CandidateView(
+        id=row.id,
+        training_id=row.job_id,
+        architecture_id=row.architecture_id,
+        method=row.method,
+        seed=row.seed,
+        state=row.state,
+        epochs_done=row.epochs_done,
+        validation_accuracy=row.validation_accuracy,
+        test_accuracy=row.test_accuracy,
+        metrics=row.metrics,
+        cost=row.cost,
+        seconds=row.seconds,
+        error=row.error,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
+
+
+@router.get("", summary="List candidates, newest first")
+def list_candidates(
+    service: ServiceDep,
+    training: Annotated[str | None, Query(description="Only those of this training.")] = None,
+    search: Annotated[str | None, Query(description="Only those whose architecture this search found.")] = None,
+    architecture: Annotated[str | None, Query(description="Only those of this architecture.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Page[CandidateView]:
+    """Return trained networks with their accuracies; curves are a resource of their own."""
+    count = service.page_limit(limit)
+    with service.database.read() as session:
+        rows = candidates.list_candidates(
+            session,
+            limit=count + 1,
+            before=decode_cursor(cursor, str),
+            job_id=training,
+            architecture_id=architecture,
+            search_id=search,
+        )
+    return paginate(rows, count, lambda row: row.id, _view)
+
+
+@router.get("/{candidate_id}", summary="One candidate", responses=NOT_FOUND, response_model=CandidateView)
+def get_candidate(service: ServiceDep, request: Request, candidate_id: str) -> Response:
+    """Return method, seed, state, accuracies and cost."""
+    with service.database.read() as session:
+        return tagged_view(request, _view(candidates.get_candidate(session, candidate_id)))
+
+
+@router.get("/{candidate_id}/curves", summary="The epochs of a candidate's training", responses=NOT_FOUND)
+def list_curves(service: ServiceDep, candidate_id: str, cursor: Cursor = None, limit: Limit = 200) -> Page[EpochView]:
+    """Return loss, accuracies and flip ratio by epoch."""
+    count = service.page_limit(limit)
+    after = decode_cursor(cursor, int)
+    with service.database.read() as session:
+        candidates.get_candidate(session, candidate_id)
+        rows = candidates.curves_of(session, candidate_id, limit=count + 1, after=-1 if after is None else after)
+    return paginate(rows, count, lambda row: row.epoch, EpochView.model_validate)
+
+
+@router.get(
+    "/{candidate_id}/download",
+    summary="A candidate's files",
+    response_class=Response,
+    responses=NOT_FOUND | CONFLICT | file_reply("application/zip", "application/octet-stream"),
+)
+def download_candidate(
+    service: ServiceDep,
+    request: Request,
+    candidate_id: str,
+    file_format: Annotated[DownloadFormat, Query(alias="format")] = DownloadFormat.BUNDLE,
+) -> Response:
+    """Return the bundle, or the trainable weights.
+
+    Raises:
+        ConflictError: If the candidate is not trained yet.
+        ExportError: If the store lost the file.
+    """
+    with service.database.read() as session:
+        row = candidates.get_candidate(session, candidate_id)
+        if row.state != CandidateState.SUCCEEDED.value:
+            raise ConflictError(f"candidate {candidate_id} is {row.state}: it has no files yet")
+        artifact = get_artifact(session, candidate_id, file_format.value)
+    content = service.store.get(artifact.key)
+    if content is None:
+        raise ExportError(f"the artifact store has lost {artifact.key}")
+    media_type, suffix = _MEDIA[file_format]
+    return tagged(request, content, media_type, f"candidate-{candidate_id}.{suffix}")

@@ -1,0 +1,72 @@
+"""/spaces /operations /templates /strategies /methods: what can be asked for, with the JSON schema of its settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+
+from api.resources.jobs import NOT_FOUND
+from api.views import EntryView, Page
+from nas_service.binarization.method import METHODS
+from nas_service.search.strategy import STRATEGIES
+from search_spaces.operation import OPERATIONS
+from search_spaces.registry import Registry
+from search_spaces.space import SPACES, SearchSpace, SpaceSettings
+from search_spaces.template import TEMPLATES
+
+router = APIRouter(tags=["catalogue"])
+
+
+def _space(name: str, space: SearchSpace) -> EntryView:
+    facts = {
+        "cell_types": [{"name": cell.name, "role": cell.role.value} for cell in space.cell_types],
+        "edges": {edge.name: list(edge.operations) for edge in space.edges},
+        "nodes": space.nodes,
+        "cells": space.cells,
+        "channels": space.channels,
+        "template": space.template,
+        "genotypes": str(space.size()),
+    }
+    schema = SpaceSettings.model_json_schema()
+    return EntryView(name=name, summary=space.summary, settings_schema=schema, facts=facts)
+
+
+def _plain(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - operations and templates share a summary, not a type
+    return EntryView(name=name, summary=entry.summary)
+
+
+def _configurable(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - strategies and methods share these, not a type
+    schema = entry.settings_model.model_json_schema()
+    return EntryView(name=name, summary=entry.summary, reference=entry.reference, settings_schema=schema)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A registry and how its entries are shown."""
+
+    registry: Registry[Any]
+    view: Callable[[str, Any], EntryView]
+
+
+SHELVES = {
+    "spaces": Shelf(SPACES, _space),
+    "operations": Shelf(OPERATIONS, _plain),
+    "templates": Shelf(TEMPLATES, _plain),
+    "strategies": Shelf(STRATEGIES, _configurable),
+    "methods": Shelf(METHODS, _configurable),
+}
+
+
+def _add_shelf(plural: str, shelf: Shelf) -> None:
+    @router.get(f"/{plural}", summary=f"List {plural}", name=f"list_{plural}")
+    def list_entries() -> Page[EntryView]:
+        return Page(items=[shelf.view(name, shelf.registry.get(name)) for name in shelf.registry.names()])
+
+    @router.get(f"/{plural}/{{name}}", summary=f"One of the {plural}", name=f"get_{plural}", responses=NOT_FOUND)
+    def get_entry(name: str) -> EntryView:
+        return shelf.view(name, shelf.registry.get(name))
+
+
+for _plural, _shelf in SHELVES.items():
+    _add_shelf(_plural, _shelf)

@@ -1,0 +1,70 @@
+"""/searches: submit, watch, cancel, and read samples and arms."""
+
+from fastapi import APIRouter, Response, status
+
+from api.deps import ServiceDep
+from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.resources.jobs import NOT_FOUND, add_job_routes
+from api.resources.submission import IdempotencyKey, accept
+from api.views import ArmView, EstimateView, JobView, Page, SampleView
+from nas_service.catalogue import check_search
+from nas_service.estimate import estimate_search
+from nas_service.search.bandit import Arm
+from nas_service.specs import SearchSpec
+from nas_service.storage import jobs, samples
+
+router = APIRouter(prefix="/searches", tags=["searches"])
+
+
+@router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a search")
+def submit_search(service: ServiceDep, spec: SearchSpec, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
+    """Check the whole spec, then queue it: a spec that is accepted does not fail for what could be known now."""
+    settings = service.settings
+    checked = check_search(spec, settings.data, service.launcher.capacity(), service.registered_datasets())
+    return accept(service, response, jobs.SEARCH, spec.name, checked.model_dump(mode="json"), idempotency_key)
+
+
+@router.post("/estimate", summary="What a search would take; nothing is started")
+def estimate(service: ServiceDep, spec: SearchSpec) -> EstimateView:
+    """Count samples, epochs and memory; the time comes from searches of the same kind that ran here before."""
+    settings = service.settings
+    capacity = service.launcher.capacity()
+    checked = check_search(spec, settings.data, capacity, service.registered_datasets())
+    with service.database.read() as session:
+        seconds = samples.seconds_of_like(session, checked.model_dump(mode="json"))
+    return EstimateView.model_validate(estimate_search(checked, settings.data, capacity, seconds))
+
+
+add_job_routes(router, jobs.SEARCH)
+
+
+@router.get("/{job_id}/samples", summary="Samples in order", responses=NOT_FOUND)
+def list_samples(service: ServiceDep, job_id: str, cursor: Cursor = None, limit: Limit = 100) -> Page[SampleView]:
+    """Return evaluated paths with reward, cost and worker."""
+    count = service.page_limit(limit)
+    after = decode_cursor(cursor, int)
+    with service.database.read() as session:
+        jobs.get_job(session, job_id, jobs.SEARCH)
+        rows = samples.list_samples(session, job_id, limit=count + 1, after=-1 if after is None else after)
+    return paginate(rows, count, lambda row: row.index, SampleView.model_validate)
+
+
+def _arm(arm: Arm) -> ArmView:
+    return ArmView(
+        cell=arm.key.cell,
+        edge=arm.key.edge,
+        operation=arm.key.operation,
+        pulls=arm.pulls,
+        mean=arm.mean,
+        lower=arm.lower,
+        upper=arm.upper,
+        abandoned_round=arm.abandoned_round,
+    )
+
+
+@router.get("/{job_id}/arms", summary="The statistics of every arm", responses=NOT_FOUND)
+def list_arms(service: ServiceDep, job_id: str) -> Page[ArmView]:
+    """Return the whole arm table as of the last committed wave: its size is the space's, so it is one page."""
+    with service.database.read() as session:
+        jobs.get_job(session, job_id, jobs.SEARCH)
+        return Page(items=[_arm(arm) for arm in samples.list_arms(session, job_id)])

@@ -1,0 +1,186 @@
+"""What the API gives: the resources as pydantic models, shared by the server, the client and the CLI. No FastAPI here."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Item = TypeVar("Item")
+
+
+class View(BaseModel):
+    """Base: readable from rows and dataclasses."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(View, Generic[Item]):
+    """One page of a list; `next` is the cursor of the page after it, or null."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class Problem(View):
+    """An error, after RFC 9457 (application/problem+json)."""
+
+    type: str = Field(description="Stable: programs may rely on it.")
+    title: str
+    status: int
+    detail: str
+    errors: list["FieldProblem"] = Field(default_factory=list, description="One entry a field, for 422.")
+
+
+class FieldProblem(View):
+    """What is wrong with one field."""
+
+    field: str
+    given: Any = None
+    allowed: str
+
+
+class JobView(View):
+    """A search or a training."""
+
+    id: str
+    kind: str
+    name: str
+    state: str
+    attempt: int
+    progress: dict[str, Any]
+    error: str | None
+    parent_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    spec: dict[str, Any]
+
+
+class SampleView(View):
+    """One evaluated path."""
+
+    index: int
+    wave: int
+    genotype: dict[str, Any]
+    digest: str
+    reward: float
+    loss: float | None
+    diverged: bool
+    cost: dict[str, int | float]
+    seconds: float
+    worker: str
+    attempt: int
+    created_at: datetime
+
+
+class ArmView(View):
+    """The statistics of one arm."""
+
+    cell: str
+    edge: str
+    operation: str
+    pulls: int
+    mean: float | None
+    lower: float | None
+    upper: float | None
+    abandoned_round: int | None
+
+
+class EventView(View):
+    """Something that happened to a job."""
+
+    id: int
+    kind: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class ArchitectureView(View):
+    """A discovered genotype."""
+
+    id: str
+    search_id: str
+    rank: int
+    score: float
+    digest: str
+    genotype: dict[str, Any]
+    cost: dict[str, int | float]
+    created_at: datetime
+
+
+class CandidateView(View):
+    """An architecture trained with one method and one seed."""
+
+    id: str
+    training_id: str
+    architecture_id: str
+    method: dict[str, Any]
+    seed: int
+    state: str
+    epochs_done: int
+    validation_accuracy: float | None
+    test_accuracy: float | None
+    metrics: dict[str, Any]
+    cost: dict[str, int | float]
+    seconds: float
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class EpochView(View):
+    """One epoch of a candidate's training."""
+
+    epoch: int
+    phase: str
+    train_loss: float
+    train_accuracy: float
+    validation_accuracy: float
+    flip_ratio: float
+    seconds: float
+    extra: dict[str, float]
+
+
+class EstimateView(View):
+    """What a search will take, before it starts."""
+
+    samples: int
+    epochs: float = Field(description="Passes over the whole training set, all samples together.")
+    training_images: int
+    arms: int
+    genotypes: str = Field(description="Size of the space; a string, since it can be larger than JSON readers keep.")
+    supernet_parameters: int
+    memory_bytes: int = Field(description="Weights, gradients, moments and a copy in every actor; activations come on top.")
+    seconds: float | None = Field(description="From searches of the same kind that ran here; null where there is none.")
+    seconds_from: int = Field(description="Number of samples that the time is taken from.")
+
+
+class EntryView(View):
+    """One entry of the catalogue."""
+
+    name: str
+    summary: str
+    reference: str | None = None
+    settings_schema: dict[str, Any] | None = None
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+
+class DatasetRegistration(BaseModel):
+    """A folder or file under the data root, to be known by a name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, description="Lower-case words joined by hyphens.")
+    kind: str = Field(
+        min_length=1, max_length=100, description="A built-in dataset that reads files: image-folder, parquet or cifar10."
+    )
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the kind.")
+
+
+class Readiness(View):
+    """Whether the service can work, and what is in its way."""
+
+    status: str
+    checks: dict[str, str]
+    queued: int = 0
+    running: int = 0

@@ -1,0 +1,98 @@
+"""The tables of README.md, written from the registries and the routes: `python -m docs.tables` (`make docs`)."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from api.app import create_app
+from nas_service.binarization.method import METHODS
+from nas_service.data.dataset import DATASETS
+from nas_service.search.strategy import STRATEGIES
+from nas_service.settings import Settings
+from search_spaces.operation import OPERATIONS
+from search_spaces.registry import Registry
+from search_spaces.space import SPACES
+from search_spaces.template import TEMPLATES
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _cited(entry: Any) -> str:  # noqa: ANN401 - strategies and methods share these, not a type
+    return f"{entry.summary} ({entry.reference})"
+
+
+def catalogue() -> str:
+    """Return everything that can be named in a spec."""
+    shelves: list[tuple[str, Registry[Any], Callable[[Any], str]]] = [
+        ("search space", SPACES, lambda entry: str(entry.summary)),
+        ("operation", OPERATIONS, lambda entry: str(entry.summary)),
+        ("template", TEMPLATES, lambda entry: str(entry.summary)),
+        ("strategy", STRATEGIES, _cited),
+        ("method", METHODS, _cited),
+        ("dataset", DATASETS, lambda entry: str(entry.summary)),
+    ]
+    rows = [
+        (kind, f"`{name}`", describe(registry.get(name))) for kind, registry, describe in shelves for name in registry.names()
+    ]
+    return _table(("kind", "name", "what it is"), rows)
+
+
+def routes() -> str:
+    """Return every route with its summary."""
+    document = create_app(Settings(controller=False)).openapi()
+    rows = [
+        (f"`{verb.upper()} {path}`", operation["summary"])
+        for path, verbs in document["paths"].items()
+        for verb, operation in verbs.items()
+    ]
+    return _table(("route", "what it does"), rows)
+
+
+def settings() -> str:
+    """Return every setting of an installation."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = "RAY_AUTH_TOKEN" if name == "ray_auth_token" else f"NAS_{name.upper()}"
+        default = "" if field.default is None or name == "ray_auth_token" else f"`{field.default}`" if str(field.default) else ""
+        rows.append((f"`{variable}`", default, field.description or ""))
+    return _table(("variable", "default", "meaning"), rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"catalogue": catalogue, "routes": routes, "settings": settings}
+
+
+def rewritten(text: str) -> str:
+    """Return a README with every generated block as it should be.
+
+    Raises:
+        ValueError: If a block's marks are missing.
+    """
+    for name, make in BLOCKS.items():
+        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+        if begin not in text or end not in text:
+            raise ValueError(f"README.md has no block {name}")
+        head, _, rest = text.partition(begin)
+        _, _, tail = rest.partition(end)
+        text = f"{head}{begin}\n{make()}\n\n{end}{tail}"
+    return text
+
+
+def main() -> None:
+    """Write the blocks anew, or with --check only say whether they are right."""
+    text = README.read_text()
+    wanted = rewritten(text)
+    if "--check" in sys.argv:
+        if text != wanted:
+            sys.exit("README.md is out of date: run `make docs`")
+        return
+    README.write_text(wanted)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Alembic's environment: runs the migrations on the URL it is given (`alembic -x url=... upgrade head`, or `nas migrate`)."""
+
+from typing import Literal
+
+from alembic import context
+
+from nas_service.storage.models import Base, UtcDateTime
+from nas_service.storage.session import create_database_engine
+
+
+def database_url() -> str:
+    """Return the URL from the caller, or from `-x url=...`.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    url = context.config.attributes.get("url") or context.get_x_argument(as_dictionary=True).get("url")
+    if not url:
+        message = "no database: call `nas migrate`, or give `alembic -x url=sqlite:///path ...`"
+        raise ValueError(message)
+    return str(url)
+
+
+def render_item(kind: str, item: object, _: object) -> str | Literal[False]:
+    """Write our moment type as the plain type it is stored as: a migration must not change when the code does."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
+
+
+def run() -> None:
+    """Connect and migrate; batch mode, since SQLite cannot alter most things in place."""
+    engine = create_database_engine(database_url())
+    with engine.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=True,
+            compare_type=True,
+            render_item=render_item,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+    engine.dispose()
+
+
+if context.is_offline_mode():
+    OFFLINE = "offline migrations are not offered: they cannot be tested"
+    raise ValueError(OFFLINE)
+run()

@@ -1,0 +1,71 @@
+"""The binary convolution layer: real latent weights, two-valued operands. A sign function is its argument."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, nn
+
+from nas_service.binarization.sign import Estimator, sign
+from search_spaces.cost import ConvShape
+
+
+class BinaryConv2d(nn.Module):
+    """A convolution whose input and weights are -1 or +1.
+
+    Forward: y = scale(conv(pad(sign(x)), sign(W))). The padding is `pad_value`, -1 or +1: zeros would make the input
+    three-valued and a packed kernel would disagree at the borders. In evaluation both signs are deterministic.
+
+    Attributes:
+        shape: The convolution's geometry.
+        weight: Latent weights W, float, (out_channels, in_channels / groups, k, k).
+        pad_value: -1.0 or +1.0.
+    """
+
+    def __init__(self, shape: ConvShape, *, weight_sign: Estimator, activation_sign: Estimator, pad_value: float = -1.0) -> None:
+        """Create latent weights, uniform in [-b, b] with b = 1 / sqrt(fan in)."""
+        super().__init__()
+        self.shape = shape
+        self.weight_sign = weight_sign
+        self.activation_sign = activation_sign
+        self.pad_value = pad_value
+        bound = shape.fan_in**-0.5
+        kernel = (shape.out_channels, shape.in_channels // shape.groups, shape.kernel_size, shape.kernel_size)
+        self.weight = nn.Parameter(torch.empty(kernel).uniform_(-bound, bound))
+
+    def binary_weight(self) -> Tensor:
+        """Return sign(W), the shape of `weight`, with the method's gradient while training."""
+        return self.weight_sign(self.weight) if self.training else sign(self.weight)
+
+    def binary_input(self, inputs: Tensor) -> Tensor:
+        """Return sign(x), the shape of `inputs`, with the method's gradient while training."""
+        # An attack differentiates in evaluation too, so a deterministic estimator is used there as well.
+        return self.activation_sign(inputs)
+
+    def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
+        """Return the convolution's integer `outputs` (N, Co, H', W') in the method's scale; here as they are."""
+        del inputs
+        return outputs
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map real (N, Ci, H, W) to (N, Co, H', W')."""
+        shape = self.shape
+        signs = self.binary_input(inputs)
+        if shape.padding:
+            signs = F.pad(signs, (shape.padding,) * 4, value=self.pad_value)
+        outputs = F.conv2d(signs, self.binary_weight(), stride=shape.stride, dilation=shape.dilation, groups=shape.groups)
+        return self.scale(outputs, inputs)
+
+    def extra_repr(self) -> str:
+        """Show the geometry in `print(network)`."""
+        return f"{self.shape}, pad_value={self.pad_value}"
+
+
+def binary_layers(modules: Iterable[nn.Module]) -> list[BinaryConv2d]:
+    """Return the binary convolutions inside `modules`, in order, each once."""
+    found: dict[int, BinaryConv2d] = {}
+    for module in modules:
+        for part in module.modules():
+            if isinstance(part, BinaryConv2d):
+                found.setdefault(id(part), part)
+    return list(found.values())

@@ -1,0 +1,177 @@
+"""The contract of a binarization method: everything a published method asks of the trainer, and nothing the trainer has
+to know by name.
+
+A `Method` is a frozen configuration: it makes layers, says how their parameters are trained, and freezes them. What lives
+and changes during one training (class centres, discriminators, last step's signs) is its `MethodState`, an `nn.Module`, so
+that it is checkpointed with the rest. Every hook has a default that does nothing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from nas_service.binarization.frozen import FrozenConv
+from nas_service.binarization.layer import BinaryConv2d
+from search_spaces.cost import ConvShape, Precision
+from search_spaces.registry import Registry
+
+
+class MethodSettings(BaseModel):
+    """Settings of a method; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class ParameterRule:
+    """How one parameter of a binary layer is trained.
+
+    Attributes:
+        lr_multiplier: Factor on the recipe's learning rate.
+        decays: Whether the recipe's weight decay applies.
+        project: Called on the parameter, without gradient, after every optimizer step; changes it in place.
+    """
+
+    lr_multiplier: float = 1.0
+    decays: bool = True
+    project: Callable[[Tensor], None] | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with its own optimizer.
+
+    Attributes:
+        name: Shown in progress and metrics.
+        epochs: Its length; the lengths of a plan add up to the recipe's.
+        lr_multiplier: Factor on the recipe's learning rate, whose schedule starts anew.
+        decays: Whether the recipe's weight decay applies at all.
+    """
+
+    name: str
+    epochs: int
+    lr_multiplier: float = 1.0
+    decays: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a hook sees of one training step.
+
+    Attributes:
+        layers: The binary layers that took part.
+        images: Pixels in [0, 1], (N, C, H, W).
+        labels: Class indices, (N,).
+        features: Input of the classifier, (N, features).
+        logits: (N, classes).
+        taps: Outputs of the modules named in `MethodState.taps`, by name.
+        teacher_taps: The same of the full-precision teacher; empty without one.
+        teacher_logits: (N, classes), or None without a teacher.
+    """
+
+    layers: Sequence[BinaryConv2d]
+    images: Tensor
+    labels: Tensor
+    features: Tensor
+    logits: Tensor
+    taps: Mapping[str, Tensor] = field(default_factory=dict)
+    teacher_taps: Mapping[str, Tensor] = field(default_factory=dict)
+    teacher_logits: Tensor | None = None
+
+
+class MethodState(nn.Module):
+    """What a method keeps and does during one training. The order of a step: forward, `adversary_step`, `losses`,
+    backward, optimizer step, projections, `end_step`.
+    """
+
+    taps: tuple[str, ...] = ()  # names of modules whose outputs the steps carry
+    needs_teacher: bool = False
+
+    def start_phase(self, phase: Phase, network: nn.Module) -> None:
+        """Prepare for a phase, before its optimizer is made: what is binary, what is frozen."""
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Take note that `epoch` of `epochs` (from 0) begins: anneal temperatures, thresholds."""
+
+    def adversary_step(self, step: Step) -> None:
+        """Train an adversary with its own optimizer on detached tensors of the step."""
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        """Return named scalars, already weighted, that are added to the task's loss."""
+        del step
+        return {}
+
+    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+        """Look at the layers after the optimizer step and the projections."""
+
+    def end_epoch(self, network: nn.Module) -> None:
+        """Do what a method does once an epoch; gradients are off."""
+
+    def metrics(self) -> dict[str, float]:
+        """Return figures worth keeping with the epoch."""
+        return {}
+
+
+class Method(ABC):
+    """A published binarization method; also a `ConvFactory`.
+
+    Attributes:
+        summary: One line for the catalogue.
+        reference: Where it was published.
+        settings_model: Type of its settings; its JSON schema is in the catalogue.
+    """
+
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+    settings_model: ClassVar[type[MethodSettings]]
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "Method":
+        """Check `settings` and make the method.
+
+        Raises:
+            pydantic.ValidationError: If a setting is unknown or out of range.
+        """
+        return cls(cls.settings_model.model_validate(settings))
+
+    def __init__(self, settings: MethodSettings) -> None:
+        """Keep the checked settings."""
+        self.settings = settings
+
+    @property
+    @abstractmethod
+    def precision(self) -> Precision:
+        """Bits of the operands, for the cost model."""
+
+    @abstractmethod
+    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+        """Make a layer with fresh latent weights."""
+
+    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+        """Return how the layer's own parameters are trained, by name; a name left out follows the recipe."""
+        del layer
+        return {}
+
+    def phases(self, epochs: int) -> tuple[Phase, ...]:
+        """Split a training of `epochs`; one phase unless the paper has more."""
+        return (Phase("train", epochs),)
+
+    def start(self, network: nn.Module) -> MethodState:
+        """Return fresh state for the training of `network`."""
+        del network
+        return MethodState()
+
+    @abstractmethod
+    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+        """Return the layer's deployed form.
+
+        Raises:
+            CannotFreezeError: If the form has no exact packed equivalent; the message says why.
+        """
+
+
+METHODS: Registry[type[Method]] = Registry("binarization method", "nas_service.binarization.methods")

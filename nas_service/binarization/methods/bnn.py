@@ -1,0 +1,91 @@
+"""BNN (BinaryNet): weights and activations are signs, nothing else.
+
+Forward (section 1.1): b = sign(x), or in stochastic mode b = +1 with probability clip((x + 1) / 2, 0, 1), for weights
+and activations alike; y = conv(sign(x), sign(W)), an integer in [-n, n] with n = Ci k k. No scale is learnt or computed.
+In evaluation both are deterministic.
+
+Backward (section 1.3): activations dL/dx = dL/db * 1[|x| <= 1]; weights dL/dW = dL/dsign(W), applied to the latent W.
+
+Update (algorithm 1, and the authors' `binary_net.py`): the optimizer's step for W is multiplied by
+W_LR_scale = 1 / sqrt(1.5 / (fan_in + fan_out)), fans counted with the kernel area, then W is clipped to [-1, 1].
+The step of SGD and of Adam is proportional to the learning rate, so the factor is a multiplier on it. Weight decay is not
+applied to W: it would only pull latent values towards zero, where signs flip at random.
+
+Differences: latent weights start uniform in [-1, 1], which the authors' code does and the paper does not say; the stem and
+the classifier stay in full precision, as in every method of this project, where BinaryNet binarizes their weights
+too; squared hinge loss and shift-based batch norm are not offered yet.
+
+References:
+    Courbariaux, Hubara, Soudry, El-Yaniv, Bengio, "Binarized Neural Networks: Training Deep Neural Networks with Weights
+    and Activations Constrained to +1 or -1", 2016, arXiv 1602.02830.
+"""
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from nas_service.binarization.frozen import FrozenConv, pack_signs
+from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.method import METHODS, Method, MethodSettings, ParameterRule
+from nas_service.binarization.sign import (
+    clipped_sign,
+    identity_sign,
+    sign,
+    stochastic_clipped_sign,
+    stochastic_identity_sign,
+)
+from search_spaces.cost import ConvShape, Precision
+
+
+class BnnSettings(MethodSettings):
+    """Settings of BNN."""
+
+    stochastic_weights: bool = Field(False, description="Draw weight signs at random while training.")  # noqa: FBT003 - pydantic's default
+    stochastic_activations: bool = Field(False, description="Draw activation signs at random while training.")  # noqa: FBT003 - as above
+
+
+class BnnConv2d(BinaryConv2d):
+    """y = conv(sign(x), sign(W)); random signs only while training."""
+
+    def binary_input(self, inputs: Tensor) -> Tensor:
+        """Return sign(x), random only while training."""
+        return self.activation_sign(inputs) if self.training else clipped_sign(inputs)
+
+
+def clip_latent(weight: Tensor) -> None:
+    """Clip latent weights to [-1, 1] in place."""
+    weight.clamp_(-1, 1)
+
+
+@METHODS.register("bnn")
+class Bnn(Method):
+    """BinaryNet; see the module's text."""
+
+    summary = "signs alone: no scale; latent weights clipped, their step scaled after Glorot"
+    reference = "Courbariaux et al. 2016, arXiv 1602.02830"
+    settings_model = BnnSettings
+    settings: BnnSettings
+
+    @property
+    def precision(self) -> Precision:
+        """One bit each, no scale."""
+        return Precision(weight_bits=1, activation_bits=1)
+
+    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+        """Make a layer with latent weights uniform in [-1, 1]."""
+        layer = BnnConv2d(
+            shape,
+            weight_sign=stochastic_identity_sign if self.settings.stochastic_weights else identity_sign,
+            activation_sign=stochastic_clipped_sign if self.settings.stochastic_activations else clipped_sign,
+        )
+        nn.init.uniform_(layer.weight, -1, 1)
+        return layer
+
+    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+        """Scale the latent step after Glorot, clip after it."""
+        shape = layer.shape
+        fans = shape.fan_in + shape.out_channels // shape.groups * shape.kernel_size**2
+        return {"weight": ParameterRule(lr_multiplier=(fans / 1.5) ** 0.5, decays=False, project=clip_latent)}
+
+    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+        """Pack the signs; there is nothing else."""
+        return FrozenConv(layer.shape, pack_signs(sign(layer.weight.detach())), None, layer.pad_value)

@@ -1,0 +1,112 @@
+"""XNOR-Net: signs with the scale that approximates the real convolution best.
+
+Forward (sections 3.1 and 3.2): W ~ alpha B with B = sign(W) and alpha = ||W||_1 / n per filter (n = Ci k k), the minimiser
+of ||W - alpha B||^2; I * W ~ (sign(I) conv sign(W)) o K alpha. K is the mean magnitude of the input under each window:
+A = mean over channels of |I|, K = A conv (1 / k^2) ones, with the layer's own stride, padding and dilation; A is padded
+with zeros. The released code leaves K out, so `input_scale` is `none` by default and `kmap` on request. In a grouped
+convolution A is the mean over the channels of a group. With K maps gradients flow through K as well.
+
+Backward: activations dL/dx = dL/db * 1[|x| <= 1]. Weights, the exact derivative of W~ = alpha sign(W) with sign' = 1[|W| <= 1]:
+dL/dW_i = (1 / n) sign(W_i) sum_j g_j sign(W_j) + g_i alpha 1[|W_i| <= 1], where g = dL/dW~ and j runs over the filter.
+
+Update: after every step each filter's mean over the input channels is subtracted from the latent W (at every kernel
+position) and W is clamped to [-1, 1], so that every forward pass sees centred, clamped weights, as in the authors' code,
+which does it before the forward pass.
+
+Differences: equation 6 of the paper, dC/dW = dC/dW~ (1 / n + alpha 1[|W| <= 1]), keeps only the term j = i of the sum; the
+authors' code adds factors (1 - 1 / Ci) and, with SGD, n. We use the exact derivative and no factors. A filter with one
+input channel (a depthwise convolution) is not centred: it would become zero.
+
+References:
+    Rastegari, Ordonez, Redmon, Farhadi, "XNOR-Net: ImageNet Classification Using Binary Convolutional Neural Networks", ECCV
+    2016, arXiv 1603.05279.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from pydantic import Field
+from torch import Tensor
+
+from nas_service.binarization.frozen import FrozenConv, InputScale, pack_signs
+from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.method import METHODS, Method, MethodSettings, ParameterRule
+from nas_service.binarization.sign import clipped_sign, sign
+from search_spaces.cost import ConvShape, Precision
+
+
+class XnorNetSettings(MethodSettings):
+    """Settings of XNOR-Net."""
+
+    input_scale: InputScale = Field(
+        InputScale.NONE, description="kmap multiplies the output with K, the mean input magnitude under each window."
+    )
+
+
+class XnorConv2d(BinaryConv2d):
+    """y = alpha K (conv(sign(x), sign(W))), with K = 1 unless `input_scale` is `kmap`."""
+
+    def __init__(self, shape: ConvShape, input_scale: InputScale) -> None:
+        """Create centred, clamped latent weights."""
+        super().__init__(shape, weight_sign=clipped_sign, activation_sign=clipped_sign)
+        self.input_scale = input_scale
+        with torch.no_grad():
+            centre_and_clamp(self.weight)
+
+    def alpha(self) -> Tensor:
+        """Return ||W||_1 / n per filter, (Co,), differentiable."""
+        return self.weight.abs().mean(dim=(1, 2, 3))
+
+    def kmap(self, inputs: Tensor) -> Tensor:
+        """Return K of real `inputs` (N, Ci, H, W) as (N, Co, H', W')."""
+        shape = self.shape
+        magnitude = inputs.abs().unflatten(1, (shape.groups, -1)).mean(2)
+        box = magnitude.new_full((shape.groups, 1, shape.kernel_size, shape.kernel_size), shape.kernel_size**-2)
+        means = F.conv2d(magnitude, box, stride=shape.stride, padding=shape.padding, dilation=shape.dilation, groups=shape.groups)
+        return means.repeat_interleave(shape.out_channels // shape.groups, dim=1)
+
+    def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
+        """Multiply the integer outputs with alpha and, if asked, K."""
+        scaled = outputs * self.alpha().view(1, -1, 1, 1)
+        return scaled * self.kmap(inputs) if self.input_scale is InputScale.KMAP else scaled
+
+
+def centre_and_clamp(weight: Tensor) -> None:
+    """Subtract each filter's mean over the input channels, then clip to [-1, 1], in place; one channel is not centred."""
+    if weight.shape[1] > 1:
+        weight.sub_(weight.mean(dim=1, keepdim=True))
+    weight.clamp_(-1, 1)
+
+
+@METHODS.register("xnor-net")
+class XnorNet(Method):
+    """XNOR-Net; see the module's text."""
+
+    summary = "signs times the mean magnitude of each filter, optionally times K maps of the input"
+    reference = "Rastegari et al., ECCV 2016, arXiv 1603.05279"
+    settings_model = XnorNetSettings
+    settings: XnorNetSettings
+
+    @property
+    def precision(self) -> Precision:
+        """One bit each, one scale per output channel. K maps are element-wise work and box means: not counted."""
+        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
+
+    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+        """Make a layer."""
+        return XnorConv2d(shape, self.settings.input_scale)
+
+    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+        """Centre and clamp the latent weights after every step; the authors train with weight decay on them."""
+        del layer
+        return {"weight": ParameterRule(project=centre_and_clamp)}
+
+    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+        """Pack the signs; keep alpha, and the wish for K maps."""
+        assert isinstance(layer, XnorConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
+        return FrozenConv(
+            layer.shape,
+            pack_signs(sign(layer.weight)),
+            layer.alpha().detach(),
+            layer.pad_value,
+            layer.input_scale,
+        )

@@ -1,0 +1,89 @@
+"""Sign functions and their gradient estimators.
+
+Forward, everywhere: sign(x) = +1 if x >= 0 else -1, so sign(0) = sign(-0) = +1 (`torch.sign` gives 0, a third value that
+no packed kernel has). Every function maps a tensor of any shape and float dtype to the same shape and dtype.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Estimator = Callable[[Tensor], Tensor]  # a sign with a gradient
+
+
+def sign(inputs: Tensor) -> Tensor:
+    """Return +1 where `inputs` >= 0 and -1 elsewhere; has no gradient.
+
+    One comparison into a float tensor and two in-place passes: 4 to 17 times faster on a CPU than casting a boolean
+    tensor or `torch.where` (benchmarks/sign.py).
+    """
+    positive = torch.empty_like(inputs)
+    torch.ge(inputs.detach(), 0, out=positive)
+    return positive.mul_(2).sub_(1)
+
+
+def draw_sign(inputs: Tensor) -> Tensor:
+    """Return +1 with probability clip((x + 1) / 2, 0, 1), else -1; has no gradient.
+
+    References:
+        Courbariaux et al., "Binarized Neural Networks", arXiv 1602.02830, equation 2.
+    """
+    probability = ((inputs.detach() + 1) / 2).clamp(0, 1)
+    positive = torch.empty_like(inputs)
+    torch.lt(torch.rand_like(probability), probability, out=positive)
+    return positive.mul_(2).sub_(1)
+
+
+class _Clipped(torch.autograd.Function):
+    """Forward: any two-valued draw. Backward: dL/dx = dL/db * 1[|x| <= 1]."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+        ctx.save_for_backward(inputs)
+        return draw(inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+        (inputs,) = ctx.saved_tensors
+        bound = 1 + torch.finfo(inputs.dtype).eps  # the kernel's bounds are exclusive: the next float after 1
+        return torch.ops.aten.hardtanh_backward(grad_outputs[0], inputs, -bound, bound), None
+
+
+class _Identity(torch.autograd.Function):
+    """Forward: any two-valued draw. Backward: dL/dx = dL/db."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ANN401 - as above
+        del ctx
+        return draw(inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+        del ctx
+        return grad_outputs[0], None
+
+
+def clipped_sign(inputs: Tensor) -> Tensor:
+    """Sign with the clipped straight-through gradient 1[|x| <= 1] (BinaryNet's activations, XNOR-Net)."""
+    outputs: Tensor = _Clipped.apply(inputs, sign)  # type: ignore[no-untyped-call]  # torch does not annotate apply
+    return outputs
+
+
+def stochastic_clipped_sign(inputs: Tensor) -> Tensor:
+    """Random sign (`draw_sign`) with the gradient 1[|x| <= 1]; its mean is clip(x, -1, 1), hence that gradient."""
+    outputs: Tensor = _Clipped.apply(inputs, draw_sign)  # type: ignore[no-untyped-call]  # as above
+    return outputs
+
+
+def identity_sign(inputs: Tensor) -> Tensor:
+    """Sign with gradient 1 (BinaryNet's weights, whose latent values are clipped after the step instead)."""
+    outputs: Tensor = _Identity.apply(inputs, sign)  # type: ignore[no-untyped-call]  # as above
+    return outputs
+
+
+def stochastic_identity_sign(inputs: Tensor) -> Tensor:
+    """Random sign (`draw_sign`) with gradient 1 (BinaryNet's stochastic weights)."""
+    outputs: Tensor = _Identity.apply(inputs, draw_sign)  # type: ignore[no-untyped-call]  # as above
+    return outputs

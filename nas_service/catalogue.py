@@ -1,0 +1,215 @@
+"""The catalogue: turning the names and settings of a spec into the things they stand for, or saying what is wrong."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from nas_service.binarization.method import METHODS, Method
+from nas_service.data.dataset import DATASETS, Dataset, ImageDataset
+from nas_service.errors import InvalidInputError
+from nas_service.search.strategy import STRATEGIES, Strategy
+from nas_service.specs import Component, LocalTrainingSpec, SearchSpec, TrainingSection, TrainingSpec
+from search_spaces.errors import InvalidFieldError, UnknownNameError
+from search_spaces.operation import OPERATIONS
+from search_spaces.registry import near_matches
+from search_spaces.space import SPACES, SearchSpace, SpaceSettings
+from search_spaces.template import TEMPLATES
+
+Built = TypeVar("Built")
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the place where drivers run can give."""
+
+    cpus: float
+    gpus: float
+
+
+def field_errors(error: ValidationError, prefix: str = "") -> list[InvalidFieldError]:
+    """Return pydantic's complaints as ours: dotted field, value given, what is allowed."""
+    problems = []
+    for entry in error.errors(include_url=False):
+        path = ".".join([prefix, *(str(part) for part in entry["loc"])]).strip(".")
+        problems.append(InvalidFieldError(path or "body", entry.get("input"), entry["msg"]))
+    return problems
+
+
+class _Problems:
+    """Collects complaints, so that a user sees all of them at once."""
+
+    def __init__(self) -> None:
+        self.found: list[InvalidFieldError] = []
+
+    def attempt(self, field: str, build: Callable[[], Built]) -> Built | None:
+        """Return what `build` makes, or None and keep the complaint under `field`."""
+        try:
+            return build()
+        except UnknownNameError as error:
+            self.found.append(InvalidFieldError(f"{field}.name", error.name, error.allowed))
+        except InvalidFieldError as error:
+            self.found.append(error.under(f"{field}.settings"))
+        except ValidationError as error:
+            self.found.extend(field_errors(error, f"{field}.settings"))
+        return None
+
+    def finish(self) -> None:
+        """Raise what was collected."""
+        if self.found:
+            raise InvalidInputError(self.found)
+
+
+def build_space(component: Component) -> SearchSpace:
+    """Return a space with its settings; operations and templates are known to exist.
+
+    Raises:
+        UnknownNameError: If there is no space of that name.
+        InvalidFieldError: If a setting does not fit.
+        pydantic.ValidationError: If a setting is unknown or out of range.
+    """
+    space = SPACES.get(component.name)
+    settings = SpaceSettings.model_validate(component.settings)
+    for index, operation in enumerate(settings.operations or ()):
+        _known(OPERATIONS.get, operation, f"operations.{index}")
+    if settings.template is not None:
+        _known(TEMPLATES.get, settings.template, "template")
+    return space.configure(settings)
+
+
+def _known(get: Callable[[str], object], name: str, field: str) -> None:
+    try:
+        get(name)
+    except UnknownNameError as error:
+        raise InvalidFieldError(field, name, error.allowed) from error
+
+
+def build_method(component: Component) -> Method:
+    """Return a method with its settings; raises as `build_space`."""
+    return METHODS.get(component.name).from_settings(component.settings)
+
+
+def build_strategy(component: Component, space: SearchSpace, seed: int) -> Strategy:
+    """Return a strategy with its settings; raises as `build_space`."""
+    return STRATEGIES.get(component.name).from_settings(space, component.settings, seed)
+
+
+def build_dataset(component: Component) -> Dataset:
+    """Return a dataset with its settings, reading nothing; raises as `build_space`."""
+    return DATASETS.get(component.name).from_settings(component.settings)
+
+
+def resolve_dataset(component: Component, registered: Mapping[str, Component]) -> Component:
+    """Return a registered dataset as its kind with its settings, settings given with the name on top; others as they are.
+
+    Raises:
+        UnknownNameError: If the name is neither built in nor registered.
+    """
+    if component.name in registered:
+        named = registered[component.name]
+        return Component(name=named.name, settings={**named.settings, **component.settings})
+    known = {*DATASETS.names(), *registered}
+    if component.name not in known:
+        raise UnknownNameError("dataset", component.name, near_matches(component.name, known), sorted(known))
+    return component
+
+
+def check_search(spec: SearchSpec, data_root: Path, capacity: Capacity, registered: Mapping[str, Component]) -> SearchSpec:
+    """Check everything that can be checked before a search starts; return the spec with its dataset resolved.
+
+    Raises:
+        InvalidInputError: With every complaint found.
+    """
+    problems = _Problems()
+    space = problems.attempt("space", lambda: build_space(spec.space))
+    problems.attempt("method", lambda: build_method(spec.method))
+    if space is not None:
+        problems.attempt("strategy", lambda: build_strategy(spec.strategy, space, spec.seed))
+    dataset = _check_dataset(problems, spec.dataset, data_root, registered)
+    workers = spec.resources.workers or 1
+    _check_resources(
+        problems,
+        "resources",
+        {
+            "cpus_per_worker": (spec.resources.cpus_per_worker * workers, capacity.cpus),
+            "gpus_per_worker": (spec.resources.gpus_per_worker * workers, capacity.gpus),
+        },
+    )
+    if spec.training is not None:
+        _check_training(problems, spec.training, "training.", capacity)
+    problems.finish()
+    return spec.model_copy(update={"dataset": dataset})
+
+
+def check_training(spec: TrainingSpec, data_root: Path, capacity: Capacity, registered: Mapping[str, Component]) -> TrainingSpec:
+    """As `check_search`, for a training."""
+    problems = _Problems()
+    problems.attempt("space", lambda: build_space(spec.space))
+    dataset = _check_dataset(problems, spec.dataset, data_root, registered)
+    _check_training(problems, spec, "", capacity)
+    problems.finish()
+    return spec.model_copy(update={"dataset": dataset})
+
+
+def check_local_training(body: Mapping[str, object], data_root: Path) -> LocalTrainingSpec:
+    """Read and check the spec of a training in this process.
+
+    Raises:
+        InvalidInputError: With every complaint found.
+    """
+    try:
+        spec = LocalTrainingSpec.model_validate(body)
+    except ValidationError as error:
+        raise InvalidInputError(field_errors(error)) from error
+    problems = _Problems()
+    problems.attempt("space", lambda: build_space(spec.space))
+    problems.attempt("method", lambda: build_method(spec.method))
+    _check_dataset(problems, spec.dataset, data_root, {})
+    problems.finish()
+    return spec
+
+
+def open_dataset(component: Component, data_root: Path) -> ImageDataset:
+    """Read a built-in kind of dataset with its settings, whole.
+
+    Raises:
+        InvalidInputError: If the kind or a setting is unknown, or a file is not as it should be.
+    """
+    problems = _Problems()
+    loaded = problems.attempt("dataset", lambda: build_dataset(component).load(data_root))
+    problems.finish()
+    assert loaded is not None  # noqa: S101 - for the type checker; no problem, so it was loaded
+    return loaded
+
+
+def _check_dataset(
+    problems: _Problems, component: Component, data_root: Path, registered: Mapping[str, Component]
+) -> Component | None:
+    dataset = problems.attempt("dataset", lambda: resolve_dataset(component, registered))
+    if dataset is not None:
+        problems.attempt("dataset", lambda: build_dataset(dataset).check(data_root))
+    return dataset
+
+
+def _check_training(problems: _Problems, section: TrainingSection, prefix: str, capacity: Capacity) -> None:
+    for index, method in enumerate(section.methods):
+        problems.attempt(f"{prefix}methods.{index}", lambda method=method: build_method(method))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    resources = section.resources
+    _check_resources(
+        problems,
+        f"{prefix}resources",
+        {
+            "cpus_per_trial": (resources.cpus_per_trial, capacity.cpus),
+            "gpus_per_trial": (resources.gpus_per_trial, capacity.gpus),
+        },
+    )
+
+
+def _check_resources(problems: _Problems, prefix: str, wanted: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse what the cluster can never give: Ray would leave it pending for ever."""
+    for field, (asked, there) in wanted.items():
+        if asked > there:
+            allowed = f"no more than the cluster has in all, which is {there:g}"
+            problems.found.append(InvalidFieldError(f"{prefix}.{field}", asked, allowed))

@@ -1,0 +1,52 @@
+"""Decoding image files into uint8 arrays."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from nas_service.data.dataset import Images
+from search_spaces.errors import InvalidFieldError
+
+MODES = {1: "L", 3: "RGB"}
+
+
+def decode(source: bytes | Path, where: str, channels: int, size: int | None) -> Images:
+    """Return one picture as (C, H, W) uint8.
+
+    Args:
+        source: The file, or its bytes.
+        where: What to call it in a message.
+        channels: 1 for grey, 3 for RGB; other pictures are converted.
+        size: Height and width to resize to (bilinear); None keeps the picture's own.
+
+    Raises:
+        InvalidFieldError: If it is not a picture that Pillow can read to its end.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            converted = picture.convert(MODES[channels])
+            if size is not None and converted.size != (size, size):
+                converted = converted.resize((size, size), Image.Resampling.BILINEAR)
+            pixels = np.asarray(converted, dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidFieldError(where, "a broken image", f"an image file that can be read ({error})") from error
+    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))  # noqa: PLR2004 - grey has no channel axis
+
+
+def stack(pictures: list[Images], names: list[str]) -> Images:
+    """Return (N, C, H, W).
+
+    Raises:
+        InvalidFieldError: If two pictures differ in size.
+    """
+    for picture, name in zip(pictures, names, strict=True):
+        if picture.shape != pictures[0].shape:
+            height, width = picture.shape[1:]
+            raise InvalidFieldError(
+                name,
+                f"{height}x{width} pixels",
+                f"the {pictures[0].shape[1]}x{pictures[0].shape[2]} of {names[0]}, or set image_size",
+            )
+    return np.stack(pictures)

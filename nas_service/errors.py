@@ -1,0 +1,52 @@
+"""Domain errors. They know nothing of HTTP: `api/errors.py` holds the one table that maps them."""
+
+from collections.abc import Sequence
+
+from search_spaces.errors import InvalidFieldError
+
+
+class NasError(Exception):
+    """Base of the service's own errors."""
+
+
+class InvalidInputError(NasError, ValueError):
+    """One or more fields of what a user gave are not allowed.
+
+    Attributes:
+        problems: Every complaint, in the order of the fields.
+    """
+
+    def __init__(self, problems: Sequence[InvalidFieldError]) -> None:
+        """Join the complaints into one message."""
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in problems))
+
+
+class NotFoundError(NasError, LookupError):
+    """There is no such thing."""
+
+    def __init__(self, kind: str, identifier: str) -> None:
+        """Name what was looked for."""
+        self.kind = kind
+        self.identifier = identifier
+        super().__init__(f"there is no {kind} {identifier!r}")
+
+
+class ConflictError(NasError):
+    """The thing is there, but not in a state that allows what was asked."""
+
+
+class LateResultError(NasError):
+    """A driver whose attempt is over tried to commit; nothing was written."""
+
+
+class CannotFreezeError(NasError):
+    """A layer has no exact deployed form."""
+
+
+class ExportError(NasError):
+    """A bundle could not be made, or is not what its manifest says."""
+
+
+class NotReadyError(NasError):
+    """Something the service needs is missing; the message says what to do."""

@@ -1,0 +1,268 @@
+"""Bundle: the downloadable zip of one candidate or architecture, and reading one back."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from nas_service.binarization.method import Method
+from nas_service.catalogue import build_method, build_space
+from nas_service.data.dataset import ImageDataset, Part
+from nas_service.errors import ExportError
+from nas_service.export import runtime
+from nas_service.export.model_card import architecture_card, candidate_card
+from nas_service.export.packed import freeze_network
+from nas_service.export.standalone import frozen_weights, weight_name, write_source
+from nas_service.specs import Component
+from search_spaces.cost import Size
+from search_spaces.genotype import Genotype
+from search_spaces.network import ImageFormat, Network
+
+FORMAT = "nas-bundle/1"
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal contents make equal files
+
+
+@dataclass(frozen=True)
+class CandidateFacts:
+    """What a bundle says of a candidate beside its network.
+
+    Attributes:
+        candidate_id: Id in the service that made it; empty for `nas train-local`.
+        space: As it was searched.
+        genotype: The architecture.
+        method: As it was trained.
+        dataset: As it was loaded.
+        seed: Of the training.
+        recipe: Of the training.
+        metrics: Accuracies and losses; `test_correct`, `test_accuracy` ... are added by `candidate_bundle`.
+        cost: Of the architecture with the method.
+        search: Facts about the search that found it, if any.
+    """
+
+    candidate_id: str
+    space: Component
+    genotype: Genotype
+    method: Component
+    dataset: Component
+    seed: int
+    recipe: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    cost: Mapping[str, Any]
+    search: Mapping[str, Any]
+
+
+def _versions() -> dict[str, str]:
+    names = ("nas-service", "torch", "ray", "safetensors", "numpy")
+    return {name: version(name) for name in names}
+
+
+def _zip(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> bytes:
+    listed = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)} for name, content in files.items()
+    }
+    text = json.dumps({"format": FORMAT, **manifest, "versions": _versions(), "files": listed}, indent=2, sort_keys=True)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {"manifest.json": text.encode(), **files}.items():
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def image_facts(image: ImageFormat) -> dict[str, Any]:
+    """Return an image format as JSON."""
+    return {
+        "channels": image.channels,
+        "height": image.size.height,
+        "width": image.size.width,
+        "classes": image.classes,
+        "mean": list(image.mean),
+        "std": list(image.std),
+    }
+
+
+def write_test_images(part: Part) -> bytes:
+    """Return test images and labels as the safetensors file that `model.py` reads."""
+    return save({"images": torch.tensor(part.images), "labels": torch.tensor(part.labels)})
+
+
+def read_test_images(content: bytes) -> tuple[Tensor, Tensor]:
+    """Return images (N, C, H, W) uint8 and labels (N,) from what `write_test_images` wrote.
+
+    Raises:
+        ExportError: If it is something else.
+    """
+    try:
+        tensors = load(content)
+        return tensors["images"], tensors["labels"]
+    except (SafetensorError, KeyError) as error:
+        raise ExportError(f"not a safetensors file with images and labels: {error}") from error
+
+
+def _run_source(source: str, weights: Mapping[str, Tensor]) -> torch.nn.Module:
+    """Return the network that a written `model.py` defines, with its weights."""
+    module = ModuleType("bundled_model")
+    module.__dict__["__file__"] = "model.py"
+    exec(compile(source, "model.py", "exec"), module.__dict__)  # noqa: S102 - our own text, written a moment ago
+    network = module.__dict__["Network"]()
+    assert isinstance(network, torch.nn.Module)  # noqa: S101 - for the type checker
+    network.load_state_dict(dict(weights))
+    return network.eval()
+
+
+def candidate_bundle(
+    network: Network, method: Method, dataset: ImageDataset, facts: CandidateFacts, test_bytes_limit: int
+) -> tuple[bytes, dict[str, Any]]:
+    """Freeze a trained network, write its bundle, and prove that the written source gives the network's own logits.
+
+    Args:
+        network: As trained.
+        method: That trained it.
+        dataset: With its test part.
+        facts: What the manifest and the model card say.
+        test_bytes_limit: Test images up to this size are put into the bundle.
+
+    Returns:
+        The zip, and the facts' metrics with validation and test accuracy of the frozen network.
+
+    Raises:
+        CannotFreezeError: If the method has no exact frozen form.
+        ExportError: If the frozen network does not classify as the trained one does, or the dataset has no test part.
+    """
+    if dataset.test is None:
+        message = f"dataset {dataset.name} was loaded without its test part"
+        raise ExportError(message)
+    frozen = freeze_network(network, method)
+    weights = {name: tensor.contiguous() for name, tensor in frozen_weights(frozen).items()}
+    source = write_source(frozen, f"A 1-bit network: {facts.genotype.space}, {facts.method.name}, {facts.dataset.name}.")
+    measured = _measure(network.cpu().eval(), _run_source(source, weights), dataset.validation, dataset.test)
+    metrics = {**facts.metrics, **measured}
+    manifest = _candidate_manifest(facts, dataset, metrics)
+    files = {
+        "genotype.json": facts.genotype.to_json().encode(),
+        "weights.safetensors": save(weights),
+        "model.py": source.encode(),
+    }
+    if dataset.test.images.nbytes <= test_bytes_limit:
+        files["test.safetensors"] = write_test_images(dataset.test)
+    files["README.md"] = candidate_card(manifest, has_test_images="test.safetensors" in files).encode()
+    return _zip(files, manifest), metrics
+
+
+def _measure(live: torch.nn.Module, written: torch.nn.Module, validation: Part, test: Part) -> dict[str, Any]:
+    """Count what both networks classify correctly.
+
+    Raises:
+        ExportError: If they differ.
+    """
+    metrics: dict[str, Any] = {}
+    for name, part in (("validation", validation), ("test", test)):
+        images, labels = torch.tensor(part.images), torch.tensor(part.labels)
+        correct, frozen_correct = (runtime.count_correct(network, images, labels) for network in (live, written))
+        if correct != frozen_correct:
+            raise ExportError(
+                f"the frozen network classifies {frozen_correct} {name} images correctly, the trained one {correct}"
+            )
+        metrics |= {f"{name}_accuracy": correct / len(labels), f"{name}_correct": correct, f"{name}_images": len(labels)}
+    return metrics
+
+
+def _candidate_manifest(facts: CandidateFacts, dataset: ImageDataset, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": "candidate",
+        "candidate_id": facts.candidate_id,
+        "space": facts.space.model_dump(),
+        "genotype_digest": facts.genotype.digest,
+        "method": facts.method.model_dump(),
+        "dataset": facts.dataset.model_dump(),
+        "class_names": list(dataset.class_names),
+        "image": image_facts(dataset.image_format),
+        "seed": facts.seed,
+        "recipe": dict(facts.recipe),
+        "metrics": dict(metrics),
+        "cost": dict(facts.cost),
+        "search": dict(facts.search),
+    }
+
+
+def architecture_bundle(space: Component, genotype: Genotype, diagram: str, facts: Mapping[str, Any]) -> bytes:
+    """Return the zip of an architecture that was not trained: genotype, drawing, model card."""
+    manifest = {"kind": "architecture", "space": space.model_dump(), "genotype_digest": genotype.digest, **facts}
+    files = {
+        "genotype.json": genotype.to_json().encode(),
+        "diagram.svg": diagram.encode(),
+        "README.md": architecture_card(manifest).encode(),
+    }
+    return _zip(files, manifest)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read and whose files have the digests that its manifest states."""
+
+    manifest: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle; nothing in it is executed.
+
+    Raises:
+        ExportError: If it is no bundle, a file is missing, or a digest differs.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = json.loads(archive.read("manifest.json"))
+            files = {name: archive.read(name) for name in manifest["files"]}
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, json.JSONDecodeError) as error:
+        message = f"{path} is not a bundle: {error}"
+        raise ExportError(message) from error
+    if manifest.get("format") != FORMAT:
+        message = f"{path} has format {manifest.get('format')!r}; this version reads {FORMAT}"
+        raise ExportError(message)
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != manifest["files"][name]["sha256"]:
+            message = f"{path}: {name} is not the file that the manifest describes (SHA-256 differs)"
+            raise ExportError(message)
+    return Bundle(manifest, files)
+
+
+def network_of(bundle: Bundle) -> Network:
+    """Rebuild the frozen network from genotype and weights, without the bundle's own `model.py`.
+
+    Raises:
+        ExportError: If the bundle holds no trained network or its weights do not fit.
+    """
+    manifest = bundle.manifest
+    if manifest.get("kind") != "candidate":
+        message = "this bundle holds an architecture that was not trained: there is nothing to evaluate"
+        raise ExportError(message)
+    weights = load(bundle.files["weights.safetensors"])
+    facts = manifest["image"]
+    image = ImageFormat(
+        facts["channels"],
+        Size(facts["height"], facts["width"]),
+        facts["classes"],
+        tuple(facts["mean"]),
+        tuple(facts["std"]),
+    )
+    genotype = Genotype.from_json(bundle.files["genotype.json"].decode())
+    method = build_method(Component.model_validate(manifest["method"]))
+    space = build_space(Component.model_validate(manifest["space"]))
+    network = freeze_network(Network(space, genotype, method, image), method)  # its weights are overwritten below
+    if set(frozen_weights(network)) != set(weights):
+        differing = sorted(set(frozen_weights(network)) ^ set(weights))
+        raise ExportError(f"weights.safetensors does not fit the genotype: {', '.join(differing[:3])} ...")
+    names = {weight_name(name): name for name in network.state_dict()}
+    network.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
+    return network

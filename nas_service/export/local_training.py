@@ -1,0 +1,57 @@
+"""From a spec to a bundle in one plain process: training without Ray and without a database."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from nas_service.catalogue import build_method, build_space, open_dataset
+from nas_service.export.bundle import CandidateFacts, candidate_bundle
+from nas_service.settings import Settings
+from nas_service.specs import LocalTrainingSpec
+from nas_service.training.engine import CandidatePlan, CandidateTrainer
+from nas_service.training.report import EpochReport
+from search_spaces.genotype import Genotype
+from search_spaces.network import network_cost
+
+
+def train_to_bundle(
+    spec: LocalTrainingSpec,
+    genotype: Genotype,
+    settings: Settings,
+    device: torch.device,
+    show: Callable[[EpochReport], None],
+) -> tuple[bytes, dict[str, Any]]:
+    """Train one network and return its bundle and metrics.
+
+    Args:
+        spec: Checked by `check_local_training`.
+        genotype: Of the spec's space.
+        settings: For the data root and the size of bundled test images.
+        device: Where to train.
+        show: Called after every epoch.
+
+    Raises:
+        FloatingPointError: If the training diverged.
+    """
+    space, method = build_space(spec.space), build_method(spec.method)
+    dataset = open_dataset(spec.dataset, settings.data)
+    trainer = CandidateTrainer(CandidatePlan(space, genotype, method, spec.recipe, spec.seed), dataset, device)
+    last: EpochReport | None = None
+    for report in trainer.fit():
+        report.require_finite()
+        show(report)
+        last = report
+    facts = CandidateFacts(
+        candidate_id="",
+        space=spec.space,
+        genotype=genotype,
+        method=spec.method,
+        dataset=spec.dataset,
+        seed=spec.seed,
+        recipe=spec.recipe.model_dump(mode="json"),
+        metrics={} if last is None else last.figures(),
+        cost=network_cost(space, genotype, dataset.image_format, method.precision).to_dict(),
+        search={},
+    )
+    return candidate_bundle(trainer.network, method, dataset, facts, settings.bundled_test_bytes)

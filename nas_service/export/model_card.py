@@ -1,0 +1,95 @@
+"""Model cards: the README.md of a bundle."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def _cost_table(cost: Mapping[str, Any]) -> list[str]:
+    bytes_32 = 4 * (cost["binary_parameters"] + cost["float_parameters"])
+    return [
+        "| cost for one image | |",
+        "|---|---|",
+        f"| 1-bit parameters | {cost['binary_parameters']:,} |",
+        f"| 32-bit parameters | {cost['float_parameters']:,} |",
+        f"| FLOPs (multiply-accumulates with a float operand) | {cost['flops']:,} |",
+        f"| BOPs (multiply-accumulates of two binary operands) | {cost['bops']:,} |",
+        f"| OPs = FLOPs + BOPs / 64 | {cost['ops']:,.0f} |",
+        f"| packed size | {cost['packed_bytes']:,} bytes (the parameters at 32 bits: {bytes_32:,}) |",
+        "",
+        "Convolutions and the linear layer are counted; batch norm, PReLU, pooling and sums are not.",
+    ]
+
+
+def _accuracy_table(metrics: Mapping[str, Any]) -> list[str]:
+    rows = [f"| {name} | {metrics[f'{name}_accuracy']:.4f} | {metrics[f'{name}_images']} |" for name in ("validation", "test")]
+    note = "The test images were read once, after training; the search never saw them."
+    return ["| | accuracy | images |", "|---|---|---|", *rows, "", note]
+
+
+def _use(image: Mapping[str, Any], *, has_test_images: bool) -> list[str]:
+    shape = f"(N, {image['channels']}, {image['height']}, {image['width']})"
+    return [
+        "Needs Python and torch, nothing else.",
+        "",
+        "```",
+        "python model.py" if has_test_images else "python model.py --data test.safetensors  # uint8 images (NCHW) and labels",
+        "```",
+        "",
+        "```python",
+        "from model import HERE, Network, read_safetensors",
+        "",
+        "network = Network()",
+        'network.load_state_dict(read_safetensors(HERE / "weights.safetensors"))',
+        f"logits = network.eval()(pixels)  # float32 in [0, 1], {shape}",
+        "```",
+        "",
+        "`weights.safetensors` holds binary weights as bits: bit i of byte j, least significant first, is 1 where weight",
+        "8j + i of the row-major (out, in / groups, k, k) kernel is +1. sign(0) is +1; binary convolutions pad with -1.",
+        "",
+    ]
+
+
+def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str:
+    """Return the model card of a trained candidate."""
+    image, data, method = manifest["image"], manifest["dataset"], manifest["method"]
+    lines = [
+        f"# {method['name']} on {data['name']}",
+        "",
+        f"A 1-bit network found in the search space `{manifest['space']['name']}` and trained with `{method['name']}`.",
+        "Weights and activations of every convolution in a cell are -1 or +1; the stem and the classifier are 32-bit.",
+        "",
+        *_accuracy_table(manifest["metrics"]),
+        "",
+        *_cost_table(manifest["cost"]),
+        "",
+        "## Data",
+        "",
+        f"`{data['name']}` with settings `{data['settings']}`: {image['height']}x{image['width']} pixels,",
+        f"{image['channels']} channel(s), {image['classes']} classes: {', '.join(manifest['class_names'])}.",
+        "",
+        "## Training",
+        "",
+        f"Method `{method['name']}` with settings `{method['settings']}`, seed {manifest['seed']}, recipe",
+        f"`{manifest['recipe']}`.",
+        "",
+        "## Use",
+        "",
+        *_use(image, has_test_images=has_test_images),
+    ]
+    return "\n".join(lines)
+
+
+def architecture_card(manifest: Mapping[str, Any]) -> str:
+    """Return the model card of an architecture that was not trained."""
+    lines = [
+        f"# An architecture of {manifest['space']['name']}",
+        "",
+        (
+            f"Rank {manifest['rank']} of search `{manifest['search_id']}`, score {manifest['score']:.4f}. It holds no weights: "
+            "`genotype.json` is the architecture, `diagram.svg` its picture."
+        ),
+        "",
+        *_cost_table(manifest["cost"]),
+        "",
+    ]
+    return "\n".join(lines)

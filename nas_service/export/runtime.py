@@ -1,0 +1,126 @@
+"""What a bundled network needs at run time, from torch alone.
+
+This file is the first half of every bundle's `model.py`: it imports nothing of this project and nothing but torch and the
+standard library. The second half, the network itself, is generated (`standalone.py`).
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, nn
+
+HERE = Path(__file__).resolve().parent
+BATCH = 512  # images in a forward pass of `evaluate`
+_DTYPES = {"F32": torch.float32, "U8": torch.uint8, "I64": torch.int64}
+
+
+class BinaryConv2d(nn.Module):
+    """A frozen binary convolution: y = scale * K * conv(pad(sign(x)), b), sign(0) = +1.
+
+    The weights b are -1 or +1, kept as `bits`: bit i of byte j (least significant first) is 1 where weight 8j + i of the
+    row-major (out_channels, in_channels / groups, k, k) kernel is +1. Before the scale the output is an exact integer.
+    """
+
+    bits: Tensor
+    signs: Tensor
+    scale: Tensor | None
+
+    def __init__(  # noqa: PLR0913, PLR0917 - torch.nn.Conv2d's own signature
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        *,
+        pad_value: float = -1.0,
+        scaled: bool = False,
+        input_scale: str = "none",
+    ) -> None:
+        """Make room for the weights; loading a state dict unpacks them."""
+        super().__init__()
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        self.pad_value, self.scaled, self.input_scale = pad_value, scaled, input_scale
+        kernel = (out_channels, in_channels // groups, kernel_size, kernel_size)
+        self.register_buffer("signs", torch.ones(kernel), persistent=False)
+        self.register_buffer("bits", torch.zeros(-(-self.signs.numel() // 8), dtype=torch.uint8))
+        self.register_buffer("scale", torch.ones(out_channels) if scaled else None)
+        self.register_load_state_dict_post_hook(_unpack_after_loading)  # type: ignore[no-untyped-call]  # torch
+
+    def unpack(self) -> None:
+        """Turn `bits` into weights of -1 and +1."""
+        places = torch.arange(8, dtype=torch.uint8, device=self.bits.device)
+        flat = ((self.bits.unsqueeze(1) >> places) & 1).flatten()[: self.signs.numel()]
+        self.signs.copy_(flat.view(self.signs.shape).to(torch.float32) * 2 - 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C', H', W')."""
+        binary = (inputs >= 0).to(inputs.dtype) * 2 - 1
+        if self.padding:
+            binary = F.pad(binary, (self.padding,) * 4, value=self.pad_value)
+        outputs = F.conv2d(binary, self.signs, None, self.stride, 0, self.dilation, self.groups)
+        if self.scale is not None:
+            outputs = outputs * self.scale.view(1, -1, 1, 1)
+        if self.input_scale == "kmap":
+            outputs = outputs * self._kmap(inputs)
+        return outputs
+
+    def _kmap(self, inputs: Tensor) -> Tensor:
+        """Return XNOR-Net's K: the mean magnitude of the input under each window, per group."""
+        magnitude = inputs.abs().unflatten(1, (self.groups, -1)).mean(2)
+        box = magnitude.new_full((self.groups, 1, self.kernel_size, self.kernel_size), self.kernel_size**-2)
+        means = F.conv2d(magnitude, box, None, self.stride, self.padding, self.dilation, self.groups)
+        return means.repeat_interleave(self.out_channels // self.groups, dim=1)
+
+
+def _unpack_after_loading(layer: BinaryConv2d, _: object) -> None:
+    layer.unpack()
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file: 8 bytes of header length, a JSON header, raw little-endian tensors."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    body = bytearray(content[8 + length :])
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        start, end = entry["data_offsets"]
+        raw = torch.frombuffer(body[start:end] or bytearray(1), dtype=torch.uint8)[: end - start]
+        tensors[name] = raw.view(_DTYPES[entry["dtype"]]).view(entry["shape"])
+    return tensors
+
+
+def count_correct(network: nn.Module, images: Tensor, labels: Tensor) -> int:
+    """Return how many uint8 `images` (N, C, H, W) the network classifies as `labels` (N,) say."""
+    network.eval()
+    correct = 0
+    with torch.no_grad():
+        for start in range(0, len(labels), BATCH):
+            logits = network(images[start : start + BATCH].to(torch.float32).div(255))
+            correct += int((logits.argmax(1) == labels[start : start + BATCH]).sum())
+    return correct
+
+
+def main(network: nn.Module) -> None:
+    """Load the weights beside this file, classify test images, print the accuracy."""
+    parser = argparse.ArgumentParser(description="Classify test images with the bundled 1-bit network.")
+    parser.add_argument("--data", type=Path, default=HERE / "test.safetensors", help="images (uint8 NCHW) and labels")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    arguments = parser.parse_args()
+    if not arguments.data.exists():
+        parser.error(f"{arguments.data} is not there: this bundle carries no test images; give --data FILE.safetensors")
+    data = read_safetensors(arguments.data)
+    network.load_state_dict(read_safetensors(HERE / "weights.safetensors"))
+    network.to(arguments.device)
+    images, labels = data["images"].to(arguments.device), data["labels"].to(arguments.device)
+    correct = count_correct(network, images, labels)
+    print(f"accuracy: {correct / len(labels)!r} ({correct} of {len(labels)})")  # noqa: T201 - a script's result

@@ -1,0 +1,41 @@
+"""History: the committed samples of a search in order, all that a strategy may know."""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search_spaces.genotype import Genotype
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One evaluated path.
+
+    Attributes:
+        index: Place in the history, from 0.
+        genotype: What was evaluated.
+        reward: Validation accuracy in [0, 1]; 0 for a path whose training diverged.
+    """
+
+    index: int
+    genotype: Genotype
+    reward: float
+
+
+History = Sequence[Sample]
+
+
+def derived_random(seed: int, *path: object) -> random.Random:
+    """Return a generator that depends on `seed` and `path` alone, the same on every machine and Python version.
+
+    Only its `random()` is used by strategies: the other methods may change between Python versions.
+    """
+    text = "/".join(str(part) for part in (seed, *path))
+    return random.Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]))  # noqa: S311 - not for secrets
+
+
+def permutation(generator: random.Random, length: int) -> list[int]:
+    """Return 0..length-1 in random order, from `random()` alone."""
+    keys = [generator.random() for _ in range(length)]
+    return sorted(range(length), key=keys.__getitem__)

@@ -1,0 +1,64 @@
+"""The search loop: ask the strategy, evaluate a wave, commit, repeat. Knows neither torch nor Ray nor a database."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nas_service.search.history import History, Sample
+from nas_service.search.strategy import Strategy
+from search_spaces.genotype import Genotype
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of one sampled path.
+
+    Attributes:
+        reward: Validation accuracy in [0, 1]; 0 if the training diverged.
+        loss: Mean training loss; None if the training diverged.
+        diverged: Whether loss or weights stopped being finite; the weights were not kept.
+        seconds: Wall time of training and scoring.
+        worker: Who did it.
+    """
+
+    reward: float
+    loss: float | None
+    diverged: bool
+    seconds: float
+    worker: str = "local"
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Samples that were evaluated together from the same shared weights, and the history that now ends with them."""
+
+    samples: tuple[Sample, ...]
+    evaluations: tuple[Evaluation, ...]
+    history: History
+
+
+class Evaluator(Protocol):
+    """Evaluates a wave and merges its weights, so that the next wave starts from them."""
+
+    def evaluate(self, first_index: int, genotypes: Sequence[Genotype]) -> Sequence[Evaluation]:
+        """Return one evaluation a genotype, in order; sample indices count up from `first_index`."""
+        ...
+
+
+def run_search(
+    strategy: Strategy, evaluator: Evaluator, history: History, wave_size: int, commit: Callable[[Wave], None]
+) -> History:
+    """Carry a search from `history` to its end and return the whole history.
+
+    `commit` is called after every wave; what it raises ends the search there.
+    """
+    done = tuple(history)
+    while genotypes := strategy.suggest(done, wave_size):
+        evaluations = tuple(evaluator.evaluate(len(done), genotypes))
+        samples = tuple(
+            Sample(len(done) + offset, genotype, evaluation.reward)
+            for offset, (genotype, evaluation) in enumerate(zip(genotypes, evaluations, strict=True))
+        )
+        done = (*done, *samples)
+        commit(Wave(samples, evaluations, done))
+    return done

@@ -1,0 +1,201 @@
+"""ABanditNAS: sample what is least sure, abandon what is surely worst.
+
+Per edge, with N samples so far, n pulls and running performance m of an arm (1.2 = equations in `bandit.py`):
+
+    width       delta = c sqrt(2 ln N / n)
+    sampling    p(o) = exp(-s_L(o)) / sum exp(-s_L), s_L = m - delta, every edge by itself
+    update      m <- (1 - lambda) m + lambda a for the sampled arms, a = validation accuracy
+    abandonment after every K T samples drop argmin s_U, s_U = m + delta, on every edge; K <- K - 1
+
+It starts with coverage: K samples in which every arm of an edge appears, in an order drawn for each edge; they give the
+first m. It ends with one arm on each edge, after K + T (K + (K - 1) + ... + 2) samples.
+
+What the paper leaves open is a setting: `width_coefficient` (c, published 1), `reward_scale` (a is multiplied with it; 1
+keeps accuracies in [0, 1] as the bound's proof needs, 100 makes them per cent), `counts_after_round` (published: nothing
+is said; `keep` goes on counting, `reset` takes n = 1 for every arm and N = arms left, as after coverage). Ties in the upper bound
+drop the first arm in the space's order. An edge with fewer arms than K repeats its arms during coverage and abandons only
+while it has more arms than the round leaves.
+
+References:
+    Chen et al., "Anti-Bandit Neural Architecture Search for Model Defense", ECCV 2020, arXiv 2008.00698, algorithm 1;
+    Zhang et al., "Binary Neural Networks", CRC Press, section 4.2, algorithm 8.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from pydantic import Field
+
+from nas_service.search.bandit import Arm, pick, sampling_probabilities, updated_mean, width, worst
+from nas_service.search.history import History, Sample, derived_random, permutation
+from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
+from search_spaces.genotype import Choice, Genotype
+
+
+class CountsAfterRound(StrEnum):
+    """What becomes of n and N when a round ends."""
+
+    KEEP = "keep"
+    RESET = "reset"
+
+
+class AbanditSettings(StrategySettings):
+    """Settings of ABanditNAS; the defaults are the published constants."""
+
+    samples_per_arm: int = Field(3, ge=1, le=1000, description="T: a round lasts K * T samples.")
+    momentum: float = Field(0.7, gt=0, le=1, description="lambda of the update of an arm's performance.")
+    width_coefficient: float = Field(1.0, ge=0, le=100, description="Factor c on the confidence width.")
+    reward_scale: float = Field(1.0, gt=0, le=1000, description="Factor on the validation accuracy, itself in [0, 1].")
+    counts_after_round: CountsAfterRound = Field(
+        CountsAfterRound.KEEP, description="Whether pulls are kept after a round or start again from 1."
+    )
+
+
+@dataclass
+class _EdgeState:
+    """The arms of one edge while a history is replayed."""
+
+    keys: list[Choice]
+    pulls: dict[Choice, int] = field(default_factory=dict)
+    counts: dict[Choice, int] = field(default_factory=dict)  # n of the formulas: pulls, unless they were reset
+    means: dict[Choice, float] = field(default_factory=dict)
+    abandoned: dict[Choice, int] = field(default_factory=dict)
+    total: int = 0  # N of the formulas
+
+    @property
+    def live(self) -> list[Choice]:
+        return [key for key in self.keys if key not in self.abandoned]
+
+    def bound(self, key: Choice, coefficient: float) -> float:
+        return self.means[key] + width(self.total, self.counts[key], coefficient)
+
+
+@STRATEGIES.register("abandit")
+class Abandit(Strategy):
+    """ABanditNAS; see the module's text."""
+
+    summary = "anti-bandit: sample by lower confidence bound, abandon by upper, one arm an edge every K * T samples"
+    reference = "Chen et al., ECCV 2020, arXiv 2008.00698"
+    settings_model = AbanditSettings
+    settings: AbanditSettings
+
+    @cached_property
+    def _boundaries(self) -> tuple[int, ...]:
+        """Number of samples at the end of coverage and of every round."""
+        ends = [self.space.arms_per_edge]
+        for arms in range(self.space.arms_per_edge, 1, -1):
+            ends.append(ends[-1] + arms * self.settings.samples_per_arm)
+        return tuple(ends)
+
+    @property
+    def total(self) -> int:
+        """K for coverage, then T (K + ... + 2)."""
+        return self._boundaries[-1]
+
+    def suggest(self, history: History, count: int) -> tuple[Genotype, ...]:
+        """Cover every arm first, then sample by the lower bounds; stops short at the end of a round."""
+        first = len(history)
+        if first >= self.total:
+            return ()
+        end = next(boundary for boundary in self._boundaries if boundary > first)
+        indices = range(first, min(first + count, end))
+        if first < self._boundaries[0]:
+            return tuple(self._coverage(index) for index in indices)
+        edges = self._replay(history)
+        return tuple(self._draw(edges, index) for index in indices)
+
+    def arms(self, history: History) -> tuple[Arm, ...]:
+        """Replay the history; an abandoned arm keeps the bounds it would have today."""
+        arms = []
+        for edge in self._replay(history):
+            for key in edge.keys:
+                mean = edge.means.get(key)
+                delta = edge.bound(key, self.settings.width_coefficient) - mean if mean is not None else 0.0
+                arms.append(
+                    Arm(
+                        key,
+                        edge.pulls.get(key, 0),
+                        mean,
+                        mean - delta if mean is not None else None,
+                        mean + delta if mean is not None else None,
+                        edge.abandoned.get(key),
+                    )
+                )
+        return tuple(arms)
+
+    def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
+        """Put the survivors of a finished search first, then the samples by reward, the earlier of equals first.
+
+        The survivors' score is the mean of their arms' performances, in units of accuracy.
+        """
+        ranked: dict[Genotype, float] = {}
+        if len(history) >= self.total:
+            edges = self._replay(history)
+            survivors = [edge.live[0] for edge in edges]
+            means = [edge.means[key] for edge, key in zip(edges, survivors, strict=True)]
+            ranked[Genotype(self.space.name, tuple(survivors))] = sum(means) / len(means) / self.settings.reward_scale
+        for sample in sorted(history, key=lambda sample: -sample.reward):
+            ranked.setdefault(sample.genotype, sample.reward)
+        return tuple(Ranked(genotype, score) for genotype, score in list(ranked.items())[:count])
+
+    def probabilities(self, history: History) -> dict[Choice, float]:
+        """Return with what probability each live arm is in the next sample; empty before every arm was covered."""
+        if len(history) < self._boundaries[0]:
+            return {}
+        return {
+            key: probability
+            for edge in self._replay(history)
+            for key, probability in zip(edge.live, self._edge_probabilities(edge), strict=True)
+        }
+
+    def _edge_probabilities(self, edge: _EdgeState) -> list[float]:
+        coefficient = self.settings.width_coefficient
+        return sampling_probabilities([2 * edge.means[key] - edge.bound(key, coefficient) for key in edge.live])
+
+    def _coverage(self, index: int) -> Genotype:
+        operations = {}
+        for cell in self.space.cell_types:
+            for edge in self.space.edges:
+                order = permutation(derived_random(self.seed, "coverage", cell.name, edge.name), self.space.arms_per_edge)
+                operations[cell.name, edge.name] = edge.operations[order[index] % len(edge.operations)]
+        return self.space.genotype(operations)
+
+    def _draw(self, edges: list[_EdgeState], index: int) -> Genotype:
+        choices = []
+        for edge in edges:
+            first = edge.keys[0]
+            uniform = derived_random(self.seed, "sample", index, first.cell, first.edge).random()
+            choices.append(edge.live[pick(self._edge_probabilities(edge), uniform)])
+        return Genotype(self.space.name, tuple(choices))
+
+    def _replay(self, history: History) -> list[_EdgeState]:
+        edges = [
+            _EdgeState([Choice(cell.name, edge.name, operation) for operation in edge.operations])
+            for cell in self.space.cell_types
+            for edge in self.space.edges
+        ]
+        for sample in history:
+            self._update(edges, sample)
+            if sample.index + 1 in self._boundaries[1:]:
+                self._abandon(edges, self._boundaries.index(sample.index + 1))
+        return edges
+
+    def _update(self, edges: list[_EdgeState], sample: Sample) -> None:
+        reward = sample.reward * self.settings.reward_scale
+        for edge, key in zip(edges, sample.genotype.choices, strict=True):
+            edge.pulls[key] = edge.pulls.get(key, 0) + 1
+            edge.counts[key] = edge.counts.get(key, 0) + 1
+            edge.total += 1
+            edge.means[key] = updated_mean(edge.means.get(key), reward, self.settings.momentum)
+
+    def _abandon(self, edges: list[_EdgeState], finished_round: int) -> None:
+        arms_left = self.space.arms_per_edge - finished_round
+        for edge in edges:
+            live = edge.live
+            if len(live) > arms_left:
+                bounds = [edge.bound(key, self.settings.width_coefficient) for key in live]
+                edge.abandoned[live[worst(bounds)]] = finished_round
+            if self.settings.counts_after_round is CountsAfterRound.RESET:
+                edge.counts = dict.fromkeys(edge.counts, 1)
+                edge.total = len(edge.live)

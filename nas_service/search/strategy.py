@@ -1,0 +1,83 @@
+"""The contract of a search strategy: a pure function of settings, seed and history."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from nas_service.search.bandit import Arm
+from nas_service.search.history import History
+from search_spaces.genotype import Genotype
+from search_spaces.registry import Registry
+from search_spaces.space import SearchSpace
+
+
+class StrategySettings(BaseModel):
+    """Settings of a strategy; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A discovered genotype and the figure that ranked it."""
+
+    genotype: Genotype
+    score: float
+
+
+class Strategy(ABC):
+    """Decides what to sample next and what to abandon.
+
+    A strategy object keeps nothing between calls: the same history gives the same answer, so a restart replays the
+    committed samples and goes on. Randomness derives from (seed, sample index).
+
+    Attributes:
+        summary: One line for the catalogue.
+        reference: Where it was published.
+        settings_model: Type of its settings; its JSON schema is in the catalogue.
+    """
+
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+    settings_model: ClassVar[type[StrategySettings]]
+
+    @classmethod
+    def from_settings(cls, space: SearchSpace, settings: Mapping[str, Any], seed: int) -> "Strategy":
+        """Check `settings` and make the strategy.
+
+        Raises:
+            pydantic.ValidationError: If a setting is unknown or out of range.
+        """
+        return cls(space, cls.settings_model.model_validate(settings), seed)
+
+    def __init__(self, space: SearchSpace, settings: StrategySettings, seed: int) -> None:
+        """Keep what the answers depend on beside the history."""
+        self.space = space
+        self.settings = settings
+        self.seed = seed
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """Number of samples of the whole search."""
+
+    @abstractmethod
+    def suggest(self, history: History, count: int) -> tuple[Genotype, ...]:
+        """Return the next genotypes, to be evaluated from the same shared weights.
+
+        Fewer than `count` where the strategy must see results first (the end of a round); none when the search is over.
+        """
+
+    @abstractmethod
+    def arms(self, history: History) -> tuple[Arm, ...]:
+        """Return the statistics of every arm, in the space's order."""
+
+    @abstractmethod
+    def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
+        """Return the best genotypes found, best first, without repeats."""
+
+
+STRATEGIES: Registry[type[Strategy]] = Registry("search strategy", "nas_service.search.strategies")

@@ -1,0 +1,67 @@
+"""Settings: the only place that reads the environment."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an installation may set, each as the environment variable NAS_<NAME>.
+
+    The defaults are the embedded service: SQLite, local files, one driver at a time, local Ray, loopback only.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NAS_", frozen=True)
+
+    home: Path = Field(Path(".nas"), description="Folder for the database, artifacts, logs and data of an embedded service.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite at <home>/nas.db.")
+    artifact_url: str = Field("", description="fsspec URL of the artifact store; empty: <home>/artifacts.")
+    data_root: Path | None = Field(None, description="Folder that datasets are read from; unset: <home>/data.")
+    url: str = Field("http://127.0.0.1:8000", description="Address of the service, for the CLI and the client.")
+    host: str = Field("127.0.0.1", description="Address that `nas serve` listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that `nas serve` listens on; 0: any free one.")
+    controller: bool = Field(True, description="Whether the API process runs the controller loop.")  # noqa: FBT003 - pydantic's default
+    launcher: str = Field("child-process", description="How drivers start: child-process, or ray-job on a cluster.")
+    ray_address: str = Field("local", description="Ray cluster a driver connects to; local: one of its own.")
+    ray_jobs_url: str = Field("http://127.0.0.1:8265", description="Address of Ray's job server, for the ray-job launcher.")
+    ray_auth_token: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("ray_auth_token", "RAY_AUTH_TOKEN"),
+        description="Token of Ray's job server; read from Ray's own variable RAY_AUTH_TOKEN.",
+    )
+    object_store_bytes: int = Field(200_000_000, ge=80_000_000, description="Object store of a local Ray.")
+    max_concurrent_jobs: int = Field(1, ge=1, le=1000, description="Jobs that may run at once.")
+    lease_s: float = Field(30.0, gt=0, description="Seconds after which a silent driver counts as lost.")
+    poll_s: float = Field(0.5, gt=0, description="Seconds between two looks of the controller.")
+    max_attempts: int = Field(3, ge=1, description="Attempts without progress after which a lost job fails.")
+    max_body_bytes: int = Field(1_000_000, ge=1000, description="Largest request body.")
+    page_limit: int = Field(200, ge=1, le=10_000, description="Most entries in one page of a list.")
+    bundled_test_bytes: int = Field(4_000_000, ge=0, description="Test images up to this size go into a bundle.")
+
+    @cached_property
+    def database(self) -> str:
+        """URL of the database."""
+        return self.database_url or f"sqlite:///{self.home.resolve() / 'nas.db'}"
+
+    @cached_property
+    def artifacts(self) -> str:
+        """URL of the artifact store."""
+        return self.artifact_url or (self.home.resolve() / "artifacts").as_uri()
+
+    @cached_property
+    def data(self) -> Path:
+        """Folder that datasets are read from."""
+        return self.data_root if self.data_root is not None else self.home / "data"
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings as the environment variables that give them back."""
+        # Child processes inherit Ray's own variable; a secret has no place in a copy.
+        values = self.model_dump(mode="json", exclude_none=True, exclude={"ray_auth_token"})
+        return {f"NAS_{name.upper()}": str(value) for name, value in values.items()}
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a file of this machine."""
+        return self.database.startswith("sqlite")

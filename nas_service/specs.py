@@ -1,0 +1,141 @@
+"""Specs: what a user submits, as frozen pydantic models. `catalogue.py` checks the names in them."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nas_service.training.recipes import EvaluationSettings, Recipe
+
+MAX_SEED = 2**53 - 1  # what JSON readers keep exactly
+
+
+class Component(BaseModel):
+    """A registered thing by name, with its settings; a bare string stands for a name with default settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, given: object) -> object:
+        return {"name": given} if isinstance(given, str) else given
+
+
+class _Spec(BaseModel):
+    """Base of what is submitted: a component that is given settings but no name is the default one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_defaults(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        named = dict(given)
+        for field, info in cls.model_fields.items():
+            if isinstance(info.default, Component) and isinstance(named.get(field), dict):
+                named[field] = {"name": info.default.name, **named[field]}
+        return named
+
+
+class WorkerResources(BaseModel):
+    """What the actors of a search take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workers: int | None = Field(
+        None, ge=1, le=1024, description="Ray actors; None: as many as fit, at most one a sample of the wave."
+    )
+    cpus_per_worker: int = Field(1, ge=1, le=1024, description="Threads of an actor; part of what makes results repeat.")
+    gpus_per_worker: float = Field(0.0, ge=0, le=16, description="GPUs of an actor; fractions share one.")
+
+
+class TrialResources(BaseModel):
+    """What the trials of a training take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpus_per_trial: int = Field(1, ge=1, le=1024, description="Threads of a trial; part of what makes results repeat.")
+    gpus_per_trial: float = Field(0.0, ge=0, le=16, description="GPUs of a trial; fractions share one.")
+    max_concurrent: int = Field(2, ge=1, le=1024, description="Trials that may run at once.")
+    max_failures: int = Field(2, ge=0, le=100, description="Times a trial that died is tried again.")
+
+
+class TrainingSection(BaseModel):
+    """How the best architectures are trained: architectures x methods x seeds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    methods: list[Component] = Field(min_length=1, max_length=100, description="Binarization methods.")
+    seeds: list[int] = Field([0], min_length=1, max_length=100, description="Seeds of weights and order of images.")
+    recipe: Recipe = Field(Recipe(), description="Shared by all methods.")
+    resources: TrialResources = TrialResources()
+
+    @model_validator(mode="after")
+    def _check_seeds(self) -> Self:
+        if any(not 0 <= seed <= MAX_SEED for seed in self.seeds):
+            message = f"seeds must lie between 0 and {MAX_SEED}"
+            raise ValueError(message)
+        if len(set(self.seeds)) < len(self.seeds):
+            message = "every seed may be given once"
+            raise ValueError(message)
+        return self
+
+
+class SearchTraining(TrainingSection):
+    """The training that a search starts when it ends."""
+
+    top_k: int = Field(1, ge=1, le=100, description="How many of the best architectures are trained.")
+
+
+class SearchSpec(_Spec):
+    """One search."""
+
+    name: str = Field("", max_length=200, description="For people; the service does not read it.")
+    space: Component = Field(Component(name="abandit-general"), description="Search space.")
+    dataset: Component = Field(Component(name="digits"), description="Dataset: built in or registered.")
+    method: Component = Field(Component(name="xnor-net"), description="Method that binarizes the supernet.")
+    strategy: Component = Field(Component(name="abandit"), description="Search strategy.")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Everything random in the search derives from it.")
+    wave: int = Field(1, ge=1, le=1024, description="W, samples trained together; 1 is the published algorithm.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How a sample is trained and scored.")
+    resources: WorkerResources = WorkerResources()
+    keep: int = Field(5, ge=1, le=1000, description="How many architectures are kept, ranked.")
+    training: SearchTraining | None = Field(None, description="What to train when the search ends.")
+
+    @model_validator(mode="after")
+    def _check_top_k(self) -> Self:
+        if self.training is not None and self.training.top_k > self.keep:
+            message = f"training.top_k {self.training.top_k} is more than keep {self.keep}"
+            raise ValueError(message)
+        return self
+
+    def actors(self, cpus: float, gpus: float) -> int:
+        """Return the number of Ray actors for a cluster: as asked, else as many as fit, never more than a wave needs."""
+        wanted = self.resources.workers
+        if wanted is None:
+            wanted = int(cpus // self.resources.cpus_per_worker)
+            if self.resources.gpus_per_worker:
+                wanted = min(wanted, int(gpus / self.resources.gpus_per_worker))
+        return max(1, min(wanted, self.wave))
+
+
+class TrainingSpec(TrainingSection):
+    """One training of architectures that a search found."""
+
+    name: str = Field("", max_length=200, description="For people; the service does not read it.")
+    architectures: list[str] = Field(min_length=1, max_length=1000, description="Ids of architectures.")
+    space: Component = Field(description="The space of the architectures, as it was searched.")
+    dataset: Component = Field(description="Dataset: built in or registered.")
+
+
+class LocalTrainingSpec(_Spec):
+    """One training in this process, without a service."""
+
+    space: Component = Field(Component(name="abandit-general"), description="Search space of the genotype.")
+    dataset: Component = Field(Component(name="digits"), description="Built-in dataset.")
+    method: Component = Field(Component(name="xnor-net"), description="Binarization method.")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of weights and order of images.")
+    recipe: Recipe = Field(Recipe(), description="How it is trained.")

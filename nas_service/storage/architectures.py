@@ -1,0 +1,67 @@
+"""Architectures: what a search discovered."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nas_service.errors import NotFoundError
+from nas_service.storage.models import Architecture
+from nas_service.storage.session import new_id, utc_now
+from search_spaces.genotype import Genotype
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """A genotype to be kept: its rank is its place in the list."""
+
+    genotype: Genotype
+    score: float
+    cost: dict[str, Any]
+
+
+def add_architectures(session: Session, job_id: str, discoveries: list[Discovery]) -> list[Architecture]:
+    """Insert the discoveries of a search, best first."""
+    rows = [
+        Architecture(
+            id=new_id(),
+            job_id=job_id,
+            rank=rank,
+            genotype=discovery.genotype.to_dict(),
+            digest=discovery.genotype.digest,
+            score=discovery.score,
+            cost=discovery.cost,
+            created_at=utc_now(),
+        )
+        for rank, discovery in enumerate(discoveries, start=1)
+    ]
+    session.add_all(rows)
+    session.flush()
+    return rows
+
+
+def get_architecture(session: Session, architecture_id: str) -> Architecture:
+    """Return an architecture.
+
+    Raises:
+        NotFoundError: If there is none of that id.
+    """
+    row = session.get(Architecture, architecture_id)
+    if row is None:
+        kind = "architecture"
+        raise NotFoundError(kind, architecture_id)
+    return row
+
+
+def list_architectures(
+    session: Session, *, limit: int, before: str | None = None, job_id: str | None = None
+) -> list[Architecture]:
+    """Return architectures, newest first, older than the id `before`; those of one search in order of rank."""
+    query = select(Architecture).limit(limit)
+    if job_id is not None:
+        # Ids grow with the rank, so this is the order of rank.
+        query = query.where(Architecture.job_id == job_id).order_by(Architecture.id)
+        return list(session.scalars(query.where(Architecture.id > before) if before else query))
+    query = query.order_by(Architecture.id.desc())
+    return list(session.scalars(query.where(Architecture.id < before) if before else query))

@@ -1,0 +1,20 @@
+"""Events: what happened to a job, in order."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nas_service.storage.models import Event
+from nas_service.storage.session import utc_now
+
+
+def record(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> None:
+    """Append an event to a job's history."""
+    session.add(Event(job_id=job_id, kind=kind, data=data, created_at=utc_now()))
+
+
+def list_events(session: Session, job_id: str, *, limit: int, after: int = 0) -> list[Event]:
+    """Return a job's events with ids above `after`, oldest first."""
+    query = select(Event).where(Event.job_id == job_id, Event.id > after).order_by(Event.id).limit(limit)
+    return list(session.scalars(query))

@@ -1,0 +1,235 @@
+"""The tables. Alembic's migrations are the only source of the schema in a database; this is what they must agree with."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+CASCADE = "CASCADE"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite forgets the zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse moments without a zone and store the others in UTC."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"{value!r} has no time zone"
+            raise ValueError(message)
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment in UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; every constraint gets a name, since SQLite cannot drop nameless ones."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+    }
+
+
+Id = String(36)
+
+
+class Job(Base):
+    """A search or a training, with its own progress so that lists never read histories."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index(None, "kind", "id"), Index(None, "state", "id"))
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(16))
+    spec: Mapped[dict[str, Any]]
+    parent_id: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), index=True)
+    attempt: Mapped[int] = mapped_column(default=0)
+    stalls: Mapped[int] = mapped_column(default=0)  # attempts lost since the last progress
+    lease_expires_at: Mapped[datetime | None]
+    progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class SampleRow(Base):
+    """One evaluated path of a search."""
+
+    __tablename__ = "samples"
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True)
+    wave: Mapped[int]
+    genotype: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    reward: Mapped[float]
+    loss: Mapped[float | None]
+    diverged: Mapped[bool]
+    cost: Mapped[dict[str, Any]]
+    seconds: Mapped[float]
+    worker: Mapped[str] = mapped_column(String(100))
+    attempt: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class ArmRow(Base):
+    """The statistics of one arm of a search as of its last committed wave."""
+
+    __tablename__ = "arms"
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)  # in the space's order
+    cell: Mapped[str] = mapped_column(String(50))
+    edge: Mapped[str] = mapped_column(String(50))
+    operation: Mapped[str] = mapped_column(String(100))
+    pulls: Mapped[int]
+    mean: Mapped[float | None]
+    lower: Mapped[float | None]
+    upper: Mapped[float | None]
+    abandoned_round: Mapped[int | None]
+
+
+class Architecture(Base):
+    """A genotype that a search discovered."""
+
+    __tablename__ = "architectures"
+    __table_args__ = (UniqueConstraint("job_id", "rank"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE))
+    rank: Mapped[int]
+    genotype: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    score: Mapped[float]
+    cost: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class Candidate(Base):
+    """An architecture trained with one method and one seed."""
+
+    __tablename__ = "candidates"
+    __table_args__ = (UniqueConstraint("job_id", "position"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE))
+    position: Mapped[int]
+    architecture_id: Mapped[str] = mapped_column(Id, ForeignKey("architectures.id", ondelete=CASCADE), index=True)
+    method: Mapped[dict[str, Any]]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16))
+    epochs_done: Mapped[int] = mapped_column(default=0)
+    validation_accuracy: Mapped[float | None]
+    test_accuracy: Mapped[float | None]
+    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    cost: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class CandidateEpoch(Base):
+    """What one epoch of a candidate's training did."""
+
+    __tablename__ = "candidate_epochs"
+
+    candidate_id: Mapped[str] = mapped_column(Id, ForeignKey("candidates.id", ondelete=CASCADE), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    phase: Mapped[str] = mapped_column(String(50))
+    train_loss: Mapped[float]
+    train_accuracy: Mapped[float]
+    validation_accuracy: Mapped[float]
+    flip_ratio: Mapped[float]
+    seconds: Mapped[float]
+    extra: Mapped[dict[str, Any]]
+
+
+class Artifact(Base):
+    """A file in the artifact store."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (UniqueConstraint("owner_id", "kind"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[str] = mapped_column(Id, index=True)  # a candidate or an architecture
+    kind: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+
+
+class DatasetRow(Base):
+    """A dataset that a user registered: a name for a kind of dataset with settings."""
+
+    __tablename__ = "datasets"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(50))
+    settings: Mapped[dict[str, Any]]
+    facts: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class Event(Base):
+    """Something that happened to a job; `id` grows, so it also orders a stream."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index(None, "job_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE))
+    kind: Mapped[str] = mapped_column(String(32))
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """The reply that was given to a request, so that sending it again changes nothing."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    request_digest: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE))
+    created_at: Mapped[datetime]

@@ -1,0 +1,130 @@
+"""Samples and arms: a wave is committed whole or not at all."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from nas_service.lifecycle import JobState
+from nas_service.search.bandit import Arm
+from nas_service.search.history import Sample
+from nas_service.search.loop import Wave
+from nas_service.storage import events, jobs
+from nas_service.storage.models import ArmRow, SampleRow
+from nas_service.storage.session import utc_now
+from search_spaces.genotype import Choice, Genotype
+
+
+@dataclass(frozen=True)
+class WaveRecord:
+    """What a driver commits after a wave.
+
+    Attributes:
+        wave: The samples and what came of them.
+        costs: One cost a sample.
+        arms: The statistics of every arm after the wave, in the space's order.
+        progress: The job's new progress.
+    """
+
+    wave: Wave
+    costs: tuple[dict[str, Any], ...]
+    arms: tuple[Arm, ...]
+    progress: dict[str, Any]
+
+
+def commit_wave(session: Session, job_id: str, attempt: int, lease: timedelta, record: WaveRecord) -> JobState:
+    """Write samples, arms, progress, an event and the renewed lease; return the job's state, for cancelling.
+
+    Raises:
+        LateResultError: If the attempt is over.
+        sqlalchemy.exc.IntegrityError: If a sample of that index is there already; nothing is counted twice.
+    """
+    state = jobs.renew(session, job_id, attempt, lease, record.progress)
+    now = utc_now()
+    wave = record.wave
+    rows = [
+        {
+            "job_id": job_id,
+            "index": sample.index,
+            "wave": wave.samples[0].index,
+            "genotype": sample.genotype.to_dict(),
+            "digest": sample.genotype.digest,
+            "reward": sample.reward,
+            "loss": evaluation.loss,
+            "diverged": evaluation.diverged,
+            "cost": cost,
+            "seconds": evaluation.seconds,
+            "worker": evaluation.worker,
+            "attempt": attempt,
+            "created_at": now,
+        }
+        for sample, evaluation, cost in zip(wave.samples, wave.evaluations, record.costs, strict=True)
+    ]
+    session.execute(insert(SampleRow), rows)
+    replace_arms(session, job_id, record.arms)
+    rewards = [sample.reward for sample in wave.samples]
+    events.record(session, job_id, "wave", {"samples": len(wave.history), "rewards": rewards})
+    return state
+
+
+def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
+    """Write the arm table of a search anew."""
+    session.execute(delete(ArmRow).where(ArmRow.job_id == job_id))
+    rows = [
+        {
+            "job_id": job_id,
+            "position": position,
+            "cell": arm.key.cell,
+            "edge": arm.key.edge,
+            "operation": arm.key.operation,
+            "pulls": arm.pulls,
+            "mean": arm.mean,
+            "lower": arm.lower,
+            "upper": arm.upper,
+            "abandoned_round": arm.abandoned_round,
+        }
+        for position, arm in enumerate(arms)
+    ]
+    session.execute(insert(ArmRow), rows)
+
+
+def history_of(session: Session, job_id: str) -> tuple[Sample, ...]:
+    """Return the committed samples of a search in order."""
+    query = select(SampleRow).where(SampleRow.job_id == job_id).order_by(SampleRow.index)
+    return tuple(Sample(row.index, Genotype.from_dict(row.genotype), row.reward) for row in session.scalars(query))
+
+
+def costs_of(session: Session, job_id: str) -> dict[str, dict[str, Any]]:
+    """Return the cost of every sampled genotype by its digest."""
+    rows = session.execute(select(SampleRow.digest, SampleRow.cost).where(SampleRow.job_id == job_id))
+    return {row.digest: row.cost for row in rows}
+
+
+def list_samples(session: Session, job_id: str, *, limit: int, after: int = -1) -> list[SampleRow]:
+    """Return samples with an index above `after`, in order."""
+    query = select(SampleRow).where(SampleRow.job_id == job_id, SampleRow.index > after)
+    return list(session.scalars(query.order_by(SampleRow.index).limit(limit)))
+
+
+_LIKE = ("space", "dataset", "method", "evaluation")  # what the time of a sample depends on
+_LIKE_SEARCHES = 20
+
+
+def seconds_of_like(session: Session, spec: dict[str, Any]) -> list[float]:
+    """Return the seconds of samples of recent searches with the same space, data, method and evaluation."""
+    recent = jobs.list_jobs(session, jobs.SEARCH, limit=_LIKE_SEARCHES, states=[JobState.SUCCEEDED.value])
+    like = [job.id for job in recent if all(job.spec.get(part) == spec[part] for part in _LIKE)]
+    if not like:
+        return []
+    return list(session.scalars(select(SampleRow.seconds).where(SampleRow.job_id == like[0])))
+
+
+def list_arms(session: Session, job_id: str) -> tuple[Arm, ...]:
+    """Return the arm table of a search as of its last committed wave."""
+    query = select(ArmRow).where(ArmRow.job_id == job_id).order_by(ArmRow.position)
+    return tuple(
+        Arm(Choice(row.cell, row.edge, row.operation), row.pulls, row.mean, row.lower, row.upper, row.abandoned_round)
+        for row in session.scalars(query)
+    )

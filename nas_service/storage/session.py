@@ -1,0 +1,80 @@
+"""Engines and sessions: one synchronous stack for the API, the controller and the drivers."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uuid_utils
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.orm import Session, sessionmaker
+
+__all__ = ["Database", "Session", "create_database_engine", "new_id", "utc_now"]
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+def new_id() -> str:
+    """Return a UUIDv7: unique, and sorted by time of creation."""
+    return str(uuid_utils.uuid7())
+
+
+def utc_now() -> datetime:
+    """Return the current moment in UTC."""
+    return datetime.now(UTC)
+
+
+def create_database_engine(url: str) -> Engine:
+    """Return an engine for `url` (SQLite or PostgreSQL), set up as the project wants it.
+
+    SQLite: write-ahead log, foreign keys on, a busy timeout, and transactions that begin when SQLAlchemy says so.
+    PostgreSQL: connections are tested before use.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed)
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(str(connection.get_execution_options().get("sqlite_begin", "BEGIN")))
+
+    return engine
+
+
+class Database:
+    """A database as the rest of the service sees it."""
+
+    def __init__(self, url: str) -> None:
+        """Connect lazily to `url`."""
+        self.engine = create_database_engine(url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Give a session for reading; nothing is committed."""
+        with self._sessions() as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Give a session whose work is committed at the end of the block, or rolled back if it raises.
+
+        On SQLite the write lock is taken at once, so that what is read before the first write cannot be stale.
+        """
+        with self._sessions() as session, session.begin():
+            session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
+            yield session
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()

@@ -1,0 +1,38 @@
+"""Scoring a network: counted, so that an accuracy is a ratio of two integers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from nas_service.data.loader import ResidentPart, to_pixels
+
+EVALUATION_BATCH = 512
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put `network` into evaluation without gradients inside the block, and back after it."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(was_training)
+
+
+def count_correct(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> int:
+    """Return how many images of `part` the largest logit classifies correctly; one host sync at the end."""
+    correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
+    for start in range(0, len(part), batch_size):
+        logits = forward(to_pixels(part.images[start : start + batch_size]))
+        correct += (logits.argmax(1) == part.labels[start : start + batch_size]).sum()
+    return int(correct)
+
+
+def accuracy(network: nn.Module, part: ResidentPart) -> float:
+    """Return the share of `part` that `network` classifies correctly, in [0, 1]."""
+    with evaluating(network):
+        return count_correct(network, part) / len(part)

@@ -1,0 +1,72 @@
+"""Optimizers whose parameter groups follow the method's rules, and the projections after their steps."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.method import Method, ParameterRule
+from nas_service.training.recipes import OptimizerName
+
+_RECIPE_RULE = ParameterRule()
+
+
+@dataclass(frozen=True)
+class RuledParameter:
+    """A parameter, its name in the network, and how it is trained."""
+
+    name: str
+    parameter: nn.Parameter
+    rule: ParameterRule
+
+
+def ruled_parameters(
+    named: Mapping[str, nn.Parameter], layers: Iterable[BinaryConv2d], method: Method | None
+) -> list[RuledParameter]:
+    """Attach a rule to every parameter: the method's for those of its layers, the recipe's for the others."""
+    rules: dict[int, ParameterRule] = {}
+    if method is not None:
+        for layer in layers:
+            ruled = method.rules(layer)
+            rules.update({id(parameter): ruled[name] for name, parameter in layer.named_parameters() if name in ruled})
+    return [RuledParameter(name, parameter, rules.get(id(parameter), _RECIPE_RULE)) for name, parameter in named.items()]
+
+
+class RuledOptimizer:
+    """An optimizer that honours the rules; learning rates are set before every step."""
+
+    def __init__(
+        self, parameters: list[RuledParameter], optimizer: OptimizerName, learning_rate: float, weight_decay: float
+    ) -> None:
+        """Group the parameters by multiplier and decay; one-dimensional ones (batch norm, PReLU, bias) never decay."""
+        groups: dict[tuple[float, bool], list[RuledParameter]] = {}
+        for ruled in parameters:
+            decays = ruled.rule.decays and ruled.parameter.ndim > 1
+            groups.setdefault((ruled.rule.lr_multiplier, decays), []).append(ruled)
+        self.names = [ruled.name for group in groups.values() for ruled in group]
+        self._learning_rate = learning_rate
+        self._multipliers = [multiplier for multiplier, _ in groups]
+        self._projections: list[tuple[Callable[[Tensor], None], Tensor]] = [
+            (ruled.rule.project, ruled.parameter) for ruled in parameters if ruled.rule.project is not None
+        ]
+        param_groups = [
+            {"params": [ruled.parameter for ruled in group], "weight_decay": weight_decay if decays else 0.0}
+            for (_, decays), group in groups.items()
+        ]
+        self.inner: torch.optim.Optimizer
+        if optimizer is OptimizerName.ADAM:
+            self.inner = torch.optim.Adam(param_groups, lr=learning_rate)
+        else:
+            self.inner = torch.optim.SGD(param_groups, lr=learning_rate, momentum=0.9, nesterov=True)
+
+    def step(self, factor: float) -> None:
+        """Step with the peak learning rate times `factor`, project, and drop the gradients."""
+        for group, multiplier in zip(self.inner.param_groups, self._multipliers, strict=True):
+            group["lr"] = self._learning_rate * multiplier * factor
+        self.inner.step()
+        with torch.no_grad():
+            for project, parameter in self._projections:
+                project(parameter)
+        self.inner.zero_grad(set_to_none=True)

@@ -1,0 +1,45 @@
+"""ConvFactory: the argument that makes convolutions, so that search spaces know nothing of binarization."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import nn
+
+from search_spaces.cost import FULL_PRECISION, ConvShape, Precision
+
+
+class ConvFactory(Protocol):
+    """Makes convolution modules from one keyword signature, `ConvShape`.
+
+    What it makes maps (N, in_channels, H, W) to (N, out_channels, H', W') as `torch.nn.Conv2d` without bias does. A
+    factory of binary convolutions makes modules that binarize their own input.
+    """
+
+    @property
+    def precision(self) -> Precision:
+        """Bits of the operands of what is made."""
+        ...
+
+    def __call__(self, shape: ConvShape) -> nn.Module:
+        """Return a new module."""
+        ...
+
+
+@dataclass(frozen=True)
+class FullPrecisionConv:
+    """Makes ordinary 32-bit convolutions: the control that every binarization method is compared with."""
+
+    precision: Precision = FULL_PRECISION
+
+    def __call__(self, shape: ConvShape) -> nn.Module:
+        """Return a convolution without bias (a batch norm precedes or follows it everywhere)."""
+        return nn.Conv2d(
+            shape.in_channels,
+            shape.out_channels,
+            shape.kernel_size,
+            shape.stride,
+            shape.padding,
+            shape.dilation,
+            shape.groups,
+            bias=False,
+        )

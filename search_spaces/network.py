@@ -1,0 +1,198 @@
+"""Network: stem, stacked cells and classifier, built from a space and a genotype.
+
+Shape legend: N images, C channels, H and W pixels. Submodules are named by place
+(`cells.<index>.edges.<edge>.<operation>`), the same in a network and in a supernet, so weights carry over by name.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.conv_factory import ConvFactory
+from search_spaces.cost import (
+    FLOAT_BYTES,
+    FULL_PRECISION,
+    BareConvCost,
+    ConvShape,
+    Cost,
+    Precision,
+    Size,
+    batch_norm_cost,
+    linear_cost,
+)
+from search_spaces.genotype import Genotype
+from search_spaces.operation import OPERATIONS
+from search_spaces.space import CellPlan, Edge, Role, SearchSpace
+from search_spaces.template import TEMPLATES
+
+Choose = Callable[[str], str]  # edge -> operation
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What goes into a network and how many classes come out.
+
+    Attributes:
+        channels: 1 (grey) or 3 (RGB).
+        size: Height and width in pixels.
+        classes: Number of classes.
+        mean: Mean of each channel of pixels in [0, 1], subtracted inside the network.
+        std: Standard deviation of each channel, divided by inside the network.
+    """
+
+    channels: int
+    size: Size
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Normalize(nn.Module):
+    """(x - mean) / std per channel; inside the network so that its input, and any attack on it, is in pixels [0, 1]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Keep both as buffers of shape (1, C, 1, 1)."""
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return (inputs - self.mean) / self.std
+
+
+class Cell(nn.Module):
+    """One cell: a 1x1 convolution to the cell's width, then nodes that sum their incoming edges.
+
+    `edges[edge]` holds the modules of that edge by operation: one in a network, all of them in a supernet.
+    """
+
+    def __init__(
+        self, plan: CellPlan, edges: Sequence[Edge], operations: Callable[[Edge], Sequence[str]], conv: ConvFactory
+    ) -> None:
+        """Build the modules of `operations(edge)` for every edge."""
+        super().__init__()
+        self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
+        self.preprocess = conv(ConvShape(in_channels=plan.in_channels, out_channels=plan.channels, kernel_size=1))
+        self.edges = nn.ModuleDict()
+        for edge in edges:
+            stride = 2 if plan.role is Role.REDUCTION and edge.source == 0 else 1
+            self.edges[edge.name] = nn.ModuleDict(
+                {name: OPERATIONS.get(name)()(conv, plan.channels, stride) for name in operations(edge)}
+            )
+
+    def path(self, choice: Choose) -> list[nn.Module]:
+        """Return the modules that a forward pass with `choice` runs through."""
+        return [self.preprocess, *(self._chosen(edge, choice) for edge, _, _ in self._wiring)]
+
+    def forward(self, inputs: Tensor, choice: Choose | None = None) -> Tensor:
+        """Map (N, C, H, W) to (N, nodes * channels, H', W'); without a choice every edge has one operation."""
+        nodes: dict[int, Tensor] = {0: self.preprocess(inputs)}
+        for edge, source, target in self._wiring:
+            output = self._chosen(edge, choice)(nodes[source])
+            nodes[target] = nodes[target] + output if target in nodes else output
+        return torch.cat([nodes[index] for index in sorted(nodes) if index > 0], dim=1)
+
+    def _chosen(self, edge: str, choice: Choose | None) -> nn.Module:
+        operations = self.edges[edge]
+        assert isinstance(operations, nn.ModuleDict)  # noqa: S101 - for the type checker; set in __init__
+        (only,) = operations if choice is None else (choice(edge),)
+        return operations[only]
+
+
+class CellStack(nn.Module):
+    """Stem, cells and classifier; what a network and a supernet share.
+
+    The stem (3x3 convolution, batch norm) and the classifier (batch norm, global average pool, linear) are full
+    precision, the convention of every method but BinaryNet. The batch norm before the pool is ours: a node sums up to
+    four edges and the cells add up, so without it the scale of the features, and with it the loss, runs away.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        conv: ConvFactory,
+        image: ImageFormat,
+        operations: Callable[[str, Edge], Sequence[str]],
+    ) -> None:
+        """Build the modules of `operations(cell type, edge)` in every cell of `space.plan()`."""
+        super().__init__()
+        block = TEMPLATES.get(space.template)().wrap(conv)
+        plans = space.plan()
+        stem_channels = plans[0].in_channels
+        self.cell_types = tuple(plan.cell_type for plan in plans)
+        self.normalize = Normalize(image.mean, image.std)
+        self.stem = nn.Sequential(
+            nn.Conv2d(image.channels, stem_channels, 3, padding=1, bias=False), nn.BatchNorm2d(stem_channels)
+        )
+        self.cells = nn.ModuleList(Cell(plan, space.edges, partial(operations, plan.cell_type), block) for plan in plans)
+        features = space.nodes * plans[-1].channels
+        self.head_norm = nn.BatchNorm2d(features)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Linear(features, image.classes)
+
+    def features(self, images: Tensor, genotype: Genotype | None = None) -> Tensor:
+        """Map pixels in [0, 1] (N, C, H, W) to the classifier's input (N, features), along the path of `genotype`."""
+        outputs = self.stem(self.normalize(images))
+        for cell, cell_type in zip(self.cells, self.cell_types, strict=True):
+            outputs = cell(outputs, partial(genotype.operation, cell_type)) if genotype else cell(outputs)
+        pooled: Tensor = self.flatten(self.pool(self.head_norm(outputs)))
+        return pooled
+
+
+class Network(CellStack):
+    """The network of one genotype."""
+
+    def __init__(self, space: SearchSpace, genotype: Genotype, conv: ConvFactory, image: ImageFormat) -> None:
+        """Build only the operations that the genotype names.
+
+        Raises:
+            InvalidFieldError: If the genotype is not one of `space`.
+        """
+        self.genotype = space.parse(genotype.to_dict())
+        super().__init__(space, conv, image, lambda cell, edge: [self.genotype.operation(cell, edge.name)])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map pixels in [0, 1] (N, C, H, W) to logits (N, classes)."""
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+
+def network_cost(space: SearchSpace, genotype: Genotype, image: ImageFormat, precision: Precision) -> Cost:
+    """Count the cost of `Network(space, genotype, ...)` for one image from its description, building nothing."""
+    return _stack_cost(space, image, precision, lambda cell, edge: [genotype.operation(cell, edge.name)])
+
+
+def supernet_cost(space: SearchSpace, image: ImageFormat, precision: Precision) -> Cost:
+    """Count the parameters of a supernet; its operations are those of running every arm at once, which nobody does."""
+    return _stack_cost(space, image, precision, lambda _, edge: edge.operations)
+
+
+def _stack_cost(
+    space: SearchSpace, image: ImageFormat, precision: Precision, operations: Callable[[str, Edge], Sequence[str]]
+) -> Cost:
+    block = partial(TEMPLATES.get(space.template)().cost, precision)
+    plans = space.plan()
+    stem = ConvShape(in_channels=image.channels, out_channels=plans[0].in_channels, kernel_size=3, padding=1)
+    total = Cost(packed_bytes=2 * FLOAT_BYTES * image.channels)  # the normalisation's mean and std
+    total += BareConvCost(FULL_PRECISION)(stem, image.size) + batch_norm_cost(stem.out_channels)
+    size = image.size
+    for plan in plans:
+        total += block(ConvShape(in_channels=plan.in_channels, out_channels=plan.channels, kernel_size=1), size)
+        stride = 2 if plan.role is Role.REDUCTION else 1
+        for edge in space.edges:
+            from_input = edge.source == 0
+            for name in operations(plan.cell_type, edge):
+                total += OPERATIONS.get(name)().cost(
+                    block, plan.channels, stride if from_input else 1, size if from_input else size.strided(stride)
+                )
+        size = size.strided(stride)
+    features = space.nodes * plans[-1].channels
+    return total + batch_norm_cost(features) + linear_cost(features, image.classes)

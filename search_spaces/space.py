@@ -1,0 +1,227 @@
+"""SearchSpace: nodes, edges, cell types, allowed operations and the rule that stacks cells into a network. No torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import pairwise
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from search_spaces.errors import InvalidFieldError
+from search_spaces.genotype import Choice, Genotype
+from search_spaces.registry import Registry
+
+
+class Role(StrEnum):
+    """What a cell does to its input's size."""
+
+    NORMAL = "normal"
+    REDUCTION = "reduction"  # halves height and width, doubles channels
+
+
+@dataclass(frozen=True)
+class CellType:
+    """A kind of cell that is searched; every cell of the type has the same operations and the same role."""
+
+    name: str
+    role: Role = Role.NORMAL
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A directed edge of a cell from an earlier node to a later one; node 0 is the cell's input."""
+
+    source: int
+    target: int
+    operations: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`source-target`, for example `0-3`."""
+        return f"{self.source}-{self.target}"
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """One cell of a stacked network: `channels` is the width of each of its nodes."""
+
+    index: int
+    cell_type: str
+    role: Role
+    in_channels: int
+    channels: int
+
+
+class SpaceSettings(BaseModel):
+    """What a user may change about a named space; a field left out keeps the space's own value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channels: int | None = Field(None, ge=2, le=1024, description="Width of a node in the first cells.")
+    cells: int | None = Field(None, ge=1, le=64, description="Number of stacked cells.")
+    template: str | None = Field(None, description="How a binary convolution is wrapped: shortcut or plain.")
+    operations: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="The operations every edge may choose from, in order, instead of the space's own.",
+    )
+
+
+def connect_all(nodes: int, operations: tuple[str, ...]) -> tuple[Edge, ...]:
+    """Return the edges of a fully connected cell: node j takes from every node i < j, for j = 1..nodes."""
+    return tuple(Edge(i, j, operations) for j in range(1, nodes + 1) for i in range(j))
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What can be built: one frozen value, no behaviour of its own beyond counting and checking.
+
+    A cell is a directed acyclic graph over node 0 (the cell's input: the previous cell's output through a 1x1
+    convolution to `channels`) and the intermediate nodes; a node is the sum of its incoming edges and the cell's output
+    is the concatenation of the intermediate nodes. In a reduction cell the edges that leave node 0 have stride 2.
+
+    Attributes:
+        cell_types: In stacking order: reduction types divide the normal types into stages.
+        edges: The edges of a cell, in order of target and source.
+        cells: How many cells are stacked.
+        channels: Node width in the first stage; every reduction doubles it.
+        stem_multiplier: The stem (3x3 convolution and batch norm) makes `stem_multiplier * channels` channels.
+        template: Name of the block that wraps a binary convolution.
+    """
+
+    name: str
+    summary: str
+    cell_types: tuple[CellType, ...]
+    edges: tuple[Edge, ...]
+    cells: int
+    channels: int = 16
+    stem_multiplier: int = 3
+    template: str = "shortcut"
+
+    @property
+    def nodes(self) -> int:
+        """Number of intermediate nodes of a cell."""
+        return max(edge.target for edge in self.edges)
+
+    @property
+    def arms_per_edge(self) -> int:
+        """K, the largest number of operations on any edge."""
+        return max(len(edge.operations) for edge in self.edges)
+
+    def arms(self) -> tuple[Choice, ...]:
+        """Return every arm (cell type, edge, operation) in the space's order."""
+        return tuple(
+            Choice(cell.name, edge.name, operation)
+            for cell in self.cell_types
+            for edge in self.edges
+            for operation in edge.operations
+        )
+
+    def size(self) -> int:
+        """Return the number of genotypes."""
+        per_cell = 1
+        for edge in self.edges:
+            per_cell *= len(edge.operations)
+        return int(per_cell ** len(self.cell_types))
+
+    def genotype(self, operations: Mapping[tuple[str, str], str]) -> Genotype:
+        """Build a genotype from (cell type, edge) -> operation, checked and in the space's order.
+
+        Raises:
+            InvalidFieldError: Naming a missing edge, an unknown one, or an operation that the edge does not allow.
+        """
+        choices = []
+        left = dict(operations)
+        for cell in self.cell_types:
+            for edge in self.edges:
+                given = left.pop((cell.name, edge.name), None)
+                if given not in edge.operations:
+                    raise InvalidFieldError(
+                        f"genotype.cells.{cell.name}.{edge.name}", given, "one of: " + ", ".join(edge.operations)
+                    )
+                choices.append(Choice(cell.name, edge.name, given))
+        if left:
+            (cell_name, edge_name), given = next(iter(left.items()))
+            known = (
+                f"cell types {', '.join(cell.name for cell in self.cell_types)}; edges {', '.join(e.name for e in self.edges)}"
+            )
+            raise InvalidFieldError(f"genotype.cells.{cell_name}.{edge_name}", given, known)
+        return Genotype(self.name, tuple(choices))
+
+    def parse(self, payload: object) -> Genotype:
+        """Read a genotype of this space from the form that `Genotype.to_dict` writes.
+
+        Raises:
+            InvalidFieldError: Naming the field that is wrong.
+        """
+        read = Genotype.from_dict(payload)
+        if read.space != self.name:
+            raise InvalidFieldError("genotype.space", read.space, self.name)
+        return self.genotype({(choice.cell, choice.edge): choice.operation for choice in read.choices})
+
+    def plan(self) -> tuple[CellPlan, ...]:
+        """Return the stacked cells.
+
+        With r reduction types and L cells the reductions stand at i * L // (r + 1) for i = 1..r (ABanditNAS's code:
+        L // 3 and 2 * L // 3). The cells between are filled with the normal types of their own stage, stretched evenly.
+        So a type keeps its role at any depth; the authors' code stretches all types alike and then strides fall on
+        other types in a deeper network.
+
+        Raises:
+            InvalidFieldError: If a stage would have fewer cells than normal types, or cells and no type.
+        """
+        stages: list[list[CellType]] = [[]]
+        reductions = []
+        for cell_type in self.cell_types:
+            if cell_type.role is Role.REDUCTION:
+                reductions.append(cell_type)
+                stages.append([])
+            else:
+                stages[-1].append(cell_type)
+        cuts = [-1, *(i * self.cells // len(stages) for i in range(1, len(stages))), self.cells]
+        sequence: list[CellType] = []
+        for stage, (cut, next_cut) in enumerate(pairwise(cuts)):
+            if stage:
+                sequence.append(reductions[stage - 1])
+            length, types = next_cut - cut - 1, stages[stage]
+            if length < len(types) or (length and not types):
+                raise InvalidFieldError(
+                    "cells",
+                    self.cells,
+                    f"a depth that gives stage {stage + 1} of {self.name} at least {len(types)} cells",
+                )
+            sequence.extend(types[i * len(types) // length] for i in range(length))
+        return self._widths(sequence)
+
+    def _widths(self, sequence: list[CellType]) -> tuple[CellPlan, ...]:
+        plans = []
+        channels, in_channels = self.channels, self.stem_multiplier * self.channels
+        for index, cell_type in enumerate(sequence):
+            if cell_type.role is Role.REDUCTION:
+                channels *= 2
+            plans.append(CellPlan(index, cell_type.name, cell_type.role, in_channels, channels))
+            in_channels = self.nodes * channels
+        return tuple(plans)
+
+    def configure(self, settings: SpaceSettings) -> "SearchSpace":
+        """Return this space with the settings that were given.
+
+        Names of operations and templates are checked where networks are built; here only the structure is.
+
+        Raises:
+            InvalidFieldError: If the depth does not fit the cell types, or an operation is listed twice.
+        """
+        space = replace(
+            self,
+            **{key: value for key, value in settings.model_dump(exclude={"operations"}).items() if value is not None},
+        )
+        if settings.operations is not None:
+            operations = tuple(settings.operations)
+            if len(set(operations)) < len(operations):
+                raise InvalidFieldError("operations", settings.operations, "every operation once")
+            space = replace(space, edges=tuple(Edge(e.source, e.target, operations) for e in self.edges))
+        space.plan()
+        return space
+
+
+SPACES: Registry[SearchSpace] = Registry("search space", "search_spaces.spaces")

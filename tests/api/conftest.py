@@ -1,0 +1,56 @@
+"""The application on a real database, without a controller."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from nas_service.lifecycle import JobState
+from nas_service.search.history import Sample
+from nas_service.search.loop import Evaluation, Wave
+from nas_service.search.strategy import STRATEGIES
+from nas_service.settings import Settings
+from nas_service.specs import SearchSpec
+from nas_service.storage import architectures, jobs, samples
+from nas_service.storage.session import Database, utc_now
+from search_spaces.space import SPACES
+
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """Return a client of an application whose jobs nobody carries out."""
+    with TestClient(create_app(settings), base_url="http://localhost", raise_server_exceptions=False) as connected:
+        yield connected
+
+
+@pytest.fixture
+def finished_search(settings: Settings) -> str:
+    """Write a search with three samples and two architectures into the database, and return its id."""
+    database = Database(settings.database)
+    strategy = STRATEGIES.get("abandit").from_settings(SPACES.get("tiny"), {}, 0)
+    genotypes = strategy.suggest((), 3)
+    history = tuple(Sample(index, genotype, 0.5 + index / 10) for index, genotype in enumerate(genotypes))
+    evaluations = tuple(Evaluation(sample.reward, 1.0, diverged=False, seconds=2.0) for sample in history)
+    with database.write() as session:
+        spec = SearchSpec.model_validate({"space": "tiny", "name": "first"}).model_dump(mode="json")
+        jobs.create_job(session, jobs.SEARCH, "first", spec)
+        job = jobs.claim(session, LEASE, utc_now())
+        assert job is not None
+        jobs.start(session, job.id, job.attempt, LEASE)
+        record = samples.WaveRecord(
+            Wave(history, evaluations, history),
+            tuple({"ops": 1.5} for _ in history),
+            strategy.arms(history),
+            {"samples": 3, "total": 18, "arms": 18, "arms_left": 18, "best_reward": 0.7, "seconds_left": 1.0},
+        )
+        samples.commit_wave(session, job.id, job.attempt, LEASE, record)
+        cost = {"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 2.0}
+        found = [architectures.Discovery(ranked.genotype, ranked.score, cost) for ranked in strategy.rank(history, 2)]
+        architectures.add_architectures(session, job.id, found)
+        jobs.move(session, job.id, JobState.SUCCEEDED)
+    database.close()
+    return job.id

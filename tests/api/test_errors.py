@@ -1,0 +1,154 @@
+"""Errors over HTTP: one table, problem+json everywhere, every bad input named."""
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+import nas_service.errors
+import search_spaces.errors
+from api.errors import TABLE, map_error
+from nas_service.settings import Settings
+from tests.nas_service.data.files import pictures, png, write_folder, write_parquet
+
+DOMAIN_ERRORS = [
+    kind
+    for module in (nas_service.errors, search_spaces.errors)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if issubclass(kind, Exception) and kind.__module__ == module.__name__
+]
+
+
+@pytest.mark.parametrize("kind", DOMAIN_ERRORS, ids=lambda kind: kind.__name__)
+def test_every_domain_error_has_its_line_in_the_table(kind: type[Exception]) -> None:
+    assert kind in TABLE
+
+
+def test_a_subclass_takes_the_line_of_its_nearest_base() -> None:
+    class Special(nas_service.errors.ConflictError):
+        pass
+
+    assert map_error(Special()) == TABLE[nas_service.errors.ConflictError]
+    assert map_error(RuntimeError()).status == 500
+
+
+BAD_SPECS = [
+    ({"space": "abandit-generall"}, "space.name", "did you mean abandit-general?"),
+    (
+        {"space": {"name": "tiny", "settings": {"operations": ["skip", "conv-9x9"]}}},
+        "space.settings.operations.1",
+        "max-pool-3x3",
+    ),
+    ({"method": "xnor"}, "method.name", "xnor-net"),
+    ({"strategy": "abandid"}, "strategy.name", "did you mean abandit?"),
+    ({"dataset": "digitz"}, "dataset.name", "did you mean digits?"),
+    ({"strategy": {"name": "random", "settings": {"samples": -3}}}, "strategy.settings.samples", "greater than or equal to 1"),
+    ({"strategy": {"name": "abandit", "settings": {"samples_per_arm": -1}}}, "strategy.settings.samples_per_arm", "greater"),
+    ({"resources": {"workers": 0}}, "resources.workers", "greater than or equal to 1"),
+    ({"wave": 0}, "wave", "greater than or equal to 1"),
+    ({"resources": {"workers": 1, "gpus_per_worker": 16}}, "resources.gpus_per_worker", "no more than the cluster has"),
+    ({"training": {"methods": ["bnn"], "resources": {"gpus_per_trial": 9}}}, "training.resources.gpus_per_trial", "no more than"),
+    ({"dataset": "cifar10"}, "dataset.settings.path", "cifar-10-batches-py"),
+    ({"dataset": {"name": "image-folder", "settings": {"path": "gone"}}}, "dataset.settings.path", "exists under the data root"),
+    ({"dataset": {"name": "image-folder", "settings": {}}}, "dataset.settings.path", "Field required"),
+    ({"colour": "red"}, "colour", "Extra inputs are not permitted"),
+    ([1, 2], "body", "valid dictionary"),
+]
+
+
+@pytest.mark.parametrize(("spec", "field", "allowed"), BAD_SPECS, ids=[entry[1] for entry in BAD_SPECS])
+@pytest.mark.parametrize("path", ["/v1/searches", "/v1/searches/estimate"])
+def test_a_bad_spec_is_refused_with_field_given_and_allowed(
+    client: TestClient, path: str, spec: object, field: str, allowed: str
+) -> None:
+    reply = client.post(path, json=spec)
+    assert reply.status_code == 422
+    assert reply.headers["content-type"] == "application/problem+json"
+    problem = reply.json()
+    assert problem["type"] == "urn:nas:problem:invalid-input"
+    found = {entry["field"]: entry for entry in problem["errors"]}
+    assert allowed in found[field]["allowed"]
+    assert client.get("/v1/searches").json()["items"] == []
+
+
+def test_a_body_that_is_not_json_is_refused(client: TestClient) -> None:
+    reply = client.post("/v1/searches", content=b'{"space": ', headers={"content-type": "application/json"})
+    assert (reply.status_code, reply.json()["type"]) == (400, "urn:nas:problem:invalid-json")
+
+
+def test_a_spec_of_10_mb_is_refused_before_it_is_read(client: TestClient) -> None:
+    body = json.dumps({"name": "x" * 10_000_000}).encode()
+    reply = client.post("/v1/searches", content=body, headers={"content-type": "application/json"})
+    assert (reply.status_code, reply.json()["type"]) == (413, "urn:nas:problem:body-too-large")
+    assert "1000000 bytes" in reply.json()["detail"]
+
+
+def test_a_body_of_unknown_length_is_cut_off_at_the_limit(client: TestClient) -> None:
+    """Chunked, so no length is announced."""
+    chunks = (b"x" * 100_000 for _ in range(100))
+    reply = client.post("/v1/searches", content=chunks, headers={"content-type": "application/json"})
+    assert reply.status_code == 413
+
+
+def test_a_long_value_is_shortened_in_the_reply(client: TestClient) -> None:
+    reply = client.post("/v1/searches", json={"method": {"name": "x" * 99, "settings": {"a": "y" * 5000}}, "seed": "z" * 5000})
+    assert len(reply.content) < 3000
+
+
+def test_unknown_paths_and_verbs_are_problems_too(client: TestClient) -> None:
+    for reply, status in ((client.get("/v1/nothing"), 404), (client.delete("/v1/searches"), 405)):
+        assert (reply.status_code, reply.json()["status"]) == (status, status)
+        assert reply.headers["content-type"] == "application/problem+json"
+
+
+def _register(client: TestClient, kind: str, **settings: object) -> dict[str, object]:
+    reply = client.post("/v1/datasets", json={"name": "mine", "kind": kind, "settings": settings})
+    assert reply.status_code == 422, reply.text
+    (problem,) = reply.json()["errors"]
+    return dict(problem)
+
+
+def test_a_folder_with_a_broken_image_is_refused_by_name(client: TestClient, settings: Settings) -> None:
+    settings.data.mkdir()
+    write_folder(settings.data)
+    (settings.data / "pictures" / "eel" / "2.png").write_bytes(png(pictures(1)[0])[:50])
+    problem = _register(client, "image-folder", path="pictures")
+    assert problem["field"] == "dataset.settings.pictures/eel/2.png"
+
+
+def test_an_empty_class_folder_is_refused_by_name(client: TestClient, settings: Settings) -> None:
+    settings.data.mkdir()
+    write_folder(settings.data)
+    (settings.data / "pictures" / "yak").mkdir()
+    assert _register(client, "image-folder", path="pictures")["given"] == "pictures/yak"
+
+
+def test_labels_out_of_range_are_refused_with_their_row(client: TestClient, settings: Settings) -> None:
+    settings.data.mkdir()
+    write_parquet(settings.data, [0, 1, 7])
+    problem = _register(client, "parquet", path="pictures.parquet")
+    assert (problem["field"], problem["given"]) == ("dataset.settings.pictures.parquet row 2 label", 7)
+
+
+def test_an_unknown_kind_of_dataset_is_refused_with_near_matches(client: TestClient) -> None:
+    assert "did you mean image-folder?" in str(_register(client, "imagefolder")["allowed"])
+
+
+def test_a_registered_folder_can_be_searched(client: TestClient, settings: Settings) -> None:
+    settings.data.mkdir()
+    write_folder(settings.data)
+    body = {"name": "pets", "kind": "image-folder", "settings": {"path": "pictures"}}
+    entry = client.post("/v1/datasets", json=body)
+    assert entry.status_code == 201
+    assert entry.json()["facts"]["class_names"] == ["cat", "dog", "eel"]
+    assert client.post("/v1/datasets", json=body).status_code == 409
+    assert client.post("/v1/datasets", json={**body, "name": "digits"}).status_code == 409
+    spec = client.post("/v1/searches", json={"space": "tiny", "dataset": "pets"}).json()["spec"]
+    assert spec["dataset"] == {"name": "image-folder", "settings": {"path": "pictures"}}
+
+
+def test_a_data_root_that_is_not_there_is_named(client: TestClient, settings: Settings) -> None:
+    assert not Path(settings.data).exists()
+    assert str(settings.data) in str(_register(client, "parquet", path="x.parquet")["allowed"])

@@ -1,0 +1,56 @@
+"""The OpenAPI document, and what happens to requests made up from it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from api.app import create_app
+from nas_service.settings import Settings
+from nas_service.storage.schema import upgrade
+
+EXAMPLES = 15  # requests made up for every route
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.schemas.BaseSchema]:
+    """Return the schema of an application on a database of its own, without a controller."""
+    home: Path = tmp_path_factory.mktemp("made-up")
+    made = Settings(home=home, controller=False)
+    upgrade(made.database)
+    app = create_app(made)
+    with TestClient(app):
+        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+def test_made_up_requests_get_replies_that_the_document_describes(schema: schemathesis.schemas.BaseSchema) -> None:
+    """No request ends in a server error, and every reply has a documented status, type and shape."""
+    tried = 0
+    for result in schema.get_all_operations():
+        assert isinstance(result, Ok)
+        operation = result.ok()
+
+        @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def send(case: schemathesis.Case[Any]) -> None:
+            # A schema cannot say which names exist and what the cluster has: what fits it may still be refused.
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+        send()
+        tried += 1
+    assert tried > 25
+
+
+def test_every_route_has_a_summary_and_describes_its_refusals(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    for path, verbs in document["paths"].items():
+        for verb, operation in verbs.items():
+            assert operation["summary"], (verb, path)
+            if "requestBody" in operation:
+                assert "application/problem+json" in operation["responses"]["422"]["content"], (verb, path)

@@ -1,0 +1,145 @@
+"""/architectures, /candidates, /trainings, the catalogue and health."""
+
+import io
+import zipfile
+from datetime import timedelta
+
+import pytest
+from alembic import command
+from fastapi.testclient import TestClient
+
+from nas_service.settings import Settings
+from nas_service.storage import candidates, jobs
+from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
+from nas_service.storage.candidates import Outcome, PlannedCandidate
+from nas_service.storage.schema import alembic_config
+from nas_service.storage.session import Database
+from nas_service.training.report import EpochReport
+
+
+def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = client.get("/v1/architectures", params={"search": search_id}).json()["items"]
+    return found
+
+
+def _trained(settings: Settings, architecture_id: str) -> str:
+    """Write a trained candidate into database and store, and return its id."""
+    database = Database(settings.database)
+    store = ArtifactStore(settings.artifacts)
+    with database.write() as session:
+        training = jobs.create_job(session, jobs.TRAINING, "", {})
+        (row,) = candidates.plan_candidates(session, training.id, [PlannedCandidate(architecture_id, {"name": "bnn"}, 0)])
+        for epoch in range(3):
+            candidates.add_epoch(session, row.id, EpochReport(epoch, "train", 1.0, 0.5, 0.6, 0.01, 2.0, {}))
+        candidates.finish_candidate(session, row.id, Outcome(0.9, 0.8, {}, {"ops": 2}))
+        store.put("bundle.zip", b"the bundle")
+        record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
+    database.close()
+    return row.id
+
+
+def test_architectures_of_a_search_come_by_rank(client: TestClient, finished_search: str) -> None:
+    found = _architectures(client, finished_search)
+    assert [entry["rank"] for entry in found] == [1, 2]
+    assert found[0] == client.get(f"/v1/architectures/{found[0]['id']}").json()
+    assert found[0]["search_id"] == finished_search
+
+
+def test_an_architecture_has_a_picture_and_a_bundle(client: TestClient, finished_search: str) -> None:
+    (first, _) = _architectures(client, finished_search)
+    picture = client.get(f"/v1/architectures/{first['id']}/diagram.svg")
+    assert picture.headers["content-type"] == "image/svg+xml"
+    assert picture.text.startswith("<svg")
+    reply = client.get(f"/v1/architectures/{first['id']}/download")
+    assert reply.headers["Content-Disposition"] == f'attachment; filename="architecture-{first["id"]}.zip"'
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
+        assert "genotype.json" in archive.namelist()
+
+
+@pytest.mark.parametrize("suffix", ["", "/diagram.svg", "/download"])
+def test_a_reader_that_has_the_current_version_gets_304(client: TestClient, finished_search: str, suffix: str) -> None:
+    path = f"/v1/architectures/{_architectures(client, finished_search)[0]['id']}{suffix}"
+    tag = client.get(path).headers["ETag"]
+    for asked in (tag, f'"other", W/{tag}', "*"):
+        again = client.get(path, headers={"If-None-Match": asked})
+        assert (again.status_code, again.content) == (304, b"")
+    assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_a_candidate_has_curves_and_files(client: TestClient, settings: Settings, finished_search: str) -> None:
+    architecture = str(_architectures(client, finished_search)[0]["id"])
+    candidate = _trained(settings, architecture)
+    (found,) = client.get("/v1/candidates", params={"search": finished_search}).json()["items"]
+    assert (found["id"], found["test_accuracy"]) == (candidate, 0.8)
+    curves = client.get(f"/v1/candidates/{candidate}/curves", params={"limit": 2}).json()
+    assert [entry["epoch"] for entry in curves["items"]] == [0, 1]
+    reply = client.get(f"/v1/candidates/{candidate}/download")
+    assert reply.content == b"the bundle"
+    assert reply.headers["content-type"] == "application/zip"
+    missing = client.get(f"/v1/candidates/{candidate}/download", params={"format": "safetensors"})
+    assert missing.status_code == 404
+    unknown = client.get(f"/v1/candidates/{candidate}/download", params={"format": "exe"})
+    assert unknown.status_code == 422
+    assert "bundle" in unknown.json()["errors"][0]["allowed"]
+
+
+def test_a_candidate_that_is_not_trained_has_no_files_yet(client: TestClient, settings: Settings, finished_search: str) -> None:
+    database = Database(settings.database)
+    with database.write() as session:
+        training = jobs.create_job(session, jobs.TRAINING, "", {})
+        plan = PlannedCandidate(str(_architectures(client, finished_search)[0]["id"]), {"name": "bnn"}, 0)
+        (row,) = candidates.plan_candidates(session, training.id, [plan])
+    database.close()
+    reply = client.get(f"/v1/candidates/{row.id}/download")
+    assert reply.status_code == 409
+    assert "is waiting: it has no files yet" in reply.json()["detail"]
+
+
+def test_a_training_of_found_architectures_is_accepted(client: TestClient, finished_search: str) -> None:
+    architecture = _architectures(client, finished_search)[0]["id"]
+    spec = {"architectures": [architecture], "space": "tiny", "dataset": "digits", "methods": ["bnn"], "seeds": [0, 1]}
+    reply = client.post("/v1/trainings", json=spec)
+    assert reply.status_code == 202
+    assert client.get(reply.headers["Location"]).json()["kind"] == "training"
+    unknown = client.post("/v1/trainings", json={**spec, "architectures": ["nowhere"]})
+    assert unknown.status_code == 404
+    wrong = client.post("/v1/trainings", json={**spec, "methods": ["bn"], "seeds": []})
+    assert [problem["field"] for problem in wrong.json()["errors"]] == ["seeds"]
+
+
+@pytest.mark.parametrize("shelf", ["spaces", "operations", "templates", "strategies", "methods", "datasets"])
+def test_the_catalogue_lists_what_is_there_with_summaries(client: TestClient, shelf: str) -> None:
+    entries = client.get(f"/v1/{shelf}").json()["items"]
+    assert entries
+    assert all(entry["summary"] for entry in entries)
+    if shelf not in {"operations", "templates"}:
+        assert all(entry["settings_schema"]["properties"] is not None for entry in entries)
+
+
+def test_an_entry_of_the_catalogue_is_found_or_near_matches_are_named(client: TestClient) -> None:
+    assert client.get("/v1/methods/bnn").json()["reference"].startswith("Courbariaux")
+    reply = client.get("/v1/methods/bnnn")
+    assert reply.status_code == 404
+    assert "did you mean bnn?" in reply.json()["detail"]
+
+
+def test_health_readiness_and_metrics(client: TestClient, finished_search: str) -> None:
+    del finished_search
+    assert client.get("/healthz").json() == {"status": "ok"}
+    ready = client.get("/readyz").json()
+    assert (ready["status"], ready["checks"]) == ("ready", {"database": "ok", "migrations": "ok"})
+    client.post("/v1/searches", json={"space": "tiny"})
+    assert client.get("/readyz").json()["queued"] == 1
+    assert 'nas_jobs{kind="search",state="succeeded"} 1.0' in client.get("/metrics").text
+
+
+def test_a_database_that_lost_its_tables_is_not_ready(client: TestClient, settings: Settings) -> None:
+    command.downgrade(alembic_config(settings.database), "base")
+    reply = client.get("/readyz")
+    assert reply.status_code == 503
+    assert "run `nas migrate`" in reply.json()["checks"]["migrations"]
+
+
+def test_leases_are_long_enough_to_renew() -> None:
+    """A driver renews four times a lease."""
+    assert timedelta(seconds=Settings().lease_s) / 4 > timedelta(seconds=1)

@@ -1,0 +1,84 @@
+"""Every dataset by discovery, on real files of its own format: shapes, ranges, disjoint and fixed splits."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_service.data.dataset import DATASETS, ImageDataset, Part
+from tests.nas_service.data.files import write_cifar_binary, write_folder, write_parquet
+
+SOURCES: dict[str, tuple[Callable[[Path], None], dict[str, Any]]] = {
+    "digits": (lambda _: None, {}),
+    "cifar10": (write_cifar_binary, {}),
+    "image-folder": (write_folder, {"path": "pictures"}),
+    "parquet": (write_parquet, {"path": "pictures.parquet"}),
+}
+EVERY_DATASET = pytest.mark.parametrize("name", DATASETS.names())
+
+
+def _load(name: str, root: Path, **more: object) -> ImageDataset:
+    write, settings = SOURCES[name]
+    write(root)
+    return DATASETS.get(name).from_settings({**settings, **more}).load(root)
+
+
+def _rows(part: Part) -> set[bytes]:
+    return {image.tobytes() + bytes([label]) for image, label in zip(part.images, part.labels, strict=True)}
+
+
+@EVERY_DATASET
+def test_there_is_a_source_for_the_test(name: str) -> None:
+    assert name in SOURCES, "add a way to write a few files of the new dataset to SOURCES"
+
+
+@EVERY_DATASET
+def test_images_are_uint8_nchw_and_labels_are_class_indices(name: str, tmp_path: Path) -> None:
+    dataset = _load(name, tmp_path)
+    assert dataset.test is not None
+    for part in (dataset.train, dataset.validation, dataset.test):
+        assert part.images.dtype == np.uint8
+        assert part.images.shape == (len(part), *dataset.train.images.shape[1:])
+        assert part.labels.dtype == np.int64
+        assert set(part.labels.tolist()) <= set(range(len(dataset.class_names)))
+    assert dataset.image_format.channels in {1, 3}
+
+
+@EVERY_DATASET
+def test_the_parts_of_a_split_share_no_image(name: str, tmp_path: Path) -> None:
+    dataset = _load(name, tmp_path)
+    assert dataset.test is not None
+    train, validation, test = _rows(dataset.train), _rows(dataset.validation), _rows(dataset.test)
+    assert train.isdisjoint(validation)
+    assert train.isdisjoint(test)
+    assert validation.isdisjoint(test)
+
+
+@EVERY_DATASET
+def test_the_same_split_seed_gives_the_same_split_and_another_one_another(name: str, tmp_path: Path) -> None:
+    first, second, other = (_load(name, tmp_path, split_seed=seed) for seed in (4, 4, 5))
+    assert np.array_equal(first.train.images, second.train.images)
+    assert np.array_equal(first.validation.labels, second.validation.labels)
+    assert _rows(first.validation) != _rows(other.validation)
+
+
+@EVERY_DATASET
+def test_mean_and_std_are_those_of_the_training_images(name: str, tmp_path: Path) -> None:
+    dataset = _load(name, tmp_path)
+    pixels = dataset.train.images.astype(np.float64) / 255
+    assert np.allclose(dataset.mean, pixels.mean((0, 2, 3)))
+    assert np.allclose(dataset.std, pixels.std((0, 2, 3)))
+
+
+@EVERY_DATASET
+def test_a_search_gets_no_test_images(name: str, tmp_path: Path) -> None:
+    assert _load(name, tmp_path).without_test().test is None
+
+
+@EVERY_DATASET
+def test_check_accepts_what_load_reads(name: str, tmp_path: Path) -> None:
+    write, settings = SOURCES[name]
+    write(tmp_path)
+    DATASETS.get(name).from_settings(settings).check(tmp_path)

@@ -1,0 +1,231 @@
+"""Every binarization method by discovery: two values, gradients, training, freezing. A new file is tested by being there."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from nas_service.binarization.audit import audit
+from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.method import METHODS, Method
+from nas_service.data.dataset import ImageDataset
+from nas_service.export import runtime
+from nas_service.export.packed import freeze_network
+from nas_service.export.standalone import frozen_weights
+from nas_service.training.engine import CandidatePlan, CandidateTrainer
+from nas_service.training.recipes import Recipe
+from search_spaces.cost import ConvShape
+from search_spaces.network import Network, network_cost
+from search_spaces.space import SPACES
+from tests.samples import GREY_8, digits, random_genotype, tiny_genotype, values_with_zeros
+
+CONFIGURED: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in METHODS.names()),
+    ("bnn", {"stochastic_weights": True, "stochastic_activations": True}),
+    ("xnor-net", {"input_scale": "kmap"}),
+]
+EVERY_METHOD = pytest.mark.parametrize(
+    ("name", "settings"),
+    CONFIGURED,
+    ids=[f"{name}{'+' if settings else ''}{'+'.join(settings)}" for name, settings in CONFIGURED],
+)
+SHAPES = [
+    ConvShape(in_channels=4, out_channels=6, kernel_size=3, padding=1),
+    ConvShape(in_channels=4, out_channels=4, kernel_size=5, stride=2, padding=4, dilation=2),
+    ConvShape(in_channels=4, out_channels=4, kernel_size=3, padding=1, groups=4),
+    ConvShape(in_channels=8, out_channels=2, kernel_size=1),
+]
+EVERY_SHAPE = pytest.mark.parametrize("shape", SHAPES, ids=["dense", "dilated-stride", "depthwise", "pointwise"])
+
+
+def _method(name: str, settings: dict[str, Any]) -> Method:
+    return METHODS.get(name).from_settings(settings)
+
+
+@EVERY_METHOD
+@EVERY_SHAPE
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("training", [True, False])
+def test_weights_and_inputs_are_minus_one_or_plus_one(
+    name: str, settings: dict[str, Any], shape: ConvShape, dtype: torch.dtype, *, training: bool
+) -> None:
+    """Zeros of either sign included, in the latent weights as well."""
+    layer = _method(name, settings)(shape).to(dtype).train(training)
+    with torch.no_grad():
+        layer.weight.copy_(values_with_zeros(*layer.weight.shape, dtype=dtype))
+    inputs = values_with_zeros(2, shape.in_channels, 9, 9, dtype=dtype, seed=1)
+    for signs in (layer.binary_weight(), layer.binary_input(inputs)):
+        assert signs.dtype == dtype
+        assert set(signs.unique().tolist()) == {-1.0, 1.0}
+
+
+@EVERY_METHOD
+@EVERY_SHAPE
+def test_what_the_convolution_really_sees_is_binary(name: str, settings: dict[str, Any], shape: ConvShape) -> None:
+    """Padding included: it is -1 or +1, never 0."""
+    layer = _method(name, settings)(shape)
+    seen = audit(layer, values_with_zeros(2, shape.in_channels, 9, 9))
+    assert len(seen.binary) == 1
+
+
+@EVERY_METHOD
+def test_every_convolution_of_a_built_network_is_binary_but_the_stem(name: str, settings: dict[str, Any]) -> None:
+    space = SPACES.get("abandit-general")
+    genotype = random_genotype(space)
+    network = Network(space, genotype, _method(name, settings), GREY_8)
+    seen = audit(network, torch.rand(2, 1, 8, 8))
+    assert len(seen.binary) == len(binary_layers([network]))
+    stem, *maps, classifier = seen.real
+    assert (stem.weights, classifier.weights) == (9 * 48, 256 * 10)
+    assert all(not product.binary_input for product in maps)  # K maps average real magnitudes; others have none
+    assert bool(maps) == (settings.get("input_scale") == "kmap")
+
+
+@EVERY_METHOD
+@EVERY_SHAPE
+def test_the_frozen_layer_equals_the_live_one_bit_for_bit(name: str, settings: dict[str, Any], shape: ConvShape) -> None:
+    """Borders and zeros included: one +-1 convolution, then the same scale in the same order."""
+    method = _method(name, settings)
+    layer = method(shape).eval()
+    with torch.no_grad():
+        layer.weight.copy_(values_with_zeros(*layer.weight.shape))
+    frozen = method.freeze(layer)
+    assert frozen.bits.numel() == -(-shape.weights // 8)
+    deployed = runtime.BinaryConv2d(
+        shape.in_channels,
+        shape.out_channels,
+        shape.kernel_size,
+        shape.stride,
+        shape.padding,
+        shape.dilation,
+        shape.groups,
+        pad_value=frozen.pad_value,
+        scaled=frozen.scale is not None,
+        input_scale=frozen.input_scale.value,
+    )
+    deployed.load_state_dict({"bits": frozen.bits} | ({} if frozen.scale is None else {"scale": frozen.scale}))
+    inputs = values_with_zeros(3, shape.in_channels, 9, 9, seed=2)
+    assert torch.equal(layer(inputs), deployed(inputs))
+
+
+@EVERY_METHOD
+def test_outputs_before_the_scale_have_the_parity_of_the_number_of_bits(name: str, settings: dict[str, Any]) -> None:
+    """Dot = K - 2 popcount(a xor w): same parity as K, within [-K, K]."""
+    shape = SHAPES[0]
+    layer = _method(name, settings)(shape).eval()
+    inputs = layer.binary_input(values_with_zeros(2, 4, 6, 6))
+    integers = nn.functional.conv2d(nn.functional.pad(inputs, (1,) * 4, value=layer.pad_value), layer.binary_weight())
+    assert torch.equal(integers, integers.round())
+    assert int(integers.abs().max()) <= shape.fan_in
+    assert set((integers.to(torch.int64) % 2).unique().tolist()) == {shape.fan_in % 2}
+
+
+@EVERY_METHOD
+def test_the_activation_gradient_is_the_declared_one_on_a_grid(name: str, settings: dict[str, Any]) -> None:
+    """1[|x| <= 1] for every method there is, both ends included; methods with another one will have to say so here."""
+    grid = torch.linspace(-2, 2, 4001, dtype=torch.float64).round(decimals=3).requires_grad_()
+    layer = _method(name, settings)(SHAPES[0]).to(torch.float64).train()
+    layer.binary_input(grid).sum().backward()
+    assert grid.grad is not None
+    assert torch.equal(grid.grad, (grid.detach().abs() <= 1).to(torch.float64))
+
+
+def _train(name: str, settings: dict[str, Any], dataset: ImageDataset, epochs: int) -> CandidateTrainer:
+    plan = CandidatePlan(
+        SPACES.get("tiny"), tiny_genotype(), _method(name, settings), Recipe(epochs=epochs, max_steps_per_epoch=4), seed=3
+    )
+    trainer = CandidateTrainer(plan, dataset, torch.device("cpu"))
+    for _ in trainer.fit():
+        pass
+    return trainer
+
+
+@EVERY_METHOD
+def test_latent_weights_move_and_signs_flip_in_training(name: str, settings: dict[str, Any]) -> None:
+    dataset = digits()
+    plan = CandidatePlan(SPACES.get("tiny"), tiny_genotype(), _method(name, settings), Recipe(epochs=2), seed=3)
+    trainer = CandidateTrainer(plan, dataset, torch.device("cpu"))
+    before = [layer.weight.detach().clone() for layer in binary_layers([trainer.network])]
+    reports = list(trainer.fit())
+    after = [layer.weight.detach() for layer in binary_layers([trainer.network])]
+    assert all(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    assert sum(int(((old >= 0) != (new >= 0)).sum()) for old, new in zip(before, after, strict=True)) > 0
+    assert reports[0].flip_ratio > 0
+
+
+@EVERY_METHOD
+def test_the_same_seed_trains_the_same_network(name: str, settings: dict[str, Any]) -> None:
+    first, second = (_train(name, settings, digits(), 2).network.state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@EVERY_METHOD
+def test_a_resumed_training_equals_the_uninterrupted_one(name: str, settings: dict[str, Any]) -> None:
+    """Bit for bit on a CPU, from the serialised checkpoint."""
+    dataset = digits()
+    whole = _train(name, settings, dataset, 3)
+    recipe = Recipe(epochs=3, max_steps_per_epoch=4)
+    plan = CandidatePlan(SPACES.get("tiny"), tiny_genotype(), _method(name, settings), recipe, seed=3)
+    interrupted = CandidateTrainer(plan, dataset, torch.device("cpu"))
+    next(interrupted.fit())
+    saved = interrupted.checkpoint().to_bytes()
+    resumed = CandidateTrainer(plan, dataset, torch.device("cpu"))
+    resumed.restore(type(interrupted.checkpoint()).from_bytes(saved))
+    assert [report.epoch for report in resumed.fit()] == [1, 2]
+    expected, actual = whole.network.state_dict(), resumed.network.state_dict()
+    assert all(torch.equal(expected[key], actual[key]) for key in expected)
+
+
+@EVERY_METHOD
+def test_state_dict_round_trip_keeps_the_outputs(name: str, settings: dict[str, Any]) -> None:
+    space = SPACES.get("tiny")
+    first = Network(space, tiny_genotype(), _method(name, settings), GREY_8).eval()
+    second = Network(space, tiny_genotype(), _method(name, settings), GREY_8).eval()
+    second.load_state_dict(first.state_dict())
+    images = torch.rand(3, 1, 8, 8)
+    assert torch.equal(first(images), second(images))
+
+
+@EVERY_METHOD
+def test_a_frozen_network_holds_bits_and_declared_floats_only(name: str, settings: dict[str, Any]) -> None:
+    """Its size is the declared one to the byte, so no latent weight, centre or moment can hide in it."""
+    space = SPACES.get("abandit-general")
+    genotype = random_genotype(space)
+    method = _method(name, settings)
+    network = Network(space, genotype, method, GREY_8)
+    weights = frozen_weights(freeze_network(network, method))
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    assert size == network_cost(space, genotype, GREY_8, method.precision).packed_bytes
+    assert not any(isinstance(module, BinaryConv2d) for module in freeze_network(network, method).modules())
+
+
+@EVERY_METHOD
+def test_freezing_leaves_the_trained_network_alone(name: str, settings: dict[str, Any]) -> None:
+    method = _method(name, settings)
+    network = Network(SPACES.get("tiny"), tiny_genotype(), method, GREY_8).train()
+    before = copy.deepcopy(network.state_dict())
+    frozen = freeze_network(network, method)
+    images = torch.rand(5, 1, 8, 8)
+    assert network.training
+    assert all(torch.equal(before[key], network.state_dict()[key]) for key in before)
+    network.eval()
+    assert torch.equal(network(images), frozen(images))
+
+
+@EVERY_METHOD
+def test_attacks_get_a_gradient_in_evaluation(name: str, settings: dict[str, Any]) -> None:
+    network = Network(SPACES.get("tiny"), tiny_genotype(), _method(name, settings), GREY_8)
+    network(torch.rand(64, 1, 8, 8))  # batch norm statistics, so that activations lie where gradients pass
+    network.eval()
+    images = torch.rand(4, 1, 8, 8, requires_grad=True)
+    nn.functional.cross_entropy(network(images), torch.arange(4)).backward()
+    assert images.grad is not None
+    assert torch.count_nonzero(images.grad) > 0
+
+
+def test_unknown_settings_are_refused() -> None:
+    for name in METHODS.names():
+        with pytest.raises(ValueError, match="no_such_setting"):
+            _method(name, {"no_such_setting": 1})

@@ -1,0 +1,114 @@
+"""Every search strategy by discovery: valid, pure, replayable, bounded. A new file is tested by being there."""
+
+import pytest
+
+from nas_service.search.history import Sample, derived_random
+from nas_service.search.loop import Evaluation, Wave, run_search
+from nas_service.search.strategy import STRATEGIES, Strategy
+from search_spaces.genotype import Genotype
+from search_spaces.space import SPACES
+
+EVERY_STRATEGY = pytest.mark.parametrize("name", STRATEGIES.names())
+SPACE = SPACES.get("tiny")
+
+
+def _strategy(name: str, seed: int = 0) -> Strategy:
+    return STRATEGIES.get(name).from_settings(SPACE, {}, seed)
+
+
+def _reward(genotype: Genotype) -> float:
+    """Return a made-up accuracy: each operation has its worth, plus noise that depends on the genotype."""
+    worth = {"skip": 0.2, "max-pool-3x3": 0.4, "dilated-conv-3x3": 0.9}
+    mean = sum(worth[choice.operation] for choice in genotype.choices) / len(genotype.choices)
+    return 0.9 * mean + 0.1 * derived_random(1, genotype.digest).random()
+
+
+class _Table:
+    def evaluate(self, first_index: int, genotypes: tuple[Genotype, ...]) -> list[Evaluation]:
+        del first_index
+        return [Evaluation(_reward(genotype), 1.0, diverged=False, seconds=0.0) for genotype in genotypes]
+
+
+def _run(strategy: Strategy, wave: int = 1) -> tuple[Sample, ...]:
+    waves: list[Wave] = []
+    return tuple(run_search(strategy, _Table(), (), wave, waves.append))  # type: ignore[arg-type]  # tuples are sequences
+
+
+@EVERY_STRATEGY
+def test_suggestions_are_genotypes_of_the_space(name: str) -> None:
+    for sample in _run(_strategy(name)):
+        assert SPACE.parse(sample.genotype.to_dict()) == sample.genotype
+
+
+@EVERY_STRATEGY
+@pytest.mark.parametrize("wave", [1, 2, 5, 64])
+def test_a_search_ends_after_its_total(name: str, wave: int) -> None:
+    strategy = _strategy(name)
+    history = _run(strategy, wave)
+    assert len(history) == strategy.total
+    assert [sample.index for sample in history] == list(range(strategy.total))
+    assert strategy.suggest(history, 3) == ()
+
+
+@EVERY_STRATEGY
+def test_the_same_history_gives_the_same_answers_from_a_fresh_object(name: str) -> None:
+    """So a restart replays the history and goes on; nothing is kept between calls."""
+    history = _run(_strategy(name))
+    for length in range(0, len(history), 3):
+        asked_before = _strategy(name)
+        asked_before.suggest(history[: length // 2], 3)
+        asked_before.arms(history)
+        fresh = _strategy(name)
+        assert fresh.suggest(history[:length], 2) == asked_before.suggest(history[:length], 2)
+        assert fresh.arms(history[:length]) == asked_before.arms(history[:length])
+        assert fresh.rank(history[:length], 3) == asked_before.rank(history[:length], 3)
+
+
+@EVERY_STRATEGY
+def test_another_seed_searches_otherwise(name: str) -> None:
+    assert _run(_strategy(name, 1)) != _run(_strategy(name, 2))
+
+
+@EVERY_STRATEGY
+def test_asking_for_more_starts_with_what_asking_for_fewer_gives(name: str) -> None:
+    history = _run(_strategy(name))[:5]
+    strategy = _strategy(name)
+    assert strategy.suggest(history, 3)[:1] == strategy.suggest(history, 1)
+
+
+@EVERY_STRATEGY
+def test_the_arm_table_has_every_arm_in_order_and_counts_every_sample(name: str) -> None:
+    strategy = _strategy(name)
+    history = _run(strategy)
+    arms = strategy.arms(history)
+    assert tuple(arm.key for arm in arms) == SPACE.arms()
+    edges = len(SPACE.cell_types) * len(SPACE.edges)
+    assert sum(arm.pulls for arm in arms) == len(history) * edges
+    for arm in arms:
+        if arm.mean is not None:
+            assert arm.lower is not None
+            assert arm.upper is not None
+            assert arm.lower <= arm.mean <= arm.upper
+
+
+@EVERY_STRATEGY
+def test_arms_before_the_first_sample_are_empty(name: str) -> None:
+    assert all(arm.pulls == 0 and arm.mean is None for arm in _strategy(name).arms(()))
+
+
+@EVERY_STRATEGY
+def test_ranks_are_distinct_and_as_many_as_asked_for(name: str) -> None:
+    strategy = _strategy(name)
+    ranked = strategy.rank(_run(strategy), 4)
+    assert len(ranked) == len({entry.genotype for entry in ranked}) == 4
+
+
+@EVERY_STRATEGY
+def test_samples_that_failed_do_not_stop_a_search(name: str) -> None:
+    """A path whose training diverged has reward 0."""
+    strategy = _strategy(name)
+    history: tuple[Sample, ...] = ()
+    while genotypes := strategy.suggest(history, 1):
+        history = (*history, Sample(len(history), genotypes[0], 0.0))
+    assert len(history) == strategy.total
+    assert strategy.rank(history, 1)

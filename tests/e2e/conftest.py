@@ -1,0 +1,95 @@
+"""A whole service: `nas serve` in a process of its own, its drivers, their Ray."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from api.client import NasClient
+from api.commands.embedded import embedded_service
+from api.console import FINISHED
+from api.views import ArmView, JobView, SampleView
+from nas_service.data.dataset import DATASETS
+from nas_service.search.bandit import Arm
+from nas_service.search.history import History
+from nas_service.search.loop import run_search
+from nas_service.search.strategy import Ranked
+from nas_service.settings import Settings
+from nas_service.specs import SearchSpec
+from nas_service.training.local_search import LocalEvaluator
+from nas_service.training.supernet_trainer import SupernetTrainer
+from tests.nas_service.data.files import write_cifar_parquet
+from tests.waiting import wait_until
+from workers.supernet_worker import build_search
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running service."""
+
+    settings: Settings
+    client: NasClient
+
+    def finish(self, search_id: str) -> JobView:
+        """Wait for the end of a search, and of what it started."""
+        job = wait_until(lambda: self.client.search(search_id), lambda job: job.state in FINISHED)
+        for training in list(self.client.trainings(parent=search_id)):
+            wait_until(lambda key=training.id: self.client.training(key), lambda job: job.state in FINISHED)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        return job
+
+    def search(self, **spec: object) -> JobView:
+        """Submit a search and wait for its end."""
+        return self.finish(self.client.submit_search(spec).id)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run a service for all end-to-end tests, with CIFAR-10-like files under its data root."""
+    settings = Settings(home=tmp_path_factory.mktemp("service"), object_store_bytes=100_000_000, poll_s=0.1)
+    settings.data.mkdir()
+    write_cifar_parquet(settings.data)
+    with embedded_service(settings) as address, NasClient(address) as client:
+        yield Running(settings, client)
+
+
+@dataclass(frozen=True)
+class Bare:
+    """What the engine finds without Ray, database and service."""
+
+    history: History
+    arms: tuple[Arm, ...]
+    ranked: tuple[Ranked, ...]
+
+
+@pytest.fixture(scope="session")
+def bare() -> Callable[..., Bare]:
+    """Return a function that carries out a spec in this process."""
+
+    def search(**fields: object) -> Bare:
+        spec = SearchSpec.model_validate(fields)
+        plan, strategy = build_search(spec)
+        dataset = DATASETS.get(spec.dataset.name).from_settings(spec.dataset.settings).load(Settings().data)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(spec.resources.cpus_per_worker)
+        evaluator = LocalEvaluator(SupernetTrainer(plan, dataset.without_test(), torch.device("cpu")))
+        history = run_search(strategy, evaluator, (), spec.wave, lambda _: None)
+        torch.set_num_threads(threads)
+        return Bare(history, strategy.arms(history), strategy.rank(history, spec.keep))
+
+    return search
+
+
+def arm_table(arms: list[ArmView]) -> list[tuple[object, ...]]:
+    """Return arms as plain rows."""
+    return [tuple(arm.model_dump().values()) for arm in arms]
+
+
+def bare_table(arms: tuple[Arm, ...]) -> list[tuple[object, ...]]:
+    """Return arms as plain rows."""
+    return [(*arm.key, arm.pulls, arm.mean, arm.lower, arm.upper, arm.abandoned_round) for arm in arms]
+
+
+def sample_rows(samples: Iterator[SampleView]) -> list[tuple[object, ...]]:
+    """Return what must repeat of samples: not their seconds, workers and attempts."""
+    return [(sample.index, sample.digest, sample.reward, sample.loss) for sample in samples]

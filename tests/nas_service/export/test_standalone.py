@@ -1,0 +1,42 @@
+"""Writing a network as source."""
+
+import operator
+
+import pytest
+import torch
+from torch import nn
+
+from nas_service.errors import ExportError
+from nas_service.export.standalone import _constructor, _function_name, weight_name
+
+
+def test_layers_are_written_with_the_arguments_that_differ_from_the_defaults() -> None:
+    pool = nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)
+    assert _constructor(pool) == "nn.AvgPool2d(kernel_size=3, stride=1, padding=1, count_include_pad=False)"
+    convolution = _constructor(nn.Conv2d(1, 2, 3, bias=False))
+    assert "bias=False" in convolution
+    assert "padding_mode" not in convolution
+    assert _constructor(nn.Identity()) == "nn.Identity()"
+
+
+def test_a_layer_that_forgets_its_arguments_cannot_be_written() -> None:
+    class Forgetful(nn.Module):
+        def __init__(self, size: int) -> None:
+            super().__init__()
+            del size
+
+    with pytest.raises(ExportError, match="Forgetful does not keep its argument 'size'"):
+        _constructor(Forgetful(3))
+
+
+def test_functions_of_torch_are_named_and_others_refused() -> None:
+    assert _function_name(torch.cat) == "torch.cat"
+    assert _function_name(nn.functional.pad) == "F.pad"
+    with pytest.raises(ExportError, match="not a function of torch"):
+        _function_name(operator.matmul)
+
+
+def test_weights_in_a_cell_are_flat_and_cells_stay_modules() -> None:
+    assert weight_name("cells.0.edges.0-1.skip.norm.weight") == "cells.0.edges_0_1_skip_norm.weight"
+    assert weight_name("stem.0.weight") == "stem_0.weight"
+    assert weight_name("classifier.bias") == "classifier.bias"

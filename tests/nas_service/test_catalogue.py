@@ -1,0 +1,114 @@
+"""Checking specs: every complaint at once, each with its field."""
+
+from pathlib import Path
+
+import pytest
+
+from nas_service.catalogue import Capacity, build_space, check_local_training, check_search, open_dataset, resolve_dataset
+from nas_service.errors import InvalidInputError
+from nas_service.specs import Component, SearchSpec
+from search_spaces.errors import UnknownNameError
+
+HERE = Capacity(cpus=2, gpus=0)
+
+
+def _problems(spec: dict[str, object], root: Path) -> dict[str, str]:
+    with pytest.raises(InvalidInputError) as caught:
+        check_search(SearchSpec.model_validate(spec), root, HERE, {})
+    return {problem.field: problem.allowed for problem in caught.value.problems}
+
+
+def test_a_default_spec_is_accepted(tmp_path: Path) -> None:
+    spec = SearchSpec()
+    assert check_search(spec, tmp_path, HERE, {}) == spec
+
+
+def test_every_complaint_is_told_at_once(tmp_path: Path) -> None:
+    problems = _problems(
+        {
+            "space": {"name": "abandit-general", "settings": {"operations": ["skip", "skipp"], "template": "plan"}},
+            "method": "xnornet",
+            "dataset": "digit",
+            "resources": {"gpus_per_worker": 1},
+            "training": {"methods": ["bnn", "bn"], "resources": {"cpus_per_trial": 64}},
+        },
+        tmp_path,
+    )
+    assert list(problems) == [
+        "space.settings.operations.1",
+        "method.name",
+        "dataset.name",
+        "resources.gpus_per_worker",
+        "training.methods.1.name",
+        "training.resources.cpus_per_trial",
+    ]
+    assert problems["space.settings.operations.1"].startswith("did you mean skip?")
+    assert problems["method.name"].startswith("did you mean xnor-net?")
+    assert problems["dataset.name"].startswith("did you mean digits?")
+
+
+def test_settings_of_a_component_are_named_with_their_path(tmp_path: Path) -> None:
+    problems = _problems({"strategy": {"name": "random", "settings": {"samples": -5, "speed": 1}}}, tmp_path)
+    assert set(problems) == {"strategy.settings.samples", "strategy.settings.speed"}
+
+
+def test_a_depth_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    assert "space.settings.cells" in _problems({"space": {"name": "abandit-general", "settings": {"cells": 3}}}, tmp_path)
+
+
+def test_a_registered_dataset_stands_for_its_kind_and_settings_can_be_changed() -> None:
+    registered = {"flowers": Component(name="image-folder", settings={"path": "f", "flip": False})}
+    given = Component(name="flowers", settings={"flip": True})
+    assert resolve_dataset(given, registered) == Component(name="image-folder", settings={"path": "f", "flip": True})
+    with pytest.raises(UnknownNameError, match="did you mean flowers"):
+        resolve_dataset(Component(name="flower"), registered)
+
+
+def test_settings_of_a_space_are_put_into_it() -> None:
+    space = build_space(Component(name="tiny", settings={"channels": 4, "template": "plain", "operations": ["skip"]}))
+    assert (space.channels, space.template, space.arms_per_edge) == (4, "plain", 1)
+
+
+def test_a_local_training_is_checked_like_a_search(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"method\.name"):
+        check_local_training({"method": "bn"}, tmp_path)
+    with pytest.raises(InvalidInputError, match=r"recipe\.epochs"):
+        check_local_training({"recipe": {"epochs": 0}}, tmp_path)
+
+
+def test_opening_a_dataset_says_what_is_wrong_with_its_files(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"dataset\.settings\.path"):
+        open_dataset(Component(name="image-folder", settings={"path": "nowhere"}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"wave": 0}, "wave"),
+        ({"resources": {"workers": 0}}, "resources.workers"),
+        ({"seed": -1}, "seed"),
+        ({"evaluation": {"epochs": 0}}, "evaluation.epochs"),
+        ({"evaluation": {"train_fraction": 0}}, "evaluation.train_fraction"),
+        ({"training": {"methods": []}}, "training.methods"),
+        ({"training": {"methods": ["bnn"], "seeds": [1, 1]}}, "training"),
+        ({"training": {"methods": ["bnn"], "top_k": 9}}, "training.top_k"),
+        ({"budget": 3}, "budget"),
+    ],
+)
+def test_fields_out_of_range_are_named(spec: dict[str, object], field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        SearchSpec.model_validate(spec)
+
+
+def test_settings_without_a_name_are_those_of_the_default_component() -> None:
+    spec = SearchSpec.model_validate({"strategy": {"settings": {"momentum": 0.5}}})
+    assert spec.strategy == Component(name="abandit", settings={"momentum": 0.5})
+
+
+def test_the_number_of_actors_fits_the_cluster_and_the_wave() -> None:
+    assert SearchSpec(wave=8).actors(cpus=4, gpus=0) == 4
+    assert SearchSpec(wave=2).actors(cpus=4, gpus=0) == 2
+    asked = SearchSpec.model_validate({"wave": 8, "resources": {"workers": 3}})
+    assert asked.actors(cpus=16, gpus=0) == 3
+    shared = SearchSpec.model_validate({"wave": 8, "resources": {"gpus_per_worker": 0.25}})
+    assert shared.actors(cpus=64, gpus=1) == 4

@@ -1,0 +1,34 @@
+"""The table of moves."""
+
+import pytest
+
+from nas_service.lifecycle import COMMITTING, FINISHED, HELD, MOVES, JobState, sources_of
+
+
+def test_every_state_has_a_line_and_every_target_is_a_state() -> None:
+    assert set(MOVES) == set(JobState)
+    assert {target for targets in MOVES.values() for target in targets} <= set(JobState)
+
+
+def test_three_states_are_final() -> None:
+    assert {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED} == FINISHED
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_final_state_can_be_reached_from_every_state(state: JobState) -> None:
+    reached = {state}
+    while True:
+        more = reached | {target for source in reached for target in MOVES[source]}
+        if more == reached:
+            break
+        reached = more
+    assert reached & FINISHED
+
+
+def test_every_state_but_the_first_has_a_source() -> None:
+    assert all(sources_of(state) for state in JobState)
+    assert sources_of(JobState.QUEUED) == {JobState.PAUSED, JobState.LOST}
+
+
+def test_a_driver_may_commit_only_in_states_in_which_it_holds_the_job() -> None:
+    assert COMMITTING < HELD

@@ -1,0 +1,180 @@
+"""Training one candidate: hooks, schedules, phases. Determinism and resuming are in the methods' contract."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.method import METHODS, MethodState, Phase, Step
+from nas_service.binarization.methods.bnn import Bnn, BnnSettings
+from nas_service.training.checkpoint import Checkpoint
+from nas_service.training.engine import CandidatePlan, CandidateTrainer, _factor
+from nas_service.training.recipes import Recipe
+from nas_service.training.report import EpochReport
+from search_spaces.space import SPACES
+from tests.samples import digits, tiny_genotype
+
+CPU = torch.device("cpu")
+
+
+class _State(MethodState):
+    """Uses every hook: a centre that moves, an extra loss on it, taps, an adversary with an optimizer of its own."""
+
+    taps = ("cells.0",)
+    centre: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(16))
+        self.adversary = nn.Linear(16, 1)
+        self._optimizer = torch.optim.SGD(self.adversary.parameters(), lr=0.1)
+        self.calls: list[str] = []
+
+    def start_phase(self, phase: Phase, network: nn.Module) -> None:
+        self.calls.append(f"phase {phase.name}")
+        network.get_submodule("classifier").requires_grad_(phase.name != "frozen")
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        self.calls.append(f"epoch {epoch} of {epochs}")
+
+    def adversary_step(self, step: Step) -> None:
+        self.calls.append("adversary")
+        assert step.taps["cells.0"].shape[0] == len(step.labels)
+        self._optimizer.zero_grad()
+        self.adversary(step.taps["cells.0"].detach().mean((2, 3))).square().mean().backward()
+        self._optimizer.step()
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        self.calls.append("losses")
+        return {"centre": 0.01 * (step.taps["cells.0"].mean((0, 2, 3)) - self.centre).square().sum()}
+
+    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+        self.calls.append(f"end of step, {len(layers)} layers")
+        self.centre += 1
+
+    def end_epoch(self, network: nn.Module) -> None:
+        del network
+        assert not torch.is_grad_enabled()
+        self.calls.append("end of epoch")
+
+    def metrics(self) -> dict[str, float]:
+        return {"centre": float(self.centre[0])}
+
+
+class _Hooked(Bnn):
+    def start(self, network: nn.Module) -> MethodState:
+        del network
+        return _State()
+
+    def phases(self, epochs: int) -> tuple[Phase, ...]:
+        return (Phase("open", 1), Phase("frozen", epochs - 1, lr_multiplier=0.5))
+
+
+def _trainer(method: Bnn, recipe: Recipe) -> CandidateTrainer:
+    return CandidateTrainer(CandidatePlan(SPACES.get("tiny"), tiny_genotype(), method, recipe, seed=0), digits(), CPU)
+
+
+def _hooked(epochs: int = 3) -> CandidateTrainer:
+    return _trainer(_Hooked(BnnSettings()), Recipe(epochs=epochs, max_steps_per_epoch=2))
+
+
+def _state(trainer: CandidateTrainer) -> _State:
+    assert isinstance(trainer._state, _State)
+    return trainer._state
+
+
+def test_every_hook_is_called_in_its_place() -> None:
+    trainer = _hooked(2)
+    reports = list(trainer.fit())
+    step = ["adversary", "losses", "end of step, 8 layers"]
+    assert _state(trainer).calls == [
+        "phase open",
+        "epoch 0 of 2",
+        *step,
+        *step,
+        "end of epoch",
+        "phase frozen",
+        "epoch 1 of 2",
+        *step,
+        *step,
+        "end of epoch",
+    ]
+    assert [(report.phase, report.extra) for report in reports] == [("open", {"centre": 2.0}), ("frozen", {"centre": 4.0})]
+
+
+def test_what_a_phase_freezes_does_not_move() -> None:
+    trainer = _hooked()
+    epochs = trainer.fit()
+    next(epochs)
+    before = trainer.network.classifier.weight.detach().clone()
+    list(epochs)
+    assert torch.equal(trainer.network.classifier.weight, before)
+
+
+def test_state_of_a_method_is_in_the_checkpoint() -> None:
+    whole, interrupted, resumed = _hooked(), _hooked(), _hooked()
+    list(whole.fit())
+    epochs = interrupted.fit()
+    next(epochs)
+    next(epochs)
+    resumed.restore(Checkpoint.from_bytes(interrupted.checkpoint().to_bytes()))
+    list(resumed.fit())
+    expected, actual = whole.network.state_dict(), resumed.network.state_dict()
+    assert all(torch.equal(expected[name], actual[name]) for name in expected)
+    assert torch.equal(_state(whole).centre, _state(resumed).centre)
+    assert torch.equal(_state(whole).adversary.weight, _state(resumed).adversary.weight)
+
+
+def test_an_extra_loss_changes_what_is_learnt() -> None:
+    plain = _trainer(Bnn(BnnSettings()), Recipe(epochs=1, max_steps_per_epoch=2))
+    hooked = _trainer(_Hooked(BnnSettings()), Recipe(epochs=1, max_steps_per_epoch=2))
+    list(plain.fit())
+    list(hooked.fit())
+    assert not torch.equal(plain.network.stem[0].weight, hooked.network.stem[0].weight)  # type: ignore[arg-type]  # a convolution
+
+
+def test_a_method_that_needs_a_teacher_is_refused_until_there_is_one() -> None:
+    class Pupil(_State):
+        needs_teacher = True
+
+    class Taught(_Hooked):
+        def start(self, network: nn.Module) -> MethodState:
+            del network
+            return Pupil()
+
+    with pytest.raises(ValueError, match="needs a teacher"):
+        _trainer(Taught(BnnSettings()), Recipe(epochs=2))
+
+
+def test_learning_rates_warm_up_and_fall() -> None:
+    recipe = Recipe(epochs=3, warmup_epochs=1, schedule="linear")
+    factors = [_factor(recipe, Phase("train", 3), step / 4) for step in range(12)]
+    assert factors == [0, 0.25, 0.5, 0.75, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
+
+
+def test_a_learning_rate_of_zero_moves_nothing_but_statistics() -> None:
+    """The whole warm-up step of factor 0 is taken with that factor."""
+    method = METHODS.get("bnn").from_settings({})
+    assert isinstance(method, Bnn)
+    trainer = _trainer(method, Recipe(epochs=1, warmup_epochs=1000, max_steps_per_epoch=1))
+    before = {name: parameter.detach().clone() for name, parameter in trainer.network.named_parameters()}
+    list(trainer.fit())
+    assert all(torch.equal(before[name], parameter) for name, parameter in trainer.network.named_parameters())
+
+
+def test_a_report_says_what_happened() -> None:
+    method = METHODS.get("xnor-net").from_settings({})
+    plan = CandidatePlan(SPACES.get("tiny"), tiny_genotype(), method, Recipe(epochs=1), seed=0)
+    (report,) = CandidateTrainer(plan, digits(), CPU).fit()
+    assert 0 < report.train_accuracy < 1
+    assert report.train_loss > 0
+    assert 0 < report.flip_ratio < 0.5
+    assert report.validation_accuracy * 360 == pytest.approx(round(report.validation_accuracy * 360))
+
+
+def test_a_loss_that_is_not_finite_is_refused() -> None:
+    report = EpochReport(3, "train", float("nan"), 0.1, 0.1, 0.0, 1.0, {})
+    with pytest.raises(FloatingPointError, match="training diverged: the loss of epoch 3 is nan"):
+        report.require_finite()

@@ -1,0 +1,58 @@
+"""SearchSpace: counting, stacking, configuring."""
+
+from dataclasses import replace
+
+import pytest
+
+from search_spaces.errors import InvalidFieldError
+from search_spaces.space import SPACES, Role, SpaceSettings
+
+
+def test_abandit_general_has_the_published_size() -> None:
+    """Ten edges, six cell types, seven operations (ABanditNAS section 3.1 without Gabor filter and denoising)."""
+    space = SPACES.get("abandit-general")
+    assert [edge.name for edge in space.edges] == ["0-1", "0-2", "1-2", "0-3", "1-3", "2-3", "0-4", "1-4", "2-4", "3-4"]
+    assert len(space.cell_types) == 6
+    assert space.arms_per_edge == 7
+    assert space.size() == 7**60
+    assert len(space.arms()) == 420
+
+
+def test_strides_and_channels_fall_where_the_authors_code_has_them() -> None:
+    """L // 3 and 2 L // 3: for six cells the third and the fifth."""
+    plans = SPACES.get("abandit-general").plan()
+    assert [plan.cell_type for plan in plans] == ["a", "b", "c", "d", "e", "f"]
+    assert [plan.index for plan in plans if plan.role is Role.REDUCTION] == [2, 4]
+    assert [plan.channels for plan in plans] == [16, 16, 32, 32, 64, 64]
+    assert [plan.in_channels for plan in plans] == [48, 64, 64, 128, 128, 256]
+
+
+@pytest.mark.parametrize("cells", range(6, 25))
+def test_a_cell_type_keeps_its_role_at_any_depth(cells: int) -> None:
+    """The authors' code stretches all types alike, so that in ten cells strides fall on types b and d (1.7.7)."""
+    space = SPACES.get("abandit-general").configure(SpaceSettings(cells=cells))
+    plans = space.plan()
+    roles = {cell.name: cell.role for cell in space.cell_types}
+    assert all(plan.role is roles[plan.cell_type] for plan in plans)
+    assert [plan.index for plan in plans if plan.role is Role.REDUCTION] == [cells // 3, 2 * cells // 3]
+    assert {plan.cell_type for plan in plans} == set(roles)
+    assert [plan.cell_type for plan in plans] == sorted(plan.cell_type for plan in plans)
+
+
+@pytest.mark.parametrize("cells", [1, 2, 5])
+def test_a_depth_that_leaves_a_type_out_is_refused(cells: int) -> None:
+    with pytest.raises(InvalidFieldError, match="cells"):
+        SPACES.get("abandit-general").configure(SpaceSettings(cells=cells))
+
+
+def test_configure_changes_only_what_was_given() -> None:
+    space = SPACES.get("abandit-general")
+    assert space.configure(SpaceSettings()) == space
+    assert space.configure(SpaceSettings(channels=8)) == replace(space, channels=8)
+
+
+def test_operations_given_replace_those_of_every_edge() -> None:
+    space = SPACES.get("tiny").configure(SpaceSettings(operations=["skip", "avg-pool-3x3"]))
+    assert {edge.operations for edge in space.edges} == {("skip", "avg-pool-3x3")}
+    with pytest.raises(InvalidFieldError, match="every operation once"):
+        SPACES.get("tiny").configure(SpaceSettings(operations=["skip", "skip"]))

@@ -1,0 +1,118 @@
+"""Waves on real Ray actors: the result is that of one plain process, whoever answers first and whoever dies."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+
+from nas_service.data.dataset import ImageDataset
+from nas_service.search.loop import Evaluation
+from nas_service.settings import Settings
+from nas_service.specs import SearchSpec
+from nas_service.training.local_search import LocalEvaluator
+from nas_service.training.supernet_trainer import SupernetTrainer, Weights
+from search_spaces.genotype import Genotype
+from tests.samples import digits, random_genotype
+from workers.cluster import connected
+from workers.ray_evaluator import RayEvaluator
+from workers.supernet_worker import build_search
+
+pytestmark = pytest.mark.ray
+
+SPEC = SearchSpec.model_validate(
+    {"space": "tiny", "wave": 4, "evaluation": {"max_steps": 2, "train_fraction": 0.2, "validation_images": 120}}
+)
+SPACE = build_search(SPEC)[0].space
+WAVES = [[random_genotype(SPACE, seed) for seed in (1, 2, 3)], [random_genotype(SPACE, seed) for seed in (4, 5)]]
+
+
+@pytest.fixture(scope="module")
+def dataset() -> ImageDataset:
+    return digits().without_test()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    home: Path = tmp_path_factory.mktemp("ray")
+    with connected(Settings(home=home, object_store_bytes=100_000_000)):
+        yield
+
+
+@pytest.fixture(scope="module")
+def expected(dataset: ImageDataset) -> tuple[list[tuple[float, float | None]], Weights]:
+    """Return rewards, losses and final weights of the same waves in this process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(SPEC.resources.cpus_per_worker)
+    evaluator = LocalEvaluator(SupernetTrainer(build_search(SPEC)[0], dataset, torch.device("cpu")))
+    evaluations = _run(evaluator, WAVES)
+    torch.set_num_threads(threads)
+    return _figures(evaluations), evaluator.trainer.weights()
+
+
+def _run(evaluator: LocalEvaluator | RayEvaluator, waves: Sequence[Sequence[Genotype]]) -> list[Evaluation]:
+    evaluations: list[Evaluation] = []
+    for wave in waves:
+        evaluations += evaluator.evaluate(len(evaluations), wave)
+    return evaluations
+
+
+def _figures(evaluations: Sequence[Evaluation]) -> list[tuple[float, float | None]]:
+    return [(evaluation.reward, evaluation.loss) for evaluation in evaluations]
+
+
+def _equal(left: Weights, right: Weights) -> bool:
+    return set(left) == set(right) and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def _nothing() -> None:
+    """Never asks a wait to end."""
+
+
+@pytest.mark.parametrize("slow", [None, 0, 1])
+def test_the_result_is_that_of_one_process_whichever_actor_answers_first(
+    slow: int | None, dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
+) -> None:
+    evaluator = RayEvaluator(SPEC, dataset, 2, _nothing)
+    if slow is not None:
+        evaluator._workers[slow].__ray_call__.remote(lambda _: time.sleep(4))
+    evaluations = _run(evaluator, WAVES)
+    assert _figures(evaluations) == expected[0]
+    assert _equal(evaluator.weights, expected[1])
+    if slow is not None:  # the other actor did most of the first wave
+        assert len({evaluation.worker for evaluation in evaluations}) == 2
+    for worker in evaluator._workers:
+        assert _equal(ray.get(worker.weights.remote()).split(), expected[1])
+
+
+def test_an_actor_that_dies_is_replaced_and_its_sample_evaluated_anew(
+    dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
+) -> None:
+    evaluator = RayEvaluator(SPEC, dataset, 2, _nothing)
+    first = list(evaluator.evaluate(0, WAVES[0]))
+    ray.kill(evaluator._workers[1])
+    second = list(evaluator.evaluate(3, WAVES[1]))
+    assert _figures(first + second) == expected[0]
+    assert _equal(evaluator.weights, expected[1])
+
+
+def test_a_wish_to_end_is_heard_while_a_sample_runs(dataset: ImageDataset) -> None:
+    class _EndError(Exception):
+        pass
+
+    ends_at = [float("inf")]
+
+    def check() -> None:
+        if time.monotonic() > ends_at[0]:
+            raise _EndError
+
+    evaluator = RayEvaluator(SPEC, dataset, 1, check)
+    evaluator._workers[0].__ray_call__.remote(lambda _: time.sleep(60))
+    started = time.monotonic()
+    ends_at[0] = started + 0.5
+    with pytest.raises(_EndError):
+        evaluator.evaluate(0, WAVES[0])
+    assert time.monotonic() - started < 10
+    ray.kill(evaluator._workers[0])

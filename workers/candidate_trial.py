@@ -1,0 +1,139 @@
+"""One Ray Tune trial: trains one candidate, resumes from its own checkpoint, leaves files in the artifact store."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from ray import tune
+
+from nas_service.catalogue import build_method, build_space
+from nas_service.data.dataset import ImageDataset
+from nas_service.export.bundle import CandidateFacts, candidate_bundle
+from nas_service.specs import Component
+from nas_service.storage.artifacts import ArtifactStore, StoredFile
+from nas_service.training.checkpoint import Checkpoint
+from nas_service.training.engine import CandidatePlan, CandidateTrainer
+from nas_service.training.recipes import Recipe
+from nas_service.training.report import EpochReport
+from search_spaces.network import network_cost
+from workers.supernet_worker import pick_device
+
+CHECKPOINT_EVERY_S = 20.0
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """What one trial has to do; crosses processes, so it holds plain values only.
+
+    Attributes:
+        candidate_id: The candidate.
+        space: As it was searched.
+        genotype: The architecture, as `Genotype.to_dict`.
+        method: Name and settings.
+        dataset: Name and settings.
+        recipe: As JSON.
+        seed: Of this training.
+        search: Facts for the manifest.
+        artifact_url: Where files go.
+        bundled_test_bytes: Test images up to this size go into the bundle.
+        cpus: Threads.
+        gpus: Share of a GPU.
+    """
+
+    candidate_id: str
+    space: dict[str, Any]
+    genotype: dict[str, Any]
+    method: dict[str, Any]
+    dataset: dict[str, Any]
+    recipe: dict[str, Any]
+    seed: int
+    search: dict[str, Any]
+    artifact_url: str
+    bundled_test_bytes: int
+    cpus: int
+    gpus: float
+
+
+def _key(candidate_id: str, file: str) -> str:
+    return f"candidates/{candidate_id}/{file}"
+
+
+def checkpoint_key(candidate_id: str) -> str:
+    """Return where the checkpoint of a training that is under way lies."""
+    return _key(candidate_id, "checkpoint.safetensors")
+
+
+class _Trial:
+    """Training, checkpoints and export of one candidate."""
+
+    def __init__(self, task: TrialTask, dataset: ImageDataset) -> None:
+        self._task = task
+        self._dataset = dataset
+        self._store = ArtifactStore(task.artifact_url)
+        space = build_space(Component.model_validate(task.space))
+        self._method = build_method(Component.model_validate(task.method))
+        self._genotype = space.parse(task.genotype)
+        plan = CandidatePlan(space, self._genotype, self._method, Recipe.model_validate(task.recipe), task.seed)
+        self._trainer = CandidateTrainer(plan, dataset, pick_device(task.gpus))
+        self._cost = network_cost(space, self._genotype, dataset.image_format, self._method.precision).to_dict()
+        self._reports: list[dict[str, Any]] = []
+        saved = self._store.get(checkpoint_key(task.candidate_id))
+        if saved is not None:
+            checkpoint = Checkpoint.from_bytes(saved)
+            self._trainer.restore(checkpoint)
+            self._reports = checkpoint.facts["reports"]
+
+    def run(self) -> None:
+        """Train what is left, reporting every epoch, then report the files.
+
+        Epochs before the checkpoint are reported again: the driver may have died before it wrote them down.
+        """
+        for earlier in self._reports:
+            tune.report({"kind": "epoch", "report": earlier})
+        saved_at = time.monotonic()
+        for report in self._trainer.fit():
+            report.require_finite()
+            self._reports.append(asdict(report))
+            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S or self._trainer.epoch == self._trainer.recipe.epochs:
+                self._save()
+                saved_at = time.monotonic()
+            tune.report({"kind": "epoch", "report": self._reports[-1]})
+        files, metrics = self._export()
+        tune.report({"kind": "done", "files": files, "metrics": metrics, "cost": self._cost})
+
+    def _save(self) -> None:
+        checkpoint = self._trainer.checkpoint()
+        checkpoint.facts["reports"] = self._reports
+        self._store.put(checkpoint_key(self._task.candidate_id), checkpoint.to_bytes())
+
+    def _export(self) -> tuple[dict[str, StoredFile], dict[str, Any]]:
+        task = self._task
+        facts = CandidateFacts(
+            candidate_id=task.candidate_id,
+            space=Component.model_validate(task.space),
+            genotype=self._genotype,
+            method=Component.model_validate(task.method),
+            dataset=Component.model_validate(task.dataset),
+            seed=task.seed,
+            recipe=task.recipe,
+            metrics=EpochReport(**self._reports[-1]).figures(),
+            cost=self._cost,
+            search=task.search,
+        )
+        bundle, metrics = candidate_bundle(self._trainer.network, self._method, self._dataset, facts, task.bundled_test_bytes)
+        latent = Checkpoint(self._trainer.network.state_dict(), {"genotype": self._genotype.to_dict()})
+        contents = {"bundle": ("bundle.zip", bundle), "safetensors": ("latent.safetensors", latent.to_bytes())}
+        files = {}
+        for kind, (name, content) in contents.items():
+            key = _key(task.candidate_id, name)
+            self._store.put(key, content)
+            files[kind] = StoredFile.of(key, content)
+        return files, metrics
+
+
+def train_candidate(config: dict[str, Any], tasks: dict[str, TrialTask], dataset: ImageDataset) -> None:
+    """Tune's trainable: train the candidate that the configuration names."""
+    task = tasks[config["candidate_id"]]
+    torch.set_num_threads(task.cpus)
+    _Trial(task, dataset).run()

@@ -1,0 +1,127 @@
+"""Launchers: how a driver is started, watched and stopped."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from nas_service.catalogue import Capacity
+from nas_service.errors import NotReadyError
+from nas_service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a driver ended.
+
+    Attributes:
+        reason: In words, for the job's history.
+    """
+
+    reason: str
+
+
+class Launcher(Protocol):
+    """Starts one process a job. It decides nothing and keeps no results: the database is the truth."""
+
+    def capacity(self) -> Capacity:
+        """Return what the place where drivers run can give in all."""
+        ...
+
+    def launch(self, job_id: str, attempt: int) -> None:
+        """Start the driver of an attempt."""
+        ...
+
+    def ended(self, job_id: str, attempt: int) -> Exit | None:
+        """Return how a driver that this launcher started ended; None while it runs, or if it is another's."""
+        ...
+
+    def stop(self, job_id: str, attempt: int, *, grace_s: float) -> None:
+        """End a driver: ask, wait up to `grace_s` seconds, then kill."""
+        ...
+
+    def close(self, *, grace_s: float) -> None:
+        """End every driver that is still running."""
+        ...
+
+
+class ChildProcessLauncher:
+    """Starts drivers as child processes of this one; each starts a Ray of its own unless the settings name a cluster."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Keep the settings that drivers are given."""
+        self._settings = settings
+        self._processes: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+
+    def capacity(self) -> Capacity:
+        """Return the processors and GPUs of this machine."""
+        return Capacity(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
+
+    def launch(self, job_id: str, attempt: int) -> None:
+        """Start `python -m workers` in a session of its own; what it prints goes to <home>/logs."""
+        logs = self._settings.home / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "workers", job_id, str(attempt)]
+        with log_path(self._settings, job_id, attempt).open("ab") as log:
+            self._processes[job_id, attempt] = subprocess.Popen(  # noqa: S603 - our own module, ids from the database
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **self._settings.environment()},
+            )
+
+    def ended(self, job_id: str, attempt: int) -> Exit | None:
+        """Return the exit status of a child that ended."""
+        process = self._processes.get((job_id, attempt))
+        status = None if process is None else process.poll()
+        if status is None:
+            return None
+        del self._processes[job_id, attempt]
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        return Exit(f"the driver ended with {how}; its output is in {log_path(self._settings, job_id, attempt)}")
+
+    def stop(self, job_id: str, attempt: int, *, grace_s: float) -> None:
+        """Send SIGTERM, then SIGKILL."""
+        process = self._processes.pop((job_id, attempt), None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def close(self, *, grace_s: float) -> None:
+        """Ask all children to end, then make them."""
+        for process in self._processes.values():
+            process.terminate()
+        for key in list(self._processes):
+            self.stop(*key, grace_s=grace_s)
+
+
+def log_path(settings: Settings, job_id: str, attempt: int) -> Path:
+    """Return where the output of a child driver goes."""
+    return settings.home / "logs" / f"{job_id}-{attempt}.log"
+
+
+def create_launcher(settings: Settings) -> Launcher:
+    """Return the launcher that the settings name.
+
+    Raises:
+        NotReadyError: If there is none of that name.
+    """
+    if settings.launcher == "child-process":
+        return ChildProcessLauncher(settings)
+    if settings.launcher == "ray-job":
+        from workers.ray_jobs import RayJobLauncher  # noqa: PLC0415 - Ray is loaded only where it is used
+
+        return RayJobLauncher(settings)
+    message = f"NAS_LAUNCHER is {settings.launcher!r}; allowed: child-process, ray-job"
+    raise NotReadyError(message)

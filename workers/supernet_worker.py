@@ -1,0 +1,63 @@
+"""SupernetWorker: what a long-lived Ray actor runs; it holds a supernet and trains the paths it is given."""
+
+import os
+import socket
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.data.dataset import ImageDataset
+from nas_service.search.loop import Evaluation
+from nas_service.search.strategy import Strategy
+from nas_service.specs import SearchSpec
+from nas_service.training.flat_weights import FlatWeights
+from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
+from search_spaces.genotype import Genotype
+
+
+def build_search(spec: SearchSpec) -> tuple[SupernetPlan, Strategy]:
+    """Return what a checked spec stands for."""
+    space = build_space(spec.space)
+    strategy = build_strategy(spec.strategy, space, spec.seed)
+    plan = SupernetPlan(space, build_method(spec.method), spec.evaluation, spec.seed, strategy.total)
+    return plan, strategy
+
+
+def pick_device(gpus: float) -> torch.device:
+    """Return the GPU that Ray gave this process, or the CPU.
+
+    Raises:
+        RuntimeError: If GPUs were asked for and torch sees none.
+    """
+    if not gpus:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        message = "a GPU was asked for, but torch sees none here"
+        raise RuntimeError(message)
+    return torch.device("cuda")
+
+
+class SupernetWorker:
+    """Trains and scores paths; weights cross process borders flat."""
+
+    def __init__(self, spec: dict[str, Any], dataset: ImageDataset) -> None:
+        """Build the supernet of a spec; `dataset` has no test part."""
+        parsed = SearchSpec.model_validate(spec)
+        torch.set_num_threads(parsed.resources.cpus_per_worker)
+        self._trainer = SupernetTrainer(build_search(parsed)[0], dataset, pick_device(parsed.resources.gpus_per_worker))
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+
+    def weights(self) -> FlatWeights:
+        """Return all shared weights."""
+        return FlatWeights.of(self._trainer.weights())
+
+    def load(self, weights: FlatWeights) -> None:
+        """Overwrite shared weights."""
+        self._trainer.load(weights.split())
+
+    def evaluate(self, index: int, genotype: Genotype) -> tuple[Evaluation, FlatWeights]:
+        """Train and score a path; return its weights, and leave the shared ones as they are."""
+        path = self._trainer.evaluate(index, genotype)
+        return replace(path.evaluation, worker=self._name), FlatWeights.of(path.weights)

@@ -1,0 +1,171 @@
+"""Carries out one training: architectures x methods x seeds as Ray Tune trials; every epoch lands in the database."""
+
+import os
+import shutil
+from typing import Any
+
+from ray import tune
+
+from nas_service.catalogue import build_dataset
+from nas_service.errors import NasError
+from nas_service.lifecycle import JobState
+from nas_service.specs import TrainingSpec
+from nas_service.storage import candidates, jobs
+from nas_service.storage.architectures import get_architecture
+from nas_service.storage.artifacts import record_artifact
+from nas_service.storage.candidates import CandidateState, Outcome, PlannedCandidate
+from nas_service.storage.models import Candidate, Job
+from nas_service.training.report import EpochReport
+from workers.candidate_trial import TrialTask, checkpoint_key, train_candidate
+from workers.cluster import connected
+from workers.context import JobContext
+
+
+class _NotPickled:
+    """Tune pickles its callbacks and stoppers for a restore that we never do (the database is the truth): keep nothing."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _Stop(_NotPickled, tune.Stopper):
+    """Stops all trials when the job should end here."""
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        del trial_id, result
+        return self._context.should_end
+
+    def stop_all(self) -> bool:
+        return self._context.should_end
+
+
+class _Recorder(_NotPickled, tune.Callback):
+    """Writes what trials report into the database, in the driver's own process."""
+
+    def __init__(self, driver: "TrainingDriver") -> None:
+        self._driver = driver
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:  # noqa: ANN401
+        del iteration, trials, info
+        self._driver.record(trial.config["candidate_id"], result)
+
+
+class TrainingDriver:
+    """One attempt at one training."""
+
+    def __init__(self, context: JobContext, job: Job) -> None:
+        """Read the spec and the data, and write down the candidates if this is the first attempt."""
+        self._context = context
+        self._spec = TrainingSpec.model_validate(job.spec)
+        self._dataset = build_dataset(self._spec.dataset).load(context.settings.data)
+        spec = self._spec
+        planned = [
+            PlannedCandidate(architecture, method.model_dump(), seed)
+            for architecture in spec.architectures
+            for method in spec.methods
+            for seed in spec.seeds
+        ]
+        with context.database.write() as session:
+            self._candidates = candidates.plan_candidates(session, context.job_id, planned)
+            self._genotypes = {key: get_architecture(session, key) for key in set(spec.architectures)}
+
+    def run(self) -> None:
+        """Train the candidates that are not done; the training fails if one of them does.
+
+        Raises:
+            JobEndedError: If the training should go on elsewhere, or not at all.
+            NasError: If candidates failed.
+        """
+        context = self._context
+        left = [row for row in self._candidates if row.state != CandidateState.SUCCEEDED.value]
+        if left:
+            with connected(context.settings):
+                self._train(left)
+        context.check()
+        with context.database.read() as session:
+            failed = [
+                row for row in candidates.candidates_of(session, context.job_id) if row.state != CandidateState.SUCCEEDED.value
+            ]
+        if failed:
+            message = f"{len(failed)} of {len(self._candidates)} candidates failed; the first: {failed[0].error}"
+            raise NasError(message)
+        context.finish(JobState.SUCCEEDED)
+
+    def record(self, candidate_id: str, result: dict[str, Any]) -> None:
+        """Write an epoch, or the end of a candidate, with the job's progress, in one transaction."""
+        context = self._context
+        with context.database.write() as session:
+            if result["kind"] == "epoch":
+                candidates.add_epoch(session, candidate_id, EpochReport(**result["report"]))
+            else:
+                metrics = result["metrics"]
+                outcome = Outcome(metrics["validation_accuracy"], metrics["test_accuracy"], metrics, result["cost"])
+                candidates.finish_candidate(session, candidate_id, outcome)
+                for kind, stored in result["files"].items():
+                    record_artifact(session, candidate_id, kind, stored)
+            rows = candidates.candidates_of(session, context.job_id)
+            state = jobs.renew(session, context.job_id, context.attempt, context.lease, self._progress(rows))
+        if result["kind"] == "done":
+            context.store.delete(checkpoint_key(candidate_id))
+        context.note_state(state)
+
+    def _progress(self, rows: list[Candidate]) -> dict[str, Any]:
+        accuracies = [row.validation_accuracy for row in rows if row.validation_accuracy is not None]
+        return {
+            "candidates": len(rows),
+            "finished": sum(row.state == CandidateState.SUCCEEDED.value for row in rows),
+            "epochs": sum(row.epochs_done for row in rows),
+            "total": len(rows) * self._spec.recipe.epochs,
+            "best_validation_accuracy": max(accuracies, default=None),
+        }
+
+    def _task(self, row: Candidate) -> TrialTask:
+        spec, settings = self._spec, self._context.settings
+        architecture = self._genotypes[row.architecture_id]
+        return TrialTask(
+            candidate_id=row.id,
+            space=spec.space.model_dump(),
+            genotype=architecture.genotype,
+            method=row.method,
+            dataset=spec.dataset.model_dump(),
+            recipe=spec.recipe.model_dump(mode="json"),
+            seed=row.seed,
+            search={"search_id": architecture.job_id, "rank": architecture.rank, "score": architecture.score},
+            artifact_url=settings.artifacts,
+            bundled_test_bytes=settings.bundled_test_bytes,
+            cpus=spec.resources.cpus_per_trial,
+            gpus=spec.resources.gpus_per_trial,
+        )
+
+    def _train(self, rows: list[Candidate]) -> None:
+        resources = self._spec.resources
+        folder = self._context.settings.home.resolve() / "tune"
+        name = f"{self._context.job_id}-{self._context.attempt}"
+        tasks = {row.id: self._task(row) for row in rows}
+        trainable = tune.with_parameters(train_candidate, tasks=tasks, dataset=self._dataset)
+        os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the database keeps the results
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
+            param_space={"candidate_id": tune.grid_search(list(tasks))},
+            tune_config=tune.TuneConfig(max_concurrent_trials=resources.max_concurrent),
+            run_config=tune.RunConfig(
+                name=name,
+                storage_path=str(folder),
+                callbacks=[_Recorder(self)],
+                stop=_Stop(self._context),
+                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+                verbose=0,
+            ),
+        )
+        try:
+            results = tuner.fit()
+        finally:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for result in (results[index] for index in range(len(results))):
+            if result.error is not None and result.config is not None:
+                error = str(result.error).strip().splitlines()[-1]
+                with self._context.database.write() as session:
+                    candidates.fail_candidate(session, result.config["candidate_id"], error)
