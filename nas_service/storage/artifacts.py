@@ -71,7 +71,8 @@ class ArtifactStore:
         """Return the keys under the folder `prefix`, sorted."""
         if not self._files.isdir(self._path(prefix)):
             return []
-        return sorted(f"{prefix}/{str(path).rpartition('/')[2]}" for path in self._files.ls(self._path(prefix), detail=False))
+        names = (str(path).rpartition("/")[2] for path in self._files.ls(self._path(prefix), detail=False))
+        return sorted(f"{prefix}/{name}" for name in names if name)  # some object stores list the folder itself
 
 
 def record_artifact(session: Session, owner_id: str, kind: str, stored: StoredFile) -> None:
