@@ -55,7 +55,7 @@ class RayJobLauncher:
         )
 
     def launch(self, job_id: str, attempt: int) -> None:
-        """Submit the driver; it joins the cluster that runs it."""
+        """Submit the driver; it joins the cluster that runs it, whose `python` must have this project."""
         self._client.submit_job(
             entrypoint=f"python -m workers {job_id} {attempt}",
             submission_id=f"{job_id}-{attempt}",

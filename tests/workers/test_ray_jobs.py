@@ -1,5 +1,6 @@
 """Drivers as Ray Jobs on a real cluster of one node."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -34,7 +35,8 @@ def cluster(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Run `ray start --head` with the environment that a container would give it."""
     port = _free_port()
     made = settings.model_copy(update={"launcher": "ray-job", "ray_jobs_url": f"http://127.0.0.1:{port}", "lease_s": 60.0})
-    for name, value in {"RAY_AUTH_MODE": "disabled", **made.environment()}.items():
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # an activated virtual environment
+    for name, value in {"PATH": path, "RAY_AUTH_MODE": "disabled", **made.environment()}.items():
         monkeypatch.setenv(name, value)
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
     command += [f"--port={_free_port()}", f"--dashboard-port={port}", "--disable-usage-stats", "--object-store-memory=100000000"]
