@@ -6,6 +6,7 @@ if both operands are binary and a FLOP otherwise, and OPs = FLOPs + BOPs / 64.
 """
 
 from dataclasses import dataclass, fields
+from math import gcd
 from typing import NamedTuple, Protocol, Self
 
 BOPS_PER_OP = 64  # binary multiply-accumulates that one 64-bit word operation does
@@ -31,11 +32,21 @@ class Precision:
         weight_bits: 1 or 32.
         activation_bits: 1 or 32.
         scales_per_output: Float factors kept for every output channel (0: the convolution's output is used as it is).
+        scales_per_layer: Float factors kept for the layer as a whole.
+        scales_per_input: Float terms kept for every input channel: thresholds of the sign.
+        planes: K, output channels that share a filter's bits, as far as the channels of a group are multiples of it.
+        scales_per_position: Float factors for every position of the kernel in every plane; the products are no longer binary.
+        activation_parameters: Parameters a channel of the activation that follows.
     """
 
     weight_bits: int = 32
     activation_bits: int = 32
     scales_per_output: int = 0
+    scales_per_layer: int = 0
+    scales_per_input: int = 0
+    planes: int = 1
+    scales_per_position: int = 0
+    activation_parameters: int = 1
 
 
 FULL_PRECISION = Precision()
@@ -101,6 +112,10 @@ class ConvShape:
         """Whether height and width come out as they went in."""
         return self.stride == 1 and 2 * self.padding == self.dilation * (self.kernel_size - 1)
 
+    def planes(self, wanted: int) -> int:
+        """Return the largest number of planes up to `wanted` that divides it and the channels of a group on both sides."""
+        return gcd(wanted, self.in_channels // self.groups, self.out_channels // self.groups)
+
     def output_size(self, size: Size) -> Size:
         """Return the size of the output for an input of `size`."""
         reach = self.dilation * (self.kernel_size - 1) + 1 - 2 * self.padding
@@ -123,17 +138,23 @@ class BareConvCost:
 
     def __call__(self, shape: ConvShape, size: Size) -> Cost:
         """Return the convolution's weights, scales and multiply-accumulates."""
+        precision = self.precision
         output = shape.output_size(size)
         macs = shape.weights * output.height * output.width
-        binary = self.precision.weight_bits == 1
-        both_binary = binary and self.precision.activation_bits == 1
-        scales = self.precision.scales_per_output * shape.out_channels
+        if precision.weight_bits != 1:
+            return Cost(float_parameters=shape.weights, flops=macs, packed_bytes=shape.weights * FLOAT_BYTES)
+        planes = shape.planes(precision.planes)
+        floats = precision.scales_per_output * shape.out_channels + precision.scales_per_layer
+        floats += precision.scales_per_input * shape.in_channels
+        floats += precision.scales_per_position * planes * shape.kernel_size**2
+        both_binary = precision.activation_bits == 1 and precision.scales_per_position == 0
+        bits = shape.weights // planes
         return Cost(
-            binary_parameters=shape.weights if binary else 0,
-            float_parameters=scales if binary else shape.weights,
+            binary_parameters=bits,
+            float_parameters=floats,
             flops=0 if both_binary else macs,
             bops=macs if both_binary else 0,
-            packed_bytes=(-(-shape.weights // 8) if binary else shape.weights * FLOAT_BYTES) + scales * FLOAT_BYTES,
+            packed_bytes=-(-bits // 8) + floats * FLOAT_BYTES,
         )
 
 
@@ -142,9 +163,9 @@ def batch_norm_cost(channels: int) -> Cost:
     return Cost(float_parameters=2 * channels, packed_bytes=4 * channels * FLOAT_BYTES)
 
 
-def prelu_cost(channels: int) -> Cost:
-    """Return the cost of a PReLU with one slope a channel."""
-    return Cost(float_parameters=channels, packed_bytes=channels * FLOAT_BYTES)
+def prelu_cost(channels: int, parameters: int = 1) -> Cost:
+    """Return the cost of a PReLU with one slope a channel, or of a variant with more `parameters` a channel."""
+    return Cost(float_parameters=parameters * channels, packed_bytes=parameters * channels * FLOAT_BYTES)
 
 
 def linear_cost(inputs: int, outputs: int) -> Cost:

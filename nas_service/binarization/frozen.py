@@ -20,15 +20,26 @@ class InputScale(StrEnum):
 class FrozenConv:
     """One binary convolution as packed sign bits and float factors; no latent weight, no training state.
 
-    y = scale[o] * K * conv(pad(sign(x)), b), with K = 1 unless `input_scale` says otherwise.
+    y = scale[o] * K * conv(pad(sign(x + threshold)), b), with K = 1 unless `input_scale` says otherwise.
+
+    Forms that are not one scale per channel are kept exactly: `planes` filters repeated (filter f makes the consecutive
+    outputs f * planes ... f * planes + planes - 1) and `kernel_scale` multiply into the kernel before the convolution; `gather`
+    puts the outputs of the filters that are left after pruning in their places.
 
     Attributes:
-        shape: The convolution's geometry.
+        shape: The convolution's geometry as trained.
         bits: uint8, (ceil(weights / 8),): bit i of byte j (least significant first) is 1 where weight 8j + i of the
-            row-major (Co, Ci / groups, k, k) kernel is +1, 0 where it is -1; unused bits are 0.
-        scale: float32 (Co,), or None for 1.
-        pad_value: -1.0 or +1.0.
+            row-major (filters, Ci / groups, k, k) kernel is +1, 0 where it is -1; unused bits are 0. There are Co / planes
+            filters, or as many as pruning left.
+        scale: float32, (1,) for the layer or (computed outputs,), or None for 1.
+        pad_value: -1.0 or +1.0, or 0.0 where the inputs stay real.
         input_scale: Run-time factor, if any.
+        binary_input: Whether the input's sign is taken.
+        threshold: float32 (Ci,), added to the input before its sign, or None for 0.
+        planes: K, outputs that share a filter.
+        kernel_scale: float32 (planes, k, k) or (planes, 1, 1): factor of every plane at every kernel position, or None.
+        gather: int64 (Co,): output o is computed output gather[o]; one past the last is a channel of zeros. None: in order.
+        filters: Number of filters in `bits`; None: Co / planes.
     """
 
     shape: ConvShape
@@ -36,6 +47,18 @@ class FrozenConv:
     scale: Tensor | None
     pad_value: float
     input_scale: InputScale = InputScale.NONE
+    binary_input: bool = True
+    threshold: Tensor | None = None
+    planes: int = 1
+    kernel_scale: Tensor | None = None
+    gather: Tensor | None = None
+
+    filters: int | None = None
+
+    @property
+    def computed(self) -> int:
+        """Number of output channels that the convolution computes before `gather`."""
+        return self.shape.out_channels if self.filters is None else self.filters * self.planes
 
 
 def pack_signs(signs: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""The binary convolution layer: real latent weights, two-valued operands. A sign function is its argument."""
+"""The binary convolution layer: real latent weights, two-valued operands. A sign function is its argument.
+
+A method whose forward pass is more than `scale(conv(sign(x), sign(W)))` overrides the one part that differs: `binary_input`
+(a threshold before the sign, or real inputs), `kernel` (factors inside the kernel) or `scale` (factors after it).
+"""
 
 from collections.abc import Iterable
 
@@ -19,8 +23,11 @@ class BinaryConv2d(nn.Module):
     Attributes:
         shape: The convolution's geometry.
         weight: Latent weights W, float, (out_channels, in_channels / groups, k, k).
-        pad_value: -1.0 or +1.0.
+        pad_value: -1.0 or +1.0; 0.0 where the inputs stay real.
+        real_weights: Whether W itself is used, without scale: the first of two training stages.
     """
+
+    real_weights = False
 
     def __init__(self, shape: ConvShape, *, weight_sign: Estimator, activation_sign: Estimator, pad_value: float = -1.0) -> None:
         """Create latent weights, uniform in [-b, b] with b = 1 / sqrt(fan in)."""
@@ -42,6 +49,10 @@ class BinaryConv2d(nn.Module):
         # An attack differentiates in evaluation too, so a deterministic estimator is used there as well.
         return self.activation_sign(inputs)
 
+    def kernel(self) -> Tensor:
+        """Return what the inputs are convolved with, the shape of `weight`; here sign(W)."""
+        return self.binary_weight()
+
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Return the convolution's integer `outputs` (N, Co, H', W') in the method's scale; here as they are."""
         del inputs
@@ -53,8 +64,9 @@ class BinaryConv2d(nn.Module):
         signs = self.binary_input(inputs)
         if shape.padding:
             signs = F.pad(signs, (shape.padding,) * 4, value=self.pad_value)
-        outputs = F.conv2d(signs, self.binary_weight(), stride=shape.stride, dilation=shape.dilation, groups=shape.groups)
-        return self.scale(outputs, inputs)
+        kernel = self.weight if self.real_weights else self.kernel()
+        outputs = F.conv2d(signs, kernel, stride=shape.stride, dilation=shape.dilation, groups=shape.groups)
+        return outputs if self.real_weights else self.scale(outputs, inputs)
 
     def extra_repr(self) -> str:
         """Show the geometry in `print(network)`."""

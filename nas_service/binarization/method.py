@@ -9,13 +9,15 @@ that it is checkpointed with the rest. Every hook has a default that does nothin
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.sign import Surrogate, window
 from search_spaces.cost import ConvShape, Precision
 from search_spaces.registry import Registry
 
@@ -34,11 +36,14 @@ class ParameterRule:
         lr_multiplier: Factor on the recipe's learning rate.
         decays: Whether the recipe's weight decay applies.
         project: Called on the parameter, without gradient, after every optimizer step; changes it in place.
+        turn: Parameters of turn 0 are stepped first, those of turn 1 after a forward and backward pass of their own, with the
+            others fixed. Everything in turn 0 costs one pass.
     """
 
     lr_multiplier: float = 1.0
     decays: bool = True
     project: Callable[[Tensor], None] | None = None
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,20 @@ class Phase:
     epochs: int
     lr_multiplier: float = 1.0
     decays: bool = True
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One of the passes over the training images that make an epoch.
+
+    Attributes:
+        name: For people.
+        trains: Kinds of modules whose parameters are trained, by the task's loss alone; None: everything, with the method's
+            own losses.
+    """
+
+    name: str
+    trains: tuple[type[nn.Module], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,11 +104,16 @@ class Step:
 
 class MethodState(nn.Module):
     """What a method keeps and does during one training. The order of a step: forward, `adversary_step`, `losses`,
-    backward, optimizer step, projections, `end_step`.
+    backward, optimizer step, projections, `end_step`. Where rules have turns, forward, losses, backward and optimizer step
+    are repeated for each; the adversary steps once.
     """
 
     taps: tuple[str, ...] = ()  # names of modules whose outputs the steps carry
-    needs_teacher: bool = False
+    passes: tuple[Pass, ...] = (Pass("train"),)  # of every epoch
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimizers of adversaries by name: always the same ones, so that they can be checkpointed."""
+        return {}
 
     def start_phase(self, phase: Phase, network: nn.Module) -> None:
         """Prepare for a phase, before its optimizer is made: what is binary, what is frozen."""
@@ -109,11 +133,20 @@ class MethodState(nn.Module):
         """Look at the layers after the optimizer step and the projections."""
 
     def end_epoch(self, network: nn.Module) -> None:
-        """Do what a method does once an epoch; gradients are off."""
+        """Do what a method does once an epoch, after its passes; gradients are off."""
 
     def metrics(self) -> dict[str, float]:
         """Return figures worth keeping with the epoch."""
         return {}
+
+
+@runtime_checkable
+class Deployable(Protocol):
+    """A module that `adapt` put in and that is something simpler when training is over."""
+
+    def deployed(self) -> nn.Module:
+        """Return one of torch's own layers that computes the same in evaluation."""
+        ...
 
 
 class Method(ABC):
@@ -123,11 +156,17 @@ class Method(ABC):
         summary: One line for the catalogue.
         reference: Where it was published.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
+        paper_recipe: The fields of a `Recipe` in which its authors' differs from the shared one.
+        activation_surrogate: What stands for d sign(x) / dx in its layers when training begins; None: the inputs stay real.
+        real_weight_stage: Whether a first stage with binary activations and real weights makes sense.
     """
 
     summary: ClassVar[str]
     reference: ClassVar[str]
     settings_model: ClassVar[type[MethodSettings]]
+    paper_recipe: ClassVar[Mapping[str, Any]] = {}
+    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(window)
+    real_weight_stage: bool = True
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Method":
@@ -147,9 +186,17 @@ class Method(ABC):
     def precision(self) -> Precision:
         """Bits of the operands, for the cost model."""
 
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it trains against a full-precision network of the same genotype; then it cannot binarize a supernet."""
+        return False
+
     @abstractmethod
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         """Make a layer with fresh latent weights."""
+
+    def adapt(self, network: nn.Module) -> None:
+        """Change what is not a convolution (batch norms, activations) in a network just built; same inputs and outputs."""
 
     def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
         """Return how the layer's own parameters are trained, by name; a name left out follows the recipe."""
@@ -157,7 +204,11 @@ class Method(ABC):
         return {}
 
     def phases(self, epochs: int) -> tuple[Phase, ...]:
-        """Split a training of `epochs`; one phase unless the paper has more."""
+        """Split a training of `epochs`; one phase unless the paper has more.
+
+        Raises:
+            ValueError: If there are fewer epochs than phases.
+        """
         return (Phase("train", epochs),)
 
     def start(self, network: nn.Module) -> MethodState:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 Estimator = Callable[[Tensor], Tensor]  # a sign with a gradient
+Surrogate = Callable[[Tensor], Tensor]  # what stands for d sign(x) / dx, as a function of x
 
 
 def sign(inputs: Tensor) -> Tensor:
@@ -34,6 +35,36 @@ def draw_sign(inputs: Tensor) -> Tensor:
     positive = torch.empty_like(inputs)
     torch.lt(torch.rand_like(probability), probability, out=positive)
     return positive.mul_(2).sub_(1)
+
+
+def window(inputs: Tensor) -> Tensor:
+    """Return 1[|x| <= 1], the clipped straight-through surrogate."""
+    return (inputs.abs() <= 1).to(inputs.dtype)
+
+
+def tent(inputs: Tensor) -> Tensor:
+    """Return 2 - 2|x| on (-1, 1) and 0 elsewhere: the derivative of Bi-Real Net's ApproxSign."""
+    return (2 - 2 * inputs.abs()).clamp_min(0)
+
+
+class _Tent(torch.autograd.Function):
+    """Forward: sign. Backward: dL/dx = dL/db * tent(x)."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+        ctx.save_for_backward(inputs)
+        return sign(inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # noqa: ANN401 - as above
+        (inputs,) = ctx.saved_tensors
+        return grad_outputs[0] * tent(inputs)
+
+
+def tent_sign(inputs: Tensor) -> Tensor:
+    """Sign with ApproxSign's gradient 2 - 2|x| on (-1, 1) (Bi-Real Net, ECCV 2018)."""
+    outputs: Tensor = _Tent.apply(inputs)  # type: ignore[no-untyped-call]  # torch does not annotate apply
+    return outputs
 
 
 class _Clipped(torch.autograd.Function):

@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nas_service.binarization.method import Method
+from nas_service.binarization.network import binary_network
 from nas_service.catalogue import build_method, build_space
 from nas_service.data.dataset import ImageDataset, Part
 from nas_service.errors import ExportError
@@ -259,7 +260,7 @@ def network_of(bundle: Bundle) -> Network:
     genotype = Genotype.from_json(bundle.files["genotype.json"].decode())
     method = build_method(Component.model_validate(manifest["method"]))
     space = build_space(Component.model_validate(manifest["space"]))
-    network = freeze_network(Network(space, genotype, method, image), method)  # its weights are overwritten below
+    network = freeze_network(binary_network(space, genotype, method, image), method)  # its weights are overwritten below
     if set(frozen_weights(network)) != set(weights):
         differing = sorted(set(frozen_weights(network)) ^ set(weights))
         raise ExportError(f"weights.safetensors does not fit the genotype: {', '.join(differing[:3])} ...")

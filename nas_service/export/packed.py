@@ -2,16 +2,15 @@
 
 import copy
 
-from torch import nn
-
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import Method
+from nas_service.binarization.method import Deployable, Method
 from nas_service.export import runtime
 from search_spaces.network import Network
 
 
-def _deployed(frozen: FrozenConv) -> runtime.BinaryConv2d:
+def deploy(frozen: FrozenConv) -> runtime.BinaryConv2d:
+    """Return the run-time layer of a frozen convolution, its weights loaded."""
     shape = frozen.shape
     layer = runtime.BinaryConv2d(
         shape.in_channels,
@@ -22,27 +21,32 @@ def _deployed(frozen: FrozenConv) -> runtime.BinaryConv2d:
         shape.dilation,
         shape.groups,
         pad_value=frozen.pad_value,
-        scaled=frozen.scale is not None,
+        scales=0 if frozen.scale is None else len(frozen.scale),
         input_scale=frozen.input_scale.value,
+        binary_input=frozen.binary_input,
+        shifted=frozen.threshold is not None,
+        planes=frozen.planes,
+        scaled_positions=0 if frozen.kernel_scale is None else frozen.kernel_scale.shape[-1],
+        filters=frozen.filters or 0,
     )
-    state = {"bits": frozen.bits} if frozen.scale is None else {"bits": frozen.bits, "scale": frozen.scale}
-    layer.load_state_dict(state)
+    state = {name: getattr(frozen, name) for name in ("bits", "scale", "threshold", "kernel_scale", "gather")}
+    layer.load_state_dict({name: tensor for name, tensor in state.items() if tensor is not None})
     return layer
 
 
 def freeze_network(network: Network, method: Method) -> Network:
     """Return a copy of `network` on the CPU, in evaluation, whose binary layers hold packed bits and nothing of training.
 
+    What a method put in the place of other layers becomes one of torch's own again, if it says how.
+
     Raises:
         CannotFreezeError: If the method has no exact frozen form for a layer.
     """
     frozen = copy.deepcopy(network).cpu().eval()
-    places: list[tuple[nn.Module, str, BinaryConv2d]] = [
-        (parent, name, child)
-        for parent in frozen.modules()
-        for name, child in parent.named_children()
-        if isinstance(child, BinaryConv2d)
-    ]
-    for parent, name, layer in places:
-        setattr(parent, name, _deployed(method.freeze(layer)))
+    places = [(parent, name, child) for parent in frozen.modules() for name, child in parent.named_children()]
+    for parent, name, child in places:
+        if isinstance(child, BinaryConv2d):
+            setattr(parent, name, deploy(method.freeze(child)))
+        elif isinstance(child, Deployable):
+            setattr(parent, name, child.deployed().eval())
     return frozen.requires_grad_(False)  # noqa: FBT003 - torch's own signature

@@ -18,15 +18,20 @@ _DTYPES = {"F32": torch.float32, "U8": torch.uint8, "I64": torch.int64}
 
 
 class BinaryConv2d(nn.Module):
-    """A frozen binary convolution: y = scale * K * conv(pad(sign(x)), b), sign(0) = +1.
+    """A frozen binary convolution: y = scale * K * conv(pad(sign(x + threshold)), b), sign(0) = +1.
 
     The weights b are -1 or +1, kept as `bits`: bit i of byte j (least significant first) is 1 where weight 8j + i of the
-    row-major (out_channels, in_channels / groups, k, k) kernel is +1. Before the scale the output is an exact integer.
+    row-major (filters, in_channels / groups, k, k) kernel is +1. Every filter serves `planes` consecutive outputs, each with
+    its own `kernel_scale`, if any. `gather` puts computed outputs in their places; one past the last is zeros (pruned).
+    Without `kernel_scale` and with binary inputs the output before the scale is an exact integer.
     """
 
     bits: Tensor
     signs: Tensor
     scale: Tensor | None
+    threshold: Tensor | None
+    kernel_scale: Tensor | None
+    gather: Tensor | None
 
     def __init__(  # noqa: PLR0913, PLR0917 - torch.nn.Conv2d's own signature
         self,
@@ -39,18 +44,33 @@ class BinaryConv2d(nn.Module):
         groups: int = 1,
         *,
         pad_value: float = -1.0,
-        scaled: bool = False,
+        scales: int = 0,
         input_scale: str = "none",
+        binary_input: bool = True,
+        shifted: bool = False,
+        planes: int = 1,
+        scaled_positions: int = 0,
+        filters: int = 0,
     ) -> None:
-        """Make room for the weights; loading a state dict unpacks them."""
+        """Make room for the weights; loading a state dict unpacks them.
+
+        `scales` is 0, 1 for the layer or one for each computed output; `scaled_positions` is the side of `kernel_scale` (0: there is none), `filters` the number that pruning left (0: all).
+        """
         super().__init__()
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
-        self.pad_value, self.scaled, self.input_scale = pad_value, scaled, input_scale
-        kernel = (out_channels, in_channels // groups, kernel_size, kernel_size)
+        self.pad_value, self.scales, self.input_scale = pad_value, scales, input_scale
+        self.binary_input, self.shifted, self.planes = binary_input, shifted, planes
+        self.scaled_positions, self.filters = scaled_positions, filters
+        kept = filters or out_channels // planes
+        kernel = (kept, in_channels // groups, kernel_size, kernel_size)
+        side = scaled_positions
         self.register_buffer("signs", torch.ones(kernel), persistent=False)
         self.register_buffer("bits", torch.zeros(-(-self.signs.numel() // 8), dtype=torch.uint8))
-        self.register_buffer("scale", torch.ones(out_channels) if scaled else None)
+        self.register_buffer("scale", torch.ones(scales) if scales else None)
+        self.register_buffer("threshold", torch.zeros(in_channels) if shifted else None)
+        self.register_buffer("kernel_scale", torch.ones(planes, side, side) if side else None)
+        self.register_buffer("gather", torch.zeros(out_channels, dtype=torch.int64) if filters else None)
         self.register_load_state_dict_post_hook(_unpack_after_loading)  # type: ignore[no-untyped-call]  # torch
 
     def unpack(self) -> None:
@@ -59,16 +79,27 @@ class BinaryConv2d(nn.Module):
         flat = ((self.bits.unsqueeze(1) >> places) & 1).flatten()[: self.signs.numel()]
         self.signs.copy_(flat.view(self.signs.shape).to(torch.float32) * 2 - 1)
 
+    def kernel(self) -> Tensor:
+        """Return the weights of every computed output."""
+        signs = self.signs if self.planes == 1 else self.signs.repeat_interleave(self.planes, 0)
+        if self.kernel_scale is None:
+            return signs
+        return signs * self.kernel_scale.repeat(len(self.signs), 1, 1).unsqueeze(1)
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C', H', W')."""
-        binary = (inputs >= 0).to(inputs.dtype) * 2 - 1
+        binary = inputs if self.threshold is None else inputs + self.threshold.view(1, -1, 1, 1)
+        if self.binary_input:
+            binary = (binary >= 0).to(inputs.dtype) * 2 - 1
         if self.padding:
             binary = F.pad(binary, (self.padding,) * 4, value=self.pad_value)
-        outputs = F.conv2d(binary, self.signs, None, self.stride, 0, self.dilation, self.groups)
+        outputs = F.conv2d(binary, self.kernel(), None, self.stride, 0, self.dilation, self.groups)
         if self.scale is not None:
             outputs = outputs * self.scale.view(1, -1, 1, 1)
         if self.input_scale == "kmap":
             outputs = outputs * self._kmap(inputs)
+        if self.gather is not None:
+            outputs = F.pad(outputs, (0, 0, 0, 0, 0, 1))[:, self.gather]
         return outputs
 
     def _kmap(self, inputs: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Checkpoints as safetensors bytes: tensors by name and a JSON object; nothing is ever unpickled."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,23 +37,27 @@ class Checkpoint:
         return cls(tensors, facts)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
-    """Return the optimizer's state as tensors named `optimizer.<parameter>.<entry>`."""
+def optimizer_tensors(
+    prefix: str, optimizer: torch.optim.Optimizer, names: Sequence[str] | None = None
+) -> dict[str, Tensor]:
+    """Return the optimizer's state as tensors named `<prefix><parameter>.<entry>`; without names, parameters have numbers."""
     state = optimizer.state_dict()["state"]
     return {
-        f"optimizer.{names[index]}.{entry}": value if isinstance(value, Tensor) else torch.tensor(value)
+        f"{prefix}{index if names is None else names[index]}.{entry}": value if isinstance(value, Tensor) else torch.tensor(value)
         for index, entries in state.items()
         for entry, value in entries.items()
         if value is not None
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensors: Mapping[str, Tensor]) -> None:
+def restore_optimizer(
+    prefix: str, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], names: Sequence[str] | None = None
+) -> None:
     """Put back what `optimizer_tensors` took out."""
     state: dict[int, dict[str, Tensor]] = {}
-    positions = {name: index for index, name in enumerate(names)}
+    positions = {name: index for index, name in enumerate(names or ())}
     for key, tensor in tensors.items():
-        if key.startswith("optimizer."):
-            name, entry = key.removeprefix("optimizer.").rsplit(".", 1)
-            state.setdefault(positions[name], {})[entry] = tensor
+        if key.startswith(prefix):
+            name, entry = key.removeprefix(prefix).rsplit(".", 1)
+            state.setdefault(int(name) if names is None else positions[name], {})[entry] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

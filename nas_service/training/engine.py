@@ -6,27 +6,30 @@ uninterrupted one bit for bit on a CPU.
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas_service.binarization.layer import binary_layers
-from nas_service.binarization.method import Method, Phase
-from nas_service.binarization.sign import sign
+from nas_service.binarization.method import Method, MethodState, Pass, Phase
+from nas_service.binarization.network import binary_network
 from nas_service.data.dataset import Augmentation, ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from nas_service.training.evaluation import count_correct, evaluating
+from nas_service.training.latent_figures import bimodality, flip_ratio, sign_balance, signs
 from nas_service.training.optimization import RuledOptimizer, ruled_parameters
+from nas_service.training.phases import REAL_WEIGHTS, phase_at, plan_phases
 from nas_service.training.recipes import Recipe, schedule_factor
 from nas_service.training.report import EpochReport
 from nas_service.training.seeding import derived_generator, global_seed
-from nas_service.training.step import Backpropagation
+from nas_service.training.step import Backpropagation, Objective, Teacher
 from nas_service.training.taps import Taps
 from search_spaces.genotype import Genotype
-from search_spaces.network import Network
+from search_spaces.network import CellStack, Network
 from search_spaces.space import SearchSpace
 
 
@@ -40,15 +43,28 @@ class CandidatePlan:
     recipe: Recipe
     seed: int
 
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether the method or the recipe wants a full-precision network beside it."""
+        return self.method.needs_teacher or self.recipe.distillation > 0
+
 
 class CandidateTrainer:
     """A network of one genotype, trained with one method and one seed."""
 
-    def __init__(self, plan: CandidatePlan, dataset: ImageDataset, device: torch.device) -> None:
+    def __init__(
+        self, plan: CandidatePlan, dataset: ImageDataset, device: torch.device, teacher: CellStack | None = None
+    ) -> None:
         """Build the network with weights that depend on the plan's seed alone and copy the data to `device`.
 
+        Args:
+            plan: What is trained.
+            dataset: Its training and validation parts are used.
+            device: Where.
+            teacher: A trained network for the same images and classes, if the plan needs one.
+
         Raises:
-            ValueError: If the method needs a teacher.
+            ValueError: If the plan needs a teacher and there is none, or the recipe does not fit the method.
         """
         self.recipe = plan.recipe
         self._method = plan.method
@@ -57,16 +73,24 @@ class CandidateTrainer:
         self._augmentation = dataset.augmentation if plan.recipe.augment else Augmentation()
         self._train = ResidentPart.of(dataset.train, device)
         self._validation = ResidentPart.of(dataset.validation, device)
+        if plan.needs_teacher and teacher is None:
+            raise ValueError(f"{type(plan.method).__name__} with this recipe needs a teacher, and none was given")
+        self._teacher = teacher.to(device).eval() if plan.needs_teacher and teacher is not None else None
         with global_seed(plan.seed, "network"):
-            self.network = Network(plan.space, plan.genotype, plan.method, dataset.image_format).to(device)
-            self._state = plan.method.start(self.network).to(device)
-        if self._state.needs_teacher:
-            message = f"{type(plan.method).__name__} needs a teacher, and this trainer has none"
-            raise ValueError(message)
-        self._layers = binary_layers([self.network])
-        self._phases = plan.method.phases(plan.recipe.epochs)
+            self._live = binary_network(plan.space, plan.genotype, plan.method, dataset.image_format).to(device)
+            self._state = plan.method.start(self._live).to(device)
+        self._ema: AveragedModel | None = None
+        self._layers = binary_layers([self._live])
+        self._phases = plan_phases(plan.method, plan.recipe)
         self._epoch = 0
         self._optimizer = self._start_phase(self._phases[0])
+
+    @property
+    def network(self) -> Network:
+        """The network that is scored and exported: the moving average where the recipe has one."""
+        network = self._live if self._ema is None else self._ema.module
+        assert isinstance(network, Network)  # noqa: S101 - for the type checker; a copy of the live one
+        return network
 
     @property
     def epoch(self) -> int:
@@ -80,32 +104,39 @@ class CandidateTrainer:
 
     def checkpoint(self) -> Checkpoint:
         """Return everything that a resumed training needs."""
-        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors = {f"network.{name}": tensor for name, tensor in self._live.state_dict().items()}
         tensors |= {f"state.{name}": tensor for name, tensor in self._state.state_dict().items()}
-        tensors |= optimizer_tensors(self._optimizer.inner, self._optimizer.names)
+        if self._ema is not None:
+            tensors |= {f"average.{name}": tensor for name, tensor in self._ema.state_dict().items()}
+        tensors |= optimizer_tensors("optimizer.", self._optimizer.inner, self._optimizer.names)
+        for name, optimizer in self._state.optimizers().items():
+            tensors |= optimizer_tensors(f"adversary.{name}.", optimizer)
         return Checkpoint(tensors, {"epoch": self._epoch})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from `checkpoint` of the same training."""
         self._epoch = int(checkpoint.facts["epoch"])
         if self._epoch < self.recipe.epochs:
-            self._optimizer = self._start_phase(self._phase_at(self._epoch)[0])
-        self.network.load_state_dict(_named(checkpoint.tensors, "network."))
+            self._optimizer = self._start_phase(phase_at(self._phases, self._epoch)[0])
+        self._live.load_state_dict(_named(checkpoint.tensors, "network."))
         self._state.load_state_dict(_named(checkpoint.tensors, "state."))
-        restore_optimizer(self._optimizer.inner, self._optimizer.names, checkpoint.tensors)
-
-    def _phase_at(self, epoch: int) -> tuple[Phase, int]:
-        first = 0
-        for phase in self._phases:
-            if epoch < first + phase.epochs:
-                return phase, first
-            first += phase.epochs
-        message = f"the phases of {type(self._method).__name__} end before epoch {epoch}"
-        raise ValueError(message)
+        if self._ema is not None:
+            self._ema.load_state_dict(_named(checkpoint.tensors, "average."))
+        restore_optimizer("optimizer.", self._optimizer.inner, checkpoint.tensors, self._optimizer.names)
+        for name, optimizer in self._state.optimizers().items():
+            restore_optimizer(f"adversary.{name}.", optimizer, checkpoint.tensors)
 
     def _start_phase(self, phase: Phase) -> RuledOptimizer:
-        self._state.start_phase(phase, self.network)
-        named = {name: parameter for name, parameter in self.network.named_parameters() if parameter.requires_grad}
+        """Begin a phase: the method's preparations, a fresh optimizer, a fresh average."""
+        real = phase.name == REAL_WEIGHTS
+        for layer in self._layers:
+            layer.real_weights = real
+        if not real:
+            self._state.start_phase(phase, self._live)
+        if self.recipe.ema_decay:
+            average = get_ema_multi_avg_fn(self.recipe.ema_decay)  # type: ignore[no-untyped-call]  # torch
+            self._ema = AveragedModel(self._live, multi_avg_fn=average, use_buffers=True)
+        named = {name: parameter for name, parameter in self._live.named_parameters() if parameter.requires_grad}
         return RuledOptimizer(
             ruled_parameters(named, self._layers, self._method),
             self.recipe.optimizer,
@@ -115,15 +146,15 @@ class CandidateTrainer:
 
     def _run_epoch(self) -> EpochReport:
         started = time.perf_counter()
-        phase, first = self._phase_at(self._epoch)
+        phase, first = phase_at(self._phases, self._epoch)
         if self._epoch == first and first > 0:
             self._optimizer = self._start_phase(phase)
-        before = [sign(layer.weight) for layer in self._layers]
+        before = signs(self._layers)
         with global_seed(self._seed, "epoch", self._epoch):
             loss, correct, seen = self._train_epoch(phase, self._epoch - first)
             with torch.no_grad():
-                self._state.end_epoch(self.network)
-        flips = sum((old != sign(layer.weight)).sum() for old, layer in zip(before, self._layers, strict=True))
+                self._state.end_epoch(self._live)
+        after = signs(self._layers)
         with evaluating(self.network):
             validated = count_correct(self.network, self._validation) / len(self._validation)
         self._epoch += 1
@@ -133,42 +164,76 @@ class CandidateTrainer:
             train_loss=loss,
             train_accuracy=correct / seen,
             validation_accuracy=validated,
-            flip_ratio=float(flips) / max(1, sum(old.numel() for old in before)),
+            flip_ratio=flip_ratio(before, after),
+            sign_balance=sign_balance(after),
+            bimodality=bimodality(self._layers),
             seconds=time.perf_counter() - started,
             extra=self._state.metrics(),
         )
 
     def _train_epoch(self, phase: Phase, epoch: int) -> tuple[float, int, int]:
-        recipe = self.recipe
         generator = derived_generator(self._device, self._seed, "epoch", self._epoch)
+        self._live.train()
+        state = MethodState() if phase.name == REAL_WEIGHTS else self._state
+        state.start_epoch(self._epoch, self.recipe.epochs)
+        figures = [self._run_pass(phase, epoch, state, entry, generator) for entry in state.passes]
+        return figures[0]
+
+    def _run_pass(
+        self, phase: Phase, epoch: int, state: MethodState, entry: Pass, generator: torch.Generator
+    ) -> tuple[float, int, int]:
+        recipe = self.recipe
         steps = max(1, len(self._train) // recipe.batch_size)
         steps = min(steps, recipe.max_steps_per_epoch or steps)
         batches = epoch_batches(self._train, recipe.batch_size, self._augmentation, generator)
-        self.network.train()
-        self._state.start_epoch(self._epoch, recipe.epochs)
         losses: list[Tensor] = []
         correct = torch.zeros((), dtype=torch.int64, device=self._device)
         seen = 0
-        with ExitStack() as stack:
-            taps = stack.enter_context(Taps(self.network, self._state.taps)).outputs
-            backpropagate = Backpropagation(
-                self.network, self._layers, self._state, label_smoothing=recipe.label_smoothing, taps=taps
-            )
+        with self._backpropagation(state, entry) as backpropagation:
             for step, (images, labels) in zip(range(steps), batches, strict=False):
-                loss, logits = backpropagate(images, labels)
-                self._optimizer.step(_factor(recipe, phase, epoch + step / steps))
-                self._state.end_step(self._layers)
+                factor = _factor(recipe, phase, epoch + step / steps)
+                loss, logits = backpropagation.step(images, labels, self._optimizer, factor)
+                if self._ema is not None:
+                    self._ema.update_parameters(self._live)
                 losses.append(loss)
                 correct += (logits.argmax(1) == labels).sum()
                 seen += len(labels)
         return float(torch.stack(losses).mean()), int(correct), seen
+
+    @contextmanager
+    def _backpropagation(self, state: MethodState, entry: Pass) -> Iterator[Backpropagation]:
+        """Listen where the state wants to, and train only what the pass trains."""
+        recipe = self.recipe
+        objective = Objective(recipe.loss, recipe.label_smoothing, recipe.distillation, recipe.temperature)
+        state = state if entry.trains is None else MethodState()
+        fixed = [] if entry.trains is None else _outside(self._live, entry.trains)
+        with ExitStack() as stack:
+            taps = stack.enter_context(Taps(self._live, state.taps)).outputs
+            teacher = None
+            if self._teacher is not None:
+                teacher = Teacher(self._teacher, stack.enter_context(Taps(self._teacher, state.taps)).outputs)
+            for parameter in fixed:
+                parameter.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+            try:
+                yield Backpropagation(self._live, self._layers, state, None, objective, taps, teacher)
+            finally:
+                for parameter in fixed:
+                    parameter.requires_grad_(True)  # noqa: FBT003 - as above
+
+
+def _outside(network: CellStack, kinds: tuple[type[torch.nn.Module], ...]) -> list[torch.nn.Parameter]:
+    inside = {
+        id(parameter) for module in network.modules() if isinstance(module, kinds) for parameter in module.parameters(recurse=False)
+    }
+    return [parameter for parameter in network.parameters() if parameter.requires_grad and id(parameter) not in inside]
 
 
 def _factor(recipe: Recipe, phase: Phase, progress_epochs: float) -> float:
     if progress_epochs < recipe.warmup_epochs:
         return progress_epochs / recipe.warmup_epochs
     span = max(1e-9, phase.epochs - recipe.warmup_epochs)
-    return schedule_factor(recipe.schedule, min(1.0, (progress_epochs - recipe.warmup_epochs) / span))
+    progress = min(1.0, (progress_epochs - recipe.warmup_epochs) / span)
+    return schedule_factor(recipe.schedule, progress, recipe.milestones)
 
 
 def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

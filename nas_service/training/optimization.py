@@ -40,20 +40,22 @@ class RuledOptimizer:
     def __init__(
         self, parameters: list[RuledParameter], optimizer: OptimizerName, learning_rate: float, weight_decay: float
     ) -> None:
-        """Group the parameters by multiplier and decay; one-dimensional ones (batch norm, PReLU, bias) never decay."""
-        groups: dict[tuple[float, bool], list[RuledParameter]] = {}
+        """Group the parameters by turn, multiplier and decay; one-dimensional ones (norms, PReLU, bias) never decay."""
+        groups: dict[tuple[int, float, bool], list[RuledParameter]] = {}
         for ruled in parameters:
             decays = ruled.rule.decays and ruled.parameter.ndim > 1
-            groups.setdefault((ruled.rule.lr_multiplier, decays), []).append(ruled)
+            groups.setdefault((ruled.rule.turn, ruled.rule.lr_multiplier, decays), []).append(ruled)
         self.names = [ruled.name for group in groups.values() for ruled in group]
         self._learning_rate = learning_rate
-        self._multipliers = [multiplier for multiplier, _ in groups]
-        self._projections: list[tuple[Callable[[Tensor], None], Tensor]] = [
+        self._multipliers = [multiplier for _, multiplier, _ in groups]
+        self._group_turns = [turn for turn, _, _ in groups]
+        self.turns = tuple(sorted(set(self._group_turns)))
+        self._projections: list[tuple[Callable[[Tensor], None], nn.Parameter]] = [
             (ruled.rule.project, ruled.parameter) for ruled in parameters if ruled.rule.project is not None
         ]
         param_groups = [
             {"params": [ruled.parameter for ruled in group], "weight_decay": weight_decay if decays else 0.0}
-            for (_, decays), group in groups.items()
+            for (_, _, decays), group in groups.items()
         ]
         self.inner: torch.optim.Optimizer
         if optimizer is OptimizerName.ADAM:
@@ -61,12 +63,20 @@ class RuledOptimizer:
         else:
             self.inner = torch.optim.SGD(param_groups, lr=learning_rate, momentum=0.9, nesterov=True)
 
-    def step(self, factor: float) -> None:
-        """Step with the peak learning rate times `factor`, project, and drop the gradients."""
-        for group, multiplier in zip(self.inner.param_groups, self._multipliers, strict=True):
+    def step(self, factor: float, turn: int | None = None) -> None:
+        """Step with the peak learning rate times `factor`, project what moved, and drop the gradients.
+
+        With a `turn`, only its parameters are stepped.
+        """
+        for group, multiplier, own in zip(self.inner.param_groups, self._multipliers, self._group_turns, strict=True):
             group["lr"] = self._learning_rate * multiplier * factor
+            if turn not in {None, own}:
+                for parameter in group["params"]:
+                    parameter.grad = None
+        moved = {id(parameter) for group in self.inner.param_groups for parameter in group["params"] if parameter.grad is not None}
         self.inner.step()
         with torch.no_grad():
             for project, parameter in self._projections:
-                project(parameter)
+                if id(parameter) in moved:
+                    project(parameter)
         self.inner.zero_grad(set_to_none=True)

@@ -6,6 +6,9 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 
+_EXPONENTIAL_END = 3e-4
+
+
 class OptimizerName(StrEnum):
     """Optimizers on offer."""
 
@@ -19,6 +22,15 @@ class Schedule(StrEnum):
     COSINE = "cosine"
     LINEAR = "linear"
     CONSTANT = "constant"
+    EXPONENTIAL = "exponential"  # to 3e-4 of the peak, as BinaryNet's 1e-3 to 3e-7
+    STEP = "step"  # a tenth at every milestone
+
+
+class TaskLoss(StrEnum):
+    """What the labels ask of the logits."""
+
+    CROSS_ENTROPY = "cross-entropy"
+    SQUARED_HINGE = "squared-hinge"  # BinaryNet: mean of max(0, 1 - t y)^2 with targets t of -1 and +1
 
 
 class Recipe(BaseModel):
@@ -34,9 +46,25 @@ class Recipe(BaseModel):
     optimizer: OptimizerName = Field(OptimizerName.ADAM, description="adam, or sgd with Nesterov momentum 0.9.")
     learning_rate: float = Field(0.005, gt=0, le=10, description="Peak learning rate.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="On weights of convolutions and of the classifier.")
-    schedule: Schedule = Field(Schedule.COSINE, description="cosine, linear (both to 0) or constant.")
+    schedule: Schedule = Field(
+        Schedule.COSINE, description="cosine or linear (both to 0), exponential (to 3e-4), step (see milestones) or constant."
+    )
+    milestones: tuple[float, ...] = Field(
+        (0.5, 0.75), description="For step: where the rate falls to a tenth, as shares of a phase."
+    )
     warmup_epochs: float = Field(0.0, ge=0, le=1000, description="Linear rise from 0 to the peak, in epochs.")
+    loss: TaskLoss = Field(TaskLoss.CROSS_ENTROPY, description="cross-entropy, or squared-hinge as in BinaryNet.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Label smoothing of the cross entropy.")
+    distillation: float = Field(
+        0.0, ge=0, le=1, description="Share of the loss that asks for the teacher's logits; 1: no labels, as ReActNet."
+    )
+    temperature: float = Field(1.0, gt=0, le=100, description="Of the distillation's softmax.")
+    real_weight_stage: float = Field(
+        0.0, ge=0, lt=1, description="Share of the epochs in a first stage with binary activations and real weights."
+    )
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="Decay of a moving average of the weights, which is then what is scored; 0: none."
+    )
     augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
     max_steps_per_epoch: int | None = Field(None, ge=1, description="Cut epochs short, for quick trials.")
 
@@ -62,10 +90,14 @@ class EvaluationSettings(BaseModel):
     validation_images: int | None = Field(None, ge=1, description="Score on the first so many; None: on all.")
 
 
-def schedule_factor(schedule: Schedule, progress: float) -> float:
+def schedule_factor(schedule: Schedule, progress: float, milestones: tuple[float, ...] = (0.5, 0.75)) -> float:
     """Return the factor on the peak learning rate at `progress` in [0, 1]."""
     if schedule is Schedule.COSINE:
         return 0.5 * (1 + math.cos(math.pi * progress))
     if schedule is Schedule.LINEAR:
         return 1 - progress
+    if schedule is Schedule.EXPONENTIAL:
+        return float(_EXPONENTIAL_END**progress)
+    if schedule is Schedule.STEP:
+        return float(0.1 ** sum(progress >= milestone for milestone in milestones))
     return 1.0

@@ -15,6 +15,8 @@ class EpochReport:
         train_accuracy: Share of the epoch's augmented images classified correctly while training.
         validation_accuracy: After the epoch, in [0, 1].
         flip_ratio: Share of binary weights whose sign changed over the epoch.
+        sign_balance: Share of +1 among the binary weights.
+        bimodality: Sarle's coefficient of the latent weights, the mean over layers: 0.33 for one normal mode, 1 for two points.
         seconds: Wall time, validation included.
         extra: The method's own figures.
     """
@@ -25,6 +27,8 @@ class EpochReport:
     train_accuracy: float
     validation_accuracy: float
     flip_ratio: float
+    sign_balance: float
+    bimodality: float
     seconds: float
     extra: dict[str, float]
 
@@ -39,4 +43,4 @@ class EpochReport:
 
     def figures(self) -> dict[str, float]:
         """Return what a manifest says of the last epoch."""
-        return {name: getattr(self, name) for name in ("train_loss", "train_accuracy", "flip_ratio")}
+        return {name: getattr(self, name) for name in ("train_loss", "train_accuracy", "flip_ratio", "sign_balance", "bimodality")}

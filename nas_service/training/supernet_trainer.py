@@ -68,7 +68,13 @@ class SupernetTrainer:
     """A supernet, the data it learns from, and the way a path is trained and scored."""
 
     def __init__(self, plan: SupernetPlan, dataset: ImageDataset, device: torch.device) -> None:
-        """Build the supernet with weights that depend on the plan's seed alone and copy the data to `device`."""
+        """Build the supernet with weights that depend on the plan's seed alone and copy the data to `device`.
+
+        Raises:
+            ValueError: If the method needs a teacher: there is none for a path that was sampled a moment ago.
+        """
+        if plan.method.needs_teacher:
+            raise ValueError(f"{type(plan.method).__name__} needs a teacher: it can train candidates, not a supernet")
         self._settings = plan.settings
         self._method = plan.method
         self._seed = plan.seed
@@ -79,6 +85,7 @@ class SupernetTrainer:
         self._validation = ResidentPart.of(dataset.validation, device, plan.settings.validation_images)
         with global_seed(plan.seed, "supernet"):
             self.supernet = Supernet(plan.space, plan.method, dataset.image_format).to(device)
+            plan.method.adapt(self.supernet)
         for module in self.supernet.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = None  # statistics are plain means over the calibration batches
@@ -117,8 +124,6 @@ class SupernetTrainer:
         settings = self._settings
         layers = binary_layers(self.supernet.path(genotype))
         state = self._method.start(self.supernet).to(self._device)
-        if state.needs_teacher or state.taps:
-            raise ValueError(f"{type(self._method).__name__} needs a teacher or taps: it can train candidates, not a supernet")
         optimizer = RuledOptimizer(
             ruled_parameters(path, layers, self._method),
             settings.optimizer,
@@ -129,16 +134,14 @@ class SupernetTrainer:
         generator = derived_generator(self._device, self._seed, "sample", index)
         chosen = max(1, round(len(self._train) * settings.train_fraction))
         subset = torch.randperm(len(self._train), generator=generator, device=self._device)[:chosen]
-        backpropagate = Backpropagation(self.supernet, layers, state, genotype)
+        backpropagation = Backpropagation(self.supernet, layers, state, genotype)
         self.supernet.train()
         losses: list[Tensor] = []
         for epoch in range(settings.epochs):
             state.start_epoch(epoch, settings.epochs)
             for images, labels in epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset):
-                loss, _ = backpropagate(images, labels)
+                loss, _ = backpropagation.step(images, labels, optimizer, factor)
                 losses.append(loss)
-                optimizer.step(factor)
-                state.end_step(layers)
                 if len(losses) == settings.max_steps:
                     break
             with torch.no_grad():

@@ -65,4 +65,4 @@ class ShortcutTemplate:
     def cost(self, precision: Precision, shape: ConvShape, size: Size) -> Cost:
         """Return the cost of a `ShortcutBlock`."""
         bare = BareConvCost(precision)(shape, size)
-        return batch_norm_cost(shape.in_channels) + bare + prelu_cost(shape.out_channels)
+        return batch_norm_cost(shape.in_channels) + bare + prelu_cost(shape.out_channels, precision.activation_parameters)

@@ -30,7 +30,7 @@ def _trained(settings: Settings, architecture_id: str) -> str:
         training = jobs.create_job(session, jobs.TRAINING, "", {})
         (row,) = candidates.plan_candidates(session, training.id, [PlannedCandidate(architecture_id, {"name": "bnn"}, 0)])
         for epoch in range(3):
-            candidates.add_epoch(session, row.id, EpochReport(epoch, "train", 1.0, 0.5, 0.6, 0.01, 2.0, {}))
+            candidates.add_epoch(session, row.id, EpochReport(epoch, "train", 1.0, 0.5, 0.6, 0.01, 0.5, 0.4, 2.0, {}))
         candidates.finish_candidate(session, row.id, Outcome(0.9, 0.8, {}, {"ops": 2}))
         store.put("bundle.zip", b"the bundle")
         record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))

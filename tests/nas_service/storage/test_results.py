@@ -26,7 +26,7 @@ def _architectures(database: Database, count: int = 3) -> tuple[str, list[Archit
 
 
 def _report(epoch: int) -> EpochReport:
-    return EpochReport(epoch, "train", 1.0, 0.5, 0.6 + epoch / 10, 0.01, 2.0, {})
+    return EpochReport(epoch, "train", 1.0, 0.5, 0.6 + epoch / 10, 0.01, 0.5, 0.4, 2.0, {})
 
 
 def test_architectures_of_a_search_come_by_rank_and_all_come_newest_first(database: Database) -> None:

@@ -27,8 +27,8 @@ def test_a_restored_optimizer_steps_as_the_saved_one_would() -> None:
         models[0](torch.ones(1, 3)).square().sum().backward()
         first.step()
         models[1].load_state_dict(models[0].state_dict())
-        saved = Checkpoint(optimizer_tensors(first, names)).to_bytes()
-        restore_optimizer(second, names, Checkpoint.from_bytes(saved).tensors)
+        saved = Checkpoint(optimizer_tensors("optimizer.", first, names)).to_bytes()
+        restore_optimizer("optimizer.", second, Checkpoint.from_bytes(saved).tensors, names)
         for model, optimizer in zip(models, (first, second), strict=True):
             optimizer.zero_grad()
             model(torch.full((1, 3), 2.0)).square().sum().backward()

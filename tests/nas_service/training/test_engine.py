@@ -175,6 +175,6 @@ def test_a_report_says_what_happened() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_refused() -> None:
-    report = EpochReport(3, "train", float("nan"), 0.1, 0.1, 0.0, 1.0, {})
+    report = EpochReport(3, "train", float("nan"), 0.1, 0.1, 0.0, 0.5, 0.4, 1.0, {})
     with pytest.raises(FloatingPointError, match="training diverged: the loss of epoch 3 is nan"):
         report.require_finite()
