@@ -20,6 +20,7 @@ from api.views import (
     ArchitectureView,
     ArmView,
     CandidateView,
+    ComparisonView,
     EntryView,
     EpochView,
     EstimateView,
@@ -140,6 +141,14 @@ class NasClient:
     def candidates(self, **filters: str) -> Iterator[CandidateView]:
         """Yield candidates, newest first; filters are `training`, `search` and `architecture`."""
         return self._all("/v1/candidates", CandidateView, filters)
+
+    def comparison(self, training_id: str) -> ComparisonView:
+        """Return the methods of a training compared: means, spreads, ranks."""
+        return self._one(f"/v1/trainings/{training_id}/comparison", ComparisonView)
+
+    def comparison_csv(self, training_id: str) -> str:
+        """Return the pairs of `comparison` as CSV."""
+        return self._request("GET", f"/v1/trainings/{training_id}/comparison", params={"format": "csv"}).text
 
     def curves(self, candidate_id: str) -> Iterator[EpochView]:
         """Yield the epochs of a candidate's training."""

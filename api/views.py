@@ -128,6 +128,39 @@ class CandidateView(View):
     finished_at: datetime | None
 
 
+class PairView(View):
+    """One method on one architecture, over all seeds."""
+
+    method: str
+    architecture: str
+    seeds: int
+    test_mean: float
+    test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
+    validation_mean: float
+    rank: float = Field(description="Among the methods on this architecture by mean test accuracy; equal ones share it.")
+    packed_bytes: float
+    seconds: float
+
+
+class MethodView(View):
+    """One method over all architectures."""
+
+    method: str
+    test_mean: float
+    mean_rank: float
+    score_correlation: float | None = Field(
+        description="Spearman's rank correlation between the search's score and the trained test accuracy; null under three "
+        "architectures."
+    )
+
+
+class ComparisonView(View):
+    """The finished candidates of a training, compared."""
+
+    pairs: list[PairView]
+    methods: list[MethodView]
+
+
 class EpochView(View):
     """One epoch of a candidate's training."""
 
@@ -136,7 +169,11 @@ class EpochView(View):
     train_loss: float
     train_accuracy: float
     validation_accuracy: float
-    flip_ratio: float
+    flip_ratio: float = Field(description="Share of the binary weights whose sign changed over the epoch.")
+    sign_balance: float = Field(description="Share of +1 among the binary weights.")
+    bimodality: float = Field(
+        description="Sarle's coefficient of the latent weights: 0.33 for one normal mode, 1 for two points."
+    )
     seconds: float
     extra: dict[str, float]
 

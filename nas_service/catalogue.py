@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -11,7 +12,9 @@ from nas_service.binarization.method import METHODS, Method
 from nas_service.data.dataset import DATASETS, Dataset, ImageDataset
 from nas_service.errors import InvalidInputError
 from nas_service.search.strategy import STRATEGIES, Strategy
-from nas_service.specs import Component, LocalTrainingSpec, SearchSpec, TrainingSection, TrainingSpec
+from nas_service.specs import Component, LocalTrainingSpec, MethodChoice, SearchSpec, TrainingSection, TrainingSpec
+from nas_service.training.phases import plan_phases
+from nas_service.training.recipes import Recipe
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from search_spaces.operation import OPERATIONS
 from search_spaces.registry import near_matches
@@ -44,16 +47,16 @@ class _Problems:
     def __init__(self) -> None:
         self.found: list[InvalidFieldError] = []
 
-    def attempt(self, field: str, build: Callable[[], Built]) -> Built | None:
-        """Return what `build` makes, or None and keep the complaint under `field`."""
+    def attempt(self, field: str, build: Callable[[], Built], part: str = "settings") -> Built | None:
+        """Return what `build` makes, or None and keep the complaint under `field`, in its `part`."""
         try:
             return build()
         except UnknownNameError as error:
             self.found.append(InvalidFieldError(f"{field}.name", error.name, error.allowed))
         except InvalidFieldError as error:
-            self.found.append(error.under(f"{field}.settings"))
+            self.found.append(error.under(f"{field}.{part}"))
         except ValidationError as error:
-            self.found.extend(field_errors(error, f"{field}.settings"))
+            self.found.extend(field_errors(error, f"{field}.{part}"))
         return None
 
     def finish(self) -> None:
@@ -91,6 +94,29 @@ def build_method(component: Component) -> Method:
     return METHODS.get(component.name).from_settings(component.settings)
 
 
+def build_recipe(shared: Recipe, choice: MethodChoice) -> Recipe:
+    """Return the recipe of one method of a training, and make sure that the two fit.
+
+    Raises:
+        InvalidFieldError: If the method cannot be trained so.
+        pydantic.ValidationError: If a field is unknown or out of range.
+    """
+    changes = dict(choice.recipe)
+    preset = changes.pop("preset", "shared")
+    if preset not in {"shared", "paper"}:
+        raise InvalidFieldError("preset", preset, "shared or paper")
+    method = build_method(choice)
+    own = method.paper_recipe if preset == "paper" else {}
+    recipe = Recipe.model_validate({**shared.model_dump(), **own, **changes})
+    plan_phases(method, recipe)
+    return recipe
+
+
+def needs_teacher(recipe: Recipe, method: Mapping[str, Any]) -> bool:
+    """Return whether a candidate with this recipe and this method, as it is stored, learns from a teacher."""
+    return recipe.distillation > 0 or build_method(MethodChoice.model_validate(method)).needs_teacher
+
+
 def build_strategy(component: Component, space: SearchSpace, seed: int) -> Strategy:
     """Return a strategy with its settings; raises as `build_space`."""
     return STRATEGIES.get(component.name).from_settings(space, component.settings, seed)
@@ -124,7 +150,9 @@ def check_search(spec: SearchSpec, data_root: Path, capacity: Capacity, register
     """
     problems = _Problems()
     space = problems.attempt("space", lambda: build_space(spec.space))
-    problems.attempt("method", lambda: build_method(spec.method))
+    method = problems.attempt("method", partial(build_method, spec.method))
+    if method is not None and method.needs_teacher:
+        problems.found.append(InvalidFieldError("method.name", spec.method.name, "a method that trains without a teacher"))
     if space is not None:
         problems.attempt("strategy", lambda: build_strategy(spec.strategy, space, spec.seed))
     dataset = _check_dataset(problems, spec.dataset, data_root, registered)
@@ -165,7 +193,8 @@ def check_local_training(body: Mapping[str, object], data_root: Path) -> LocalTr
         raise InvalidInputError(field_errors(error)) from error
     problems = _Problems()
     problems.attempt("space", lambda: build_space(spec.space))
-    problems.attempt("method", lambda: build_method(spec.method))
+    if problems.attempt("method", partial(build_method, spec.method)) is not None:
+        problems.attempt("method", partial(build_recipe, spec.recipe, spec.method), "recipe")
     _check_dataset(problems, spec.dataset, data_root, {})
     problems.finish()
     return spec
@@ -195,7 +224,9 @@ def _check_dataset(
 
 def _check_training(problems: _Problems, section: TrainingSection, prefix: str, capacity: Capacity) -> None:
     for index, method in enumerate(section.methods):
-        problems.attempt(f"{prefix}methods.{index}", lambda method=method: build_method(method))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        field = f"{prefix}methods.{index}"
+        if problems.attempt(field, partial(build_method, method)) is not None:
+            problems.attempt(field, partial(build_recipe, section.recipe, method), "recipe")
     resources = section.resources
     _check_resources(
         problems,

@@ -25,7 +25,10 @@ class Settings(BaseSettings):
     controller: bool = Field(True, description="Whether the API process runs the controller loop.")  # noqa: FBT003 - pydantic's default
     launcher: str = Field("child-process", description="How drivers start: child-process, or ray-job on a cluster.")
     ray_address: str = Field("local", description="Ray cluster a driver connects to; local: one of its own.")
-    ray_jobs_url: str = Field("http://127.0.0.1:8265", description="Ray's job server, for the ray-job launcher; the cluster's `python` needs this project.")
+    ray_jobs_url: str = Field(
+        "http://127.0.0.1:8265",
+        description="Ray's job server, for the ray-job launcher; the cluster's `python` needs this project.",
+    )
     ray_auth_token: SecretStr = Field(
         SecretStr(""),
         validation_alias=AliasChoices("ray_auth_token", "RAY_AUTH_TOKEN"),
@@ -36,6 +39,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(30.0, gt=0, description="Seconds after which a silent driver counts as lost.")
     poll_s: float = Field(0.5, gt=0, description="Seconds between two looks of the controller.")
     max_attempts: int = Field(3, ge=1, description="Attempts without progress after which a lost job fails.")
+    checkpoint_s: float = Field(20.0, gt=0, description="Seconds between two checkpoints of a candidate's training.")
     max_body_bytes: int = Field(1_000_000, ge=1000, description="Largest request body.")
     page_limit: int = Field(200, ge=1, le=10_000, description="Most entries in one page of a list.")
     bundled_test_bytes: int = Field(4_000_000, ge=0, description="Test images up to this size go into a bundle.")

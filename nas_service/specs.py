@@ -40,6 +40,24 @@ class _Spec(BaseModel):
         return named
 
 
+class MethodChoice(Component):
+    """A method of a training, and where its recipe differs from the one that all methods share."""
+
+    recipe: dict[str, Any] = Field(
+        default_factory=dict,
+        description='Fields of the recipe for this method only; "preset": "paper" begins from its authors\' own recipe.',
+    )
+
+
+class EarlyStopping(BaseModel):
+    """Ends weak trainings early: asynchronous successive halving (ASHA, Li et al., MLSys 2020, arXiv 1810.05934)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    grace_epochs: int = Field(5, ge=1, le=10_000, description="Epochs that every candidate trains at least.")
+    reduction_factor: int = Field(3, ge=2, le=100, description="One in so many goes on at every rung.")
+
+
 class WorkerResources(BaseModel):
     """What the actors of a search take."""
 
@@ -68,9 +86,10 @@ class TrainingSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    methods: list[Component] = Field(min_length=1, max_length=100, description="Binarization methods.")
+    methods: list[MethodChoice] = Field(min_length=1, max_length=100, description="Binarization methods.")
     seeds: list[int] = Field([0], min_length=1, max_length=100, description="Seeds of weights and order of images.")
     recipe: Recipe = Field(Recipe(), description="Shared by all methods.")
+    early_stopping: EarlyStopping | None = Field(None, description="Whether weak candidates are ended early, and when.")
     resources: TrialResources = TrialResources()
 
     @model_validator(mode="after")
@@ -128,6 +147,11 @@ class TrainingSpec(TrainingSection):
     name: str = Field("", max_length=200, description="For people; the service does not read it.")
     architectures: list[str] = Field(min_length=1, max_length=1000, description="Ids of architectures.")
     space: Component = Field(description="The space of the architectures, as it was searched.")
+    teacher: str | None = Field(
+        None,
+        description="Candidate that teaches where a method or recipe needs a teacher; null: a full-precision network of the "
+        "same architecture is trained first.",
+    )
     dataset: Component = Field(description="Dataset: built in or registered.")
 
 
@@ -136,6 +160,6 @@ class LocalTrainingSpec(_Spec):
 
     space: Component = Field(Component(name="abandit-general"), description="Search space of the genotype.")
     dataset: Component = Field(Component(name="digits"), description="Built-in dataset.")
-    method: Component = Field(Component(name="xnor-net"), description="Binarization method.")
+    method: MethodChoice = Field(MethodChoice(name="xnor-net"), description="Binarization method.")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of weights and order of images.")
     recipe: Recipe = Field(Recipe(), description="How it is trained.")

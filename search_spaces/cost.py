@@ -36,6 +36,7 @@ class Precision:
         scales_per_input: Float terms kept for every input channel: thresholds of the sign.
         planes: K, output channels that share a filter's bits, as far as the channels of a group are multiples of it.
         scales_per_position: Float factors for every position of the kernel in every plane; the products are no longer binary.
+        scales_per_plane: Float factors for every plane as a whole.
         activation_parameters: Parameters a channel of the activation that follows.
     """
 
@@ -46,6 +47,7 @@ class Precision:
     scales_per_input: int = 0
     planes: int = 1
     scales_per_position: int = 0
+    scales_per_plane: int = 0
     activation_parameters: int = 1
 
 
@@ -146,7 +148,7 @@ class BareConvCost:
         planes = shape.planes(precision.planes)
         floats = precision.scales_per_output * shape.out_channels + precision.scales_per_layer
         floats += precision.scales_per_input * shape.in_channels
-        floats += precision.scales_per_position * planes * shape.kernel_size**2
+        floats += (precision.scales_per_position * shape.kernel_size**2 + precision.scales_per_plane) * planes
         both_binary = precision.activation_bits == 1 and precision.scales_per_position == 0
         bits = shape.weights // planes
         return Cost(

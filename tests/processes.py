@@ -1,4 +1,4 @@
-"""Finding driver processes the way an operator would."""
+"""Finding drivers and trials the way an operator would."""
 
 from pathlib import Path
 
@@ -14,5 +14,19 @@ def driver_pids(job_id: str) -> list[int]:
             except OSError:
                 continue  # it ended while we looked
             if b"workers" in words and job_id.encode() in words and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def trial_pids() -> list[int]:
+    """Return the process ids of Ray Tune's trials on this machine that are at work."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                title = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue  # it ended while we looked
+            if title.startswith(b"ray::ImplicitFunc"):
                 found.append(int(entry.name))
     return found

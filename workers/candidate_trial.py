@@ -4,13 +4,14 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import structlog
 import torch
 from ray import tune
 
 from nas_service.catalogue import build_method, build_space
 from nas_service.data.dataset import ImageDataset
 from nas_service.export.bundle import CandidateFacts, candidate_bundle
-from nas_service.specs import Component
+from nas_service.specs import Component, MethodChoice
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.training.checkpoint import Checkpoint
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
@@ -18,8 +19,12 @@ from nas_service.training.recipes import Recipe
 from nas_service.training.report import EpochReport
 from search_spaces.network import network_cost
 from workers.supernet_worker import pick_device
+from workers.teachers import TeacherSource
 
-CHECKPOINT_EVERY_S = 20.0
+log = structlog.get_logger()
+
+EPOCHS = "epochs_done"  # what early stopping compares candidates at ...
+SCORE = "validation_accuracy"  # ... and by
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class TrialTask:
         bundled_test_bytes: Test images up to this size go into the bundle.
         cpus: Threads.
         gpus: Share of a GPU.
+        checkpoint_every_s: Seconds between checkpoints; a trial that is cut off repeats no more than that.
+        teacher: The trained network that the candidate learns from, if it needs one.
     """
 
     candidate_id: str
@@ -53,6 +60,8 @@ class TrialTask:
     bundled_test_bytes: int
     cpus: int
     gpus: float
+    checkpoint_every_s: float
+    teacher: TeacherSource | None = None
 
 
 def _key(candidate_id: str, file: str) -> str:
@@ -64,6 +73,10 @@ def checkpoint_key(candidate_id: str) -> str:
     return _key(candidate_id, "checkpoint.safetensors")
 
 
+def _epoch_result(report: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "epoch", "report": report, EPOCHS: report["epoch"] + 1, SCORE: report["validation_accuracy"]}
+
+
 class _Trial:
     """Training, checkpoints and export of one candidate."""
 
@@ -72,16 +85,19 @@ class _Trial:
         self._dataset = dataset
         self._store = ArtifactStore(task.artifact_url)
         space = build_space(Component.model_validate(task.space))
-        self._method = build_method(Component.model_validate(task.method))
+        choice = MethodChoice.model_validate(task.method)
+        self._method = build_method(choice)
         self._genotype = space.parse(task.genotype)
         plan = CandidatePlan(space, self._genotype, self._method, Recipe.model_validate(task.recipe), task.seed)
-        self._trainer = CandidateTrainer(plan, dataset, pick_device(task.gpus))
+        teacher = None if task.teacher is None else task.teacher.load(space, dataset.image_format, self._store)
+        self._trainer = CandidateTrainer(plan, dataset, pick_device(task.gpus), teacher)
         self._cost = network_cost(space, self._genotype, dataset.image_format, self._method.precision).to_dict()
         self._reports: list[dict[str, Any]] = []
         saved = self._store.get(checkpoint_key(task.candidate_id))
         if saved is not None:
             checkpoint = Checkpoint.from_bytes(saved)
             self._trainer.restore(checkpoint)
+            log.info("trial.resumed", candidate_id=task.candidate_id, epochs_done=self._trainer.epoch)
             self._reports = checkpoint.facts["reports"]
 
     def run(self) -> None:
@@ -90,17 +106,19 @@ class _Trial:
         Epochs before the checkpoint are reported again: the driver may have died before it wrote them down.
         """
         for earlier in self._reports:
-            tune.report({"kind": "epoch", "report": earlier})
+            tune.report(_epoch_result(earlier))
         saved_at = time.monotonic()
         for report in self._trainer.fit():
             report.require_finite()
             self._reports.append(asdict(report))
-            if time.monotonic() - saved_at > CHECKPOINT_EVERY_S or self._trainer.epoch == self._trainer.recipe.epochs:
+            if time.monotonic() - saved_at > self._task.checkpoint_every_s or self._trainer.epoch == self._trainer.recipe.epochs:
                 self._save()
                 saved_at = time.monotonic()
-            tune.report({"kind": "epoch", "report": self._reports[-1]})
+            tune.report(_epoch_result(self._reports[-1]))
         files, metrics = self._export()
-        tune.report({"kind": "done", "files": files, "metrics": metrics, "cost": self._cost})
+        last = self._reports[-1]
+        ranked = {EPOCHS: self._trainer.recipe.epochs + 1, SCORE: last["validation_accuracy"]}
+        tune.report({"kind": "done", "files": files, "metrics": metrics, "cost": self._cost, **ranked})
 
     def _save(self) -> None:
         checkpoint = self._trainer.checkpoint()
@@ -113,7 +131,7 @@ class _Trial:
             candidate_id=task.candidate_id,
             space=Component.model_validate(task.space),
             genotype=self._genotype,
-            method=Component.model_validate(task.method),
+            method=Component(name=task.method["name"], settings=task.method["settings"]),
             dataset=Component.model_validate(task.dataset),
             seed=task.seed,
             recipe=task.recipe,

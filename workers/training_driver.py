@@ -5,20 +5,25 @@ import shutil
 from typing import Any
 
 from ray import tune
+from ray.tune.schedulers import ASHAScheduler
 
-from nas_service.catalogue import build_dataset
+from nas_service.catalogue import build_dataset, build_recipe, needs_teacher
 from nas_service.errors import NasError
 from nas_service.lifecycle import JobState
-from nas_service.specs import TrainingSpec
+from nas_service.specs import MethodChoice, TrainingSpec
 from nas_service.storage import candidates, jobs
 from nas_service.storage.architectures import get_architecture
-from nas_service.storage.artifacts import record_artifact
+from nas_service.storage.artifacts import get_artifact, record_artifact
 from nas_service.storage.candidates import CandidateState, Outcome, PlannedCandidate
 from nas_service.storage.models import Candidate, Job
+from nas_service.training.recipes import Recipe
 from nas_service.training.report import EpochReport
-from workers.candidate_trial import TrialTask, checkpoint_key, train_candidate
+from workers.candidate_trial import EPOCHS, SCORE, TrialTask, checkpoint_key, train_candidate
 from workers.cluster import connected
 from workers.context import JobContext
+from workers.teachers import TeacherSource, prepare_teachers
+
+_OVER = {CandidateState.SUCCEEDED.value, CandidateState.STOPPED.value}
 
 
 class _NotPickled:
@@ -80,15 +85,13 @@ class TrainingDriver:
             NasError: If candidates failed.
         """
         context = self._context
-        left = [row for row in self._candidates if row.state != CandidateState.SUCCEEDED.value]
+        left = [row for row in self._candidates if row.state not in _OVER]
         if left:
             with connected(context.settings):
                 self._train(left)
         context.check()
         with context.database.read() as session:
-            failed = [
-                row for row in candidates.candidates_of(session, context.job_id) if row.state != CandidateState.SUCCEEDED.value
-            ]
+            failed = [row for row in candidates.candidates_of(session, context.job_id) if row.state not in _OVER]
         if failed:
             message = f"{len(failed)} of {len(self._candidates)} candidates failed; the first: {failed[0].error}"
             raise NasError(message)
@@ -116,13 +119,29 @@ class TrainingDriver:
         accuracies = [row.validation_accuracy for row in rows if row.validation_accuracy is not None]
         return {
             "candidates": len(rows),
-            "finished": sum(row.state == CandidateState.SUCCEEDED.value for row in rows),
+            "finished": sum(row.state in _OVER for row in rows),
             "epochs": sum(row.epochs_done for row in rows),
-            "total": len(rows) * self._spec.recipe.epochs,
+            "total": sum(self._recipe(row).epochs for row in rows),
             "best_validation_accuracy": max(accuracies, default=None),
         }
 
-    def _task(self, row: Candidate) -> TrialTask:
+    def _recipe(self, row: Candidate) -> Recipe:
+        return build_recipe(self._spec.recipe, MethodChoice.model_validate(row.method))
+
+    def _teachers(self, rows: list[Candidate]) -> dict[str, TeacherSource]:
+        """Return a teacher for every architecture of which a row needs one."""
+        context, spec = self._context, self._spec
+        wanted = {row.architecture_id for row in rows if needs_teacher(self._recipe(row), row.method)}
+        if spec.teacher is None:
+            genotypes = {key: self._genotypes[key].genotype for key in sorted(wanted)}
+            return prepare_teachers(spec, genotypes, self._dataset, context.settings.artifacts, context.check)
+        with context.database.read() as session:
+            teacher = candidates.get_candidate(session, spec.teacher)
+            key = get_artifact(session, teacher.id, "safetensors").key
+            source = TeacherSource(key, get_architecture(session, teacher.architecture_id).genotype, teacher.method)
+        return dict.fromkeys(wanted, source)
+
+    def _task(self, row: Candidate, teacher: TeacherSource | None) -> TrialTask:
         spec, settings = self._spec, self._context.settings
         architecture = self._genotypes[row.architecture_id]
         return TrialTask(
@@ -131,26 +150,29 @@ class TrainingDriver:
             genotype=architecture.genotype,
             method=row.method,
             dataset=spec.dataset.model_dump(),
-            recipe=spec.recipe.model_dump(mode="json"),
+            recipe=self._recipe(row).model_dump(mode="json"),
             seed=row.seed,
             search={"search_id": architecture.job_id, "rank": architecture.rank, "score": architecture.score},
             artifact_url=settings.artifacts,
             bundled_test_bytes=settings.bundled_test_bytes,
             cpus=spec.resources.cpus_per_trial,
             gpus=spec.resources.gpus_per_trial,
+            checkpoint_every_s=settings.checkpoint_s,
+            teacher=teacher if needs_teacher(self._recipe(row), row.method) else None,
         )
 
     def _train(self, rows: list[Candidate]) -> None:
         resources = self._spec.resources
         folder = self._context.settings.home.resolve() / "tune"
         name = f"{self._context.job_id}-{self._context.attempt}"
-        tasks = {row.id: self._task(row) for row in rows}
+        teachers = self._teachers(rows)
+        tasks = {row.id: self._task(row, teachers.get(row.architecture_id)) for row in rows}
         trainable = tune.with_parameters(train_candidate, tasks=tasks, dataset=self._dataset)
         os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the database keeps the results
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
             param_space={"candidate_id": tune.grid_search(list(tasks))},
-            tune_config=tune.TuneConfig(max_concurrent_trials=resources.max_concurrent),
+            tune_config=tune.TuneConfig(max_concurrent_trials=resources.max_concurrent, scheduler=self._scheduler(rows)),
             run_config=tune.RunConfig(
                 name=name,
                 storage_path=str(folder),
@@ -165,7 +187,31 @@ class TrainingDriver:
         finally:
             shutil.rmtree(folder / name, ignore_errors=True)
         for result in (results[index] for index in range(len(results))):
-            if result.error is not None and result.config is not None:
+            self._conclude(result)
+
+    def _scheduler(self, rows: list[Candidate]) -> ASHAScheduler | None:
+        stopping = self._spec.early_stopping
+        if stopping is None:
+            return None
+        longest = max(self._recipe(row).epochs for row in rows)
+        return ASHAScheduler(
+            time_attr=EPOCHS,
+            metric=SCORE,
+            mode="max",
+            max_t=longest + 1,  # the report of the files counts as one more
+            grace_period=min(stopping.grace_epochs, longest),
+            reduction_factor=stopping.reduction_factor,
+        )
+
+    def _conclude(self, result: Any) -> None:  # noqa: ANN401 - Tune's result
+        """Keep why a trial has no files: it failed, or it was ended early; one that was interrupted goes on later."""
+        if result.config is None:
+            return
+        candidate_id = result.config["candidate_id"]
+        ended_early = self._spec.early_stopping is not None and not self._context.should_end
+        with self._context.database.write() as session:
+            if result.error is not None:
                 error = str(result.error).strip().splitlines()[-1]
-                with self._context.database.write() as session:
-                    candidates.fail_candidate(session, result.config["candidate_id"], error)
+                candidates.fail_candidate(session, candidate_id, error)
+            elif ended_early and (result.metrics or {}).get("kind") == "epoch":
+                candidates.stop_candidate(session, candidate_id)

@@ -65,6 +65,38 @@ def list_candidates(
         print_candidates("candidates", found)
 
 
+def compare(
+    training: Annotated[str, typer.Argument(help="Id of a training.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,  # noqa: FBT002 - typer's way
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Compare the methods of a training: mean and spread over seeds, rank, and whether the search's score foretold it."""
+    with NasClient(url or Settings().url) as client:
+        if as_csv:
+            console.print(client.comparison_csv(training), end="", markup=False, highlight=False, soft_wrap=True)
+            return
+        found = client.comparison(training)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (pair.architecture, pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
+        for pair in found.pairs
+    ]
+    print_table("methods by architecture", ["architecture", "method", "seeds", "test mean", "spread", "rank"], rows)
+    summary = [
+        (
+            row.method,
+            percent(row.test_mean),
+            f"{row.mean_rank:.2f}",
+            None if row.score_correlation is None else f"{row.score_correlation:.2f}",
+        )
+        for row in found.methods
+    ]
+    print_table("methods", ["method", "test mean", "mean rank", "correlation with the search's score"], summary)
+
+
 def download(
     identifier: Annotated[str, typer.Argument(help="Id of a candidate, or of an architecture with --architecture.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; its own name if left out.")] = None,

@@ -115,7 +115,7 @@ def download_candidate(
     with service.database.read() as session:
         row = candidates.get_candidate(session, candidate_id)
         if row.state != CandidateState.SUCCEEDED.value:
-            raise ConflictError(f"candidate {candidate_id} is {row.state}: it has no files yet")
+            raise ConflictError(f"candidate {candidate_id} is {row.state}: it has no files")
         artifact = get_artifact(session, candidate_id, file_format.value)
     content = service.store.get(artifact.key)
     if content is None:

@@ -1,14 +1,22 @@
 """/trainings: train architectures that a search found, with any methods and seeds."""
 
-from fastapi import APIRouter, Response, status
+import csv
+import io
+from dataclasses import asdict, fields
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response, status
 
 from api.deps import ServiceDep
+from api.resources.etags import tagged, tagged_view
 from api.resources.jobs import NOT_FOUND, add_job_routes
 from api.resources.submission import IdempotencyKey, accept
-from api.views import JobView
+from api.views import ComparisonView, JobView, MethodView, PairView
 from nas_service.catalogue import check_training
+from nas_service.comparison import ComparedPair, compare
 from nas_service.specs import TrainingSpec
-from nas_service.storage import jobs
+from nas_service.storage import candidates, jobs
 from nas_service.storage.architectures import get_architecture
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
@@ -25,6 +33,39 @@ def submit_training(
         for key in checked.architectures:
             get_architecture(session, key)
     return accept(service, response, jobs.TRAINING, spec.name, checked.model_dump(mode="json"), idempotency_key)
+
+
+class ComparisonFormat(StrEnum):
+    """How a comparison is written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+@router.get(
+    "/{job_id}/comparison",
+    summary="Methods x architectures: mean, spread, rank",
+    response_model=ComparisonView,
+    responses=NOT_FOUND | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+def compare_candidates(
+    service: ServiceDep,
+    request: Request,
+    job_id: str,
+    file_format: Annotated[ComparisonFormat, Query(alias="format")] = ComparisonFormat.JSON,
+) -> Response:
+    """Compare the candidates that are finished; as CSV, the pairs."""
+    with service.database.read() as session:
+        jobs.get_job(session, job_id, jobs.TRAINING)
+        pairs, methods = compare(candidates.trained_of(session, job_id))
+    if file_format is ComparisonFormat.CSV:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [field.name for field in fields(ComparedPair)])
+        writer.writeheader()
+        writer.writerows(asdict(pair) for pair in pairs)
+        return tagged(request, text.getvalue().encode(), "text/csv", f"comparison-{job_id}.csv")
+    view = ComparisonView(pairs=[PairView(**asdict(pair)) for pair in pairs], methods=[MethodView(**asdict(m)) for m in methods])
+    return tagged_view(request, view)
 
 
 add_job_routes(router, jobs.TRAINING)

@@ -192,8 +192,8 @@ class Method(ABC):
         return False
 
     @abstractmethod
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
-        """Make a layer with fresh latent weights."""
+    def __call__(self, shape: ConvShape) -> nn.Module:
+        """Make a layer with fresh latent weights: a `BinaryConv2d`, but for the full-precision control."""
 
     def adapt(self, network: nn.Module) -> None:
         """Change what is not a convolution (batch norms, activations) in a network just built; same inputs and outputs."""

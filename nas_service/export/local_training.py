@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 
-from nas_service.catalogue import build_method, build_space, open_dataset
+from nas_service.catalogue import build_method, build_recipe, build_space, open_dataset
 from nas_service.export.bundle import CandidateFacts, candidate_bundle
 from nas_service.settings import Settings
 from nas_service.specs import LocalTrainingSpec
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.report import EpochReport
+from nas_service.training.teacher import TeacherPlan, TeacherTrainer
 from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
 
@@ -36,7 +37,15 @@ def train_to_bundle(
     """
     space, method = build_space(spec.space), build_method(spec.method)
     dataset = open_dataset(spec.dataset, settings.data)
-    trainer = CandidateTrainer(CandidatePlan(space, genotype, method, spec.recipe, spec.seed), dataset, device)
+    recipe = build_recipe(spec.recipe, spec.method)
+    plan = CandidatePlan(space, genotype, method, recipe, spec.seed)
+    teacher = None
+    if plan.needs_teacher:
+        lesson = TeacherTrainer(TeacherPlan(space, genotype, spec.recipe, ""), dataset, device)
+        for report in lesson.fit():
+            show(report)
+        teacher = lesson.network
+    trainer = CandidateTrainer(plan, dataset, device, teacher)
     last: EpochReport | None = None
     for report in trainer.fit():
         report.require_finite()
@@ -49,7 +58,7 @@ def train_to_bundle(
         method=spec.method,
         dataset=spec.dataset,
         seed=spec.seed,
-        recipe=spec.recipe.model_dump(mode="json"),
+        recipe=recipe.model_dump(mode="json"),
         metrics={} if last is None else last.figures(),
         cost=network_cost(space, genotype, dataset.image_format, method.precision).to_dict(),
         search={},

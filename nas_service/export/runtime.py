@@ -54,7 +54,8 @@ class BinaryConv2d(nn.Module):
     ) -> None:
         """Make room for the weights; loading a state dict unpacks them.
 
-        `scales` is 0, 1 for the layer or one for each computed output; `scaled_positions` is the side of `kernel_scale` (0: there is none), `filters` the number that pruning left (0: all).
+        `scales` is 0, 1 for the layer or one for each computed output; `scaled_positions` is the side of `kernel_scale` (0:
+        there is none), `filters` the number that pruning left (0: all).
         """
         super().__init__()
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel_size

@@ -146,7 +146,7 @@ def _write_class(name: str, docstring: str, root: nn.Module) -> list[str]:
             if _identifier(path) not in made:
                 made.add(_identifier(path))
                 lines.append(f"        self.{_identifier(path)} = nn.Module()")
-            shape = tuple(root.get_buffer(str(node.target)).shape)
+            shape = tuple(getattr(root.get_submodule(path), leaf).shape)  # of a parameter or a buffer
             lines.append(f"        self.{_identifier(path)}.register_buffer({leaf!r}, torch.zeros({shape!r}))")
         elif node.op == "call_module" and isinstance(root.get_submodule(path), Cell):
             cells += 1

@@ -57,6 +57,10 @@ class ArtifactStore:
             return None
         return content
 
+    def exists(self, key: str) -> bool:
+        """Return whether there is a file under `key`."""
+        return bool(self._files.exists(self._path(key)))
+
     def delete(self, key: str) -> None:
         """Remove `key` if it is there."""
         if self._files.exists(self._path(key)):

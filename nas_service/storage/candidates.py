@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from nas_service.comparison import TrainedCandidate
 from nas_service.errors import NotFoundError
 from nas_service.storage.models import Architecture, Candidate, CandidateEpoch
 from nas_service.storage.session import new_id, utc_now
@@ -19,6 +20,7 @@ class CandidateState(StrEnum):
     WAITING = "waiting"
     TRAINING = "training"
     SUCCEEDED = "succeeded"
+    STOPPED = "stopped"  # early, by a scheduler: it has epochs and no files
     FAILED = "failed"
 
 
@@ -123,6 +125,8 @@ def add_epoch(session: Session, candidate_id: str, report: EpochReport) -> bool:
             "train_accuracy": report.train_accuracy,
             "validation_accuracy": report.validation_accuracy,
             "flip_ratio": report.flip_ratio,
+            "sign_balance": report.sign_balance,
+            "bimodality": report.bimodality,
             "seconds": report.seconds,
             "extra": report.extra,
         },
@@ -146,12 +150,41 @@ def finish_candidate(session: Session, candidate_id: str, outcome: Outcome) -> N
     row.finished_at = utc_now()
 
 
+def stop_candidate(session: Session, candidate_id: str) -> None:
+    """Keep that a training was ended early because others did better."""
+    row = get_candidate(session, candidate_id)
+    row.state = CandidateState.STOPPED.value
+    row.finished_at = utc_now()
+
+
 def fail_candidate(session: Session, candidate_id: str, error: str) -> None:
     """Keep why a training failed."""
     row = get_candidate(session, candidate_id)
     row.state = CandidateState.FAILED.value
     row.error = error
     row.finished_at = utc_now()
+
+
+def trained_of(session: Session, job_id: str) -> list[TrainedCandidate]:
+    """Return what can be compared of a training so far: its finished candidates, in order."""
+    query = (
+        select(Candidate, Architecture.score)
+        .join(Architecture, Candidate.architecture_id == Architecture.id)
+        .where(Candidate.job_id == job_id, Candidate.state == CandidateState.SUCCEEDED.value)
+        .order_by(Candidate.position)
+    )
+    return [
+        TrainedCandidate(
+            row.architecture_id,
+            score,
+            row.method,
+            row.test_accuracy or 0.0,
+            row.validation_accuracy or 0.0,
+            row.cost["packed_bytes"],
+            row.seconds,
+        )
+        for row, score in session.execute(query)
+    ]
 
 
 def curves_of(session: Session, candidate_id: str, *, limit: int, after: int = -1) -> list[CandidateEpoch]:

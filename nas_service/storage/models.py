@@ -180,6 +180,8 @@ class CandidateEpoch(Base):
     train_accuracy: Mapped[float]
     validation_accuracy: Mapped[float]
     flip_ratio: Mapped[float]
+    sign_balance: Mapped[float]
+    bimodality: Mapped[float]
     seconds: Mapped[float]
     extra: Mapped[dict[str, Any]]
 

@@ -37,9 +37,7 @@ class Checkpoint:
         return cls(tensors, facts)
 
 
-def optimizer_tensors(
-    prefix: str, optimizer: torch.optim.Optimizer, names: Sequence[str] | None = None
-) -> dict[str, Tensor]:
+def optimizer_tensors(prefix: str, optimizer: torch.optim.Optimizer, names: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Return the optimizer's state as tensors named `<prefix><parameter>.<entry>`; without names, parameters have numbers."""
     state = optimizer.state_dict()["state"]
     return {

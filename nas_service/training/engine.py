@@ -102,6 +102,13 @@ class CandidateTrainer:
         while self._epoch < self.recipe.epochs:
             yield self._run_epoch()
 
+    def train_on(self, images: Tensor, labels: Tensor, steps: int) -> None:
+        """Train so many steps on one batch, without reports: what benchmarks of a step measure."""
+        self._live.train()
+        with self._backpropagation(self._state, self._state.passes[0]) as backpropagation:
+            for _ in range(steps):
+                backpropagation.step(images, labels, self._optimizer, 1.0)
+
     def checkpoint(self) -> Checkpoint:
         """Return everything that a resumed training needs."""
         tensors = {f"network.{name}": tensor for name, tensor in self._live.state_dict().items()}
@@ -116,8 +123,8 @@ class CandidateTrainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from `checkpoint` of the same training."""
         self._epoch = int(checkpoint.facts["epoch"])
-        if self._epoch < self.recipe.epochs:
-            self._optimizer = self._start_phase(phase_at(self._phases, self._epoch)[0])
+        # The phase of the last epoch that was done: where another begins, the next epoch starts it, as ever.
+        self._optimizer = self._start_phase(phase_at(self._phases, max(0, self._epoch - 1))[0])
         self._live.load_state_dict(_named(checkpoint.tensors, "network."))
         self._state.load_state_dict(_named(checkpoint.tensors, "state."))
         if self._ema is not None:
@@ -134,7 +141,7 @@ class CandidateTrainer:
         if not real:
             self._state.start_phase(phase, self._live)
         if self.recipe.ema_decay:
-            average = get_ema_multi_avg_fn(self.recipe.ema_decay)  # type: ignore[no-untyped-call]  # torch
+            average = get_ema_multi_avg_fn(self.recipe.ema_decay)
             self._ema = AveragedModel(self._live, multi_avg_fn=average, use_buffers=True)
         named = {name: parameter for name, parameter in self._live.named_parameters() if parameter.requires_grad}
         return RuledOptimizer(
@@ -223,7 +230,10 @@ class CandidateTrainer:
 
 def _outside(network: CellStack, kinds: tuple[type[torch.nn.Module], ...]) -> list[torch.nn.Parameter]:
     inside = {
-        id(parameter) for module in network.modules() if isinstance(module, kinds) for parameter in module.parameters(recurse=False)
+        id(parameter)
+        for module in network.modules()
+        if isinstance(module, kinds)
+        for parameter in module.parameters(recurse=False)
     }
     return [parameter for parameter in network.parameters() if parameter.requires_grad and id(parameter) not in inside]
 

@@ -6,32 +6,44 @@ import torch
 from torch import Tensor
 
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.sign import sign
 
 
+@torch.no_grad()
 def signs(layers: Sequence[BinaryConv2d]) -> list[Tensor]:
-    """Return sign(W) of every layer."""
-    return [sign(layer.weight) for layer in layers]
+    """Return the binary weights of every layer as they would be deployed now."""
+    found = []
+    for layer in layers:
+        was_training = layer.training
+        layer.training = False  # so that a stochastic sign draws nothing
+        found.append(layer.binary_weight())
+        layer.training = was_training
+    return found
 
 
 def flip_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
-    """Return the share of signs that differ, in [0, 1]."""
+    """Return the share of signs that differ, in [0, 1]; 0 without binary layers."""
+    if not before:
+        return 0.0
     flipped = torch.stack([(old != new).sum() for old, new in zip(before, after, strict=True)]).sum()
-    return float(flipped) / max(1, sum(old.numel() for old in before))
+    return float(flipped) / sum(old.numel() for old in before)
 
 
 def sign_balance(after: Sequence[Tensor]) -> float:
     """Return the share of +1 among all binary weights; 0.5 carries the most information."""
+    if not after:
+        return 0.0
     positive = torch.stack([(values > 0).sum() for values in after]).sum()
-    return float(positive) / max(1, sum(values.numel() for values in after))
+    return float(positive) / sum(values.numel() for values in after)
 
 
 def bimodality(layers: Sequence[BinaryConv2d]) -> float:
     """Return Sarle's bimodality coefficient of the latent weights, the mean over layers.
 
     (skewness^2 + 1) / kurtosis, in (0, 1]: 0.33 for a normal distribution, 0.56 for a uniform one, 1 for two points.
-    Binary training that goes well leaves two modes: weights that sit near zero flip back and forth.
+    0 without binary layers. Binary training that goes well leaves two modes: weights that sit near zero flip back and forth.
     """
+    if not layers:
+        return 0.0
     coefficients = []
     for layer in layers:
         values = layer.weight.detach().flatten().double()

@@ -73,7 +73,9 @@ class RuledOptimizer:
             if turn not in {None, own}:
                 for parameter in group["params"]:
                     parameter.grad = None
-        moved = {id(parameter) for group in self.inner.param_groups for parameter in group["params"] if parameter.grad is not None}
+        moved = {
+            id(parameter) for group in self.inner.param_groups for parameter in group["params"] if parameter.grad is not None
+        }
         self.inner.step()
         with torch.no_grad():
             for project, parameter in self._projections:

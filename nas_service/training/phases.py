@@ -2,6 +2,7 @@
 
 from nas_service.binarization.method import Method, Phase
 from nas_service.training.recipes import Recipe
+from search_spaces.errors import InvalidFieldError
 
 REAL_WEIGHTS = "real-weights"
 
@@ -12,20 +13,28 @@ def plan_phases(method: Method, recipe: Recipe) -> tuple[Phase, ...]:
     The first stage of two has weight decay, the second none on anything, as ReActNet's authors train.
 
     Raises:
-        ValueError: If the recipe does not fit the method.
+        InvalidFieldError: If the recipe does not fit the method.
     """
     if recipe.real_weight_stage == 0:
-        return method.phases(recipe.epochs)
+        return _own_phases(method, recipe.epochs, recipe.epochs)
     if not method.real_weight_stage:
-        raise ValueError(f"a first stage with real weights makes no sense with {type(method).__name__}; allowed: 0")
+        allowed = f"0: a first stage with real weights makes no sense with {type(method).__name__}"
+        raise InvalidFieldError("real_weight_stage", recipe.real_weight_stage, allowed)
     first = max(1, round(recipe.epochs * recipe.real_weight_stage))
-    if first >= recipe.epochs:
-        raise ValueError(f"two stages need at least 2 epochs, and {recipe.epochs} were given")
-    second = method.phases(recipe.epochs - first)
+    second = _own_phases(method, recipe.epochs - first, recipe.epochs)
     return (
         Phase(REAL_WEIGHTS, first),
         *(Phase(phase.name, phase.epochs, phase.lr_multiplier, decays=False) for phase in second),
     )
+
+
+def _own_phases(method: Method, epochs: int, given: int) -> tuple[Phase, ...]:
+    if epochs < 1:
+        raise InvalidFieldError("epochs", given, "at least one for each of the two stages")
+    try:
+        return method.phases(epochs)
+    except ValueError as error:
+        raise InvalidFieldError("epochs", given, str(error)) from error
 
 
 def phase_at(phases: tuple[Phase, ...], epoch: int) -> tuple[Phase, int]:

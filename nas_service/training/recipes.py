@@ -5,7 +5,6 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 _EXPONENTIAL_END = 3e-4
 
 

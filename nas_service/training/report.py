@@ -43,4 +43,6 @@ class EpochReport:
 
     def figures(self) -> dict[str, float]:
         """Return what a manifest says of the last epoch."""
-        return {name: getattr(self, name) for name in ("train_loss", "train_accuracy", "flip_ratio", "sign_balance", "bimodality")}
+        return {
+            name: getattr(self, name) for name in ("train_loss", "train_accuracy", "flip_ratio", "sign_balance", "bimodality")
+        }

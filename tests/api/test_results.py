@@ -92,7 +92,7 @@ def test_a_candidate_that_is_not_trained_has_no_files_yet(client: TestClient, se
     database.close()
     reply = client.get(f"/v1/candidates/{row.id}/download")
     assert reply.status_code == 409
-    assert "is waiting: it has no files yet" in reply.json()["detail"]
+    assert "is waiting: it has no files" in reply.json()["detail"]
 
 
 def test_a_training_of_found_architectures_is_accepted(client: TestClient, finished_search: str) -> None:

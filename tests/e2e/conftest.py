@@ -38,6 +38,11 @@ class Running:
             wait_until(lambda key=training.id: self.client.training(key), lambda job: job.state in FINISHED)  # type: ignore[misc]  # mypy cannot infer a lambda's default
         return job
 
+    def train(self, **spec: object) -> JobView:
+        """Submit a training and wait for its end."""
+        training = self.client.submit_training(spec)
+        return wait_until(lambda: self.client.training(training.id), lambda job: job.state in FINISHED)
+
     def search(self, **spec: object) -> JobView:
         """Submit a search and wait for its end."""
         return self.finish(self.client.submit_search(spec).id)
@@ -46,7 +51,7 @@ class Running:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Run a service for all end-to-end tests, with CIFAR-10-like files under its data root."""
-    settings = Settings(home=tmp_path_factory.mktemp("service"), object_store_bytes=100_000_000, poll_s=0.1)
+    settings = Settings(home=tmp_path_factory.mktemp("service"), object_store_bytes=100_000_000, poll_s=0.1, checkpoint_s=0.5)
     settings.data.mkdir()
     write_cifar_parquet(settings.data)
     with embedded_service(settings) as address, NasClient(address) as client:

@@ -4,9 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from nas_service.catalogue import Capacity, build_space, check_local_training, check_search, open_dataset, resolve_dataset
+from nas_service.binarization.method import METHODS
+from nas_service.catalogue import (
+    Capacity,
+    build_recipe,
+    build_space,
+    check_local_training,
+    check_search,
+    open_dataset,
+    resolve_dataset,
+)
 from nas_service.errors import InvalidInputError
-from nas_service.specs import Component, SearchSpec
+from nas_service.specs import Component, MethodChoice, SearchSpec
+from nas_service.training.recipes import Recipe
 from search_spaces.errors import UnknownNameError
 
 HERE = Capacity(cpus=2, gpus=0)
@@ -43,8 +53,41 @@ def test_every_complaint_is_told_at_once(tmp_path: Path) -> None:
         "training.resources.cpus_per_trial",
     ]
     assert problems["space.settings.operations.1"].startswith("did you mean skip?")
-    assert problems["method.name"].startswith("did you mean xnor-net?")
+    assert problems["method.name"].startswith("did you mean xnor-net")
     assert problems["dataset.name"].startswith("did you mean digits?")
+
+
+@pytest.mark.parametrize(
+    ("method", "recipe", "field"),
+    [
+        ({"name": "mcn"}, {"real_weight_stage": 0.5}, "training.methods.0.recipe.real_weight_stage"),
+        ({"name": "bnn", "recipe": {"preset": "papr"}}, {}, "training.methods.0.recipe.preset"),
+        ({"name": "bnn", "recipe": {"epoch": 3}}, {}, "training.methods.0.recipe.epoch"),
+        ({"name": "bnn", "recipe": {"learning_rate": -1}}, {}, "training.methods.0.recipe.learning_rate"),
+        ({"name": "react-net"}, {"real_weight_stage": 0.5, "epochs": 1}, "training.methods.0.recipe.epochs"),
+        ({"name": "pcnn", "settings": {"progressive": True}}, {"epochs": 1}, "training.methods.0.recipe.epochs"),
+        ({"name": "rbcn", "settings": {"prune": 1.0}}, {}, "training.methods.0.settings.prune"),
+        ({"name": "rbcn", "settings": {"prune": 0.0}}, {}, "training.methods.0.settings.prune"),
+        ({"name": "rebnn", "settings": {"speed": 2}}, {}, "training.methods.0.settings.speed"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_its_method_is_refused(
+    method: dict[str, object], recipe: dict[str, object], field: str, tmp_path: Path
+) -> None:
+    assert list(_problems({"training": {"methods": [method], "recipe": recipe}}, tmp_path)) == [field]
+
+
+def test_a_method_that_needs_a_teacher_cannot_search(tmp_path: Path) -> None:
+    assert _problems({"method": "rbcn"}, tmp_path) == {"method.name": "a method that trains without a teacher"}
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_the_papers_own_recipe_is_a_recipe(name: str) -> None:
+    """And it fits its method; what is given with the preset wins."""
+    choice = MethodChoice(name=name, recipe={"preset": "paper", "batch_size": 77})
+    recipe = build_recipe(Recipe(), choice)
+    assert recipe.batch_size == 77
+    assert {**METHODS.get(name).paper_recipe, "batch_size": 77}.items() <= recipe.model_dump(mode="json").items()
 
 
 def test_settings_of_a_component_are_named_with_their_path(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """Writing a network as source."""
 
 import operator
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_service.errors import ExportError
-from nas_service.export.standalone import _constructor, _function_name, weight_name
+from nas_service.export.standalone import _constructor, _function_name, _write_class, weight_name
 
 
 def test_layers_are_written_with_the_arguments_that_differ_from_the_defaults() -> None:
@@ -40,3 +41,39 @@ def test_weights_in_a_cell_are_flat_and_cells_stay_modules() -> None:
     assert weight_name("cells.0.edges.0-1.skip.norm.weight") == "cells.0.edges_0_1_skip_norm.weight"
     assert weight_name("stem.0.weight") == "stem_0.weight"
     assert weight_name("classifier.bias") == "classifier.bias"
+
+
+class _Shift(nn.Module):
+    """Reads a parameter and a buffer of its own."""
+
+    factor: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.randn(3, 1, 1))
+        self.register_buffer("factor", torch.randn(3, 1, 1))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs * self.factor + self.shift
+
+
+class _Shifted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.own = _Shift()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.own(self.norm(inputs))
+        return outputs
+
+
+def test_parameters_and_buffers_that_a_module_reads_itself_are_written() -> None:
+    root = _Shifted().eval()
+    namespace: dict[str, Any] = {"nn": nn, "torch": torch, "Tensor": Tensor}
+    exec("\n".join(_write_class("Written", "A test.", root)), namespace)  # noqa: S102 - our own text, written a moment ago
+    written = namespace["Written"]()
+    assert isinstance(written, nn.Module)
+    written.load_state_dict(root.state_dict())
+    inputs = torch.randn(2, 3, 4, 4)
+    assert torch.equal(written.eval()(inputs), root(inputs))

@@ -1,12 +1,19 @@
 """BNN (reference: Courbariaux et al. 2016), rule by rule."""
 
 import torch
+from torch import nn
 
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.methods.bnn import Bnn
+from nas_service.binarization.network import binary_network
+from nas_service.binarization.shift_norm import ShiftBatchNorm2d
+from nas_service.export.packed import freeze_network
+from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.optimization import RuledOptimizer, ruled_parameters
-from nas_service.training.recipes import OptimizerName
+from nas_service.training.recipes import OptimizerName, Recipe
 from search_spaces.cost import ConvShape
+from search_spaces.space import SPACES
+from tests.samples import GREY_8, digits, tiny_genotype
 
 SHAPE = ConvShape(in_channels=3, out_channels=5, kernel_size=3, padding=1)
 
@@ -101,3 +108,47 @@ def _copy_of(layer: torch.nn.Module) -> torch.nn.Module:
     deterministic = _bnn()(SHAPE).eval()
     deterministic.load_state_dict(layer.state_dict())
     return deterministic
+
+
+def test_the_activation_gradient_is_zero_exactly_outside_one_and_unchanged_inside() -> None:
+    layer = _bnn()(SHAPE)
+    inputs = torch.tensor([-1.5, -1.0, -0.3, -0.0, 0.7, 1.0, 1.0001, 9.0]).requires_grad_()
+    direction = torch.arange(1.0, 9.0)
+    layer.binary_input(inputs).backward(direction)
+    assert inputs.grad is not None
+    assert inputs.grad.tolist() == [0, 2, 3, 4, 5, 6, 0, 0]
+
+
+def test_the_mean_of_stochastic_signs_is_the_clipped_value() -> None:
+    """Within 4 standard errors of n draws, each with standard deviation sqrt(1 - m^2); exactly where |m| = 1."""
+    layer = _bnn(stochastic_weights=True, stochastic_activations=True)(SHAPE).train()
+    draws = 10_000
+    for value in (-2.0, -0.6, 0.0, 0.3, 1.0):
+        mean = min(1.0, max(-1.0, value))
+        inputs = torch.full((draws,), value)
+        error = 4 * (1 - mean**2) ** 0.5 / draws**0.5
+        assert abs(float(layer.binary_input(inputs).mean()) - mean) <= error
+        assert abs(float(layer.weight_sign(inputs).mean()) - mean) <= error
+
+
+def _norms(network: nn.Module) -> list[type[nn.Module]]:
+    return [type(module) for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def test_batch_norms_shift_only_if_asked() -> None:
+    space = SPACES.get("tiny")
+    plain, shifting = (binary_network(space, tiny_genotype(), _bnn(shift_batch_norm=asked), GREY_8) for asked in (False, True))
+    assert set(_norms(plain)) == {nn.BatchNorm2d}
+    assert _norms(shifting) == [ShiftBatchNorm2d] * len(_norms(plain))
+
+
+def test_a_network_with_shifts_learns_and_freezes_into_plain_batch_norms_bit_for_bit() -> None:
+    method = _bnn(shift_batch_norm=True)
+    plan = CandidatePlan(SPACES.get("tiny"), tiny_genotype(), method, Recipe(epochs=3), seed=0)
+    trainer = CandidateTrainer(plan, digits(), torch.device("cpu"))
+    reports = list(trainer.fit())
+    assert reports[-1].train_loss < 0.9 * reports[0].train_loss
+    frozen = freeze_network(trainer.network, method)
+    assert set(_norms(frozen)) == {nn.BatchNorm2d}
+    images = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(frozen(images), trainer.network.eval()(images))

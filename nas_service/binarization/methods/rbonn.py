@@ -1,0 +1,276 @@
+"""RBONN: weights and scales as the two sides of a bilinear problem, with a learnt recurrence between them.
+
+Forward: w ~ alpha o b with b = sign(W) and one learnt alpha for every filter; y = alpha conv(sign(x), b). alpha begins as
+mean |W| of its filter, at the start of every phase with binary weights.
+
+Loss: L = L_S + lambda G with G(w, A) = 1/2 ||b - A w||^2 summed over layers, A = diag(1 / alpha) and b a constant:
+dG/dA_i = sum_j w_ij (A_i w_ij - b_ij) as in equation 3.124, dG/dw = A (A w - b), and by the chain rule dG/dalpha = -A^2 dG/dA.
+Activations: ApproxSign, dL/dx = dL/db (2 - 2|x|) on (-1, 1). Weights: dL_S/dw = alpha dL_S/dw^ 1[|w| <= 1].
+
+Recurrence: w also moves A, a term that the gradient of either alone leaves out (3.125). A learnt U >= 0, one for every filter,
+stands for it. After the optimizer's step, w^{t+1} <- w^{t+1} + U^t o DReLU(w^t, A^t) (3.131). DReLU keeps a filter where its
+weights are sparse while A is dense, and makes it zero elsewhere (3.133, 3.134): ||w_i||_1 is among the T smallest of the layer
+and A_i not among the T smallest, T = int(Co tau). So filters with small weights and small alpha, which would be left behind, are
+pulled out.
+
+Backward of U (3.135, 3.136): dL/dU_i = sum_j dL_S/dw_ij^t DReLU(w^{t-1}, A^t)_ij, the effect that the last recurrence had on
+this step's loss; U <- |U - step|, with a tenth of the learning rate. It is 0 in the first step, which has none before it.
+
+How it is done: alpha is the learnt parameter, not A, so that a scale that crosses zero does no harm to the outputs; it is kept
+>= 1e-4 (|alpha|, then the bound) because A must be finite. Evaluation knows neither U nor gradients: the recurrence has been
+applied to the latent weights. As alpha begins as mean |W|, about 1 - tau of the filters recur from the first step; with U = 0.2
+they outgrow the others within a few steps, and then a filter recurs only when the order of the scales changes.
+
+Differences: the printed dL_S/dA lacks the chain rule's minus. R(w), which the paper does not spell out, is the recipe's weight
+decay. lambda is published as 1e-4 together with code in which the error is ||w - alpha b||^2, that is G with every filter's
+error times alpha^2. Scales are about 0.02, so without that factor G is some thousand times stronger and holds nearly every sign
+where it began: by default lambda is multiplied by alpha^2, a constant for the gradient, and `bilinear_units = signs` takes
+lambda as it is. The paper gives no first value for U; 0.2 is that of the released code.
+
+The released code is another algorithm and is not offered: it adds back the last gradient in place of w, in the forward pass
+alone; picks filters by comparing positions of a sort in place of ranks; asks nothing of ||w||_1; takes sum(g w) for the scale's
+gradient, no mask on |w|, and lets U become negative. Its scale is 0.02 |s| with a learnt s: Adam's step of alpha is 0.02 of the
+others', which `scale_lr_multiplier` keeps; the paper names no rate. The authors begin with a trained ReActNet with real weights
+and train 256 epochs; `paper_recipe` trains that first stage as well, 256 of 512 epochs.
+
+References:
+    Xu, Li, Wang, Ma, Zhang, Gao, Qiao, Lv, Guo, "Recurrent Bilinear Optimization for Binary Neural Networks", ECCV 2022, arXiv
+    2209.01542; equations are numbered as in Zhang et al., "Binary Neural Networks", CRC Press.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from nas_service.binarization.frozen import FrozenConv, pack_signs
+from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
+from nas_service.binarization.sign import Surrogate, clipped_sign, sign, tent, tent_sign, window
+from search_spaces.cost import ConvShape, Precision
+
+_LEAST_ALPHA = 1e-4  # so that A = 1 / alpha is finite
+
+
+class BilinearUnits(StrEnum):
+    """What the error ||b - A w||^2 is measured in."""
+
+    WEIGHTS = "weights"  # times alpha^2
+    SIGNS = "signs"
+
+
+class RbonnSettings(MethodSettings):
+    """Settings of RBONN."""
+
+    bilinear_weight: float = Field(1e-4, ge=0, le=1e3, description="Weight of the bilinear loss G; lambda.")
+    bilinear_units: BilinearUnits = Field(
+        BilinearUnits.WEIGHTS, description="weights: lambda times alpha^2 of the filter, the released size; signs: lambda alone."
+    )
+    sparsity_threshold: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="Share of a layer's filters that counts as low in ||w||_1 and in A; tau. At 0 and 1 none recurs.",
+    )
+    recurrence_start: float = Field(0.2, ge=0, le=1, description="First value of U.")
+    recurrence_lr_multiplier: float = Field(0.1, gt=0, le=10, description="Learning rate of U, relative to the recipe's.")
+    scale_lr_multiplier: float = Field(
+        0.02, gt=0, le=10, description="Learning rate of the scales alpha, relative to the recipe's."
+    )
+
+
+class _RecurrentSign(torch.autograd.Function):
+    """Forward: sign(W). Backward: dL/dW = dL/db 1[|W| <= 1], and equation 3.136 for U."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, recurrence: Tensor, backtracked: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+        del recurrence
+        ctx.save_for_backward(weight, backtracked)
+        return sign(weight)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401 - as above
+        weight, backtracked = ctx.saved_tensors
+        gradient = grad_outputs[0] * window(weight)
+        return gradient, (gradient * backtracked).sum((1, 2, 3)), None
+
+
+class RbonnConv2d(BinaryConv2d):
+    """y = alpha conv(sign(x), sign(W)), alpha learnt per filter.
+
+    Attributes:
+        alpha: Scales, (Co,), >= 1e-4.
+        recurrence: U, (Co,), >= 0; has no part in evaluation.
+        backtracked: DReLU(w^{t-1}, A^t), the shape of `weight`, a part of the state of a training; None outside one.
+    """
+
+    backtracked: Tensor | None = None
+
+    def __init__(self, shape: ConvShape, recurrence_start: float) -> None:
+        """Create latent weights, the scales that fit them best, and U."""
+        super().__init__(shape, weight_sign=clipped_sign, activation_sign=tent_sign)
+        self.alpha = nn.Parameter(torch.empty(shape.out_channels))
+        self.recurrence = nn.Parameter(torch.full((shape.out_channels,), recurrence_start))
+        self.fit_alpha()
+
+    @torch.no_grad()
+    def fit_alpha(self) -> None:
+        """Set alpha to mean |W|."""
+        self.alpha.copy_(self.weight.abs().mean((1, 2, 3)))
+        bound_alpha(self.alpha)
+
+    def binary_weight(self) -> Tensor:
+        """Return sign(W), whose gradient reaches U too while training."""
+        if not self.training or self.backtracked is None:
+            return super().binary_weight()
+        signs: Tensor = _RecurrentSign.apply(self.weight, self.recurrence, self.backtracked)  # type: ignore[no-untyped-call]  # torch
+        return signs
+
+    def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
+        """Multiply the integer outputs with alpha."""
+        del inputs
+        return outputs * self.alpha.view(1, -1, 1, 1)
+
+
+def bound_alpha(alpha: Tensor) -> None:
+    """Replace scales with their magnitudes, at least 1e-4, in place."""
+    alpha.abs_().clamp_min_(_LEAST_ALPHA)
+
+
+def make_positive(recurrence: Tensor) -> None:
+    """Replace U with its magnitude, in place."""
+    recurrence.abs_()
+
+
+def bilinear_loss(weight: Tensor, inverse_scale: Tensor) -> Tensor:
+    """Return G = 1/2 ||sign(w) - A w||^2, (Co,), of weights (Co, Ci, k, k) and A (Co,); the signs are constants."""
+    return (inverse_scale.view(-1, 1, 1, 1) * weight - sign(weight)).square().sum((1, 2, 3)) / 2
+
+
+def outranks(values: Tensor, threshold: int) -> Tensor:
+    """Return D: which of `values` (Co,) have a rank above `threshold`, ranks being 1 for the smallest to Co."""
+    above = torch.zeros_like(values, dtype=torch.bool)
+    above[values.topk(len(values) - threshold).indices] = True
+    return above
+
+
+def drelu(weight: Tensor, inverse_scale: Tensor, share: float) -> Tensor:
+    """Return `weight` (Co, Ci, k, k) where ||w_i||_1 is low and A_i, `inverse_scale` (Co,), is high; 0 elsewhere.
+
+    Low: among the int(Co `share`) smallest; high: not among them.
+    """
+    threshold = int(len(weight) * share)
+    sparse = ~outranks(weight.abs().sum((1, 2, 3)), threshold)
+    return weight * (sparse & outranks(inverse_scale, threshold)).view(-1, 1, 1, 1)
+
+
+class RbonnState(MethodState):
+    """The last backtracked weights of every layer, one after another in `backtracked`."""
+
+    backtracked: Tensor
+
+    def __init__(self, network: nn.Module, settings: RbonnSettings) -> None:
+        """Begin with nothing backtracked."""
+        super().__init__()
+        self._settings = settings
+        self._layers = [layer for layer in binary_layers([network]) if isinstance(layer, RbonnConv2d)]
+        self._before: dict[nn.Module, tuple[Tensor, Tensor]] = {}  # w^t and U^t DReLU(w^t, A^t) of the step under way
+        like = self._layers[0].weight if self._layers else torch.empty(0)
+        self.register_buffer("backtracked", like.new_zeros(sum(layer.weight.numel() for layer in self._layers)))
+
+    def start_phase(self, phase: Phase, network: nn.Module) -> None:
+        """Fit the scales to the latent weights that a first stage left."""
+        del phase, network
+        for layer in self._layers:
+            layer.fit_alpha()
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Let the layers see their parts of `backtracked`."""
+        del epoch, epochs
+        parts = self.backtracked.split([layer.weight.numel() for layer in self._layers])
+        for layer, part in zip(self._layers, parts, strict=True):
+            layer.backtracked = part.view(layer.weight.shape)
+
+    def losses(self, step: Step) -> dict[str, Tensor]:
+        """Return lambda G of the layers that took part; take note of what will be added to their weights."""
+        parts = []
+        for layer in step.layers:
+            assert isinstance(layer, RbonnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
+            parts.append(bilinear_loss(layer.weight, layer.alpha.reciprocal()) @ self._weights(layer))
+            with torch.no_grad():
+                kept = drelu(layer.weight, layer.alpha.reciprocal(), self._settings.sparsity_threshold)
+                self._before[layer] = layer.weight.clone(), kept.mul_(layer.recurrence.view(-1, 1, 1, 1))
+        return {"bilinear": torch.stack(parts).sum()} if parts else {}
+
+    def _weights(self, layer: RbonnConv2d) -> Tensor:
+        alpha = layer.alpha.detach()
+        units = alpha.square() if self._settings.bilinear_units is BilinearUnits.WEIGHTS else torch.ones_like(alpha)
+        return units * self._settings.bilinear_weight
+
+    @torch.no_grad()
+    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+        """Apply the recurrence, and keep what the next gradient of U needs."""
+        for layer in layers:
+            if layer not in self._before:
+                continue
+            assert isinstance(layer, RbonnConv2d)  # noqa: S101 - as above
+            before, addition = self._before.pop(layer)
+            layer.weight.add_(addition)
+            if layer.backtracked is not None:
+                layer.backtracked.copy_(drelu(before, layer.alpha.reciprocal(), self._settings.sparsity_threshold))
+
+    @torch.no_grad()
+    def metrics(self) -> dict[str, float]:
+        """Return the mean U."""
+        return {"recurrence": float(torch.cat([layer.recurrence for layer in self._layers]).mean())} if self._layers else {}
+
+
+@METHODS.register("rbonn")
+class Rbonn(Method):
+    """RBONN; see the module's text."""
+
+    summary = "learnt scale per filter, a bilinear loss between weights and scales, and a recurrence for filters left behind"
+    reference = "Xu et al., ECCV 2022, arXiv 2209.01542"
+    settings_model = RbonnSettings
+    settings: RbonnSettings
+    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
+    paper_recipe = {  # noqa: RUF012 - the contract declares it a ClassVar
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "schedule": "linear",
+        "epochs": 512,
+        "batch_size": 512,
+        "weight_decay": 0.0,
+        "distillation": 1.0,
+        "real_weight_stage": 0.5,
+    }
+
+    @property
+    def precision(self) -> Precision:
+        """One bit each, one scale per output channel."""
+        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
+
+    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+        """Make a layer."""
+        return RbonnConv2d(shape, self.settings.recurrence_start)
+
+    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+        """Keep alpha and U >= 0, and their steps small."""
+        del layer
+        settings = self.settings
+        return {
+            "alpha": ParameterRule(lr_multiplier=settings.scale_lr_multiplier, decays=False, project=bound_alpha),
+            "recurrence": ParameterRule(lr_multiplier=settings.recurrence_lr_multiplier, decays=False, project=make_positive),
+        }
+
+    def start(self, network: nn.Module) -> MethodState:
+        """Return the recurrence's memory of a new training."""
+        return RbonnState(network, self.settings)
+
+    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+        """Pack the signs; keep alpha."""
+        assert isinstance(layer, RbonnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
+        return FrozenConv(layer.shape, pack_signs(sign(layer.weight)), layer.alpha.detach(), layer.pad_value)

@@ -1,0 +1,104 @@
+"""ReActNet: the sign's threshold and the activation's corner are learnt for every channel.
+
+Forward: RSign b = sign(x + t) with a threshold t per input channel, (Ci,), learnt from 0; y = alpha (conv(pad(b), sign(W))) with
+alpha = mean |W| over a filter, (Co,). The PReLU that follows is an RPReLU, PReLU(z - gamma) + zeta with slope, gamma and zeta
+per channel; `adapt` puts it in the place of every PReLU of the network. With t = gamma = zeta = 0 all of this is
+Bi-Real Net, bit for bit.
+
+Backward: dL/dx = dL/db (2 - 2|x + t|) on (-1, 1), 0 elsewhere; dL/dt is the sum of dL/dx over images and positions. Weights as
+in Bi-Real Net: dL/dW = dL/dW^ 1[|W| <= 1] for W^ = alpha sign(W), alpha a constant.
+
+Training: two stages, the first with binary activations and real weights and with weight decay, the second, which starts
+from the first, with both binary and none; in both the labels are replaced by the logits of a full-precision
+network ("distributional loss", cross entropy of the two softmaxes). Stages and distillation are settings of
+the recipe; `paper_recipe` has both, and without them what is left is RSign and RPReLU.
+
+AdamBNN is the same network: recipe with weight decay 5e-6, learning rate 1.25e-3, batch size 256 and 512 epochs in all, its
+second stage from the best epoch of the first (here: from the last one).
+
+Differences: the authors' blocks are conv, batch norm, shortcut, RPReLU; the order of batch norm, shortcut and
+activation is here the template's. Doubling the channels by two parallel convolutions belongs to their MobileNet, and the
+spaces here do it in their own way. The padding is -1 and sign(0) = +1, where the code has 0 for both.
+
+References:
+    Liu, Shen, Savvides, Cheng, "ReActNet: Towards Precise Binary Neural Network with Generalized Activation Functions", ECCV
+    2020, arXiv 2003.03488. Code: github.com/liuzechun/ReActNet.
+    Liu, Shen, Li, Helwegen, Huang, Cheng, "How Do Adam and Training Strategies Help BNNs Optimization?", ICML 2021, arXiv
+    2106.11309.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from nas_service.binarization.frozen import FrozenConv, pack_signs
+from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.method import METHODS, Method, MethodSettings
+from nas_service.binarization.methods.bi_real import BiRealConv2d
+from nas_service.binarization.rprelu import replace_prelus
+from nas_service.binarization.sign import Surrogate, sign, tent
+from search_spaces.cost import ConvShape, Precision
+
+
+class ReactNetSettings(MethodSettings):
+    """ReActNet has no settings: its two stages and its distillation are the recipe's."""
+
+
+class ReactConv2d(BiRealConv2d):
+    """y = alpha conv(sign(x + t), sign(W)).
+
+    Attributes:
+        threshold: t, added to the input before its sign, (Ci,).
+    """
+
+    def __init__(self, shape: ConvShape) -> None:
+        """Create latent weights and thresholds of 0."""
+        super().__init__(shape)
+        self.threshold = nn.Parameter(torch.zeros(shape.in_channels))
+
+    def binary_input(self, inputs: Tensor) -> Tensor:
+        """Return sign(x + t) of `inputs` (N, Ci, H, W)."""
+        return super().binary_input(inputs + self.threshold.view(-1, 1, 1))
+
+
+@METHODS.register("react-net")
+class ReactNet(Method):
+    """ReActNet; see the module's text."""
+
+    summary = "Bi-Real Net with learnt thresholds before the sign and learnt shifts around the PReLU"
+    reference = "Liu et al., ECCV 2020, arXiv 2003.03488"
+    settings_model = ReactNetSettings
+    paper_recipe: ClassVar[Mapping[str, Any]] = {
+        "epochs": 256,
+        "batch_size": 512,
+        "optimizer": "adam",
+        "learning_rate": 2.5e-3,
+        "weight_decay": 1e-5,
+        "schedule": "linear",
+        "real_weight_stage": 0.5,
+        "distillation": 1.0,
+        "temperature": 1.0,
+    }
+    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
+    settings: ReactNetSettings
+
+    @property
+    def precision(self) -> Precision:
+        """One bit each, a scale per output channel, a threshold per input channel, three parameters per RPReLU channel."""
+        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1, scales_per_input=1, activation_parameters=3)
+
+    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+        """Make a layer."""
+        return ReactConv2d(shape)
+
+    def adapt(self, network: nn.Module) -> None:
+        """Put an RPReLU in the place of every PReLU."""
+        replace_prelus(network)
+
+    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+        """Pack the signs; keep alpha and the thresholds."""
+        assert isinstance(layer, ReactConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
+        bits = pack_signs(sign(layer.weight))
+        return FrozenConv(layer.shape, bits, layer.alpha(), layer.pad_value, threshold=layer.threshold.detach())

@@ -1,0 +1,39 @@
+"""RPReLU: a PReLU whose corner can be moved, for methods that shift the distribution of what the next sign sees."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, nn
+
+
+class RPReLU(nn.Module):
+    """y = PReLU(x - shift_in) + shift_out with a slope and both shifts for every channel; starts as the PReLU it replaces.
+
+    Written with functions of torch alone, so that it is traced, and exported, as such.
+
+    Attributes:
+        slope: beta, the factor on what is negative after the shift, (C,).
+        shift_in: gamma, where the corner is, (C,); starts at 0.
+        shift_out: zeta, the output at the corner, (C,); starts at 0.
+
+    References:
+        Liu, Shen, Savvides, Cheng, "ReActNet", ECCV 2020, arXiv 2003.03488, equation 4.
+    """
+
+    def __init__(self, slope: Tensor) -> None:
+        """Take the slopes (C,) of a PReLU."""
+        super().__init__()
+        self.slope = nn.Parameter(slope.detach().clone())
+        self.shift_in = nn.Parameter(torch.zeros_like(self.slope))
+        self.shift_out = nn.Parameter(torch.zeros_like(self.slope))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return F.prelu(inputs - self.shift_in.view(-1, 1, 1), self.slope) + self.shift_out.view(-1, 1, 1)
+
+
+def replace_prelus(network: nn.Module) -> None:
+    """Put an RPReLU in the place of every PReLU of `network`; its outputs stay the same bit for bit."""
+    places = [(parent, name, child) for parent in network.modules() for name, child in parent.named_children()]
+    for parent, name, child in places:
+        if isinstance(child, nn.PReLU):
+            setattr(parent, name, RPReLU(child.weight))

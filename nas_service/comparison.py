@@ -1,0 +1,136 @@
+"""Comparing the candidates of a training: methods x architectures, with spread over seeds and ranks. No SQL, no torch."""
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import rankdata
+
+MIN_FOR_CORRELATION = 3  # two points always lie on a line
+
+
+@dataclass(frozen=True)
+class TrainedCandidate:
+    """What is compared of a candidate.
+
+    Attributes:
+        architecture: Its id.
+        score: What the search thought of the architecture.
+        method: Name, settings and recipe, as it was asked for.
+        test_accuracy: In [0, 1].
+        validation_accuracy: In [0, 1].
+        packed_bytes: Of the frozen network.
+        seconds: Of its training.
+    """
+
+    architecture: str
+    score: float
+    method: Mapping[str, Any]
+    test_accuracy: float
+    validation_accuracy: float
+    packed_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ComparedPair:
+    """One method on one architecture, over all seeds.
+
+    Attributes:
+        method: Label: name, with the settings that were given.
+        architecture: Its id.
+        seeds: Number of trained candidates.
+        test_mean: Mean test accuracy.
+        test_spread: Sample standard deviation over seeds; None for one seed.
+        validation_mean: Mean validation accuracy.
+        rank: Among the methods on this architecture by `test_mean`, 1 best; equal means share the mean of their ranks.
+        packed_bytes: Of the frozen network, the mean.
+        seconds: Of a training, the mean.
+    """
+
+    method: str
+    architecture: str
+    seeds: int
+    test_mean: float
+    test_spread: float | None
+    validation_mean: float
+    rank: float
+    packed_bytes: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ComparedMethod:
+    """One method over all architectures.
+
+    Attributes:
+        method: Label.
+        test_mean: Mean over its pairs.
+        mean_rank: Mean over its pairs.
+        score_correlation: Spearman's rank correlation between the search's score of an architecture and `test_mean`; None with
+            fewer than three architectures, or where one side is constant.
+    """
+
+    method: str
+    test_mean: float
+    mean_rank: float
+    score_correlation: float | None
+
+
+def method_label(method: Mapping[str, Any]) -> str:
+    """Return `name`, or `name(setting=value, recipe.epochs=9)` where something was asked for."""
+    asked = [f"{key}={json.dumps(value)}" for key, value in sorted(method.get("settings", {}).items())]
+    asked += [f"recipe.{key}={json.dumps(value)}" for key, value in sorted(method.get("recipe", {}).items())]
+    return f"{method['name']}({', '.join(asked)})" if asked else str(method["name"])
+
+
+def rank_correlation(left: Sequence[float], right: Sequence[float]) -> float | None:
+    """Return Spearman's rho, or None where it means nothing."""
+    if len(left) < MIN_FOR_CORRELATION or len(set(left)) == 1 or len(set(right)) == 1:
+        return None
+    return statistics.correlation(rankdata(left).tolist(), rankdata(right).tolist())
+
+
+def compare(candidates: Iterable[TrainedCandidate]) -> tuple[list[ComparedPair], list[ComparedMethod]]:
+    """Return pairs, by architecture and rank, and methods, best first."""
+    groups: dict[tuple[str, str], list[TrainedCandidate]] = defaultdict(list)
+    for candidate in candidates:
+        groups[candidate.architecture, method_label(candidate.method)].append(candidate)
+    scores = {architecture: group[0].score for (architecture, _), group in groups.items()}
+    pairs: list[ComparedPair] = []
+    for architecture in scores:
+        here = {method: group for (where, method), group in groups.items() if where == architecture}
+        means = [statistics.fmean(entry.test_accuracy for entry in group) for group in here.values()]
+        ranks = rankdata([-mean for mean in means]).tolist()
+        rows = [_pair(method, group, rank) for (method, group), rank in zip(here.items(), ranks, strict=True)]
+        pairs += sorted(rows, key=lambda row: row.rank)
+    methods = [_method(method, pairs, scores) for method in dict.fromkeys(pair.method for pair in pairs)]
+    return pairs, sorted(methods, key=lambda row: (row.mean_rank, -row.test_mean))
+
+
+def _pair(method: str, group: Sequence[TrainedCandidate], rank: float) -> ComparedPair:
+    tests = [entry.test_accuracy for entry in group]
+    return ComparedPair(
+        method=method,
+        architecture=group[0].architecture,
+        seeds=len(group),
+        test_mean=statistics.fmean(tests),
+        test_spread=statistics.stdev(tests) if len(tests) > 1 else None,
+        validation_mean=statistics.fmean(entry.validation_accuracy for entry in group),
+        rank=rank,
+        packed_bytes=statistics.fmean(entry.packed_bytes for entry in group),
+        seconds=statistics.fmean(entry.seconds for entry in group),
+    )
+
+
+def _method(method: str, pairs: Sequence[ComparedPair], scores: Mapping[str, float]) -> ComparedMethod:
+    own = [pair for pair in pairs if pair.method == method]
+    return ComparedMethod(
+        method=method,
+        test_mean=statistics.fmean(pair.test_mean for pair in own),
+        mean_rank=statistics.fmean(pair.rank for pair in own),
+        score_correlation=rank_correlation([scores[pair.architecture] for pair in own], [pair.test_mean for pair in own]),
+    )

@@ -1,0 +1,125 @@
+"""Trainings through REST, Ray Tune and the database: teachers, comparison, early stopping, trials that die."""
+
+import csv
+import io
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from api.client import ApiError
+from api.console import FINISHED
+from tests.e2e.conftest import Running
+from tests.processes import trial_pids
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.ray
+
+SHORT = {"epochs": 2, "max_steps_per_epoch": 2}
+
+
+@pytest.fixture(scope="module")
+def architectures(service: Running) -> list[str]:
+    """Return two architectures of `tiny`."""
+    quick = {"max_steps": 1, "validation_images": 50, "calibration_batches": 1}
+    search = service.search(space="tiny", strategy={"name": "random", "settings": {"samples": 2}}, evaluation=quick)
+    return [row.id for row in service.client.architectures(search=search.id)]
+
+
+@pytest.fixture
+def base(architectures: list[str]) -> dict[str, Any]:
+    """Return what every training here shares."""
+    return {"space": "tiny", "dataset": "digits", "architectures": architectures[:1], "recipe": SHORT}
+
+
+def _teachers(service: Running) -> list[str]:
+    return sorted(path.name for path in (service.settings.home / "artifacts" / "teachers").glob("*"))
+
+
+def test_methods_are_compared_over_seeds_and_architectures(
+    service: Running, base: dict[str, Any], architectures: list[str]
+) -> None:
+    """RBCN and a recipe with distillation share one teacher an architecture; a second training uses the same ones."""
+    distilled = {"name": "react-net", "recipe": {"distillation": 0.5}}
+    given = {**base, "architectures": architectures, "methods": ["bnn", "rbcn", distilled]}
+    job = service.train(**given, seeds=[0, 1])
+    assert job.state == "succeeded", job.error
+    found = service.client.comparison(job.id)
+    assert len(found.pairs) == 6
+    assert all(pair.seeds == 2 and pair.test_spread is not None for pair in found.pairs)
+    assert {pair.method for pair in found.pairs} == {"bnn", "rbcn", "react-net(recipe.distillation=0.5)"}
+    for architecture in architectures:
+        ranked = [pair for pair in found.pairs if pair.architecture == architecture]
+        assert sum(pair.rank for pair in ranked) == 6
+        assert [pair.test_mean for pair in ranked] == sorted((pair.test_mean for pair in ranked), reverse=True)
+    rows = list(csv.DictReader(io.StringIO(service.client.comparison_csv(job.id))))
+    assert [float(row["test_mean"]) for row in rows] == [pair.test_mean for pair in found.pairs]
+    teachers = _teachers(service)
+    assert len(teachers) == 2
+    assert service.train(**{**base, "methods": ["rbcn"]}).state == "succeeded"
+    assert _teachers(service) == teachers
+
+
+def test_a_trial_that_is_killed_goes_on_from_its_checkpoint_and_is_counted_once(service: Running, base: dict[str, Any]) -> None:
+    """Curves and accuracy are those of the training that nobody disturbed."""
+    given = {**base, "methods": ["xnor-net"], "recipe": {"epochs": 24}}
+    undisturbed = service.train(**given)
+    disturbed = service.client.submit_training({**given, "name": "disturbed"})
+    (candidate,) = wait_until(
+        lambda: list(service.client.candidates(training=disturbed.id)),
+        lambda rows: bool(rows) and rows[0].epochs_done >= 6,
+    )
+    (pid,) = trial_pids()
+    os.kill(pid, signal.SIGKILL)
+    job = wait_until(lambda: service.client.training(disturbed.id), lambda seen: seen.state in FINISHED)
+    assert (job.state, job.attempt) == ("succeeded", 1)
+    (expected,) = service.client.candidates(training=undisturbed.id)
+    (actual,) = service.client.candidates(training=disturbed.id)
+    assert actual.test_accuracy == expected.test_accuracy
+    curves = [
+        [(entry.epoch, entry.train_loss, entry.validation_accuracy) for entry in service.client.curves(key)]
+        for key in (expected.id, actual.id)
+    ]
+    assert [epoch for epoch, _, _ in curves[1]] == list(range(24))
+    assert curves[0] == curves[1]
+    log = (service.settings.home / "logs" / f"{disturbed.id}-1.log").read_text()
+    assert "trial.resumed" in log
+    assert candidate.id == actual.id
+
+
+def test_weak_candidates_are_ended_early_if_asked_for(service: Running, base: dict[str, Any]) -> None:
+    """Two train well; two with a vanishing learning rate come after them and are ended at a rung, without files."""
+    weak = {"name": "xnor-net", "recipe": {"learning_rate": 1e-9}}
+    given = {**base, "methods": ["bnn", weak], "seeds": [0, 1], "recipe": {"epochs": 8, "max_steps_per_epoch": 8}}
+    job = service.train(**given, early_stopping={"grace_epochs": 1, "reduction_factor": 2}, resources={"max_concurrent": 1})
+    assert job.state == "succeeded", job.error
+    rows = list(service.client.candidates(training=job.id))
+    states = {name: sorted(row.state for row in rows if row.method["name"] == name) for name in ("bnn", "xnor-net")}
+    assert states["xnor-net"] == ["stopped", "stopped"]
+    assert "succeeded" in states["bnn"]
+    stopped = next(row for row in rows if row.state == "stopped")
+    assert 1 <= stopped.epochs_done < 8
+    with pytest.raises(ApiError, match="stopped: it has no files"):
+        service.client.download("candidates", stopped.id)
+
+
+def test_a_candidate_may_teach(service: Running, base: dict[str, Any]) -> None:
+    given = {**base, "methods": ["bnn"], "recipe": {**SHORT, "distillation": 1.0}}
+    (teacher,) = service.client.candidates(training=service.train(**{**base, "methods": ["bi-real"]}).id)
+    before = _teachers(service)
+    job = service.train(**given, teacher=teacher.id)
+    assert job.state == "succeeded", job.error
+    assert _teachers(service) == before
+
+
+def test_a_teacher_that_does_not_fit_is_refused(service: Running, base: dict[str, Any]) -> None:
+    """Of another space; of other images; not there."""
+    started = time.monotonic()
+    (other,) = service.client.candidates(training=service.train(**{**base, "dataset": "cifar10", "methods": ["bnn"]}).id)
+    assert time.monotonic() - started < 300
+    taught = {**base, "methods": ["bnn"], "recipe": {**SHORT, "distillation": 1.0}}
+    for teacher, allowed in ((other.id, "images of 1 channel and 10 classes"), ("gone", "the id of a trained candidate")):
+        with pytest.raises(ApiError, match=f"teacher: '{teacher}' is not allowed; allowed: .*{allowed}"):
+            service.client.submit_training({**taught, "teacher": teacher})

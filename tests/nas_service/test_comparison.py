@@ -1,0 +1,42 @@
+"""Comparing candidates: means, spreads, ranks and rank correlation, against figures worked out by hand."""
+
+import pytest
+
+from nas_service.comparison import TrainedCandidate, compare, method_label, rank_correlation
+
+
+def _candidate(architecture: str, score: float, method: str, test: float) -> TrainedCandidate:
+    return TrainedCandidate(architecture, score, {"name": method, "settings": {}}, test, test - 0.1, 100, 2.0)
+
+
+def test_means_spreads_and_ranks_are_those_worked_out_by_hand() -> None:
+    """Sample standard deviation of 0.8 and 0.9: 0.1 / sqrt(2)."""
+    pairs, methods = compare(
+        [_candidate("a", 0.5, "bnn", 0.8), _candidate("a", 0.5, "bnn", 0.9), _candidate("a", 0.5, "mcn", 0.95)]
+    )
+    assert [(pair.method, pair.rank, pair.seeds) for pair in pairs] == [("mcn", 1, 1), ("bnn", 2, 2)]
+    assert pairs[1].test_mean == pytest.approx(0.85)
+    assert pairs[1].test_spread == pytest.approx(0.1 / 2**0.5)
+    assert pairs[0].test_spread is None
+    assert [method.method for method in methods] == ["mcn", "bnn"]
+
+
+def test_equal_means_share_their_rank() -> None:
+    pairs, _ = compare([_candidate("a", 0.5, "bnn", 0.9), _candidate("a", 0.5, "mcn", 0.9), _candidate("a", 0.5, "pcnn", 0.8)])
+    assert [pair.rank for pair in pairs] == [1.5, 1.5, 3]
+
+
+def test_the_searchs_score_is_correlated_by_rank_with_what_was_trained() -> None:
+    """Scores in the order of the accuracies give 1, in the other order -1; two architectures say nothing."""
+    scores = {"a": 0.1, "b": 0.2, "c": 0.9}
+    rising = [_candidate(key, score, "bnn", 0.5 + score / 10) for key, score in scores.items()]
+    falling = [_candidate(key, score, "mcn", 0.9 - score / 10) for key, score in scores.items()]
+    _, methods = compare(rising + falling)
+    assert {method.method: method.score_correlation for method in methods} == {"bnn": pytest.approx(1), "mcn": pytest.approx(-1)}
+    assert compare(rising[:2])[1][0].score_correlation is None
+    assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
+
+
+def test_one_method_with_two_settings_is_two_methods() -> None:
+    assert method_label({"name": "pcnn", "settings": {"planes": 4}, "recipe": {"epochs": 3}}) == "pcnn(planes=4, recipe.epochs=3)"
+    assert method_label({"name": "bnn", "settings": {}, "recipe": {}}) == "bnn"
