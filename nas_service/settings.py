@@ -25,7 +25,10 @@ class Settings(BaseSettings):
     controller: bool = Field(True, description="Whether the API process runs the controller loop.")  # noqa: FBT003 - pydantic's default
     launcher: str = Field("child-process", description="How drivers start: child-process, or ray-job on a cluster.")
     ray_address: str = Field("local", description="Ray cluster a driver connects to; local: one of its own.")
-    ray_jobs_url: str = Field("http://127.0.0.1:8265", description="Ray's job server, for the ray-job launcher; the cluster's `python` needs this project.")
+    ray_jobs_url: str = Field(
+        "http://127.0.0.1:8265",
+        description="Ray's job server, for the ray-job launcher; the cluster's `python` needs this project.",
+    )
     ray_auth_token: SecretStr = Field(
         SecretStr(""),
         validation_alias=AliasChoices("ray_auth_token", "RAY_AUTH_TOKEN"),
