@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from search_spaces.genotype import Genotype
 from search_spaces.network import ImageFormat, Network
 
 FORMAT = "nas-bundle/1"
+LOGIT_TOLERANCE = 1e-4  # of the largest logit; methods with one scale a channel are exact
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal contents make equal files
 
 
@@ -160,7 +162,7 @@ def candidate_bundle(
 
 
 def _measure(live: torch.nn.Module, written: torch.nn.Module, validation: Part, test: Part) -> dict[str, Any]:
-    """Count what both networks classify correctly.
+    """Count what the written network classifies correctly, having shown that it is the live one.
 
     Raises:
         ExportError: If they differ.
@@ -168,13 +170,28 @@ def _measure(live: torch.nn.Module, written: torch.nn.Module, validation: Part, 
     metrics: dict[str, Any] = {}
     for name, part in (("validation", validation), ("test", test)):
         images, labels = torch.tensor(part.images), torch.tensor(part.labels)
-        correct, frozen_correct = (runtime.count_correct(network, images, labels) for network in (live, written))
-        if correct != frozen_correct:
-            raise ExportError(
-                f"the frozen network classifies {frozen_correct} {name} images correctly, the trained one {correct}"
-            )
+        _require_equal(live, written, name, images)
+        correct = runtime.count_correct(written, images, labels)
         metrics |= {f"{name}_accuracy": correct / len(labels), f"{name}_correct": correct, f"{name}_images": len(labels)}
     return metrics
+
+
+@torch.no_grad()
+def _require_equal(live: torch.nn.Module, written: torch.nn.Module, name: str, images: Tensor) -> None:
+    """Refuse a written network whose logits differ by more than the order of float sums explains, or in a single class.
+
+    Raises:
+        ExportError: Naming the first image and both logits.
+    """
+    for start in range(0, len(images), runtime.BATCH):
+        pixels = images[start : start + runtime.BATCH].to(torch.float32).div(255)
+        expected, actual = live(pixels), written(pixels)
+        differs = (expected - actual).abs().amax(1) > LOGIT_TOLERANCE * expected.abs().amax(1).clamp_min(1)
+        differs |= expected.argmax(1) != actual.argmax(1)
+        if bool(differs.any()):
+            row = int(differs.nonzero()[0])
+            given = f"{actual[row].tolist()} instead of {expected[row].tolist()}"
+            raise ExportError(f"the frozen network's logits of {name} image {start + row} are {given}")
 
 
 def _candidate_manifest(facts: CandidateFacts, dataset: ImageDataset, metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,14 +241,16 @@ def read_bundle(path: Path) -> Bundle:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read("manifest.json"))
             files = {name: archive.read(name) for name in manifest["files"]}
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, json.JSONDecodeError) as error:
+        form, digests = manifest["format"], {name: manifest["files"][name]["sha256"] for name in files}
+    # A damaged zip fails in many ways: zlib.error, EOFError, a compression or an encryption that is none.
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, RuntimeError) as error:
         message = f"{path} is not a bundle: {error}"
         raise ExportError(message) from error
-    if manifest.get("format") != FORMAT:
-        message = f"{path} has format {manifest.get('format')!r}; this version reads {FORMAT}"
+    if form != FORMAT:
+        message = f"{path} has format {form!r}; this version reads {FORMAT}"
         raise ExportError(message)
     for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != manifest["files"][name]["sha256"]:
+        if hashlib.sha256(content).hexdigest() != digests[name]:
             message = f"{path}: {name} is not the file that the manifest describes (SHA-256 differs)"
             raise ExportError(message)
     return Bundle(manifest, files)
@@ -247,22 +266,27 @@ def network_of(bundle: Bundle) -> Network:
     if manifest.get("kind") != "candidate":
         message = "this bundle holds an architecture that was not trained: there is nothing to evaluate"
         raise ExportError(message)
-    weights = load(bundle.files["weights.safetensors"])
-    facts = manifest["image"]
-    image = ImageFormat(
-        facts["channels"],
-        Size(facts["height"], facts["width"]),
-        facts["classes"],
-        tuple(facts["mean"]),
-        tuple(facts["std"]),
-    )
-    genotype = Genotype.from_json(bundle.files["genotype.json"].decode())
-    method = build_method(Component.model_validate(manifest["method"]))
-    space = build_space(Component.model_validate(manifest["space"]))
-    network = freeze_network(Network(space, genotype, method, image), method)  # its weights are overwritten below
-    if set(frozen_weights(network)) != set(weights):
-        differing = sorted(set(frozen_weights(network)) ^ set(weights))
-        raise ExportError(f"weights.safetensors does not fit the genotype: {', '.join(differing[:3])} ...")
-    names = {weight_name(name): name for name in network.state_dict()}
-    network.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
+    try:
+        weights = load(bundle.files["weights.safetensors"])
+        facts = manifest["image"]
+        image = ImageFormat(
+            facts["channels"],
+            Size(facts["height"], facts["width"]),
+            facts["classes"],
+            tuple(facts["mean"]),
+            tuple(facts["std"]),
+        )
+        genotype = Genotype.from_json(bundle.files["genotype.json"].decode())
+        method = build_method(Component.model_validate(manifest["method"]))
+        space = build_space(Component.model_validate(manifest["space"]))
+        network = freeze_network(Network(space, genotype, method, image), method)  # its weights are overwritten below
+        if set(frozen_weights(network)) != set(weights):
+            differing = sorted(set(frozen_weights(network)) ^ set(weights))
+            raise ExportError(f"weights.safetensors does not fit the genotype: {', '.join(differing[:3])} ...")
+        names = {weight_name(name): name for name in network.state_dict()}
+        network.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
+    except KeyError as error:
+        raise ExportError(f"the bundle's manifest or files lack {error}") from error
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise ExportError(f"the bundle's network cannot be rebuilt: {error}") from error
     return network

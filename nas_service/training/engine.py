@@ -88,8 +88,8 @@ class CandidateTrainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from `checkpoint` of the same training."""
         self._epoch = int(checkpoint.facts["epoch"])
-        if self._epoch < self.recipe.epochs:
-            self._optimizer = self._start_phase(self._phase_at(self._epoch)[0])
+        # The phase of the last epoch that was done: where another begins, the next epoch starts it, as ever.
+        self._optimizer = self._start_phase(self._phase_at(max(0, self._epoch - 1))[0])
         self.network.load_state_dict(_named(checkpoint.tensors, "network."))
         self._state.load_state_dict(_named(checkpoint.tensors, "state."))
         restore_optimizer(self._optimizer.inner, self._optimizer.names, checkpoint.tensors)
