@@ -27,7 +27,6 @@ from nas_service.training.recipes import Recipe
 from nas_service.training.report import EpochReport
 from nas_service.training.teacher import TeacherPlan, TeacherTrainer, load_teacher
 from search_spaces.genotype import Genotype
-from search_spaces.network import network_cost
 from search_spaces.space import SearchSpace
 
 
@@ -96,10 +95,9 @@ def train_one(setting: Setting, method: dict[str, Any], seed: int, teacher: byte
         report.require_finite()
     seconds = time.perf_counter() - started
     assert report is not None  # noqa: S101 - for the type checker; a recipe has at least one epoch
-    cost = network_cost(space, genotype, dataset.image_format, built.precision).to_dict()
     named = Component(name=choice.name, settings=choice.settings)
-    facts = CandidateFacts("", setting.component, genotype, named, Component(name=setting.dataset), seed, {}, {}, cost, {})
-    _, metrics = candidate_bundle(trainer.network, built, dataset, facts, 0)
+    facts = CandidateFacts("", setting.component, genotype, named, Component(name=setting.dataset), seed, {}, {}, {})
+    metrics = candidate_bundle(trainer.network, built, dataset, facts, 0).metrics
     accuracies = metrics["validation_accuracy"], metrics["test_accuracy"]
     return Outcome(choice.name, seed, *accuracies, seconds, asdict(report))
 

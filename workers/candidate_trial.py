@@ -10,14 +10,13 @@ from ray import tune
 
 from nas_service.catalogue import build_method, build_space
 from nas_service.data.dataset import ImageDataset
-from nas_service.export.bundle import CandidateFacts, candidate_bundle
+from nas_service.export.bundle import CandidateFacts, Exported, candidate_bundle
 from nas_service.specs import Component, MethodChoice
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.training.checkpoint import Checkpoint
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.recipes import Recipe
 from nas_service.training.report import EpochReport
-from search_spaces.network import network_cost
 from workers.supernet_worker import pick_device
 from workers.teachers import TeacherSource
 
@@ -91,7 +90,6 @@ class _Trial:
         plan = CandidatePlan(space, self._genotype, self._method, Recipe.model_validate(task.recipe), task.seed)
         teacher = None if task.teacher is None else task.teacher.load(space, dataset.image_format, self._store)
         self._trainer = CandidateTrainer(plan, dataset, pick_device(task.gpus), teacher)
-        self._cost = network_cost(space, self._genotype, dataset.image_format, self._method.precision).to_dict()
         self._reports: list[dict[str, Any]] = []
         saved = self._store.get(checkpoint_key(task.candidate_id))
         if saved is not None:
@@ -115,17 +113,17 @@ class _Trial:
                 self._save()
                 saved_at = time.monotonic()
             tune.report(_epoch_result(self._reports[-1]))
-        files, metrics = self._export()
+        files, exported = self._export()
         last = self._reports[-1]
         ranked = {EPOCHS: self._trainer.recipe.epochs + 1, SCORE: last["validation_accuracy"]}
-        tune.report({"kind": "done", "files": files, "metrics": metrics, "cost": self._cost, **ranked})
+        tune.report({"kind": "done", "files": files, "metrics": exported.metrics, "cost": exported.cost, **ranked})
 
     def _save(self) -> None:
         checkpoint = self._trainer.checkpoint()
         checkpoint.facts["reports"] = self._reports
         self._store.put(checkpoint_key(self._task.candidate_id), checkpoint.to_bytes())
 
-    def _export(self) -> tuple[dict[str, StoredFile], dict[str, Any]]:
+    def _export(self) -> tuple[dict[str, StoredFile], Exported]:
         task = self._task
         facts = CandidateFacts(
             candidate_id=task.candidate_id,
@@ -136,18 +134,17 @@ class _Trial:
             seed=task.seed,
             recipe=task.recipe,
             metrics=EpochReport(**self._reports[-1]).figures(),
-            cost=self._cost,
             search=task.search,
         )
-        bundle, metrics = candidate_bundle(self._trainer.network, self._method, self._dataset, facts, task.bundled_test_bytes)
+        exported = candidate_bundle(self._trainer.network, self._method, self._dataset, facts, task.bundled_test_bytes)
         latent = Checkpoint(self._trainer.network.state_dict(), {"genotype": self._genotype.to_dict()})
-        contents = {"bundle": ("bundle.zip", bundle), "safetensors": ("latent.safetensors", latent.to_bytes())}
+        contents = {"bundle": ("bundle.zip", exported.content), "safetensors": ("latent.safetensors", latent.to_bytes())}
         files = {}
         for kind, (name, content) in contents.items():
             key = _key(task.candidate_id, name)
             self._store.put(key, content)
             files[kind] = StoredFile.of(key, content)
-        return files, metrics
+        return files, exported
 
 
 def train_candidate(config: dict[str, Any], tasks: dict[str, TrialTask], dataset: ImageDataset) -> None:

@@ -16,6 +16,7 @@ from nas_service.storage import jobs
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.models import Job
 from nas_service.storage.session import Database
+from workers.conclusion import end_early
 
 log = structlog.get_logger()
 
@@ -98,15 +99,27 @@ class JobContext:
         if state is JobState.CANCELLING:
             self._end(CancelledError("the job was cancelled"))
 
-    def finish(self, state: JobState, error: str | None = None) -> None:
+    def finish(self, state: JobState) -> None:
         """Move the job to its last state, if this attempt still holds it."""
         with self.database.write() as session:
-            jobs.move(session, self.job_id, state, attempt=self.attempt, error=error)
+            jobs.move(session, self.job_id, state, attempt=self.attempt)
 
-    def release(self) -> None:
-        """Let the lease run out now, so that another attempt can start at once."""
+    def end_early(self, job: Job, state: JobState, error: str | None = None) -> None:
+        """As `conclusion.end_early`."""
+        end_early(self.database, self.store, job, state, error)
+
+    def release(self, reason: str) -> None:
+        """Let another attempt go on at once; one that is being cancelled or paused is left to the controller."""
         with self.database.write() as session:
-            jobs.renew(session, self.job_id, self.attempt, timedelta(seconds=-1))
+            if not jobs.requeue(session, self.job_id, self.attempt, reason):
+                jobs.renew(session, self.job_id, self.attempt, timedelta(seconds=-1))
+
+    def give_up(self, reason: str) -> None:
+        """Let another attempt go on where this one cannot; the job fails after too many without progress."""
+        with self.database.write() as session:
+            job = jobs.get_job(session, self.job_id)
+            if job.attempt == self.attempt:
+                jobs.release_lost(session, job, reason, self.settings.max_attempts)
 
     def close(self) -> None:
         """Close the database."""

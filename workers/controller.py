@@ -1,12 +1,13 @@
 """The controller: claims queued jobs, starts their drivers, and finishes what dead drivers left. It owns no results."""
 
 import threading
+import time
 from datetime import timedelta
 
 import structlog
 
 from nas_service.errors import NasError
-from nas_service.lifecycle import FINISHED, JobState
+from nas_service.lifecycle import FINISHED
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.artifacts import ArtifactStore
@@ -18,6 +19,8 @@ from workers.launchers import Launcher
 log = structlog.get_logger()
 
 STOP_GRACE_S = 15.0
+FIRST_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 60.0
 
 
 class Controller:
@@ -29,6 +32,8 @@ class Controller:
         self._database = database
         self._launcher = launcher
         self._lease = timedelta(seconds=settings.lease_s)
+        self._backoff_s = FIRST_BACKOFF_S
+        self._launch_after = 0.0
         self._over = False
         self._awake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -79,7 +84,11 @@ class Controller:
             lapsed = job.lease_expires_at is None or job.lease_expires_at < utc_now()
             if ended is not None or lapsed:
                 reason = ended.reason if ended is not None else "its lease ran out"
-                self._release(job, reason)
+                try:
+                    self._release(job, reason)
+                except Exception:
+                    # What is wrong with one job must not keep the others waiting; the next step looks again.
+                    log.exception("job.not_released", job_id=job.id)
 
     def _release(self, job: Job, reason: str) -> None:
         self._launcher.stop(job.id, job.attempt, grace_s=0)  # a driver whose lease ran out may still be there
@@ -88,13 +97,19 @@ class Controller:
             if current.attempt != job.attempt or current.state != job.state:
                 return  # it moved on while we looked
             state = jobs.release_lost(session, current, reason, self._settings.max_attempts)
-            if state in FINISHED and job.kind == jobs.SEARCH:
-                keep_sampled(session, job.id)
+            if state in FINISHED:
+                keep_sampled(session, current)
         log.warning("job.released", job_id=job.id, attempt=job.attempt, reason=reason, state=state.value)
         if state in FINISHED:
             forget_checkpoints(ArtifactStore(self._settings.artifacts), job.id)
 
     def _claim(self) -> bool:
+        """Start the oldest job that waits; return whether another may be tried.
+
+        Where a driver does not start (a Ray that restarts, say) the job waits on, and the launcher is left alone for a while.
+        """
+        if time.monotonic() < self._launch_after:
+            return False
         with self._database.write() as session:
             if jobs.held_count(session) >= self._settings.max_concurrent_jobs:
                 return False
@@ -104,7 +119,12 @@ class Controller:
         try:
             self._launcher.launch(job.id, job.attempt)
         except (NasError, OSError, RuntimeError) as error:
+            self._backoff_s = min(MAX_BACKOFF_S, 2 * self._backoff_s)
+            self._launch_after = time.monotonic() + self._backoff_s
             with self._database.write() as session:
-                jobs.move(session, job.id, JobState.FAILED, attempt=job.attempt, error=f"the driver did not start: {error}")
+                jobs.requeue(session, job.id, job.attempt, f"the driver did not start: {error}")
+            log.warning("job.not_launched", job_id=job.id, error=str(error), again_in_s=self._backoff_s)
+            return False
+        self._backoff_s = FIRST_BACKOFF_S
         log.info("job.launched", job_id=job.id, kind=job.kind, attempt=job.attempt)
         return True

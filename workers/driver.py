@@ -4,16 +4,22 @@ import traceback
 from typing import Protocol
 
 import structlog
+from ray.exceptions import RayError, RayTaskError
 
 from nas_service.errors import LateResultError, NasError
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.models import Job
+from nas_service.storage.session import TRANSIENT_ERRORS
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from workers.context import CancelledError, JobContext, JobEndedError, ReleasedError
 
 log = structlog.get_logger()
+
+ELSEWHERE = 3  # exit status: another attempt goes on
+_EXPECTED = (NasError, InvalidFieldError, UnknownNameError)
+_TRANSIENT = (OSError, RayError, *TRANSIENT_ERRORS)  # files, cluster or database are away
 
 
 class Driver(Protocol):
@@ -42,30 +48,40 @@ def drive(settings: Settings, job_id: str, attempt: int) -> int:
     """
     context = JobContext(settings, job_id, attempt)
     try:
-        job = context.start()
-        with context.alive():
-            log.info("driver.started", job_id=job_id, kind=job.kind, attempt=attempt)
-            create_driver(context, job).run()
-    except ReleasedError:
-        context.release()
-        log.info("driver.released", job_id=job_id)
-        return 3
-    except CancelledError:
-        context.finish(JobState.CANCELLED)
-        log.info("driver.cancelled", job_id=job_id)
-        return 0
-    except (LateResultError, JobEndedError) as error:
+        return _carry_out(context, context.start())
+    except LateResultError as error:
         log.info("driver.superseded", job_id=job_id, reason=str(error))
-        return 3
-    except (NasError, InvalidFieldError, UnknownNameError) as error:
-        context.finish(JobState.FAILED, str(error))
-        log.exception("driver.failed", job_id=job_id, error=str(error))
-        return 1
-    except Exception as error:
-        context.finish(JobState.FAILED, "".join(traceback.format_exception_only(error)).strip())
-        log.exception("driver.failed", job_id=job_id)
-        return 1
+        return ELSEWHERE
     finally:
         context.close()
-    log.info("driver.finished", job_id=job_id)
+
+
+def _carry_out(context: JobContext, job: Job) -> int:
+    try:
+        with context.alive():
+            log.info("driver.started", job_id=job.id, kind=job.kind, attempt=job.attempt)
+            create_driver(context, job).run()
+    except JobEndedError as error:
+        return _leave(context, job, error)
+    except LateResultError:
+        raise
+    except Exception as error:
+        described = str(error) if isinstance(error, _EXPECTED) else "".join(traceback.format_exception_only(error)).strip()
+        log.exception("driver.failed", job_id=job.id, error=described)
+        if isinstance(error, _TRANSIENT) and not isinstance(error, RayTaskError):  # a task's own exception is no accident
+            context.give_up(described)
+            return ELSEWHERE
+        context.end_early(job, JobState.FAILED, described)
+        return 1
+    log.info("driver.finished", job_id=job.id)
     return 0
+
+
+def _leave(context: JobContext, job: Job, reason: JobEndedError) -> int:
+    log.info("driver.left", job_id=job.id, reason=str(reason))
+    if isinstance(reason, CancelledError):
+        context.end_early(job, JobState.CANCELLED)
+        return 0
+    if isinstance(reason, ReleasedError):
+        context.release(str(reason))
+    return ELSEWHERE

@@ -65,6 +65,7 @@ class ChildProcessLauncher:
         """Start `python -m workers` in a session of its own; what it prints goes to <home>/logs."""
         logs = self._settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
+        self._forget_ended(job_id)
         command = [sys.executable, "-m", "workers", job_id, str(attempt)]
         with log_path(self._settings, job_id, attempt).open("ab") as log:
             self._processes[job_id, attempt] = subprocess.Popen(  # noqa: S603 - our own module, ids from the database
@@ -75,6 +76,11 @@ class ChildProcessLauncher:
                 start_new_session=True,
                 env={**os.environ, **self._settings.environment()},
             )
+
+    def _forget_ended(self, job_id: str) -> None:
+        """Drop earlier attempts that let the job go by themselves: nobody asks how they ended."""
+        for key in [key for key, process in self._processes.items() if key[0] == job_id and process.poll() is not None]:
+            del self._processes[key]
 
     def ended(self, job_id: str, attempt: int) -> Exit | None:
         """Return the exit status of a child that ended."""

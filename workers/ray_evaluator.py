@@ -37,42 +37,77 @@ class RayEvaluator:
         self._resources = {"num_cpus": spec.resources.cpus_per_worker, "num_gpus": spec.resources.gpus_per_worker}
         self._dataset = ray.put(dataset)
         self._check = check
-        self._workers = [self._start_worker() for _ in range(actors)]
         self._failures = 0
-        self.weights: Weights = self._wait(self._workers[0].weights.remote()).split()
+        self._starting: dict[Any, int] = {}  # reference that an actor answers when it is there -> actor
+        self._loading: dict[Any, int] = {}  # reference to its last load -> actor
+        self._workers: list[Any] = [None] * actors
+        for position in range(actors):
+            self._start_worker(position)
+        (first,) = self._next(list(self._starting))[:1]
+        ready = self._starting[first]
+        self.weights: Weights = self._wait(self._workers[ready].weights.remote()).split()
 
     def load(self, weights: Weights) -> None:
         """Give all actors these weights; the master copy is replaced, not changed, so that a reader keeps its own."""
         self.weights = {**self.weights, **weights}
         shared = ray.put(FlatWeights.of(weights))
-        for worker in self._workers:
-            worker.load.remote(shared)
+        starting = set(self._starting.values())  # they get the master copy when they are there
+        self._loading = {
+            worker.load.remote(shared): position for position, worker in enumerate(self._workers) if position not in starting
+        }
 
     def evaluate(self, first_index: int, genotypes: Sequence[Genotype]) -> Sequence[Evaluation]:
-        """Spread the samples over the actors, merge the weights in the order of the samples, and share them."""
+        """Spread the samples over the actors, merge the weights in the order of the samples, and share them.
+
+        An actor takes part once it has a place on the cluster and the shared weights, so that one that never gets a place
+        (another search holds it) slows the search down and does not stop it.
+        """
+        self._failures = 0
         waiting = list(enumerate(genotypes))
         running: dict[Any, tuple[int, int]] = {}  # object reference -> (sample, worker)
-        idle = list(range(len(self._workers)))
+        idle: list[int] = []
         results: dict[int, tuple[Evaluation, FlatWeights]] = {}
         while len(results) < len(genotypes):
             while waiting and idle:
                 sample, genotype = waiting.pop(0)
                 worker = idle.pop(0)
                 running[self._workers[worker].evaluate.remote(first_index + sample, genotype)] = (sample, worker)
-            for reference in self._next(list(running)):
-                sample, worker = running.pop(reference)
-                try:
-                    results[sample] = ray.get(reference)
-                except RayActorError as error:
-                    self._replace_worker(worker, error)
-                    waiting.insert(0, (sample, genotypes[sample]))
-                idle.append(worker)
+            for reference in self._next([*running, *self._loading, *self._starting]):
+                if reference in running:
+                    sample, worker = running.pop(reference)
+                    try:
+                        results[sample] = ray.get(reference)
+                        idle.append(worker)
+                    except RayActorError as error:
+                        self._replace_worker(worker, error)
+                        waiting.insert(0, (sample, genotypes[sample]))
+                elif reference in self._loading:
+                    worker = self._loading.pop(reference)
+                    try:
+                        ray.get(reference)
+                        idle.append(worker)
+                    except RayActorError as error:
+                        self._replace_worker(worker, error)
+                else:
+                    self._greet(reference)
         ordered = [results[sample] for sample in range(len(genotypes))]
         self.load(merge([weights.split() for _, weights in ordered]))
         return [evaluation for evaluation, _ in ordered]
 
-    def _start_worker(self) -> Any:  # noqa: ANN401 - Ray gives actors no public type
-        return ray.remote(SupernetWorker).options(**self._resources).remote(self._spec, self._dataset)
+    def _start_worker(self, position: int) -> None:
+        worker = ray.remote(SupernetWorker).options(**self._resources).remote(self._spec, self._dataset)
+        self._workers[position] = worker
+        self._starting[worker.__ray_ready__.remote()] = position
+
+    def _greet(self, reference: Any) -> None:  # noqa: ANN401 - Ray gives references no public type
+        """Give an actor that is there now the shared weights."""
+        position = self._starting.pop(reference)
+        try:
+            ray.get(reference)
+        except RayActorError as error:
+            self._replace_worker(position, error)
+            return
+        self._loading[self._workers[position].load.remote(FlatWeights.of(self.weights))] = position
 
     def _replace_worker(self, position: int, error: RayActorError) -> None:
         """Start another actor for one that died; the sample is evaluated anew from the same weights."""
@@ -80,14 +115,13 @@ class RayEvaluator:
         if self._failures > MAX_WORKER_FAILURES:
             raise error
         log.warning("worker.replaced", failures=self._failures, error=str(error).splitlines()[0])
-        self._workers[position] = self._start_worker()
-        self._workers[position].load.remote(FlatWeights.of(self.weights))
+        self._start_worker(position)
 
     def _next(self, references: list[Any]) -> list[Any]:
         while True:
             self._check()
-            done, _ = ray.wait(references, timeout=POLL_S)
-            if done:
+            if ray.wait(references, timeout=POLL_S)[0]:
+                done, _ = ray.wait(references, num_returns=len(references), timeout=0)
                 return list(done)
 
     def _wait(self, reference: Any) -> Any:  # noqa: ANN401 - what the actor gives

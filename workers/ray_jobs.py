@@ -50,9 +50,8 @@ class RayJobLauncher:
         except httpx.HTTPError as error:
             raise NotReadyError(f"Ray's job server does not say what it has ({self._url}): {error}") from error
         resources = [node["raylet"]["resourcesTotal"] for node in nodes if node["raylet"].get("state") == "ALIVE"]
-        return Capacity(
-            cpus=sum(entry.get("CPU", 0) for entry in resources), gpus=sum(entry.get("GPU", 0) for entry in resources)
-        )
+        cpus, gpus = ([entry.get(kind, 0) for entry in resources] or [0] for kind in ("CPU", "GPU"))
+        return Capacity(sum(cpus), sum(gpus), max(cpus), max(gpus))
 
     def launch(self, job_id: str, attempt: int) -> None:
         """Submit the driver; it joins the cluster that runs it, whose `python` must have this project."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from nas_service.catalogue import build_dataset
 from nas_service.data.dataset import ImageDataset
-from nas_service.errors import NotReadyError
+from nas_service.errors import LateResultError, NotReadyError
 from nas_service.lifecycle import JobState
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
@@ -21,8 +21,8 @@ from nas_service.training.supernet_trainer import Weights
 from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
 from workers.cluster import connected
-from workers.conclusion import checkpoint_folder, checkpoint_key, forget_checkpoints, keep_sampled
-from workers.context import CancelledError, JobContext
+from workers.conclusion import checkpoint_folder, checkpoint_key, forget_checkpoints
+from workers.context import JobContext
 from workers.in_order import InOrder
 from workers.ray_evaluator import RayEvaluator
 from workers.supernet_worker import build_search
@@ -41,7 +41,7 @@ class SearchDriver:
         self._first = 0
 
     def run(self) -> None:
-        """Search to the end; a cancelled search keeps its best so far.
+        """Search to the end.
 
         Raises:
             JobEndedError: If the search should go on elsewhere, or not at all.
@@ -51,22 +51,16 @@ class SearchDriver:
             actors = self._spec.actors(capacity.cpus, capacity.gpus)
             evaluator = RayEvaluator(self._spec, self._dataset, actors, context.check)
             history = self._restore(evaluator)
-            try:
-                with InOrder() as commits:
-                    history = run_search(
-                        self._strategy,
-                        evaluator,
-                        history,
-                        self._spec.wave,
-                        lambda wave: commits.submit(self._commit, wave, evaluator.weights),
-                    )
-                context.check()
-            except CancelledError:
-                with context.database.write() as session:
-                    keep_sampled(session, context.job_id)
-                    jobs.move(session, context.job_id, JobState.CANCELLED, attempt=context.attempt)
-            else:
-                self._conclude(history)
+            with InOrder() as commits:
+                history = run_search(
+                    self._strategy,
+                    evaluator,
+                    history,
+                    self._spec.wave,
+                    lambda wave: commits.submit(self._commit, wave, evaluator.weights),
+                )
+            context.check()
+            self._conclude(history)
         forget_checkpoints(context.store, context.job_id)
 
     def _restore(self, evaluator: RayEvaluator) -> History:
@@ -85,7 +79,7 @@ class SearchDriver:
         return history
 
     def _commit(self, wave: Wave, weights: Weights) -> None:
-        """Make the shared weights durable, then the wave, then forget older weights: no crash can part the two.
+        """Make the shared weights durable, then the wave, then forget older weights: no end of a process can part the two.
 
         Runs beside the next wave. A crash before its end costs that wave too, which will be evaluated again, the same.
         """
@@ -98,7 +92,7 @@ class SearchDriver:
         )
         state = context.commit(lambda session: commit_wave(session, context.job_id, context.attempt, context.lease, record))
         for older in context.store.keys(checkpoint_folder(context.job_id)):
-            if older != key:
+            if older < key:  # a newer one belongs to an attempt that took over
                 context.store.delete(older)
         context.note_state(state)
 
@@ -121,12 +115,18 @@ class SearchDriver:
         }
 
     def _conclude(self, history: History) -> None:
-        """Keep the best architectures, queue their training, and end the search, all or nothing."""
+        """Keep the best architectures, queue their training, and end the search, all or nothing.
+
+        Raises:
+            CancelledError: If somebody asked for the end since the last commit.
+            LateResultError: If the attempt is over.
+        """
         context, spec = self._context, self._spec
         ranked = self._strategy.rank(history, spec.keep)
         discoveries = [Discovery(entry.genotype, entry.score, self._cost(entry.genotype)) for entry in ranked]
         with context.database.write() as session:
-            jobs.renew(session, context.job_id, context.attempt, context.lease)
+            context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))
+            context.check()
             found = add_architectures(session, context.job_id, discoveries)
             if spec.training is not None:
                 training = TrainingSpec(
@@ -137,4 +137,5 @@ class SearchDriver:
                     dataset=spec.dataset,
                 )
                 jobs.create_job(session, jobs.TRAINING, spec.name, training.model_dump(mode="json"), parent_id=context.job_id)
-            jobs.move(session, context.job_id, JobState.SUCCEEDED, attempt=context.attempt)
+            if not jobs.move(session, context.job_id, JobState.SUCCEEDED, attempt=context.attempt):
+                raise LateResultError(f"attempt {context.attempt} of search {context.job_id} is over")

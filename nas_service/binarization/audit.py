@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 _CONVOLUTIONS = {torch.ops.aten.convolution.default}
 _LINEARS = {torch.ops.aten.addmm.default, torch.ops.aten.mm.default}
+_BATCHED = {torch.ops.aten.bmm.default, torch.ops.aten.baddbmm.default}
 
 
 def is_binary(values: Tensor) -> bool:
@@ -59,6 +60,10 @@ class _Recorder(TorchDispatchMode):
             inputs, weight = args[-2:]
             macs = inputs.shape[1] * weight.shape[1]
             self.products.append(Product(macs, weight.numel(), is_binary(inputs), is_binary(weight)))
+        elif func in _BATCHED:  # a convolution written as unfolded patches times filters, say; one batch entry an image
+            inputs, weight = args[-2:]
+            macs = inputs.shape[1] * weight[0].numel()
+            self.products.append(Product(macs, weight[0].numel(), is_binary(inputs), is_binary(weight)))
         return outputs
 
 

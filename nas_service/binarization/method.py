@@ -195,7 +195,7 @@ class Method(ABC):
     def __call__(self, shape: ConvShape) -> nn.Module:
         """Make a layer with fresh latent weights: a `BinaryConv2d`, but for the full-precision control."""
 
-    def adapt(self, network: nn.Module) -> None:
+    def adapt(self, network: nn.Module) -> None:  # noqa: B027 - most methods have nothing to change
         """Change what is not a convolution (batch norms, activations) in a network just built; same inputs and outputs."""
 
     def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:

@@ -4,12 +4,13 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -22,8 +23,9 @@ from nas_service.catalogue import build_method, build_space
 from nas_service.data.dataset import ImageDataset, Part
 from nas_service.errors import ExportError
 from nas_service.export import runtime
+from nas_service.export.measured_cost import measured_cost
 from nas_service.export.model_card import architecture_card, candidate_card
-from nas_service.export.packed import freeze_network
+from nas_service.export.packed import freeze_network, pruned_layers, shrink_layers
 from nas_service.export.standalone import frozen_weights, weight_name, write_source
 from nas_service.specs import Component
 from search_spaces.cost import Size
@@ -31,6 +33,7 @@ from search_spaces.genotype import Genotype
 from search_spaces.network import ImageFormat, Network
 
 FORMAT = "nas-bundle/1"
+LOGIT_TOLERANCE = 1e-4  # of the largest logit; methods with one scale a channel are exact
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal contents make equal files
 
 
@@ -47,7 +50,6 @@ class CandidateFacts:
         seed: Of the training.
         recipe: Of the training.
         metrics: Accuracies and losses; `test_correct`, `test_accuracy` ... are added by `candidate_bundle`.
-        cost: Of the architecture with the method.
         search: Facts about the search that found it, if any.
     """
 
@@ -59,8 +61,21 @@ class CandidateFacts:
     seed: int
     recipe: Mapping[str, Any]
     metrics: Mapping[str, Any]
-    cost: Mapping[str, Any]
     search: Mapping[str, Any]
+
+
+class Exported(NamedTuple):
+    """A candidate's bundle and what was measured of the frozen network in it.
+
+    Attributes:
+        content: The zip.
+        metrics: Accuracies and losses.
+        cost: Parameters, operations and bytes.
+    """
+
+    content: bytes
+    metrics: dict[str, Any]
+    cost: dict[str, float]
 
 
 def _versions() -> dict[str, str]:
@@ -123,7 +138,7 @@ def _run_source(source: str, weights: Mapping[str, Tensor]) -> torch.nn.Module:
 
 def candidate_bundle(
     network: Network, method: Method, dataset: ImageDataset, facts: CandidateFacts, test_bytes_limit: int
-) -> tuple[bytes, dict[str, Any]]:
+) -> Exported:
     """Freeze a trained network, write its bundle, and prove that the written source gives the network's own logits.
 
     Args:
@@ -134,7 +149,7 @@ def candidate_bundle(
         test_bytes_limit: Test images up to this size are put into the bundle.
 
     Returns:
-        The zip, and the facts' metrics with validation and test accuracy of the frozen network.
+        The zip, the facts' metrics with validation and test accuracy of the frozen network, and its cost.
 
     Raises:
         CannotFreezeError: If the method has no exact frozen form.
@@ -148,7 +163,8 @@ def candidate_bundle(
     source = write_source(frozen, f"A 1-bit network: {facts.genotype.space}, {facts.method.name}, {facts.dataset.name}.")
     measured = _measure(network.cpu().eval(), _run_source(source, weights), dataset.validation, dataset.test)
     metrics = {**facts.metrics, **measured}
-    manifest = _candidate_manifest(facts, dataset, metrics)
+    cost = measured_cost(frozen, dataset.image_format).to_dict()
+    manifest = {**_candidate_manifest(facts, dataset, metrics), "cost": cost, "pruned": pruned_layers(frozen)}
     files = {
         "genotype.json": facts.genotype.to_json().encode(),
         "weights.safetensors": save(weights),
@@ -157,11 +173,11 @@ def candidate_bundle(
     if dataset.test.images.nbytes <= test_bytes_limit:
         files["test.safetensors"] = write_test_images(dataset.test)
     files["README.md"] = candidate_card(manifest, has_test_images="test.safetensors" in files).encode()
-    return _zip(files, manifest), metrics
+    return Exported(_zip(files, manifest), metrics, cost)
 
 
 def _measure(live: torch.nn.Module, written: torch.nn.Module, validation: Part, test: Part) -> dict[str, Any]:
-    """Count what both networks classify correctly.
+    """Count what the written network classifies correctly, having shown that it is the live one.
 
     Raises:
         ExportError: If they differ.
@@ -169,13 +185,28 @@ def _measure(live: torch.nn.Module, written: torch.nn.Module, validation: Part, 
     metrics: dict[str, Any] = {}
     for name, part in (("validation", validation), ("test", test)):
         images, labels = torch.tensor(part.images), torch.tensor(part.labels)
-        correct, frozen_correct = (runtime.count_correct(network, images, labels) for network in (live, written))
-        if correct != frozen_correct:
-            raise ExportError(
-                f"the frozen network classifies {frozen_correct} {name} images correctly, the trained one {correct}"
-            )
+        _require_equal(live, written, name, images)
+        correct = runtime.count_correct(written, images, labels)
         metrics |= {f"{name}_accuracy": correct / len(labels), f"{name}_correct": correct, f"{name}_images": len(labels)}
     return metrics
+
+
+@torch.no_grad()
+def _require_equal(live: torch.nn.Module, written: torch.nn.Module, name: str, images: Tensor) -> None:
+    """Refuse a written network whose logits differ by more than the order of float sums explains, or in a single class.
+
+    Raises:
+        ExportError: Naming the first image and both logits.
+    """
+    for start in range(0, len(images), runtime.BATCH):
+        pixels = images[start : start + runtime.BATCH].to(torch.float32).div(255)
+        expected, actual = live(pixels), written(pixels)
+        differs = (expected - actual).abs().amax(1) > LOGIT_TOLERANCE * expected.abs().amax(1).clamp_min(1)
+        differs |= expected.argmax(1) != actual.argmax(1)
+        if bool(differs.any()):
+            row = int(differs.nonzero()[0])
+            given = f"{actual[row].tolist()} instead of {expected[row].tolist()}"
+            raise ExportError(f"the frozen network's logits of {name} image {start + row} are {given}")
 
 
 def _candidate_manifest(facts: CandidateFacts, dataset: ImageDataset, metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,7 +222,6 @@ def _candidate_manifest(facts: CandidateFacts, dataset: ImageDataset, metrics: M
         "seed": facts.seed,
         "recipe": dict(facts.recipe),
         "metrics": dict(metrics),
-        "cost": dict(facts.cost),
         "search": dict(facts.search),
     }
 
@@ -225,14 +255,16 @@ def read_bundle(path: Path) -> Bundle:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read("manifest.json"))
             files = {name: archive.read(name) for name in manifest["files"]}
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, json.JSONDecodeError) as error:
+        form, digests = manifest["format"], {name: manifest["files"][name]["sha256"] for name in files}
+    # A damaged zip fails in many ways: zlib.error, EOFError, a compression or an encryption that is none.
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, RuntimeError) as error:
         message = f"{path} is not a bundle: {error}"
         raise ExportError(message) from error
-    if manifest.get("format") != FORMAT:
-        message = f"{path} has format {manifest.get('format')!r}; this version reads {FORMAT}"
+    if form != FORMAT:
+        message = f"{path} has format {form!r}; this version reads {FORMAT}"
         raise ExportError(message)
     for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != manifest["files"][name]["sha256"]:
+        if hashlib.sha256(content).hexdigest() != digests[name]:
             message = f"{path}: {name} is not the file that the manifest describes (SHA-256 differs)"
             raise ExportError(message)
     return Bundle(manifest, files)
@@ -248,22 +280,28 @@ def network_of(bundle: Bundle) -> Network:
     if manifest.get("kind") != "candidate":
         message = "this bundle holds an architecture that was not trained: there is nothing to evaluate"
         raise ExportError(message)
-    weights = load(bundle.files["weights.safetensors"])
-    facts = manifest["image"]
-    image = ImageFormat(
-        facts["channels"],
-        Size(facts["height"], facts["width"]),
-        facts["classes"],
-        tuple(facts["mean"]),
-        tuple(facts["std"]),
-    )
-    genotype = Genotype.from_json(bundle.files["genotype.json"].decode())
-    method = build_method(Component.model_validate(manifest["method"]))
-    space = build_space(Component.model_validate(manifest["space"]))
-    network = freeze_network(binary_network(space, genotype, method, image), method)  # its weights are overwritten below
-    if set(frozen_weights(network)) != set(weights):
-        differing = sorted(set(frozen_weights(network)) ^ set(weights))
-        raise ExportError(f"weights.safetensors does not fit the genotype: {', '.join(differing[:3])} ...")
-    names = {weight_name(name): name for name in network.state_dict()}
-    network.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
+    try:
+        weights = load(bundle.files["weights.safetensors"])
+        facts = manifest["image"]
+        image = ImageFormat(
+            facts["channels"],
+            Size(facts["height"], facts["width"]),
+            facts["classes"],
+            tuple(facts["mean"]),
+            tuple(facts["std"]),
+        )
+        genotype = Genotype.from_json(bundle.files["genotype.json"].decode())
+        method = build_method(Component.model_validate(manifest["method"]))
+        space = build_space(Component.model_validate(manifest["space"]))
+        network = freeze_network(binary_network(space, genotype, method, image), method)  # its weights are overwritten below
+        shrink_layers(network, manifest.get("pruned", {}))
+        if set(frozen_weights(network)) != set(weights):
+            differing = sorted(set(frozen_weights(network)) ^ set(weights))
+            raise ExportError(f"weights.safetensors does not fit the genotype: {', '.join(differing[:3])} ...")
+        names = {weight_name(name): name for name in network.state_dict()}
+        network.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
+    except KeyError as error:
+        raise ExportError(f"the bundle's manifest or files lack {error}") from error
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise ExportError(f"the bundle's network cannot be rebuilt: {error}") from error
     return network

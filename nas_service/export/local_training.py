@@ -1,19 +1,17 @@
 """From a spec to a bundle in one plain process: training without Ray and without a database."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from nas_service.catalogue import build_method, build_recipe, build_space, open_dataset
-from nas_service.export.bundle import CandidateFacts, candidate_bundle
+from nas_service.export.bundle import CandidateFacts, Exported, candidate_bundle
 from nas_service.settings import Settings
 from nas_service.specs import LocalTrainingSpec
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.report import EpochReport
 from nas_service.training.teacher import TeacherPlan, TeacherTrainer
 from search_spaces.genotype import Genotype
-from search_spaces.network import network_cost
 
 
 def train_to_bundle(
@@ -22,7 +20,7 @@ def train_to_bundle(
     settings: Settings,
     device: torch.device,
     show: Callable[[EpochReport], None],
-) -> tuple[bytes, dict[str, Any]]:
+) -> Exported:
     """Train one network and return its bundle and metrics.
 
     Args:
@@ -60,7 +58,6 @@ def train_to_bundle(
         seed=spec.seed,
         recipe=recipe.model_dump(mode="json"),
         metrics={} if last is None else last.figures(),
-        cost=network_cost(space, genotype, dataset.image_format, method.precision).to_dict(),
         search={},
     )
     return candidate_bundle(trainer.network, method, dataset, facts, settings.bundled_test_bytes)

@@ -1,6 +1,7 @@
 """The frozen form of a trained network: binary layers packed into bits, everything else as it is."""
 
 import copy
+from collections.abc import Mapping
 
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
@@ -32,6 +33,42 @@ def deploy(frozen: FrozenConv) -> runtime.BinaryConv2d:
     state = {name: getattr(frozen, name) for name in ("bits", "scale", "threshold", "kernel_scale", "gather")}
     layer.load_state_dict({name: tensor for name, tensor in state.items() if tensor is not None})
     return layer
+
+
+def pruned_layers(frozen: Network) -> dict[str, int]:
+    """Return the number of filters that pruning left, by layer; layers that were not pruned are not named."""
+    layers = ((name, module) for name, module in frozen.named_modules() if isinstance(module, runtime.BinaryConv2d))
+    return {name: layer.filters for name, layer in layers if layer.filters}
+
+
+def shrink_layers(frozen: Network, filters: Mapping[str, int]) -> None:
+    """Make room in a frozen network for the weights of a pruned one of the same architecture.
+
+    Raises:
+        AttributeError: If there is no layer of a name.
+    """
+    for name, kept in filters.items():
+        layer = frozen.get_submodule(name)
+        if not isinstance(layer, runtime.BinaryConv2d):
+            raise TypeError(f"{name} is no binary convolution and cannot be pruned")
+        small = runtime.BinaryConv2d(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel_size,
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            layer.groups,
+            pad_value=layer.pad_value,
+            scales=kept if layer.scales > 1 else layer.scales,
+            input_scale=layer.input_scale,
+            binary_input=layer.binary_input,
+            shifted=layer.shifted,
+            planes=layer.planes,
+            scaled_positions=layer.scaled_positions,
+            filters=kept,
+        )
+        frozen.set_submodule(name, small)
 
 
 def freeze_network(network: Network, method: Method) -> Network:

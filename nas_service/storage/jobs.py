@@ -182,18 +182,26 @@ def held_count(session: Session) -> int:
     return session.scalar(query) or 0
 
 
+def requeue(session: Session, job_id: str, attempt: int, reason: str) -> bool:
+    """Let another attempt go on, through no fault of this one: it does not count as fruitless. Return whether it does.
+
+    A job that is being cancelled or paused is not queued again.
+    """
+    if not move(session, job_id, JobState.LOST, attempt=attempt):
+        return False
+    events.record(session, job_id, "released", {"attempt": attempt, "reason": reason})
+    return move(session, job_id, JobState.QUEUED)
+
+
 def release_lost(session: Session, job: Job, reason: str, max_stalls: int) -> JobState:
     """Finish what a dead driver left: a cancelling job is cancelled, a pausing one paused, any other lost.
 
     A lost job is queued again, or failed after `max_stalls` attempts without progress.
     """
-    state = JobState(job.state)
-    if state is JobState.CANCELLING:
-        move(session, job.id, JobState.CANCELLED)
-        return JobState.CANCELLED
-    if state is JobState.PAUSING:
-        move(session, job.id, JobState.PAUSED)
-        return JobState.PAUSED
+    wound_up = {JobState.CANCELLING: JobState.CANCELLED, JobState.PAUSING: JobState.PAUSED}.get(JobState(job.state))
+    if wound_up is not None:
+        moved = move(session, job.id, wound_up, attempt=job.attempt)
+        return wound_up if moved else JobState(get_job(session, job.id).state)
     if not move(session, job.id, JobState.LOST, attempt=job.attempt):
         return JobState(get_job(session, job.id).state)
     events.record(session, job.id, "lost", {"attempt": job.attempt, "reason": reason})

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import uuid_utils
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-__all__ = ["Database", "Session", "create_database_engine", "new_id", "utc_now"]
+__all__ = ["TRANSIENT_ERRORS", "Database", "Session", "create_database_engine", "new_id", "utc_now"]
 
 BUSY_TIMEOUT_MS = 30_000
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (OperationalError, InterfaceError)  # the database is away for a moment
 
 
 def new_id() -> str:

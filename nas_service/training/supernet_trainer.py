@@ -8,6 +8,7 @@ The shared state is the parameters. Batch-norm statistics are not shared: they a
 every score, since statistics gathered along other paths would not fit this one.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ class SupernetTrainer:
             correct = self._score(index, genotype)
         trained = {name: parameter.detach().cpu().clone() for name, parameter in path.items()}
         self.load(before)
-        diverged = loss != loss or not all(bool(tensor.isfinite().all()) for tensor in trained.values())  # noqa: PLR0124 - NaN
+        diverged = not (math.isfinite(loss) and all(bool(tensor.isfinite().all()) for tensor in trained.values()))
         evaluation = Evaluation(
             reward=0.0 if diverged else correct / len(self._validation),
             loss=None if diverged else loss,

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from datetime import timedelta
 
 import pytest
 from alembic import command
@@ -138,8 +137,3 @@ def test_a_database_that_lost_its_tables_is_not_ready(client: TestClient, settin
     reply = client.get("/readyz")
     assert reply.status_code == 503
     assert "run `nas migrate`" in reply.json()["checks"]["migrations"]
-
-
-def test_leases_are_long_enough_to_renew() -> None:
-    """A driver renews four times a lease."""
-    assert timedelta(seconds=Settings().lease_s) / 4 > timedelta(seconds=1)

@@ -12,6 +12,7 @@ from nas_service.binarization.audit import audit
 from nas_service.binarization.layer import BinaryConv2d, binary_layers
 from nas_service.binarization.method import METHODS, Method
 from nas_service.binarization.network import binary_network
+from nas_service.export.measured_cost import measured_cost
 from nas_service.export.packed import deploy, freeze_network
 from nas_service.export.standalone import frozen_weights
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
@@ -230,7 +231,9 @@ def test_a_frozen_network_holds_bits_and_declared_floats_only(name: str, setting
     network = binary_network(space, genotype, method, GREY_8)
     weights = frozen_weights(freeze_network(network, method))
     size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
-    assert size == network_cost(space, genotype, GREY_8, method.precision).packed_bytes
+    declared = network_cost(space, genotype, GREY_8, method.precision)
+    assert size == declared.packed_bytes
+    assert measured_cost(freeze_network(network, method), GREY_8) == declared
     assert not any(isinstance(module, BinaryConv2d) for module in freeze_network(network, method).modules())
 
 

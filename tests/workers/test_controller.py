@@ -10,9 +10,10 @@ from nas_service.lifecycle import JobState
 from nas_service.search.history import Sample
 from nas_service.search.loop import Evaluation, Wave
 from nas_service.search.strategy import STRATEGIES
+from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.storage import events, jobs
-from nas_service.storage.architectures import list_architectures
+from nas_service.storage.architectures import Discovery, add_architectures, list_architectures
 from nas_service.storage.models import Job
 from nas_service.storage.samples import WaveRecord, commit_wave
 from nas_service.storage.session import Database, utc_now
@@ -126,6 +127,54 @@ def test_a_driver_that_was_killed_is_replaced_at_once(controller: Controller, op
     os.kill(pid, signal.SIGKILL)
     again = _step_until(controller, opened, job.id, lambda job: job.attempt == 2)
     assert again.state in {"starting", "running"}
+
+
+class _Broken(ChildProcessLauncher):
+    def launch(self, job_id: str, attempt: int) -> None:
+        raise RuntimeError(f"no place for attempt {attempt} of {job_id}")
+
+
+def test_a_launcher_that_is_away_costs_no_job_anything(opened: Database, settings: Settings) -> None:
+    """They wait on, the launcher is left alone for a while, and the first one's history says why."""
+    first, second = _submit(opened), _submit(opened)
+    controller = Controller(settings, opened, _Broken(settings))
+    controller.step()
+    controller.step()
+    assert [(_job(opened, job.id).state, _job(opened, job.id).stalls) for job in (first, second)] == [("queued", 0)] * 2
+    with opened.read() as session:
+        reasons = [event.data for event in events.list_events(session, first.id, limit=9) if event.kind == "released"]
+    assert reasons == [{"attempt": 1, "reason": f"the driver did not start: no place for attempt 1 of {first.id}"}]
+
+
+def test_being_asked_to_end_does_not_count_as_a_fruitless_attempt(opened: Database) -> None:
+    job = _submit(opened)
+    for attempt in range(1, 6):
+        with opened.write() as session:
+            jobs.claim(session, LEASE, utc_now())
+            jobs.start(session, job.id, attempt, LEASE)
+            assert jobs.requeue(session, job.id, attempt, "the service restarts")
+    assert (_job(opened, job.id).state, _job(opened, job.id).stalls) == ("queued", 0)
+
+
+def test_one_job_that_cannot_be_released_does_not_keep_others_waiting(controller: Controller, opened: Database) -> None:
+    """Its architectures are there already, so that keeping its best fails: as after a bug, or by another's hand."""
+    broken, waiting = _submit(opened), _submit(opened)
+    strategy = STRATEGIES.get("abandit").from_settings(SPACES.get("tiny"), {}, 0)
+    (genotype,) = strategy.suggest((), 1)
+    samples = (Sample(0, genotype, 0.5),)
+    record = WaveRecord(
+        Wave(samples, (Evaluation(0.5, 1.0, diverged=False, seconds=1.0),), samples), ({},), strategy.arms(samples), {}
+    )
+    with opened.write() as session:
+        jobs.claim(session, LEASE, utc_now())
+        jobs.start(session, broken.id, 1, LEASE)
+        commit_wave(session, broken.id, 1, PAST, record)
+        add_architectures(session, broken.id, [Discovery(genotype, 0.5, {})])
+        jobs.request_cancel(session, broken.id, jobs.SEARCH)
+    controller._settings = controller._settings.model_copy(update={"max_concurrent_jobs": 2})
+    controller.step()
+    assert _job(opened, broken.id).state == "cancelling"
+    assert _job(opened, waiting.id).state == "starting"
 
 
 def test_a_job_that_loses_every_driver_fails_with_the_last_reason(controller: Controller, opened: Database) -> None:

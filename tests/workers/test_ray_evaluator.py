@@ -67,6 +67,10 @@ def _equal(left: Weights, right: Weights) -> bool:
     return set(left) == set(right) and all(torch.equal(left[name], right[name]) for name in left)
 
 
+class _Holder:
+    """Holds a processor."""
+
+
 def _nothing() -> None:
     """Never asks a wait to end."""
 
@@ -76,15 +80,29 @@ def test_the_result_is_that_of_one_process_whichever_actor_answers_first(
     slow: int | None, dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:
     evaluator = RayEvaluator(SPEC, dataset, 2, _nothing)
+    ray.get([worker.__ray_ready__.remote() for worker in evaluator._workers])
     if slow is not None:
         evaluator._workers[slow].__ray_call__.remote(lambda _: time.sleep(4))
     evaluations = _run(evaluator, WAVES)
     assert _figures(evaluations) == expected[0]
     assert _equal(evaluator.weights, expected[1])
-    if slow is not None:  # the other actor did most of the first wave
+    if slow is None:  # else the other actor may have done everything before the slow one was ready for a sample
         assert len({evaluation.worker for evaluation in evaluations}) == 2
     for worker in evaluator._workers:
         assert _equal(ray.get(worker.weights.remote()).split(), expected[1])
+
+
+def test_an_actor_that_finds_no_place_does_not_stop_the_search(
+    dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
+) -> None:
+    """Somebody else's actor holds the second processor for good."""
+    holder = ray.remote(_Holder).options(num_cpus=1).remote()
+    ray.get(holder.__ray_ready__.remote())
+    evaluator = RayEvaluator(SPEC, dataset, 2, _nothing)
+    evaluations = _run(evaluator, WAVES)
+    assert _figures(evaluations) == expected[0]
+    assert len({evaluation.worker for evaluation in evaluations}) == 1
+    ray.kill(holder)
 
 
 def test_an_actor_that_dies_is_replaced_and_its_sample_evaluated_anew(

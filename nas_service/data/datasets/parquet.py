@@ -34,7 +34,9 @@ class ParquetSettings(DatasetSettings):
     image_column: str = Field("image", description="Column of image bytes (PNG, JPEG ...), or of structs with `bytes`.")
     label_column: str = Field("label", description="Column of class indices from 0.")
     classes: list[str] | None = Field(
-        None, min_length=2, description="Class names; None: the schema's metadata `classes` (JSON), else the indices."
+        None,
+        min_length=2,
+        description="Class names; None: the schema's metadata `classes` (JSON or with commas), else the indices.",
     )
     channels: int = Field(3, description="1 for grey, 3 for RGB.", json_schema_extra={"enum": [1, 3]})
     image_size: int | None = Field(None, ge=4, le=512, description="Resize to this height and width; None: as they are.")
@@ -73,9 +75,22 @@ def read_images(file: Path, name: str, settings: ParquetSettings) -> tuple[Image
         if not isinstance(content, bytes):
             raise InvalidFieldError(where, content, "image bytes")
         pictures.append(decode(content, where, settings.channels, settings.image_size))
-    metadata = (table.schema.metadata or {}).get(b"classes")
-    class_names = tuple(str(entry) for entry in json.loads(metadata)) if metadata else None
+    class_names = _class_names((table.schema.metadata or {}).get(b"classes"))
     return stack(pictures, names), labels.to_numpy().astype(np.int64), class_names
+
+
+def _class_names(metadata: bytes | None) -> tuple[str, ...] | None:
+    """Read a JSON list of names, or names with commas between them."""
+    if not metadata:
+        return None
+    text = metadata.decode(errors="replace")
+    try:
+        listed = json.loads(text)
+    except json.JSONDecodeError:
+        listed = None
+    if isinstance(listed, list):
+        return tuple(str(name) for name in listed)
+    return tuple(name.strip() for name in text.split(","))
 
 
 def check_labels(labels: Labels, classes: int, name: str) -> None:

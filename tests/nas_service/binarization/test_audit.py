@@ -40,6 +40,19 @@ def test_linear_layers_are_counted() -> None:
     assert (product.macs, product.weights, product.binary_weight) == (24, 24, False)
 
 
+class _Unfolded(nn.Module):
+    """A 3x3 convolution of 2 channels to 4, written as a product of patches."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        patches = nn.functional.unfold(inputs, 3)
+        return torch.bmm(torch.rand(len(inputs), 4, 18), patches)
+
+
+def test_a_convolution_that_is_written_as_a_product_is_counted() -> None:
+    (product,) = audit(_Unfolded(), torch.randn(3, 2, 5, 5)).real
+    assert product.macs == 4 * 18 * 9
+
+
 def test_the_mode_of_the_network_is_put_back() -> None:
     layer = BinaryConv2d(SHAPE, weight_sign=clipped_sign, activation_sign=clipped_sign).train()
     audit(layer, torch.randn(1, 2, 5, 5))

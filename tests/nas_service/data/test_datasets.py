@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from nas_service.data.dataset import DATASETS, ImageDataset
@@ -129,6 +130,15 @@ def test_a_parquet_file_may_bring_its_test_images(tmp_path: Path) -> None:
     dataset = _load("parquet", tmp_path, path="pictures.parquet", test_path="held.parquet")
     assert dataset.test is not None
     assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == (24, 4)
+
+
+@pytest.mark.parametrize("metadata", ['["cat", "dog", "eel"]', "cat,dog, eel"])
+def test_class_names_come_from_the_metadata_of_a_parquet_file(metadata: str, tmp_path: Path) -> None:
+    """As JSON, or with commas between them."""
+    write_parquet(tmp_path)
+    table = pq.read_table(tmp_path / "pictures.parquet").replace_schema_metadata({"classes": metadata})
+    pq.write_table(table, tmp_path / "pictures.parquet")
+    assert _load("parquet", tmp_path, path="pictures.parquet").class_names == ("cat", "dog", "eel")
 
 
 def test_a_file_that_is_no_parquet_and_a_missing_column_are_named(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def _make(name: str, settings: dict[str, Any], template: str, limit: int = 10**6
     )
     assert dataset.test is not None
     live = accuracy(trainer.network, ResidentPart.of(dataset.test, torch.device("cpu")))
-    content, metrics = candidate_bundle(trainer.network, method, dataset, facts, limit)
+    content, metrics, _ = candidate_bundle(trainer.network, method, dataset, facts, limit)
     return content, metrics, live
 
 

@@ -112,7 +112,7 @@ def test_an_idempotency_key_is_forgotten_after_a_day(database: Database) -> None
         assert idempotency.earlier_job(session, "key", "y") is None
 
 
-def test_two_requests_with_one_key_at_once_conflict(database: Database) -> None:
+def test_a_key_cannot_be_remembered_twice(database: Database) -> None:
     with database.write() as session:
         job = jobs.create_job(session, jobs.SEARCH, "", {})
         idempotency.remember(session, "key", "x", job.id)

@@ -113,12 +113,13 @@ def test_what_a_phase_freezes_does_not_move() -> None:
     assert torch.equal(trainer.network.classifier.weight, before)
 
 
-def test_state_of_a_method_is_in_the_checkpoint() -> None:
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_state_of_a_method_is_in_the_checkpoint(done: int) -> None:
+    """Also where the checkpoint lies between two phases, and after the last epoch."""
     whole, interrupted, resumed = _hooked(), _hooked(), _hooked()
     list(whole.fit())
-    epochs = interrupted.fit()
-    next(epochs)
-    next(epochs)
+    for _ in zip(range(done), interrupted.fit(), strict=False):
+        pass
     resumed.restore(Checkpoint.from_bytes(interrupted.checkpoint().to_bytes()))
     list(resumed.fit())
     expected, actual = whole.network.state_dict(), resumed.network.state_dict()
