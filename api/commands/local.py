@@ -59,7 +59,7 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
             console.print(f"epoch {report.epoch + 1}/{spec.recipe.epochs}: {figures}", highlight=False)
 
     chosen = _genotype(build_space(spec.space), genotype, seed)
-    content, metrics = train_to_bundle(spec, chosen, settings, torch.device(device), show)
+    content, metrics, _ = train_to_bundle(spec, chosen, settings, torch.device(device), show)
     output.write_bytes(content)
     if as_json:
         print_json({"bundle": str(output), "metrics": metrics})

@@ -21,7 +21,7 @@ def train_to_bundle(
     device: torch.device,
     show: Callable[[EpochReport], None],
 ) -> Exported:
-    """Train one network and return its bundle and metrics.
+    """Train one network, and first its teacher if it needs one; return its bundle.
 
     Args:
         spec: Checked by `check_local_training`.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 HERE = Path(__file__).resolve().parent
 BATCH = 512  # images in a forward pass of `evaluate`
-_DTYPES = {"F32": torch.float32, "U8": torch.uint8, "I64": torch.int64}
+_DTYPES = {"F32": torch.float32, "U8": torch.uint8, "I16": torch.int16, "I64": torch.int64}
 
 
 class BinaryConv2d(nn.Module):
@@ -71,7 +71,7 @@ class BinaryConv2d(nn.Module):
         self.register_buffer("scale", torch.ones(scales) if scales else None)
         self.register_buffer("threshold", torch.zeros(in_channels) if shifted else None)
         self.register_buffer("kernel_scale", torch.ones(planes, side, side) if side else None)
-        self.register_buffer("gather", torch.zeros(out_channels, dtype=torch.int64) if filters else None)
+        self.register_buffer("gather", torch.zeros(out_channels, dtype=torch.int16) if filters else None)
         self.register_load_state_dict_post_hook(_unpack_after_loading)  # type: ignore[no-untyped-call]  # torch
 
     def unpack(self) -> None:
@@ -100,7 +100,7 @@ class BinaryConv2d(nn.Module):
         if self.input_scale == "kmap":
             outputs = outputs * self._kmap(inputs)
         if self.gather is not None:
-            outputs = F.pad(outputs, (0, 0, 0, 0, 0, 1))[:, self.gather]
+            outputs = F.pad(outputs, (0, 0, 0, 0, 0, 1))[:, self.gather.to(torch.int64)]
         return outputs
 
     def _kmap(self, inputs: Tensor) -> Tensor:

@@ -49,7 +49,6 @@ class RuledOptimizer:
         self._learning_rate = learning_rate
         self._multipliers = [multiplier for _, multiplier, _ in groups]
         self._group_turns = [turn for turn, _, _ in groups]
-        self.turns = tuple(sorted(set(self._group_turns)))
         self._projections: list[tuple[Callable[[Tensor], None], nn.Parameter]] = [
             (ruled.rule.project, ruled.parameter) for ruled in parameters if ruled.rule.project is not None
         ]
@@ -62,6 +61,12 @@ class RuledOptimizer:
             self.inner = torch.optim.Adam(param_groups, lr=learning_rate)
         else:
             self.inner = torch.optim.SGD(param_groups, lr=learning_rate, momentum=0.9, nesterov=True)
+
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """The turns of a step in order, without those of which nothing is trained now."""
+        groups = zip(self.inner.param_groups, self._group_turns, strict=True)
+        return tuple(sorted({turn for group, turn in groups if any(entry.requires_grad for entry in group["params"])}))
 
     def step(self, factor: float, turn: int | None = None) -> None:
         """Step with the peak learning rate times `factor`, project what moved, and drop the gradients.

@@ -80,17 +80,20 @@ def test_the_smallest_masks_are_removed_for_good_over_all_layers() -> None:
     assert [mask.pruned.tolist() for mask in masks] == [[True, False, False], [True, False, False]]
     for _ in range(3):
         fista.step(masks, [torch.full((3,), -5.0)] * 2, allowed=2)
-    assert [mask()[0].item() for mask in masks] == [0.0, 0.0]
+    assert [mask()[0].item() for mask in masks] == [mask.values[0].item() for mask in masks] == [0.0, 0.0]
     assert [mask(moves=True)[0].item() for mask in masks] == [0.0, 0.0]
     prune_smallest(masks, 3)
     assert sum(int(mask.pruned.sum()) for mask in masks) == 3
 
 
 def test_every_layer_keeps_its_largest_filter() -> None:
-    masks = _masks(3, 1, fista=Fista(0.1, 0.0))
-    masks[0].values.copy_(torch.tensor([0.1, 0.2, 0.05]))
-    prune_smallest(masks, 4)
-    assert [mask().tolist() for mask in masks] == [[0.0, masks[0].values[1].item(), 0.0], [1.0]]
+    masks = _masks(3, 3, fista=Fista(0.1, 0.0))
+    masks[0].values.copy_(torch.tensor([0.1, -0.2, 0.05]))
+    masks[1].values.copy_(torch.tensor([0.9, 1.0, 0.8]))
+    prune_smallest(masks, 3)
+    assert [mask.pruned.tolist() for mask in masks] == [[True, False, True], [False, False, True]]
+    prune_smallest(masks, 6)
+    assert [mask.pruned.tolist() for mask in masks] == [[True, False, True], [True, False, True]]
 
 
 def test_equal_masks_are_removed_in_order() -> None:

@@ -149,6 +149,10 @@ def test_running_statistics_are_averaged_as_batch_norm_does_and_plainly_without_
     torch.testing.assert_close(norm.running_mean, reference.running_mean)
     torch.testing.assert_close(plain.running_mean, torch.stack(means).mean(0))
     assert int(norm.num_batches_tracked) == 3
+    centred = [batch - mean.view(1, -1, 1, 1) for batch, mean in zip(batches, means, strict=True)]
+    variances = [(values * power_of_two(values)).mean((0, 2, 3)) for values in centred]
+    torch.testing.assert_close(plain.running_var, torch.stack(variances).mean(0))
+    torch.testing.assert_close(norm.running_var, 0.729 + 0.081 * variances[0] + 0.09 * variances[1] + 0.1 * variances[2])
 
 
 def test_evaluation_uses_the_running_statistics_alone() -> None:

@@ -29,7 +29,6 @@ from nas_service.specs import Component
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.evaluation import accuracy
 from nas_service.training.recipes import Recipe
-from search_spaces.network import network_cost
 from search_spaces.space import SPACES
 from tests.samples import digits, random_genotype
 
@@ -52,7 +51,6 @@ def _make(name: str, settings: dict[str, Any], template: str, limit: int = 10**6
         seed=0,
         recipe=recipe.model_dump(mode="json"),
         metrics=reports[-1].figures(),
-        cost=network_cost(space, genotype, dataset.image_format, method.precision).to_dict(),
         search={},
     )
     assert dataset.test is not None

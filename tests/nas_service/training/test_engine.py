@@ -1,18 +1,20 @@
 """Training one candidate: hooks, schedules, phases. Determinism and resuming are in the methods' contract."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, MethodState, Phase, Step
+from nas_service.binarization.method import METHODS, MethodState, ParameterRule, Pass, Phase, Step
 from nas_service.binarization.methods.bnn import Bnn, BnnSettings
 from nas_service.training.checkpoint import Checkpoint
 from nas_service.training.engine import CandidatePlan, CandidateTrainer, _factor
-from nas_service.training.recipes import Recipe
+from nas_service.training.recipes import Recipe, TaskLoss
 from nas_service.training.report import EpochReport
+from nas_service.training.step import Objective
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype
 
@@ -29,8 +31,11 @@ class _State(MethodState):
         super().__init__()
         self.register_buffer("centre", torch.zeros(16))
         self.adversary = nn.Linear(16, 1)
-        self._optimizer = torch.optim.SGD(self.adversary.parameters(), lr=0.1)
+        self._optimizer = torch.optim.SGD(self.adversary.parameters(), lr=0.1, momentum=0.9)
         self.calls: list[str] = []
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"adversary": self._optimizer}
 
     def start_phase(self, phase: Phase, network: nn.Module) -> None:
         self.calls.append(f"phase {phase.name}")
@@ -136,17 +141,137 @@ def test_an_extra_loss_changes_what_is_learnt() -> None:
     assert not torch.equal(plain.network.stem[0].weight, hooked.network.stem[0].weight)  # type: ignore[arg-type]  # a convolution
 
 
-def test_a_method_that_needs_a_teacher_is_refused_until_there_is_one() -> None:
-    class Pupil(_State):
+def test_a_method_that_needs_a_teacher_is_refused_without_one() -> None:
+    class Taught(_Hooked):
         needs_teacher = True
 
-    class Taught(_Hooked):
+    with pytest.raises(ValueError, match="Taught with this recipe needs a teacher"):
+        _trainer(Taught(BnnSettings()), Recipe(epochs=2))
+    with pytest.raises(ValueError, match="Bnn with this recipe needs a teacher"):
+        _trainer(Bnn(BnnSettings()), Recipe(epochs=2, distillation=0.5))
+
+
+def _taught(recipe: Recipe, teacher: CandidateTrainer) -> CandidateTrainer:
+    plan = CandidatePlan(SPACES.get("tiny"), tiny_genotype(), Bnn(BnnSettings()), recipe, seed=0)
+    return CandidateTrainer(plan, digits(), CPU, teacher.network)
+
+
+def test_distillation_alone_needs_no_labels_and_leaves_the_teacher_alone() -> None:
+    """With share 1 the loss is the cross entropy with the teacher's probabilities: labels may be wrong, all of them."""
+    teacher = _trainer(Bnn(BnnSettings()), Recipe(epochs=1, max_steps_per_epoch=2))
+    list(teacher.fit())
+    before = {name: tensor.clone() for name, tensor in teacher.network.state_dict().items()}
+    recipe = Recipe(epochs=1, max_steps_per_epoch=2, distillation=1.0)
+    images = torch.tensor(digits().train.images[:64]) / 255
+    weights = []
+    for labels in (torch.zeros(64, dtype=torch.int64), torch.full((64,), 9)):
+        student = _taught(recipe, teacher)
+        student.train_on(images, labels, 2)
+        weights.append(student.network.classifier.weight.detach().clone())
+    assert torch.equal(weights[0], weights[1])
+    assert all(torch.equal(before[name], tensor) for name, tensor in teacher.network.state_dict().items())
+
+
+def test_the_objective_is_the_stated_mixture() -> None:
+    """Half the labels' cross entropy, half T^2 times that of the softened logits; squared hinge by hand."""
+    logits, teacher = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.0, 4.0]])
+    labels = torch.tensor([0])
+    hard = -torch.log_softmax(logits, 1)[0, 0]
+    soft = 4 * -(torch.softmax(teacher / 2, 1) * torch.log_softmax(logits / 2, 1)).sum()
+    mixed = Objective(distillation=0.5, temperature=2.0)(logits, labels, teacher)
+    torch.testing.assert_close(mixed, 0.5 * hard + 0.5 * soft)
+    hinge = Objective(loss=TaskLoss.SQUARED_HINGE)(torch.tensor([[0.5, 0.25]]), labels, None)
+    assert float(hinge) == pytest.approx((0.5**2 + 1.25**2) / 2)  # targets +1 and -1
+
+
+def test_the_first_of_two_stages_trains_real_weights() -> None:
+    """Its weights are used as they are; the second stage begins from them, binary, without weight decay."""
+    trainer = _trainer(Bnn(BnnSettings()), Recipe(epochs=4, max_steps_per_epoch=2, real_weight_stage=0.5, weight_decay=0.1))
+    reports = trainer.fit()
+    assert [next(reports).phase for _ in range(2)] == ["real-weights", "real-weights"]
+    assert all(layer.real_weights for layer in trainer._layers)
+    assert any(group["weight_decay"] for group in trainer._optimizer.inner.param_groups)
+    assert [report.phase for report in reports] == ["train", "train"]
+    assert not any(layer.real_weights for layer in trainer._layers)
+    assert not any(group["weight_decay"] for group in trainer._optimizer.inner.param_groups)
+
+
+@pytest.mark.parametrize("done", [1, 2])
+def test_a_moving_average_is_what_is_scored_and_resumed(done: int) -> None:
+    """Avg <- decay avg + (1 - decay) w after every step; a new phase begins a new average."""
+    recipe = Recipe(epochs=3, max_steps_per_epoch=2, ema_decay=0.5, real_weight_stage=0.4)
+    whole, interrupted, resumed = (_trainer(Bnn(BnnSettings()), recipe) for _ in range(3))
+    list(whole.fit())
+    assert not torch.equal(whole.network.classifier.weight, whole._live.classifier.weight)
+    for _ in zip(range(done), interrupted.fit(), strict=False):
+        pass
+    resumed.restore(Checkpoint.from_bytes(interrupted.checkpoint().to_bytes()))
+    list(resumed.fit())
+    expected, actual = whole.network.state_dict(), resumed.network.state_dict()
+    assert all(torch.equal(expected[name], actual[name]) for name in expected)
+
+
+class _InTurns(Bnn):
+    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+        del layer
+        return {"weight": ParameterRule(turn=1)}
+
+
+def test_turns_step_one_after_the_other_with_gradients_of_their_own() -> None:
+    """The latent weights' gradient is taken after the rest has moved; the adversary steps once."""
+    calls: list[str] = []
+
+    class Counting(_State):
+        def adversary_step(self, step: Step) -> None:
+            del step
+            calls.append("adversary")
+
+        def losses(self, step: Step) -> dict[str, Tensor]:
+            weights = [float(layer.weight.detach().abs().sum()) for layer in step.layers]
+            calls.append(f"losses {sum(weights):.4f}")
+            return {}
+
+    class Method(_InTurns):
         def start(self, network: nn.Module) -> MethodState:
             del network
-            return Pupil()
+            return Counting()
 
-    with pytest.raises(ValueError, match="needs a teacher"):
-        _trainer(Taught(BnnSettings()), Recipe(epochs=2))
+    trainer = _trainer(Method(BnnSettings()), Recipe(epochs=1, max_steps_per_epoch=1))
+    list(trainer.fit())
+    assert [call.split()[0] for call in calls] == ["adversary", "losses", "losses"]
+    assert calls[1] == calls[2]  # the latent weights had not moved yet when their own gradient was taken
+
+
+def test_a_pass_of_its_own_trains_only_its_kind_of_module() -> None:
+    class Passing(MethodState):
+        passes = (Pass("train"), Pass("norms", trains=(nn.BatchNorm2d,)))
+
+    class Method(Bnn):
+        def start(self, network: nn.Module) -> MethodState:
+            del network
+            return Passing()
+
+    seen: dict[str, dict[str, Tensor]] = {}
+    trainer = _trainer(Method(BnnSettings()), Recipe(epochs=1, max_steps_per_epoch=2))
+    run = trainer._run_pass
+
+    def watched(*arguments: Any) -> tuple[float, int, int]:  # noqa: ANN401 - whatever the method takes
+        figures = run(*arguments)
+        seen[arguments[3].name] = {name: entry.detach().clone() for name, entry in trainer._live.named_parameters()}
+        return figures
+
+    trainer._run_pass = watched  # type: ignore[method-assign]  # to look between the passes
+    list(trainer.fit())
+    moved = {name for name, after in seen["norms"].items() if not torch.equal(after, seen["train"][name])}
+    norms = {
+        f"{name}.{leaf}"
+        for name, module in trainer._live.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for leaf in ("weight", "bias")
+    }
+    assert moved
+    assert moved <= norms
+    assert all(parameter.requires_grad for parameter in trainer._live.parameters())
 
 
 def test_learning_rates_warm_up_and_fall() -> None:

@@ -1,5 +1,6 @@
 """Parameter groups and projections."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -42,7 +43,10 @@ def test_the_factor_scales_the_step_and_gradients_are_dropped() -> None:
 
 
 def test_schedules_start_at_one_and_end_at_zero_or_stay() -> None:
-    assert [schedule_factor(schedule, 0.0) for schedule in Schedule] == [1, 1, 1]
+    assert [schedule_factor(schedule, 0.0) for schedule in Schedule] == [1, 1, 1, 1, 1]
     ends = [schedule_factor(schedule, 1.0) for schedule in (Schedule.COSINE, Schedule.LINEAR, Schedule.CONSTANT)]
     assert ends == [0, 0, 1]
     assert abs(schedule_factor(Schedule.COSINE, 0.5) - 0.5) < 1e-15
+    assert schedule_factor(Schedule.EXPONENTIAL, 1.0) == pytest.approx(3e-4)  # BinaryNet: 1e-3 to 3e-7
+    steps = [schedule_factor(Schedule.STEP, progress, (0.3, 0.6)) for progress in (0.29, 0.3, 0.6)]
+    assert steps == pytest.approx([1, 0.1, 0.01])

@@ -494,6 +494,8 @@ def test_the_pruning_loss_is_the_published_one() -> None:
         expected += square + prior * (square / float(sigma[index]) ** 2 + 27 * float((sigma[index] ** 2).log()))
     losses = state.losses(_step([layer], torch.zeros(2, 6), torch.zeros(2, dtype=torch.int64)))
     assert float(losses["pruning"].detach()) == pytest.approx(expected, rel=1e-9)
+    losses["pruning"].backward()
+    assert layer.spread.grad is None  # sigma is a constant in it, or it would fall with the filters' distances
 
 
 def test_grouped_layers_are_not_pruned() -> None:

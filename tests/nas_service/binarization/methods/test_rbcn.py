@@ -490,7 +490,7 @@ def test_the_baseline_stays_as_it_was_when_pruning_began() -> None:
 @pytest.mark.parametrize("adversarial_weight", [0.0, 1.0])
 def test_masks_follow_the_data_and_adversarial_losses_alone(adversarial_weight: float) -> None:
     """The task's loss and the kernel loss do not reach them; without momentum or l1 one step is minus eta times the gradient."""
-    student, state, step = _pruning_step(adversarial_weight=adversarial_weight, mask_sparsity=0, mask_learning_rate=0.01)
+    student, state, step = _pruning_step(adversarial_weight=adversarial_weight, mask_sparsity=0, mask_learning_rate=1)
     state.adversary_step(step)
     losses = state.losses(step)
     layers = [layer for layer in binary_layers([student]) if isinstance(layer, RbcnConv2d)]
@@ -503,7 +503,21 @@ def test_masks_follow_the_data_and_adversarial_losses_alone(adversarial_weight: 
     assert len(moved) == len(expected) == 8
     assert any(torch.count_nonzero(gradient) > 0 for gradient in expected)
     for mask, gradient in zip(moved, expected, strict=True):
-        torch.testing.assert_close(mask, 1 - 0.01 * gradient)
+        torch.testing.assert_close(mask, 1 - gradient)
+
+
+def test_masks_stay_put_where_the_weights_are_fixed() -> None:
+    """In the pass for batch norms the forward pass uses M_k, as evaluation does, not the point y_k that training runs at."""
+    layer = _layer(prune=0.5).train()
+    assert layer.mask is not None
+    layer.mask.learning = True
+    layer.mask.point.fill_(2)
+    inputs = values_with_zeros(2, 3, 5, 5)
+    moving = layer(inputs)
+    layer.weight.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+    fixed = layer(inputs)
+    assert torch.equal(fixed, layer.eval()(inputs))
+    torch.testing.assert_close(moving, 2 * fixed)
 
 
 def test_the_pruning_phase_has_discriminators_of_its_own_that_doubt() -> None:
