@@ -36,7 +36,7 @@ def main() -> None:
     device = torch.device(arguments.device)
     space = build_space(Component(name=arguments.space))
     genotype, dataset = first_genotype(space, 0), open_dataset(Component(name="digits"), Path())
-    recipe = Recipe(epochs=1, max_steps_per_epoch=1)
+    recipe = Recipe(epochs=10)
     teacher = TeacherTrainer(TeacherPlan(space, genotype, recipe, ""), dataset, device).network
     methods: dict[str, Method] = {FULL: FullPrecision(MethodSettings())}
     methods |= {name: build_method(MethodChoice(name=name)) for name in METHODS.names()}
