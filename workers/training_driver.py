@@ -209,7 +209,9 @@ class TrainingDriver:
             return
         candidate_id = result.config["candidate_id"]
         ended_early = self._spec.early_stopping is not None and not self._context.should_end
-        with self._context.database.write() as session:
+        context = self._context
+        with context.database.write() as session:
+            context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))  # refused if it is over
             if result.error is not None:
                 error = str(result.error).strip().splitlines()[-1]
                 candidates.fail_candidate(session, candidate_id, error)

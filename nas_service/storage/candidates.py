@@ -143,6 +143,7 @@ def finish_candidate(session: Session, candidate_id: str, outcome: Outcome) -> N
     """Keep what a training led to."""
     row = get_candidate(session, candidate_id)
     row.state = CandidateState.SUCCEEDED.value
+    row.error = None
     row.validation_accuracy = outcome.validation_accuracy
     row.test_accuracy = outcome.test_accuracy
     row.metrics = outcome.metrics

@@ -32,6 +32,7 @@ CONFIGURED: list[tuple[str, dict[str, Any]]] = [
     ("pcnn", {"projections": 4, "forward_projection": "elementwise"}),
     ("pcnn", {"progressive": True}),
     ("rbcn", {"scale": "channel"}),
+    ("bonn", {"keep_filters": 0.5}),
     ("rebnn", {"gamma": "constant"}),
 ]
 EVERY_METHOD = pytest.mark.parametrize(
