@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from api.deps import Service
 from api.errors import documented, install_handlers
-from api.limits import BodyLimit
+from api.limits import BodyLimit, require_storable_text
 from api.resources import architectures, candidates, catalogue, datasets, health, searches, trainings
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
@@ -56,12 +57,13 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
                 controller.stop()
             database.close()
 
-    app = FastAPI(
+    app: FastAPI = FastAPIOffline(  # its /docs and /redoc load nothing from the network
         title="nas-service",
         version=version("nas-service"),
         summary="Architecture search for 1-bit neural networks.",
         lifespan=lifespan,
         redirect_slashes=False,
+        dependencies=[Depends(require_storable_text)],
         responses=documented(400, 413, 422),
     )
     app.state.service = Service(settings, database, ArtifactStore(settings.artifacts), starter, controller)

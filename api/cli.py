@@ -13,6 +13,19 @@ from nas_service.errors import NasError
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 
+# What bad input and the world outside may raise; the network is apart, since its message says what to do.
+EXPECTED = (
+    ApiError,
+    NasError,
+    InvalidFieldError,
+    UnknownNameError,
+    ValidationError,
+    OSError,
+    FloatingPointError,  # a training that diverged
+    UnicodeError,  # words of the command line that are no text
+    httpx.InvalidURL,
+)
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -36,7 +49,7 @@ def main() -> None:
     """Run a command; an error is one message on standard error and exit status 1."""
     try:
         app()
-    except (ApiError, NasError, InvalidFieldError, UnknownNameError, ValidationError, OSError) as error:
+    except EXPECTED as error:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except httpx.TransportError as error:

@@ -1,5 +1,6 @@
 """The one table that maps domain errors to HTTP, and the handlers that write problem+json."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -84,8 +85,12 @@ def map_error(error: Exception) -> Mapped:
 
 
 def _given(value: object) -> object:
-    """Return a value as JSON, cut where it is long: what was given may be megabytes."""
-    shown = to_jsonable_python(value, fallback=str)
+    """Return a value as JSON, cut where it is long: what was given may be megabytes, or have no JSON (NaN, stray bytes)."""
+    try:
+        shown = to_jsonable_python(value, fallback=str)
+        json.dumps(shown, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        shown = ascii(value)
     text = str(shown)
     return shown if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 

@@ -1,12 +1,17 @@
-"""Refusing bodies that are too large before anybody reads them."""
+"""Refusing what no route should see: bodies that are too large, and text that no database keeps."""
 
+import re
 from http import HTTPStatus
 
+from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import Mapped, problem_response
+from nas_service.errors import InvalidInputError
+from search_spaces.errors import InvalidFieldError
 
 _TOO_LARGE = Mapped(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class BodyLimit:
@@ -43,3 +48,34 @@ class BodyLimit:
         await self._app(scope, counted, guarded)
         if seen > self._limit_bytes:
             await problem_response(_TOO_LARGE, detail)(scope, receive, send)
+
+
+def _unstorable(left: list[tuple[str, object]]) -> list[InvalidFieldError]:
+    """Look through fields of JSON, without recursion: a body may be nested deeper than Python's stack."""
+    found = []
+    while left:
+        field, given = left.pop()
+        if isinstance(given, str) and _UNSTORABLE.search(given):
+            found.append(InvalidFieldError(field or "body", given, "text without NUL and without halves of surrogate pairs"))
+        elif isinstance(given, dict):
+            left += [(field, key) for key in given]
+            left += [(f"{field}.{key}".strip("."), below) for key, below in given.items()]
+        elif isinstance(given, list):
+            left += [(f"{field}.{index}".strip("."), below) for index, below in enumerate(given)]
+    return found
+
+
+async def require_storable_text(request: Request) -> None:
+    """Refuse text that no database keeps, in path, query, headers and body alike.
+
+    Raises:
+        InvalidInputError: Naming every field that holds it.
+    """
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError):
+        body = None  # not JSON: the route says so itself, if it reads the body at all
+    outside = [*request.path_params.items(), *request.query_params.multi_items(), *request.headers.items()]
+    problems = _unstorable([*outside, ("", body)])
+    if problems:
+        raise InvalidInputError(problems)

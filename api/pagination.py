@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
@@ -15,6 +16,8 @@ from search_spaces.errors import InvalidFieldError
 Row = TypeVar("Row")
 Item = TypeVar("Item")
 Key = TypeVar("Key", str, int)
+
+_KEY = re.compile(r"[0-9a-f-]{36}|[0-9]{1,18}")  # an id, or a number that databases keep
 
 Cursor = Annotated[str | None, Query(description="Cursor from the page before, as it was given.", max_length=500)]
 Limit = Annotated[int, Query(ge=1, description="Entries in a page; the service has a cap of its own.")]
@@ -37,7 +40,7 @@ def decode_cursor(cursor: str | None, kind: type[Key]) -> Key | None:
         key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, UnicodeDecodeError):
         key = None
-    if not isinstance(key, kind) or isinstance(key, bool):
+    if not isinstance(key, kind) or not _KEY.fullmatch(str(key)):
         problem = InvalidFieldError("cursor", cursor, "the value of `next` in a page of the same list")
         raise InvalidInputError([problem])
     return key

@@ -26,10 +26,19 @@ Built = TypeVar("Built")
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the place where drivers run can give."""
+    """What the place where drivers run can give.
+
+    Attributes:
+        cpus: Processors in all.
+        gpus: GPUs in all.
+        node_cpus: Processors of the machine that has most; an actor or trial runs on one machine. None: all are on one.
+        node_gpus: The same of GPUs.
+    """
 
     cpus: float
     gpus: float
+    node_cpus: float | None = None
+    node_gpus: float | None = None
 
 
 def field_errors(error: ValidationError, prefix: str = "") -> list[InvalidFieldError]:
@@ -156,17 +165,14 @@ def check_search(spec: SearchSpec, data_root: Path, capacity: Capacity, register
     if space is not None:
         problems.attempt("strategy", lambda: build_strategy(spec.strategy, space, spec.seed))
     dataset = _check_dataset(problems, spec.dataset, data_root, registered)
-    workers = spec.resources.workers or 1
-    _check_resources(
-        problems,
-        "resources",
-        {
-            "cpus_per_worker": (spec.resources.cpus_per_worker * workers, capacity.cpus),
-            "gpus_per_worker": (spec.resources.gpus_per_worker * workers, capacity.gpus),
-        },
-    )
+    resources = spec.resources
+    _check_resources(problems, "resources.cpus_per_worker", resources.cpus_per_worker, resources.workers or 1, capacity)
+    _check_resources(problems, "resources.gpus_per_worker", resources.gpus_per_worker, resources.workers or 1, capacity)
     if spec.training is not None:
         _check_training(problems, spec.training, "training.", capacity)
+        if spec.training.top_k > spec.keep:
+            allowed = f"no more than keep, which is {spec.keep}"
+            problems.found.append(InvalidFieldError("training.top_k", spec.training.top_k, allowed))
     problems.finish()
     return spec.model_copy(update={"dataset": dataset})
 
@@ -227,20 +233,16 @@ def _check_training(problems: _Problems, section: TrainingSection, prefix: str, 
         field = f"{prefix}methods.{index}"
         if problems.attempt(field, partial(build_method, method)) is not None:
             problems.attempt(field, partial(build_recipe, section.recipe, method), "recipe")
-    resources = section.resources
-    _check_resources(
-        problems,
-        f"{prefix}resources",
-        {
-            "cpus_per_trial": (resources.cpus_per_trial, capacity.cpus),
-            "gpus_per_trial": (resources.gpus_per_trial, capacity.gpus),
-        },
-    )
+    for field in ("cpus_per_trial", "gpus_per_trial"):
+        _check_resources(problems, f"{prefix}resources.{field}", getattr(section.resources, field), 1, capacity)
 
 
-def _check_resources(problems: _Problems, prefix: str, wanted: Mapping[str, tuple[float, float]]) -> None:
+def _check_resources(problems: _Problems, field: str, each: float, count: int, capacity: Capacity) -> None:
     """Refuse what the cluster can never give: Ray would leave it pending for ever."""
-    for field, (asked, there) in wanted.items():
-        if asked > there:
-            allowed = f"no more than the cluster has in all, which is {there:g}"
-            problems.found.append(InvalidFieldError(f"{prefix}.{field}", asked, allowed))
+    cpus = ".cpus_per_" in field
+    there = capacity.cpus if cpus else capacity.gpus
+    node = capacity.node_cpus if cpus else capacity.node_gpus
+    if each * count > there:
+        problems.found.append(InvalidFieldError(field, each * count, f"no more than the cluster has in all, which is {there:g}"))
+    elif node is not None and each > node:
+        problems.found.append(InvalidFieldError(field, each, f"no more than one machine of the cluster has, which is {node:g}"))

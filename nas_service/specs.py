@@ -1,12 +1,34 @@
 """Specs: what a user submits, as frozen pydantic models. `catalogue.py` checks the names in them."""
 
-from typing import Any, Self
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nas_service.training.recipes import EvaluationSettings, Recipe
 
+Item = TypeVar("Item")
+
 MAX_SEED = 2**53 - 1  # what JSON readers keep exactly
+
+
+def _check_once(given: list[Item]) -> list[Item]:
+    for index, entry in enumerate(given):
+        if entry in given[:index]:
+            message = f"entry {index} repeats entry {given.index(entry)}; every entry may be given once"
+            raise ValueError(message)
+    return given
+
+
+def _check_gpus(count: float) -> float:
+    if count > 1 and not count.is_integer():
+        message = "above 1 only whole numbers are allowed: Ray shares out parts of a single GPU"
+        raise ValueError(message)
+    return count
+
+
+EachOnce = AfterValidator(_check_once)
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Gpus = Annotated[float, Field(ge=0, le=16), AfterValidator(_check_gpus)]
 
 
 class Component(BaseModel):
@@ -67,7 +89,7 @@ class WorkerResources(BaseModel):
         None, ge=1, le=1024, description="Ray actors; None: as many as fit, at most one a sample of the wave."
     )
     cpus_per_worker: int = Field(1, ge=1, le=1024, description="Threads of an actor; part of what makes results repeat.")
-    gpus_per_worker: float = Field(0.0, ge=0, le=16, description="GPUs of an actor; fractions share one.")
+    gpus_per_worker: Gpus = Field(0.0, description="GPUs of an actor; fractions share one.")
 
 
 class TrialResources(BaseModel):
@@ -76,7 +98,7 @@ class TrialResources(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cpus_per_trial: int = Field(1, ge=1, le=1024, description="Threads of a trial; part of what makes results repeat.")
-    gpus_per_trial: float = Field(0.0, ge=0, le=16, description="GPUs of a trial; fractions share one.")
+    gpus_per_trial: Gpus = Field(0.0, description="GPUs of a trial; fractions share one.")
     max_concurrent: int = Field(2, ge=1, le=1024, description="Trials that may run at once.")
     max_failures: int = Field(2, ge=0, le=100, description="Times a trial that died is tried again.")
 
@@ -86,21 +108,13 @@ class TrainingSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    methods: list[MethodChoice] = Field(min_length=1, max_length=100, description="Binarization methods.")
-    seeds: list[int] = Field([0], min_length=1, max_length=100, description="Seeds of weights and order of images.")
+    methods: Annotated[list[MethodChoice], EachOnce] = Field(min_length=1, max_length=100, description="Binarization methods.")
+    seeds: Annotated[list[Seed], EachOnce] = Field(
+        [0], min_length=1, max_length=100, description="Seeds of weights and order of images."
+    )
     recipe: Recipe = Field(Recipe(), description="Shared by all methods.")
     early_stopping: EarlyStopping | None = Field(None, description="Whether weak candidates are ended early, and when.")
     resources: TrialResources = TrialResources()
-
-    @model_validator(mode="after")
-    def _check_seeds(self) -> Self:
-        if any(not 0 <= seed <= MAX_SEED for seed in self.seeds):
-            message = f"seeds must lie between 0 and {MAX_SEED}"
-            raise ValueError(message)
-        if len(set(self.seeds)) < len(self.seeds):
-            message = "every seed may be given once"
-            raise ValueError(message)
-        return self
 
 
 class SearchTraining(TrainingSection):
@@ -124,13 +138,6 @@ class SearchSpec(_Spec):
     keep: int = Field(5, ge=1, le=1000, description="How many architectures are kept, ranked.")
     training: SearchTraining | None = Field(None, description="What to train when the search ends.")
 
-    @model_validator(mode="after")
-    def _check_top_k(self) -> Self:
-        if self.training is not None and self.training.top_k > self.keep:
-            message = f"training.top_k {self.training.top_k} is more than keep {self.keep}"
-            raise ValueError(message)
-        return self
-
     def actors(self, cpus: float, gpus: float) -> int:
         """Return the number of Ray actors for a cluster: as asked, else as many as fit, never more than a wave needs."""
         wanted = self.resources.workers
@@ -145,7 +152,7 @@ class TrainingSpec(TrainingSection):
     """One training of architectures that a search found."""
 
     name: str = Field("", max_length=200, description="For people; the service does not read it.")
-    architectures: list[str] = Field(min_length=1, max_length=1000, description="Ids of architectures.")
+    architectures: Annotated[list[str], EachOnce] = Field(min_length=1, max_length=1000, description="Ids of architectures.")
     space: Component = Field(description="The space of the architectures, as it was searched.")
     teacher: str | None = Field(
         None,

@@ -1,12 +1,14 @@
 """Starting a service of one's own for the length of a command."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import httpx
 
@@ -24,9 +26,32 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _exit(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Inside the block, let signals that would end this process at once raise SystemExit, so that every `finally` is run.
+
+    A signal that is ignored (`nohup`), or that somebody handles already, is left alone.
+    """
+    taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _exit)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
 @contextmanager
 def embedded_service(settings: Settings) -> Iterator[str]:
-    """Run `nas serve` on a free loopback port inside the block and give its address.
+    """Run `nas serve` on a free loopback port inside the block and give its address; for the main thread.
+
+    SIGTERM and SIGHUP to this process end the service too.
 
     Raises:
         NotReadyError: If it does not become ready; its log says why.
@@ -35,25 +60,26 @@ def embedded_service(settings: Settings) -> Iterator[str]:
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
     log_path = settings.home / "service.log"
-    with log_path.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1", "--port", str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, **settings.environment()},
-        )
-    try:
-        _wait_until_ready(process, address, str(log_path))
-        yield address
-    finally:
-        process.terminate()
+    with _unwinding():
+        with log_path.open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1", "--port", str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **settings.environment()},
+            )
         try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            _wait_until_ready(process, address, str(log_path))
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log_path: str) -> None:

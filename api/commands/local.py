@@ -1,31 +1,45 @@
 """`nas train-local` and `nas evaluate`: work without a service, without Ray and without a database."""
 
-import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.commands.options import Json
 from api.commands.specs import Sets, read_spec
 from api.console import console, percent, print_json, print_table
 from nas_service.errors import ExportError
+from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
+    import torch
+
     from nas_service.export.bundle import Bundle
     from nas_service.training.report import EpochReport
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 def _genotype(space: SearchSpace, file: Path | None, seed: int) -> Genotype:
-    if file is not None:
-        return space.parse(Genotype.from_json(file.read_text()).to_dict())
-    drawn = random.Random(seed)  # noqa: S311 - not for secrets
-    places = [(cell, edge) for cell in space.cell_types for edge in space.edges]
-    return space.genotype({(cell.name, edge.name): drawn.choice(edge.operations) for cell, edge in places})
+    if file is None:
+        return STRATEGIES.get("random").from_settings(space, {}, seed).suggest((), 1)[0]
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidFieldError("--genotype", str(file), f"a readable JSON file ({error})") from error
+    return space.parse(Genotype.from_json(text).to_dict())
+
+
+def _device(name: str) -> "torch.device":
+    import torch  # noqa: PLC0415 - loaded by the commands that need it only, so that the others start at once
+
+    there = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    allowed = ["cpu", "cuda", *there] if there else ["cpu"]
+    if name not in allowed:
+        raise InvalidFieldError("--device", name, ", ".join(allowed) + ("" if there else " (torch sees no CUDA device here)"))
+    return torch.device(name)
 
 
 def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
@@ -36,19 +50,18 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
     epochs: Annotated[int | None, typer.Option(help="Epochs.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; part of what makes results repeat.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, or where there is one cuda or cuda:N.")] = "cpu",
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write.")] = Path("bundle.zip"),
     sets: Sets = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Train one network here and now and write its bundle."""
-    # torch is loaded by the commands that need it only, so that the others start at once.
-    import torch  # noqa: PLC0415
+    import torch  # noqa: PLC0415 - as above
 
     from nas_service.catalogue import build_space, check_local_training  # noqa: PLC0415
     from nas_service.export.local_training import train_to_bundle  # noqa: PLC0415
 
-    settings = Settings()
+    settings, place = Settings(), _device(device)
     options = {"space": space, "dataset": dataset, "method": method, "recipe.epochs": epochs, "seed": seed}
     spec = check_local_training(read_spec(None, options, sets), settings.data)
     torch.set_num_threads(threads)
@@ -59,7 +72,7 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
             console.print(f"epoch {report.epoch + 1}/{spec.recipe.epochs}: {figures}", highlight=False)
 
     chosen = _genotype(build_space(spec.space), genotype, seed)
-    content, metrics, _ = train_to_bundle(spec, chosen, settings, torch.device(device), show)
+    content, metrics, _ = train_to_bundle(spec, chosen, settings, place, show)
     output.write_bytes(content)
     if as_json:
         print_json({"bundle": str(output), "metrics": metrics})
@@ -68,7 +81,7 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
         console.file.write(f"bundle: {output}\n")
 
 
-def _test_images(bundle: "Bundle", data: Path | None) -> tuple[Any, Any]:
+def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "torch.Tensor"]:
     from nas_service.catalogue import open_dataset  # noqa: PLC0415 - as above
     from nas_service.export.bundle import read_test_images  # noqa: PLC0415
     from nas_service.specs import Component  # noqa: PLC0415
@@ -85,6 +98,14 @@ def _test_images(bundle: "Bundle", data: Path | None) -> tuple[Any, Any]:
     return torch.tensor(part.images), torch.tensor(part.labels)
 
 
+def _check_images(bundle: "Bundle", images: "torch.Tensor", labels: "torch.Tensor") -> None:
+    image, count = bundle.manifest["image"], labels.numel()
+    wanted = (count, image["channels"], image["height"], image["width"])
+    if count == 0 or labels.ndim != 1 or tuple(images.shape) != wanted:
+        given = f"{tuple(images.shape)} and labels {tuple(labels.shape)}"
+        raise ExportError(f"test images of shape {given}; this network takes (N, {wanted[1]}, {wanted[2]}, {wanted[3]}) and (N,)")
+
+
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Bundle of a candidate.")],
     data: Annotated[Path | None, typer.Option(help="Safetensors file with images (uint8 NCHW) and labels.")] = None,
@@ -96,9 +117,13 @@ def evaluate(
 
     read = read_bundle(bundle)
     network = network_of(read)
-    images, labels = _test_images(read, data)
+    try:
+        stated = read.manifest["metrics"]["test_accuracy"]
+        images, labels = _test_images(read, data)
+    except (KeyError, TypeError) as error:
+        raise ExportError(f"the manifest of {bundle} lacks {error}") from error
+    _check_images(read, images, labels)
     correct = runtime.count_correct(network, images, labels)
-    stated = read.manifest["metrics"]["test_accuracy"]
     result = {"accuracy": correct / len(labels), "correct": correct, "images": len(labels), "manifest_accuracy": stated}
     if as_json:
         print_json(result)

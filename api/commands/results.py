@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from api.client import NasClient
+from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.views import CandidateView
+from api.views import ArchitectureView, CandidateView
 from nas_service.errors import NotFoundError
 from nas_service.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Url = Annotated[str | None, typer.Option("--url", help="Address of the service; NAS_URL if left out.")]
 Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
 
 
@@ -22,11 +21,16 @@ def list_architectures(search: Search = None, as_json: Json = False, url: Url = 
         found = list(client.architectures(**({"search": search} if search else {})))
     if as_json:
         print_json(found)
-        return
+    else:
+        print_architectures("architectures", found)
+
+
+def print_architectures(title: str, found: list[ArchitectureView]) -> None:
+    """Print a table of architectures."""
     rows = [
         (row.id, row.search_id, row.rank, row.score, f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}") for row in found
     ]
-    print_table("architectures", ["id", "search", "rank", "score", "OPs", "packed bytes"], rows)
+    print_table(title, ["id", "search", "rank", "score", "OPs", "packed bytes"], rows)
 
 
 def print_candidates(title: str, candidates: list[CandidateView]) -> None:

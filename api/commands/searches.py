@@ -6,7 +6,8 @@ import typer
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service
-from api.commands.results import finish_run, print_candidates
+from api.commands.options import Json, Url
+from api.commands.results import finish_run, print_architectures, print_candidates
 from api.commands.specs import Sets, SpecFile, read_spec
 from api.console import console, describe, errors, print_json, print_table, watch_search
 from api.views import JobView
@@ -22,9 +23,7 @@ Seed = Annotated[int | None, typer.Option(help="Seed of the search.")]
 WaveSize = Annotated[int | None, typer.Option("--wave", help="Samples trained together; 1 is the published algorithm.")]
 Train = Annotated[list[str] | None, typer.Option("--train", help="Train the best with this method; may be repeated.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of those trainings.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SearchId = Annotated[str, typer.Argument(help="Id of a search.")]
-Url = Annotated[str | None, typer.Option("--url", help="Address of the service; NAS_URL if left out.")]
 
 
 def connect(url: str | None) -> NasClient:
@@ -159,7 +158,10 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     sets: Sets = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
-    """Start an embedded service, search, train the winner, save its bundle: the whole line in one command."""
+    """Start an embedded service, search, train the winner, save its bundle: the whole line in one command.
+
+    Without --spec the winner is trained with bnn and xnor-net; a spec without `training` (and no --train) only searches.
+    """
     methods = train or (None if spec else ["bnn", "xnor-net"])
     body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, methods, epochs), sets)
     settings = Settings()
@@ -170,13 +172,24 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
         say.print(f"search: {job.id}", highlight=False)
         jobs = watch_search(client, job.id, say)
         _exit_for(jobs)
-        bundle, candidates = finish_run(client, job.id, settings.home)
+        found = list(client.architectures(search=job.id))
+        bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
     if as_json:
-        print_json({"search": job.id, "bundle": str(bundle), "candidates": [row.model_dump(mode="json") for row in candidates]})
+        print_json(
+            {
+                "search": job.id,
+                "bundle": bundle and str(bundle),
+                "architectures": [row.model_dump(mode="json") for row in found],
+                "candidates": [row.model_dump(mode="json") for row in candidates],
+            }
+        )
         return
-    print_candidates("trained candidates", candidates)
+    print_architectures("architectures", found)
+    if bundle is not None:
+        print_candidates("trained candidates", candidates)
     console.print(f"NAS_HOME={settings.home} nas serve shows all of it again", markup=False, highlight=False)
-    console.file.write(f"bundle: {bundle}\n")
+    untrained = "trained: nothing, since the spec has no training; --train METHOD trains the best architecture"
+    console.file.write(f"bundle: {bundle}\n" if bundle is not None else f"{untrained}\n")
 
 
 def _component(job: JobView, field: str) -> str:

@@ -6,13 +6,11 @@ from typing import Annotated
 import typer
 
 from api.client import NasClient
+from api.commands.options import Json, Url
 from api.commands.specs import Sets, read_spec
 from api.console import console, print_json, print_table
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Url = Annotated[str | None, typer.Option("--url", help="Address of the service; NAS_URL if left out.")]
 
 SHELVES = ("spaces", "operations", "templates", "strategies", "methods", "datasets")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}

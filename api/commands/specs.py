@@ -15,10 +15,17 @@ Sets = Annotated[
 ]
 
 
+def _read_json(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Read JSON proper: Python's reader also takes NaN and 1e999, which cannot be sent."""
+    value = json.loads(text)
+    json.dumps(value, allow_nan=False)
+    return value
+
+
 def _value(text: str) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return _read_json(text)
+    except ValueError:
         return text
 
 
@@ -52,8 +59,8 @@ def read_spec(file: Path | None, options: dict[str, Any], sets: list[str] | None
     spec: Any = {}
     if file is not None:
         try:
-            spec = json.loads(file.read_text())
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            spec = _read_json(file.read_text())
+        except (OSError, ValueError) as error:
             raise InvalidFieldError("--spec", str(file), f"a readable JSON file ({error})") from error
         if not isinstance(spec, dict):
             raise InvalidFieldError("--spec", str(file), "a JSON object")

@@ -81,7 +81,9 @@ class DatasetSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    split_seed: int = Field(0, ge=0, description="Seed of the split, apart from the seed of searches and trainings.")
+    split_seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="Seed of the split, apart from the seed of searches and trainings."
+    )
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="Share of the training images kept for validation.")
 
 
@@ -126,13 +128,27 @@ class Dataset(ABC):
         """
 
 
-def split_by_seed(count: int, share: float, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def split_by_seed(
+    count: int, share: float, seed: int, field: str, *, least: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Divide 0..count-1 at random into (rest, share), both in ascending order; the same on every machine.
 
     `numpy.random.RandomState` is used since its stream is frozen for good, which `Generator`'s is not.
+
+    Args:
+        count: Number of images.
+        share: Of the images, for validation or test.
+        seed: Of the split.
+        field: The setting that says the share.
+        least: How many images the rest must keep.
+
+    Raises:
+        InvalidFieldError: If the share leaves fewer.
     """
     order = np.random.RandomState(seed).permutation(count)
     taken = max(1, round(count * share))
+    if count - taken < least:
+        raise InvalidFieldError(field, share, f"a share that leaves at least {least} of the {count} images to train with")
     return np.sort(order[taken:]), np.sort(order[:taken])
 
 
@@ -150,35 +166,46 @@ def assemble(
         InvalidFieldError: If there are fewer than two classes, or too few training images to split.
     """
     if len(class_names) < 2:  # noqa: PLR2004 - two classes are the least to tell apart
-        raise InvalidFieldError(name, class_names, "at least two classes")
-    rest, validation = split_by_seed(len(train), settings.validation_fraction, settings.split_seed)
-    if len(rest) == 0:
-        raise InvalidFieldError(
-            f"{name}.validation_fraction", settings.validation_fraction, "a share that leaves training images"
-        )
+        raise InvalidFieldError("classes", class_names, "at least two classes")
+    rest, validation = split_by_seed(
+        len(train), settings.validation_fraction, settings.split_seed, "validation_fraction", least=1
+    )
     images = train.images[rest]
-    pixels = images.astype(np.float64) / 255
-    std = np.maximum(pixels.std(axis=(0, 2, 3)), 1 / 255)  # a constant channel must not divide by zero
+    mean, std = _statistics(images)
     return ImageDataset(
         name=name,
         class_names=class_names,
         train=Part(images, train.labels[rest]),
         validation=Part(train.images[validation], train.labels[validation]),
         test=test,
-        mean=tuple(float(value) for value in pixels.mean(axis=(0, 2, 3))),
-        std=tuple(float(value) for value in std),
+        mean=mean,
+        std=std,
         augmentation=augmentation,
     )
+
+
+def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of every channel in [0, 1], from counts of the 256 levels: no copy of the images."""
+    levels = np.arange(256) / 255
+    counts = [np.bincount(images[:, channel].ravel(), minlength=256) for channel in range(images.shape[1])]
+    means = [float(count @ levels / count.sum()) for count in counts]
+    variances = [float(count @ (levels - mean) ** 2 / count.sum()) for count, mean in zip(counts, means, strict=True)]
+    return tuple(means), tuple(max(variance**0.5, 1 / 255) for variance in variances)  # a constant channel: no division by 0
 
 
 def path_inside(data_root: Path, path: str, field: str) -> Path:
     """Return `path` under the data root, whether or not it exists.
 
     Raises:
-        InvalidFieldError: If it leads outside the data root.
+        InvalidFieldError: If it leads outside the data root, or no file system can hold it.
     """
     root = data_root.resolve()
-    target = (root / path).resolve()
+    try:
+        target = (root / path).resolve()
+        target.exists()
+    except (ValueError, OSError, RuntimeError) as error:  # a NUL, a name that is too long, a circle of links
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFieldError(field, path, f"a path that a file system can hold ({reason})") from error
     if not target.is_relative_to(root):
         raise InvalidFieldError(field, path, f"a path inside the data root {root}")
     return target

@@ -12,7 +12,7 @@ from search_spaces.errors import InvalidFieldError
 MODES = {1: "L", 3: "RGB"}
 
 
-def decode(source: bytes | Path, where: str, channels: int, size: int | None) -> Images:
+def decode(source: bytes | Path, where: str, channels: int, size: int | None, field: str = "path") -> Images:
     """Return one picture as (C, H, W) uint8.
 
     Args:
@@ -20,6 +20,7 @@ def decode(source: bytes | Path, where: str, channels: int, size: int | None) ->
         where: What to call it in a message.
         channels: 1 for grey, 3 for RGB; other pictures are converted.
         size: Height and width to resize to (bilinear); None keeps the picture's own.
+        field: The setting that led to it.
 
     Raises:
         InvalidFieldError: If it is not a picture that Pillow can read to its end.
@@ -31,12 +32,12 @@ def decode(source: bytes | Path, where: str, channels: int, size: int | None) ->
                 converted = converted.resize((size, size), Image.Resampling.BILINEAR)
             pixels = np.asarray(converted, dtype=np.uint8)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InvalidFieldError(where, "a broken image", f"an image file that can be read ({error})") from error
+        raise InvalidFieldError(field, where, f"images that can be read to their end ({error})") from error
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))  # noqa: PLR2004 - grey has no channel axis
 
 
-def stack(pictures: list[Images], names: list[str]) -> Images:
-    """Return (N, C, H, W).
+def stack(pictures: list[Images], names: list[str], field: str = "path") -> Images:
+    """Return (N, C, H, W); `field` is the setting that led to the pictures.
 
     Raises:
         InvalidFieldError: If two pictures differ in size.
@@ -44,9 +45,6 @@ def stack(pictures: list[Images], names: list[str]) -> Images:
     for picture, name in zip(pictures, names, strict=True):
         if picture.shape != pictures[0].shape:
             height, width = picture.shape[1:]
-            raise InvalidFieldError(
-                name,
-                f"{height}x{width} pixels",
-                f"the {pictures[0].shape[1]}x{pictures[0].shape[2]} of {names[0]}, or set image_size",
-            )
+            first = f"{pictures[0].shape[1]}x{pictures[0].shape[2]} pixels, as {names[0]}"
+            raise InvalidFieldError(field, f"{name}: {height}x{width} pixels", f"images of {first}; or set image_size")
     return np.stack(pictures)

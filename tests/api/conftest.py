@@ -1,7 +1,12 @@
-"""The application on a real database, without a controller."""
+"""The application on a real database, without a controller, and commands as processes."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,6 +23,20 @@ from nas_service.storage.session import Database, utc_now
 from search_spaces.space import SPACES
 
 LEASE = timedelta(seconds=30)
+
+
+def run_nas(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `nas` as a process of its own."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NAS_")} | variables
+    command = [sys.executable, "-m", "api.cli", *words]
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+def run_json(*words: str, cwd: Path, **variables: str) -> object:
+    """Return what a command prints with --json."""
+    result = run_nas(*words, "--json", cwd=cwd, **variables)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -11,10 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 import uvicorn
+from typer.core import TyperGroup
 
 from api.app import create_app
+from api.cli import app
 from nas_service.settings import Settings
+from tests.api.conftest import run_json, run_nas
 
 
 @pytest.fixture
@@ -30,68 +32,56 @@ def address(settings: Settings) -> Iterator[str]:
     thread.join()
 
 
-def _nas(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("NAS_")} | variables
-    command = [sys.executable, "-m", "api.cli", *words]
-    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, env=environment)
-
-
-def _json(*words: str, cwd: Path, **variables: str) -> object:
-    result = _nas(*words, "--json", cwd=cwd, **variables)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
 def test_a_search_is_submitted_listed_shown_and_cancelled(address: str, tmp_path: Path) -> None:
     words = ["search", "submit", "--space", "tiny", "--seed", "7", "--set", "strategy.settings.momentum=0.5", "--train", "bnn"]
-    submitted = _nas(*words, cwd=tmp_path, NAS_URL=address)
+    submitted = run_nas(*words, cwd=tmp_path, NAS_URL=address)
     search_id = submitted.stdout.strip()
-    shown = _json("search", "show", search_id, cwd=tmp_path, NAS_URL=address)
+    shown = run_json("search", "show", search_id, cwd=tmp_path, NAS_URL=address)
     assert isinstance(shown, dict)
     assert shown["spec"]["strategy"] == {"name": "abandit", "settings": {"momentum": 0.5}}
     assert shown["spec"]["seed"] == 7
     assert shown["spec"]["training"]["methods"] == [{"name": "bnn", "settings": {}}]
-    listed = _json("search", "list", cwd=tmp_path, NAS_URL=address)
+    listed = run_json("search", "list", cwd=tmp_path, NAS_URL=address)
     assert isinstance(listed, list)
     assert [job["id"] for job in listed] == [search_id]
-    assert search_id in _nas("search", "list", cwd=tmp_path, NAS_URL=address).stdout
-    cancelled = _json("search", "cancel", search_id, cwd=tmp_path, NAS_URL=address)
+    assert search_id in run_nas("search", "list", cwd=tmp_path, NAS_URL=address).stdout
+    cancelled = run_json("search", "cancel", search_id, cwd=tmp_path, NAS_URL=address)
     assert isinstance(cancelled, dict)
     assert cancelled["state"] == "cancelling"
 
 
 def test_a_spec_file_is_changed_by_options(address: str, tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps({"space": "tiny", "seed": 1, "wave": 3}))
-    job = _json("search", "submit", "--spec", "spec.json", "--seed", "2", cwd=tmp_path, NAS_URL=address)
+    job = run_json("search", "submit", "--spec", "spec.json", "--seed", "2", cwd=tmp_path, NAS_URL=address)
     assert isinstance(job, dict)
     assert (job["spec"]["seed"], job["spec"]["wave"]) == (2, 3)
 
 
 def test_a_dry_run_starts_nothing(address: str, tmp_path: Path) -> None:
-    estimate = _json("search", "submit", "--space", "tiny", "--dry-run", cwd=tmp_path, NAS_URL=address)
+    estimate = run_json("search", "submit", "--space", "tiny", "--dry-run", cwd=tmp_path, NAS_URL=address)
     assert isinstance(estimate, dict)
     assert estimate["samples"] == 18
-    assert _json("search", "list", cwd=tmp_path, NAS_URL=address) == []
+    assert run_json("search", "list", cwd=tmp_path, NAS_URL=address) == []
 
 
 def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_search: str, tmp_path: Path) -> None:
-    arms = _json("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address)
+    arms = run_json("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address)
     assert isinstance(arms, list)
     assert len(arms) == 18
-    assert "dilated-conv-3x3" in _nas("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
-    found = _json("architectures", "--search", finished_search, cwd=tmp_path, NAS_URL=address)
+    assert "dilated-conv-3x3" in run_nas("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
+    found = run_json("architectures", "--search", finished_search, cwd=tmp_path, NAS_URL=address)
     assert isinstance(found, list)
     words = ["download", found[0]["id"], "--architecture", "-o", "a.zip"]
-    assert _nas(*words, cwd=tmp_path, NAS_URL=address).stdout.strip() == "a.zip"
+    assert run_nas(*words, cwd=tmp_path, NAS_URL=address).stdout.strip() == "a.zip"
     assert zipfile.is_zipfile(tmp_path / "a.zip")
-    assert _json("candidates", "--search", finished_search, cwd=tmp_path, NAS_URL=address) == []
-    watched = _nas("search", "watch", finished_search, cwd=tmp_path, NAS_URL=address)
+    assert run_json("candidates", "--search", finished_search, cwd=tmp_path, NAS_URL=address) == []
+    watched = run_nas("search", "watch", finished_search, cwd=tmp_path, NAS_URL=address)
     assert (watched.returncode, "search succeeded: 3/18 samples" in watched.stdout) == (0, True)
 
 
 @pytest.mark.parametrize("shelf", ["spaces", "operations", "templates", "strategies", "methods", "datasets"])
 def test_the_catalogue_is_printed(address: str, shelf: str, tmp_path: Path) -> None:
-    entries = _json("catalogue", shelf, cwd=tmp_path, NAS_URL=address)
+    entries = run_json("catalogue", shelf, cwd=tmp_path, NAS_URL=address)
     assert isinstance(entries, list)
     assert entries
 
@@ -110,97 +100,87 @@ BAD = [
     (["--dataset", "cifar10"], "dataset.settings.path: '.' is not allowed; allowed: a folder under"),
     (["--set", "seed"], "--set: 'seed' is not allowed; allowed: path=value"),
     (["--set", "seed.x=1", "--seed", "3"], "--set: 'seed.x' is not allowed; allowed: a field of an object; seed is 3"),
+    (["--set", "seed=NaN"], "seed: 'NaN' is not allowed"),
+    (["--set", "evaluation.learning_rate=1e999"], "evaluation.learning_rate: '1e999' is not allowed"),
+    (["--space", os.fsdecode(b"\xff")], "'utf-8' codec can't encode character"),
     (["--spec", "nowhere.json"], "--spec: 'nowhere.json' is not allowed; allowed: a readable JSON file"),
 ]
 
 
 @pytest.mark.parametrize(("words", "message"), BAD, ids=[" ".join(words)[:40] for words, _ in BAD])
 def test_bad_input_is_one_message_that_names_the_field(address: str, words: list[str], message: str, tmp_path: Path) -> None:
-    result = _nas("search", "submit", *words, cwd=tmp_path, NAS_URL=address)
+    result = run_nas("search", "submit", *words, cwd=tmp_path, NAS_URL=address)
     assert result.returncode == 1
     assert result.stderr.startswith(f"error: {message}"), result.stderr
     assert "Traceback" not in result.stderr
-    assert _json("search", "list", cwd=tmp_path, NAS_URL=address) == []
+    assert run_json("search", "list", cwd=tmp_path, NAS_URL=address) == []
 
 
 def test_a_spec_file_that_is_not_json_and_one_of_10_mb_are_refused(address: str, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text('{"space": ')
-    broken = _nas("search", "submit", "--spec", "broken.json", cwd=tmp_path, NAS_URL=address)
+    broken = run_nas("search", "submit", "--spec", "broken.json", cwd=tmp_path, NAS_URL=address)
     assert "a readable JSON file (Expecting value: line 1 column 11" in broken.stderr
+    (tmp_path / "infinite.json").write_text('{"seed": 1e999}')
+    infinite = run_nas("search", "submit", "--spec", "infinite.json", cwd=tmp_path, NAS_URL=address)
+    assert "a readable JSON file (Out of range float values" in infinite.stderr
     (tmp_path / "large.json").write_text(json.dumps({"name": "x" * 10_000_000}))
-    large = _nas("search", "submit", "--spec", "large.json", cwd=tmp_path, NAS_URL=address)
+    large = run_nas("search", "submit", "--spec", "large.json", cwd=tmp_path, NAS_URL=address)
     assert (large.returncode, "larger than 1000000 bytes" in large.stderr) == (1, True)
 
 
 def test_no_service_is_said_plainly(tmp_path: Path) -> None:
-    result = _nas("search", "list", cwd=tmp_path, NAS_URL="http://127.0.0.1:1")
+    result = run_nas("search", "list", cwd=tmp_path, NAS_URL="http://127.0.0.1:1")
     assert result.returncode == 1
     assert "no service answers at http://127.0.0.1:1" in result.stderr
     assert "nas serve" in result.stderr
 
 
+def test_an_id_or_an_address_that_is_none_is_said_plainly(address: str, tmp_path: Path) -> None:
+    for words in (["show", "a\nb", "--url", address], ["list", "--url", "http://[::"]):
+        result = run_nas("search", *words, cwd=tmp_path)
+        assert (result.returncode, result.stderr.startswith("error: Invalid")) == (1, True), result.stderr
+
+
 def test_what_is_not_there_is_said_plainly(address: str, tmp_path: Path) -> None:
-    result = _nas("search", "show", "nowhere", cwd=tmp_path, NAS_URL=address)
+    result = run_nas("search", "show", "nowhere", cwd=tmp_path, NAS_URL=address)
     assert (result.returncode, result.stderr.strip()) == (1, "error: there is no search 'nowhere'")
 
 
-def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path: Path) -> None:
-    words = ["train-local", "--space", "tiny", "--method", "bnn", "--epochs", "1", "-o", "b.zip"]
-    trained = _nas(*words, cwd=tmp_path)
-    assert trained.returncode == 0, trained.stderr
-    assert trained.stdout.splitlines()[-1] == "bundle: b.zip"
-    result = _json("evaluate", "b.zip", cwd=tmp_path)
-    assert isinstance(result, dict)
-    assert result["accuracy"] == result["manifest_accuracy"]
-    assert result["images"] == 359
-
-
-def test_a_local_training_of_a_given_genotype(tmp_path: Path) -> None:
-    _nas("train-local", "--space", "tiny", "--epochs", "1", "-o", "one.zip", cwd=tmp_path)
-    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
-        (tmp_path / "genotype.json").write_bytes(archive.read("genotype.json"))
-    words = ["train-local", "--space", "tiny", "--epochs", "1", "--genotype", "genotype.json", "-o", "two.zip"]
-    assert _nas(*words, cwd=tmp_path).returncode == 0
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-
-
-def test_test_images_can_be_exported_for_a_bundle_without_them(tmp_path: Path) -> None:
-    _nas("train-local", "--space", "tiny", "--epochs", "1", "-o", "b.zip", cwd=tmp_path, NAS_BUNDLED_TEST_BYTES="0")
-    assert _nas("dataset", "export", "digits", "test.safetensors", cwd=tmp_path).returncode == 0
-    result = _nas("evaluate", "b.zip", "--data", "test.safetensors", "--json", cwd=tmp_path)
-    assert json.loads(result.stdout)["images"] == 359
-    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
-        archive.extractall(tmp_path / "unpacked")
-    script = [sys.executable, "model.py"]
-    refused = subprocess.run(script, check=False, capture_output=True, text=True, cwd=tmp_path / "unpacked")
-    assert "give --data FILE.safetensors" in refused.stderr
-    script += ["--data", "../test.safetensors"]
-    ran = subprocess.run(script, check=True, capture_output=True, text=True, cwd=tmp_path / "unpacked")
-    assert ran.stdout.startswith(f"accuracy: {json.loads(result.stdout)['accuracy']!r} ")
-
-
-def test_a_bundle_whose_weights_are_not_its_own_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.zip").write_bytes(b"nothing")
-    result = _nas("evaluate", "x.zip", cwd=tmp_path)
-    assert (result.returncode, result.stderr.startswith("error: x.zip is not a bundle")) == (1, True)
-
-
 def test_migrating_an_empty_database_makes_its_tables(tmp_path: Path) -> None:
-    assert isinstance(_json("migrate", cwd=tmp_path, NAS_HOME=str(tmp_path / "home")), dict)
+    assert isinstance(run_json("migrate", cwd=tmp_path, NAS_HOME=str(tmp_path / "home")), dict)
     assert (tmp_path / "home" / "nas.db").exists()
 
 
 def test_an_embedded_service_refuses_to_listen_beyond_loopback(tmp_path: Path) -> None:
-    result = _nas("serve", "--host", "0.0.0.0", cwd=tmp_path)  # noqa: S104 - that is what is refused
+    result = run_nas("serve", "--host", "0.0.0.0", cwd=tmp_path)  # noqa: S104 - that is what is refused
     assert result.returncode == 1
     assert "listens on loopback only" in result.stderr
 
 
 def test_a_service_refuses_a_database_that_was_not_migrated(postgres: object, tmp_path: Path) -> None:
     url = postgres.get_uri().replace("postgresql://", "postgresql+psycopg://")  # type: ignore[attr-defined]  # the server
-    result = _nas("serve", "--port", "0", cwd=tmp_path, NAS_DATABASE_URL=url)
+    result = run_nas("serve", "--port", "0", cwd=tmp_path, NAS_DATABASE_URL=url)
     assert result.returncode != 0
     assert "run `nas migrate`" in result.stderr + result.stdout
+
+
+def _commands(group: TyperGroup, *before: str) -> dict[str, set[str]]:
+    """Return the options of every command below a group."""
+    found: dict[str, set[str]] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            found |= _commands(command, *before, name)
+        else:
+            found[" ".join([*before, name])] = {option for parameter in command.params for option in parameter.opts}
+    return found
+
+
+def test_every_command_but_serve_prints_json() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    commands = _commands(group)
+    assert len(commands) > 10
+    assert [name for name, options in commands.items() if "--json" not in options] == ["serve"]
 
 
 HELP = [
@@ -218,6 +198,6 @@ HELP = [
 
 @pytest.mark.parametrize("words", HELP, ids=[" ".join(words) or "nas" for words in HELP])
 def test_every_command_has_help(words: list[str], tmp_path: Path) -> None:
-    result = _nas(*words, "--help", cwd=tmp_path)
+    result = run_nas(*words, "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert "Usage:" in result.stdout

@@ -53,6 +53,19 @@ BAD_SPECS = [
     ({"dataset": "cifar10"}, "dataset.settings.path", "cifar-10-batches-py"),
     ({"dataset": {"name": "image-folder", "settings": {"path": "gone"}}}, "dataset.settings.path", "exists under the data root"),
     ({"dataset": {"name": "image-folder", "settings": {}}}, "dataset.settings.path", "Field required"),
+    ({"dataset": {"settings": {"split_seed": 2**32}}}, "dataset.settings.split_seed", "less than or equal to 4294967295"),
+    ({"dataset": {"name": "image-folder", "settings": {"path": "x" * 5000}}}, "dataset.settings.path", "File name too long"),
+    ({"dataset": {"name": "cifar10", "settings": {"path": "x/" * 2040}}}, "dataset.settings.path", "File name too long"),
+    ({"training": {"methods": ["bnn"], "seeds": [1, 1]}}, "training.seeds", "entry 1 repeats entry 0"),
+    ({"training": {"methods": ["bnn"], "seeds": [0, -1]}}, "training.seeds.1", "greater than or equal to 0"),
+    ({"training": {"methods": ["bnn", "xnor-net", "bnn"]}}, "training.methods", "entry 2 repeats entry 0"),
+    ({"training": {"methods": ["bnn"], "top_k": 9}}, "training.top_k", "no more than keep, which is 5"),
+    ({"resources": {"gpus_per_worker": 1.5}}, "resources.gpus_per_worker", "above 1 only whole numbers"),
+    (
+        {"training": {"methods": ["bnn"], "resources": {"gpus_per_trial": 2.5}}},
+        "training.resources.gpus_per_trial",
+        "whole numbers",
+    ),
     ({"colour": "red"}, "colour", "Extra inputs are not permitted"),
     ([1, 2], "body", "valid dictionary"),
 ]
@@ -76,6 +89,29 @@ def test_a_bad_spec_is_refused_with_field_given_and_allowed(
 def test_a_body_that_is_not_json_is_refused(client: TestClient) -> None:
     reply = client.post("/v1/searches", content=b'{"space": ', headers={"content-type": "application/json"})
     assert (reply.status_code, reply.json()["type"]) == (400, "urn:nas:problem:invalid-json")
+
+
+NUMBERS = [
+    (b'{"seed": NaN}', "seed", "nan"),
+    (b'{"evaluation": {"learning_rate": 1e999}}', "evaluation.learning_rate", "inf"),
+    (b'{"evaluation": {"learning_rate": -Infinity}}', "evaluation.learning_rate", "-inf"),
+    (b'{"strategy": {"settings": {"momentum": [NaN, 1]}}}', "strategy.settings.momentum", "[nan, 1]"),
+]
+
+
+@pytest.mark.parametrize(("body", "field", "given"), NUMBERS, ids=[given for _, _, given in NUMBERS])
+def test_a_number_that_json_does_not_have_is_refused_and_shown_as_text(
+    client: TestClient, body: bytes, field: str, given: str
+) -> None:
+    reply = client.post("/v1/searches", content=body, headers={"content-type": "application/json"})
+    assert reply.status_code == 422
+    (problem,) = reply.json()["errors"]
+    assert (problem["field"], problem["given"]) == (field, given)
+
+
+def test_bytes_that_are_no_text_are_refused_and_shown_as_text(client: TestClient) -> None:
+    reply = client.post("/v1/searches", content=b"\xff", headers={"content-type": "text/plain"})
+    assert (reply.status_code, reply.json()["errors"][0]["given"]) == (422, r"b'\xff'")
 
 
 def test_a_spec_of_10_mb_is_refused_before_it_is_read(client: TestClient) -> None:
@@ -115,7 +151,7 @@ def test_a_folder_with_a_broken_image_is_refused_by_name(client: TestClient, set
     write_folder(settings.data)
     (settings.data / "pictures" / "eel" / "2.png").write_bytes(png(pictures(1)[0])[:50])
     problem = _register(client, "image-folder", path="pictures")
-    assert problem["field"] == "dataset.settings.pictures/eel/2.png"
+    assert (problem["field"], problem["given"]) == ("dataset.settings.path", "pictures/eel/2.png")
 
 
 def test_an_empty_class_folder_is_refused_by_name(client: TestClient, settings: Settings) -> None:
@@ -129,7 +165,13 @@ def test_labels_out_of_range_are_refused_with_their_row(client: TestClient, sett
     settings.data.mkdir()
     write_parquet(settings.data, [0, 1, 7])
     problem = _register(client, "parquet", path="pictures.parquet")
-    assert (problem["field"], problem["given"]) == ("dataset.settings.pictures.parquet row 2 label", 7)
+    assert (problem["field"], problem["given"]) == ("dataset.settings.path", "pictures.parquet row 2: label 7")
+
+
+def test_a_share_that_leaves_no_training_images_is_refused_under_its_own_name(client: TestClient) -> None:
+    for field in ("test_fraction", "validation_fraction"):
+        problem = _register(client, "digits", **{field: 0.9999})
+        assert (problem["field"], problem["given"]) == (f"dataset.settings.{field}", 0.9999)
 
 
 def test_an_unknown_kind_of_dataset_is_refused_with_near_matches(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 """The OpenAPI document, and what happens to requests made up from it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ def test_made_up_requests_get_replies_that_the_document_describes(schema: schema
         send()
         tried += 1
     assert tried > 25
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_documentation_loads_nothing_from_the_network(client: TestClient, page: str) -> None:
+    loaded = re.findall(r'(?:src|href)="([^"]*)"', client.get(page).text)
+    assert loaded
+    for path in loaded:
+        assert path.startswith("/"), path
+        assert not path.startswith("//"), path
+        assert client.get(path).status_code == 200
 
 
 def test_every_route_has_a_summary_and_describes_its_refusals(client: TestClient) -> None:

@@ -100,10 +100,45 @@ def test_a_training_of_found_architectures_is_accepted(client: TestClient, finis
     reply = client.post("/v1/trainings", json=spec)
     assert reply.status_code == 202
     assert client.get(reply.headers["Location"]).json()["kind"] == "training"
-    unknown = client.post("/v1/trainings", json={**spec, "architectures": ["nowhere"]})
-    assert unknown.status_code == 404
     wrong = client.post("/v1/trainings", json={**spec, "methods": ["bn"], "seeds": []})
     assert [problem["field"] for problem in wrong.json()["errors"]] == ["seeds"]
+
+
+def _refused(client: TestClient, **spec: object) -> list[tuple[object, object, str]]:
+    reply = client.post("/v1/trainings", json={"space": "tiny", "dataset": "digits", "methods": ["bnn"], **spec})
+    assert reply.status_code == 422
+    assert client.get("/v1/trainings").json()["items"] == []
+    return [(problem["field"], problem["given"], problem["allowed"]) for problem in reply.json()["errors"]]
+
+
+def test_a_training_of_an_architecture_that_nobody_found_is_refused_by_field(client: TestClient, finished_search: str) -> None:
+    architecture = _architectures(client, finished_search)[0]["id"]
+    ((field, given, allowed),) = _refused(client, architectures=[architecture, "nowhere"])
+    assert (field, given, "GET /v1/architectures" in allowed) == ("architectures.1", "nowhere", True)
+
+
+@pytest.mark.parametrize(
+    ("space", "reason"),
+    [
+        ("abandit-general", "genotype.space: 'tiny' is not allowed; allowed: abandit-general"),
+        ({"name": "tiny", "settings": {"operations": ["skip"]}}, "allowed: one of: skip"),
+    ],
+)
+def test_a_training_of_an_architecture_of_another_space_is_refused_by_field(
+    client: TestClient, finished_search: str, space: object, reason: str
+) -> None:
+    architecture = _architectures(client, finished_search)[0]["id"]
+    ((field, given, allowed),) = _refused(client, architectures=[architecture], space=space)
+    assert (field, given, reason in allowed) == ("architectures.0", architecture, True)
+
+
+def test_a_training_names_everything_once(client: TestClient, finished_search: str) -> None:
+    architecture = _architectures(client, finished_search)[0]["id"]
+    refused = _refused(client, architectures=[architecture, architecture], methods=["bnn", {"name": "bnn"}], seeds=[3, 3])
+    assert sorted(str(field) for field, _, _ in refused) == ["architectures", "methods", "seeds"]
+    spec = {"architectures": [architecture], "space": "tiny", "dataset": "digits"}
+    other = ["xnor-net", {"name": "xnor-net", "settings": {"input_scale": "kmap"}}]
+    assert client.post("/v1/trainings", json={**spec, "methods": other}).status_code == 202
 
 
 @pytest.mark.parametrize("shelf", ["spaces", "operations", "templates", "strategies", "methods", "datasets"])

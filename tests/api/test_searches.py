@@ -1,5 +1,7 @@
 """/searches and what hangs below it."""
 
+import base64
+
 from fastapi.testclient import TestClient
 
 
@@ -44,10 +46,17 @@ def test_lists_are_paged_newest_first(client: TestClient) -> None:
 
 
 def test_a_cursor_that_this_service_did_not_make_is_refused(client: TestClient) -> None:
-    for cursor in ("nonsense", "MQ", "W10"):
+    made = [base64.urlsafe_b64encode(text).decode() for text in (rb'"\u0000"', rb'"\ud800"', b'"x"', b"true", b"NaN")]
+    for cursor in ("nonsense", "MQ", "W10", *made):
         reply = client.get("/v1/searches", params={"cursor": cursor})
         assert reply.status_code == 422
         assert reply.json()["errors"][0]["field"] == "cursor"
+
+
+def test_a_cursor_beyond_what_a_database_counts_to_is_refused(client: TestClient, finished_search: str) -> None:
+    cursor = base64.urlsafe_b64encode(b"9" * 30).decode()
+    for path in ("samples", "events"):
+        assert client.get(f"/v1/searches/{finished_search}/{path}", params={"cursor": cursor}).status_code == 422
 
 
 def test_lists_can_be_filtered_by_state(client: TestClient, finished_search: str) -> None:

@@ -133,14 +133,27 @@ def test_opening_a_dataset_says_what_is_wrong_with_its_files(tmp_path: Path) -> 
         ({"evaluation": {"epochs": 0}}, "evaluation.epochs"),
         ({"evaluation": {"train_fraction": 0}}, "evaluation.train_fraction"),
         ({"training": {"methods": []}}, "training.methods"),
-        ({"training": {"methods": ["bnn"], "seeds": [1, 1]}}, "training"),
-        ({"training": {"methods": ["bnn"], "top_k": 9}}, "training.top_k"),
+        ({"training": {"methods": ["bnn"], "seeds": [1, 1]}}, "training.seeds"),
+        ({"training": {"methods": ["bnn"], "seeds": [2**53]}}, "training.seeds.0"),
+        ({"training": {"methods": ["bnn", "bnn"]}}, "training.methods"),
+        ({"resources": {"gpus_per_worker": 1.5}}, "resources.gpus_per_worker"),
         ({"budget": 3}, "budget"),
     ],
 )
 def test_fields_out_of_range_are_named(spec: dict[str, object], field: str) -> None:
     with pytest.raises(ValueError, match=field):
         SearchSpec.model_validate(spec)
+
+
+def test_more_trainings_than_architectures_are_kept_is_a_complaint_of_its_own(tmp_path: Path) -> None:
+    assert _problems({"keep": 2, "training": {"methods": ["bnn"], "top_k": 3}}, tmp_path) == {
+        "training.top_k": "no more than keep, which is 2"
+    }
+
+
+@pytest.mark.parametrize("gpus", [0, 0.25, 1, 2.0, 16])
+def test_parts_of_one_gpu_and_whole_gpus_are_allowed(gpus: float) -> None:
+    assert SearchSpec.model_validate({"resources": {"gpus_per_worker": gpus}}).resources.gpus_per_worker == gpus
 
 
 def test_settings_without_a_name_are_those_of_the_default_component() -> None:

@@ -102,7 +102,7 @@ class Cifar10(Dataset):
         folder = path_inside(data_root, self.settings.path, "path")
         for candidate in (folder, folder / "cifar10"):
             for file, layout in _LAYOUTS.items():
-                if (candidate / file).exists():
+                if path_inside(data_root, str(candidate / file), "path").exists():
                     return candidate, layout
         looked = f"a folder under {data_root.resolve()} that holds one of: {', '.join(_LAYOUTS)}"
         raise InvalidFieldError("path", self.settings.path, looked)

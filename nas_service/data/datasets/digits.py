@@ -49,7 +49,8 @@ class Digits(Dataset):
         bunch = load_digits()
         images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
         labels = bunch.target.astype(np.int64)
-        rest, test = split_by_seed(len(labels), self.settings.test_fraction, self.settings.split_seed)
+        share, seed = self.settings.test_fraction, self.settings.split_seed
+        rest, test = split_by_seed(len(labels), share, seed, "test_fraction", least=2)
         return assemble(
             "digits",
             tuple(str(digit) for digit in range(10)),

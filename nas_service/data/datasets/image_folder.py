@@ -13,6 +13,7 @@ from nas_service.data.dataset import (
     ImageDataset,
     Part,
     assemble,
+    path_inside,
     resolve_path,
     split_by_seed,
 )
@@ -55,7 +56,8 @@ class ImageFolder(Dataset):
         ]
         images = stack(pictures, names)
         labels = np.repeat(np.arange(len(by_class)), [len(files) for files in by_class.values()])
-        rest, test = split_by_seed(len(labels), self.settings.test_fraction, self.settings.split_seed)
+        share, seed = self.settings.test_fraction, self.settings.split_seed
+        rest, test = split_by_seed(len(labels), share, seed, "test_fraction", least=2)
         return assemble(
             self.settings.path,
             tuple(by_class),
@@ -74,6 +76,8 @@ class ImageFolder(Dataset):
         by_class: dict[str, list[Path]] = {}
         for class_folder in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
             files = sorted(file for file in class_folder.iterdir() if file.suffix.lower() in SUFFIXES)
+            for link in (entry for entry in (class_folder, *files) if entry.is_symlink()):
+                path_inside(data_root, f"{self.settings.path}/{link.relative_to(folder)}", "path")
             if not files:
                 given = f"{self.settings.path}/{class_folder.name}"
                 raise InvalidFieldError(

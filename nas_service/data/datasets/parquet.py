@@ -44,8 +44,8 @@ class ParquetSettings(DatasetSettings):
     flip: bool = Field(True, description="Whether left and right may be swapped in training.")  # noqa: FBT003 - pydantic's default
 
 
-def read_images(file: Path, name: str, settings: ParquetSettings) -> tuple[Images, Labels, tuple[str, ...] | None]:
-    """Return images (N, C, H, W), labels (N,) and the class names of the schema's metadata, if any.
+def read_images(file: Path, name: str, settings: ParquetSettings, field: str = "path") -> tuple[Images, Labels, bytes | None]:
+    """Return images (N, C, H, W), labels (N,) and what the schema's metadata says of the classes, if anything.
 
     Raises:
         InvalidFieldError: If the file is no parquet, lacks a column, or holds a broken image or a label that is no
@@ -53,8 +53,8 @@ def read_images(file: Path, name: str, settings: ParquetSettings) -> tuple[Image
     """
     try:
         table = pq.read_table(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InvalidFieldError("path", name, f"a parquet file that can be read ({error})") from error
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidFieldError(field, name, f"a parquet file that can be read ({error})") from error
     for column in (settings.image_column, settings.label_column):
         if column not in table.column_names:
             raise InvalidFieldError(
@@ -67,34 +67,40 @@ def read_images(file: Path, name: str, settings: ParquetSettings) -> tuple[Image
         raise InvalidFieldError(
             "label_column", f"{name}: {labels.type}", "one integer class index in every row, and at least one row"
         )
-    cells = table[settings.image_column].to_pylist()
-    raw = [cell["bytes"] if isinstance(cell, dict) else cell for cell in cells]
-    names = [f"{name} row {row}" for row in range(len(raw))]
+    images = table[settings.image_column]
+    names = [f"{name} row {row}" for row in range(table.num_rows)]
     pictures = []
-    for content, where in zip(raw, names, strict=True):
+    for cell, where in zip(images.to_pylist(), names, strict=True):
+        content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes):
-            raise InvalidFieldError(where, content, "image bytes")
-        pictures.append(decode(content, where, settings.channels, settings.image_size))
-    class_names = _class_names((table.schema.metadata or {}).get(b"classes"))
-    return stack(pictures, names), labels.to_numpy().astype(np.int64), class_names
+            raise InvalidFieldError(
+                "image_column", f"{where}: {images.type}", "image bytes, or structs with `bytes`, in every row"
+            )
+        pictures.append(decode(content, where, settings.channels, settings.image_size, field))
+    return stack(pictures, names, field), labels.to_numpy().astype(np.int64), (table.schema.metadata or {}).get(b"classes")
 
 
 def _class_names(metadata: bytes | None) -> tuple[str, ...] | None:
-    """Read a JSON list of names, or names with commas between them."""
+    """Read a JSON list of names, or names with commas between them.
+
+    Raises:
+        InvalidFieldError: If it is other JSON.
+    """
     if not metadata:
         return None
     text = metadata.decode(errors="replace")
     try:
         listed = json.loads(text)
     except json.JSONDecodeError:
-        listed = None
-    if isinstance(listed, list):
-        return tuple(str(name) for name in listed)
-    return tuple(name.strip() for name in text.split(","))
+        return tuple(name.strip() for name in text.split(","))
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        allowed = "a JSON list of names, or names with commas, as the schema's metadata; or names in this setting"
+        raise InvalidFieldError("classes", text, allowed)
+    return tuple(listed)
 
 
-def check_labels(labels: Labels, classes: int, name: str) -> None:
-    """Refuse labels outside 0..classes-1.
+def check_labels(labels: Labels, classes: int, name: str, field: str = "path") -> None:
+    """Refuse labels outside 0..classes-1; `field` is the setting that led to them.
 
     Raises:
         InvalidFieldError: Naming the first row that is out of range.
@@ -102,7 +108,7 @@ def check_labels(labels: Labels, classes: int, name: str) -> None:
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         row = int(wrong[0])
-        raise InvalidFieldError(f"{name} row {row} label", int(labels[row]), f"a class index from 0 to {classes - 1}")
+        raise InvalidFieldError(field, f"{name} row {row}: label {labels[row]}", f"class indices from 0 to {classes - 1}")
 
 
 @DATASETS.register("parquet")
@@ -125,18 +131,18 @@ class Parquet(Dataset):
         """Decode every row; without a test file split the test off by seed."""
         self.check(data_root)
         settings = self.settings
-        images, labels, named = read_images(resolve_path(data_root, settings.path, "path"), settings.path, settings)
-        names = tuple(settings.classes) if settings.classes else named
+        images, labels, metadata = read_images(resolve_path(data_root, settings.path, "path"), settings.path, settings)
+        names = tuple(settings.classes) if settings.classes else _class_names(metadata)
         if names is None:
             names = tuple(str(index) for index in range(int(labels.max()) + 1))
         check_labels(labels, len(names), settings.path)
         if settings.test_path is None:
-            rest, held = split_by_seed(len(labels), settings.test_fraction, settings.split_seed)
+            rest, held = split_by_seed(len(labels), settings.test_fraction, settings.split_seed, "test_fraction", least=2)
             train, test = Part(images[rest], labels[rest]), Part(images[held], labels[held])
         else:
             test_file = resolve_path(data_root, settings.test_path, "test_path")
-            test_images, test_labels, _ = read_images(test_file, settings.test_path, settings)
-            check_labels(test_labels, len(names), settings.test_path)
+            test_images, test_labels, _ = read_images(test_file, settings.test_path, settings, "test_path")
+            check_labels(test_labels, len(names), settings.test_path, "test_path")
             if test_images.shape[1:] != images.shape[1:]:
                 raise InvalidFieldError(
                     "test_path", test_images.shape[1:], f"images of {images.shape[1:]}, as in {settings.path}"

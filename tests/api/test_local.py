@@ -1,0 +1,144 @@
+"""`nas train-local` and `nas evaluate`: a bundle and back, and messages that help."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nas_service.search.strategy import STRATEGIES
+from search_spaces.space import SPACES
+from tests.api.conftest import run_json, run_nas
+
+
+def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path: Path) -> None:
+    words = ["train-local", "--space", "tiny", "--method", "bnn", "--epochs", "1", "-o", "b.zip"]
+    trained = run_nas(*words, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.splitlines()[-1] == "bundle: b.zip"
+    result = run_json("evaluate", "b.zip", cwd=tmp_path)
+    assert isinstance(result, dict)
+    assert result["accuracy"] == result["manifest_accuracy"]
+    assert result["images"] == 359
+
+
+def test_a_local_training_of_a_given_genotype(tmp_path: Path) -> None:
+    run_nas("train-local", "--space", "tiny", "--epochs", "1", "-o", "one.zip", cwd=tmp_path)
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        (tmp_path / "genotype.json").write_bytes(archive.read("genotype.json"))
+    words = ["train-local", "--space", "tiny", "--epochs", "1", "--genotype", "genotype.json", "-o", "two.zip"]
+    assert run_nas(*words, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_test_images_can_be_exported_for_a_bundle_without_them(tmp_path: Path) -> None:
+    run_nas("train-local", "--space", "tiny", "--epochs", "1", "-o", "b.zip", cwd=tmp_path, NAS_BUNDLED_TEST_BYTES="0")
+    assert run_nas("dataset", "export", "digits", "test.safetensors", cwd=tmp_path).returncode == 0
+    result = run_nas("evaluate", "b.zip", "--data", "test.safetensors", "--json", cwd=tmp_path)
+    assert json.loads(result.stdout)["images"] == 359
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    script = [sys.executable, "model.py"]
+    refused = subprocess.run(script, check=False, capture_output=True, text=True, cwd=tmp_path / "unpacked")
+    assert "give --data FILE.safetensors" in refused.stderr
+    script += ["--data", "../test.safetensors"]
+    ran = subprocess.run(script, check=True, capture_output=True, text=True, cwd=tmp_path / "unpacked")
+    assert ran.stdout.startswith(f"accuracy: {json.loads(result.stdout)['accuracy']!r} ")
+
+
+def _message(*words: str, cwd: Path) -> str:
+    """Return what a command that is refused says, having seen that it is one message."""
+    result = run_nas(*words, cwd=cwd)
+    assert result.returncode == 1, result.stdout
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.stderr
+    return result.stderr.removeprefix("error: ")
+
+
+def _rewrite(source: Path, target: Path, files: dict[str, bytes], *, sealed: bool = False) -> None:
+    """Copy a bundle with other files; `sealed` makes its manifest agree with them."""
+    with zipfile.ZipFile(source) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()} | files
+    if sealed:
+        manifest = json.loads(contents["manifest.json"])
+        manifest["files"] = {name: {"sha256": sha256(contents[name]).hexdigest()} for name in manifest["files"]}
+        contents["manifest.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+
+
+def _train(folder: Path, name: str, seed: int) -> Path:
+    words = ["--space", "tiny", "--epochs", "1", "--seed", str(seed), "--set", "recipe.max_steps_per_epoch=1", "-o", name]
+    assert run_nas("train-local", *words, cwd=folder).returncode == 0
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the bundle of a network that was trained for one step with seed 4."""
+    return _train(tmp_path_factory.mktemp("bundle"), "b.zip", 4)
+
+
+def test_a_bundle_whose_weights_are_not_its_own_is_refused(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(_train(tmp_path, "other.zip", 5)) as archive:
+        weights = archive.read("weights.safetensors")
+    _rewrite(bundle, tmp_path / "x.zip", {"weights.safetensors": weights})
+    assert "weights.safetensors is not the file that the manifest describes" in _message("evaluate", "x.zip", cwd=tmp_path)
+    _rewrite(bundle, tmp_path / "x.zip", {"weights.safetensors": weights}, sealed=True)
+    assert "weights.safetensors does not fit the genotype" in _message("evaluate", "x.zip", cwd=tmp_path)
+
+
+def test_a_bundle_that_is_damaged_or_lacks_something_is_refused_in_one_message(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(b"nothing")
+    assert _message("evaluate", "x.zip", cwd=tmp_path).startswith("x.zip is not a bundle")
+    whole = bundle.read_bytes()
+    start = 30 + len("manifest.json")  # after the first local header the compressed manifest begins
+    (tmp_path / "x.zip").write_bytes(whole[:start] + b"\xff" * 20 + whole[start + 20 :])
+    assert "x.zip is not a bundle: Error -3 while decompressing" in _message("evaluate", "x.zip", cwd=tmp_path)
+    _rewrite(bundle, tmp_path / "x.zip", {"weights.safetensors": b"none"}, sealed=True)
+    assert "cannot be rebuilt" in _message("evaluate", "x.zip", cwd=tmp_path)
+    with zipfile.ZipFile(bundle) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    for lost in ("image", "metrics"):
+        changed = json.dumps({key: value for key, value in manifest.items() if key != lost}).encode()
+        _rewrite(bundle, tmp_path / "x.zip", {"manifest.json": changed})
+        assert f"'{lost}'" in _message("evaluate", "x.zip", cwd=tmp_path)
+
+
+def test_test_images_of_another_shape_are_refused(bundle: Path, tmp_path: Path) -> None:
+    for name, images, labels in (("colour", (2, 3, 8, 8), 2), ("fewer", (2, 1, 8, 8), 3), ("none", (0, 1, 8, 8), 0)):
+        content = {"images": torch.zeros(images, dtype=torch.uint8), "labels": torch.zeros(labels, dtype=torch.int64)}
+        save_file(content, tmp_path / name)
+        message = _message("evaluate", str(bundle), "--data", name, cwd=tmp_path)
+        assert message.startswith(f"test images of shape {images}"), message
+        assert "(N, 1, 8, 8)" in message
+
+
+def test_a_local_training_draws_the_random_strategy_s_genotype(bundle: Path) -> None:
+    (drawn,) = STRATEGIES.get("random").from_settings(SPACES.get("tiny"), {}, 4).suggest((), 1)
+    with zipfile.ZipFile(bundle) as archive:
+        assert archive.read("genotype.json").decode() == drawn.to_json()
+
+
+LOCAL = [
+    (["--device", "gpu"], "--device: 'gpu' is not allowed; allowed: cpu"),
+    (["--device", "cuda:99"], "--device: 'cuda:99' is not allowed; allowed: cpu"),
+    (["--genotype", "nowhere.json"], "--genotype: 'nowhere.json' is not allowed; allowed: a readable JSON file"),
+    (["--genotype", "bytes.json"], "--genotype: 'bytes.json' is not allowed; allowed: a readable JSON file"),
+    (
+        ["--set", "recipe.learning_rate=10", "--set", "recipe.optimizer=sgd", "--set", "recipe.weight_decay=1", "--epochs", "9"],
+        "training diverged: the loss of epoch",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), LOCAL, ids=[" ".join(words) for words, _ in LOCAL])
+def test_a_local_training_that_cannot_be_is_one_message(words: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "bytes.json").write_bytes(b"\xff")
+    assert _message("train-local", "--space", "tiny", "--epochs", "1", *words, cwd=tmp_path).startswith(message)
