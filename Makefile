@@ -10,10 +10,10 @@ EPOCHS ?= 20
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test check fmt bench docs clean
+.PHONY: help setup search serve test check fmt bench compare-methods docs clean
 
 help: ## list the words
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 $(BIN)/nas: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -48,7 +48,11 @@ fmt: $(VENV)/.dev ## format the code
 
 bench: $(BIN)/nas ## measure what the README quotes
 	$(BIN)/python -m benchmarks.sign
+	$(BIN)/python -m benchmarks.step_time
 	$(BIN)/python -m benchmarks.service_cost
+
+compare-methods: $(BIN)/nas ## train every method on one architecture, 3 seeds, and print the table
+	$(BIN)/python -m benchmarks.compare_methods
 
 docs: $(VENV)/.dev ## write the generated tables of README.md anew
 	$(BIN)/python -m docs.tables

@@ -35,7 +35,7 @@ class Setting:
     """What all methods share; crosses processes."""
 
     space: str
-    channels: int | None
+    channels: int
     dataset: str
     data_root: str
     genotype_seed: int
@@ -45,7 +45,7 @@ class Setting:
     @property
     def component(self) -> Component:
         """The space with its settings."""
-        return Component(name=self.space, settings={} if self.channels is None else {"channels": self.channels})
+        return Component(name=self.space, settings={"channels": self.channels})
 
     def genotype(self) -> Genotype:
         """Return the one architecture, drawn at random from its seed."""
@@ -131,8 +131,8 @@ def table(outcomes: list[Outcome]) -> str:
 def main() -> None:
     """Train all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="abandit-general")
-    parser.add_argument("--channels", type=int, help="width of a node in the first cells; the space's own if left out")
+    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--channels", type=int, default=48, help="width of a node in the first cells")
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--data-root", default=".nas/data", help="where the data lie (digits are bundled)")
     parser.add_argument("--genotype-seed", type=int, default=0, help="seed of the shared architecture, drawn at random")

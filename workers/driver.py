@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 ELSEWHERE = 3  # exit status: another attempt goes on
 _EXPECTED = (NasError, InvalidFieldError, UnknownNameError)
-_TRANSIENT = (OSError, RayError, *TRANSIENT_ERRORS)  # files, cluster or database are away
+_TRANSIENT: tuple[type[BaseException], ...] = (OSError, RayError, *TRANSIENT_ERRORS)  # files, cluster or database are away
 
 
 class Driver(Protocol):

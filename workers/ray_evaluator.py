@@ -95,7 +95,7 @@ class RayEvaluator:
         return [evaluation for evaluation, _ in ordered]
 
     def _start_worker(self, position: int) -> None:
-        worker = ray.remote(SupernetWorker).options(**self._resources).remote(self._spec, self._dataset)
+        worker: Any = ray.remote(SupernetWorker).options(**self._resources).remote(self._spec, self._dataset)
         self._workers[position] = worker
         self._starting[worker.__ray_ready__.remote()] = position
 

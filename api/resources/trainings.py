@@ -95,6 +95,8 @@ def compare_candidates(
         return tagged(request, text.getvalue().encode(), "text/csv", f"comparison-{job_id}.csv")
     view = ComparisonView(pairs=[PairView(**asdict(pair)) for pair in pairs], methods=[MethodView(**asdict(m)) for m in methods])
     return tagged_view(request, view)
+
+
 def _check_architectures(service: Service, spec: TrainingSpec) -> None:
     """Refuse architectures that no search found, or that are not of the space as it is named, now rather than in a trial.
 

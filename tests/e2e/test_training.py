@@ -120,6 +120,6 @@ def test_a_teacher_that_does_not_fit_is_refused(service: Running, base: dict[str
     (other,) = service.client.candidates(training=service.train(**{**base, "dataset": "cifar10", "methods": ["bnn"]}).id)
     assert time.monotonic() - started < 300
     taught = {**base, "methods": ["bnn"], "recipe": {**SHORT, "distillation": 1.0}}
-    for teacher, allowed in ((other.id, "images of 1 channel and 10 classes"), ("gone", "the id of a trained candidate")):
+    for teacher, allowed in ((other.id, "images of 1 channel\\(s\\) and 10 classes"), ("gone", "the id of a trained candidate")):
         with pytest.raises(ApiError, match=f"teacher: '{teacher}' is not allowed; allowed: .*{allowed}"):
             service.client.submit_training({**taught, "teacher": teacher})

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -96,7 +97,7 @@ def test_an_actor_that_finds_no_place_does_not_stop_the_search(
     dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:
     """Somebody else's actor holds the second processor for good."""
-    holder = ray.remote(_Holder).options(num_cpus=1).remote()
+    holder: Any = ray.remote(_Holder).options(num_cpus=1).remote()
     ray.get(holder.__ray_ready__.remote())
     evaluator = RayEvaluator(SPEC, dataset, 2, _nothing)
     evaluations = _run(evaluator, WAVES)

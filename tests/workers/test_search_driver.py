@@ -2,6 +2,7 @@
 
 import pytest
 
+from nas_service.lifecycle import JobState
 from nas_service.search.history import Sample
 from nas_service.search.loop import Evaluation, Wave
 from nas_service.search.strategy import STRATEGIES
@@ -62,7 +63,7 @@ def test_a_resumed_search_that_is_cancelled_before_it_samples_keeps_its_best(set
     context.store.put(checkpoint_key(job_id, 1), b"not even read")
     with opened.write() as session:
         job = jobs.get_job(session, job_id)
-        context.note_state(jobs.request_cancel(session, job_id, jobs.SEARCH).state)  # as the lease's thread would
+        context.note_state(JobState(jobs.request_cancel(session, job_id, jobs.SEARCH).state))  # as the lease's thread would
     assert _carry_out(context, job) == 0
     assert _count(opened, job_id) == ("cancelled", 1, 0)
     assert context.store.keys(f"supernets/{job_id}") == []

@@ -260,7 +260,7 @@ def test_a_pass_of_its_own_trains_only_its_kind_of_module() -> None:
         seen[arguments[3].name] = {name: entry.detach().clone() for name, entry in trainer._live.named_parameters()}
         return figures
 
-    trainer._run_pass = watched  # type: ignore[method-assign]  # to look between the passes
+    trainer._run_pass = watched  # type: ignore[method-assign,assignment]  # to look between the passes
     list(trainer.fit())
     moved = {name for name, after in seen["norms"].items() if not torch.equal(after, seen["train"][name])}
     norms = {

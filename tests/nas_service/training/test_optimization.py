@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import METHODS, ParameterRule
 from nas_service.training.optimization import RuledOptimizer, RuledParameter, ruled_parameters
 from nas_service.training.recipes import OptimizerName, Schedule, schedule_factor
@@ -13,6 +14,7 @@ from search_spaces.cost import ConvShape
 def test_rules_of_the_method_go_to_its_layers_and_the_recipe_to_the_rest() -> None:
     method = METHODS.get("bnn").from_settings({})
     layer = method(ConvShape(in_channels=2, out_channels=2, kernel_size=1))
+    assert isinstance(layer, BinaryConv2d)
     model = nn.Sequential(nn.Conv2d(1, 2, 1), layer)
     rules = {ruled.name: ruled.rule for ruled in ruled_parameters(dict(model.named_parameters()), [layer], method)}
     assert rules["1.weight"].project is not None
