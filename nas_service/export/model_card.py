@@ -16,7 +16,7 @@ def _cost_table(cost: Mapping[str, Any]) -> list[str]:
         f"| OPs = FLOPs + BOPs / 64 | {cost['ops']:,.0f} |",
         f"| packed size | {cost['packed_bytes']:,} bytes (the parameters at 32 bits: {bytes_32:,}) |",
         "",
-        "Convolutions and the linear layer are counted; batch norm, PReLU, pooling, sums and scales (K maps too) are not.",
+        "Convolutions and the linear layer are counted; batch norm, PReLU, pooling, sums and scales are not.",
     ]
 
 
