@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from api.client import ApiError
-from api.commands import local, results, searches, service
+from api.commands import local, results, searches, service, trainings
 from api.console import errors
 from nas_service.errors import NasError
 from nas_service.settings import Settings
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command()(service.serve)
 app.command()(service.migrate)
 app.add_typer(searches.app, name="search")
+app.add_typer(trainings.app, name="training")
 app.command("architectures")(results.list_architectures)
 app.command("candidates")(results.list_candidates)
 app.command()(results.compare)

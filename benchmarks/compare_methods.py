@@ -95,8 +95,7 @@ def train_one(setting: Setting, method: dict[str, Any], seed: int, teacher: byte
         report.require_finite()
     seconds = time.perf_counter() - started
     assert report is not None  # noqa: S101 - for the type checker; a recipe has at least one epoch
-    named = Component(name=choice.name, settings=choice.settings)
-    facts = CandidateFacts("", setting.component, genotype, named, Component(name=setting.dataset), seed, {}, {}, {})
+    facts = CandidateFacts("", setting.component, genotype, choice.component, Component(name=setting.dataset), seed, {}, {}, {})
     metrics = candidate_bundle(trainer.network, built, dataset, facts, 0).metrics
     accuracies = metrics["validation_accuracy"], metrics["test_accuracy"]
     return Outcome(choice.name, seed, *accuracies, seconds, asdict(report))

@@ -70,6 +70,11 @@ class MethodChoice(Component):
         description='Fields of the recipe for this method only; "preset": "paper" begins from its authors\' own recipe.',
     )
 
+    @property
+    def component(self) -> Component:
+        """The method without its recipe."""
+        return Component(name=self.name, settings=self.settings)
+
 
 class EarlyStopping(BaseModel):
     """Ends weak trainings early: asynchronous successive halving (ASHA, Li et al., MLSys 2020, arXiv 1810.05934)."""

@@ -129,7 +129,7 @@ class _Trial:
             candidate_id=task.candidate_id,
             space=Component.model_validate(task.space),
             genotype=self._genotype,
-            method=Component(name=task.method["name"], settings=task.method["settings"]),
+            method=MethodChoice.model_validate(task.method).component,
             dataset=Component.model_validate(task.dataset),
             seed=task.seed,
             recipe=task.recipe,

@@ -94,7 +94,7 @@ def watch(search_id: SearchId, as_json: Json = False, url: Url = None) -> None: 
         jobs = watch_search(client, search_id, errors if as_json else console)
     if as_json:
         print_json(jobs)
-    _exit_for(jobs)
+    exit_for(jobs)
 
 
 @app.command("list")
@@ -171,7 +171,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
         job = client.submit_search(body)
         say.print(f"search: {job.id}", highlight=False)
         jobs = watch_search(client, job.id, say)
-        _exit_for(jobs)
+        exit_for(jobs)
         found = list(client.architectures(search=job.id))
         bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
     if as_json:
@@ -196,7 +196,7 @@ def _component(job: JobView, field: str) -> str:
     return str(job.spec.get(field, {}).get("name", ""))
 
 
-def _exit_for(jobs: list[JobView]) -> None:
+def exit_for(jobs: list[JobView]) -> None:
     """End with status 1 if a job did not succeed, saying why."""
     for job in jobs:
         if job.state != "succeeded":

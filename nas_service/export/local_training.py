@@ -53,7 +53,7 @@ def train_to_bundle(
         candidate_id="",
         space=spec.space,
         genotype=genotype,
-        method=spec.method,
+        method=spec.method.component,
         dataset=spec.dataset,
         seed=spec.seed,
         recipe=recipe.model_dump(mode="json"),

@@ -2,6 +2,10 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
@@ -33,6 +37,28 @@ def deploy(frozen: FrozenConv) -> runtime.BinaryConv2d:
     state = {name: getattr(frozen, name) for name in ("bits", "scale", "threshold", "kernel_scale", "gather")}
     layer.load_state_dict({name: tensor for name, tensor in state.items() if tensor is not None})
     return layer
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How a frozen layer compares with the live one on the same input.
+
+    Attributes:
+        max_difference: Largest absolute difference of an output.
+        exact: Whether every output is equal bit for bit.
+    """
+
+    max_difference: float
+    exact: bool
+
+
+@torch.no_grad()
+def verify(layer: BinaryConv2d, frozen: FrozenConv, inputs: Tensor) -> Verification:
+    """Compare a layer in evaluation with its frozen form on `inputs` (N, Ci, H, W)."""
+    was_training = layer.training
+    expected, actual = layer.eval()(inputs), deploy(frozen)(inputs)
+    layer.train(was_training)
+    return Verification(float((expected - actual).abs().max()), torch.equal(expected, actual))
 
 
 def pruned_layers(frozen: Network) -> dict[str, int]:

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from api.app import create_app
 from api.cli import app
 from nas_service.settings import Settings
-from tests.api.conftest import run_json, run_nas
+from tests.api.conftest import run_json, run_nas, write_trained
 
 
 @pytest.fixture
@@ -40,12 +40,44 @@ def test_a_search_is_submitted_listed_shown_and_cancelled(address: str, tmp_path
     assert isinstance(shown, dict)
     assert shown["spec"]["strategy"] == {"name": "abandit", "settings": {"momentum": 0.5}}
     assert shown["spec"]["seed"] == 7
-    assert shown["spec"]["training"]["methods"] == [{"name": "bnn", "settings": {}}]
+    assert shown["spec"]["training"]["methods"] == [{"name": "bnn", "settings": {}, "recipe": {}}]
     listed = run_json("search", "list", cwd=tmp_path, NAS_URL=address)
     assert isinstance(listed, list)
     assert [job["id"] for job in listed] == [search_id]
     assert search_id in run_nas("search", "list", cwd=tmp_path, NAS_URL=address).stdout
     cancelled = run_json("search", "cancel", search_id, cwd=tmp_path, NAS_URL=address)
+    assert isinstance(cancelled, dict)
+    assert cancelled["state"] == "cancelling"
+
+
+def test_a_training_is_submitted_listed_shown_compared_and_cancelled(
+    address: str, finished_search: str, settings: Settings, tmp_path: Path
+) -> None:
+    """Space and dataset are those of the search."""
+    words = ["training", "submit", "--search", finished_search, "--top", "2", "--method", "bnn", "--method", "rebnn"]
+    submitted = run_nas(*words, "--seed", "3", "--epochs", "4", cwd=tmp_path, NAS_URL=address)
+    training_id = submitted.stdout.strip()
+    shown = run_json("training", "show", training_id, cwd=tmp_path, NAS_URL=address)
+    assert isinstance(shown, dict)
+    spec = shown["spec"]
+    assert (spec["space"]["name"], spec["dataset"]["name"], spec["seeds"], spec["recipe"]["epochs"]) == ("tiny", "digits", [3], 4)
+    assert [method["name"] for method in spec["methods"]] == ["bnn", "rebnn"]
+    assert len(spec["architectures"]) == 2
+    single = run_json(
+        *("training", "submit", "--architecture", spec["architectures"][0], "--method", "bnn"), cwd=tmp_path, NAS_URL=address
+    )
+    assert isinstance(single, dict)
+    assert single["spec"]["architectures"] == spec["architectures"][:1]
+    both = ["--architecture", "a", "--method", "bnn"]
+    refused = run_nas("training", "submit", "--search", finished_search, *both, cwd=tmp_path, NAS_URL=address)
+    assert "--search" in refused.stderr
+    assert training_id in run_nas("training", "list", cwd=tmp_path, NAS_URL=address).stdout
+    write_trained(settings, training_id, spec["architectures"])
+    compared = run_nas("compare", training_id, "--csv", cwd=tmp_path, NAS_URL=address).stdout.splitlines()
+    assert compared[0].startswith("method,architecture,seeds,test_mean,test_spread")
+    assert compared[1].startswith(f"rebnn,{spec['architectures'][0]},1,0.9,")
+    assert "90.00 %" in run_nas("compare", training_id, cwd=tmp_path, NAS_URL=address).stdout
+    cancelled = run_json("training", "cancel", training_id, cwd=tmp_path, NAS_URL=address)
     assert isinstance(cancelled, dict)
     assert cancelled["state"] == "cancelling"
 

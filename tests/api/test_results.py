@@ -14,6 +14,7 @@ from nas_service.storage.candidates import Outcome, PlannedCandidate
 from nas_service.storage.schema import alembic_config
 from nas_service.storage.session import Database
 from nas_service.training.report import EpochReport
+from tests.api.conftest import write_trained
 
 
 def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
@@ -53,6 +54,23 @@ def test_an_architecture_has_a_picture_and_a_bundle(client: TestClient, finished
     assert reply.headers["Content-Disposition"] == f'attachment; filename="architecture-{first["id"]}.zip"'
     with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
         assert "genotype.json" in archive.namelist()
+
+
+def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings: Settings, finished_search: str) -> None:
+    keys = [str(entry["id"]) for entry in _architectures(client, finished_search)]
+    spec = {"space": "tiny", "dataset": "digits", "architectures": keys, "methods": ["bnn", "rebnn"]}
+    training = client.post("/v1/trainings", json=spec).json()["id"]
+    path = f"/v1/trainings/{training}/comparison"
+    assert client.get(path).json() == {"pairs": [], "methods": []}
+    write_trained(settings, training, keys)
+    found = client.get(path)
+    assert [(pair["method"], pair["rank"]) for pair in found.json()["pairs"]] == [("rebnn", 1), ("bnn", 2)] * 2
+    assert [entry["method"] for entry in found.json()["methods"]] == ["rebnn", "bnn"]
+    assert client.get(path, headers={"If-None-Match": found.headers["ETag"]}).status_code == 304
+    table = client.get(path, params={"format": "csv"})
+    assert table.headers["content-type"].startswith("text/csv")
+    assert len(table.text.splitlines()) == 5
+    assert client.get("/v1/trainings/gone/comparison").status_code == 404
 
 
 @pytest.mark.parametrize("suffix", ["", "/diagram.svg", "/download"])
@@ -154,7 +172,7 @@ def test_an_entry_of_the_catalogue_is_found_or_near_matches_are_named(client: Te
     assert client.get("/v1/methods/bnn").json()["reference"].startswith("Courbariaux")
     reply = client.get("/v1/methods/bnnn")
     assert reply.status_code == 404
-    assert "did you mean bnn?" in reply.json()["detail"]
+    assert "did you mean bnn" in reply.json()["detail"]
 
 
 def test_health_readiness_and_metrics(client: TestClient, finished_search: str) -> None:

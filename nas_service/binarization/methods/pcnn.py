@@ -47,6 +47,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from nas_service.binarization.class_centres import centre_distance, follow
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, binary_layers
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
@@ -209,7 +210,7 @@ class PcnnState(MethodState):
         if self.centres is None:
             return {}
         self._seen = step.features.detach(), step.labels
-        apart = (step.features - self.centres[step.labels]).square().sum(1).mean()
+        apart = centre_distance(step.features, step.labels, self.centres)
         return {"centre": apart * (self._settings.centre_loss / 2)}
 
     def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
@@ -217,11 +218,8 @@ class PcnnState(MethodState):
         del layers
         if self.centres is None or self._seen is None:
             return
-        features, labels = self._seen
+        follow(self.centres, *self._seen, self._settings.centre_rate)
         self._seen = None
-        member = nn.functional.one_hot(labels, len(self.centres)).to(features.dtype)
-        counts = member.sum(0).unsqueeze(1)
-        self.centres += self._settings.centre_rate * (member.T @ features - counts * self.centres) / (1 + counts)
 
 
 def _layers(network: nn.Module) -> list[PcnnConv2d]:

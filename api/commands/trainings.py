@@ -1,0 +1,101 @@
+"""`nas training ...`: submit, watch, list, show, cancel."""
+
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from api.client import NasClient
+from api.commands.options import Json, Url
+from api.commands.searches import connect, exit_for
+from api.commands.specs import Sets, SpecFile, read_spec
+from api.console import console, describe, errors, print_json, print_table
+from api.console import watch as watch_job
+from search_spaces.errors import InvalidFieldError
+
+app = typer.Typer(no_args_is_help=True, help="Train architectures with any methods and seeds.")
+
+TrainingId = Annotated[str, typer.Argument(help="Id of a training.")]
+
+
+def _subjects(client: NasClient, architectures: list[str], search: str | None, top: int) -> dict[str, Any]:
+    """Return the fields of a spec that say what is trained: architectures with the space and dataset of their search."""
+    if search is not None:
+        architectures = [row.id for row in client.architectures(search=search)][:top]
+    elif architectures:
+        search = client.architecture(architectures[0]).search_id
+    if search is None:
+        return {}
+    spec = client.search(search).spec
+    return {"architectures": architectures, "space": spec["space"], "dataset": spec["dataset"]}
+
+
+@app.command()
+def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
+    spec: SpecFile = None,
+    architecture: Annotated[list[str] | None, typer.Option(help="Id of an architecture; may be repeated.")] = None,
+    search: Annotated[str | None, typer.Option(help="Instead: the best architectures of this search.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
+    method: Annotated[list[str] | None, typer.Option(help="Binarization method; may be repeated.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Seed; may be repeated.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the shared recipe.")] = None,
+    sets: Sets = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Queue architectures x methods x seeds and print the training's id; space and dataset are those of the search."""
+    if search is not None and architecture:
+        raise InvalidFieldError("--search", search, "--architecture or --search, not both")
+    with connect(url) as client:
+        options = _subjects(client, architecture or [], search, top)
+        options |= {"methods": method, "seeds": seed, "recipe.epochs": epochs}
+        job = client.submit_training(read_spec(spec, options, sets))
+    if as_json:
+        print_json(job)
+    else:
+        console.print(job.id, highlight=False)
+
+
+@app.command()
+def watch(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Show the progress of a training until it is over."""
+    with connect(url) as client:
+        job = watch_job(partial(client.training, training_id), errors if as_json else console)
+    if as_json:
+        print_json(job)
+    exit_for([job])
+
+
+@app.command("list")
+def list_trainings(as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """List trainings, newest first."""
+    with connect(url) as client:
+        jobs = list(client.trainings())
+    if as_json:
+        print_json(jobs)
+        return
+    rows = [(job.id, job.name, job.state, describe(job)[2], job.created_at) for job in jobs]
+    print_table("trainings", ["id", "name", "state", "progress", "created"], rows)
+
+
+@app.command()
+def show(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Show one training with its spec."""
+    with connect(url) as client:
+        job = client.training(training_id)
+    if as_json:
+        print_json(job)
+        return
+    facts = job.model_dump(exclude={"spec", "progress"}) | job.progress | {"spec": job.spec}
+    print_table(f"training {job.id}", ["field", "value"], list(facts.items()))
+
+
+@app.command()
+def cancel(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Cancel a training; candidates that are finished are kept."""
+    with connect(url) as client:
+        job = client.cancel_training(training_id)
+    if as_json:
+        print_json(job)
+    else:
+        console.print(f"training {job.id} is {job.state}", highlight=False)

@@ -1,0 +1,19 @@
+"""Class centres of features, as centre losses use them (Wen et al., ECCV 2016): a distance, and how they follow.
+
+Shape legend: N images, F features, M classes.
+"""
+
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor
+
+
+def centre_distance(features: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
+    """Return the mean over images of ||f - c_y||^2, a scalar: features (N, F), labels (N,), centres (M, F)."""
+    return (features - centres[labels]).square().sum(1).mean()
+
+
+def follow(centres: Tensor, features: Tensor, labels: Tensor, rate: float) -> None:
+    """Move each centre in place: c_m <- c_m + rate * sum over its images of (f - c_m) / (1 + their number)."""
+    member = F.one_hot(labels, len(centres)).to(features.dtype)
+    counts = member.sum(0).unsqueeze(1)
+    centres += rate * (member.T @ features - counts * centres) / (1 + counts)
