@@ -25,7 +25,11 @@ def _run(folder: Path, *words: str) -> subprocess.Popen[str]:
     (folder / "spec.json").write_text(json.dumps(SPEC))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NAS_")} | SEARCH
     command = [sys.executable, "-m", "api.cli", "search", "run", "--spec", "spec.json", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment)
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, whose wish children inherit
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment)
+    finally:
+        signal.signal(signal.SIGHUP, earlier)
 
 
 def test_a_spec_without_training_ends_with_the_architectures_that_were_found(tmp_path: Path) -> None:

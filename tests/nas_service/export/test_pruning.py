@@ -1,0 +1,55 @@
+"""Pruned networks in bundles: physically smaller, the same outputs, and readable again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nas_service.binarization.method import METHODS
+from nas_service.export.bundle import CandidateFacts, Exported, candidate_bundle, network_of, read_bundle, read_test_images
+from nas_service.export.runtime import BinaryConv2d, count_correct
+from nas_service.specs import Component
+from nas_service.training.engine import CandidatePlan, CandidateTrainer
+from nas_service.training.recipes import Recipe
+from search_spaces.network import network_cost
+from search_spaces.space import SPACES
+from tests.samples import digits, tiny_genotype
+
+PRUNED: list[tuple[str, dict[str, Any]]] = [
+    ("rbcn", {"prune": 0.4, "adversarial_weight": 0.0}),
+    ("rbcn", {"prune": 0.4, "adversarial_weight": 0.0, "scale": "scalar"}),
+    ("bonn", {"keep_filters": 0.5, "feature_loss": 0.0}),
+]
+
+
+def _export(name: str, settings: dict[str, Any]) -> Exported:
+    space, genotype, dataset = SPACES.get("tiny"), tiny_genotype(), digits()
+    method, recipe = METHODS.get(name).from_settings(settings), Recipe(epochs=6, max_steps_per_epoch=4)
+    trainer = CandidateTrainer(CandidatePlan(space, genotype, method, recipe, 0), dataset, torch.device("cpu"))
+    for _ in trainer.fit():
+        pass
+    facts = CandidateFacts(
+        "", Component(name="tiny"), genotype, Component(name=name, settings=settings), Component(name="digits"), 0, {}, {}, {}
+    )
+    return candidate_bundle(trainer.network, method, dataset, facts, 10**6)
+
+
+@pytest.mark.parametrize(("name", "settings"), PRUNED, ids=["rbcn-spatial", "rbcn-scalar", "bonn"])
+def test_a_pruned_bundle_is_smaller_and_evaluates_to_what_it_states(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    """`candidate_bundle` has compared the written network's logits with those of the masked one by then."""
+    exported = _export(name, settings)
+    (tmp_path / "b.zip").write_bytes(exported.content)
+    bundle = read_bundle(tmp_path / "b.zip")
+    network = network_of(bundle)
+    pruned = [layer for layer in network.modules() if isinstance(layer, BinaryConv2d) and layer.filters]
+    assert pruned
+    assert all(layer.signs.shape[0] == layer.filters < layer.out_channels for layer in pruned)
+    images, labels = read_test_images(bundle.files["test.safetensors"])
+    assert count_correct(network, images, labels) == bundle.manifest["metrics"]["test_correct"]
+    whole = network_cost(
+        SPACES.get("tiny"), tiny_genotype(), digits().image_format, METHODS.get(name).from_settings(settings).precision
+    )
+    assert exported.cost["binary_parameters"] < whole.binary_parameters
+    assert exported.cost["flops"] + exported.cost["bops"] < whole.flops + whole.bops
+    assert bundle.manifest["cost"] == exported.cost
