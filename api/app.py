@@ -17,7 +17,8 @@ from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.schema import current_revision, head_revision
 from nas_service.storage.session import Database
 from workers.controller import Controller
-from workers.launchers import Launcher, create_launcher
+from workers.launcher import Launcher
+from workers.launchers import create_launcher
 
 PREFIX = "/v1"
 

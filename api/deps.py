@@ -11,7 +11,7 @@ from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.datasets import list_datasets
 from nas_service.storage.session import Database
 from workers.controller import Controller
-from workers.launchers import Launcher
+from workers.launcher import Launcher
 
 
 @dataclass(frozen=True)

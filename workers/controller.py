@@ -14,7 +14,7 @@ from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.models import Job
 from nas_service.storage.session import Database, utc_now
 from workers.conclusion import forget_checkpoints, keep_sampled
-from workers.launchers import Launcher
+from workers.launcher import Launcher
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from ray.job_submission import JobDetails, JobSubmissionClient
 from nas_service.catalogue import Capacity
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
-from workers.launchers import Exit
+from workers.launcher import Exit
 
 _HTTP_TIMEOUT_S = 10
 

@@ -213,4 +213,4 @@ def test_a_search_that_cannot_run_says_why(service: Running) -> None:
     job = service.search(space="tiny", dataset={"name": "image-folder", "settings": {"path": "gone"}})
     assert job.state == "failed"
     assert job.error is not None
-    assert job.error.startswith("gone/a/x.png: 'a broken image' is not allowed")
+    assert job.error.startswith("path: 'gone/a/x.png' is not allowed; allowed: images that can be read to their end")
