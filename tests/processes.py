@@ -18,15 +18,15 @@ def driver_pids(job_id: str) -> list[int]:
     return found
 
 
-def trial_pids() -> list[int]:
-    """Return the process ids of Ray Tune's trials on this machine that are at work."""
+def trial_pids(home: Path) -> list[int]:
+    """Return the process ids of Ray Tune's trials that are at work for the service at `home`."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                title = (entry / "cmdline").read_bytes()
+                title, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
             except OSError:
                 continue  # it ended while we looked
-            if title.startswith(b"ray::ImplicitFunc"):
+            if title.startswith(b"ray::ImplicitFunc") and f"NAS_HOME={home}".encode() in environment.split(b"\0"):
                 found.append(int(entry.name))
     return found

@@ -71,7 +71,7 @@ def test_a_trial_that_is_killed_goes_on_from_its_checkpoint_and_is_counted_once(
         lambda: list(service.client.candidates(training=disturbed.id)),
         lambda rows: bool(rows) and rows[0].epochs_done >= 6,
     )
-    (pid,) = trial_pids()
+    (pid,) = trial_pids(service.settings.home)
     os.kill(pid, signal.SIGKILL)
     job = wait_until(lambda: service.client.training(disturbed.id), lambda seen: seen.state in FINISHED)
     assert (job.state, job.attempt) == ("succeeded", 1)
