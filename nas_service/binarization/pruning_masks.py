@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.binarization.layer import BinaryConv2d, binary_layers
-from nas_service.training.taps import Taps
+from nas_service.binarization.taps import Taps
 
 
 class FilterMask(nn.Module):

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from nas_service.binarization.layer import binary_layers
 from nas_service.binarization.method import Method, MethodState, Pass, Phase
 from nas_service.binarization.network import binary_network
+from nas_service.binarization.taps import Taps
 from nas_service.data.dataset import Augmentation, ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
@@ -27,7 +28,6 @@ from nas_service.training.recipes import Recipe, schedule_factor
 from nas_service.training.report import EpochReport
 from nas_service.training.seeding import derived_generator, global_seed
 from nas_service.training.step import Backpropagation, Objective, Teacher
-from nas_service.training.taps import Taps
 from search_spaces.genotype import Genotype
 from search_spaces.network import CellStack, Network
 from search_spaces.space import SearchSpace
