@@ -116,6 +116,8 @@ def build_recipe(shared: Recipe, choice: MethodChoice) -> Recipe:
         raise InvalidFieldError("preset", preset, "shared or paper")
     method = build_method(choice)
     own = method.paper_recipe if preset == "paper" else {}
+    if preset == "paper" and not own:
+        raise InvalidFieldError("preset", preset, f"shared: nobody has published the recipe of {choice.name}")
     recipe = Recipe.model_validate({**shared.model_dump(), **own, **changes})
     plan_phases(method, recipe)
     return recipe

@@ -101,9 +101,10 @@ class _Trial:
     def run(self) -> None:
         """Train what is left, reporting every epoch, then report the files.
 
-        Epochs before the checkpoint are reported again: the driver may have died before it wrote them down.
+        Epochs before the checkpoint are reported again: the driver may have died before it wrote them down. The last epoch is
+        reported together with the files, so that early stopping cannot come between a whole training and its export.
         """
-        for earlier in self._reports:
+        for earlier in self._reports[: self._trainer.recipe.epochs - 1]:
             tune.report(_epoch_result(earlier))
         saved_at = time.monotonic()
         for report in self._trainer.fit():
@@ -112,11 +113,11 @@ class _Trial:
             if time.monotonic() - saved_at > self._task.checkpoint_every_s or self._trainer.epoch == self._trainer.recipe.epochs:
                 self._save()
                 saved_at = time.monotonic()
-            tune.report(_epoch_result(self._reports[-1]))
+            if self._trainer.epoch < self._trainer.recipe.epochs:
+                tune.report(_epoch_result(self._reports[-1]))
         files, exported = self._export()
-        last = self._reports[-1]
-        ranked = {EPOCHS: self._trainer.recipe.epochs + 1, SCORE: last["validation_accuracy"]}
-        tune.report({"kind": "done", "files": files, "metrics": exported.metrics, "cost": exported.cost, **ranked})
+        done = {"kind": "done", "files": files, "metrics": exported.metrics, "cost": exported.cost}
+        tune.report(_epoch_result(self._reports[-1]) | done)
 
     def _save(self) -> None:
         checkpoint = self._trainer.checkpoint()

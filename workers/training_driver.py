@@ -53,6 +53,10 @@ class _Recorder(_NotPickled, tune.Callback):
     def __init__(self, driver: "TrainingDriver") -> None:
         self._driver = driver
 
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401 - Tune's own
+        del iteration, trials, info
+        self._driver.note_end(trial.config["candidate_id"], trial.last_result or {})
+
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:  # noqa: ANN401
         del iteration, trials, info
         self._driver.record(trial.config["candidate_id"], result)
@@ -101,9 +105,8 @@ class TrainingDriver:
         """Write an epoch, or the end of a candidate, with the job's progress, in one transaction."""
         context = self._context
         with context.database.write() as session:
-            if result["kind"] == "epoch":
-                candidates.add_epoch(session, candidate_id, EpochReport(**result["report"]))
-            else:
+            candidates.add_epoch(session, candidate_id, EpochReport(**result["report"]))
+            if result["kind"] == "done":
                 metrics = result["metrics"]
                 outcome = Outcome(metrics["validation_accuracy"], metrics["test_accuracy"], metrics, result["cost"])
                 candidates.finish_candidate(session, candidate_id, outcome)
@@ -187,7 +190,8 @@ class TrainingDriver:
         finally:
             shutil.rmtree(folder / name, ignore_errors=True)
         for result in (results[index] for index in range(len(results))):
-            self._conclude(result)
+            if result.error is not None and result.config is not None:
+                self._fail(result.config["candidate_id"], str(result.error).strip().splitlines()[-1])
 
     def _scheduler(self, rows: list[Candidate]) -> ASHAScheduler | None:
         stopping = self._spec.early_stopping
@@ -198,22 +202,23 @@ class TrainingDriver:
             time_attr=EPOCHS,
             metric=SCORE,
             mode="max",
-            max_t=longest + 1,  # the report of the files counts as one more
+            max_t=longest,
             grace_period=min(stopping.grace_epochs, longest),
             reduction_factor=stopping.reduction_factor,
         )
 
-    def _conclude(self, result: Any) -> None:  # noqa: ANN401 - Tune's result
-        """Keep why a trial has no files: it failed, or it was ended early; one that was interrupted goes on later."""
-        if result.config is None:
-            return
-        candidate_id = result.config["candidate_id"]
-        ended_early = self._spec.early_stopping is not None and not self._context.should_end
+    def note_end(self, candidate_id: str, last: dict[str, Any]) -> None:
+        """Keep that a trial was ended early, at once; one that was interrupted goes on in another attempt."""
         context = self._context
+        if self._spec.early_stopping is None or context.should_end or last.get("kind") != "epoch":
+            return
         with context.database.write() as session:
             context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))  # refused if it is over
-            if result.error is not None:
-                error = str(result.error).strip().splitlines()[-1]
-                candidates.fail_candidate(session, candidate_id, error)
-            elif ended_early and (result.metrics or {}).get("kind") == "epoch":
-                candidates.stop_candidate(session, candidate_id)
+            candidates.stop_candidate(session, candidate_id)
+        context.store.delete(checkpoint_key(candidate_id))
+
+    def _fail(self, candidate_id: str, error: str) -> None:
+        context = self._context
+        with context.database.write() as session:
+            context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))  # as above
+            candidates.fail_candidate(session, candidate_id, error)

@@ -53,7 +53,7 @@ def _check_teacher(service: Service, spec: TrainingSpec) -> None:
         if row is None or row.state != CandidateState.SUCCEEDED.value:
             raise InvalidInputError([InvalidFieldError("teacher", spec.teacher, "the id of a trained candidate")])
         own = TrainingSpec.model_validate(jobs.get_job(session, row.job_id).spec)
-    if own.space != spec.space:
+    if build_space(own.space) != build_space(spec.space):
         allowed = f"a candidate of the same space: {spec.space.model_dump_json()}"
         raise InvalidInputError([InvalidFieldError("teacher", spec.teacher, allowed)])
     if own.dataset == spec.dataset:

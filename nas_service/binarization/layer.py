@@ -60,13 +60,17 @@ class BinaryConv2d(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map real (N, Ci, H, W) to (N, Co, H', W')."""
+        if self.real_weights:
+            return self.convolve(inputs, self.weight)
+        return self.scale(self.convolve(inputs, self.kernel()), inputs)
+
+    def convolve(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        """Return conv(pad(sign(x)), kernel) of real inputs; the kernel (filters, Ci / groups, k, k) may have fewer filters."""
         shape = self.shape
         signs = self.binary_input(inputs)
         if shape.padding:
             signs = F.pad(signs, (shape.padding,) * 4, value=self.pad_value)
-        kernel = self.weight if self.real_weights else self.kernel()
-        outputs = F.conv2d(signs, kernel, stride=shape.stride, dilation=shape.dilation, groups=shape.groups)
-        return outputs if self.real_weights else self.scale(outputs, inputs)
+        return F.conv2d(signs, kernel, stride=shape.stride, dilation=shape.dilation, groups=shape.groups)
 
     def extra_repr(self) -> str:
         """Show the geometry in `print(network)`."""

@@ -157,7 +157,7 @@ class Method(ABC):
         reference: Where it was published.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
         paper_recipe: The fields of a `Recipe` in which its authors' differs from the shared one.
-        activation_surrogate: What stands for d sign(x) / dx in its layers when training begins; None: the inputs stay real.
+        activation_surrogate: As `surrogate`, for methods whose settings do not change it.
         real_weight_stage: Whether a first stage with binary activations and real weights makes sense.
     """
 
@@ -185,6 +185,11 @@ class Method(ABC):
     @abstractmethod
     def precision(self) -> Precision:
         """Bits of the operands, for the cost model."""
+
+    @property
+    def surrogate(self) -> Surrogate | None:
+        """What stands for d sign(x) / dx with these settings when training begins; None: the inputs stay real."""
+        return type(self).activation_surrogate
 
     @property
     def needs_teacher(self) -> bool:

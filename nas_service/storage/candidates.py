@@ -174,18 +174,12 @@ def trained_of(session: Session, job_id: str) -> list[TrainedCandidate]:
         .where(Candidate.job_id == job_id, Candidate.state == CandidateState.SUCCEEDED.value)
         .order_by(Candidate.position)
     )
-    return [
-        TrainedCandidate(
-            row.architecture_id,
-            score,
-            row.method,
-            row.test_accuracy or 0.0,
-            row.validation_accuracy or 0.0,
-            row.cost["packed_bytes"],
-            row.seconds,
-        )
-        for row, score in session.execute(query)
-    ]
+    found = []
+    for row, score in session.execute(query):
+        assert row.test_accuracy is not None and row.validation_accuracy is not None  # noqa: S101, PT018 - it succeeded
+        accuracies = row.test_accuracy, row.validation_accuracy
+        found.append(TrainedCandidate(row.architecture_id, score, row.method, *accuracies, row.cost["packed_bytes"], row.seconds))
+    return found
 
 
 def curves_of(session: Session, candidate_id: str, *, limit: int, after: int = -1) -> list[CandidateEpoch]:

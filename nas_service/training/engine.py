@@ -145,7 +145,7 @@ class CandidateTrainer:
             self._ema = AveragedModel(self._live, multi_avg_fn=average, use_buffers=True)
         named = {name: parameter for name, parameter in self._live.named_parameters() if parameter.requires_grad}
         return RuledOptimizer(
-            ruled_parameters(named, self._layers, self._method),
+            ruled_parameters(named, self._layers, None if real else self._method),
             self.recipe.optimizer,
             self.recipe.learning_rate * phase.lr_multiplier,
             self.recipe.weight_decay if phase.decays else 0.0,
@@ -161,6 +161,8 @@ class CandidateTrainer:
             loss, correct, seen = self._train_epoch(phase, self._epoch - first)
             with torch.no_grad():
                 self._state.end_epoch(self._live)
+            if self._ema is not None:
+                self._ema.update_parameters(self._live)  # what the method changed at the end: pruned filters, say
         after = signs(self._layers)
         with evaluating(self.network):
             validated = count_correct(self.network, self._validation) / len(self._validation)
@@ -198,7 +200,7 @@ class CandidateTrainer:
         seen = 0
         with self._backpropagation(state, entry) as backpropagation:
             for step, (images, labels) in zip(range(steps), batches, strict=False):
-                factor = _factor(recipe, phase, epoch + step / steps)
+                factor = _factor(recipe, phase, epoch + step / steps, first=phase is self._phases[0])
                 loss, logits = backpropagation.step(images, labels, self._optimizer, factor)
                 if self._ema is not None:
                     self._ema.update_parameters(self._live)
@@ -217,7 +219,7 @@ class CandidateTrainer:
         with ExitStack() as stack:
             taps = stack.enter_context(Taps(self._live, state.taps)).outputs
             teacher = None
-            if self._teacher is not None:
+            if self._teacher is not None and (recipe.distillation or state.taps):
                 teacher = Teacher(self._teacher, stack.enter_context(Taps(self._teacher, state.taps)).outputs)
             for parameter in fixed:
                 parameter.requires_grad_(False)  # noqa: FBT003 - torch's own signature
@@ -238,11 +240,12 @@ def _outside(network: CellStack, kinds: tuple[type[torch.nn.Module], ...]) -> li
     return [parameter for parameter in network.parameters() if parameter.requires_grad and id(parameter) not in inside]
 
 
-def _factor(recipe: Recipe, phase: Phase, progress_epochs: float) -> float:
-    if progress_epochs < recipe.warmup_epochs:
-        return progress_epochs / recipe.warmup_epochs
-    span = max(1e-9, phase.epochs - recipe.warmup_epochs)
-    progress = min(1.0, (progress_epochs - recipe.warmup_epochs) / span)
+def _factor(recipe: Recipe, phase: Phase, progress_epochs: float, *, first: bool) -> float:
+    """Return the factor on a phase's peak rate after so many of its epochs; only the `first` phase warms up."""
+    warmup_epochs = recipe.warmup_epochs if first else 0.0
+    if progress_epochs < warmup_epochs:
+        return progress_epochs / warmup_epochs
+    progress = min(1.0, (progress_epochs - warmup_epochs) / (phase.epochs - warmup_epochs))
     return schedule_factor(recipe.schedule, progress, recipe.milestones)
 
 

@@ -15,6 +15,14 @@ def plan_phases(method: Method, recipe: Recipe) -> tuple[Phase, ...]:
     Raises:
         InvalidFieldError: If the recipe does not fit the method.
     """
+    phases = _planned(method, recipe)
+    if recipe.warmup_epochs >= phases[0].epochs:
+        allowed = f"less than the first phase, which has {phases[0].epochs} epoch(s)"
+        raise InvalidFieldError("warmup_epochs", recipe.warmup_epochs, allowed)
+    return phases
+
+
+def _planned(method: Method, recipe: Recipe) -> tuple[Phase, ...]:
     if recipe.real_weight_stage == 0:
         return _own_phases(method, recipe.epochs, recipe.epochs)
     if not method.real_weight_stage:

@@ -3,7 +3,7 @@
 import math
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 _EXPONENTIAL_END = 3e-4
 
@@ -66,6 +66,20 @@ class Recipe(BaseModel):
     )
     augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
     max_steps_per_epoch: int | None = Field(None, ge=1, description="Cut epochs short, for quick trials.")
+
+    @field_validator("milestones")
+    @classmethod
+    def _ascending_shares(cls, given: tuple[float, ...]) -> tuple[float, ...]:
+        if not given or sorted(set(given)) != list(given) or not all(0 < share < 1 for share in given):
+            raise ValueError("milestones are shares of a phase, each more than the one before, above 0 and below 1")
+        return given
+
+    @field_validator("label_smoothing")
+    @classmethod
+    def _smooth_cross_entropy_only(cls, given: float, info: ValidationInfo) -> float:
+        if given and info.data.get("loss") is TaskLoss.SQUARED_HINGE:
+            raise ValueError("squared-hinge has targets of -1 and +1 and nothing to smooth; allowed: 0")
+        return given
 
 
 class EvaluationSettings(BaseModel):

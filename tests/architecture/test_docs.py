@@ -19,12 +19,12 @@ def test_the_generated_tables_are_up_to_date() -> None:
 
 def test_every_make_word_in_the_readme_exists_and_every_word_has_a_line_of_help() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    words = set(re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", TEXT, re.MULTILINE)) <= words
+    words = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE)) <= words
     assert {"search", "test", "check", "serve", "bench", "docs"} <= words
 
 
-COMMANDS = sorted(set(re.findall(r"^nas ((?:search |dataset )?[a-z-]+)", TEXT, re.MULTILINE)))
+COMMANDS = sorted(set(re.findall(r"^nas ((?:search |training |dataset )?[a-z-]+)", TEXT, re.MULTILINE)))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

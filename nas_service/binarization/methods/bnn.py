@@ -22,6 +22,8 @@ References:
     and Activations Constrained to +1 or -1", 2016, arXiv 1602.02830.
 """
 
+from typing import ClassVar
+
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -67,6 +69,15 @@ class Bnn(Method):
     summary = "signs alone: no scale; latent weights clipped, their step scaled after Glorot"
     reference = "Courbariaux et al. 2016, arXiv 1602.02830"
     settings_model = BnnSettings
+    paper_recipe: ClassVar = {  # of the authors' CIFAR-10 script
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "schedule": "exponential",
+        "epochs": 500,
+        "batch_size": 50,
+        "loss": "squared-hinge",
+        "augment": False,
+    }
     settings: BnnSettings
 
     @property

@@ -50,6 +50,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -137,6 +138,18 @@ class RbcnConv2d(BinaryConv2d):
             return outputs if mask is None else outputs * mask.view(1, -1, 1, 1)
         factors = self.factors if mask is None else self.factors * mask
         return outputs * factors.view(1, -1, 1, 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """As ever; in evaluation only the filters that are left are computed, as in the frozen layer, to the last bit."""
+        if self.training or self.real_weights or self.mask is None:
+            return super().forward(inputs)
+        mask = self.mask()
+        kept = mask != 0
+        if bool(kept.all()):
+            return super().forward(inputs)
+        outputs = self.convolve(inputs, self.kernel()[kept])
+        factors = mask if self.factor_scale is Scale.SPATIAL else self.factors * mask
+        return F.pad(outputs * factors[kept].view(1, -1, 1, 1), (0, 0, 0, 0, 0, 1))[:, gather_indices(kept)]
 
     def kernel_error(self, *, direct: bool) -> Tensor:
         """Return ||W - C o W^||^2, a scalar; its gradient reaches W through W^, and itself only if `direct`."""

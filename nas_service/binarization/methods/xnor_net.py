@@ -13,6 +13,8 @@ Update: after every step each filter's mean over the input channels is subtracte
 position) and W is clamped to [-1, 1], so that every forward pass sees centred, clamped weights, as in the authors' code,
 which does it before the forward pass.
 
+BWN (section 3.1), with `binary_activations` off: the inputs stay real and are padded with zeros, I * W ~ alpha (I conv sign(W)).
+
 Differences: equation 6 of the paper, dC/dW = dC/dW~ (1 / n + alpha 1[|W| <= 1]), keeps only the term j = i of the sum; the
 authors' code adds factors (1 - 1 / Ci) and, with SGD, n. We use the exact derivative and no factors. A filter with one
 input channel (a depthwise convolution) is not centred: it would become zero.
@@ -22,15 +24,17 @@ References:
     2016, arXiv 1603.05279.
 """
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from nas_service.binarization.frozen import FrozenConv, InputScale, pack_signs
 from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import METHODS, Method, MethodSettings, ParameterRule
-from nas_service.binarization.sign import clipped_sign, sign
+from nas_service.binarization.sign import Surrogate, clipped_sign, sign, window
 from search_spaces.cost import ConvShape, Precision
 
 
@@ -40,15 +44,29 @@ class XnorNetSettings(MethodSettings):
     input_scale: InputScale = Field(
         InputScale.NONE, description="kmap multiplies the output with K, the mean input magnitude under each window."
     )
+    binary_activations: bool = Field(True, description="False: BWN, the paper's network with real inputs.")  # noqa: FBT003 - pydantic's default
+
+    @field_validator("binary_activations")
+    @classmethod
+    def _no_maps_of_real_inputs(cls, given: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's way
+        if not given and info.data.get("input_scale") is InputScale.KMAP:
+            raise ValueError("K maps make up for binary inputs; with input_scale kmap allowed: true")
+        return given
+
+
+def _unchanged(inputs: Tensor) -> Tensor:
+    return inputs
 
 
 class XnorConv2d(BinaryConv2d):
-    """y = alpha K (conv(sign(x), sign(W))), with K = 1 unless `input_scale` is `kmap`."""
+    """y = alpha K (conv(sign(x), sign(W))), with K = 1 unless `input_scale` is `kmap`; BWN: y = alpha conv(x, sign(W))."""
 
-    def __init__(self, shape: ConvShape, input_scale: InputScale) -> None:
+    def __init__(self, shape: ConvShape, settings: XnorNetSettings) -> None:
         """Create centred, clamped latent weights."""
-        super().__init__(shape, weight_sign=clipped_sign, activation_sign=clipped_sign)
-        self.input_scale = input_scale
+        binary = settings.binary_activations
+        activation_sign, pad_value = (clipped_sign, -1.0) if binary else (_unchanged, 0.0)
+        super().__init__(shape, weight_sign=clipped_sign, activation_sign=activation_sign, pad_value=pad_value)
+        self.input_scale = settings.input_scale
         with torch.no_grad():
             centre_and_clamp(self.weight)
 
@@ -84,16 +102,35 @@ class XnorNet(Method):
     summary = "signs times the mean magnitude of each filter, optionally times K maps of the input"
     reference = "Rastegari et al., ECCV 2016, arXiv 1603.05279"
     settings_model = XnorNetSettings
+    paper_recipe: ClassVar = {  # that of the PyTorch port on CIFAR-10 (NIN): the authors' own is for ImageNet
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "weight_decay": 1e-5,
+        "batch_size": 128,
+        "epochs": 319,
+        "schedule": "step",
+        "milestones": (120 / 319, 200 / 319, 240 / 319, 280 / 319),
+    }
     settings: XnorNetSettings
 
     @property
     def precision(self) -> Precision:
         """One bit each, one scale per output channel. K maps are element-wise work and box means: not counted."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
+        return Precision(weight_bits=1, activation_bits=1 if self.settings.binary_activations else 32, scales_per_output=1)
+
+    @property
+    def surrogate(self) -> Surrogate | None:
+        """1[|x| <= 1], or none with real inputs."""
+        return window if self.settings.binary_activations else None
+
+    @property
+    def real_weight_stage(self) -> bool:  # type: ignore[override]  # depends on the settings here
+        """Whether anything would be binary in it."""
+        return self.settings.binary_activations
 
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         """Make a layer."""
-        return XnorConv2d(shape, self.settings.input_scale)
+        return XnorConv2d(shape, self.settings)
 
     def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
         """Centre and clamp the latent weights after every step; the authors train with weight decay on them."""
@@ -109,4 +146,5 @@ class XnorNet(Method):
             layer.alpha().detach(),
             layer.pad_value,
             layer.input_scale,
+            binary_input=self.settings.binary_activations,
         )

@@ -276,15 +276,17 @@ def test_a_pass_of_its_own_trains_only_its_kind_of_module() -> None:
 
 def test_learning_rates_warm_up_and_fall() -> None:
     recipe = Recipe(epochs=3, warmup_epochs=1, schedule="linear")
-    factors = [_factor(recipe, Phase("train", 3), step / 4) for step in range(12)]
+    factors = [_factor(recipe, Phase("train", 3), step / 4, first=True) for step in range(12)]
     assert factors == [0, 0.25, 0.5, 0.75, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
+    later = [_factor(recipe, Phase("tune", 2), step / 2, first=False) for step in range(4)]
+    assert later == [1, 0.75, 0.5, 0.25]
 
 
 def test_a_learning_rate_of_zero_moves_nothing_but_statistics() -> None:
     """The whole warm-up step of factor 0 is taken with that factor."""
     method = METHODS.get("bnn").from_settings({})
     assert isinstance(method, Bnn)
-    trainer = _trainer(method, Recipe(epochs=1, warmup_epochs=1000, max_steps_per_epoch=1))
+    trainer = _trainer(method, Recipe(epochs=1, warmup_epochs=0.5, max_steps_per_epoch=1))
     before = {name: parameter.detach().clone() for name, parameter in trainer.network.named_parameters()}
     list(trainer.fit())
     assert all(torch.equal(before[name], parameter) for name, parameter in trainer.network.named_parameters())
