@@ -48,7 +48,8 @@ class Discriminators(nn.Module):
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the log-odds of "real", (taps, N), of features (N, C, H, W) by tap."""
-        pooled = (features[name].float().mean((2, 3)) for name in self.names)
+        dtype = next(self.parameters()).dtype
+        pooled = (features[name].to(dtype).mean((2, 3)) for name in self.names)
         return torch.stack([stack(entry).squeeze(1) for stack, entry in zip(self.stacks, pooled, strict=True)])
 
     def ascend(self, real: Mapping[str, Tensor], fake: Mapping[str, Tensor], *, doubt: bool = False) -> None:

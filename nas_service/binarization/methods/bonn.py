@@ -59,6 +59,7 @@ References:
     al., ECCV 2016.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -279,6 +280,7 @@ class BonnState(MethodState):
         super().__init__()
         self._settings = settings
         self._phase = Phase("train", 0)
+        self._seen: tuple[Tensor, Tensor] | None = None
         self._layers: list[BonnConv2d] = []
         self.register_buffer("centres", torch.zeros(classes, features))
         self.register_buffer("variances", torch.ones(classes, features))
@@ -309,11 +311,18 @@ class BonnState(MethodState):
             losses["kernel"] = torch.stack([layer.kernel_loss() for layer in layers]).sum()
         if self._settings.feature_loss and self._phase.name in {FINE_TUNE, PRUNE}:
             losses["feature"] = self.feature_loss(step.features, step.labels)
-            self.follow(step.features.detach(), step.labels)
+            self._seen = step.features.detach(), step.labels
         pruned = [layer.pruning_loss() for layer in layers if layer.alike is not None and self._phase.name == PRUNE]
         if pruned:
             losses["pruning"] = torch.stack(pruned).sum()
         return losses
+
+    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+        """Move the centres towards the features of the step."""
+        del layers
+        if self._seen is not None:
+            self.follow(*self._seen)
+            self._seen = None
 
     def feature_loss(self, features: Tensor, labels: Tensor) -> Tensor:
         """Return the weighted feature loss of `features` (batch, features) with `labels` (batch,)."""

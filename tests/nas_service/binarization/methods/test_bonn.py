@@ -368,6 +368,8 @@ def test_the_feature_loss_waits_for_its_phase_and_changes_the_centres_after_it()
     state.start_phase(Phase(FINE_TUNE, 1), network)
     expected = state.feature_loss(features, labels)
     assert torch.equal(state.losses(step)["feature"], expected)
+    assert torch.equal(state.centres, centres)  # looking at a loss changes nothing
+    state.end_step([layer])
     assert not torch.equal(state.centres, centres)
 
 

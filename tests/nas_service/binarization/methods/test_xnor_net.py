@@ -120,9 +120,13 @@ def test_k_maps_multiply_the_output() -> None:
 
 
 def test_batch_norm_comes_before_the_sign() -> None:
-    """Swapping the two changes the result: what batch norm centres is what is binarized."""
+    """What batch norm centres is what is binarized: all signs of the inputs are +1, and half of the block's are not."""
     block = ShortcutBlock(SHAPE, _layer()).train()
-    inputs = torch.randn(4, 3, 5, 5) + 2
-    swapped = block.activation(block.conv(inputs))
+    inputs = torch.rand(4, 3, 5, 5) + 2
+    seen: list[torch.Tensor] = []
+    block.conv.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    outputs = block(inputs)
     assert block.shortcut_groups == 0
-    assert not torch.allclose(block(inputs), swapped)
+    assert torch.equal(outputs, block.activation(block.conv(block.norm(inputs))))
+    assert 0.3 < float((seen[0] >= 0).float().mean()) < 0.7
+    assert not torch.allclose(outputs, block.activation(F.batch_norm(block.conv(inputs), None, None, training=True)))
