@@ -10,7 +10,6 @@ from api.client import ApiError
 from api.commands import local, results, searches, service, trainings
 from api.console import errors
 from nas_service.errors import NasError
-from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 
 # What bad input and the world outside may raise; the network is apart, since its message says what to do.
@@ -54,7 +53,8 @@ def main() -> None:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except httpx.TransportError as error:
-        message = f"error: no service answers at {Settings().url} ({error}); start one with `nas serve`, or set NAS_URL"
+        where = f"no service answers at {error.request.url.copy_with(raw_path=b'/')}"
+        message = f"error: {where} ({error}); start one with `nas serve`, or say where with --url or NAS_URL"
         errors.print(message, markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 

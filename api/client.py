@@ -130,6 +130,10 @@ class NasClient:
         """Yield what happened to a search, oldest first."""
         return self._all(f"/v1/searches/{search_id}/events", EventView, {})
 
+    def training_events(self, training_id: str) -> Iterator[EventView]:
+        """Yield what happened to a training, oldest first: teachers that were trained, trials that went on after they died."""
+        return self._all(f"/v1/trainings/{training_id}/events", EventView, {})
+
     def architectures(self, **filters: str) -> Iterator[ArchitectureView]:
         """Yield architectures; with `search=` those of one search by rank."""
         return self._all("/v1/architectures", ArchitectureView, filters)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from api.client import NasClient
 from api.views import JobView
@@ -44,13 +45,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[obje
         table.add_column(column, overflow="fold", no_wrap=position == 0)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    console.print(table, markup=False)
+    console.print(table)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Text:
     if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value).replace("[", r"\[")
+        return Text("-")
+    if isinstance(value, dict | list):
+        return Text(json.dumps(value))
+    return Text(f"{value:.4f}" if isinstance(value, float) else str(value))
 
 
 def percent(share: float | None) -> str:
@@ -82,7 +85,7 @@ def describe(job: JobView) -> tuple[int, int, str]:
     if not total:
         return 0, 0, job.state
     words = f"{progress['finished']}/{progress['candidates']} candidates, {done}/{total} epochs"
-    return done, total, f"{words}, best {percent(progress['best_validation_accuracy'])} validation"
+    return done, total, f"{words}, best so far {percent(progress['best_validation_accuracy'])} validation"
 
 
 class _PlainProgress:

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 
 from api.views import FieldProblem, Problem
+from nas_service.catalogue import complaint
 from nas_service.errors import (
     CannotFreezeError,
     ConflictError,
@@ -130,7 +131,7 @@ def _from_request(_: Request, error: Exception) -> JSONResponse:
     for entry in entries:
         location = [str(part) for part in entry["loc"]]
         field = ".".join(location[1:] if location[0] in {"body", "query", "path", "header"} else location)
-        problems.append(InvalidFieldError(field or "body", entry.get("input"), entry["msg"]))
+        problems.append(complaint(field, entry))
     detail = "; ".join(f"{problem.field}: {problem.allowed}" for problem in problems)
     return problem_response(TABLE[InvalidInputError], _given_text(detail), problems)
 

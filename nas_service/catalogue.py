@@ -41,12 +41,21 @@ class Capacity:
     node_gpus: float | None = None
 
 
+def complaint(field: str, entry: Mapping[str, Any]) -> InvalidFieldError:
+    """Return one of pydantic's complaints as ours."""
+    if entry["type"] == "missing":
+        return InvalidFieldError(field or "body", None, "a value: this field is required")
+    if entry["type"] == "extra_forbidden":
+        return InvalidFieldError(field or "body", entry.get("input"), "nothing: there is no such field")
+    return InvalidFieldError(field or "body", entry.get("input"), entry["msg"])
+
+
 def field_errors(error: ValidationError, prefix: str = "") -> list[InvalidFieldError]:
     """Return pydantic's complaints as ours: dotted field, value given, what is allowed."""
     problems = []
     for entry in error.errors(include_url=False):
         path = ".".join([prefix, *(str(part) for part in entry["loc"])]).strip(".")
-        problems.append(InvalidFieldError(path or "body", entry.get("input"), entry["msg"]))
+        problems.append(complaint(path, entry))
     return problems
 
 

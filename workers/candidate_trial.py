@@ -4,7 +4,6 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import structlog
 import torch
 from ray import tune
 
@@ -19,8 +18,6 @@ from nas_service.training.recipes import Recipe
 from nas_service.training.report import EpochReport
 from workers.supernet_worker import pick_device
 from workers.teachers import TeacherSource
-
-log = structlog.get_logger()
 
 EPOCHS = "epochs_done"  # what early stopping compares candidates at ...
 SCORE = "validation_accuracy"  # ... and by
@@ -95,7 +92,6 @@ class _Trial:
         if saved is not None:
             checkpoint = Checkpoint.from_bytes(saved)
             self._trainer.restore(checkpoint)
-            log.info("trial.resumed", candidate_id=task.candidate_id, epochs_done=self._trainer.epoch)
             self._reports = checkpoint.facts["reports"]
 
     def run(self) -> None:
@@ -104,8 +100,10 @@ class _Trial:
         Epochs before the checkpoint are reported again: the driver may have died before it wrote them down. The last epoch is
         reported together with the files, so that early stopping cannot come between a whole training and its export.
         """
+        note = {"resumed_from": len(self._reports)} if self._reports else {}
         for earlier in self._reports[: self._trainer.recipe.epochs - 1]:
-            tune.report(_epoch_result(earlier))
+            tune.report(_epoch_result(earlier) | note)
+            note = {}
         saved_at = time.monotonic()
         for report in self._trainer.fit():
             report.require_finite()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-import structlog
 import torch
 
 from nas_service.catalogue import build_method, build_space
@@ -17,8 +16,6 @@ from nas_service.training.teacher import TeacherPlan, TeacherTrainer, load_teach
 from search_spaces.network import CellStack, ImageFormat
 from search_spaces.space import SearchSpace
 from workers.supernet_worker import pick_device
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,19 @@ class TeacherSource:
         return load_teacher(space, space.parse(self.genotype), method, image, content)
 
 
+@dataclass(frozen=True)
+class Teachers:
+    """The teachers of a training, by architecture.
+
+    Attributes:
+        sources: Where they lie.
+        accuracies: On validation, of those that were trained just now.
+    """
+
+    sources: dict[str, TeacherSource]
+    accuracies: dict[str, float]
+
+
 def _train(plan: TeacherPlan, dataset: ImageDataset, artifact_url: str, key: str, resources: tuple[int, float]) -> float:
     cpus, gpus = resources
     torch.set_num_threads(cpus)
@@ -66,8 +76,8 @@ def prepare_teachers(
     dataset: ImageDataset,
     artifact_url: str,
     check: Callable[[], None],
-) -> dict[str, TeacherSource]:
-    """Train the teachers that are not there yet, on Ray; return them by architecture.
+) -> Teachers:
+    """Train the teachers that are not there yet, on Ray.
 
     Args:
         spec: Of the training; its shared recipe is the teachers'.
@@ -80,7 +90,7 @@ def prepare_teachers(
     resources = (spec.resources.cpus_per_trial, spec.resources.gpus_per_trial)
     train = ray.remote(num_cpus=resources[0], num_gpus=resources[1], max_retries=spec.resources.max_failures)(_train)
     shared = ray.put(dataset)
-    sources, waiting = {}, {}
+    sources, accuracies, waiting = {}, {}, {}
     for architecture, genotype in genotypes.items():
         plan = TeacherPlan(space, space.parse(genotype), spec.recipe, spec.dataset.model_dump_json())
         key = f"teachers/{plan.digest}.safetensors"
@@ -90,6 +100,6 @@ def prepare_teachers(
     while waiting:
         done, _ = ray.wait(list(waiting), timeout=1)
         for reference in done:
-            log.info("teacher.trained", architecture=waiting.pop(reference), validation_accuracy=ray.get(reference))
+            accuracies[waiting.pop(reference)] = ray.get(reference)
         check()
-    return sources
+    return Teachers(sources, accuracies)

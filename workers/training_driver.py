@@ -11,7 +11,7 @@ from nas_service.catalogue import build_dataset, build_recipe, needs_teacher
 from nas_service.errors import NasError
 from nas_service.lifecycle import JobState
 from nas_service.specs import MethodChoice, TrainingSpec
-from nas_service.storage import candidates, jobs
+from nas_service.storage import candidates, events, jobs
 from nas_service.storage.architectures import get_architecture
 from nas_service.storage.artifacts import get_artifact, record_artifact
 from nas_service.storage.candidates import CandidateState, Outcome, PlannedCandidate
@@ -69,6 +69,7 @@ class TrainingDriver:
         """Read the spec and the data, and write down the candidates if this is the first attempt."""
         self._context = context
         self._spec = TrainingSpec.model_validate(job.spec)
+        self._best: float | None = job.progress.get("best_validation_accuracy")  # of any epoch
         self._dataset = build_dataset(self._spec.dataset).load(context.settings.data)
         spec = self._spec
         planned = [
@@ -106,6 +107,9 @@ class TrainingDriver:
         context = self._context
         with context.database.write() as session:
             candidates.add_epoch(session, candidate_id, EpochReport(**result["report"]))
+            if "resumed_from" in result:
+                told = {"candidate": candidate_id, "epochs": result["resumed_from"]}
+                events.record(session, context.job_id, "trial.resumed", told)
             if result["kind"] == "done":
                 metrics = result["metrics"]
                 outcome = Outcome(metrics["validation_accuracy"], metrics["test_accuracy"], metrics, result["cost"])
@@ -119,13 +123,14 @@ class TrainingDriver:
         context.note_state(state)
 
     def _progress(self, rows: list[Candidate]) -> dict[str, Any]:
-        accuracies = [row.validation_accuracy for row in rows if row.validation_accuracy is not None]
+        seen = [self._best, *(row.validation_accuracy for row in rows)]
+        self._best = max((accuracy for accuracy in seen if accuracy is not None), default=None)
         return {
             "candidates": len(rows),
             "finished": sum(row.state in _OVER for row in rows),
             "epochs": sum(row.epochs_done for row in rows),
             "total": sum(self._recipe(row).epochs for row in rows),
-            "best_validation_accuracy": max(accuracies, default=None),
+            "best_validation_accuracy": self._best,
         }
 
     def _recipe(self, row: Candidate) -> Recipe:
@@ -137,7 +142,13 @@ class TrainingDriver:
         wanted = {row.architecture_id for row in rows if needs_teacher(self._recipe(row), row.method)}
         if spec.teacher is None:
             genotypes = {key: self._genotypes[key].genotype for key in sorted(wanted)}
-            return prepare_teachers(spec, genotypes, self._dataset, context.settings.artifacts, context.check)
+            trained = prepare_teachers(spec, genotypes, self._dataset, context.settings.artifacts, context.check)
+            if trained.accuracies:
+                with context.database.write() as session:
+                    for architecture, accuracy in trained.accuracies.items():
+                        told = {"architecture": architecture, "validation_accuracy": accuracy}
+                        events.record(session, context.job_id, "teacher.trained", told)
+            return trained.sources
         with context.database.read() as session:
             teacher = candidates.get_candidate(session, spec.teacher)
             key = get_artifact(session, teacher.id, "safetensors").key

@@ -200,5 +200,5 @@ def exit_for(jobs: list[JobView]) -> None:
     """End with status 1 if a job did not succeed, saying why."""
     for job in jobs:
         if job.state != "succeeded":
-            errors.print(f"{job.kind} {job.id} {job.state}: {job.error or 'no reason was given'}", markup=False)
+            errors.print(f"{job.kind} {job.id} {job.state}: {job.error or 'as somebody asked'}", markup=False)
             raise typer.Exit(1)

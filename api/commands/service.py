@@ -32,7 +32,9 @@ def migrate(as_json: Json = False) -> None:  # noqa: FBT002 - typer's way
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; NAS_HOST if left out.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; NAS_PORT if left out.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; NAS_PORT if left out, 0 for any free one.")
+    ] = None,
 ) -> None:
     """Run the service. The embedded database (SQLite) is brought up to date first; others need `nas migrate`."""
     import uvicorn  # noqa: PLC0415 - other commands start faster

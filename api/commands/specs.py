@@ -11,7 +11,9 @@ from search_spaces.errors import InvalidFieldError
 SpecFile = Annotated[Path | None, typer.Option("--spec", help="JSON file with a spec; the other options change it.")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any field, for example strategy.settings.momentum=0.5; the value is JSON or a word."),
+    typer.Option(
+        "--set", help="Any field by its path: recipe.epochs=9, strategy.settings.momentum=0.5; the value is JSON or a word."
+    ),
 ]
 
 

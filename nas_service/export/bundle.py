@@ -251,6 +251,8 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         ExportError: If it is no bundle, a file is missing, or a digest differs.
     """
+    if not path.is_file():
+        raise ExportError(f"{path}: there is no such file")
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read("manifest.json"))

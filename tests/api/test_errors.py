@@ -52,7 +52,7 @@ BAD_SPECS = [
     ({"training": {"methods": ["bnn"], "resources": {"gpus_per_trial": 9}}}, "training.resources.gpus_per_trial", "no more than"),
     ({"dataset": "cifar10"}, "dataset.settings.path", "cifar-10-batches-py"),
     ({"dataset": {"name": "image-folder", "settings": {"path": "gone"}}}, "dataset.settings.path", "exists under the data root"),
-    ({"dataset": {"name": "image-folder", "settings": {}}}, "dataset.settings.path", "Field required"),
+    ({"dataset": {"name": "image-folder", "settings": {}}}, "dataset.settings.path", "a value: this field is required"),
     ({"dataset": {"settings": {"split_seed": 2**32}}}, "dataset.settings.split_seed", "less than or equal to 4294967295"),
     ({"dataset": {"name": "image-folder", "settings": {"path": "x" * 5000}}}, "dataset.settings.path", "File name too long"),
     ({"dataset": {"name": "cifar10", "settings": {"path": "x/" * 2040}}}, "dataset.settings.path", "File name too long"),
@@ -66,7 +66,7 @@ BAD_SPECS = [
         "training.resources.gpus_per_trial",
         "whole numbers",
     ),
-    ({"colour": "red"}, "colour", "Extra inputs are not permitted"),
+    ({"colour": "red"}, "colour", "nothing: there is no such field"),
     ([1, 2], "body", "valid dictionary"),
 ]
 

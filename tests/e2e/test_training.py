@@ -58,6 +58,8 @@ def test_methods_are_compared_over_seeds_and_architectures(
     assert [float(row["test_mean"]) for row in rows] == [pair.test_mean for pair in found.pairs]
     teachers = _teachers(service)
     assert len(teachers) == 2
+    told = [event.data["architecture"] for event in service.client.training_events(job.id) if event.kind == "teacher.trained"]
+    assert sorted(told) == sorted(architectures)
     assert service.train(**{**base, "methods": ["rbcn"]}).state == "succeeded"
     assert _teachers(service) == teachers
 
@@ -84,9 +86,9 @@ def test_a_trial_that_is_killed_goes_on_from_its_checkpoint_and_is_counted_once(
     ]
     assert [epoch for epoch, _, _ in curves[1]] == list(range(24))
     assert curves[0] == curves[1]
-    log = (service.settings.home / "logs" / f"{disturbed.id}-1.log").read_text()
-    assert "trial.resumed" in log
-    assert candidate.id == actual.id
+    told = [event.data for event in service.client.training_events(disturbed.id) if event.kind == "trial.resumed"]
+    assert [entry["candidate"] for entry in told] == [candidate.id] == [actual.id]
+    assert 1 <= told[0]["epochs"] < 24
 
 
 def test_weak_candidates_are_ended_early_if_asked_for(service: Running, base: dict[str, Any]) -> None:
