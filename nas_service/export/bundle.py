@@ -251,13 +251,13 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         ExportError: If it is no bundle, a file is missing, or a digest differs.
     """
-    if not path.is_file():
-        raise ExportError(f"{path}: there is no such file")
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read("manifest.json"))
             files = {name: archive.read(name) for name in manifest["files"]}
         form, digests = manifest["format"], {name: manifest["files"][name]["sha256"] for name in files}
+    except FileNotFoundError as error:
+        raise ExportError(f"{path}: there is no such file") from error
     # A damaged zip fails in many ways: zlib.error, EOFError, a compression or an encryption that is none.
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, RuntimeError) as error:
         message = f"{path} is not a bundle: {error}"
