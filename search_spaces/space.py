@@ -1,6 +1,6 @@
 """SearchSpace: nodes, edges, cell types, allowed operations and the rule that stacks cells into a network. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.registry import Registry
+
+ZEROISE = "zeroise"  # the operation that cuts an edge: its output is 0
 
 
 class Role(StrEnum):
@@ -29,7 +31,7 @@ class CellType:
 
 @dataclass(frozen=True)
 class Edge:
-    """A directed edge of a cell from an earlier node to a later one; node 0 is the cell's input."""
+    """A directed edge of a cell from an earlier node to a later one; the first nodes are the cell's inputs."""
 
     source: int
     target: int
@@ -67,23 +69,24 @@ class SpaceSettings(BaseModel):
     )
 
 
-def connect_all(nodes: int, operations: tuple[str, ...]) -> tuple[Edge, ...]:
-    """Return the edges of a fully connected cell: node j takes from every node i < j, for j = 1..nodes."""
-    return tuple(Edge(i, j, operations) for j in range(1, nodes + 1) for i in range(j))
+def connect_all(nodes: int, operations: tuple[str, ...], inputs: int = 1) -> tuple[Edge, ...]:
+    """Return the edges of a fully connected cell: each of `nodes` intermediate nodes takes from every node before it."""
+    return tuple(Edge(i, j, operations) for j in range(inputs, inputs + nodes) for i in range(j))
 
 
 @dataclass(frozen=True)
 class SearchSpace:
     """What can be built: one frozen value, no behaviour of its own beyond counting and checking.
 
-    A cell is a directed acyclic graph over node 0 (the cell's input: the previous cell's output through a 1x1
+    A cell is a directed acyclic graph over its inputs (the outputs of the cells before it, each through a 1x1
     convolution to `channels`) and the intermediate nodes; a node is the sum of its incoming edges and the cell's output
-    is the concatenation of the intermediate nodes. In a reduction cell the edges that leave node 0 have stride 2.
+    is the concatenation of the intermediate nodes. In a reduction cell the edges that leave an input have stride 2.
 
     Attributes:
         cell_types: In stacking order: reduction types divide the normal types into stages.
         edges: The edges of a cell, in order of target and source.
         cells: How many cells are stacked.
+        inputs: 1: node 0 is the previous cell; 2: node 0 is the cell before the previous one, node 1 the previous cell.
         channels: Node width in the first stage; every reduction doubles it.
         stem_multiplier: The stem (3x3 convolution and batch norm) makes `stem_multiplier * channels` channels.
         template: Name of the block that wraps a binary convolution.
@@ -97,11 +100,12 @@ class SearchSpace:
     channels: int = 16
     stem_multiplier: int = 3
     template: str = "shortcut"
+    inputs: int = 1
 
     @property
     def nodes(self) -> int:
         """Number of intermediate nodes of a cell."""
-        return max(edge.target for edge in self.edges)
+        return max(edge.target for edge in self.edges) + 1 - self.inputs
 
     @property
     def arms_per_edge(self) -> int:
@@ -124,11 +128,24 @@ class SearchSpace:
             per_cell *= len(edge.operations)
         return int(per_cell ** len(self.cell_types))
 
+    def dead_node(self, choices: Iterable[Choice]) -> tuple[str, int] | None:
+        """Return cell type and number of the first node that no input reaches, or None: only zeroise cuts an edge."""
+        operations = {(choice.cell, choice.edge): choice.operation for choice in choices}
+        for cell in self.cell_types:
+            live = set(range(self.inputs))
+            for node in range(self.inputs, self.inputs + self.nodes):
+                incoming = (edge for edge in self.edges if edge.target == node and edge.source in live)
+                if all(operations[cell.name, edge.name] == ZEROISE for edge in incoming):
+                    return cell.name, node
+                live.add(node)
+        return None
+
     def genotype(self, operations: Mapping[tuple[str, str], str]) -> Genotype:
         """Build a genotype from (cell type, edge) -> operation, checked and in the space's order.
 
         Raises:
-            InvalidFieldError: Naming a missing edge, an unknown one, or an operation that the edge does not allow.
+            InvalidFieldError: Naming a missing edge, an unknown one, an operation that the edge does not allow, or a node
+                that no input reaches.
         """
         choices = []
         left = dict(operations)
@@ -146,7 +163,13 @@ class SearchSpace:
                 f"cell types {', '.join(cell.name for cell in self.cell_types)}; edges {', '.join(e.name for e in self.edges)}"
             )
             raise InvalidFieldError(f"genotype.cells.{cell_name}.{edge_name}", given, known)
+        if (dead := self.dead_node(choices)) is not None:
+            allowed = f"an operation other than {ZEROISE} on a path from an input to node {dead[1]}, which is dead"
+            raise InvalidFieldError(f"genotype.cells.{dead[0]}", dict.fromkeys(self._into(dead[1]), ZEROISE), allowed)
         return Genotype(self.name, tuple(choices))
+
+    def _into(self, node: int) -> list[str]:
+        return [edge.name for edge in self.edges if edge.target == node]
 
     def parse(self, payload: object) -> Genotype:
         """Read a genotype of this space from the form that `Genotype.to_dict` writes.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from search_spaces.errors import InvalidFieldError
-from search_spaces.space import SPACES, Role, SpaceSettings
+from search_spaces.space import SPACES, ZEROISE, Role, SpaceSettings, connect_all
 
 
 def test_abandit_general_has_the_published_size() -> None:
@@ -56,3 +56,20 @@ def test_operations_given_replace_those_of_every_edge() -> None:
     assert {edge.operations for edge in space.edges} == {("skip", "avg-pool-3x3")}
     with pytest.raises(InvalidFieldError, match="every operation once"):
         SPACES.get("tiny").configure(SpaceSettings(operations=["skip", "skip"]))
+
+
+def test_a_node_that_no_input_reaches_is_refused() -> None:
+    space = replace(SPACES.get("tiny"), edges=connect_all(nodes=2, operations=("skip", ZEROISE)))
+    whole = dict.fromkeys(((cell, edge) for cell in "ab" for edge in ("0-1", "0-2", "1-2")), "skip")
+    assert space.genotype({**whole, ("a", "0-1"): "skip", ("a", "0-2"): ZEROISE}).operation("a", "0-2") == ZEROISE
+    with pytest.raises(InvalidFieldError, match=r"genotype\.cells\.b .*node 1, which is dead"):
+        space.genotype({**whole, ("b", "0-1"): ZEROISE})
+    with pytest.raises(InvalidFieldError, match=r"genotype\.cells\.a .*node 1, which is dead"):  # 1-2 hangs from a dead node
+        space.genotype({**whole, ("a", "0-1"): ZEROISE, ("a", "0-2"): ZEROISE})
+
+
+def test_cells_with_two_inputs_number_their_nodes_after_both() -> None:
+    edges = connect_all(nodes=4, operations=("skip",), inputs=2)
+    assert len(edges) == 14
+    assert [edge.name for edge in edges[:2]] == ["0-2", "1-2"]
+    assert replace(SPACES.get("tiny"), edges=edges, inputs=2).nodes == 4
