@@ -7,6 +7,7 @@ DATASET ?= digits
 SEED ?= 0
 WAVE ?= 1
 EPOCHS ?= 20
+EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
@@ -26,8 +27,9 @@ $(VENV)/.dev: $(BIN)/nas
 
 setup: $(VENV)/.dev ## make the virtual environment with everything in it
 
-search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS)
-	$(BIN)/nas search run --space $(SPACE) --dataset $(DATASET) --seed $(SEED) --wave $(WAVE) --epochs $(EPOCHS)
+search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS, ADVERSARIAL=1, EPS)
+	$(BIN)/nas search run --space $(SPACE) --dataset $(DATASET) --seed $(SEED) --wave $(WAVE) --epochs $(EPOCHS) \
+		$(if $(ADVERSARIAL),--adversarial --eps $(EPS))
 
 serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve

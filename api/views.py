@@ -64,6 +64,9 @@ class SampleView(View):
     genotype: dict[str, Any]
     digest: str
     reward: float
+    clean_accuracy: float | None = Field(description="On validation; null for a path that diverged.")
+    attacked_accuracy: float | None = Field(description="On validation under one-step FGSM; null without adversarial training.")
+    parent_reward: float | None = Field(description="Of the full-precision parent; null where the strategy needs none.")
     loss: float | None
     diverged: bool
     cost: dict[str, int | float]

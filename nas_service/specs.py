@@ -4,6 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from nas_service.training.adversarial import RobustnessSettings
 from nas_service.training.recipes import EvaluationSettings, Recipe
 
 Item = TypeVar("Item")
@@ -119,6 +120,9 @@ class TrainingSection(BaseModel):
     )
     recipe: Recipe = Field(Recipe(), description="Shared by all methods.")
     early_stopping: EarlyStopping | None = Field(None, description="Whether weak candidates are ended early, and when.")
+    robustness: RobustnessSettings | None = Field(
+        None, description="Whether trained candidates are attacked on the test images, and how hard."
+    )
     resources: TrialResources = TrialResources()
 
 
@@ -175,3 +179,4 @@ class LocalTrainingSpec(_Spec):
     method: MethodChoice = Field(MethodChoice(name="xnor-net"), description="Binarization method.")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of weights and order of images.")
     recipe: Recipe = Field(Recipe(), description="How it is trained.")
+    robustness: RobustnessSettings | None = Field(None, description="Whether it is attacked on the test images, and how hard.")

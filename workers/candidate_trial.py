@@ -12,10 +12,12 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.export.bundle import CandidateFacts, Exported, candidate_bundle
 from nas_service.specs import Component, MethodChoice
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
+from nas_service.training.adversarial import RobustnessSettings
 from nas_service.training.checkpoint import Checkpoint
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.recipes import Recipe
 from nas_service.training.report import EpochReport
+from nas_service.training.robustness import measure_robustness
 from workers.supernet_worker import pick_device
 from workers.teachers import TeacherSource
 
@@ -42,6 +44,8 @@ class TrialTask:
         gpus: Share of a GPU.
         checkpoint_every_s: Seconds between checkpoints; a trial that is cut off repeats no more than that.
         teacher: The trained network that the candidate learns from, if it needs one.
+        robustness: How it is attacked when it is trained, as JSON; None: not at all.
+        substitute: The full-precision network that transfer attacks follow, if there are any.
     """
 
     candidate_id: str
@@ -58,6 +62,8 @@ class TrialTask:
     gpus: float
     checkpoint_every_s: float
     teacher: TeacherSource | None = None
+    robustness: dict[str, Any] | None = None
+    substitute: TeacherSource | None = None
 
 
 def _key(candidate_id: str, file: str) -> str:
@@ -79,8 +85,9 @@ class _Trial:
     def __init__(self, task: TrialTask, dataset: ImageDataset) -> None:
         self._task = task
         self._dataset = dataset
+        self._space = build_space(Component.model_validate(task.space))
         self._store = ArtifactStore(task.artifact_url)
-        space = build_space(Component.model_validate(task.space))
+        space = self._space
         choice = MethodChoice.model_validate(task.method)
         self._method = build_method(choice)
         self._genotype = space.parse(task.genotype)
@@ -122,6 +129,17 @@ class _Trial:
         checkpoint.facts["reports"] = self._reports
         self._store.put(checkpoint_key(self._task.candidate_id), checkpoint.to_bytes())
 
+    def _robustness(self) -> dict[str, Any]:
+        """Attack the trained network, if that is asked for."""
+        task, test = self._task, self._dataset.test
+        if task.robustness is None or test is None:
+            return {}
+        source, image = task.substitute, self._dataset.image_format
+        substitute = None if source is None else source.load(self._space, image, self._store)
+        settings = RobustnessSettings.model_validate(task.robustness)
+        measured = measure_robustness(self._trainer.network, substitute, test, settings, task.seed)
+        return {"robustness": measured.to_dict()}
+
     def _export(self) -> tuple[dict[str, StoredFile], Exported]:
         task = self._task
         facts = CandidateFacts(
@@ -132,7 +150,7 @@ class _Trial:
             dataset=Component.model_validate(task.dataset),
             seed=task.seed,
             recipe=task.recipe,
-            metrics=EpochReport(**self._reports[-1]).figures(),
+            metrics=EpochReport(**self._reports[-1]).figures() | self._robustness(),
             search=task.search,
         )
         exported = candidate_bundle(self._trainer.network, self._method, self._dataset, facts, task.bundled_test_bytes)

@@ -136,26 +136,36 @@ class TrainingDriver:
     def _recipe(self, row: Candidate) -> Recipe:
         return build_recipe(self._spec.recipe, MethodChoice.model_validate(row.method))
 
-    def _teachers(self, rows: list[Candidate]) -> dict[str, TeacherSource]:
-        """Return a teacher for every architecture of which a row needs one."""
-        context, spec = self._context, self._spec
-        wanted = {row.architecture_id for row in rows if needs_teacher(self._recipe(row), row.method)}
-        if spec.teacher is None:
-            genotypes = {key: self._genotypes[key].genotype for key in sorted(wanted)}
-            trained = prepare_teachers(spec, genotypes, self._dataset, context.settings.artifacts, context.check)
-            if trained.accuracies:
-                with context.database.write() as session:
-                    for architecture, accuracy in trained.accuracies.items():
-                        told = {"architecture": architecture, "validation_accuracy": accuracy}
-                        events.record(session, context.job_id, "teacher.trained", told)
-            return trained.sources
-        with context.database.read() as session:
-            teacher = candidates.get_candidate(session, spec.teacher)
-            key = get_artifact(session, teacher.id, "safetensors").key
-            source = TeacherSource(key, get_architecture(session, teacher.architecture_id).genotype, teacher.method)
-        return dict.fromkeys(wanted, source)
+    @property
+    def _transfers(self) -> bool:
+        """Whether candidates are attacked from full-precision networks."""
+        return self._spec.robustness is not None and self._spec.robustness.transfer
 
-    def _task(self, row: Candidate, teacher: TeacherSource | None) -> TrialTask:
+    def _full_precision(self, rows: list[Candidate]) -> dict[str, TeacherSource]:
+        """Return a full-precision network of every architecture of which a row needs one, to learn from or to attack from."""
+        context, spec = self._context, self._spec
+        wanted = {row.architecture_id for row in rows if self._transfers or (spec.teacher is None and self._taught(row))}
+        genotypes = {key: self._genotypes[key].genotype for key in sorted(wanted)}
+        trained = prepare_teachers(spec, genotypes, self._dataset, context.settings.artifacts, context.check)
+        if trained.accuracies:
+            with context.database.write() as session:
+                for architecture, accuracy in trained.accuracies.items():
+                    told = {"architecture": architecture, "validation_accuracy": accuracy}
+                    events.record(session, context.job_id, "teacher.trained", told)
+        return trained.sources
+
+    def _taught(self, row: Candidate) -> bool:
+        return needs_teacher(self._recipe(row), row.method)
+
+    def _named_teacher(self) -> TeacherSource | None:
+        if self._spec.teacher is None:
+            return None
+        with self._context.database.read() as session:
+            teacher = candidates.get_candidate(session, self._spec.teacher)
+            key = get_artifact(session, teacher.id, "safetensors").key
+            return TeacherSource(key, get_architecture(session, teacher.architecture_id).genotype, teacher.method)
+
+    def _task(self, row: Candidate, teacher: TeacherSource | None, full_precision: TeacherSource | None) -> TrialTask:
         spec, settings = self._spec, self._context.settings
         architecture = self._genotypes[row.architecture_id]
         return TrialTask(
@@ -172,15 +182,17 @@ class TrainingDriver:
             cpus=spec.resources.cpus_per_trial,
             gpus=spec.resources.gpus_per_trial,
             checkpoint_every_s=settings.checkpoint_s,
-            teacher=teacher if needs_teacher(self._recipe(row), row.method) else None,
+            teacher=(teacher or full_precision) if self._taught(row) else None,
+            robustness=None if spec.robustness is None else spec.robustness.model_dump(mode="json"),
+            substitute=full_precision if self._transfers else None,
         )
 
     def _train(self, rows: list[Candidate]) -> None:
         resources = self._spec.resources
         folder = self._context.settings.home.resolve() / "tune"
         name = f"{self._context.job_id}-{self._context.attempt}"
-        teachers = self._teachers(rows)
-        tasks = {row.id: self._task(row, teachers.get(row.architecture_id)) for row in rows}
+        full_precision, teacher = self._full_precision(rows), self._named_teacher()
+        tasks = {row.id: self._task(row, teacher, full_precision.get(row.architecture_id)) for row in rows}
         trainable = tune.with_parameters(train_candidate, tasks=tasks, dataset=self._dataset)
         os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the database keeps the results
         tuner = tune.Tuner(

@@ -12,6 +12,15 @@ from api.views import ArchitectureView, CandidateView
 from nas_service.errors import NotFoundError
 from nas_service.settings import Settings
 
+_ROBUSTNESS = {  # column -> attack; the last two are no single attack
+    "FGSM": "fgsm",
+    "PGD-7": "pgd-7",
+    "PGD-20": "pgd-20",
+    "transfer": "transfer-pgd-20",
+    "all attacks": "",
+    "masked": "",
+}
+
 Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
 
 
@@ -33,8 +42,17 @@ def print_architectures(title: str, found: list[ArchitectureView]) -> None:
     print_table(title, ["id", "search", "rank", "score", "OPs", "packed bytes"], rows)
 
 
+def _robustness(row: CandidateView) -> tuple[str | None, ...]:
+    measured = row.metrics.get("robustness")
+    if measured is None:
+        return (None,) * len(_ROBUSTNESS)
+    figures = (measured["accuracies"].get(name) for name in _ROBUSTNESS.values() if name)
+    return (*map(percent, figures), percent(measured["worst"]), "yes" if measured["gradient_masking"] else "no")
+
+
 def print_candidates(title: str, candidates: list[CandidateView]) -> None:
-    """Print a table of candidates."""
+    """Print a table of candidates; with their robustness where one was attacked."""
+    attacked = any("robustness" in row.metrics for row in candidates)
     rows = [
         (
             row.id,
@@ -46,10 +64,12 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
             f"{row.cost['packed_bytes']:,}" if row.cost else None,
             f"{row.cost['ops']:,.0f}" if row.cost else None,
             f"{row.seconds:.0f}",
+            *(_robustness(row) if attacked else ()),
         )
         for row in candidates
     ]
     columns = ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"]
+    columns += _ROBUSTNESS if attacked else []
     print_table(title, columns, rows)
 
 

@@ -1,6 +1,6 @@
 """`nas search ...`: submit, watch, list, show, cancel, arms, run."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -8,10 +8,11 @@ from api.client import NasClient
 from api.commands.embedded import embedded_service
 from api.commands.options import Json, Url
 from api.commands.results import finish_run, print_architectures, print_candidates
-from api.commands.specs import Sets, SpecFile, read_spec
+from api.commands.specs import Sets, SpecFile, make_robust, read_spec
 from api.console import console, describe, errors, print_json, print_table, watch_search
 from api.views import JobView
 from nas_service.settings import Settings
+from search_spaces.errors import InvalidFieldError
 
 app = typer.Typer(no_args_is_help=True, help="Submit searches and look at them.")
 
@@ -23,6 +24,11 @@ Seed = Annotated[int | None, typer.Option(help="Seed of the search.")]
 WaveSize = Annotated[int | None, typer.Option("--wave", help="Samples trained together; 1 is the published algorithm.")]
 Train = Annotated[list[str] | None, typer.Option("--train", help="Train the best with this method; may be repeated.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of those trainings.")]
+Adversarial = Annotated[
+    bool,
+    typer.Option("--adversarial", help="Search robust networks: train on attacked images, and attack what was trained."),
+]
+Eps = Annotated[float | None, typer.Option(help="With --adversarial: largest change of a pixel in [0, 1]; 8/255.")]
 SearchId = Annotated[str, typer.Argument(help="Id of a search.")]
 
 
@@ -54,6 +60,18 @@ def spec_options(  # noqa: PLR0913, PLR0917 - the options of the command line
     }
 
 
+def apply_adversarial(body: dict[str, Any], eps: float | None, *, adversarial: bool) -> None:
+    """Make a spec that of a robust search where that was asked for.
+
+    Raises:
+        InvalidFieldError: If eps was given without --adversarial.
+    """
+    if adversarial:
+        make_robust(body, eps)
+    elif eps is not None:
+        raise InvalidFieldError("--eps", eps, "nothing without --adversarial")
+
+
 @app.command()
 def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     spec: SpecFile = None,
@@ -65,6 +83,8 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     wave: WaveSize = None,
     train: Train = None,
     epochs: Epochs = None,
+    adversarial: Adversarial = False,  # noqa: FBT002 - typer's way
+    eps: Eps = None,
     sets: Sets = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
@@ -72,6 +92,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
 ) -> None:
     """Queue a search and print its id."""
     body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, train, epochs), sets)
+    apply_adversarial(body, eps, adversarial=adversarial)
     with connect(url) as client:
         if dry_run:
             estimate = client.estimate(body)
@@ -155,6 +176,8 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     wave: WaveSize = None,
     train: Train = None,
     epochs: Epochs = None,
+    adversarial: Adversarial = False,  # noqa: FBT002 - typer's way
+    eps: Eps = None,
     sets: Sets = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
@@ -164,6 +187,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     """
     methods = train or (None if spec else ["bnn", "xnor-net"])
     body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, methods, epochs), sets)
+    apply_adversarial(body, eps, adversarial=adversarial)
     settings = Settings()
     with embedded_service(settings) as address, NasClient(address) as client:
         say = errors if as_json else console

@@ -52,6 +52,30 @@ def set_field(spec: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN
     place[leaf] = value
 
 
+def make_robust(spec: dict[str, Any], eps: float | None) -> None:
+    """Ask for the robust search of ABanditNAS where the spec does not say otherwise: samples are trained with one-step FGSM.
+
+    A training that follows uses PGD, and its candidates are attacked.
+    """
+    amount = {} if eps is None else {"eps": eps}
+    _put_below(spec, ["evaluation", "adversarial"], amount)
+    if spec.get("training"):
+        _put_below(spec, ["training", "recipe", "adversarial"], {"attack": "pgd", **amount})
+        _put_below(spec, ["training", "robustness"], amount)
+
+
+def _put_below(spec: dict[str, Any], path: list[str], fields: dict[str, Any]) -> None:
+    """Set fields of an object of the spec that are not set yet; the service says what is wrong where there is no object."""
+    place: Any = spec
+    for part in path[:-1]:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            return
+    given = place.get(path[-1])
+    if given is None or isinstance(given, dict):
+        place[path[-1]] = {**fields, **(given or {})}
+
+
 def read_spec(file: Path | None, options: dict[str, Any], sets: list[str] | None) -> dict[str, Any]:
     """Return the file's spec with the options that were given, then the `--set`s, put into it.
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from nas_service.binarization.sign import Estimator, sign
+from nas_service.binarization.sign import Estimator, sign, straight_through
 from search_spaces.cost import ConvShape
 
 
@@ -25,9 +25,11 @@ class BinaryConv2d(nn.Module):
         weight: Latent weights W, float, (out_channels, in_channels / groups, k, k).
         pad_value: -1.0 or +1.0; 0.0 where the inputs stay real.
         real_weights: Whether W itself is used, without scale: the first of two training stages.
+        straight_through: Whether gradients pass the input's sign unchanged, whatever the method's own estimator: for attacks.
     """
 
     real_weights = False
+    straight_through = False
 
     def __init__(self, shape: ConvShape, *, weight_sign: Estimator, activation_sign: Estimator, pad_value: float = -1.0) -> None:
         """Create latent weights, uniform in [-b, b] with b = 1 / sqrt(fan in)."""
@@ -68,6 +70,8 @@ class BinaryConv2d(nn.Module):
         """Return conv(pad(sign(x)), kernel) of real inputs; the kernel (filters, Ci / groups, k, k) may have fewer filters."""
         shape = self.shape
         signs = self.binary_input(inputs)
+        if self.straight_through:
+            signs = straight_through(inputs, signs)
         if shape.padding:
             signs = F.pad(signs, (shape.padding,) * 4, value=self.pad_value)
         return F.conv2d(signs, kernel, stride=shape.stride, dilation=shape.dilation, groups=shape.groups)

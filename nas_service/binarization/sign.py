@@ -96,6 +96,17 @@ class _Identity(torch.autograd.Function):
         return grad_outputs[0], None
 
 
+def straight_through(inputs: Tensor, signs: Tensor) -> Tensor:
+    """Return `signs` with gradient 1 to `inputs`, whatever made them: an attack's way around gradients that are 0.
+
+    References:
+        Backward pass differentiable approximation: Athalye et al., "Obfuscated Gradients Give a False Sense of Security", ICML
+        2018, arXiv 1802.00420, section 4.1.
+    """
+    outputs: Tensor = _Identity.apply(inputs, lambda _: signs.detach())  # type: ignore[no-untyped-call]  # as above
+    return outputs
+
+
 def clipped_sign(inputs: Tensor) -> Tensor:
     """Sign with the clipped straight-through gradient 1[|x| <= 1] (BinaryNet's activations, XNOR-Net)."""
     outputs: Tensor = _Clipped.apply(inputs, sign)  # type: ignore[no-untyped-call]  # torch does not annotate apply

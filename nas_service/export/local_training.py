@@ -1,6 +1,7 @@
 """From a spec to a bundle in one plain process: training without Ray and without a database."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from nas_service.settings import Settings
 from nas_service.specs import LocalTrainingSpec
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.report import EpochReport
+from nas_service.training.robustness import measure_robustness
 from nas_service.training.teacher import TeacherPlan, TeacherTrainer
 from search_spaces.genotype import Genotype
 
@@ -21,7 +23,7 @@ def train_to_bundle(
     device: torch.device,
     show: Callable[[EpochReport], None],
 ) -> Exported:
-    """Train one network, and first its teacher if it needs one; return its bundle.
+    """Train one network, and first its teacher (or what transfer attacks follow) if it needs one; return its bundle.
 
     Args:
         spec: Checked by `check_local_training`.
@@ -38,7 +40,7 @@ def train_to_bundle(
     recipe = build_recipe(spec.recipe, spec.method)
     plan = CandidatePlan(space, genotype, method, recipe, spec.seed)
     teacher = None
-    if plan.needs_teacher:
+    if plan.needs_teacher or (spec.robustness is not None and spec.robustness.transfer):
         lesson = TeacherTrainer(TeacherPlan(space, genotype, spec.recipe, ""), dataset, device)
         for report in lesson.fit():
             show(report)
@@ -49,6 +51,11 @@ def train_to_bundle(
         report.require_finite()
         show(report)
         last = report
+    metrics: dict[str, Any] = {} if last is None else last.figures()
+    if spec.robustness is not None and dataset.test is not None:
+        substitute = teacher if spec.robustness.transfer else None
+        robustness = measure_robustness(trainer.network, substitute, dataset.test, spec.robustness, spec.seed)
+        metrics["robustness"] = robustness.to_dict()
     facts = CandidateFacts(
         candidate_id="",
         space=spec.space,
@@ -57,7 +64,7 @@ def train_to_bundle(
         dataset=spec.dataset,
         seed=spec.seed,
         recipe=recipe.model_dump(mode="json"),
-        metrics={} if last is None else last.figures(),
+        metrics=metrics,
         search={},
     )
     return candidate_bundle(trainer.network, method, dataset, facts, settings.bundled_test_bytes)

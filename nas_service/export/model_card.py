@@ -26,6 +26,28 @@ def _accuracy_table(metrics: Mapping[str, Any]) -> list[str]:
     return ["| | accuracy | images |", "|---|---|---|", *rows, "", note]
 
 
+def _robustness_table(robustness: Mapping[str, Any]) -> list[str]:
+    rows = [f"| {name} | {accuracy:.4f} |" for name, accuracy in robustness["accuracies"].items()]
+    lines = [
+        "## Robustness",
+        "",
+        f"Accuracy on {robustness['images']} test images, each pixel (in [0, 1]) changed by at most {robustness['eps']:.4g};",
+        f"{robustness['restarts']} random start(s) an attack. Transfer images were made against a full-precision network.",
+        "",
+        "| attack | accuracy |",
+        "|---|---|",
+        *rows,
+        f"| all of these, image by image | {robustness['worst']:.4f} |",
+        "",
+    ]
+    if robustness["masked_by"]:
+        lines += [
+            f"**Masked gradients**: {', '.join(robustness['masked_by'])} did more damage than any plain white-box attack.",
+            "",
+        ]
+    return lines
+
+
 def _use(image: Mapping[str, Any], *, has_test_images: bool) -> list[str]:
     shape = f"(N, {image['channels']}, {image['height']}, {image['width']})"
     return [
@@ -62,6 +84,7 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
         "",
         *_cost_table(manifest["cost"]),
         "",
+        *(_robustness_table(manifest["metrics"]["robustness"]) if "robustness" in manifest["metrics"] else []),
         "## Data",
         "",
         f"`{data['name']}` with settings `{data['settings']}`: {image['height']}x{image['width']} pixels,",

@@ -19,6 +19,9 @@ class Evaluation:
         diverged: Whether loss or weights stopped being finite; the weights were not kept.
         seconds: Wall time of training and scoring.
         worker: Who did it.
+        clean_accuracy: On validation, in [0, 1]; None if the training diverged.
+        attacked_accuracy: The same under attack; None without adversarial training.
+        parent_reward: Validation accuracy of the full-precision parent, where the strategy asks for it (`needs_parent`).
     """
 
     reward: float
@@ -26,6 +29,9 @@ class Evaluation:
     diverged: bool
     seconds: float
     worker: str = "local"
+    clean_accuracy: float | None = None
+    attacked_accuracy: float | None = None
+    parent_reward: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def run_search(
     while genotypes := strategy.suggest(done, wave_size):
         evaluations = tuple(evaluator.evaluate(len(done), genotypes))
         samples = tuple(
-            Sample(len(done) + offset, genotype, evaluation.reward)
+            Sample(len(done) + offset, genotype, evaluation.reward, evaluation.parent_reward)
             for offset, (genotype, evaluation) in enumerate(zip(genotypes, evaluations, strict=True))
         )
         done = (*done, *samples)

@@ -102,6 +102,9 @@ class SampleRow(Base):
     genotype: Mapped[dict[str, Any]]
     digest: Mapped[str] = mapped_column(String(64))
     reward: Mapped[float]
+    clean_accuracy: Mapped[float | None]
+    attacked_accuracy: Mapped[float | None]
+    parent_reward: Mapped[float | None]
     loss: Mapped[float | None]
     diverged: Mapped[bool]
     cost: Mapped[dict[str, Any]]

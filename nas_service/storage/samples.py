@@ -52,6 +52,9 @@ def commit_wave(session: Session, job_id: str, attempt: int, lease: timedelta, r
             "genotype": sample.genotype.to_dict(),
             "digest": sample.genotype.digest,
             "reward": sample.reward,
+            "clean_accuracy": evaluation.clean_accuracy,
+            "attacked_accuracy": evaluation.attacked_accuracy,
+            "parent_reward": evaluation.parent_reward,
             "loss": evaluation.loss,
             "diverged": evaluation.diverged,
             "cost": cost,
@@ -93,7 +96,8 @@ def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
 def history_of(session: Session, job_id: str) -> tuple[Sample, ...]:
     """Return the committed samples of a search in order."""
     query = select(SampleRow).where(SampleRow.job_id == job_id).order_by(SampleRow.index)
-    return tuple(Sample(row.index, Genotype.from_dict(row.genotype), row.reward) for row in session.scalars(query))
+    rows = session.scalars(query)
+    return tuple(Sample(row.index, Genotype.from_dict(row.genotype), row.reward, row.parent_reward) for row in rows)
 
 
 def costs_of(session: Session, job_id: str) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from nas_service.binarization.network import binary_network
 from nas_service.binarization.taps import Taps
 from nas_service.data.dataset import Augmentation, ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
+from nas_service.training.adversarial_step import training_step
 from nas_service.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from nas_service.training.evaluation import count_correct, evaluating
 from nas_service.training.latent_figures import bimodality, flip_ratio, sign_balance, signs
@@ -192,16 +193,22 @@ class CandidateTrainer:
         self, phase: Phase, epoch: int, state: MethodState, entry: Pass, generator: torch.Generator
     ) -> tuple[float, int, int]:
         recipe = self.recipe
+        replays = 1 if recipe.adversarial is None else recipe.adversarial.replays
         steps = max(1, len(self._train) // recipe.batch_size)
-        steps = min(steps, recipe.max_steps_per_epoch or steps)
+        steps = max(1, min(steps, recipe.max_steps_per_epoch or steps) // replays)
         batches = epoch_batches(self._train, recipe.batch_size, self._augmentation, generator)
         losses: list[Tensor] = []
         correct = torch.zeros((), dtype=torch.int64, device=self._device)
         seen = 0
         with self._backpropagation(state, entry) as backpropagation:
+            training = training_step(
+                backpropagation,
+                recipe.adversarial,
+                lambda: derived_generator(self._device, self._seed, "attack", self._epoch, entry.name),
+            )
             for step, (images, labels) in zip(range(steps), batches, strict=False):
                 factor = _factor(recipe, phase, epoch + step / steps, first=phase is self._phases[0])
-                loss, logits = backpropagation.step(images, labels, self._optimizer, factor)
+                loss, logits = training.step(images, labels, self._optimizer, factor)
                 if self._ema is not None:
                     self._ema.update_parameters(self._live)
                 losses.append(loss)

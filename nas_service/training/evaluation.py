@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.data.loader import ResidentPart, to_pixels
+from nas_service.training.attacks import Attack
 
 EVALUATION_BATCH = 512
+ATTACK_BATCH = 256
 
 
 @contextmanager
@@ -30,6 +32,30 @@ def count_correct(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch
         logits = forward(to_pixels(part.images[start : start + batch_size]))
         correct += (logits.argmax(1) == part.labels[start : start + batch_size]).sum()
     return int(correct)
+
+
+def standing(
+    forward: Callable[[Tensor], Tensor],
+    attack: Attack,
+    part: ResidentPart,
+    generator: torch.Generator,
+    attacked: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Return for every image of `part` whether it is classified correctly under attack, (N,) bool.
+
+    Args:
+        forward: The network that classifies.
+        attack: What perturbs the images.
+        part: Images and true labels.
+        generator: Source of random starts.
+        attacked: The network whose gradients the attack follows; `forward` itself if None, another for a transfer attack.
+    """
+    found = []
+    for start in range(0, len(part), ATTACK_BATCH):
+        labels = part.labels[start : start + ATTACK_BATCH]
+        pixels = to_pixels(part.images[start : start + ATTACK_BATCH])
+        found.append(forward(attack.perturb(attacked or forward, pixels, labels, generator)).argmax(1) == labels)
+    return torch.cat(found)
 
 
 def accuracy(network: nn.Module, part: ResidentPart) -> float:

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from nas_service.training.adversarial import AdversarialSearch, AdversarialTraining
+
 _EXPONENTIAL_END = 3e-4
 
 
@@ -65,6 +67,7 @@ class Recipe(BaseModel):
         0.0, ge=0, lt=1, description="Decay of a moving average of the weights, which is then what is scored; 0: none."
     )
     augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
+    adversarial: AdversarialTraining | None = Field(None, description="Whether training images are perturbed, and how.")
     max_steps_per_epoch: int | None = Field(None, ge=1, description="Cut epochs short, for quick trials.")
 
     @field_validator("milestones")
@@ -101,6 +104,9 @@ class EvaluationSettings(BaseModel):
         2, ge=1, le=1000, description="Training batches from which batch norm is re-estimated before a path is scored."
     )
     validation_images: int | None = Field(None, ge=1, description="Score on the first so many; None: on all.")
+    adversarial: AdversarialSearch | None = Field(
+        None, description="Whether samples are trained on perturbed images (ABanditNAS's own way), and what their reward is."
+    )
 
 
 def schedule_factor(schedule: Schedule, progress: float, milestones: tuple[float, ...] = (0.5, 0.75)) -> float:

@@ -90,6 +90,11 @@ class Backpropagation:
     taps: Mapping[str, Tensor] = field(default_factory=dict)
     teacher: Teacher | None = None
 
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits (N, classes) of pixels (N, C, H, W) in the network's present mode: what an attack differentiates."""
+        logits: Tensor = self.network.classifier(self.network.features(images, self.genotype))
+        return logits
+
     def step(self, images: Tensor, labels: Tensor, optimizer: RuledOptimizer, factor: float) -> tuple[Tensor, Tensor]:
         """Train on a batch, in as many turns as the rules have; return loss and logits of the first, detached.
 

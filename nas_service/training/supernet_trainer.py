@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,9 @@ from nas_service.binarization.method import Method
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.search.loop import Evaluation
-from nas_service.training.evaluation import count_correct, evaluating
+from nas_service.training.adversarial_step import training_step
+from nas_service.training.attacks import fast_fgsm
+from nas_service.training.evaluation import count_correct, evaluating, standing
 from nas_service.training.optimization import RuledOptimizer, ruled_parameters
 from nas_service.training.recipes import EvaluationSettings, schedule_factor
 from nas_service.training.seeding import derived_generator, global_seed
@@ -109,15 +112,18 @@ class SupernetTrainer:
         before = {name: parameter.detach().clone() for name, parameter in path.items()}
         with global_seed(self._seed, "sample", index):
             loss = self._train_path(index, genotype, path)
-            correct = self._score(index, genotype)
+            clean, attacked = self._score(index, genotype)
         trained = {name: parameter.detach().cpu().clone() for name, parameter in path.items()}
         self.load(before)
         diverged = not (math.isfinite(loss) and all(bool(tensor.isfinite().all()) for tensor in trained.values()))
+        adversarial = self._settings.adversarial
         evaluation = Evaluation(
-            reward=0.0 if diverged else correct / len(self._validation),
+            reward=0.0 if diverged else clean if attacked is None or adversarial is None else adversarial.reward(clean, attacked),
             loss=None if diverged else loss,
             diverged=diverged,
             seconds=time.perf_counter() - started,
+            clean_accuracy=None if diverged else clean,
+            attacked_accuracy=None if diverged else attacked,
         )
         return TrainedPath(evaluation, {} if diverged else trained)
 
@@ -135,23 +141,31 @@ class SupernetTrainer:
         generator = derived_generator(self._device, self._seed, "sample", index)
         chosen = max(1, round(len(self._train) * settings.train_fraction))
         subset = torch.randperm(len(self._train), generator=generator, device=self._device)[:chosen]
-        backpropagation = Backpropagation(self.supernet, layers, state, genotype)
+        replays = 1 if settings.adversarial is None else settings.adversarial.replays
+        batches = max(1, len(subset) // settings.batch_size // replays)
+        training = training_step(
+            Backpropagation(self.supernet, layers, state, genotype),
+            settings.adversarial,
+            lambda: derived_generator(self._device, self._seed, "attack", index),
+        )
         self.supernet.train()
         losses: list[Tensor] = []
         for epoch in range(settings.epochs):
             state.start_epoch(epoch, settings.epochs)
-            for images, labels in epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset):
-                loss, _ = backpropagation.step(images, labels, optimizer, factor)
+            images_and_labels = epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset)
+            for _, (images, labels) in zip(range(batches), images_and_labels, strict=False):
+                loss, _ = training.step(images, labels, optimizer, factor)
                 losses.append(loss)
-                if len(losses) == settings.max_steps:
+                if settings.max_steps is not None and len(losses) * replays >= settings.max_steps:
                     break
             with torch.no_grad():
                 state.end_epoch(self.supernet)
-            if len(losses) == settings.max_steps:
+            if settings.max_steps is not None and len(losses) * replays >= settings.max_steps:
                 break
         return float(torch.stack(losses).mean())
 
-    def _score(self, index: int, genotype: Genotype) -> int:
+    def _score(self, index: int, genotype: Genotype) -> tuple[float, float | None]:
+        """Return the validation accuracy, and that under attack if the training was adversarial."""
         for module in self.supernet.path(genotype):
             for part in module.modules():
                 if isinstance(part, nn.BatchNorm2d):
@@ -162,5 +176,11 @@ class SupernetTrainer:
         with torch.no_grad():
             for _, (images, _) in zip(range(self._settings.calibration_batches), batches, strict=False):
                 self.supernet(images, genotype)
+        settings, count = self._settings.adversarial, len(self._validation)
+        forward = partial(self.supernet, genotype=genotype)
         with evaluating(self.supernet):
-            return count_correct(lambda images: self.supernet(images, genotype), self._validation)
+            clean = count_correct(forward, self._validation) / count
+            if settings is None:
+                return clean, None
+            generator = derived_generator(self._device, self._seed, "validation attack", index)
+            return clean, int(standing(forward, fast_fgsm(settings.eps), self._validation, generator).sum()) / count

@@ -27,7 +27,9 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class TeacherPlan:
-    """What a teacher is: the student's genotype and recipe, less what asks for a teacher or for binary weights.
+    """What a teacher is: the student's genotype and recipe, less what asks for a teacher, for binary weights or for attacks.
+
+    So the same network also serves transfer attacks: it is trained on clean images.
 
     Attributes:
         space: As it was searched.
@@ -45,7 +47,7 @@ class TeacherPlan:
     def own_recipe(self) -> Recipe:
         """How the teacher itself is trained."""
         return self.recipe.model_copy(
-            update={"distillation": 0.0, "real_weight_stage": 0.0, "ema_decay": 0.0, "temperature": 1.0}
+            update={"distillation": 0.0, "real_weight_stage": 0.0, "ema_decay": 0.0, "temperature": 1.0, "adversarial": None}
         )
 
     @property
