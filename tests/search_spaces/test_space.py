@@ -4,8 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from search_spaces.cost import FULL_PRECISION
 from search_spaces.errors import InvalidFieldError
+from search_spaces.network import supernet_cost
 from search_spaces.space import SPACES, ZEROISE, Role, SpaceSettings, connect_all
+from search_spaces.spaces.abandit import ABLATION_OPERATIONS
+from tests.samples import GREY_8
 
 
 def test_abandit_general_has_the_published_size() -> None:
@@ -80,6 +84,15 @@ def test_abandit_adds_the_two_defence_operations_to_the_seven_general_ones() -> 
     assert space.size() == 9**60
     assert space.edges[0].operations[7:] == ("gabor-conv-3x3", "denoise")
     assert space.edges[0].operations[:7] == SPACES.get("abandit-general").edges[0].operations
+
+
+@pytest.mark.parametrize("count", range(7, 12))
+def test_the_ablation_of_abandit_is_a_setting(count: int) -> None:
+    """From the seven general operations to eleven, one more at a time."""
+    space = SPACES.get("abandit").configure(SpaceSettings(operations=list(ABLATION_OPERATIONS[:count])))
+    assert space.size() == count**60
+    assert set(space.edges[0].operations) >= set(SPACES.get("abandit-general").edges[0].operations)
+    supernet_cost(space, GREY_8, FULL_PRECISION)  # every name is an operation
 
 
 def test_abandit_mini_can_be_enumerated() -> None:
