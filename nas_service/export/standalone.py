@@ -26,6 +26,8 @@ _CONTAINERS = (nn.Sequential, nn.ModuleDict, nn.ModuleList)
 class _Tracer(fx.Tracer):
     """Stops at torch's own layers, at frozen convolutions and, in the whole network, at cells."""
 
+    proxy_buffer_attributes = True  # what is computed from a buffer is written as computed
+
     def __init__(self, root: nn.Module) -> None:
         super().__init__()
         self._stops = (runtime.BinaryConv2d,) if isinstance(root, Cell) else (runtime.BinaryConv2d, Cell)
@@ -104,6 +106,14 @@ def _argument(value: object) -> str:
     return repr(value)
 
 
+def _buffer(owner: nn.Module, leaf: str) -> str:
+    """Return the arguments that register a parameter or a buffer: room for a saved one, the values of one that is not."""
+    tensor: Tensor = getattr(owner, leaf)
+    if leaf in owner.state_dict():
+        return f"{leaf!r}, torch.zeros({tuple(tensor.shape)!r})"
+    return f"{leaf!r}, torch.tensor({tensor.tolist()!r}), persistent=False"
+
+
 def _line(node: fx.Node) -> str:
     given = [_argument(value) for value in node.args]
     given += [f"{name}={_argument(value)}" for name, value in node.kwargs.items()]
@@ -119,9 +129,15 @@ def _line(node: fx.Node) -> str:
         owner, _, leaf = str(node.target).rpartition(".")
         return f"{node.name} = self.{_identifier(owner)}.{leaf}"
     assert callable(node.target)  # noqa: S101 - for the type checker; fx: call_function has a callable
-    if node.target in _INFIX:
-        return f"{node.name} = {given[0]} {_INFIX[node.target]} {given[1]}"
-    return f"{node.name} = {_function_name(node.target)}({', '.join(given)})"
+    return f"{node.name} = {_call(node.target, given)}"
+
+
+def _call(function: Callable[..., Any], given: list[str]) -> str:
+    if function in _INFIX:
+        return f"{given[0]} {_INFIX[function]} {given[1]}"
+    if function is operator.getitem:
+        return f"{given[0]}[{given[1]}]"
+    return f"{_function_name(function)}({', '.join(given)})"
 
 
 def _trace(root: nn.Module) -> fx.Graph:
@@ -146,8 +162,7 @@ def _write_class(name: str, docstring: str, root: nn.Module) -> list[str]:
             if _identifier(path) not in made:
                 made.add(_identifier(path))
                 lines.append(f"        self.{_identifier(path)} = nn.Module()")
-            shape = tuple(getattr(root.get_submodule(path), leaf).shape)  # of a parameter or a buffer
-            lines.append(f"        self.{_identifier(path)}.register_buffer({leaf!r}, torch.zeros({shape!r}))")
+            lines.append(f"        self.{_identifier(path)}.register_buffer({_buffer(root.get_submodule(path), leaf)})")
         elif node.op == "call_module" and isinstance(root.get_submodule(path), Cell):
             cells += 1
         elif node.op == "call_module":

@@ -119,7 +119,7 @@ def test_the_catalogue_is_printed(address: str, shelf: str, tmp_path: Path) -> N
 
 
 BAD = [
-    (["--space", "abandit-generall"], "space.name: 'abandit-generall' is not allowed; allowed: did you mean abandit-general?"),
+    (["--space", "abandit-generall"], "space.name: 'abandit-generall' is not allowed; allowed: did you mean abandit-general,"),
     (["--method", "xnor"], "method.name: 'xnor' is not allowed; allowed: did you mean xnor-net?"),
     (["--dataset", "digitz"], "dataset.name: 'digitz' is not allowed; allowed: did you mean digits?"),
     (["--set", 'space={"name": "tiny", "settings": {"operations": ["skipp"]}}'], "space.settings.operations.0: 'skipp'"),

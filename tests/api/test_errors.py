@@ -35,7 +35,7 @@ def test_a_subclass_takes_the_line_of_its_nearest_base() -> None:
 
 
 BAD_SPECS = [
-    ({"space": "abandit-generall"}, "space.name", "did you mean abandit-general?"),
+    ({"space": "abandit-generall"}, "space.name", "did you mean abandit-general,"),
     (
         {"space": {"name": "tiny", "settings": {"operations": ["skip", "conv-9x9"]}}},
         "space.settings.operations.1",

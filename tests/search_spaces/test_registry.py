@@ -34,9 +34,9 @@ def test_a_duplicate_name_is_an_error_that_names_both_places() -> None:
 
 
 def test_an_unknown_name_lists_near_matches_first() -> None:
-    with pytest.raises(UnknownNameError, match=r"did you mean abandit-general\? one of: .*tiny") as caught:
+    with pytest.raises(UnknownNameError, match=r"did you mean abandit-general,.*\? one of: .*tiny") as caught:
         SPACES.get("abandit-genral")
-    assert caught.value.near == ("abandit-general",)
+    assert caught.value.near[0] == "abandit-general"
 
 
 def test_an_unknown_name_without_near_matches_lists_what_there_is() -> None:

@@ -4,8 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from search_spaces.cost import FULL_PRECISION
 from search_spaces.errors import InvalidFieldError
+from search_spaces.network import supernet_cost
 from search_spaces.space import SPACES, ZEROISE, Role, SpaceSettings, connect_all
+from search_spaces.spaces.abandit import ABLATION_OPERATIONS
+from tests.samples import GREY_8
 
 
 def test_abandit_general_has_the_published_size() -> None:
@@ -62,9 +66,9 @@ def test_a_node_that_no_input_reaches_is_refused() -> None:
     space = replace(SPACES.get("tiny"), edges=connect_all(nodes=2, operations=("skip", ZEROISE)))
     whole = dict.fromkeys(((cell, edge) for cell in "ab" for edge in ("0-1", "0-2", "1-2")), "skip")
     assert space.genotype({**whole, ("a", "0-1"): "skip", ("a", "0-2"): ZEROISE}).operation("a", "0-2") == ZEROISE
-    with pytest.raises(InvalidFieldError, match=r"genotype\.cells\.b .*node 1, which is dead"):
+    with pytest.raises(InvalidFieldError, match=r"genotype\.cells\.b: .*node 1, which is dead"):
         space.genotype({**whole, ("b", "0-1"): ZEROISE})
-    with pytest.raises(InvalidFieldError, match=r"genotype\.cells\.a .*node 1, which is dead"):  # 1-2 hangs from a dead node
+    with pytest.raises(InvalidFieldError, match=r"genotype\.cells\.a: .*node 1, which is dead"):  # 1-2 hangs from a dead node
         space.genotype({**whole, ("a", "0-1"): ZEROISE, ("a", "0-2"): ZEROISE})
 
 
@@ -73,3 +77,26 @@ def test_cells_with_two_inputs_number_their_nodes_after_both() -> None:
     assert len(edges) == 14
     assert [edge.name for edge in edges[:2]] == ["0-2", "1-2"]
     assert replace(SPACES.get("tiny"), edges=edges, inputs=2).nodes == 4
+
+
+def test_abandit_adds_the_two_defence_operations_to_the_seven_general_ones() -> None:
+    space = SPACES.get("abandit")
+    assert space.size() == 9**60
+    assert space.edges[0].operations[7:] == ("gabor-conv-3x3", "denoise")
+    assert space.edges[0].operations[:7] == SPACES.get("abandit-general").edges[0].operations
+
+
+@pytest.mark.parametrize("count", range(7, 12))
+def test_the_ablation_of_abandit_is_a_setting(count: int) -> None:
+    """From the seven general operations to eleven, one more at a time."""
+    space = SPACES.get("abandit").configure(SpaceSettings(operations=list(ABLATION_OPERATIONS[:count])))
+    assert space.size() == count**60
+    assert set(space.edges[0].operations) >= set(SPACES.get("abandit-general").edges[0].operations)
+    supernet_cost(space, GREY_8, FULL_PRECISION)  # every name is an operation
+
+
+def test_abandit_mini_can_be_enumerated() -> None:
+    space = SPACES.get("abandit-mini")
+    assert space.size() == 729
+    assert space.edges[0].operations == SPACES.get("abandit").edges[0].operations
+    assert all(plan.role is Role.NORMAL for plan in space.plan())
