@@ -16,11 +16,13 @@ class Sample:
         index: Place in the history, from 0.
         genotype: What was evaluated.
         reward: Validation accuracy in [0, 1]; 0 for a path whose training diverged.
+        parent_reward: The same of its full-precision parent; None unless the strategy asked for it (`needs_parent`).
     """
 
     index: int
     genotype: Genotype
     reward: float
+    parent_reward: float | None = None
 
 
 History = Sequence[Sample]

@@ -19,6 +19,7 @@ class Evaluation:
         diverged: Whether loss or weights stopped being finite; the weights were not kept.
         seconds: Wall time of training and scoring.
         worker: Who did it.
+        parent_reward: Validation accuracy of the full-precision parent, where the strategy asks for it (`needs_parent`).
     """
 
     reward: float
@@ -26,6 +27,7 @@ class Evaluation:
     diverged: bool
     seconds: float
     worker: str = "local"
+    parent_reward: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def run_search(
     while genotypes := strategy.suggest(done, wave_size):
         evaluations = tuple(evaluator.evaluate(len(done), genotypes))
         samples = tuple(
-            Sample(len(done) + offset, genotype, evaluation.reward)
+            Sample(len(done) + offset, genotype, evaluation.reward, evaluation.parent_reward)
             for offset, (genotype, evaluation) in enumerate(zip(genotypes, evaluations, strict=True))
         )
         done = (*done, *samples)
