@@ -21,7 +21,8 @@ class Arm:
         mean: m, the running performance; None before the first pull.
         lower: s_L, the lower confidence bound; None before the first pull.
         upper: s_U, the upper confidence bound; None before the first pull.
-        abandoned_round: Round (from 1) after which the arm was dropped; None while it lives.
+        abandoned_round: Round (from 1) after which the arm was dropped, 0 if no live genotype of the space holds it; None
+            while it lives.
     """
 
     key: Choice

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
+from nas_service.search.liveness import incoming, possible_arms
 from search_spaces.genotype import Genotype
 from search_spaces.registry import Registry
 from search_spaces.space import SearchSpace
@@ -32,12 +33,15 @@ class Strategy(ABC):
     """Decides what to sample next and what to abandon.
 
     A strategy object keeps nothing between calls: the same history gives the same answer, so a restart replays the
-    committed samples and goes on. Randomness derives from (seed, sample index).
+    committed samples and goes on. Randomness derives from (seed, sample index). Every genotype it suggests or ranks is
+    live (`SearchSpace.dead_node`).
 
     Attributes:
         summary: One line for the catalogue.
         reference: Where it was published.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
+        nodes: For every node of every cell type, the places of the edges into it.
+        possible: At every place, the arms that some live genotype holds.
     """
 
     summary: ClassVar[str]
@@ -50,6 +54,7 @@ class Strategy(ABC):
 
         Raises:
             pydantic.ValidationError: If a setting is unknown or out of range.
+            InvalidFieldError: If the space has no live genotype.
         """
         return cls(space, cls.settings_model.model_validate(settings), seed)
 
@@ -58,6 +63,18 @@ class Strategy(ABC):
         self.space = space
         self.settings = settings
         self.seed = seed
+        self.nodes = incoming(space)
+        self.possible = possible_arms(space)
+
+    @property
+    def needs_parent(self) -> bool:
+        """Whether every sample must also train its full-precision parent and tell its accuracy."""
+        return False
+
+    @property
+    def largest_wave(self) -> int | None:
+        """Most samples it ever suggests at once, since then it must see results; None: as many as are left."""
+        return None
 
     @property
     @abstractmethod

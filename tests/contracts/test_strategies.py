@@ -1,37 +1,66 @@
-"""Every search strategy by discovery: valid, pure, replayable, bounded. A new file is tested by being there."""
+"""Every search strategy by discovery: valid, pure, replayable, bounded, live. A new file is tested by being there."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from nas_service.search.history import Sample, derived_random
 from nas_service.search.loop import Evaluation, Wave, run_search
 from nas_service.search.strategy import STRATEGIES, Strategy
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
-from search_spaces.space import SPACES
+from search_spaces.space import SPACES, ZEROISE, CellType, Edge, SearchSpace, connect_all
 
 EVERY_STRATEGY = pytest.mark.parametrize("name", STRATEGIES.names())
 SPACE = SPACES.get("tiny")
 
 
-def _strategy(name: str, seed: int = 0) -> Strategy:
-    return STRATEGIES.get(name).from_settings(SPACE, {}, seed)
+CELLS = (CellType("a"), CellType("b"))
+WITH_ZEROISE = (
+    replace(SPACE, edges=connect_all(nodes=2, operations=(ZEROISE, "skip", "max-pool-3x3", "dilated-conv-3x3"))),
+    SearchSpace("cuts", "half of the arms cut", CELLS, connect_all(nodes=3, operations=(ZEROISE, "skip")), cells=2),
+    SearchSpace(
+        "mixed",
+        "edges with one, two and four arms; an edge that always cuts",
+        CELLS,
+        (
+            Edge(0, 2, (ZEROISE,)),
+            Edge(1, 2, ("skip", ZEROISE)),
+            Edge(0, 3, ("skip", ZEROISE)),
+            Edge(1, 3, (ZEROISE, "max-pool-3x3")),
+            Edge(2, 3, (ZEROISE, "skip", "max-pool-3x3", "dilated-conv-3x3")),
+        ),
+        cells=2,
+        inputs=2,
+    ),
+)
+EVERY_ZEROISE = pytest.mark.parametrize("space", WITH_ZEROISE, ids=lambda space: space.name)
+
+
+def _strategy(name: str, seed: int = 0, space: SearchSpace = SPACE) -> Strategy:
+    return STRATEGIES.get(name).from_settings(space, {}, seed)
 
 
 def _reward(genotype: Genotype) -> float:
     """Return a made-up accuracy: each operation has its worth, plus noise that depends on the genotype."""
-    worth = {"skip": 0.2, "max-pool-3x3": 0.4, "dilated-conv-3x3": 0.9}
+    worth = {"skip": 0.2, "max-pool-3x3": 0.4, "dilated-conv-3x3": 0.9, ZEROISE: 0.5}
     mean = sum(worth[choice.operation] for choice in genotype.choices) / len(genotype.choices)
     return 0.9 * mean + 0.1 * derived_random(1, genotype.digest).random()
 
 
 class _Table:
-    def evaluate(self, first_index: int, genotypes: tuple[Genotype, ...]) -> list[Evaluation]:
+    def evaluate(self, first_index: int, genotypes: Sequence[Genotype]) -> list[Evaluation]:
         del first_index
-        return [Evaluation(_reward(genotype), 1.0, diverged=False, seconds=0.0) for genotype in genotypes]
+        return [
+            Evaluation(_reward(genotype), 1.0, diverged=False, seconds=0.0, parent_reward=_reward(genotype) ** 0.5)
+            for genotype in genotypes
+        ]
 
 
 def _run(strategy: Strategy, wave: int = 1) -> tuple[Sample, ...]:
     waves: list[Wave] = []
-    return tuple(run_search(strategy, _Table(), (), wave, waves.append))  # type: ignore[arg-type]  # tuples are sequences
+    return tuple(run_search(strategy, _Table(), (), wave, waves.append))
 
 
 @EVERY_STRATEGY
@@ -109,6 +138,63 @@ def test_samples_that_failed_do_not_stop_a_search(name: str) -> None:
     strategy = _strategy(name)
     history: tuple[Sample, ...] = ()
     while genotypes := strategy.suggest(history, 1):
-        history = (*history, Sample(len(history), genotypes[0], 0.0))
+        history = (*history, Sample(len(history), genotypes[0], 0.0, 0.0))
     assert len(history) == strategy.total
     assert strategy.rank(history, 1)
+
+
+@EVERY_STRATEGY
+@EVERY_ZEROISE
+@pytest.mark.parametrize("wave", [1, 7])
+def test_only_live_genotypes_are_suggested_and_ranked(name: str, space: SearchSpace, wave: int) -> None:
+    """`space.parse` refuses dead ones, and `run_search` ends only when the strategy has no more to suggest."""
+    for seed in range(5):
+        strategy = _strategy(name, seed, space)
+        history = _run(strategy, wave)
+        assert len(history) == strategy.total
+        for length in (1, len(history) // 2, len(history)):
+            for entry in strategy.rank(history[:length], 5):
+                assert space.parse(entry.genotype.to_dict()) == entry.genotype
+        for sample in history:
+            assert space.parse(sample.genotype.to_dict()) == sample.genotype
+
+
+@EVERY_STRATEGY
+@EVERY_ZEROISE
+def test_an_arm_that_no_live_genotype_holds_is_never_pulled_and_counts_as_abandoned(name: str, space: SearchSpace) -> None:
+    strategy = _strategy(name, 0, space)
+    single = {edge.name for edge in space.edges if sum(other.target == edge.target for other in space.edges) == 1}
+    if space.name == "mixed":
+        single = {"1-2"}  # beside it there is only an edge that always cuts
+    for arm in strategy.arms(_run(strategy)):
+        if arm.key.operation == ZEROISE and arm.key.edge in single:
+            assert (arm.pulls, arm.mean, arm.abandoned_round) == (0, None, 0)
+        else:
+            assert arm.abandoned_round != 0
+
+
+@EVERY_STRATEGY
+def test_a_space_without_a_live_genotype_is_refused(name: str) -> None:
+    space = SearchSpace("dead", "", CELLS, connect_all(nodes=1, operations=(ZEROISE,)), cells=2)
+    with pytest.raises(InvalidFieldError, match="operations"):
+        _strategy(name, 0, space)
+
+
+@EVERY_STRATEGY
+def test_no_wave_is_larger_than_the_largest(name: str) -> None:
+    strategy = _strategy(name)
+    if (largest := strategy.largest_wave) is not None:
+        sizes: list[int] = []
+        run_search(strategy, _Table(), (), 10_000, lambda wave: sizes.append(len(wave.samples)))
+        assert max(sizes) == largest
+
+
+@EVERY_STRATEGY
+def test_a_history_without_parents_is_enough_unless_parents_are_asked_for(name: str) -> None:
+    strategy = _strategy(name)
+    history = tuple(replace(sample, parent_reward=None) for sample in _run(strategy))
+    if strategy.needs_parent:
+        with pytest.raises(InvalidFieldError, match="parent_reward"):
+            strategy.suggest(history[:4], 1)
+    else:
+        assert strategy.arms(history) == strategy.arms(_run(strategy))

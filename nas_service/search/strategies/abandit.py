@@ -16,6 +16,12 @@ is said; `keep` goes on counting, `reset` takes n = 1 for every arm and N = arms
 drop the first arm in the space's order. An edge with fewer arms than K repeats its arms during coverage and abandons only
 while it has more arms than the round leaves.
 
+Zeroise (not among the paper's arms) can leave a node dead. Dead draws are drawn again (`liveness.draw_live`), so
+probabilities are those of the paper given a live genotype. An arm that no live combination of the arms left can hold is
+abandoned with the arm that made it so: edges are taken in the space's order, and once one edge alone can carry something
+into a node, its zeroise goes. So the survivors are always live; arms that no genotype of the space can hold are abandoned
+in round 0.
+
 References:
     Chen et al., "Anti-Bandit Neural Architecture Search for Model Defense", ECCV 2020, arXiv 2008.00698, algorithm 1;
     Zhang et al., "Binary Neural Networks", CRC Press, section 4.2, algorithm 8.
@@ -24,13 +30,17 @@ References:
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 
 from pydantic import Field
 
-from nas_service.search.bandit import Arm, pick, sampling_probabilities, updated_mean, width, worst
-from nas_service.search.history import History, Sample, derived_random, permutation
+from nas_service.search.bandit import Arm, sampling_probabilities, updated_mean, width, worst
+from nas_service.search.history import History, Sample, derived_random
+from nas_service.search.liveness import balanced_bag, draw_live, places, settled
+from nas_service.search.ranking import by_reward
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Choice, Genotype
+from search_spaces.space import SearchSpace
 
 
 class CountsAfterRound(StrEnum):
@@ -50,6 +60,11 @@ class AbanditSettings(StrategySettings):
     counts_after_round: CountsAfterRound = Field(
         CountsAfterRound.KEEP, description="Whether pulls are kept after a round or start again from 1."
     )
+
+
+def published_budget(space: SearchSpace) -> int:
+    """Return the samples that the published constants take in a space: K + 3 (K + (K - 1) + ... + 2)."""
+    return space.arms_per_edge + AbanditSettings().samples_per_arm * sum(range(2, space.arms_per_edge + 1))
 
 
 @dataclass
@@ -93,6 +108,11 @@ class Abandit(Strategy):
         """K for coverage, then T (K + ... + 2)."""
         return self._boundaries[-1]
 
+    @property
+    def largest_wave(self) -> int:
+        """Samples of the longest round: its end must be seen before the next begins."""
+        return max(end - start for start, end in pairwise((0, *self._boundaries)))
+
     def suggest(self, history: History, count: int) -> tuple[Genotype, ...]:
         """Cover every arm first, then sample by the lower bounds; stops short at the end of a round."""
         first = len(history)
@@ -129,15 +149,14 @@ class Abandit(Strategy):
 
         The survivors' score is the mean of their arms' performances, in units of accuracy.
         """
-        ranked: dict[Genotype, float] = {}
+        first = []
         if len(history) >= self.total:
             edges = self._replay(history)
             survivors = [edge.live[0] for edge in edges]
             means = [edge.means[key] for edge, key in zip(edges, survivors, strict=True)]
-            ranked[Genotype(self.space.name, tuple(survivors))] = sum(means) / len(means) / self.settings.reward_scale
-        for sample in sorted(history, key=lambda sample: -sample.reward):
-            ranked.setdefault(sample.genotype, sample.reward)
-        return tuple(Ranked(genotype, score) for genotype, score in list(ranked.items())[:count])
+            score = sum(means) / len(means) / self.settings.reward_scale
+            first.append(Ranked(Genotype(self.space.name, tuple(survivors)), score))
+        return by_reward(self.space, history, count, first)
 
     def probabilities(self, history: History) -> dict[Choice, float]:
         """Return with what probability each live arm is in the next sample; empty before every arm was covered."""
@@ -154,27 +173,22 @@ class Abandit(Strategy):
         return sampling_probabilities([2 * edge.means[key] - edge.bound(key, coefficient) for key in edge.live])
 
     def _coverage(self, index: int) -> Genotype:
-        operations = {}
-        for cell in self.space.cell_types:
-            for edge in self.space.edges:
-                order = permutation(derived_random(self.seed, "coverage", cell.name, edge.name), self.space.arms_per_edge)
-                operations[cell.name, edge.name] = edge.operations[order[index] % len(edge.operations)]
-        return self.space.genotype(operations)
+        bag = balanced_bag(self.nodes, self.possible, self.space.arms_per_edge, self.seed, ("coverage",))
+        return Genotype(self.space.name, bag[index])
 
     def _draw(self, edges: list[_EdgeState], index: int) -> Genotype:
-        choices = []
-        for edge in edges:
-            first = edge.keys[0]
-            uniform = derived_random(self.seed, "sample", index, first.cell, first.edge).random()
-            choices.append(edge.live[pick(self._edge_probabilities(edge), uniform)])
+        def uniform(place: int, attempt: int) -> float:
+            key = edges[place].keys[0]
+            again = [attempt] if attempt else []
+            return derived_random(self.seed, "sample", index, key.cell, key.edge, *again).random()
+
+        probabilities = [self._edge_probabilities(edge) for edge in edges]
+        choices = draw_live(self.nodes, [edge.live for edge in edges], probabilities, uniform)
         return Genotype(self.space.name, tuple(choices))
 
     def _replay(self, history: History) -> list[_EdgeState]:
-        edges = [
-            _EdgeState([Choice(cell.name, edge.name, operation) for operation in edge.operations])
-            for cell in self.space.cell_types
-            for edge in self.space.edges
-        ]
+        edges = [_EdgeState(keys) for keys in places(self.space)]
+        self._settle(edges, 0)
         for sample in history:
             self._update(edges, sample)
             if sample.index + 1 in self._boundaries[1:]:
@@ -196,6 +210,13 @@ class Abandit(Strategy):
             if len(live) > arms_left:
                 bounds = [edge.bound(key, self.settings.width_coefficient) for key in live]
                 edge.abandoned[live[worst(bounds)]] = finished_round
-            if self.settings.counts_after_round is CountsAfterRound.RESET:
+                self._settle(edges, finished_round)
+        if self.settings.counts_after_round is CountsAfterRound.RESET:
+            for edge in edges:
                 edge.counts = dict.fromkeys(edge.counts, 1)
                 edge.total = len(edge.live)
+
+    def _settle(self, edges: list[_EdgeState], finished_round: int) -> None:
+        """Abandon the arms that no live combination of the others holds."""
+        for edge, left in zip(edges, settled(self.nodes, [edge.live for edge in edges]), strict=True):
+            edge.abandoned |= dict.fromkeys([key for key in edge.live if key not in left], finished_round)

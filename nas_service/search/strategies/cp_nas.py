@@ -1,0 +1,195 @@
+"""CP-NAS: judge an operation by its binary child and its full-precision parent, try all alike, drop the worst.
+
+Per sampled architecture, with validation accuracies A_C of the binarized child and A_P of its full-precision parent:
+
+    measure      z = beta_P (A_P - A_C) + A_C = beta_P A_P + (1 - beta_P) A_C                      (equation 4.15)
+    potential    e(o_k) = exp(mean z_k) / sum_k exp(mean z_k), mean over the T rounds of a stage   (equation 4.16)
+    stage        T rounds of K samples drawn without replacement on every edge, so that each arm is tried once a round;
+                 then argmin e, which is argmin of mean z, is dropped on every edge; K <- K - 1    (algorithm 9)
+
+It takes T (K + (K - 1) + ... + 2) samples. With beta_P > 0 each also trains its parent: twice the work. The paper's
+ablation finds accuracy rising with beta_P and falling once it reaches about 2, with fewer convolutions chosen. From
+beta_P = 1 on the child's accuracy counts for nothing or against an operation, though the child is what is kept: the
+default is 0.5, the plain mean of both. beta_P = 0 trains no parent and is the child alone.
+
+What the paper leaves open: means start anew with every stage; ties drop the first arm in the space's order; an edge with
+fewer arms than K repeats arms within a round and drops only while it has more than the next stage. Arms that no live
+genotype can hold, and draws that are dead, are treated as in `abandit`. The bounds of `arms` are the bandit's, of the
+stage that an arm was last tried in; the algorithm does not use them.
+
+References:
+    Zhuo et al., "CP-NAS: Child-Parent Neural Architecture Search for 1-bit CNNs", IJCAI 2020, arXiv 2005.00057,
+    algorithm 1; Zhang et al., "Binary Neural Networks", CRC Press, section 4.3, algorithm 9.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+
+from pydantic import Field
+
+from nas_service.search.bandit import Arm, width, worst
+from nas_service.search.history import History, Sample
+from nas_service.search.liveness import balanced_bag, places, settled
+from nas_service.search.ranking import by_reward
+from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
+from search_spaces.errors import InvalidFieldError
+from search_spaces.genotype import Choice, Genotype
+
+
+class CpNasSettings(StrategySettings):
+    """Settings of CP-NAS."""
+
+    samples_per_arm: int = Field(3, ge=1, le=1000, description="T: rounds in which every arm is tried before one is dropped.")
+    parent_weight: float = Field(
+        0.5, ge=0, le=10, description="beta_P of z = beta_P (A_P - A_C) + A_C; 0 trains no full-precision parent."
+    )
+
+
+@dataclass
+class _EdgeState:
+    """The arms of one edge while a history is replayed; `measures` holds z of the stage an arm was last tried in."""
+
+    keys: list[Choice]
+    pulls: dict[Choice, int] = field(default_factory=dict)
+    measures: dict[Choice, list[float]] = field(default_factory=dict)
+    stages: dict[Choice, int] = field(default_factory=dict)
+    abandoned: dict[Choice, int] = field(default_factory=dict)
+
+    @property
+    def live(self) -> list[Choice]:
+        return [key for key in self.keys if key not in self.abandoned]
+
+    def mean(self, key: Choice) -> float:
+        return sum(self.measures[key]) / len(self.measures[key])
+
+
+@STRATEGIES.register("cp-nas")
+class CpNas(Strategy):
+    """CP-NAS; see the module's text."""
+
+    summary = "child-parent: every arm of an edge tried alike, judged by binary child and full-precision parent, worst dropped"
+    reference = "Zhuo et al., IJCAI 2020, arXiv 2005.00057"
+    settings_model = CpNasSettings
+    settings: CpNasSettings
+
+    @property
+    def needs_parent(self) -> bool:
+        """Whether beta_P > 0."""
+        return self.settings.parent_weight > 0
+
+    @cached_property
+    def _boundaries(self) -> tuple[int, ...]:
+        """Number of samples at the start and at the end of every stage; one stage if there is nothing to drop."""
+        ends = [0]
+        for arms in range(self.space.arms_per_edge, 1, -1):
+            ends.append(ends[-1] + arms * self.settings.samples_per_arm)
+        return tuple(ends) if len(ends) > 1 else (0, self.settings.samples_per_arm)
+
+    @property
+    def total(self) -> int:
+        """T (K + ... + 2)."""
+        return self._boundaries[-1]
+
+    @property
+    def largest_wave(self) -> int:
+        """Samples of the first stage: its end must be seen before the next begins."""
+        return max(end - start for start, end in pairwise(self._boundaries))
+
+    def suggest(self, history: History, count: int) -> tuple[Genotype, ...]:
+        """Go through the arms of every edge without replacement; stops short at the end of a stage.
+
+        Raises:
+            InvalidFieldError: If beta_P > 0 and a sample has no parent's accuracy.
+        """
+        first = len(history)
+        if first >= self.total:
+            return ()
+        stage = next(number for number, end in enumerate(self._boundaries) if end > first)
+        live = [edge.live for edge in self._replay(history)]
+        size = max(self.space.arms_per_edge - stage + 1, 1)
+        bags: dict[int, list[tuple[Choice, ...]]] = {}
+        genotypes = []
+        for index in range(first, min(first + count, self._boundaries[stage])):
+            turn, slot = divmod(index - self._boundaries[stage - 1], size)
+            if turn not in bags:
+                bags[turn] = balanced_bag(self.nodes, live, size, self.seed, ("cp-nas", stage, turn))
+            genotypes.append(Genotype(self.space.name, bags[turn][slot]))
+        return tuple(genotypes)
+
+    def arms(self, history: History) -> tuple[Arm, ...]:
+        """Return the mean of z of the stage that each arm was last tried in, which is what drops arms.
+
+        Raises:
+            InvalidFieldError: If beta_P > 0 and a sample has no parent's accuracy.
+        """
+        arms = []
+        for edge in self._replay(history):
+            for key in edge.keys:
+                abandoned = edge.abandoned.get(key)
+                if key not in edge.measures:
+                    arms.append(Arm(key, abandoned_round=abandoned))
+                    continue
+                tries = len(edge.measures[key])
+                rivals = [values for other, values in edge.measures.items() if edge.stages[other] == edge.stages[key]]
+                mean, delta = edge.mean(key), width(sum(map(len, rivals)), tries)
+                arms.append(Arm(key, edge.pulls[key], mean, mean - delta, mean + delta, abandoned))
+        return tuple(arms)
+
+    def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
+        """Put the survivors of a finished search first, then the samples by the child's accuracy.
+
+        The survivors' score is the mean of their arms' mean z.
+
+        Raises:
+            InvalidFieldError: If beta_P > 0 and a sample has no parent's accuracy.
+        """
+        first = []
+        if len(history) >= self.total:
+            edges = self._replay(history)
+            survivors = [edge.live[0] for edge in edges]
+            score = sum(edge.mean(key) for edge, key in zip(edges, survivors, strict=True)) / len(edges)
+            first.append(Ranked(Genotype(self.space.name, tuple(survivors)), score))
+        return by_reward(self.space, history, count, first)
+
+    def measure(self, sample: Sample) -> float:
+        """Return z of a sample (equation 4.15).
+
+        Raises:
+            InvalidFieldError: If beta_P > 0 and the sample has no parent's accuracy.
+        """
+        weight = self.settings.parent_weight
+        if weight == 0:
+            return sample.reward
+        if sample.parent_reward is None:
+            allowed = f"the accuracy of the full-precision parent, since parent_weight is {weight}; 0 does without"
+            raise InvalidFieldError(f"history.{sample.index}.parent_reward", None, allowed)
+        return weight * (sample.parent_reward - sample.reward) + sample.reward
+
+    def _replay(self, history: History) -> list[_EdgeState]:
+        edges = [_EdgeState(keys) for keys in places(self.space)]
+        self._settle(edges, 0)
+        stage = 1
+        for sample in history:
+            z = self.measure(sample)
+            for edge, key in zip(edges, sample.genotype.choices, strict=True):
+                edge.pulls[key] = edge.pulls.get(key, 0) + 1
+                if edge.stages.get(key) != stage:
+                    edge.stages[key], edge.measures[key] = stage, []
+                edge.measures[key].append(z)
+            if sample.index + 1 == self._boundaries[stage]:
+                self._abandon(edges, stage)
+                stage = min(stage + 1, len(self._boundaries) - 1)
+        return edges
+
+    def _abandon(self, edges: list[_EdgeState], stage: int) -> None:
+        for edge in edges:
+            live = edge.live
+            if len(live) > self.space.arms_per_edge - stage and len(live) > 1:
+                edge.abandoned[live[worst([edge.mean(key) for key in live])]] = stage
+                self._settle(edges, stage)
+
+    def _settle(self, edges: list[_EdgeState], stage: int) -> None:
+        """Abandon the arms that no live combination of the others holds."""
+        for edge, left in zip(edges, settled(self.nodes, [edge.live for edge in edges]), strict=True):
+            edge.abandoned |= dict.fromkeys([key for key in edge.live if key not in left], stage)
