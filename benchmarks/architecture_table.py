@@ -3,7 +3,7 @@
     python -m benchmarks.architecture_table --processes 2
 
 trains all 729 genotypes of `abandit-mini` on digits with xnor-net and two seeds with this service's own trainer (about an hour
-of two cores), scores all of them with the shared weights of a supernet, and writes `benchmarks/tables/abandit-mini-digits.parquet`.
+of two cores), scores all of them with the shared weights of a supernet, and writes benchmarks/tables/abandit-mini-digits.parquet.
 What is trained is kept beside it line by line, so that a run that was cut off goes on.
 """
 

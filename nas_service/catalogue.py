@@ -174,7 +174,10 @@ def check_search(spec: SearchSpec, data_root: Path, capacity: Capacity, register
     if method is not None and method.needs_teacher:
         problems.found.append(InvalidFieldError("method.name", spec.method.name, "a method that trains without a teacher"))
     if space is not None:
-        problems.attempt("strategy", lambda: build_strategy(spec.strategy, space, spec.seed))
+        strategy = problems.attempt("strategy", lambda: build_strategy(spec.strategy, space, spec.seed))
+        if strategy is not None and strategy.largest_wave is not None and spec.wave > strategy.largest_wave:
+            allowed = f"no more than {strategy.largest_wave}, the samples of the longest round of {spec.strategy.name}"
+            problems.found.append(InvalidFieldError("wave", spec.wave, allowed))
     dataset = _check_dataset(problems, spec.dataset, data_root, registered)
     resources = spec.resources
     _check_resources(problems, "resources.cpus_per_worker", resources.cpus_per_worker, resources.workers or 1, capacity)

@@ -5,6 +5,7 @@ from typing import Any
 
 from nas_service.catalogue import Capacity, build_dataset, build_method, build_space, build_strategy
 from nas_service.specs import SearchSpec
+from search_spaces.cost import FULL_PRECISION
 from search_spaces.network import supernet_cost
 
 _COPIES = 5  # weights, gradients, two moments of Adam, and the copy that puts the weights back
@@ -23,8 +24,9 @@ def estimate_search(spec: SearchSpec, data_root: Path, capacity: Capacity, secon
     strategy = build_strategy(spec.strategy, space, spec.seed)
     dataset = build_dataset(spec.dataset).load(data_root)
     actors = spec.actors(capacity.cpus, capacity.gpus)
-    cost = supernet_cost(space, dataset.image_format, build_method(spec.method).precision)
-    parameters = cost.binary_parameters + cost.float_parameters
+    precisions = [build_method(spec.method).precision, *([FULL_PRECISION] if strategy.needs_parent else [])]
+    costs = [supernet_cost(space, dataset.image_format, precision) for precision in precisions]
+    parameters = sum(cost.binary_parameters + cost.float_parameters for cost in costs)
     images = len(dataset.train)
     per_sample = images * spec.evaluation.train_fraction * spec.evaluation.epochs
     if spec.evaluation.max_steps is not None:

@@ -13,7 +13,8 @@ from nas_service.search.loop import Evaluation
 from nas_service.search.strategy import Strategy
 from nas_service.specs import SearchSpec
 from nas_service.training.flat_weights import FlatWeights
-from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
+from nas_service.training.parent_child import path_trainer
+from nas_service.training.supernet_trainer import SupernetPlan
 from search_spaces.genotype import Genotype
 
 
@@ -46,7 +47,9 @@ class SupernetWorker:
         """Build the supernet of a spec; `dataset` has no test part."""
         parsed = SearchSpec.model_validate(spec)
         torch.set_num_threads(parsed.resources.cpus_per_worker)
-        self._trainer = SupernetTrainer(build_search(parsed)[0], dataset, pick_device(parsed.resources.gpus_per_worker))
+        plan, strategy = build_search(parsed)
+        device = pick_device(parsed.resources.gpus_per_worker)
+        self._trainer = path_trainer(plan, dataset, device, with_parent=strategy.needs_parent)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
 
     def weights(self) -> FlatWeights:

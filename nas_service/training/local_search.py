@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from nas_service.search.loop import Evaluation
-from nas_service.training.supernet_trainer import SupernetTrainer, merge
+from nas_service.training.parent_child import PathTrainer
+from nas_service.training.supernet_trainer import merge
 from search_spaces.genotype import Genotype
 
 
 class LocalEvaluator:
     """Evaluates the samples of a wave one after another in this process; the result is that of any number of actors."""
 
-    def __init__(self, trainer: SupernetTrainer) -> None:
-        """Keep the trainer, whose supernet holds the shared weights."""
+    def __init__(self, trainer: PathTrainer) -> None:
+        """Keep the trainer, which holds the shared weights."""
         self.trainer = trainer
 
     def evaluate(self, first_index: int, genotypes: Sequence[Genotype]) -> Sequence[Evaluation]:

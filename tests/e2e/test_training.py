@@ -2,9 +2,12 @@
 
 import csv
 import io
+import json
 import os
+import re
 import signal
 import time
+import zipfile
 from typing import Any
 
 import pytest
@@ -125,3 +128,37 @@ def test_a_teacher_that_does_not_fit_is_refused(service: Running, base: dict[str
     for teacher, allowed in ((other.id, "images of 1 channel\\(s\\) and 10 classes"), ("gone", "the id of a trained candidate")):
         with pytest.raises(ApiError, match=f"teacher: '{teacher}' is not allowed; allowed: .*{allowed}"):
             service.client.submit_training({**taught, "teacher": teacher})
+
+
+def test_a_robust_candidate_shows_what_it_stands_everywhere(service: Running, base: dict[str, Any]) -> None:
+    """Trained against PGD, attacked when it is trained; the transfer attack follows a full-precision network trained for it."""
+    recipe = {"epochs": 3, "adversarial": {"attack": "pgd", "eps": 0.1, "steps": 2}}
+    job = service.train(**{**base, "methods": ["bnn"], "recipe": recipe, "robustness": {"eps": 0.1, "images": 50}})
+    assert job.state == "succeeded", job.error
+    (candidate,) = service.client.candidates(training=job.id)
+    measured = candidate.metrics["robustness"]
+    assert measured["images"] == 50
+    assert {"clean", "fgsm", "pgd-7", "pgd-20", "transfer-pgd-20"} <= set(measured["accuracies"])
+    assert measured["worst"] < measured["accuracies"]["clean"]
+    _, content = service.client.download("candidates", candidate.id)
+    with zipfile.ZipFile(io.BytesIO(content)) as bundle:
+        manifest = json.loads(bundle.read("manifest.json"))
+        card = bundle.read("README.md").decode()
+    assert manifest["metrics"]["robustness"] == measured
+    assert manifest["recipe"]["adversarial"]["attack"] == "pgd"
+    assert f"| transfer-pgd-20 | {measured['accuracies']['transfer-pgd-20']:.4f} |" in card
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"robustness": {"eps": 1.5}}, "robustness.eps"),
+        ({"robustness": {"eps": -0.1}}, "robustness.eps"),
+        ({"recipe": {"adversarial": {"eps": 0.1, "attack": "pgd", "steps": 0}}}, "recipe.adversarial"),
+    ],
+)
+def test_attacks_that_make_no_sense_are_refused_by_field(
+    service: Running, base: dict[str, Any], given: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ApiError, match=re.escape(f"{field}: ")):
+        service.client.submit_training({**base, "methods": ["bnn"], **given})

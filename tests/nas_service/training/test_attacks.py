@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from itertools import pairwise
 
-import foolbox
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from foolbox.attacks.base import FixedEpsilonAttack
+from foolbox.attacks.fast_gradient_method import LinfFastGradientAttack
+from foolbox.attacks.projected_gradient_descent import LinfProjectedGradientDescentAttack
+from foolbox.models.pytorch import PyTorchModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -126,20 +129,22 @@ def test_the_same_generator_gives_the_same_images() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (fgsm(0.1), foolbox.attacks.LinfFastGradientAttack(random_start=False)),
+        (fgsm(0.1), LinfFastGradientAttack(random_start=False)),
         (
             Attack(0.1, steps=7, step_size=0.025, random_start=False),
-            foolbox.attacks.LinfProjectedGradientDescentAttack(steps=7, abs_stepsize=0.025, random_start=False),
+            LinfProjectedGradientDescentAttack(steps=7, abs_stepsize=0.025, random_start=False),
         ),
-        (mi_fgsm(0.1, 5), foolbox.attacks.LinfMomentumIterativeFastGradientMethod(steps=5, abs_stepsize=0.02)),
     ],
-    ids=["fgsm", "pgd", "mi-fgsm"],
+    ids=["fgsm", "pgd"],
 )
-def test_an_established_library_makes_the_same_images(ours: Attack, theirs: foolbox.Attack) -> None:
-    """On a binary network; foolbox projects x + delta where we clip to bounds, so equal up to two roundings."""
+def test_an_established_library_makes_the_same_images(ours: Attack, theirs: FixedEpsilonAttack) -> None:
+    """On a binary network; foolbox projects x + delta where we clip to bounds, so equal up to two roundings.
+
+    Its MI-FGSM leaves out the normalisation of the paper's equation 6, so ours is checked by hand above.
+    """
     network, data = _binary_network(), digits()
     pixels, labels = to_pixels(torch.tensor(data.validation.images[:32])), torch.tensor(data.validation.labels[:32])
-    model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
+    model = PyTorchModel(network, bounds=(0, 1), device="cpu")
     _, expected, _ = theirs(model, pixels, labels, epsilons=0.1)
     assert torch.allclose(ours.perturb(network, pixels, labels), expected, atol=1e-6)
 
