@@ -48,7 +48,7 @@ def test_weights_go_out_and_come_back() -> None:
 def test_cp_nas_searches_with_parents_to_the_end() -> None:
     strategy = STRATEGIES.get("cp-nas").from_settings(PLAN.space, {"samples_per_arm": 1}, 0)
     trainer = path_trainer(PLAN, digits().without_test(), CPU, with_parent=strategy.needs_parent)
-    history = run_search(strategy, LocalEvaluator(trainer), (), 2, lambda wave: None)
+    history = run_search(strategy, LocalEvaluator(trainer), (), 2, lambda _: None)
     assert len(history) == strategy.total == 5
     assert all(sample.parent_reward is not None for sample in history)
     assert strategy.rank(history, 1)[0].genotype.space == "tiny"
