@@ -24,7 +24,14 @@ MAX_WORKER_FAILURES = 3
 class RayEvaluator:
     """Holds the actors, and the master copy of the shared weights that a checkpoint is made of."""
 
-    def __init__(self, spec: SearchSpec, dataset: ImageDataset, actors: int, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        spec: SearchSpec,
+        dataset: ImageDataset,
+        actors: int,
+        check: Callable[[], None],
+        worker: type = SupernetWorker,
+    ) -> None:
         """Start the actors.
 
         Args:
@@ -32,9 +39,11 @@ class RayEvaluator:
             dataset: Without its test part.
             actors: How many actors share the samples of a wave.
             check: Called while waiting; what it raises ends the wait.
+            worker: What runs in an actor: `SupernetWorker`, or a class with its methods.
         """
         self._spec = spec.model_dump(mode="json")
         self._resources = {"num_cpus": spec.resources.cpus_per_worker, "num_gpus": spec.resources.gpus_per_worker}
+        self._worker_class = worker
         self._dataset = ray.put(dataset)
         self._check = check
         self._failures = 0
@@ -95,7 +104,7 @@ class RayEvaluator:
         return [evaluation for evaluation, _ in ordered]
 
     def _start_worker(self, position: int) -> None:
-        worker: Any = ray.remote(SupernetWorker).options(**self._resources).remote(self._spec, self._dataset)
+        worker: Any = ray.remote(self._worker_class).options(**self._resources).remote(self._spec, self._dataset)
         self._workers[position] = worker
         self._starting[worker.__ray_ready__.remote()] = position
 

@@ -1,0 +1,176 @@
+"""Samples per second as waves grow: `python -m benchmarks.scaling`.
+
+Three tables, each with real Ray and the service's own evaluator (workers/ray_evaluator.py), a wave of W samples on W actors:
+
+1. sleeping actors, W = 1 to 64: an actor sleeps instead of training and hands back as many weights as a path of the searched
+   space has, so that what is measured is dispatch, transport, merging and the barrier at the end of a wave. Once every sample
+   takes the same time, and once it is uniform within 25 % of it: then a wave lasts as long as its longest sample, on average
+   mean * (0.75 + 0.5 W / (W + 1)).
+2. real training on the cores there are, W actors of one thread each.
+3. quality at equal total samples as W grows: searches on `abandit-mini` whose pick is looked up in the table of all genotypes.
+
+Efficiency is samples per second over W times those of W = 1, in the same run.
+"""
+
+import argparse
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from nas_service.search.table import ArchitectureTable
+
+from benchmarks.architecture_table import METHOD, SPACE, TABLE
+from benchmarks.conditions import conditions
+from nas_service.catalogue import build_dataset, build_method, build_space, build_strategy
+from nas_service.data.dataset import ImageDataset
+from nas_service.search.loop import Evaluation, Evaluator, run_search
+from nas_service.specs import Component, SearchSpec
+from nas_service.training.flat_weights import FlatWeights
+from nas_service.training.local_search import LocalEvaluator
+from nas_service.training.recipes import EvaluationSettings
+from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
+from search_spaces.genotype import Genotype
+from workers.ray_evaluator import RayEvaluator
+
+SLEEP_S = 1.0
+SPREAD = 0.25
+PATH_WEIGHTS = 300_000  # float32: about a path of `abandit` with 16 channels on digits
+SHARED_WEIGHTS = 4_000_000
+
+
+class SleepingWorker:
+    """Has the methods of `SupernetWorker` and sleeps; the time of a sample depends on its index alone."""
+
+    def __init__(self, spec: dict[str, Any], dataset: float) -> None:
+        """Take the spread of the times as the dataset."""
+        del spec
+        self._spread = dataset
+
+    def weights(self) -> FlatWeights:
+        """Return zeros in the size of a supernet."""
+        return _zeros("shared", SHARED_WEIGHTS)
+
+    def load(self, weights: FlatWeights) -> None:
+        """Unpack the weights, as a trainer would."""
+        weights.split()
+
+    def evaluate(self, index: int, genotype: Genotype) -> tuple[Evaluation, FlatWeights]:
+        """Sleep and return weights in the size of a path."""
+        del genotype
+        drawn = random.Random(index).uniform(-self._spread, self._spread)  # noqa: S311 - not for secrets
+        time.sleep(SLEEP_S * (1 + drawn))
+        return Evaluation(0.5, 1.0, diverged=False, seconds=SLEEP_S), _zeros("path", PATH_WEIGHTS)
+
+
+def _zeros(name: str, count: int) -> FlatWeights:
+    return FlatWeights((name,), ((count,),), np.zeros(count, np.float32))
+
+
+def _rate(evaluator: Evaluator, genotypes: Sequence[Genotype], wave: int, waves: int) -> float:
+    """Return samples per second over so many waves, after one that is not counted."""
+    evaluator.evaluate(0, [genotypes[0]] * wave)
+    started = time.perf_counter()
+    for number in range(waves):
+        evaluator.evaluate((number + 1) * wave, [genotypes[(number * wave + k) % len(genotypes)] for k in range(wave)])
+    return wave * waves / (time.perf_counter() - started)
+
+
+def _spec(space: str, **fields: Any) -> SearchSpec:  # noqa: ANN401 - fields of a spec
+    return SearchSpec.model_validate({"space": space, "dataset": "digits", **fields})
+
+
+def _genotypes(space: str, count: int) -> list[Genotype]:
+    return list(build_strategy(Component(name="random"), build_space(Component(name=space)), 0).suggest((), count))
+
+
+def sleeping(most: int, waves: int) -> None:
+    """Print the table of sleeping actors."""
+    print("| W | equal times: samples/s | efficiency | times within 25 %: samples/s | efficiency | barrier alone |")
+    print("|---|---|---|---|---|---|")
+    first: dict[float, float] = {}
+    genotypes = _genotypes("abandit", 64)
+    wave = 1
+    while wave <= most:
+        cells = []
+        for spread in (0.0, SPREAD):
+            evaluator = RayEvaluator(_spec("abandit"), spread, wave, lambda: None, SleepingWorker)  # type: ignore[arg-type]  # the dataset is the spread
+            rate = _rate(evaluator, genotypes, wave, waves)
+            first.setdefault(spread, rate)
+            cells += [f"{rate:.2f}", f"{rate / (wave * first[spread]):.3f}"]
+            del evaluator
+        longest = 1 - SPREAD + 2 * SPREAD * wave / (wave + 1)  # expected largest of W uniform times
+        print(f"| {wave} | {' | '.join(cells)} | {1 / longest:.3f} |", flush=True)
+        wave *= 2
+
+
+def training(most: int, waves: int) -> None:
+    """Print the table of real training."""
+    print("| W | samples/s | efficiency |")
+    print("|---|---|---|")
+    dataset = build_dataset(Component(name="digits")).load(Path()).without_test()
+    first = 0.0
+    for wave in range(1, most + 1):
+        evaluator = RayEvaluator(_spec("abandit-general"), dataset, wave, lambda: None)
+        rate = _rate(evaluator, _genotypes("abandit-general", wave * waves), wave, waves)
+        first = first or rate
+        print(f"| {wave} | {rate:.3f} | {rate / (wave * first):.3f} |", flush=True)
+        del evaluator
+
+
+def _pick(strategy: str, wave: int, seed: int, dataset: ImageDataset) -> Genotype:
+    space = build_space(SPACE)
+    chosen = build_strategy(Component(name=strategy), space, seed)
+    settings = EvaluationSettings(batch_size=128, learning_rate=0.02)
+    plan = SupernetPlan(space, build_method(METHOD), settings, seed, chosen.total)
+    evaluator = LocalEvaluator(SupernetTrainer(plan, dataset, torch.device("cpu")))
+    return chosen.rank(run_search(chosen, evaluator, (), wave, lambda _: None), 1)[0].genotype
+
+
+def quality(waves: Sequence[int], seeds: int, table: Path) -> None:
+    """Print where the pick of a search stands among all genotypes, by the size of its waves."""
+    known = ArchitectureTable.read(table)
+    dataset = build_dataset(Component(name="digits")).load(Path()).without_test()
+    print("| strategy | W | percentile of the pick, mean of seeds | standard error |")
+    print("|---|---|---|---|")
+    for strategy in ("abandit", "abandit-plus"):
+        for wave in waves:
+            found = [known.percentile(_pick(strategy, wave, seed, dataset)) for seed in range(seeds)]
+            error = statistics.stdev(found) / len(found) ** 0.5
+            print(f"| {strategy} | {wave} | {statistics.fmean(found):.3f} | {error:.3f} |", flush=True)
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--parts", nargs="+", choices=["sleeping", "training", "quality"], default=["sleeping", "training", "quality"]
+    )
+    parser.add_argument("--most", type=int, default=64, help="Largest W of the sleeping actors.")
+    parser.add_argument("--cores", type=int, default=2, help="Largest W of real training.")
+    parser.add_argument("--waves", type=int, default=5, help="Waves that are measured.")
+    parser.add_argument("--seeds", type=int, default=3, help="Searches a row of the quality table.")
+    parser.add_argument("--table", type=Path, default=TABLE, help="From benchmarks.architecture_table.")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{conditions()}\n")
+    if {"sleeping", "training"} & set(given.parts):
+        ray.init(address="local", num_cpus=given.most, object_store_memory=1_000_000_000, include_dashboard=False)
+    if "sleeping" in given.parts:
+        sleeping(given.most, given.waves)
+        print()
+    if "training" in given.parts:
+        training(given.cores, given.waves)
+        print()
+    ray.shutdown()
+    if "quality" in given.parts:
+        quality((1, 2, 4, 8, 16), given.seeds, given.table)
+
+
+if __name__ == "__main__":
+    main()
