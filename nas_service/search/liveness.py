@@ -12,12 +12,13 @@ A `place` is an index into `Genotype.choices`; `arms` holds the arms that are le
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 
 from nas_service.search.bandit import pick
 from nas_service.search.history import derived_random, permutation
 from search_spaces.errors import InvalidFieldError
-from search_spaces.genotype import Choice
+from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import ZEROISE, SearchSpace
 
 Arms = Sequence[Sequence[Choice]]
@@ -168,3 +169,10 @@ def _column(keys: Sequence[Choice], size: int, seed: int, path: Sequence[object]
         shuffled = permutation(generator, len(keys))
         return [keys[shuffled[index % len(keys)]] for index in order]
     return [keys[index % len(keys)] for index in order]
+
+
+def live_genotypes(space: SearchSpace) -> Iterator[Genotype]:
+    """Yield every live genotype of a space, the operations of the last edge changing first."""
+    for choices in product(*possible_arms(space)):
+        if space.dead_node(choices) is None:
+            yield Genotype(space.name, choices)
