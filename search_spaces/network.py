@@ -68,6 +68,24 @@ class Normalize(nn.Module):
         return (inputs - self.mean) / self.std
 
 
+class InterCellSkip(nn.Module):
+    """What a cell adds of the previous cell's output: all of it, or in a reduction its 2x2 means, twice side by side.
+
+    Without weights: duplicated channels are how ReActNet widens a shortcut.
+    """
+
+    def __init__(self, role: Role) -> None:
+        """Halve the size and double the channels in a reduction."""
+        super().__init__()
+        self.copies = 2 if role is Role.REDUCTION else 1
+        self.halve = halving(self.copies)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same, or to (N, 2C, ceil(H / 2), ceil(W / 2))."""
+        halved: Tensor = self.halve(inputs)
+        return halved if self.copies == 1 else torch.cat([halved, halved], dim=1)
+
+
 class Cell(nn.Module):
     """One cell: a 1x1 convolution of each input to the cell's width, then nodes that sum their incoming edges.
 
@@ -86,6 +104,7 @@ class Cell(nn.Module):
         self.preprocess = conv(_entry(plan.in_channels, plan))
         if plan.older_channels is not None:
             self.older = nn.Sequential(halving(2 if plan.halves_older else 1), conv(_entry(plan.older_channels, plan)))
+        self.skip = InterCellSkip(plan.role) if plan.skips else None
         self.edges = nn.ModuleDict()
         for edge in edges:
             stride = 2 if plan.role is Role.REDUCTION and edge.source < plan.inputs else 1
@@ -111,7 +130,8 @@ class Cell(nn.Module):
             if (operation := self._chosen(edge, choice)) is not None:
                 output = operation(nodes[source])
                 nodes[target] = nodes[target] + output if target in nodes else output
-        return torch.cat([nodes[index] for index in sorted(nodes) if index >= self.inputs], dim=1)
+        outputs = torch.cat([nodes[index] for index in sorted(nodes) if index >= self.inputs], dim=1)
+        return outputs if self.skip is None else outputs + self.skip(inputs)
 
     def _chosen(self, edge: str, choice: Choose | None) -> nn.Module | None:
         """Return the operation of an edge, or None where it is cut."""

@@ -56,6 +56,7 @@ class CellPlan:
         channels: Width of each of its nodes.
         older_channels: Channels of the output of the cell before the previous one; None where a cell has one input.
         halves_older: Whether that output is twice as high and wide as the previous cell's, a reduction.
+        skips: Whether the previous cell's output is added to the cell's own.
     """
 
     index: int
@@ -65,6 +66,7 @@ class CellPlan:
     channels: int
     older_channels: int | None = None
     halves_older: bool = False
+    skips: bool = False
 
     @property
     def inputs(self) -> int:
@@ -103,6 +105,9 @@ class SearchSpace:
     A cell with two inputs takes the outputs of the two cells before it; the stem's stands for those that are not there. Where
     the cell between the two is a reduction, the older output is larger, and the mean of each 2x2 square makes it equal.
 
+    With skips between cells, each cell but the first adds the previous cell's output to its own; a reduction, which halves the
+    size and doubles the channels, adds the mean of each 2x2 square to both halves of its channels. Neither has weights.
+
     Attributes:
         cell_types: What is searched. In stacking order, reductions divide the normal types into stages.
         stacking: Names of the types in stacking order, where a type stands in more than one stage; empty: each type once, in
@@ -113,6 +118,7 @@ class SearchSpace:
         channels: Node width in the first stage; every reduction doubles it.
         stem_multiplier: The stem (3x3 convolution and batch norm) makes `stem_multiplier * channels` channels.
         template: Name of the block that wraps a binary convolution.
+        inter_cell_skips: Whether cells add the previous cell's output to their own.
     """
 
     name: str
@@ -125,6 +131,7 @@ class SearchSpace:
     template: str = "shortcut"
     inputs: int = 1
     stacking: tuple[str, ...] = ()
+    inter_cell_skips: bool = False
 
     @property
     def nodes(self) -> int:
@@ -249,8 +256,10 @@ class SearchSpace:
         for index, (name, role) in enumerate((cell_type.name, cell_type.role) for cell_type in sequence):
             if role is Role.REDUCTION:
                 channels *= 2
-            older = (older_channels, halves_older) if self.inputs > 1 else (None, False)
-            plans.append(CellPlan(index, name, role, in_channels, channels, *older))
+            plan = CellPlan(index, name, role, in_channels, channels, skips=self.inter_cell_skips and index > 0)
+            if self.inputs > 1:
+                plan = replace(plan, older_channels=older_channels, halves_older=halves_older)
+            plans.append(plan)
             older_channels, halves_older = in_channels, role is Role.REDUCTION
             in_channels = self.nodes * channels
         return tuple(plans)

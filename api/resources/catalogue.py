@@ -24,6 +24,7 @@ def _space(name: str, space: SearchSpace) -> EntryView:
         "edges": {edge.name: list(edge.operations) for edge in space.edges},
         "nodes": space.nodes,
         "inputs": space.inputs,
+        "inter_cell_skips": space.inter_cell_skips,
         "cells": space.cells,
         "channels": space.channels,
         "template": space.template,

@@ -57,6 +57,7 @@ def draw(space: SearchSpace, genotype: Genotype) -> str:
         x, y = index % columns * width, index // columns * height
         baseline = height // 2 + 10
         role = " (reduction)" if cell.role is Role.REDUCTION else ""
+        role += ", adds the previous cell's output" if space.inter_cell_skips else ""
         parts.append(f'<g transform="translate({x} {y})">')
         parts.append(f'<text x="{_MARGIN - _RADIUS}" y="24" font-weight="bold">cell {escape(cell.name)}{role}</text>')
         for edge in space.edges:

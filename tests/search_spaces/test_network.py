@@ -47,8 +47,9 @@ def test_cost_equals_what_a_forward_pass_computes(name: str, template: str, seed
     assert declared.binary_parameters == sum(product.weights for product in counted.binary)
 
 
-def test_cost_counts_every_parameter() -> None:
-    space = SPACES.get("abandit-general")
+@pytest.mark.parametrize("name", SPACES.names())
+def test_cost_counts_every_parameter(name: str) -> None:
+    space = replace(SPACES.get(name), channels=4)
     genotype = random_genotype(space)
     network = Network(space, genotype, FullPrecisionConv(), GREY_8)
     declared = network_cost(space, genotype, GREY_8, FULL_PRECISION)
@@ -56,16 +57,18 @@ def test_cost_counts_every_parameter() -> None:
     assert declared.bops == 0
 
 
-def test_supernet_cost_counts_every_parameter_of_every_operation() -> None:
-    space = SPACES.get("tiny")
+@pytest.mark.parametrize("name", SPACES.names())
+def test_supernet_cost_counts_every_parameter_of_every_operation(name: str) -> None:
+    space = replace(SPACES.get(name), channels=4)
     supernet = Supernet(space, FullPrecisionConv(), GREY_8)
     declared = supernet_cost(space, GREY_8, FULL_PRECISION)
     assert declared.float_parameters == sum(parameter.numel() for parameter in supernet.parameters())
 
 
-def test_a_path_of_the_supernet_computes_what_the_network_with_its_weights_does() -> None:
+@pytest.mark.parametrize("name", SPACES.names())
+def test_a_path_of_the_supernet_computes_what_the_network_with_its_weights_does(name: str) -> None:
     """Names are places, so a network takes over a path's weights by name."""
-    space = SPACES.get("abandit-general")
+    space = replace(SPACES.get(name), channels=4)
     genotype = random_genotype(space)
     supernet = Supernet(space, XNOR, GREY_8).eval()
     network = Network(space, genotype, XNOR, GREY_8).eval()
@@ -75,8 +78,9 @@ def test_a_path_of_the_supernet_computes_what_the_network_with_its_weights_does(
     assert torch.equal(network(images), supernet(images, genotype))
 
 
-def test_path_parameters_are_exactly_those_that_get_gradients() -> None:
-    space = SPACES.get("abandit-general")
+@pytest.mark.parametrize("name", SPACES.names())
+def test_path_parameters_are_exactly_those_that_get_gradients(name: str) -> None:
+    space = replace(SPACES.get(name), channels=4)
     genotype = random_genotype(space)
     supernet = Supernet(space, XNOR, GREY_8)
     supernet(torch.rand(4, 1, 8, 8), genotype).square().sum().backward()
