@@ -24,8 +24,9 @@ from search_spaces.cost import (
     linear_cost,
 )
 from search_spaces.genotype import Genotype
+from search_spaces.halving import halving
 from search_spaces.operation import OPERATIONS
-from search_spaces.space import CellPlan, Edge, Role, SearchSpace
+from search_spaces.space import ZEROISE, CellPlan, Edge, Role, SearchSpace
 from search_spaces.template import TEMPLATES
 
 Choose = Callable[[str], str]  # edge -> operation
@@ -67,10 +68,30 @@ class Normalize(nn.Module):
         return (inputs - self.mean) / self.std
 
 
-class Cell(nn.Module):
-    """One cell: a 1x1 convolution to the cell's width, then nodes that sum their incoming edges.
+class InterCellSkip(nn.Module):
+    """What a cell adds of the previous cell's output: all of it, or in a reduction its 2x2 means, twice side by side.
 
-    `edges[edge]` holds the modules of that edge by operation: one in a network, all of them in a supernet.
+    Without weights: duplicated channels are how ReActNet widens a shortcut.
+    """
+
+    def __init__(self, role: Role) -> None:
+        """Halve the size and double the channels in a reduction."""
+        super().__init__()
+        self.copies = 2 if role is Role.REDUCTION else 1
+        self.halve = halving(self.copies)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same, or to (N, 2C, ceil(H / 2), ceil(W / 2))."""
+        halved: Tensor = self.halve(inputs)
+        return halved if self.copies == 1 else torch.cat([halved, halved], dim=1)
+
+
+class Cell(nn.Module):
+    """One cell: a 1x1 convolution of each input to the cell's width, then nodes that sum their incoming edges.
+
+    `preprocess` is the convolution of the previous cell's output, `older` that of the cell before it, halved first where it is
+    larger; a cell with one input has no `older`. `edges[edge]` holds the modules of that edge by operation: one in a network,
+    all of them in a supernet. An edge that is cut is left out.
     """
 
     def __init__(
@@ -78,32 +99,51 @@ class Cell(nn.Module):
     ) -> None:
         """Build the modules of `operations(edge)` for every edge."""
         super().__init__()
+        self.inputs = plan.inputs
         self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
-        self.preprocess = conv(ConvShape(in_channels=plan.in_channels, out_channels=plan.channels, kernel_size=1))
+        self.preprocess = conv(_entry(plan.in_channels, plan))
+        if plan.older_channels is not None:
+            self.older = nn.Sequential(halving(2 if plan.halves_older else 1), conv(_entry(plan.older_channels, plan)))
+        self.skip = InterCellSkip(plan.role) if plan.skips else None
         self.edges = nn.ModuleDict()
         for edge in edges:
-            stride = 2 if plan.role is Role.REDUCTION and edge.source == 0 else 1
+            stride = 2 if plan.role is Role.REDUCTION and edge.source < plan.inputs else 1
             self.edges[edge.name] = nn.ModuleDict(
                 {name: OPERATIONS.get(name)()(conv, plan.channels, stride) for name in operations(edge)}
             )
 
     def path(self, choice: Choose) -> list[nn.Module]:
         """Return the modules that a forward pass with `choice` runs through."""
-        return [self.preprocess, *(self._chosen(edge, choice) for edge, _, _ in self._wiring)]
+        chosen = (self._chosen(edge, choice) for edge, _, _ in self._wiring)
+        entries = [self.preprocess] if self.inputs == 1 else [self.older, self.preprocess]
+        return [*entries, *(operation for operation in chosen if operation is not None)]
 
-    def forward(self, inputs: Tensor, choice: Choose | None = None) -> Tensor:
-        """Map (N, C, H, W) to (N, nodes * channels, H', W'); without a choice every edge has one operation."""
-        nodes: dict[int, Tensor] = {0: self.preprocess(inputs)}
+    def forward(self, inputs: Tensor, choice: Choose | None = None, older: Tensor | None = None) -> Tensor:
+        """Map (N, C, H, W) to (N, nodes * channels, H', W'); without a choice every edge has one operation.
+
+        `inputs` is the previous cell's output, `older` (given to cells with two inputs) that of the cell before it.
+        """
+        nodes: dict[int, Tensor] = {self.inputs - 1: self.preprocess(inputs)}
+        if older is not None:
+            nodes[0] = self.older(older)
         for edge, source, target in self._wiring:
-            output = self._chosen(edge, choice)(nodes[source])
-            nodes[target] = nodes[target] + output if target in nodes else output
-        return torch.cat([nodes[index] for index in sorted(nodes) if index > 0], dim=1)
+            if (operation := self._chosen(edge, choice)) is not None:
+                output = operation(nodes[source])
+                nodes[target] = nodes[target] + output if target in nodes else output
+        outputs = torch.cat([nodes[index] for index in sorted(nodes) if index >= self.inputs], dim=1)
+        return outputs if self.skip is None else outputs + self.skip(inputs)
 
-    def _chosen(self, edge: str, choice: Choose | None) -> nn.Module:
+    def _chosen(self, edge: str, choice: Choose | None) -> nn.Module | None:
+        """Return the operation of an edge, or None where it is cut."""
         operations = self.edges[edge]
         assert isinstance(operations, nn.ModuleDict)  # noqa: S101 - for the type checker; set in __init__
         (only,) = operations if choice is None else (choice(edge),)
-        return operations[only]
+        return None if only == ZEROISE else operations[only]
+
+
+def _entry(in_channels: int, plan: CellPlan) -> ConvShape:
+    """Return the shape of the convolution that brings an input to the cell's width."""
+    return ConvShape(in_channels=in_channels, out_channels=plan.channels, kernel_size=1)
 
 
 class CellStack(nn.Module):
@@ -127,6 +167,7 @@ class CellStack(nn.Module):
         plans = space.plan()
         stem_channels = plans[0].in_channels
         self.cell_types = tuple(plan.cell_type for plan in plans)
+        self.inputs = space.inputs
         self.normalize = Normalize(image.mean, image.std)
         self.stem = nn.Sequential(
             nn.Conv2d(image.channels, stem_channels, 3, padding=1, bias=False), nn.BatchNorm2d(stem_channels)
@@ -140,9 +181,11 @@ class CellStack(nn.Module):
 
     def features(self, images: Tensor, genotype: Genotype | None = None) -> Tensor:
         """Map pixels in [0, 1] (N, C, H, W) to the classifier's input (N, features), along the path of `genotype`."""
-        outputs = self.stem(self.normalize(images))
+        older = outputs = self.stem(self.normalize(images))
         for cell, cell_type in zip(self.cells, self.cell_types, strict=True):
-            outputs = cell(outputs, partial(genotype.operation, cell_type)) if genotype else cell(outputs)
+            choice = {"choice": partial(genotype.operation, cell_type)} if genotype else {}
+            two = {"older": older} if self.inputs > 1 else {}
+            older, outputs = outputs, cell(outputs, **choice, **two)
         pooled: Tensor = self.flatten(self.pool(self.head_norm(outputs)))
         return pooled
 
@@ -185,10 +228,12 @@ def _stack_cost(
     total += BareConvCost(FULL_PRECISION)(stem, image.size) + batch_norm_cost(stem.out_channels)
     size = image.size
     for plan in plans:
-        total += block(ConvShape(in_channels=plan.in_channels, out_channels=plan.channels, kernel_size=1), size)
+        total += block(_entry(plan.in_channels, plan), size)
+        if plan.older_channels is not None:
+            total += block(_entry(plan.older_channels, plan), size)
         stride = 2 if plan.role is Role.REDUCTION else 1
         for edge in space.edges:
-            from_input = edge.source == 0
+            from_input = edge.source < plan.inputs
             for name in operations(plan.cell_type, edge):
                 total += OPERATIONS.get(name)().cost(
                     block, plan.channels, stride if from_input else 1, size if from_input else size.strided(stride)

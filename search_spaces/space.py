@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
+from math import prod
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,13 +46,32 @@ class Edge:
 
 @dataclass(frozen=True)
 class CellPlan:
-    """One cell of a stacked network: `channels` is the width of each of its nodes."""
+    """One cell of a stacked network.
+
+    Attributes:
+        index: Its place, from 0.
+        cell_type: Name of its type.
+        role: Role of its type.
+        in_channels: Channels of the previous cell's output, or of the stem's.
+        channels: Width of each of its nodes.
+        older_channels: Channels of the output of the cell before the previous one; None where a cell has one input.
+        halves_older: Whether that output is twice as high and wide as the previous cell's, a reduction.
+        skips: Whether the previous cell's output is added to the cell's own.
+    """
 
     index: int
     cell_type: str
     role: Role
     in_channels: int
     channels: int
+    older_channels: int | None = None
+    halves_older: bool = False
+    skips: bool = False
+
+    @property
+    def inputs(self) -> int:
+        """Number of input nodes, whose edges have stride 2 in a reduction cell."""
+        return 1 if self.older_channels is None else 2
 
 
 class SpaceSettings(BaseModel):
@@ -82,14 +102,23 @@ class SearchSpace:
     convolution to `channels`) and the intermediate nodes; a node is the sum of its incoming edges and the cell's output
     is the concatenation of the intermediate nodes. In a reduction cell the edges that leave an input have stride 2.
 
+    A cell with two inputs takes the outputs of the two cells before it; the stem's stands for those that are not there. Where
+    the cell between the two is a reduction, the older output is larger, and the mean of each 2x2 square makes it equal.
+
+    With skips between cells, each cell but the first adds the previous cell's output to its own; a reduction, which halves the
+    size and doubles the channels, adds the mean of each 2x2 square to both halves of its channels. Neither has weights.
+
     Attributes:
-        cell_types: In stacking order: reduction types divide the normal types into stages.
+        cell_types: What is searched. In stacking order, reductions divide the normal types into stages.
+        stacking: Names of the types in stacking order, where a type stands in more than one stage; empty: each type once, in
+            the order of `cell_types`.
         edges: The edges of a cell, in order of target and source.
         cells: How many cells are stacked.
         inputs: 1: node 0 is the previous cell; 2: node 0 is the cell before the previous one, node 1 the previous cell.
         channels: Node width in the first stage; every reduction doubles it.
         stem_multiplier: The stem (3x3 convolution and batch norm) makes `stem_multiplier * channels` channels.
         template: Name of the block that wraps a binary convolution.
+        inter_cell_skips: Whether cells add the previous cell's output to their own.
     """
 
     name: str
@@ -101,6 +130,8 @@ class SearchSpace:
     stem_multiplier: int = 3
     template: str = "shortcut"
     inputs: int = 1
+    stacking: tuple[str, ...] = ()
+    inter_cell_skips: bool = False
 
     @property
     def nodes(self) -> int:
@@ -122,10 +153,11 @@ class SearchSpace:
         )
 
     def size(self) -> int:
-        """Return the number of genotypes."""
+        """Return the number of genotypes: of the choices on a node's incoming edges, all but the one that cuts them all."""
         per_cell = 1
-        for edge in self.edges:
-            per_cell *= len(edge.operations)
+        for node in range(self.inputs, self.inputs + self.nodes):
+            incoming = [edge.operations for edge in self.edges if edge.target == node]
+            per_cell *= prod(map(len, incoming)) - all(ZEROISE in operations for operations in incoming)
         return int(per_cell ** len(self.cell_types))
 
     def dead_node(self, choices: Iterable[Choice]) -> tuple[str, int] | None:
@@ -185,7 +217,7 @@ class SearchSpace:
     def plan(self) -> tuple[CellPlan, ...]:
         """Return the stacked cells.
 
-        With r reduction types and L cells the reductions stand at i * L // (r + 1) for i = 1..r (ABanditNAS's code:
+        With r reductions and L cells the reductions stand at i * L // (r + 1) for i = 1..r (DARTS and ABanditNAS's code:
         L // 3 and 2 * L // 3). The cells between are filled with the normal types of their own stage, stretched evenly.
         So a type keeps its role at any depth; the authors' code stretches all types alike and then strides fall on
         other types in a deeper network.
@@ -195,7 +227,8 @@ class SearchSpace:
         """
         stages: list[list[CellType]] = [[]]
         reductions = []
-        for cell_type in self.cell_types:
+        types_by_name = {cell_type.name: cell_type for cell_type in self.cell_types}
+        for cell_type in map(types_by_name.__getitem__, self.stacking or types_by_name):
             if cell_type.role is Role.REDUCTION:
                 reductions.append(cell_type)
                 stages.append([])
@@ -219,10 +252,15 @@ class SearchSpace:
     def _widths(self, sequence: list[CellType]) -> tuple[CellPlan, ...]:
         plans = []
         channels, in_channels = self.channels, self.stem_multiplier * self.channels
-        for index, cell_type in enumerate(sequence):
-            if cell_type.role is Role.REDUCTION:
+        older_channels, halves_older = in_channels, False
+        for index, (name, role) in enumerate((cell_type.name, cell_type.role) for cell_type in sequence):
+            if role is Role.REDUCTION:
                 channels *= 2
-            plans.append(CellPlan(index, cell_type.name, cell_type.role, in_channels, channels))
+            plan = CellPlan(index, name, role, in_channels, channels, skips=self.inter_cell_skips and index > 0)
+            if self.inputs > 1:
+                plan = replace(plan, older_channels=older_channels, halves_older=halves_older)
+            plans.append(plan)
+            older_channels, halves_older = in_channels, role is Role.REDUCTION
             in_channels = self.nodes * channels
         return tuple(plans)
 
@@ -232,7 +270,7 @@ class SearchSpace:
         Names of operations and templates are checked where networks are built; here only the structure is.
 
         Raises:
-            InvalidFieldError: If the depth does not fit the cell types, or an operation is listed twice.
+            InvalidFieldError: If the depth does not fit the cell types, an operation is listed twice, or all edges are cut.
         """
         space = replace(
             self,
@@ -242,6 +280,8 @@ class SearchSpace:
             operations = tuple(settings.operations)
             if len(set(operations)) < len(operations):
                 raise InvalidFieldError("operations", settings.operations, "every operation once")
+            if operations == (ZEROISE,):
+                raise InvalidFieldError("operations", settings.operations, f"an operation other than {ZEROISE} among them")
             space = replace(space, edges=tuple(Edge(e.source, e.target, operations) for e in self.edges))
         space.plan()
         return space

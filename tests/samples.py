@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nas_service.data.dataset import DATASETS, ImageDataset
 from search_spaces.cost import Size
-from search_spaces.genotype import Genotype
+from search_spaces.genotype import Choice, Genotype
 from search_spaces.network import ImageFormat
 from search_spaces.space import SPACES, SearchSpace
 
@@ -17,11 +17,12 @@ RGB_9 = ImageFormat(channels=3, size=Size(9, 11), classes=3, mean=(0.5, 0.4, 0.3
 
 
 def random_genotype(space: SearchSpace, seed: int = 0) -> Genotype:
-    """Return a uniformly drawn genotype."""
+    """Return a uniformly drawn genotype; one with a dead node is drawn again."""
     drawn = random.Random(seed)
-    return space.genotype(
-        {(cell.name, edge.name): drawn.choice(edge.operations) for cell in space.cell_types for edge in space.edges}
-    )
+    while True:
+        choices = [Choice(cell.name, e.name, drawn.choice(e.operations)) for cell in space.cell_types for e in space.edges]
+        if space.dead_node(choices) is None:
+            return space.genotype({(cell, edge): operation for cell, edge, operation in choices})
 
 
 def tiny_genotype(operation: str = "dilated-conv-3x3") -> Genotype:

@@ -23,6 +23,8 @@ def _space(name: str, space: SearchSpace) -> EntryView:
         "cell_types": [{"name": cell.name, "role": cell.role.value} for cell in space.cell_types],
         "edges": {edge.name: list(edge.operations) for edge in space.edges},
         "nodes": space.nodes,
+        "inputs": space.inputs,
+        "inter_cell_skips": space.inter_cell_skips,
         "cells": space.cells,
         "channels": space.channels,
         "template": space.template,

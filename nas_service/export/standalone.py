@@ -142,7 +142,10 @@ def _call(function: Callable[..., Any], given: list[str]) -> str:
 
 def _trace(root: nn.Module) -> fx.Graph:
     """Trace a network, or a cell that has one operation on each edge."""
-    graph = _Tracer(root).trace(root, concrete_args={"choice": None} if isinstance(root, Cell) else None)
+    fixed: dict[str, Any] = {}
+    if isinstance(root, Cell):
+        fixed = {"choice": None} if root.inputs > 1 else {"choice": None, "older": None}
+    graph = _Tracer(root).trace(root, concrete_args=fixed)
     for node in list(graph.nodes):
         if node.op == "call_function" and not node.users:  # fx's check that the fixed argument stays fixed
             graph.erase_node(node)
@@ -169,8 +172,8 @@ def _write_class(name: str, docstring: str, root: nn.Module) -> list[str]:
             lines.append(f"        self.{_identifier(path)} = {_constructor(root.get_submodule(path))}")
     if cells:
         lines.append(f"        self.cells = nn.ModuleList([{', '.join(f'Cell{index}()' for index in range(cells))}])")
-    (inputs,) = (node.name for node in graph.nodes if node.op == "placeholder" and node.users)
-    lines += ["", f"    def forward(self, {inputs}: Tensor) -> Tensor:"]
+    inputs = [f"{node.name}: Tensor" for node in graph.nodes if node.op == "placeholder" and node.users]
+    lines += ["", f"    def forward(self, {', '.join(inputs)}) -> Tensor:"]
     lines += [f"        {_line(node)}" for node in graph.nodes if node.op != "placeholder"]
     return [*lines, "", ""]
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from search_spaces.conv_factory import ConvFactory
 from search_spaces.cost import ConvCost, ConvShape, Cost, Size, batch_norm_cost
+from search_spaces.halving import halving
 from search_spaces.operation import OPERATIONS
 
 
@@ -33,7 +34,7 @@ class DenoisingBlock(nn.Module):
     def __init__(self, conv: nn.Module, channels: int, stride: int) -> None:
         """Put the parts around a 1x1 convolution `conv`."""
         super().__init__()
-        self.shrink = nn.Identity() if stride == 1 else nn.AvgPool2d(stride, stride, ceil_mode=True)
+        self.shrink = halving(stride)
         self.mean = NonLocalMean()
         self.conv = conv
         self.norm = nn.BatchNorm2d(channels)

@@ -1,6 +1,6 @@
 """1x1 dense convolution, in the place that the paper calls dilated."""
 
-from search_spaces.dense_conv import DenseConv
+from search_spaces.convolutions import DenseConv
 from search_spaces.operation import OPERATIONS
 
 

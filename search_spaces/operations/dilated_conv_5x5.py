@@ -1,6 +1,6 @@
 """5x5 dense convolution with dilation 2."""
 
-from search_spaces.dense_conv import DenseConv
+from search_spaces.convolutions import DenseConv
 from search_spaces.operation import OPERATIONS
 
 

@@ -4,6 +4,7 @@ from torch import nn
 
 from search_spaces.conv_factory import ConvFactory
 from search_spaces.cost import ConvCost, Cost, Size
+from search_spaces.halving import halving
 from search_spaces.operation import OPERATIONS
 
 
@@ -19,9 +20,9 @@ class Skip:
     summary = "identity; 2x2 mean at stride 2"
 
     def __call__(self, conv: ConvFactory, channels: int, stride: int) -> nn.Module:
-        """Return the identity or the 2x2 mean; an odd border is averaged over the pixels there are."""
+        """Return the identity or the 2x2 mean."""
         del conv, channels
-        return nn.Identity() if stride == 1 else nn.AvgPool2d(stride, stride, ceil_mode=True)
+        return halving(stride)
 
     def cost(self, conv: ConvCost, channels: int, stride: int, size: Size) -> Cost:
         """Return nothing: no weights, no multiply-accumulates."""

@@ -30,7 +30,8 @@ def test_its_operations_and_template_exist(name: str) -> None:
 def test_it_can_be_stacked_and_every_node_has_an_input(name: str) -> None:
     space = SPACES.get(name)
     assert len(space.plan()) == space.cells
-    assert {edge.target for edge in space.edges} == set(range(1, space.nodes + 1))
+    assert {edge.target for edge in space.edges} == set(range(space.inputs, space.inputs + space.nodes))
+    assert {plan.cell_type for plan in space.plan()} == {cell.name for cell in space.cell_types}
     assert all(edge.source < edge.target for edge in space.edges)
 
 

@@ -1,15 +1,18 @@
 """SearchSpace: counting, stacking, configuring."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from search_spaces.cost import FULL_PRECISION
 from search_spaces.errors import InvalidFieldError
+from search_spaces.genotype import Choice
 from search_spaces.network import supernet_cost
 from search_spaces.space import SPACES, ZEROISE, Role, SpaceSettings, connect_all
 from search_spaces.spaces.abandit import ABLATION_OPERATIONS
 from tests.samples import GREY_8
+from tests.search_spaces.cells import two_inputs
 
 
 def test_abandit_general_has_the_published_size() -> None:
@@ -100,3 +103,35 @@ def test_abandit_mini_can_be_enumerated() -> None:
     assert space.size() == 729
     assert space.edges[0].operations == SPACES.get("abandit").edges[0].operations
     assert all(plan.role is Role.NORMAL for plan in space.plan())
+
+
+def test_size_counts_what_can_be_built_and_no_genotype_with_a_dead_node() -> None:
+    """Two nodes of 2 operations: node 1 must skip, node 2 must not cut both edges: 1 * (2 * 2 - 1) a cell; enumerated too."""
+    space = replace(SPACES.get("tiny"), edges=connect_all(nodes=2, operations=("skip", ZEROISE)))
+    places = [(cell.name, edge.name) for cell in space.cell_types for edge in space.edges]
+    live = 0
+    for operations in product(("skip", ZEROISE), repeat=len(places)):
+        choices = [Choice(*place, operation) for place, operation in zip(places, operations, strict=True)]
+        live += space.dead_node(choices) is None
+    assert space.size() == live == 9
+
+
+def test_a_space_in_which_every_edge_is_cut_is_refused() -> None:
+    with pytest.raises(InvalidFieldError, match="an operation other than zeroise"):
+        SPACES.get("tiny").configure(SpaceSettings(operations=[ZEROISE]))
+
+
+def test_a_type_may_stand_in_several_stages() -> None:
+    plans = two_inputs("skip", "max-pool-3x3").plan()
+    assert [plan.cell_type for plan in plans] == ["normal", "normal", "reduction", "normal", "reduction", "normal"]
+    assert len(two_inputs("skip", "max-pool-3x3").cell_types) == 2
+
+
+def test_a_cell_with_two_inputs_takes_from_the_two_before_it() -> None:
+    """The stem has 3 * 4 channels and stands for both inputs of the first cell; behind a reduction the older output is larger."""
+    plans = two_inputs("skip", "max-pool-3x3").plan()
+    assert [plan.channels for plan in plans] == [4, 4, 8, 8, 16, 16]
+    assert [plan.in_channels for plan in plans] == [12, 8, 8, 16, 16, 32]
+    assert [plan.older_channels for plan in plans] == [12, 12, 8, 8, 16, 16]
+    assert [plan.halves_older for plan in plans] == [False, False, False, True, False, True]
+    assert all(plan.older_channels is None for plan in SPACES.get("tiny").plan())

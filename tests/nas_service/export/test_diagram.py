@@ -18,6 +18,6 @@ def test_the_picture_is_svg_with_every_edge_labelled_and_nothing_from_outside(na
     svg = "{http://www.w3.org/2000/svg}"
     labels = sorted(text.text or "" for text in root.iter(f"{svg}text") if text.get("class") == "label")
     assert labels == sorted(choice.operation for choice in genotype.choices)
-    assert len(list(root.iter(f"{svg}circle"))) == len(space.cell_types) * (space.nodes + 1)
+    assert len(list(root.iter(f"{svg}circle"))) == len(space.cell_types) * (space.nodes + space.inputs)
     assert picture.count("http") == 1  # the name space of SVG, which nobody fetches
     assert "<script" not in picture
