@@ -8,28 +8,36 @@ What is trained is kept beside it line by line, so that a run that was cut off g
 """
 
 import argparse
-import itertools
 import json
 import time
-from collections.abc import Iterator
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from scipy.stats import kendalltau, spearmanr
 
-from nas_service.catalogue import build_method, build_space
+from benchmarks.conditions import conditions
+from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.data.dataset import DATASETS, ImageDataset
 from nas_service.data.loader import ResidentPart
+from nas_service.search.liveness import live_genotypes
+from nas_service.search.loop import run_search
+from nas_service.search.table import ArchitectureTable
 from nas_service.specs import Component
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.evaluation import accuracy
-from nas_service.training.recipes import Recipe
+from nas_service.training.local_search import LocalEvaluator
+from nas_service.training.recipes import EvaluationSettings, Recipe
+from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
 from search_spaces.genotype import Genotype
-from search_spaces.space import SearchSpace
+from search_spaces.network import network_cost
 
 SPACE, DATASET, METHOD = Component(name="abandit-mini"), "digits", Component(name="xnor-net")
 RECIPE = Recipe(epochs=12, batch_size=128, learning_rate=0.02)
+EVALUATION = EvaluationSettings(batch_size=128, learning_rate=0.02)
 TABLE = Path(__file__).parent / "tables" / "abandit-mini-digits.parquet"
 
 
@@ -38,13 +46,6 @@ class Training(NamedTuple):
 
     genotype: Genotype
     seed: int
-
-
-def every_genotype(space: SearchSpace) -> Iterator[Genotype]:
-    """Yield all live genotypes of a space, the last edge changing fastest."""
-    places = [(cell.name, edge) for cell in space.cell_types for edge in space.edges]
-    for operations in itertools.product(*(edge.operations for _, edge in places)):
-        yield space.genotype({(cell, edge.name): name for (cell, edge), name in zip(places, operations, strict=True)})
 
 
 def _dataset() -> ImageDataset:
@@ -68,7 +69,7 @@ def train_all(kept: Path, seeds: int, processes: int) -> dict[tuple[str, int], d
     kept.parent.mkdir(parents=True, exist_ok=True)
     lines = kept.read_text().splitlines() if kept.exists() else []
     done = {(row["digest"], row["seed"]): row for row in map(json.loads, lines)}
-    wanted = [Training(genotype, seed) for seed in range(seeds) for genotype in every_genotype(build_space(SPACE))]
+    wanted = [Training(genotype, seed) for seed in range(seeds) for genotype in live_genotypes(build_space(SPACE))]
     left = [training for training in wanted if (training.genotype.digest, training.seed) not in done]
     started = time.monotonic()
     with kept.open("a") as file, get_context("spawn").Pool(processes) as pool:
@@ -82,14 +83,80 @@ def train_all(kept: Path, seeds: int, processes: int) -> dict[tuple[str, int], d
     return done
 
 
+def supernet_scores(samples: int) -> dict[str, float]:
+    """Train a supernet on so many random paths, an epoch each; return every genotype's validation accuracy with its weights."""
+    torch.set_num_threads(1)
+    space, dataset = build_space(SPACE), _dataset().without_test()
+    strategy = build_strategy(Component(name="random", settings={"samples": samples}), space, 0)
+    plan = SupernetPlan(space, build_method(METHOD), EVALUATION, 0, samples)
+    trainer = SupernetTrainer(plan, dataset, torch.device("cpu"))
+    run_search(strategy, LocalEvaluator(trainer), (), 1, lambda _: None)
+    return {genotype.digest: trainer.score(0, genotype)[0] for genotype in live_genotypes(space)}
+
+
+def assemble(rows: dict[tuple[str, int], dict[str, Any]], seeds: int, scores: dict[str, float]) -> ArchitectureTable:
+    """Return the table of what was trained."""
+    space, method, image = build_space(SPACE), build_method(METHOD), _dataset().image_format
+    genotypes = tuple(live_genotypes(space))
+    costs = [network_cost(space, genotype, image, method.precision) for genotype in genotypes]
+    made = {
+        "space": SPACE.name,
+        "dataset": DATASET,
+        "method": METHOD.name,
+        "recipe": RECIPE.model_dump(mode="json"),
+        "seeds": list(range(seeds)),
+        "supernet": {"strategy": "random", "evaluation": EVALUATION.model_dump(mode="json")},
+        "versions": {name: version(name) for name in ("torch", "nas-service")},
+        "command": "python -m benchmarks.architecture_table",
+    }
+    return ArchitectureTable(
+        genotypes,
+        np.array([[rows[genotype.digest, seed]["validation"] for seed in range(seeds)] for genotype in genotypes]),
+        np.array([[rows[genotype.digest, seed]["test"] for seed in range(seeds)] for genotype in genotypes]),
+        np.array([scores[genotype.digest] for genotype in genotypes]),
+        {
+            "ops": np.array([round(cost.ops) for cost in costs]),
+            "packed_bytes": np.array([cost.packed_bytes for cost in costs]),
+            "parameters": np.array([cost.binary_parameters + cost.float_parameters for cost in costs]),
+        },
+        made,
+    )
+
+
+def report(table: ArchitectureTable) -> str:
+    """Return the figures that describe a table, as markdown."""
+    means = table.test.mean(1)
+    between = kendalltau(table.test[:, 0], table.test[:, 1]).statistic
+    lines = [
+        conditions(),
+        "",
+        "| figure | value |",
+        "|---|---|",
+        f"| genotypes, training seeds | {len(table.genotypes)}, {table.test.shape[1]} |",
+        f"| test accuracy, mean of seeds: worst, median, best | {means.min():.3f}, {np.median(means):.3f}, {means.max():.3f} |",
+        f"| standard deviation between genotypes | {means.std(ddof=1):.3f} |",
+        f"| standard deviation between seeds of a genotype | {table.test.std(axis=1, ddof=1).mean():.3f} |",
+        f"| Kendall's tau between the test accuracies of seeds 0 and 1 | {between:.3f} |",
+        f"| Kendall's tau, supernet score and mean test accuracy | {kendalltau(table.supernet_score, means).statistic:.3f} |",
+        f"| Spearman's rho of the same | {spearmanr(table.supernet_score, means).statistic:.3f} |",
+        f"| Kendall's tau, OPs and mean test accuracy | {kendalltau(table.costs['ops'], means).statistic:.3f} |",
+    ]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Make the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=2, help="Training seeds of every genotype.")
+    parser.add_argument("--samples", type=int, default=141, help="Random paths that the supernet is trained on.")
     parser.add_argument("--output", type=Path, default=TABLE)
     given = parser.parse_args()
-    train_all(given.output.with_suffix(".jsonl"), given.seeds, given.processes)
+    rows = train_all(given.output.with_suffix(".jsonl"), given.seeds, given.processes)
+    table = assemble(rows, given.seeds, supernet_scores(given.samples))
+    table.check(build_space(SPACE))
+    table.write(given.output)
+    print(report(table))
 
 
 if __name__ == "__main__":

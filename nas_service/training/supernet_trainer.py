@@ -112,7 +112,7 @@ class SupernetTrainer:
         before = {name: parameter.detach().clone() for name, parameter in path.items()}
         with global_seed(self._seed, "sample", index):
             loss = self._train_path(index, genotype, path)
-            clean, attacked = self._score(index, genotype)
+            clean, attacked = self.score(index, genotype)
         trained = {name: parameter.detach().cpu().clone() for name, parameter in path.items()}
         self.load(before)
         diverged = not (math.isfinite(loss) and all(bool(tensor.isfinite().all()) for tensor in trained.values()))
@@ -164,8 +164,11 @@ class SupernetTrainer:
                 break
         return float(torch.stack(losses).mean())
 
-    def _score(self, index: int, genotype: Genotype) -> tuple[float, float | None]:
-        """Return the validation accuracy, and that under attack if the training was adversarial."""
+    def score(self, index: int, genotype: Genotype) -> tuple[float, float | None]:
+        """Return the validation accuracy with the weights as they are, and that under attack if the training is adversarial.
+
+        Batch norm is re-estimated first, from training images that depend on `index`.
+        """
         for module in self.supernet.path(genotype):
             for part in module.modules():
                 if isinstance(part, nn.BatchNorm2d):
