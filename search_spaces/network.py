@@ -29,6 +29,13 @@ from search_spaces.space import CellPlan, Edge, Role, SearchSpace
 from search_spaces.template import TEMPLATES
 
 Choose = Callable[[str], str]  # edge -> operation
+Run = Callable[[nn.Module, Tensor], Tensor]  # calls a module, in whatever way is fast
+
+
+def run_module(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Return `module(inputs)`: the plain way."""
+    outputs: Tensor = module(inputs)
+    return outputs
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,9 @@ class Cell(nn.Module):
     """One cell: a 1x1 convolution to the cell's width, then nodes that sum their incoming edges.
 
     `edges[edge]` holds the modules of that edge by operation: one in a network, all of them in a supernet.
+
+    Attributes:
+        run: Calls the modules of the edges.
     """
 
     def __init__(
@@ -78,6 +88,7 @@ class Cell(nn.Module):
     ) -> None:
         """Build the modules of `operations(edge)` for every edge."""
         super().__init__()
+        self.run: Run = run_module
         self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
         self.preprocess = conv(ConvShape(in_channels=plan.in_channels, out_channels=plan.channels, kernel_size=1))
         self.edges = nn.ModuleDict()
@@ -93,9 +104,9 @@ class Cell(nn.Module):
 
     def forward(self, inputs: Tensor, choice: Choose | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, nodes * channels, H', W'); without a choice every edge has one operation."""
-        nodes: dict[int, Tensor] = {0: self.preprocess(inputs)}
+        nodes: dict[int, Tensor] = {0: self.run(self.preprocess, inputs)}
         for edge, source, target in self._wiring:
-            output = self._chosen(edge, choice)(nodes[source])
+            output = self.run(self._chosen(edge, choice), nodes[source])
             nodes[target] = nodes[target] + output if target in nodes else output
         return torch.cat([nodes[index] for index in sorted(nodes) if index > 0], dim=1)
 
@@ -112,6 +123,9 @@ class CellStack(nn.Module):
     The stem (3x3 convolution, batch norm) and the classifier (batch norm, global average pool, linear) are full
     precision, the convention of every method but BinaryNet. The batch norm before the pool is ours: a node sums up to
     four edges and the cells add up, so without it the scale of the features, and with it the loss, runs away.
+
+    Attributes:
+        run: Calls stem and last batch norm.
     """
 
     def __init__(
@@ -123,6 +137,7 @@ class CellStack(nn.Module):
     ) -> None:
         """Build the modules of `operations(cell type, edge)` in every cell of `space.plan()`."""
         super().__init__()
+        self.run: Run = run_module
         block = TEMPLATES.get(space.template)().wrap(conv)
         plans = space.plan()
         stem_channels = plans[0].in_channels
@@ -140,10 +155,10 @@ class CellStack(nn.Module):
 
     def features(self, images: Tensor, genotype: Genotype | None = None) -> Tensor:
         """Map pixels in [0, 1] (N, C, H, W) to the classifier's input (N, features), along the path of `genotype`."""
-        outputs = self.stem(self.normalize(images))
+        outputs = self.run(self.stem, self.normalize(images))
         for cell, cell_type in zip(self.cells, self.cell_types, strict=True):
             outputs = cell(outputs, partial(genotype.operation, cell_type)) if genotype else cell(outputs)
-        pooled: Tensor = self.flatten(self.pool(self.head_norm(outputs)))
+        pooled: Tensor = self.flatten(self.pool(self.run(self.head_norm, outputs)))
         return pooled
 
 

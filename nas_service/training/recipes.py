@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from nas_service.training.acceleration import Acceleration
+
 _EXPONENTIAL_END = 3e-4
 
 
@@ -66,6 +68,7 @@ class Recipe(BaseModel):
     )
     augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
     max_steps_per_epoch: int | None = Field(None, ge=1, description="Cut epochs short, for quick trials.")
+    acceleration: Acceleration = Field(Acceleration(), description="What makes training faster; scoring is always float32.")
 
     @field_validator("milestones")
     @classmethod
@@ -101,6 +104,7 @@ class EvaluationSettings(BaseModel):
         2, ge=1, le=1000, description="Training batches from which batch norm is re-estimated before a path is scored."
     )
     validation_images: int | None = Field(None, ge=1, description="Score on the first so many; None: on all.")
+    acceleration: Acceleration = Field(Acceleration(), description="What makes training, and scoring with it, faster.")
 
 
 def schedule_factor(schedule: Schedule, progress: float, milestones: tuple[float, ...] = (0.5, 0.75)) -> float:

@@ -21,17 +21,17 @@ from nas_service.binarization.method import Method
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.search.loop import Evaluation
-from nas_service.training.evaluation import count_correct, evaluating
+from nas_service.training.acceleration import Acceleration
+from nas_service.training.accelerator import Accelerator
+from nas_service.training.evaluation import correct_count
 from nas_service.training.optimization import RuledOptimizer, ruled_parameters
+from nas_service.training.path_weights import PathWeights, Weights, copy_all
 from nas_service.training.recipes import EvaluationSettings, schedule_factor
 from nas_service.training.seeding import derived_generator, global_seed
 from nas_service.training.step import Backpropagation
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 from search_spaces.supernet import Supernet
-
-Weights = dict[str, Tensor]
-
 
 @dataclass(frozen=True)
 class TrainedPath:
@@ -80,87 +80,122 @@ class SupernetTrainer:
         self._method = plan.method
         self._seed = plan.seed
         self._total_samples = plan.total_samples
-        self._device = device
+        self.device = device
         self._augmentation = dataset.augmentation
         self._train = ResidentPart.of(dataset.train, device)
         self._validation = ResidentPart.of(dataset.validation, device, plan.settings.validation_images)
         with global_seed(plan.seed, "supernet"):
             self.supernet = Supernet(plan.space, plan.method, dataset.image_format).to(device)
             plan.method.adapt(self.supernet)
-        for module in self.supernet.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # statistics are plain means over the calibration batches
+        self._accelerator = Accelerator(plan.settings.acceleration, device, plan.method)
+        self._accelerator.lay_out(self.supernet)
+        self._parameters = dict(self.supernet.named_parameters())
+
+    @property
+    def acceleration(self) -> Acceleration:
+        """What makes training fast here, every switch decided."""
+        return self._accelerator.settings
 
     def weights(self) -> Weights:
         """Return copies of all shared weights on the CPU, by parameter name."""
-        return {name: parameter.detach().cpu().clone() for name, parameter in self.supernet.named_parameters()}
+        return {name: parameter.detach().cpu().clone() for name, parameter in self._parameters.items()}
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Overwrite the shared weights named in `weights`."""
-        parameters = dict(self.supernet.named_parameters())
-        with torch.no_grad():
-            for name, tensor in weights.items():
-                parameters[name].copy_(tensor)
+        if weights:
+            copy_all([self._parameters[name].detach() for name in weights], list(weights.values()))
 
     def evaluate(self, index: int, genotype: Genotype) -> TrainedPath:
-        """Train the path of `genotype` as sample `index` and score it; the shared weights stay as they are."""
+        """Train the path of `genotype` as sample `index` and score it; the shared weights stay as they are.
+
+        The host waits for the device once, at the end.
+        """
         started = time.perf_counter()
-        path = self.supernet.path_parameters(genotype)
-        before = {name: parameter.detach().clone() for name, parameter in path.items()}
+        modules = self.supernet.path(genotype)
+        touched = {id(parameter) for module in modules for parameter in module.parameters()}
+        path = {name: parameter for name, parameter in self._parameters.items() if id(parameter) in touched}
+        before = PathWeights.of(path)
         with global_seed(self._seed, "sample", index):
-            loss = self._train_path(index, genotype, path)
-            correct = self._score(index, genotype)
-        trained = {name: parameter.detach().cpu().clone() for name, parameter in path.items()}
-        self.load(before)
-        diverged = not (math.isfinite(loss) and all(bool(tensor.isfinite().all()) for tensor in trained.values()))
+            loss = self._train_path(index, genotype, modules, path)
+            correct = self._score(index, genotype, modules)
+        trained = PathWeights.of(path)
+        self.load(before.named)
+        mean_loss, count, finite = torch.stack([part.double() for part in (loss, correct, trained.finite())]).tolist()
+        diverged = not (math.isfinite(mean_loss) and finite)
         evaluation = Evaluation(
-            reward=0.0 if diverged else correct / len(self._validation),
-            loss=None if diverged else loss,
+            reward=0.0 if diverged else count / len(self._validation),
+            loss=None if diverged else mean_loss,
             diverged=diverged,
             seconds=time.perf_counter() - started,
         )
-        return TrainedPath(evaluation, {} if diverged else trained)
+        return TrainedPath(evaluation, {} if diverged else trained.named)
 
-    def _train_path(self, index: int, genotype: Genotype, path: dict[str, nn.Parameter]) -> float:
+    def _train_path(
+        self, index: int, genotype: Genotype, modules: list[nn.Module], path: dict[str, nn.Parameter]
+    ) -> Tensor:
+        """Return the mean loss."""
         settings = self._settings
-        layers = binary_layers(self.supernet.path(genotype))
-        state = self._method.start(self.supernet).to(self._device)
+        layers = binary_layers(modules)
+        state = self._method.start(self.supernet).to(self.device)
         optimizer = RuledOptimizer(
             ruled_parameters(path, layers, self._method),
             settings.optimizer,
             settings.learning_rate,
             settings.weight_decay,
+            fused=self._accelerator.fused_optimizer,
         )
         factor = schedule_factor(settings.schedule, index / self._total_samples)
-        generator = derived_generator(self._device, self._seed, "sample", index)
+        generator = derived_generator(self.device, self._seed, "sample", index)
         chosen = max(1, round(len(self._train) * settings.train_fraction))
-        subset = torch.randperm(len(self._train), generator=generator, device=self._device)[:chosen]
-        backpropagation = Backpropagation(self.supernet, layers, state, genotype)
-        self.supernet.train()
+        subset = torch.randperm(len(self._train), generator=generator, device=self.device)[:chosen]
+        arithmetic = self._accelerator.arithmetic
+        backpropagation = Backpropagation(self.supernet, layers, state, genotype, arithmetic=arithmetic)
+        _prepare(modules, training=True)
         losses: list[Tensor] = []
         for epoch in range(settings.epochs):
             state.start_epoch(epoch, settings.epochs)
-            for images, labels in epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset):
-                loss, _ = backpropagation.step(images, labels, optimizer, factor)
-                losses.append(loss)
-                if len(losses) == settings.max_steps:
-                    break
+            batches = epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset)
+            with self._accelerator.training(self.supernet, layers):
+                step = self._accelerator.step(backpropagation, optimizer)
+                for images, labels in batches:
+                    losses.append(step(images, labels, factor)[0])
+                    if len(losses) == settings.max_steps:
+                        break
             with torch.no_grad():
                 state.end_epoch(self.supernet)
             if len(losses) == settings.max_steps:
                 break
-        return float(torch.stack(losses).mean())
+        return torch.stack(losses).mean()
 
-    def _score(self, index: int, genotype: Genotype) -> int:
-        for module in self.supernet.path(genotype):
-            for part in module.modules():
-                if isinstance(part, nn.BatchNorm2d):
-                    part.reset_running_stats()
-        generator = derived_generator(self._device, self._seed, "calibration", index)
+    def _score(self, index: int, genotype: Genotype, modules: list[nn.Module]) -> Tensor:
+        """Return how many validation images the path classifies correctly, run as it was trained: no network leaves here."""
+
+        def forward(images: Tensor) -> Tensor:
+            return self._accelerator.arithmetic.forward(self.supernet, images, genotype)[1]
+
+        norms = [part for module in modules for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.track_running_stats = True
+        generator = derived_generator(self.device, self._seed, "calibration", index)
         batches = epoch_batches(self._train, self._settings.batch_size, self._augmentation, generator)
-        self.supernet.train()
         with torch.no_grad():
-            for _, (images, _) in zip(range(self._settings.calibration_batches), batches, strict=False):
-                self.supernet(images, genotype)
-        with evaluating(self.supernet):
-            return count_correct(lambda images: self.supernet(images, genotype), self._validation)
+            for batch, (images, _) in zip(range(self._settings.calibration_batches), batches, strict=False):
+                for norm in norms:
+                    norm.momentum = 1 / (batch + 1)  # so the statistics are plain means over the batches
+                forward(images)
+            _prepare(modules, training=False)
+            return correct_count(forward, self._validation)
+
+
+def _prepare(modules: list[nn.Module], *, training: bool) -> None:
+    """Put the modules of a path into training or evaluation.
+
+    Batch norms gather no statistics in training: those that count are gathered afterwards.
+    """
+    for module in modules:
+        module.train(training)
+        for part in module.modules():
+            if training and isinstance(part, nn.BatchNorm2d):
+                part.track_running_stats = False
+                part.momentum = 0.0
