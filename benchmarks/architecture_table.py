@@ -91,7 +91,7 @@ def supernet_scores(samples: int) -> dict[str, float]:
     plan = SupernetPlan(space, build_method(METHOD), EVALUATION, 0, samples)
     trainer = SupernetTrainer(plan, dataset, torch.device("cpu"))
     run_search(strategy, LocalEvaluator(trainer), (), 1, lambda _: None)
-    return {genotype.digest: trainer.score(0, genotype)[0] for genotype in live_genotypes(space)}
+    return {genotype.digest: trainer.score(0, genotype) for genotype in live_genotypes(space)}
 
 
 def assemble(rows: dict[tuple[str, int], dict[str, Any]], seeds: int, scores: dict[str, float]) -> ArchitectureTable:

@@ -30,6 +30,13 @@ from search_spaces.space import ZEROISE, CellPlan, Edge, Role, SearchSpace
 from search_spaces.template import TEMPLATES
 
 Choose = Callable[[str], str]  # edge -> operation
+Run = Callable[[nn.Module, Tensor], Tensor]  # calls a module, in whatever way is fast
+
+
+def run_module(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Return `module(inputs)`: the plain way."""
+    outputs: Tensor = module(inputs)
+    return outputs
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,9 @@ class Cell(nn.Module):
     `preprocess` is the convolution of the previous cell's output, `older` that of the cell before it, halved first where it is
     larger; a cell with one input has no `older`. `edges[edge]` holds the modules of that edge by operation: one in a network,
     all of them in a supernet. An edge that is cut is left out.
+
+    Attributes:
+        run: Calls the modules of the edges.
     """
 
     def __init__(
@@ -100,6 +110,7 @@ class Cell(nn.Module):
         """Build the modules of `operations(edge)` for every edge."""
         super().__init__()
         self.inputs = plan.inputs
+        self.run: Run = run_module
         self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
         self.preprocess = conv(_entry(plan.in_channels, plan))
         if plan.older_channels is not None:
@@ -123,12 +134,12 @@ class Cell(nn.Module):
 
         `inputs` is the previous cell's output, `older` (given to cells with two inputs) that of the cell before it.
         """
-        nodes: dict[int, Tensor] = {self.inputs - 1: self.preprocess(inputs)}
+        nodes: dict[int, Tensor] = {self.inputs - 1: self.run(self.preprocess, inputs)}
         if older is not None:
-            nodes[0] = self.older(older)
+            nodes[0] = self.run(self.older, older)
         for edge, source, target in self._wiring:
             if (operation := self._chosen(edge, choice)) is not None:
-                output = operation(nodes[source])
+                output = self.run(operation, nodes[source])
                 nodes[target] = nodes[target] + output if target in nodes else output
         outputs = torch.cat([nodes[index] for index in sorted(nodes) if index >= self.inputs], dim=1)
         return outputs if self.skip is None else outputs + self.skip(inputs)
@@ -152,6 +163,9 @@ class CellStack(nn.Module):
     The stem (3x3 convolution, batch norm) and the classifier (batch norm, global average pool, linear) are full
     precision, the convention of every method but BinaryNet. The batch norm before the pool is ours: a node sums up to
     four edges and the cells add up, so without it the scale of the features, and with it the loss, runs away.
+
+    Attributes:
+        run: Calls stem and last batch norm.
     """
 
     def __init__(
@@ -163,6 +177,7 @@ class CellStack(nn.Module):
     ) -> None:
         """Build the modules of `operations(cell type, edge)` in every cell of `space.plan()`."""
         super().__init__()
+        self.run: Run = run_module
         block = TEMPLATES.get(space.template)().wrap(conv)
         plans = space.plan()
         stem_channels = plans[0].in_channels
@@ -181,12 +196,12 @@ class CellStack(nn.Module):
 
     def features(self, images: Tensor, genotype: Genotype | None = None) -> Tensor:
         """Map pixels in [0, 1] (N, C, H, W) to the classifier's input (N, features), along the path of `genotype`."""
-        older = outputs = self.stem(self.normalize(images))
+        older = outputs = self.run(self.stem, self.normalize(images))
         for cell, cell_type in zip(self.cells, self.cell_types, strict=True):
             choice = {"choice": partial(genotype.operation, cell_type)} if genotype else {}
             two = {"older": older} if self.inputs > 1 else {}
             older, outputs = outputs, cell(outputs, **choice, **two)
-        pooled: Tensor = self.flatten(self.pool(self.head_norm(outputs)))
+        pooled: Tensor = self.flatten(self.pool(self.run(self.head_norm, outputs)))
         return pooled
 
 

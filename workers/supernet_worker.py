@@ -58,7 +58,7 @@ class SupernetWorker:
 
     def load(self, weights: FlatWeights) -> None:
         """Overwrite shared weights."""
-        self._trainer.load(weights.split())
+        self._trainer.load(weights.split(self._trainer.device))
 
     def evaluate(self, index: int, genotype: Genotype) -> tuple[Evaluation, FlatWeights]:
         """Train and score a path; return its weights, and leave the shared ones as they are."""

@@ -4,13 +4,13 @@ A method whose forward pass is more than `scale(conv(sign(x), sign(W)))` overrid
 (a threshold before the sign, or real inputs), `kernel` (factors inside the kernel) or `scale` (factors after it).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-from nas_service.binarization.sign import Estimator, sign, straight_through
+from nas_service.binarization.sign import SHAREABLE, Estimator, sign, straight_through
 from search_spaces.cost import ConvShape
 
 
@@ -26,10 +26,12 @@ class BinaryConv2d(nn.Module):
         pad_value: -1.0 or +1.0; 0.0 where the inputs stay real.
         real_weights: Whether W itself is used, without scale: the first of two training stages.
         straight_through: Whether gradients pass the input's sign unchanged, whatever the method's own estimator: for attacks.
+        shared_signs: Stands in for `binary_input` where layers share signs (`shared_sign.py`).
     """
 
     real_weights = False
     straight_through = False
+    shared_signs: "Callable[[BinaryConv2d, Tensor], Tensor] | None" = None
 
     def __init__(self, shape: ConvShape, *, weight_sign: Estimator, activation_sign: Estimator, pad_value: float = -1.0) -> None:
         """Create latent weights, uniform in [-b, b] with b = 1 / sqrt(fan in)."""
@@ -51,6 +53,14 @@ class BinaryConv2d(nn.Module):
         # An attack differentiates in evaluation too, so a deterministic estimator is used there as well.
         return self.activation_sign(inputs)
 
+    def sign_key(self) -> Hashable | None:
+        """Return what `binary_input` depends on beside its inputs; None: on something of this layer's own, or on chance.
+
+        Layers with equal keys take the same sign of the same inputs, with the same gradient, so one may do it for all.
+        """
+        plain = type(self).binary_input is BinaryConv2d.binary_input
+        return self.activation_sign if plain and self.activation_sign in SHAREABLE else None
+
     def kernel(self) -> Tensor:
         """Return what the inputs are convolved with, the shape of `weight`; here sign(W)."""
         return self.binary_weight()
@@ -69,7 +79,7 @@ class BinaryConv2d(nn.Module):
     def convolve(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         """Return conv(pad(sign(x)), kernel) of real inputs; the kernel (filters, Ci / groups, k, k) may have fewer filters."""
         shape = self.shape
-        signs = self.binary_input(inputs)
+        signs = self.binary_input(inputs) if self.shared_signs is None else self.shared_signs(self, inputs)
         if self.straight_through:
             signs = straight_through(inputs, signs)
         if shape.padding:

@@ -159,6 +159,8 @@ class Method(ABC):
         paper_recipe: The fields of a `Recipe` in which its authors' differs from the shared one.
         activation_surrogate: As `surrogate`, for methods whose settings do not change it.
         real_weight_stage: Whether a first stage with binary activations and real weights makes sense.
+        needs_eager: Why its training steps can be neither recorded and replayed nor compiled, which skips what Python does
+            in them and repeats the device's work alone; None: they can.
     """
 
     summary: ClassVar[str]
@@ -167,6 +169,7 @@ class Method(ABC):
     paper_recipe: ClassVar[Mapping[str, Any]] = {}
     activation_surrogate: ClassVar[Surrogate | None] = staticmethod(window)
     real_weight_stage: bool = True
+    needs_eager: str | None = None
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Method":

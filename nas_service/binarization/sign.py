@@ -129,3 +129,7 @@ def stochastic_identity_sign(inputs: Tensor) -> Tensor:
     """Random sign (`draw_sign`) with gradient 1 (BinaryNet's stochastic weights)."""
     outputs: Tensor = _Identity.apply(inputs, draw_sign)  # type: ignore[no-untyped-call]  # as above
     return outputs
+
+
+# Functions of their input alone, so that layers that read one tensor may share the result; random draws never are.
+SHAREABLE: frozenset[Estimator] = frozenset({clipped_sign, identity_sign, tent_sign})

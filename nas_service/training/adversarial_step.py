@@ -1,6 +1,5 @@
 """Training steps on perturbed images, around the plain step."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,8 +12,8 @@ from nas_service.training.optimization import RuledOptimizer
 from nas_service.training.step import Backpropagation
 
 
-class TrainingStep(Protocol):
-    """What a training loop calls for every batch."""
+class BatchStep(Protocol):
+    """What a training step does with a batch."""
 
     def step(self, images: Tensor, labels: Tensor, optimizer: RuledOptimizer, factor: float) -> tuple[Tensor, Tensor]:
         """Train on a batch; return loss and logits, detached. Arguments as of `Backpropagation.step`."""
@@ -44,7 +43,8 @@ class FreeStep:
 
         delta <- clip(delta + step_size sign(dL/dx), -eps, eps), x + delta in [0, 1]
 
-    delta is kept from batch to batch, starting at 0. Where a method steps in turns, dL/dx is the sum over the turns.
+    delta is kept from batch to batch, starting at 0, in one tensor, so that a step can be recorded and replayed. Where a
+    method steps in turns, dL/dx is the sum over the turns.
 
     References:
         Shafahi et al., "Adversarial Training for Free!", NeurIPS 2019, arXiv 1904.12843, algorithm 1.
@@ -57,26 +57,24 @@ class FreeStep:
     def step(self, images: Tensor, labels: Tensor, optimizer: RuledOptimizer, factor: float) -> tuple[Tensor, Tensor]:
         """Replay the batch; return the mean loss and the logits of the last replay."""
         eps, step_size = self.settings.eps, self.settings.resolved_step_size
-        delta = torch.zeros_like(images) if self.delta is None or self.delta.shape != images.shape else self.delta
+        if self.delta is None:
+            self.delta = torch.zeros_like(images)
         losses = []
         logits = images  # for the type checker; there is at least one replay
         for _ in range(self.settings.replays):
-            perturbed = (images + delta).clamp(0, 1).requires_grad_()
+            perturbed = (images + self.delta).clamp(0, 1).requires_grad_()
             loss, logits = self.plain.step(perturbed, labels, optimizer, factor)
             assert perturbed.grad is not None  # noqa: S101 - for the type checker; a leaf of the backward pass
-            delta = (delta + step_size * perturbed.grad.sign()).clamp(-eps, eps)
+            self.delta.add_(step_size * perturbed.grad.sign()).clamp_(-eps, eps)
             losses.append(loss)
-        self.delta = delta
         return torch.stack(losses).mean(), logits
 
 
-def training_step(
-    plain: Backpropagation, settings: AdversarialTraining | None, generator: Callable[[], torch.Generator]
-) -> TrainingStep:
+def batch_step(plain: Backpropagation, settings: AdversarialTraining | None, generator: torch.Generator) -> BatchStep:
     """Return the step that the settings ask for: the plain one without an attack or with eps 0."""
     if settings is None or settings.eps == 0:
         return plain
     if settings.attack is AttackName.FREE:
         return FreeStep(plain, settings)
     attack = Attack(settings.eps, settings.resolved_steps, settings.resolved_step_size)
-    return AttackedStep(plain, attack, generator())
+    return AttackedStep(plain, attack, generator)

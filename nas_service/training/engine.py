@@ -19,7 +19,8 @@ from nas_service.binarization.network import binary_network
 from nas_service.binarization.taps import Taps
 from nas_service.data.dataset import Augmentation, ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
-from nas_service.training.adversarial_step import training_step
+from nas_service.training.accelerator import Accelerator
+from nas_service.training.adversarial_step import batch_step
 from nas_service.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from nas_service.training.evaluation import count_correct, evaluating
 from nas_service.training.latent_figures import bimodality, flip_ratio, sign_balance, signs
@@ -27,8 +28,9 @@ from nas_service.training.optimization import RuledOptimizer, ruled_parameters
 from nas_service.training.phases import REAL_WEIGHTS, phase_at, plan_phases
 from nas_service.training.recipes import Recipe, schedule_factor
 from nas_service.training.report import EpochReport
-from nas_service.training.seeding import derived_generator, global_seed
+from nas_service.training.seeding import derive_seed, derived_generator, global_seed
 from nas_service.training.step import Backpropagation, Objective, Teacher
+from nas_service.training.training_step import TrainingStep
 from search_spaces.genotype import Genotype
 from search_spaces.network import CellStack, Network
 from search_spaces.space import SearchSpace
@@ -65,9 +67,11 @@ class CandidateTrainer:
             teacher: A trained network for the same images and classes, if the plan needs one.
 
         Raises:
-            ValueError: If the plan needs a teacher and there is none, or the recipe does not fit the method.
+            ValueError: If the plan needs a teacher and there is none, or the recipe does not fit the method or the device.
         """
         self.recipe = plan.recipe
+        self._attack_generator = torch.Generator(device)
+        self._accelerator = Accelerator(plan.recipe.acceleration, device, plan.method, self._attack_generator)
         self._method = plan.method
         self._seed = plan.seed
         self._device = device
@@ -80,6 +84,7 @@ class CandidateTrainer:
         with global_seed(plan.seed, "network"):
             self._live = binary_network(plan.space, plan.genotype, plan.method, dataset.image_format).to(device)
             self._state = plan.method.start(self._live).to(device)
+        self._accelerator.lay_out(self._live)
         self._ema: AveragedModel | None = None
         self._layers = binary_layers([self._live])
         self._phases = plan_phases(plan.method, plan.recipe)
@@ -106,9 +111,9 @@ class CandidateTrainer:
     def train_on(self, images: Tensor, labels: Tensor, steps: int) -> None:
         """Train so many steps on one batch, without reports: what benchmarks of a step measure."""
         self._live.train()
-        with self._backpropagation(self._state, self._state.passes[0]) as backpropagation:
+        with self._training_step(self._state, self._state.passes[0]) as step:
             for _ in range(steps):
-                backpropagation.step(images, labels, self._optimizer, 1.0)
+                step(images, labels, 1.0)
 
     def checkpoint(self) -> Checkpoint:
         """Return everything that a resumed training needs."""
@@ -150,6 +155,7 @@ class CandidateTrainer:
             self.recipe.optimizer,
             self.recipe.learning_rate * phase.lr_multiplier,
             self.recipe.weight_decay if phase.decays else 0.0,
+            fused=self._accelerator.fused_optimizer,
         )
 
     def _run_epoch(self) -> EpochReport:
@@ -200,15 +206,10 @@ class CandidateTrainer:
         losses: list[Tensor] = []
         correct = torch.zeros((), dtype=torch.int64, device=self._device)
         seen = 0
-        with self._backpropagation(state, entry) as backpropagation:
-            training = training_step(
-                backpropagation,
-                recipe.adversarial,
-                lambda: derived_generator(self._device, self._seed, "attack", self._epoch, entry.name),
-            )
+        with self._training_step(state, entry) as train:
             for step, (images, labels) in zip(range(steps), batches, strict=False):
                 factor = _factor(recipe, phase, epoch + step / steps, first=phase is self._phases[0])
-                loss, logits = training.step(images, labels, self._optimizer, factor)
+                loss, logits = train(images, labels, factor)
                 if self._ema is not None:
                     self._ema.update_parameters(self._live)
                 losses.append(loss)
@@ -217,7 +218,7 @@ class CandidateTrainer:
         return float(torch.stack(losses).mean()), int(correct), seen
 
     @contextmanager
-    def _backpropagation(self, state: MethodState, entry: Pass) -> Iterator[Backpropagation]:
+    def _training_step(self, state: MethodState, entry: Pass) -> Iterator[TrainingStep]:
         """Listen where the state wants to, and train only what the pass trains."""
         recipe = self.recipe
         objective = Objective(recipe.loss, recipe.label_smoothing, recipe.distillation, recipe.temperature)
@@ -231,7 +232,12 @@ class CandidateTrainer:
             for parameter in fixed:
                 parameter.requires_grad_(False)  # noqa: FBT003 - torch's own signature
             try:
-                yield Backpropagation(self._live, self._layers, state, None, objective, taps, teacher)
+                arithmetic = self._accelerator.arithmetic
+                backpropagation = Backpropagation(self._live, self._layers, state, None, objective, taps, teacher, arithmetic)
+                self._attack_generator.manual_seed(derive_seed(self._seed, "attack", self._epoch, entry.name))
+                training = batch_step(backpropagation, recipe.adversarial, self._attack_generator)
+                stack.enter_context(self._accelerator.training(self._live, self._layers))
+                yield self._accelerator.step(training, self._optimizer)
             finally:
                 for parameter in fixed:
                     parameter.requires_grad_(True)  # noqa: FBT003 - as above

@@ -27,11 +27,16 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 def count_correct(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> int:
     """Return how many images of `part` the largest logit classifies correctly; one host sync at the end."""
+    return int(correct_count(forward, part, batch_size))
+
+
+def correct_count(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> Tensor:
+    """As `count_correct`, but the count stays on the device, int64, (): nobody waits for it."""
     correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
     for start in range(0, len(part), batch_size):
         logits = forward(to_pixels(part.images[start : start + batch_size]))
         correct += (logits.argmax(1) == part.labels[start : start + batch_size]).sum()
-    return int(correct)
+    return correct
 
 
 def standing(

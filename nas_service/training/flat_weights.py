@@ -33,13 +33,13 @@ class FlatWeights:
 
     @classmethod
     def of(cls, weights: Mapping[str, Tensor]) -> Self:
-        """Lay tensors on the CPU end to end."""
+        """Lay tensors end to end and bring them to the CPU in one piece."""
         flat = torch.cat([tensor.reshape(-1) for tensor in weights.values()]) if weights else torch.empty(0)
-        return cls(tuple(weights), tuple(tuple(tensor.shape) for tensor in weights.values()), flat.numpy())
+        return cls(tuple(weights), tuple(tuple(tensor.shape) for tensor in weights.values()), flat.cpu().numpy())
 
-    def split(self) -> dict[str, Tensor]:
-        """Return the tensors by name: parts of one copy of the values."""
-        parts = torch.tensor(self.values).split([prod(shape) for shape in self.shapes]) if self.names else ()
+    def split(self, device: torch.device | None = None) -> dict[str, Tensor]:
+        """Return the tensors by name on `device`, the CPU unless given: parts of one copy of the values."""
+        parts = torch.tensor(self.values, device=device).split([prod(shape) for shape in self.shapes]) if self.names else ()
         return {name: part.view(shape) for name, shape, part in zip(self.names, self.shapes, parts, strict=True)}
 
     def to_checkpoint(self) -> Checkpoint:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,10 +36,20 @@ def ruled_parameters(
 
 
 class RuledOptimizer:
-    """An optimizer that honours the rules; learning rates are set before every step."""
+    """An optimizer that honours the rules; learning rates are set before every step.
+
+    A fused one steps all parameters of a group in one kernel and reads its learning rate from a tensor on their device, so
+    that a recorded step can be replayed with another rate.
+    """
 
     def __init__(
-        self, parameters: list[RuledParameter], optimizer: OptimizerName, learning_rate: float, weight_decay: float
+        self,
+        parameters: list[RuledParameter],
+        optimizer: OptimizerName,
+        learning_rate: float,
+        weight_decay: float,
+        *,
+        fused: bool = False,
     ) -> None:
         """Group the parameters by turn, multiplier and decay; one-dimensional ones (norms, PReLU, bias) never decay."""
         groups: dict[tuple[int, float, bool], list[RuledParameter]] = {}
@@ -52,15 +63,21 @@ class RuledOptimizer:
         self._projections: list[tuple[Callable[[Tensor], None], nn.Parameter]] = [
             (ruled.rule.project, ruled.parameter) for ruled in parameters if ruled.rule.project is not None
         ]
-        param_groups = [
+        param_groups: list[dict[str, Any]] = [
             {"params": [ruled.parameter for ruled in group], "weight_decay": weight_decay if decays else 0.0}
             for (_, _, decays), group in groups.items()
         ]
+        if fused:
+            for settings in param_groups:
+                settings["lr"] = torch.tensor(learning_rate, device=parameters[0].parameter.device)
+        self._factor: float | None = None
         self.inner: torch.optim.Optimizer
         if optimizer is OptimizerName.ADAM:
-            self.inner = torch.optim.Adam(param_groups, lr=learning_rate)
+            # Adam asks for `capturable` where a step is recorded, and knows it on CUDA alone.
+            capturable = fused and parameters[0].parameter.is_cuda
+            self.inner = torch.optim.Adam(param_groups, lr=learning_rate, fused=fused or None, capturable=capturable)
         else:
-            self.inner = torch.optim.SGD(param_groups, lr=learning_rate, momentum=0.9, nesterov=True)
+            self.inner = torch.optim.SGD(param_groups, lr=learning_rate, momentum=0.9, nesterov=True, fused=fused or None)
 
     @property
     def turns(self) -> tuple[int, ...]:
@@ -68,13 +85,25 @@ class RuledOptimizer:
         groups = zip(self.inner.param_groups, self._group_turns, strict=True)
         return tuple(sorted({turn for group, turn in groups if any(entry.requires_grad for entry in group["params"])}))
 
+    def set_rate(self, factor: float) -> None:
+        """Set the learning rates to their peaks times `factor`; nothing is done where they are that already."""
+        if factor == self._factor:
+            return
+        self._factor = factor
+        for group, multiplier in zip(self.inner.param_groups, self._multipliers, strict=True):
+            rate = self._learning_rate * multiplier * factor
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
     def step(self, factor: float, turn: int | None = None) -> None:
         """Step with the peak learning rate times `factor`, project what moved, and drop the gradients.
 
         With a `turn`, only its parameters are stepped.
         """
-        for group, multiplier, own in zip(self.inner.param_groups, self._multipliers, self._group_turns, strict=True):
-            group["lr"] = self._learning_rate * multiplier * factor
+        self.set_rate(factor)
+        for group, own in zip(self.inner.param_groups, self._group_turns, strict=True):
             if turn not in {None, own}:
                 for parameter in group["params"]:
                     parameter.grad = None

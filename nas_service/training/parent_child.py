@@ -10,14 +10,21 @@ from torch import Tensor
 from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.method import MethodSettings
 from nas_service.data.dataset import ImageDataset
-from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer, TrainedPath, Weights
+from nas_service.training.path_weights import Weights
+from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer, TrainedPath
 from search_spaces.genotype import Genotype
 
 _PREFIX = "parent."
 
 
 class PathTrainer(Protocol):
-    """What trains and scores sampled paths from shared weights."""
+    """What trains and scores sampled paths from shared weights.
+
+    Attributes:
+        device: Where.
+    """
+
+    device: torch.device
 
     def weights(self) -> Weights:
         """Return copies of all shared weights on the CPU."""
@@ -44,6 +51,7 @@ class ParentChildTrainer:
 
     def __init__(self, plan: SupernetPlan, dataset: ImageDataset, device: torch.device) -> None:
         """Build both; arguments as of `SupernetTrainer`."""
+        self.device = device
         self._child = SupernetTrainer(plan, dataset, device)
         self._parent = SupernetTrainer(replace(plan, method=FullPrecision(MethodSettings())), dataset, device)
 

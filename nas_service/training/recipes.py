@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from nas_service.training.acceleration import Acceleration
 from nas_service.training.adversarial import AdversarialSearch, AdversarialTraining
 
 _EXPONENTIAL_END = 3e-4
@@ -69,6 +70,7 @@ class Recipe(BaseModel):
     augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
     adversarial: AdversarialTraining | None = Field(None, description="Whether training images are perturbed, and how.")
     max_steps_per_epoch: int | None = Field(None, ge=1, description="Cut epochs short, for quick trials.")
+    acceleration: Acceleration = Field(Acceleration(), description="What makes training faster; scoring is always float32.")
 
     @field_validator("milestones")
     @classmethod
@@ -107,6 +109,7 @@ class EvaluationSettings(BaseModel):
     adversarial: AdversarialSearch | None = Field(
         None, description="Whether samples are trained on perturbed images (ABanditNAS's own way), and what their reward is."
     )
+    acceleration: Acceleration = Field(Acceleration(), description="What makes training, and scoring with it, faster.")
 
 
 def schedule_factor(schedule: Schedule, progress: float, milestones: tuple[float, ...] = (0.5, 0.75)) -> float:

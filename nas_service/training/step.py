@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import MethodState, Step
+from nas_service.training.arithmetic import Arithmetic
 from nas_service.training.optimization import RuledOptimizer
 from nas_service.training.recipes import TaskLoss
 from search_spaces.genotype import Genotype
@@ -80,6 +81,7 @@ class Backpropagation:
         objective: The task's loss.
         taps: Where the outputs of the modules appear that the method listens to.
         teacher: A full-precision network, if the method or the objective wants one.
+        arithmetic: How the network is run; hooks and losses see float32 whatever it is.
     """
 
     network: CellStack
@@ -89,11 +91,11 @@ class Backpropagation:
     objective: Objective = field(default_factory=Objective)
     taps: Mapping[str, Tensor] = field(default_factory=dict)
     teacher: Teacher | None = None
+    arithmetic: Arithmetic = field(default_factory=Arithmetic)
 
     def logits(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of pixels (N, C, H, W) in the network's present mode: what an attack differentiates."""
-        logits: Tensor = self.network.classifier(self.network.features(images, self.genotype))
-        return logits
+        return self.arithmetic.forward(self.network, images, self.genotype)[1]
 
     def step(self, images: Tensor, labels: Tensor, optimizer: RuledOptimizer, factor: float) -> tuple[Tensor, Tensor]:
         """Train on a batch, in as many turns as the rules have; return loss and logits of the first, detached.
@@ -117,15 +119,14 @@ class Backpropagation:
     def _backward(
         self, images: Tensor, labels: Tensor, teacher_logits: Tensor | None, *, adversary: bool
     ) -> tuple[Tensor, Tensor]:
-        features = self.network.features(images, self.genotype)
-        logits: Tensor = self.network.classifier(features)
+        features, logits = self.arithmetic.forward(self.network, images, self.genotype)
         step = Step(
             layers=self.layers,
             images=images,
             labels=labels,
             features=features,
             logits=logits,
-            taps=self.taps,
+            taps={name: output.float() for name, output in self.taps.items()} if self.arithmetic.bf16 else self.taps,
             teacher_taps={} if self.teacher is None else self.teacher.taps,
             teacher_logits=teacher_logits,
         )

@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,18 +21,19 @@ from nas_service.binarization.method import Method
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.search.loop import Evaluation
-from nas_service.training.adversarial_step import training_step
+from nas_service.training.acceleration import Acceleration
+from nas_service.training.accelerator import Accelerator
+from nas_service.training.adversarial_step import batch_step
 from nas_service.training.attacks import fast_fgsm
-from nas_service.training.evaluation import count_correct, evaluating, standing
+from nas_service.training.evaluation import correct_count, standing
 from nas_service.training.optimization import RuledOptimizer, ruled_parameters
+from nas_service.training.path_weights import PathWeights, Weights, copy_all
 from nas_service.training.recipes import EvaluationSettings, schedule_factor
-from nas_service.training.seeding import derived_generator, global_seed
+from nas_service.training.seeding import derive_seed, derived_generator, global_seed
 from nas_service.training.step import Backpropagation
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 from search_spaces.supernet import Supernet
-
-Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -83,107 +83,148 @@ class SupernetTrainer:
         self._method = plan.method
         self._seed = plan.seed
         self._total_samples = plan.total_samples
-        self._device = device
+        self.device = device
         self._augmentation = dataset.augmentation
         self._train = ResidentPart.of(dataset.train, device)
         self._validation = ResidentPart.of(dataset.validation, device, plan.settings.validation_images)
         with global_seed(plan.seed, "supernet"):
             self.supernet = Supernet(plan.space, plan.method, dataset.image_format).to(device)
             plan.method.adapt(self.supernet)
-        for module in self.supernet.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # statistics are plain means over the calibration batches
+        self._attack_generator = torch.Generator(device)
+        self._accelerator = Accelerator(plan.settings.acceleration, device, plan.method, self._attack_generator)
+        self._accelerator.lay_out(self.supernet)
+        self._parameters = dict(self.supernet.named_parameters())
+
+    @property
+    def acceleration(self) -> Acceleration:
+        """What makes training fast here, every switch decided."""
+        return self._accelerator.settings
 
     def weights(self) -> Weights:
         """Return copies of all shared weights on the CPU, by parameter name."""
-        return {name: parameter.detach().cpu().clone() for name, parameter in self.supernet.named_parameters()}
+        return {name: parameter.detach().cpu().clone() for name, parameter in self._parameters.items()}
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Overwrite the shared weights named in `weights`."""
-        parameters = dict(self.supernet.named_parameters())
-        with torch.no_grad():
-            for name, tensor in weights.items():
-                parameters[name].copy_(tensor)
+        if weights:
+            copy_all([self._parameters[name].detach() for name in weights], list(weights.values()))
 
     def evaluate(self, index: int, genotype: Genotype) -> TrainedPath:
-        """Train the path of `genotype` as sample `index` and score it; the shared weights stay as they are."""
+        """Train the path of `genotype` as sample `index` and score it; the shared weights stay as they are.
+
+        The host waits for the device once, at the end.
+        """
         started = time.perf_counter()
-        path = self.supernet.path_parameters(genotype)
-        before = {name: parameter.detach().clone() for name, parameter in path.items()}
+        modules = self.supernet.path(genotype)
+        touched = {id(parameter) for module in modules for parameter in module.parameters()}
+        path = {name: parameter for name, parameter in self._parameters.items() if id(parameter) in touched}
+        before = PathWeights.of(path)
         with global_seed(self._seed, "sample", index):
-            loss = self._train_path(index, genotype, path)
-            clean, attacked = self.score(index, genotype)
-        trained = {name: parameter.detach().cpu().clone() for name, parameter in path.items()}
-        self.load(before)
-        diverged = not (math.isfinite(loss) and all(bool(tensor.isfinite().all()) for tensor in trained.values()))
+            loss = self._train_path(index, genotype, modules, path)
+            correct, stood = self._count(index, genotype, modules)
+        trained = PathWeights.of(path)
+        self.load(before.named)
+        figures = torch.stack([part.double() for part in (loss, correct, stood, trained.finite())]).tolist()
+        mean_loss, clean, attacked = figures[0], figures[1] / len(self._validation), figures[2] / len(self._validation)
+        diverged = not (math.isfinite(mean_loss) and figures[3])
         adversarial = self._settings.adversarial
         evaluation = Evaluation(
-            reward=0.0 if diverged else clean if attacked is None or adversarial is None else adversarial.reward(clean, attacked),
-            loss=None if diverged else loss,
+            reward=0.0 if diverged else clean if adversarial is None else adversarial.reward(clean, attacked),
+            loss=None if diverged else mean_loss,
             diverged=diverged,
             seconds=time.perf_counter() - started,
             clean_accuracy=None if diverged else clean,
-            attacked_accuracy=None if diverged else attacked,
+            attacked_accuracy=None if diverged or adversarial is None else attacked,
         )
-        return TrainedPath(evaluation, {} if diverged else trained)
+        return TrainedPath(evaluation, {} if diverged else trained.named)
 
-    def _train_path(self, index: int, genotype: Genotype, path: dict[str, nn.Parameter]) -> float:
+    def _train_path(self, index: int, genotype: Genotype, modules: list[nn.Module], path: dict[str, nn.Parameter]) -> Tensor:
+        """Return the mean loss."""
         settings = self._settings
-        layers = binary_layers(self.supernet.path(genotype))
-        state = self._method.start(self.supernet).to(self._device)
+        layers = binary_layers(modules)
+        state = self._method.start(self.supernet).to(self.device)
         optimizer = RuledOptimizer(
             ruled_parameters(path, layers, self._method),
             settings.optimizer,
             settings.learning_rate,
             settings.weight_decay,
+            fused=self._accelerator.fused_optimizer,
         )
         factor = schedule_factor(settings.schedule, index / self._total_samples)
-        generator = derived_generator(self._device, self._seed, "sample", index)
+        generator = derived_generator(self.device, self._seed, "sample", index)
         chosen = max(1, round(len(self._train) * settings.train_fraction))
-        subset = torch.randperm(len(self._train), generator=generator, device=self._device)[:chosen]
+        subset = torch.randperm(len(self._train), generator=generator, device=self.device)[:chosen]
         replays = 1 if settings.adversarial is None else settings.adversarial.replays
-        batches = max(1, len(subset) // settings.batch_size // replays)
-        training = training_step(
-            Backpropagation(self.supernet, layers, state, genotype),
+        most = max(1, len(subset) // settings.batch_size // replays)
+        arithmetic = self._accelerator.arithmetic
+        self._attack_generator.manual_seed(derive_seed(self._seed, "attack", index))
+        training = batch_step(
+            Backpropagation(self.supernet, layers, state, genotype, arithmetic=arithmetic),
             settings.adversarial,
-            lambda: derived_generator(self._device, self._seed, "attack", index),
+            self._attack_generator,
         )
-        self.supernet.train()
+        _prepare(modules, training=True)
         losses: list[Tensor] = []
         for epoch in range(settings.epochs):
             state.start_epoch(epoch, settings.epochs)
-            images_and_labels = epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset)
-            for _, (images, labels) in zip(range(batches), images_and_labels, strict=False):
-                loss, _ = training.step(images, labels, optimizer, factor)
-                losses.append(loss)
-                if settings.max_steps is not None and len(losses) * replays >= settings.max_steps:
-                    break
+            batches = epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset)
+            with self._accelerator.training(self.supernet, layers):
+                step = self._accelerator.step(training, optimizer)
+                for _, (images, labels) in zip(range(most), batches, strict=False):
+                    losses.append(step(images, labels, factor)[0])
+                    if settings.max_steps is not None and len(losses) * replays >= settings.max_steps:
+                        break
             with torch.no_grad():
                 state.end_epoch(self.supernet)
             if settings.max_steps is not None and len(losses) * replays >= settings.max_steps:
                 break
-        return float(torch.stack(losses).mean())
+        return torch.stack(losses).mean()
 
-    def score(self, index: int, genotype: Genotype) -> tuple[float, float | None]:
-        """Return the validation accuracy with the weights as they are, and that under attack if the training is adversarial.
+    def score(self, index: int, genotype: Genotype) -> float:
+        """Return the validation accuracy of a path with the shared weights as they are, in [0, 1].
 
         Batch norm is re-estimated first, from training images that depend on `index`.
         """
-        for module in self.supernet.path(genotype):
-            for part in module.modules():
-                if isinstance(part, nn.BatchNorm2d):
-                    part.reset_running_stats()
-        generator = derived_generator(self._device, self._seed, "calibration", index)
+        return int(self._count(index, genotype, self.supernet.path(genotype))[0]) / len(self._validation)
+
+    def _count(self, index: int, genotype: Genotype, modules: list[nn.Module]) -> tuple[Tensor, Tensor]:
+        """Return how many validation images the path classifies correctly, and how many under attack (0 without attacks).
+
+        It is run as it was trained: no network leaves here.
+        """
+
+        def forward(images: Tensor) -> Tensor:
+            return self._accelerator.arithmetic.forward(self.supernet, images, genotype)[1]
+
+        norms = [part for module in modules for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.track_running_stats = True
+        for module in modules:
+            module.train()
+        generator = derived_generator(self.device, self._seed, "calibration", index)
         batches = epoch_batches(self._train, self._settings.batch_size, self._augmentation, generator)
-        self.supernet.train()
         with torch.no_grad():
-            for _, (images, _) in zip(range(self._settings.calibration_batches), batches, strict=False):
-                self.supernet(images, genotype)
-        settings, count = self._settings.adversarial, len(self._validation)
-        forward = partial(self.supernet, genotype=genotype)
-        with evaluating(self.supernet):
-            clean = count_correct(forward, self._validation) / count
+            for batch, (images, _) in zip(range(self._settings.calibration_batches), batches, strict=False):
+                for norm in norms:
+                    norm.momentum = 1 / (batch + 1)  # so the statistics are plain means over the batches
+                forward(images)
+            _prepare(modules, training=False)
+            correct, settings = correct_count(forward, self._validation), self._settings.adversarial
             if settings is None:
-                return clean, None
-            generator = derived_generator(self._device, self._seed, "validation attack", index)
-            return clean, int(standing(forward, fast_fgsm(settings.eps), self._validation, generator).sum()) / count
+                return correct, torch.zeros_like(correct)
+            generator = derived_generator(self.device, self._seed, "validation attack", index)
+            return correct, standing(forward, fast_fgsm(settings.eps), self._validation, generator).sum()
+
+
+def _prepare(modules: list[nn.Module], *, training: bool) -> None:
+    """Put the modules of a path into training or evaluation.
+
+    Batch norms gather no statistics in training: those that count are gathered afterwards.
+    """
+    for module in modules:
+        module.train(training)
+        for part in module.modules():
+            if training and isinstance(part, nn.BatchNorm2d):
+                part.track_running_stats = False
+                part.momentum = 0.0

@@ -22,6 +22,7 @@ References:
     and Activations Constrained to +1 or -1", 2016, arXiv 1602.02830.
 """
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 from pydantic import Field
@@ -32,6 +33,7 @@ from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import METHODS, Method, MethodSettings, ParameterRule
 from nas_service.binarization.shift_norm import shift_norms
 from nas_service.binarization.sign import (
+    SHAREABLE,
     clipped_sign,
     identity_sign,
     sign,
@@ -55,6 +57,10 @@ class BnnConv2d(BinaryConv2d):
     def binary_input(self, inputs: Tensor) -> Tensor:
         """Return sign(x), random only while training."""
         return self.activation_sign(inputs) if self.training else clipped_sign(inputs)
+
+    def sign_key(self) -> Hashable | None:
+        """Return the estimator unless it draws."""
+        return self.activation_sign if self.activation_sign in SHAREABLE else None
 
 
 def clip_latent(weight: Tensor) -> None:

@@ -24,7 +24,7 @@ References:
     CVPR 2020, arXiv 1909.10788. Code: github.com/htqin/IR-Net.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -91,9 +91,11 @@ class IrNetConv2d(BinaryConv2d):
         first: Estimator = partial(decayed_sign, sharpness=first_sharpness)
         super().__init__(shape, weight_sign=first, activation_sign=first)
         self._evaluation_sign = first
+        self._first = self._sharpness = first_sharpness
 
     def sharpen(self, sharpness: float) -> None:
         """Use t = `sharpness` from now on."""
+        self._sharpness = sharpness
         self.weight_sign = self.activation_sign = partial(decayed_sign, sharpness=sharpness)
 
     def binary_weight(self) -> Tensor:
@@ -103,6 +105,10 @@ class IrNetConv2d(BinaryConv2d):
     def binary_input(self, inputs: Tensor) -> Tensor:
         """Return sign(x); its gradient follows the schedule only while training."""
         return self.activation_sign(inputs) if self.training else self._evaluation_sign(inputs)
+
+    def sign_key(self) -> Hashable | None:
+        """Return t, all that the sign's gradient depends on."""
+        return self._sharpness if self.training else self._first
 
     def shift(self) -> Tensor:
         """Return 2^s per filter, (Co,), without gradient."""

@@ -28,7 +28,7 @@ References:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -128,6 +128,10 @@ class RecuConv2d(BinaryConv2d):
     def binary_input(self, inputs: Tensor) -> Tensor:
         """Return sign(x) of `inputs` (N, Ci, H, W); its gradient is that of normalised inputs only while training."""
         return self.activation_sign(inputs) if self.training else tent_sign(inputs)
+
+    def sign_key(self) -> Hashable | None:
+        """Return whether the gradient is that of normalised inputs."""
+        return self.training
 
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with alpha."""

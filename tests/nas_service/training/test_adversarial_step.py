@@ -10,7 +10,7 @@ from nas_service.binarization.method import METHODS, MethodState
 from nas_service.binarization.network import binary_network
 from nas_service.search.loop import Evaluation
 from nas_service.training.adversarial import AdversarialSearch, AdversarialTraining, AttackName
-from nas_service.training.adversarial_step import FreeStep, training_step
+from nas_service.training.adversarial_step import FreeStep, batch_step
 from nas_service.training.attacks import Attack
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.optimization import RuledOptimizer, ruled_parameters
@@ -49,7 +49,7 @@ def test_an_attacked_step_is_the_plain_step_on_perturbed_images() -> None:
     images, labels = _batch()
     attacked, optimizer = _backpropagation()
     settings = AdversarialTraining(attack=AttackName.PGD, eps=0.1)
-    training_step(attacked, settings, lambda: torch.Generator().manual_seed(3)).step(images, labels, optimizer, 1.0)
+    batch_step(attacked, settings, torch.Generator().manual_seed(3)).step(images, labels, optimizer, 1.0)
     plain, optimizer = _backpropagation()
     perturbed = Attack(0.1, 7, 0.025).perturb(plain.logits, images, labels, torch.Generator().manual_seed(3))
     plain.step(perturbed, labels, optimizer, 1.0)

@@ -1,0 +1,98 @@
+"""Acceleration: what makes training faster without changing what is trained. Settings alone, without torch.
+
+The plain path (every switch off) is the reference, and what runs on a CPU unless asked otherwise. A switch that is not set
+is decided by the device. One that is set and cannot work is refused, never dropped.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from search_spaces.errors import InvalidFieldError
+
+
+class Precision(StrEnum):
+    """Type of the activations while training."""
+
+    FLOAT32 = "float32"
+    BF16 = "bf16"  # by autocast: latent weights, optimizer, batch-norm statistics and losses stay in float32
+
+
+class Compilation(StrEnum):
+    """What torch.compile is given."""
+
+    NONE = "none"
+    REGIONS = "regions"  # one operation of an edge at a time, shared by all modules of its kind
+
+
+class Acceleration(BaseModel):
+    """How training is made faster; null: decided by the device.
+
+    On CUDA that is bf16, channels_last, shared signs, fused optimizer and a graph where the method allows one; on a CPU it
+    is the plain path. Compiled regions are never chosen for you: they pay only after minutes of compilation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    precision: Precision | None = Field(None, description="float32 or bf16 (autocast) while training; null: by device.")
+    channels_last: bool | None = Field(None, description="Keep activations as N, H, W, C in memory; null: by device.")
+    shared_sign: bool | None = Field(
+        None, description="Compute a node's sign once for all edges that begin with it (template plain); null: by device."
+    )
+    fused_optimizer: bool | None = Field(None, description="Step all parameters in one kernel; null: by device.")
+    compile: Compilation = Field(
+        Compilation.NONE, description="regions: fuse the kernels of each operation with torch.compile; needs a C compiler."
+    )
+    cuda_graph: bool | None = Field(
+        None, description="Record a training step and replay it; null: on CUDA, where the method allows it."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Acceleration":
+        if self.cuda_graph and self.fused_optimizer is False:
+            raise ValueError("cuda_graph needs fused_optimizer: a recorded step reads its learning rate from the device")
+        if self.shared_sign and self.compile is Compilation.REGIONS:
+            raise ValueError("shared_sign and compile=regions exclude each other: a region fuses the sign with its padding")
+        return self
+
+    def resolve(self, device: str, needs_eager: str | None) -> "Acceleration":
+        """Return the settings with every switch decided.
+
+        Args:
+            device: Its type, such as cpu or cuda.
+            needs_eager: Why the method's steps can be neither recorded nor compiled; None: they can.
+
+        Raises:
+            InvalidFieldError: If a switch is set that cannot work on the device or with the method.
+        """
+        cuda = device == "cuda"
+        if self.cuda_graph and not cuda:
+            raise InvalidFieldError("acceleration.cuda_graph", value=True, allowed=f"false or null on the device {device}")
+        if self.cuda_graph and needs_eager:
+            raise InvalidFieldError("acceleration.cuda_graph", value=True, allowed=f"false or null: {needs_eager}")
+        regions = self.compile is Compilation.REGIONS
+        if regions and needs_eager:
+            raise InvalidFieldError("acceleration.compile", self.compile.value, f"none: {needs_eager}")
+        graph = cuda and needs_eager is None and self.fused_optimizer is not False
+        return Acceleration(
+            precision=self.precision or (Precision.BF16 if cuda else Precision.FLOAT32),
+            channels_last=_decided(self.channels_last, by_device=cuda),
+            shared_sign=_decided(self.shared_sign, by_device=cuda and not regions),
+            fused_optimizer=_decided(self.fused_optimizer, by_device=cuda),
+            compile=self.compile,
+            cuda_graph=_decided(self.cuda_graph, by_device=graph),
+        )
+
+
+def _decided(given: bool | None, *, by_device: bool) -> bool:  # noqa: FBT001 - a setting as it was given
+    return by_device if given is None else given
+
+
+PLAIN = Acceleration(
+    precision=Precision.FLOAT32,
+    channels_last=False,
+    shared_sign=False,
+    fused_optimizer=False,
+    compile=Compilation.NONE,
+    cuda_graph=False,
+)
