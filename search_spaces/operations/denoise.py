@@ -8,6 +8,8 @@ from search_spaces.cost import ConvCost, ConvShape, Cost, Size, batch_norm_cost
 from search_spaces.halving import halving
 from search_spaces.operation import OPERATIONS
 
+_LEAST_ENERGY = 1e-12  # keeps an image of zeros from a division by zero
+
 
 def _pointwise(channels: int) -> ConvShape:
     return ConvShape(in_channels=channels, out_channels=channels, kernel_size=1)
@@ -16,16 +18,21 @@ def _pointwise(channels: int) -> ConvShape:
 class NonLocalMean(nn.Module):
     """The dot-product non-local mean: every position becomes a mean of all positions, weighted by likeness.
 
-    y_i = (1 / P) sum_j (x_i . x_j) x_j over the P = H W positions, x_i in R^C: the variant without softmax and without
-    embedding. With X of (C, P) that is (X X^T / P) X; multiplied in this order it costs 2 C^2 P multiply-accumulates and not
-    the 2 C P^2 of the likeness of all pairs.
+    y_i = sum_j (x_i . x_j) x_j / sum_j |x_j|^2 over the P = H W positions, x_i in R^C: the variant without softmax and without
+    embedding. With X of (C, P) that is (X X^T / trace(X X^T)) X; multiplied in this order it costs 2 C^2 P
+    multiply-accumulates and not the 2 C P^2 of the likeness of all pairs.
+
+    The paper divides by P, and then y is cubic in x: where batch norm does not know the scale yet, as in a path of a supernet
+    that was hardly trained, a few such blocks in a row overflow. Divided by the image's energy, y scales as x does, is never
+    longer (the matrix is positive with trace 1), and points where the paper's points.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
+        """Map (N, C, H, W) to the same shape; zeros to zeros."""
         flat = inputs.flatten(2)
-        moments = torch.bmm(flat, flat.transpose(1, 2)) / flat.size(2)
-        return torch.bmm(moments, flat).view_as(inputs)
+        moments = torch.bmm(flat, flat.transpose(1, 2))
+        energy = moments.diagonal(dim1=1, dim2=2).sum(1).clamp_min(_LEAST_ENERGY)
+        return torch.bmm(moments / energy.view(-1, 1, 1), flat).view_as(inputs)
 
 
 class DenoisingBlock(nn.Module):
@@ -51,12 +58,11 @@ class Denoise:
     """Takes noise, an attack's included, out of feature maps: what recurs elsewhere in the map outweighs what does not.
 
     The 1x1 convolution is binary and stands in the space's template. The non-local mean multiplies real features with real
-    features, counted as FLOPs, and has no weights. Its result is cubic in x, so the batch norm that ends the block is what
-    keeps the sum with x in scale.
+    features, counted as FLOPs, and has no weights.
 
-    The authors' code leaves the paper's 1x1 convolution out, divides by C H W, halves the size with a bilinear filter and
-    starts the last batch norm at zero. Ours starts at one: at zero the arm is a skip, which would be all that a search sees of
-    it in a few steps. Halving is the 2x2 mean, as in `skip`.
+    The authors' code leaves the paper's 1x1 convolution out, divides by C H W (we by the image's energy, see `NonLocalMean`),
+    halves the size with a bilinear filter and starts the last batch norm at zero. Ours starts at one: at zero the arm is a
+    skip, which would be all that a search sees of it in a few steps. Halving is the 2x2 mean, as in `skip`.
 
     References:
         Xie et al., "Feature Denoising for Improving Adversarial Robustness", CVPR 2019, arXiv 1812.03411 (dot product);

@@ -8,11 +8,11 @@ from search_spaces.operations.denoise import Denoise, NonLocalMean
 
 
 def test_the_mean_is_the_sum_over_all_pairs_of_positions() -> None:
-    """y_i = sum_j (x_i . x_j) x_j / P, written out; the order of multiplication is no part of the result."""
+    """y_i = sum_j (x_i . x_j) x_j / sum_j |x_j|^2, written out; the order of multiplication is no part of the result."""
     inputs = torch.randn(2, 3, 4, 5, dtype=torch.float64)
     flat = inputs.flatten(2)
     likeness = torch.einsum("ncp,ncq->npq", flat, flat)
-    expected = torch.einsum("npq,ncq->ncp", likeness, flat) / 20
+    expected = torch.einsum("npq,ncq->ncp", likeness, flat) / flat.square().sum((1, 2)).view(-1, 1, 1)
     torch.testing.assert_close(NonLocalMean()(inputs).flatten(2), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -24,6 +24,14 @@ def test_the_mean_keeps_what_recurs_and_drops_what_does_not() -> None:
     cosine = nn.CosineSimilarity(dim=1)
     assert cosine(noisy, signal).mean() < 0.95
     assert cosine(NonLocalMean()(noisy), signal).mean() > 0.99
+
+
+def test_the_mean_has_the_scale_of_its_input_and_is_never_longer() -> None:
+    inputs = torch.randn(3, 6, 5, 5, dtype=torch.float64)
+    outputs = NonLocalMean()(inputs)
+    torch.testing.assert_close(NonLocalMean()(1e3 * inputs), 1e3 * outputs)
+    assert (outputs.square().sum((1, 2, 3)) <= inputs.square().sum((1, 2, 3))).all()
+    assert torch.equal(NonLocalMean()(torch.zeros(1, 2, 3, 3)), torch.zeros(1, 2, 3, 3))
 
 
 def test_with_its_norm_at_zero_the_block_is_the_identity_or_the_2x2_mean() -> None:
