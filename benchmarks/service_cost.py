@@ -26,7 +26,7 @@ from nas_service.search.loop import Wave, run_search
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.supernet_trainer import SupernetTrainer
+from nas_service.training.parent_child import path_trainer
 from workers.supernet_worker import build_search
 
 
@@ -35,7 +35,7 @@ def run_bare(spec: SearchSpec) -> dict[str, float]:
     plan, strategy = build_search(spec)
     torch.set_num_threads(spec.resources.cpus_per_worker)
     dataset = build_dataset(spec.dataset).load(Settings().data).without_test()
-    evaluator = LocalEvaluator(SupernetTrainer(plan, dataset, torch.device("cpu")))
+    evaluator = LocalEvaluator(path_trainer(plan, dataset, torch.device("cpu"), with_parent=strategy.needs_parent))
     moments: list[float] = []
 
     def commit(wave: Wave) -> None:

@@ -18,7 +18,7 @@ from nas_service.search.strategy import Ranked
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.supernet_trainer import SupernetTrainer
+from nas_service.training.parent_child import path_trainer
 from tests.nas_service.data.files import write_cifar_parquet
 from tests.waiting import wait_until
 from workers.supernet_worker import build_search
@@ -77,7 +77,8 @@ def bare() -> Callable[..., Bare]:
         dataset = DATASETS.get(spec.dataset.name).from_settings(spec.dataset.settings).load(Settings().data)
         threads = torch.get_num_threads()
         torch.set_num_threads(spec.resources.cpus_per_worker)
-        evaluator = LocalEvaluator(SupernetTrainer(plan, dataset.without_test(), torch.device("cpu")))
+        trainer = path_trainer(plan, dataset.without_test(), torch.device("cpu"), with_parent=strategy.needs_parent)
+        evaluator = LocalEvaluator(trainer)
         history = run_search(strategy, evaluator, (), spec.wave, lambda _: None)
         torch.set_num_threads(threads)
         return Bare(history, strategy.arms(history), strategy.rank(history, spec.keep))

@@ -204,6 +204,23 @@ def test_cifar10_goes_through_the_same_path(service: Running) -> None:
     assert candidate.metrics["test_images"] == 20
 
 
+def test_a_robust_search_by_child_and_parent_equals_the_engine_without_ray(service: Running, bare: Callable[..., Bare]) -> None:
+    """Three accuracies a sample reach the database: clean, attacked, and the full-precision parent's."""
+    strategy = {"name": "cp-nas", "settings": {"samples_per_arm": 1}}
+    spec = {**SPEC, "strategy": strategy, "evaluation": {**QUICK, "adversarial": {"eps": 0.1}}, "wave": 2}
+    job, expected = service.search(**spec), bare(**spec)
+    assert job.state == "succeeded", job.error
+    samples = list(service.client.samples(job.id))
+    assert [(row.digest, row.reward, row.parent_reward) for row in samples] == [
+        (sample.genotype.digest, sample.reward, sample.parent_reward) for sample in expected.history
+    ]
+    for row in samples:
+        assert row.clean_accuracy is not None
+        assert row.attacked_accuracy is not None
+        assert row.reward == pytest.approx((row.clean_accuracy + row.attacked_accuracy) / 2, abs=1e-12)
+    assert arm_table(service.client.arms(job.id)) == bare_table(expected.arms)
+
+
 def test_a_search_that_cannot_run_says_why(service: Running) -> None:
     """The files went away between submission and start."""
     (service.settings.data / "gone").mkdir()
