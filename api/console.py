@@ -84,6 +84,8 @@ def describe(job: JobView) -> tuple[int, int, str]:
     done, total = progress.get("epochs", 0), progress.get("total", 0)
     if not total:
         return 0, 0, job.state
+    if left := progress.get("teachers_left"):
+        return 0, 0, f"{left} full-precision network(s) first, to learn or to attack from"
     words = f"{progress['finished']}/{progress['candidates']} candidates, {done}/{total} epochs"
     return done, total, f"{words}, best so far {percent(progress['best_validation_accuracy'])} validation"
 

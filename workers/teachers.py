@@ -76,6 +76,7 @@ def prepare_teachers(
     dataset: ImageDataset,
     artifact_url: str,
     check: Callable[[], None],
+    note: Callable[[int], None],
 ) -> Teachers:
     """Train the teachers that are not there yet, on Ray.
 
@@ -84,6 +85,7 @@ def prepare_teachers(
         genotypes: By architecture, for those that need a teacher.
         dataset: What they learn.
         artifact_url: Where they are kept.
+        note: Called with the number of teachers that are still in training, whenever that changes.
         check: Called every second; what it raises ends the wait, and what is not trained by then is not kept.
     """
     space, store = build_space(spec.space), ArtifactStore(artifact_url)
@@ -97,9 +99,12 @@ def prepare_teachers(
         sources[architecture] = TeacherSource(key, genotype)
         if not store.exists(key):
             waiting[train.remote(plan, shared, artifact_url, key, resources)] = architecture
+    if waiting:
+        note(len(waiting))
     while waiting:
         done, _ = ray.wait(list(waiting), timeout=1)
         for reference in done:
             accuracies[waiting.pop(reference)] = ray.get(reference)
+            note(len(waiting))
         check()
     return Teachers(sources, accuracies)

@@ -146,13 +146,23 @@ class TrainingDriver:
         context, spec = self._context, self._spec
         wanted = {row.architecture_id for row in rows if self._transfers or (spec.teacher is None and self._taught(row))}
         genotypes = {key: self._genotypes[key].genotype for key in sorted(wanted)}
-        trained = prepare_teachers(spec, genotypes, self._dataset, context.settings.artifacts, context.check)
+        store = context.settings.artifacts
+        trained = prepare_teachers(spec, genotypes, self._dataset, store, context.check, self._note_teachers)
         if trained.accuracies:
             with context.database.write() as session:
                 for architecture, accuracy in trained.accuracies.items():
                     told = {"architecture": architecture, "validation_accuracy": accuracy}
                     events.record(session, context.job_id, "teacher.trained", told)
         return trained.sources
+
+    def _note_teachers(self, left: int) -> None:
+        """Show that full-precision networks are trained before the candidates."""
+        context = self._context
+        with context.database.write() as session:
+            rows = candidates.candidates_of(session, context.job_id)
+            progress = self._progress(rows) | {"teachers_left": left}
+            state = jobs.renew(session, context.job_id, context.attempt, context.lease, progress)
+        context.note_state(state)
 
     def _taught(self, row: Candidate) -> bool:
         return needs_teacher(self._recipe(row), row.method)

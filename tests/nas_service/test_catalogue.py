@@ -187,3 +187,27 @@ def test_the_number_of_actors_fits_the_cluster_and_the_wave() -> None:
     assert asked.actors(cpus=16, gpus=0) == 3
     shared = SearchSpec.model_validate({"wave": 8, "resources": {"gpus_per_worker": 0.25}})
     assert shared.actors(cpus=64, gpus=1) == 4
+
+
+def test_a_wave_that_no_round_can_fill_is_refused(tmp_path: Path) -> None:
+    """The longest round of ABanditNAS on `tiny` is K T = 9 samples long; random search waits for nothing."""
+    assert _problems({"space": "tiny", "wave": 10}, tmp_path) == {
+        "wave": "no more than 9, the samples of the longest round of abandit"
+    }
+    for spec in ({"space": "tiny", "wave": 9}, {"space": "tiny", "wave": 100, "strategy": "random"}):
+        check_search(SearchSpec.model_validate(spec), tmp_path, HERE, {})
+
+
+@pytest.mark.parametrize(
+    ("adversarial", "words"),
+    [
+        ({"eps": -0.1}, "greater than or equal to 0"),
+        ({"eps": 1.1}, "less than or equal to 1"),
+        ({"eps": 0.1, "steps": 0}, "steps is 0"),
+    ],
+)
+def test_attacks_that_make_no_sense_are_refused(adversarial: dict[str, float], words: str) -> None:
+    training = {"methods": ["bnn"], "recipe": {"adversarial": adversarial}}
+    for body in ({"evaluation": {"adversarial": adversarial}}, {"training": training}):
+        with pytest.raises(ValueError, match=words):
+            SearchSpec.model_validate(body)

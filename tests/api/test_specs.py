@@ -1,0 +1,34 @@
+"""Specs from the command line."""
+
+from typing import Any
+
+import pytest
+
+from api.commands.searches import apply_adversarial
+from api.commands.specs import make_robust
+from search_spaces.errors import InvalidFieldError
+
+
+def test_a_robust_search_attacks_samples_training_and_candidates() -> None:
+    spec: dict[str, Any] = {"space": "tiny", "training": {"methods": ["bnn"]}}
+    make_robust(spec, 0.1)
+    assert spec["evaluation"] == {"adversarial": {"eps": 0.1}}
+    assert spec["training"]["recipe"] == {"adversarial": {"attack": "pgd", "eps": 0.1}}
+    assert spec["training"]["robustness"] == {"eps": 0.1}
+
+
+def test_what_a_spec_says_itself_wins() -> None:
+    spec: dict[str, Any] = {"evaluation": {"adversarial": {"attack": "free", "eps": 0.2}}}
+    make_robust(spec, 0.1)
+    assert spec == {"evaluation": {"adversarial": {"attack": "free", "eps": 0.2}}}
+
+
+def test_without_training_nothing_is_trained() -> None:
+    spec: dict[str, Any] = {}
+    make_robust(spec, None)
+    assert spec == {"evaluation": {"adversarial": {}}}
+
+
+def test_an_eps_that_nothing_would_use_is_refused() -> None:
+    with pytest.raises(InvalidFieldError, match=r"--eps: 0\.1 is not allowed; allowed: nothing without --adversarial"):
+        apply_adversarial({}, 0.1, adversarial=False)
