@@ -1,12 +1,26 @@
 """Every space by discovery."""
 
-import pytest
+import copy
+import functools
+import math
+from dataclasses import replace
 
+import pytest
+import torch
+
+from nas_service.binarization.method import METHODS
+from nas_service.training.engine import CandidatePlan, CandidateTrainer
+from nas_service.training.recipes import Recipe
+from nas_service.training.teacher import TeacherPlan, TeacherTrainer
+from search_spaces.cost import FULL_PRECISION
+from search_spaces.network import CellStack, network_cost, supernet_cost
 from search_spaces.operation import OPERATIONS
 from search_spaces.space import SPACES
 from search_spaces.template import TEMPLATES
-from tests.samples import random_genotype
+from tests.samples import GREY_8, digits, random_genotype
 
+BNAS = replace(SPACES.get("bnas"), channels=4, cells=5)
+STEP = Recipe(epochs=1, max_steps_per_epoch=1, batch_size=32)
 EVERY_SPACE = pytest.mark.parametrize("name", SPACES.names())
 
 
@@ -40,3 +54,33 @@ def test_a_genotype_survives_the_round_trip(name: str) -> None:
     space = SPACES.get(name)
     genotype = random_genotype(space)
     assert space.parse(genotype.to_dict()) == genotype
+
+
+@functools.cache
+def _teacher() -> CellStack:
+    """A full-precision network after a step: enough to be looked at."""
+    trainer = TeacherTrainer(TeacherPlan(BNAS, random_genotype(BNAS), STEP, "digits"), digits(), torch.device("cpu"))
+    assert len(list(trainer.fit())) == 1
+    return trainer.network
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_every_method_trains_a_network_of_two_inputs_and_skips_between_cells(name: str) -> None:
+    """The methods' own suite runs over cells of one input."""
+    method = METHODS.get(name).from_settings({})
+    plan = CandidatePlan(BNAS, random_genotype(BNAS), method, STEP.model_copy(update={"epochs": 2}), seed=0)
+    trainer = CandidateTrainer(plan, digits(), torch.device("cpu"), _teacher() if plan.needs_teacher else None)
+    before = copy.deepcopy(trainer.network.state_dict())
+    reports = list(trainer.fit())
+    assert all(math.isfinite(report.train_loss) for report in reports)
+    after = trainer.network.state_dict()
+    for key in ("cells.1.older.1.conv.weight", "cells.3.preprocess.conv.weight"):
+        assert not torch.equal(before[key], after[key])
+
+
+@EVERY_SPACE
+def test_a_supernet_of_it_can_be_priced(name: str) -> None:
+    """What an estimate shows before a search starts: all weights of all arms, more than any one network has."""
+    space = SPACES.get(name)
+    supernet = supernet_cost(space, GREY_8, FULL_PRECISION)
+    assert supernet.float_parameters > network_cost(space, random_genotype(space), GREY_8, FULL_PRECISION).float_parameters

@@ -77,3 +77,40 @@ def test_parameters_and_buffers_that_a_module_reads_itself_are_written() -> None
     written.load_state_dict(root.state_dict())
     inputs = torch.randn(2, 3, 4, 4)
     assert torch.equal(written.eval()(inputs), root(inputs))
+
+
+class _Grid(nn.Module):
+    """Keeps a constant that is no weight."""
+
+    offsets: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("offsets", torch.tensor([-1.0, 0.0, 1.0]), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs[:, :, ::2] * self.offsets.view(1, 3, 1, 1)
+
+
+class _Gridded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid = _Grid()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.grid(inputs)
+        return outputs
+
+
+def test_a_buffer_that_is_not_saved_is_written_with_its_values() -> None:
+    """No file of weights has it; indexing is written as well."""
+    root = _Gridded().eval()
+    source = "\n".join(_write_class("Written", "A test.", root))
+    assert "torch.tensor([-1.0, 0.0, 1.0]), persistent=False" in source
+    namespace: dict[str, Any] = {"nn": nn, "torch": torch, "Tensor": Tensor}
+    exec(source, namespace)  # noqa: S102 - our own text, written a moment ago
+    written = namespace["Written"]()
+    assert isinstance(written, nn.Module)
+    assert not written.state_dict()
+    inputs = torch.randn(2, 3, 4, 4)
+    assert torch.equal(written(inputs), root(inputs))
