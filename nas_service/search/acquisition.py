@@ -1,0 +1,125 @@
+"""Expected improvement, and where in a space it is largest. numpy, no torch.
+
+With u = (mu - b) / sd, phi and Phi density and distribution function of N(0, 1), the expected improvement over b is
+
+    EI = E max(z - b, 0) = sd (u Phi(u) + phi(u)).
+
+Its logarithm orders alike and still tells hopeless candidates apart, where EI itself is 0 in floating point.
+
+In a space of a few thousand architectures all are candidates. In a larger one a climb starts from a given architecture
+and goes to the best neighbour on one edge until none is better: first by mu, which costs next to nothing
+(`posterior.Neighbours`), then by EI among the neighbours with the largest mu. An additive model of 60 edges and 9
+operations has its optimum many standard deviations above anything that random candidates reach.
+
+References:
+    Jones, Schonlau and Welch, "Efficient Global Optimization of Expensive Black-Box Functions", Journal of Global
+    Optimization 13, 1998, equation 15.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas_service.search.encoding import Codes, Flags, Floats
+from nas_service.search.posterior import Neighbours, Posterior
+
+_FAR = -25.0  # below, u Phi(u) + phi(u) loses too many digits and its series takes over
+_WIDTH = 32  # neighbours whose EI is worked out in a step
+_STEPS = 200
+
+
+def log_expected_improvement(means: Floats, deviations: Floats, best: float) -> Floats:
+    """Return ln EI over `best`.
+
+    For u < -25 by u Phi(u) + phi(u) = phi(u) / u^2 (1 - 3 / u^2 + 15 / u^4 - ...).
+    """
+    units = (means - best) / deviations
+    return np.array([_log_improvement(unit) for unit in units.tolist()]) + np.log(deviations)
+
+
+def _log_improvement(unit: float) -> float:
+    log_density = -(unit * unit) / 2 - math.log(2 * math.pi) / 2
+    if unit < _FAR:
+        square = unit * unit
+        return log_density - math.log(square) + math.log1p(-3 / square + 15 / square**2)
+    return math.log(unit * math.erfc(-unit / math.sqrt(2)) / 2 + math.exp(log_density))
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A candidate and the logarithm of its expected improvement."""
+
+    row: Codes
+    value: float
+
+
+def best_of(posterior: Posterior, codes: Codes, best: float, taken: set[bytes]) -> Proposal | None:
+    """Return the candidate with the largest expected improvement among rows of `codes` that are not taken."""
+    free = [index for index, row in enumerate(codes) if row.tobytes() not in taken]
+    if not free:
+        return None
+    means, deviations = posterior.predict(codes[free])
+    values = log_expected_improvement(means, deviations, best)
+    top = int(values.argmax())
+    return Proposal(codes[free[top]], float(values[top]))
+
+
+def climb(posterior: Posterior, start: Codes, best: float, taken: set[bytes], allowed: Flags) -> Proposal | None:
+    """Climb from `start` and return the best architecture met that is not taken.
+
+    Args:
+        posterior: The model.
+        start: A live architecture, (E,).
+        best: What is to be improved on.
+        taken: Bytes of rows that may be walked over but not proposed.
+        allowed: Operations that may be chosen, (E, operations).
+    """
+    row = _summit(posterior, start, allowed)
+    found: Proposal | None = None
+    here = -math.inf
+    for _ in range(_STEPS):
+        step = None
+        for proposal in _ascending(posterior, row, best, allowed):
+            if step is None:
+                step = proposal
+            if proposal.row.tobytes() not in taken:
+                if found is None or proposal.value > found.value:
+                    found = proposal
+                break
+        if step is None or step.value <= here or (step.row == row).all():
+            break
+        row, here = step.row, step.value
+    return found
+
+
+def _summit(posterior: Posterior, start: Codes, allowed: Flags) -> Codes:
+    """Return the local maximum of mu above `start`."""
+    row = start.copy()
+    for _ in range(_STEPS):
+        means = Neighbours(posterior, row).means
+        here = means[0, row[0]]
+        means[~(allowed & posterior.encoding.keeps_alive(row))] = -np.inf
+        edge, operation = np.unravel_index(int(means.argmax()), means.shape)
+        if means[edge, operation] <= here:
+            break
+        row[edge] = operation
+    return row
+
+
+def _ascending(posterior: Posterior, row: Codes, best: float, allowed: Flags) -> Iterator[Proposal]:
+    """Yield the neighbours of `row` with the largest mu, and `row` itself, by expected improvement, the best first."""
+    neighbours = Neighbours(posterior, row)
+    means = neighbours.means.copy()
+    means[~(allowed & posterior.encoding.keeps_alive(row))] = -np.inf
+    means[np.arange(len(row)), row] = -np.inf
+    means[0, row[0]] = neighbours.means[0, row[0]]
+    order = np.argsort(-means, axis=None, kind="stable")[:_WIDTH]
+    order = np.append(order, row[0]) if row[0] not in order else order
+    edges, operations = np.divmod(order[np.isfinite(means.ravel()[order])], means.shape[1])
+    values = log_expected_improvement(means[edges, operations], neighbours.deviations(edges, operations), best)
+    for index in np.argsort(-values, kind="stable"):
+        changed = row.copy()
+        changed[edges[index]] = operations[index]
+        yield Proposal(changed, float(values[index]))

@@ -1,0 +1,99 @@
+"""Genotypes as rows of small integers, one an edge, for models of a history. numpy, no torch."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_service.search.liveness import Arms, incoming, live_genotypes, possible_arms
+from search_spaces.genotype import Choice, Genotype
+from search_spaces.space import ZEROISE, SearchSpace
+
+Codes = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+class Encoding:
+    """The codes of a space: the number of an operation among all operations of the space, at every place.
+
+    Attributes:
+        space: What is encoded.
+        operations: Name of every operation, in order of first appearance.
+        edges: E, number of places: edges times cell types.
+        possible: Whether a live genotype can hold an operation at a place, (E, operations).
+        spread: N, sum of the variances of the operations' counts in uniformly drawn architectures.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        """Number the operations."""
+        self.space = space
+        arms = possible_arms(space)
+        self.operations = tuple(dict.fromkeys(key.operation for key in space.arms()))
+        self._numbers = {operation: number for number, operation in enumerate(self.operations)}
+        self.edges = len(arms)
+        self.possible = self.flags(arms)
+        chance = self.possible / self.possible.sum(axis=1, keepdims=True)
+        self._expected = chance.sum(axis=0)
+        self.spread = float((chance * (1 - chance)).sum()) or 1.0
+
+    def flags(self, arms: Arms) -> Flags:
+        """Return which operations `arms` holds at every place, (E, operations)."""
+        flags = np.zeros((len(arms), len(self.operations)), np.bool_)
+        for place, keys in enumerate(arms):
+            flags[place, [self._numbers[key.operation] for key in keys]] = True
+        return flags
+
+    def codes(self, genotypes: Iterable[Genotype]) -> Codes:
+        """Return one row a genotype, (rows, E)."""
+        numbers = self._numbers
+        rows = [[numbers[operation] for _, _, operation in genotype.choices] for genotype in genotypes]
+        return np.array(rows, np.int64).reshape(len(rows), self.edges)
+
+    def genotype(self, row: Sequence[int] | Codes) -> Genotype:
+        """Return the genotype of a row."""
+        return Genotype(
+            self.space.name,
+            tuple(Choice(cell, edge, self.operations[code]) for (cell, edge), code in zip(self._places, row, strict=True)),
+        )
+
+    def one_hot(self, codes: Codes) -> Floats:
+        """Return 1 where an architecture holds an arm, (rows, E * operations)."""
+        hot = codes[:, :, None] == np.arange(len(self.operations))
+        return np.asarray(hot.reshape(len(codes), -1), np.float64)
+
+    def counts(self, codes: Codes) -> Floats:
+        """Return c~ / sqrt(N): centred counts of the operations, (rows, operations)."""
+        totals = (codes[:, :, None] == np.arange(len(self.operations))).sum(axis=1)
+        return np.asarray((totals - self._expected) / np.sqrt(self.spread), np.float64)
+
+    def keeps_alive(self, row: Codes) -> Flags:
+        """Return which single changes of a live architecture leave it live and possible, (E, operations).
+
+        The last edge that carries something into a node cannot be cut.
+        """
+        allowed = self.possible.copy()
+        if self._zeroise is not None:
+            for node in self._nodes:
+                carriers = [place for place in node if row[place] != self._zeroise]
+                if len(carriers) == 1:
+                    allowed[carriers[0], self._zeroise] = False
+        return allowed
+
+    @cached_property
+    def all_live(self) -> Codes:
+        """Every live architecture; for small spaces."""
+        return self.codes(live_genotypes(self.space))
+
+    @cached_property
+    def _places(self) -> tuple[tuple[str, str], ...]:
+        return tuple((cell.name, edge.name) for cell in self.space.cell_types for edge in self.space.edges)
+
+    @cached_property
+    def _nodes(self) -> tuple[tuple[int, ...], ...]:
+        return incoming(self.space)
+
+    @property
+    def _zeroise(self) -> int | None:
+        return self._numbers.get(ZEROISE)

@@ -1,0 +1,244 @@
+"""A Bayesian model of a history: Gaussian over operations, arms and pairs of arms. numpy, no torch.
+
+Rewards become rank scores, so that dead architectures and curved scales of accuracy do not dominate: with average ranks
+for ties and n samples
+
+    z_i = Phi^-1((rank(y_i) - 1/2) / n),     z ~ N(0, tau2 (K + s I)).
+
+With m the number of edges (E in all) on which two architectures agree, and c~ the centred counts of each operation in an
+architecture (c_o minus its mean over random architectures; N = sum of their variances),
+
+    k(x, x') = (1 - w) (p m / E + (1 - p) m (m - 1) / (E (E - 1))) + w c~(x) . c~(x') / N
+
+is Bayesian ridge regression over one-hot arms (share (1 - w) p of the variance), pairs of arms (share (1 - w) (1 - p)) and
+operations whatever their edge (share w: an operation that is good on one edge tends to be good on others). With one edge
+there are no pairs and p = 1. Shares w, p and noise s are those of a grid with the largest evidence; tau2 is in closed form:
+
+    tau2 = z' (K + s I)^-1 z / n,     evidence = -(n ln tau2 + ln |K + s I|) / 2     (+ constant)
+    mu(x) = k_x' a,  a = (K + s I)^-1 z,     sd2(x) = tau2 (k(x, x) - k_x' (K + s I)^-1 k_x).
+
+The effect of an arm (edge e, operation o) is that of its arm and its operation together: with q its covariance with the
+samples, q_i = (1 - w) p / E [x_i holds the arm] + w c~_o(x_i) / N, and v = (1 - w) p / E + w / N,
+
+    effect = q' a,     variance = tau2 (v - q' (K + s I)^-1 q).
+
+All figures are in units of z. Linear algebra is LAPACK's: the same machine gives the same bits, others the same to
+rounding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from statistics import NormalDist
+
+import numpy as np
+
+from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.history import History
+from nas_service.search.strategy import Ranked
+from search_spaces.errors import InvalidFieldError
+from search_spaces.genotype import Genotype
+from search_spaces.space import SearchSpace
+
+GRID_OPERATIONS = (0.0, 0.3, 0.6)
+GRID_ARMS = (0.2, 0.5, 0.8)
+GRID_NOISE = (0.03, 0.1, 0.3, 1.0)
+CAUTION = 0.5  # standard deviations that a pick is marked down by
+_LEAST_VARIANCE = 1e-12
+
+
+def rank_scores(rewards: Sequence[float]) -> Floats:
+    """Return Phi^-1((rank - 1/2) / n) of every reward, equal rewards with their average rank."""
+    values = np.asarray(rewards, np.float64)
+    ordered = np.sort(values)
+    below, up_to = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    shares = (below + up_to) / 2 / len(values)  # the average rank less 1/2 is (below + up_to) / 2
+    return np.array([NormalDist().inv_cdf(share) for share in shares])
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What the kernel is made of.
+
+    Attributes:
+        operations: w, share of operations whatever their edge.
+        arms: p, share of arms in the rest; pairs of arms have what is left.
+        noise: s, variance of the noise over that of the rewards.
+    """
+
+    operations: float
+    arms: float
+    noise: float
+
+
+class Kernel:
+    """k(x, x') for given shares, and its parts; the noise is not in it."""
+
+    def __init__(self, encoding: Encoding, shares: Shares) -> None:
+        """Take the shares apart; a space of one edge has no pairs."""
+        self.encoding, edges = encoding, encoding.edges
+        self.operation = shares.operations
+        self.arm = (1 - shares.operations) * (shares.arms if edges > 1 else 1.0) / edges
+        self.pair = (1 - shares.operations) * (1 - shares.arms) / (edges * (edges - 1)) if edges > 1 else 0.0
+
+    def of_agreement(self, agreement: Floats | float) -> Floats:
+        """Return the part of arms and pairs, from numbers of edges agreed on."""
+        return np.asarray(agreement * (self.arm + self.pair * (agreement - 1)))
+
+    def between(self, rows: Codes, columns: Codes) -> Floats:
+        """Return k of every row with every column."""
+        agreement = self.encoding.one_hot(rows) @ self.encoding.one_hot(columns).T
+        counts = self.encoding.counts(rows) @ self.encoding.counts(columns).T
+        return np.asarray(self.of_agreement(agreement) + self.operation * counts)
+
+    def own(self, counts: Floats) -> Floats:
+        """Return k(x, x) of architectures with `counts` (rows, operations)."""
+        whole = self.of_agreement(float(self.encoding.edges))
+        return np.asarray(whole + self.operation * (counts**2).sum(axis=1))
+
+
+def likeliest_shares(encoding: Encoding, codes: Codes, scores: Floats) -> Shares:
+    """Return the shares of the grid with the largest evidence for `scores` (n,) of `codes` (n, E); the first of equals."""
+    largest, likeliest = -np.inf, Shares(GRID_OPERATIONS[0], GRID_ARMS[0], GRID_NOISE[0])
+    for operations, arms in product(GRID_OPERATIONS, GRID_ARMS):
+        kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes)
+        spectrum, vectors = np.linalg.eigh(kernel)
+        powers = (vectors.T @ scores) ** 2
+        for noise in GRID_NOISE:
+            spread = spectrum + noise
+            tau2 = max(float((powers / spread).mean()), _LEAST_VARIANCE)  # 0 if all rewards are equal
+            evidence = -(len(codes) * np.log(tau2) + np.log(spread).sum()) / 2
+            if evidence > largest:
+                largest, likeliest = evidence, Shares(operations, arms, noise)
+    return likeliest
+
+
+class Posterior:
+    """mu, sd and effects given evaluated architectures, for given shares.
+
+    Attributes:
+        codes: The evaluated architectures, (n, E).
+        weights: a = (K + s I)^-1 z, (n,).
+        scale: tau2.
+        means: mu of the evaluated architectures, (n,).
+        deviations: sd of them, (n,).
+    """
+
+    def __init__(self, encoding: Encoding, codes: Codes, scores: Floats, shares: Shares) -> None:
+        """Condition on `scores` (n,) of `codes` (n, E)."""
+        self.encoding, self.codes, self.scores, self.shares = encoding, codes, scores, shares
+        self.kernel = Kernel(encoding, shares)
+        self.one_hot, self.counts = encoding.one_hot(codes), encoding.counts(codes)
+        prior = self.kernel.between(codes, codes)
+        self._inverse = np.linalg.inv(prior + shares.noise * np.eye(len(codes)))
+        self.weights: Floats = self._inverse @ scores
+        self.scale = max(float(scores @ self.weights) / len(codes), _LEAST_VARIANCE)
+        self.means: Floats = prior @ self.weights
+        self.deviations = self.deviation(prior, self.counts)
+
+    def predict(self, codes: Codes) -> tuple[Floats, Floats]:
+        """Return mu and sd of architectures (rows, E)."""
+        kernel = self.kernel.between(codes, self.codes)
+        return kernel @ self.weights, self.deviation(kernel, self.encoding.counts(codes))
+
+    def deviation(self, kernel: Floats, counts: Floats) -> Floats:
+        """Return sd of architectures from their covariances with the samples (rows, n) and their counts (rows, operations)."""
+        variance = self.scale * (self.kernel.own(counts) - ((kernel @ self._inverse) * kernel).sum(axis=1))
+        return np.asarray(np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
+
+    def effects(self) -> tuple[Floats, Floats]:
+        """Return effect and standard deviation of every arm, (E, operations) each."""
+        shape = (self.encoding.edges, len(self.encoding.operations))
+        pooled = self.kernel.operation / np.sqrt(self.encoding.spread)
+        arms = self.kernel.arm * self.one_hot.T + pooled * np.tile(self.counts.T, (shape[0], 1))
+        prior = self.kernel.arm + self.kernel.operation / self.encoding.spread
+        variance = self.scale * (prior - ((arms @ self._inverse) * arms).sum(axis=1))
+        return (arms @ self.weights).reshape(shape), np.sqrt(np.maximum(variance, _LEAST_VARIANCE)).reshape(shape)
+
+    def believing(self, row: Codes) -> "Posterior":
+        """Return the posterior that would be if `row` were evaluated and came out as its mu: means stay, sd shrinks."""
+        mean, _ = self.predict(row[None])
+        more = Posterior(self.encoding, np.vstack([self.codes, row]), np.append(self.scores, mean), self.shares)
+        more.scale = self.scale
+        return more
+
+
+def fitted(encoding: Encoding, history: History) -> Posterior:
+    """Return the posterior of a whole history, with the shares that its evidence chooses."""
+    codes = encoding.codes(sample.genotype for sample in history)
+    scores = rank_scores([sample.reward for sample in history])
+    return Posterior(encoding, codes, scores, likeliest_shares(encoding, codes, scores))
+
+
+def by_posterior(posterior: Posterior, history: History, count: int) -> tuple[Ranked, ...]:
+    """Return the evaluated live genotypes by mu - sd / 2, the earlier of equals first, without repeats.
+
+    The best observed reward is that of the luckiest; the model takes the luck out. A score is the reward that stands in
+    the history where mu - sd / 2 stands among the rank scores (linear between samples).
+    """
+    figures = posterior.means - CAUTION * posterior.deviations
+    shares = [NormalDist().cdf(figure) for figure in figures.tolist()]
+    steps = (np.arange(len(history)) + 0.5) / len(history)
+    rewards = np.interp(shares, steps, np.sort([sample.reward for sample in history]))
+    ranked: dict[Genotype, float] = {}
+    for index in np.argsort(-figures, kind="stable"):
+        genotype = history[index].genotype
+        if genotype not in ranked and posterior.encoding.space.dead_node(genotype.choices) is None:
+            ranked[genotype] = float(rewards[index])
+    return tuple(Ranked(genotype, score) for genotype, score in list(ranked.items())[:count])
+
+
+def posterior_pick(space: SearchSpace, history: History) -> Ranked:
+    """Return the first of `by_posterior`, whatever strategy made the history.
+
+    Raises:
+        InvalidFieldError: If the history holds no live genotype.
+    """
+    ranked = by_posterior(fitted(Encoding(space), history), history, 1) if history else ()
+    if not ranked:
+        raise InvalidFieldError("history", len(history), "one live sample or more")
+    return ranked[0]
+
+
+class Neighbours:
+    """The architectures that differ from one on one edge, named by (edge, operation); the one itself is every (e, x_e).
+
+    A change moves the agreement with a sample by +1, 0 or -1, so that all E * operations means cost one product with
+    the samples' arms.
+
+    Attributes:
+        means: mu, (E, operations).
+    """
+
+    def __init__(self, posterior: Posterior, row: Codes) -> None:
+        """Work out all means."""
+        model, edges = posterior, np.arange(posterior.encoding.edges)
+        self._posterior, self._row = model, row
+        self._equal = (model.codes == row).T.astype(np.float64)
+        agreement = self._equal.sum(axis=0)
+        base = model.kernel.of_agreement(agreement)
+        self._gain = model.kernel.of_agreement(agreement + 1) - base
+        self._loss = model.kernel.of_agreement(agreement - 1) - base
+        share, spread = model.kernel.operation, np.sqrt(model.encoding.spread)
+        self._own_counts = model.encoding.counts(row[None])[0]
+        self._per_operation = share / spread * model.counts  # what one more of an operation adds to k, (n, operations)
+        self._base = base + share * (model.counts @ self._own_counts)
+        weights = model.weights
+        pooled = weights @ self._per_operation
+        gains = (model.one_hot.T @ (weights * self._gain)).reshape(len(edges), -1)
+        losses = self._equal @ (weights * self._loss)
+        self.means: Floats = self._base @ weights + gains + pooled + (losses - pooled[row])[:, None]
+        self.means[edges, row] = self._base @ weights
+
+    def deviations(self, edges: Codes, operations: Codes) -> Floats:
+        """Return sd of some neighbours, (number of them,)."""
+        model, old = self._posterior, self._row[edges]
+        moved = operations != old
+        width = len(model.encoding.operations)
+        change = self._gain * model.one_hot[:, edges * width + operations].T + self._loss * self._equal[edges]
+        change += (self._per_operation[:, operations] - self._per_operation[:, old]).T
+        counts = np.repeat(self._own_counts[None], len(edges), axis=0)
+        steps = np.arange(len(edges))
+        counts[steps, operations] += moved / np.sqrt(model.encoding.spread)
+        counts[steps, old] -= moved / np.sqrt(model.encoding.spread)
+        return model.deviation(self._base + change * moved[:, None], counts)

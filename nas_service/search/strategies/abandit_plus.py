@@ -1,0 +1,159 @@
+"""abandit-plus: balanced trials, then the largest expected improvement under a posterior over arms and pairs of arms.
+
+    balanced   bags of K architectures in which each live arm of each edge appears once, in an order drawn for each edge,
+               for the first `balanced_share` of the budget (whole bags, one at least)
+    improve    the architecture with the largest expected improvement (`acquisition.py`) over the best posterior mean
+               among the evaluated, under the model of `posterior.py`, among live ones neither evaluated nor pending
+    return     the evaluated architecture with the largest mu - sd / 2, not the best observed: that is the luckiest
+
+Up to 2,048 live genotypes all are candidates. In larger spaces climbs start from the two evaluated architectures with
+the best posterior means and from a random one. The kernel's shares are fitted again every 5 samples. Within a wave the
+model believes that a pending architecture comes out as its mean, so its neighbourhood loses its variance and the wave
+spreads. A wave that reaches past the balanced samples before a whole bag has been evaluated goes on with bags.
+
+`arms` tells effects and bounds (two standard deviations) in units of rank scores: 0 is the median sample.
+
+References:
+    Own work; its parts are Bayesian optimisation with expected improvement (Jones et al., 1998) over a linear model of
+    arms and pairs. It keeps ABanditNAS's budget, arms and single-path samples, not its bounds or clock.
+"""
+
+from collections import Counter
+from functools import cached_property
+
+import numpy as np
+from pydantic import Field
+
+from nas_service.search.acquisition import Proposal, best_of, climb
+from nas_service.search.bandit import Arm
+from nas_service.search.encoding import Codes, Encoding
+from nas_service.search.history import History
+from nas_service.search.liveness import balanced_bag, draw_uniform, places
+from nas_service.search.posterior import Posterior, Shares, by_posterior, likeliest_shares, rank_scores
+from nas_service.search.strategies.abandit import published_budget
+from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
+from search_spaces.genotype import Genotype
+
+ENUMERATED = 2048  # live genotypes that are all candidates
+REFIT = 5  # samples between two choices of the kernel's shares
+BEST_STARTS, RANDOM_STARTS = 2, 1
+BOUND = 2.0  # standard deviations
+
+
+class AbanditPlusSettings(StrategySettings):
+    """Settings of abandit-plus."""
+
+    samples: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Number of samples; as many as `abandit` takes with its defaults if left out.",
+    )
+    balanced_share: float = Field(0.3, ge=0, le=1, description="Share of the samples that try all arms alike.")
+
+
+@STRATEGIES.register("abandit-plus")
+class AbanditPlus(Strategy):
+    """abandit-plus; see the module's text."""
+
+    summary = "balanced trials, then expected improvement under a posterior over arms and pairs of arms, returned by posterior"
+    reference = "own; expected improvement: Jones et al., J. Global Optimization 13, 1998"
+    settings_model = AbanditPlusSettings
+    settings: AbanditPlusSettings
+
+    @property
+    def total(self) -> int:
+        """The setting, or the budget of ABanditNAS in this space."""
+        return published_budget(self.space) if self.settings.samples is None else self.settings.samples
+
+    @property
+    def balanced(self) -> int:
+        """Samples in bags: `balanced_share` of the total in whole bags, one at least."""
+        size = self.space.arms_per_edge
+        return min(max(round(self.settings.balanced_share * self.total / size), 1) * size, self.total)
+
+    def suggest(self, history: History, count: int) -> tuple[Genotype, ...]:
+        """Fill bags, then improve."""
+        first, end = len(history), min(len(history) + count, self.total)
+        bags_end = min(self.balanced, end) if first >= self.space.arms_per_edge else end
+        genotypes = [self._bagged(index) for index in range(first, bags_end)]
+        if first + len(genotypes) >= end:
+            return tuple(genotypes)
+        posterior = self._posterior(history)
+        taken = {row.tobytes() for row in posterior.codes}
+        for row in self._encoding.codes(genotypes):
+            posterior = posterior.believing(row)
+            taken.add(row.tobytes())
+        for index in range(first + len(genotypes), end):
+            row = self._improvement(posterior, index, taken)
+            genotypes.append(self._encoding.genotype(row))
+            taken.add(row.tobytes())
+            if index + 1 < end:
+                posterior = posterior.believing(row)
+        return tuple(genotypes)
+
+    def arms(self, history: History) -> tuple[Arm, ...]:
+        """Return effects in units of rank scores, with bounds of two standard deviations."""
+        possible = {key for keys in self.possible for key in keys}
+        if not history:
+            return tuple(Arm(key, abandoned_round=None if key in possible else 0) for key in self.space.arms())
+        pulls = Counter(key for sample in history for key in sample.genotype.choices)
+        effects, deviations = self._posterior(history).effects()
+        arms = []
+        for place, keys in enumerate(places(self.space)):
+            for key in keys:
+                abandoned = None if key in possible else 0
+                number = self._encoding.operations.index(key.operation)
+                effect, width = float(effects[place, number]), BOUND * float(deviations[place, number])
+                if pulls[key]:
+                    arms.append(Arm(key, pulls[key], effect, effect - width, effect + width, abandoned))
+                else:
+                    arms.append(Arm(key, abandoned_round=abandoned))
+        return tuple(arms)
+
+    def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
+        """Order the samples by mu - sd / 2; a score is a reward (`posterior.by_posterior`)."""
+        return by_posterior(self._posterior(history), history, count) if history else ()
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return Encoding(self.space)
+
+    def _bagged(self, index: int) -> Genotype:
+        size = self.space.arms_per_edge
+        bag, slot = divmod(index, size)
+        return Genotype(self.space.name, balanced_bag(self.nodes, self.possible, size, self.seed, ("bag", bag))[slot])
+
+    def _posterior(self, history: History) -> Posterior:
+        codes = self._encoding.codes(sample.genotype for sample in history)
+        rewards = [sample.reward for sample in history]
+        fitted = len(history) // REFIT * REFIT or len(history)
+        shares = self._shares(codes[:fitted], rewards[:fitted])
+        return Posterior(self._encoding, codes, rank_scores(rewards), shares)
+
+    def _shares(self, codes: Codes, rewards: list[float]) -> Shares:
+        """Return the likeliest shares; those of the last history asked about are remembered, which changes no answer."""
+        key = (codes.tobytes(), tuple(rewards))
+        if self._remembered is None or self._remembered[0] != key:
+            self._remembered = key, likeliest_shares(self._encoding, codes, rank_scores(rewards))
+        return self._remembered[1]
+
+    _remembered: tuple[tuple[bytes, tuple[float, ...]], Shares] | None = None
+
+    def _improvement(self, posterior: Posterior, index: int, taken: set[bytes]) -> Codes:
+        """Return the best candidate; one that was evaluated already if there is no other left."""
+        best = float(posterior.means.max())
+        proposals: list[Proposal | None]
+        if self.space.size() <= ENUMERATED:
+            proposals = [best_of(posterior, self._encoding.all_live, best, taken)]
+        else:
+            tops = np.argsort(-posterior.means, kind="stable")[:BEST_STARTS]
+            starts = [*posterior.codes[tops], *(self._random(index, number) for number in range(RANDOM_STARTS))]
+            proposals = [climb(posterior, start, best, taken, self._encoding.possible) for start in starts]
+        found = [proposal for proposal in proposals if proposal is not None]
+        return max(found, key=lambda proposal: proposal.value).row if found else self._random(index, RANDOM_STARTS)
+
+    def _random(self, index: int, number: int) -> Codes:
+        choices = draw_uniform(self.nodes, self.possible, self.seed, ("start", index, number))
+        row: Codes = self._encoding.codes([Genotype(self.space.name, choices)])[0]
+        return row
