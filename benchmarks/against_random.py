@@ -97,7 +97,8 @@ def train(setting: Setting, genotype: Genotype, recipe: Recipe, seed: int) -> Fi
     lesson = TeacherTrainer(TeacherPlan(setting.space, genotype, recipe, ""), setting.dataset, setting.device)
     for _ in lesson.fit():
         pass
-    robustness = measure_robustness(trainer.network, lesson.network, test, RobustnessSettings(eps=setting.eps), seed)
+    settings = RobustnessSettings(eps=setting.eps, restarts=1)
+    robustness = measure_robustness(trainer.network, lesson.network, test, settings, seed)
     return Figures(clean, robustness.worst)
 
 

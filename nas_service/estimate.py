@@ -31,9 +31,11 @@ def estimate_search(spec: SearchSpec, data_root: Path, capacity: Capacity, secon
     per_sample = images * spec.evaluation.train_fraction * spec.evaluation.epochs
     if spec.evaluation.max_steps is not None:
         per_sample = min(per_sample, spec.evaluation.max_steps * spec.evaluation.batch_size)
+    if spec.evaluation.adversarial is not None:
+        per_sample /= spec.evaluation.adversarial.replays
     return {
         "samples": strategy.total,
-        "epochs": strategy.total * per_sample / images,
+        "epochs": strategy.total * per_sample / images * len(precisions),
         "training_images": images,
         "arms": len(space.arms()),
         "genotypes": str(space.size()),

@@ -141,7 +141,12 @@ class SearchSpec(_Spec):
     method: Component = Field(Component(name="xnor-net"), description="Method that binarizes the supernet.")
     strategy: Component = Field(Component(name="abandit"), description="Search strategy.")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Everything random in the search derives from it.")
-    wave: int = Field(1, ge=1, le=1024, description="W, samples trained together; 1 is the published algorithm.")
+    wave: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="W, samples trained together; 1 is the published algorithm. A wave ends early where a round does.",
+    )
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How a sample is trained and scored.")
     resources: WorkerResources = WorkerResources()
     keep: int = Field(5, ge=1, le=1000, description="How many architectures are kept, ranked.")

@@ -17,7 +17,7 @@ from nas_service.training.checkpoint import Checkpoint
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.recipes import Recipe
 from nas_service.training.report import EpochReport
-from nas_service.training.robustness import measure_robustness
+from nas_service.training.robustness import robustness_metrics
 from workers.supernet_worker import pick_device
 from workers.teachers import TeacherSource
 
@@ -131,14 +131,13 @@ class _Trial:
 
     def _robustness(self) -> dict[str, Any]:
         """Attack the trained network, if that is asked for."""
-        task, test = self._task, self._dataset.test
-        if task.robustness is None or test is None:
+        task = self._task
+        if task.robustness is None:
             return {}
         source, image = task.substitute, self._dataset.image_format
         substitute = None if source is None else source.load(self._space, image, self._store)
         settings = RobustnessSettings.model_validate(task.robustness)
-        measured = measure_robustness(self._trainer.network, substitute, test, settings, task.seed)
-        return {"robustness": measured.to_dict()}
+        return robustness_metrics(self._trainer.network, substitute, self._dataset, settings, task.seed)
 
     def _export(self) -> tuple[dict[str, StoredFile], Exported]:
         task = self._task

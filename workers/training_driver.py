@@ -161,7 +161,7 @@ class TrainingDriver:
         with context.database.write() as session:
             rows = candidates.candidates_of(session, context.job_id)
             progress = self._progress(rows) | {"teachers_left": left}
-            state = jobs.renew(session, context.job_id, context.attempt, context.lease, progress)
+            state = jobs.tell(session, context.job_id, context.attempt, context.lease, progress)
         context.note_state(state)
 
     def _taught(self, row: Candidate) -> bool:

@@ -12,14 +12,8 @@ from api.views import ArchitectureView, CandidateView
 from nas_service.errors import NotFoundError
 from nas_service.settings import Settings
 
-_ROBUSTNESS = {  # column -> attack; the last two are no single attack
-    "FGSM": "fgsm",
-    "PGD-7": "pgd-7",
-    "PGD-20": "pgd-20",
-    "transfer": "transfer-pgd-20",
-    "all attacks": "",
-    "masked": "",
-}
+_ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "transfer-pgd-20"}  # column -> attack
+_ROBUSTNESS = ["eps", *_ATTACKS, "all attacks", "masked"]
 
 Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
 
@@ -46,8 +40,8 @@ def _robustness(row: CandidateView) -> tuple[str | None, ...]:
     measured = row.metrics.get("robustness")
     if measured is None:
         return (None,) * len(_ROBUSTNESS)
-    figures = (measured["accuracies"].get(name) for name in _ROBUSTNESS.values() if name)
-    return (*map(percent, figures), percent(measured["worst"]), "yes" if measured["gradient_masking"] else "no")
+    figures = (percent(measured["accuracies"].get(name)) for name in _ATTACKS.values())
+    return (f"{measured['eps']:.3g}", *figures, percent(measured["worst"]), "yes" if measured["gradient_masking"] else "no")
 
 
 def print_candidates(title: str, candidates: list[CandidateView]) -> None:
@@ -141,8 +135,13 @@ def download(
         console.print(str(path), markup=False, highlight=False)
 
 
+def _merit(row: CandidateView) -> tuple[float, str]:
+    robustness: dict[str, float] = row.metrics.get("robustness", {})
+    return robustness.get("validation_pgd_20", row.validation_accuracy or 0.0), row.id
+
+
 def finish_run(client: NasClient, search_id: str, home: Path) -> tuple[Path, list[CandidateView]]:
-    """Save the bundle of the candidate with the best validation accuracy; return its path and all candidates.
+    """Save the bundle of the best candidate on validation images, under attack if it was attacked; return it and all candidates.
 
     Raises:
         NotFoundError: If no candidate was trained.
@@ -150,7 +149,7 @@ def finish_run(client: NasClient, search_id: str, home: Path) -> tuple[Path, lis
     candidates = list(client.candidates(search=search_id))
     if not candidates:
         raise NotFoundError("trained candidate of search", search_id)
-    best = max(candidates, key=lambda row: (row.validation_accuracy or 0.0, row.id))
+    best = max(candidates, key=_merit)
     name, content = client.download("candidates", best.id)
     folder = home / "bundles"
     folder.mkdir(parents=True, exist_ok=True)

@@ -53,19 +53,20 @@ def set_field(spec: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN
 
 
 def make_robust(spec: dict[str, Any], eps: float | None) -> None:
-    """Ask for the robust search of ABanditNAS where the spec does not say otherwise: samples are trained with one-step FGSM.
+    """Ask for the robust search of ABanditNAS: samples are trained with one-step FGSM unless the spec names another attack.
 
-    A training that follows uses PGD, and its candidates are attacked.
+    A training that follows uses PGD unless the spec says otherwise, and its candidates are attacked. An `eps` that is given goes
+    over the spec's.
     """
     amount = {} if eps is None else {"eps": eps}
-    _put_below(spec, ["evaluation", "adversarial"], amount)
+    _put_below(spec, ["evaluation", "adversarial"], {}, amount)
     if spec.get("training"):
-        _put_below(spec, ["training", "recipe", "adversarial"], {"attack": "pgd", **amount})
-        _put_below(spec, ["training", "robustness"], amount)
+        _put_below(spec, ["training", "recipe", "adversarial"], {"attack": "pgd"}, amount)
+        _put_below(spec, ["training", "robustness"], {}, amount)
 
 
-def _put_below(spec: dict[str, Any], path: list[str], fields: dict[str, Any]) -> None:
-    """Set fields of an object of the spec that are not set yet; the service says what is wrong where there is no object."""
+def _put_below(spec: dict[str, Any], path: list[str], defaults: dict[str, Any], options: dict[str, Any]) -> None:
+    """Put defaults under and options over what the spec says at `path`; the service says what is wrong if that is no object."""
     place: Any = spec
     for part in path[:-1]:
         place = place.setdefault(part, {})
@@ -73,7 +74,7 @@ def _put_below(spec: dict[str, Any], path: list[str], fields: dict[str, Any]) ->
             return
     given = place.get(path[-1])
     if given is None or isinstance(given, dict):
-        place[path[-1]] = {**fields, **(given or {})}
+        place[path[-1]] = {**defaults, **(given or {}), **options}
 
 
 def read_spec(file: Path | None, options: dict[str, Any], sets: list[str] | None) -> dict[str, Any]:

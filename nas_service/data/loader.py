@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,10 +20,13 @@ class ResidentPart:
 
     @classmethod
     def of(cls, part: Part, device: torch.device, limit: int | None = None) -> "ResidentPart":
-        """Copy a part, or its first `limit` images, to a device."""
+        """Copy a part to a device, or `limit` of its images: always the same ones, drawn at random, since files may be sorted."""
+        if limit is not None and limit < len(part):
+            chosen = np.sort(np.random.RandomState(0).permutation(len(part))[:limit])
+            part = Part(part.images[chosen], part.labels[chosen])
         return cls(
-            torch.tensor(part.images[:limit]).to(device),
-            torch.tensor(part.labels[:limit]).to(device),
+            torch.tensor(part.images).to(device),
+            torch.tensor(part.labels).to(device),
         )
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from nas_service.settings import Settings
 from nas_service.specs import LocalTrainingSpec
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.report import EpochReport
-from nas_service.training.robustness import measure_robustness
+from nas_service.training.robustness import robustness_metrics
 from nas_service.training.teacher import TeacherPlan, TeacherTrainer
 from search_spaces.genotype import Genotype
 
@@ -52,10 +52,8 @@ def train_to_bundle(
         show(report)
         last = report
     metrics: dict[str, Any] = {} if last is None else last.figures()
-    if spec.robustness is not None and dataset.test is not None:
-        substitute = teacher if spec.robustness.transfer else None
-        robustness = measure_robustness(trainer.network, substitute, dataset.test, spec.robustness, spec.seed)
-        metrics["robustness"] = robustness.to_dict()
+    if spec.robustness is not None:
+        metrics |= robustness_metrics(trainer.network, teacher, dataset, spec.robustness, spec.seed)
     facts = CandidateFacts(
         candidate_id="",
         space=spec.space,

@@ -32,7 +32,7 @@ def _robustness_table(robustness: Mapping[str, Any]) -> list[str]:
         "## Robustness",
         "",
         f"Accuracy on {robustness['images']} test images, each pixel (in [0, 1]) changed by at most {robustness['eps']:.4g};",
-        f"{robustness['restarts']} random start(s) an attack. Transfer images were made against a full-precision network.",
+        f"{robustness['restarts']} random start(s) an attack. Transfer images (if any) come from a full-precision network.",
         "",
         "| attack | accuracy |",
         "|---|---|",

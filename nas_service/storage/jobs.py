@@ -134,15 +134,25 @@ def start(session: Session, job_id: str, attempt: int, lease: timedelta) -> Job:
 def renew(session: Session, job_id: str, attempt: int, lease: timedelta, progress: dict[str, Any] | None = None) -> JobState:
     """Renew the lease of a running attempt, with its progress if there is new; return the job's state.
 
-    Progress resets the count of fruitless attempts.
+    Progress resets the count of fruitless attempts, since the next one goes on from there; what is only told to people does
+    not (`tell`).
 
     Raises:
         LateResultError: If the attempt is over; nothing may be committed then.
     """
-    held = [state.value for state in COMMITTING]
     values: dict[str, Any] = {"lease_expires_at": utc_now() + lease}
     if progress is not None:
         values |= {"progress": progress, "stalls": 0}
+    return _renew(session, job_id, attempt, values)
+
+
+def tell(session: Session, job_id: str, attempt: int, lease: timedelta, progress: dict[str, Any]) -> JobState:
+    """As `renew`, with progress that nothing durable stands behind: the count of fruitless attempts stays."""
+    return _renew(session, job_id, attempt, {"lease_expires_at": utc_now() + lease, "progress": progress})
+
+
+def _renew(session: Session, job_id: str, attempt: int, values: dict[str, Any]) -> JobState:
+    held = [state.value for state in COMMITTING]
     statement = update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.state.in_(held)).values(values)
     if not _moved(session, statement):
         raise LateResultError(_late(get_job(session, job_id), attempt))

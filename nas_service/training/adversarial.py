@@ -79,7 +79,8 @@ class AdversarialSearch(AdversarialTraining):
         0.5,
         ge=0,
         le=1,
-        description="Share of a sample's reward that is its accuracy under one-step FGSM; the rest is the clean one.",
+        description="Share of a sample's reward that is its accuracy under attack (of pgd: the same steps; else one-step FGSM); "
+        "the rest is the clean one.",
     )
 
     def reward(self, clean: float, attacked: float) -> float:
@@ -93,8 +94,8 @@ class RobustnessSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     eps: float = Field(DEFAULT_EPS, ge=0, le=1, description="Largest change of a pixel, pixels being in [0, 1]; 8/255.")
-    restarts: int = Field(1, ge=1, le=100, description="Random starts of an attack: an image counts if it stands all of them.")
-    images: int | None = Field(1000, ge=1, description="The first so many test images; null: all.")
+    restarts: int = Field(3, ge=1, le=100, description="Random starts of an attack: an image counts if it stands all of them.")
+    images: int | None = Field(1000, ge=1, description="So many of the test images, always the same; null: all.")
     transfer: bool = Field(
         True,  # noqa: FBT003 - pydantic's default
         description="Whether a full-precision network of the same architecture is trained too, to attack from (black box).",

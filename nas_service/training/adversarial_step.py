@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nas_service.training.adversarial import AdversarialTraining, AttackName
-from nas_service.training.attacks import Attack
+from nas_service.training.attacks import Attack, fast_fgsm
 from nas_service.training.optimization import RuledOptimizer
 from nas_service.training.step import Backpropagation
 
@@ -34,7 +34,7 @@ class AttackedStep:
     def step(self, images: Tensor, labels: Tensor, optimizer: RuledOptimizer, factor: float) -> tuple[Tensor, Tensor]:
         """Train on the perturbed batch; arguments as of `Backpropagation.step`."""
         perturbed = self.attack.perturb(self.plain.logits, images, labels, self.generator)
-        return self.plain.step(perturbed, labels, optimizer, factor)
+        return self.plain.step(perturbed, labels, optimizer, factor, images)
 
 
 @dataclass
@@ -43,8 +43,8 @@ class FreeStep:
 
         delta <- clip(delta + step_size sign(dL/dx), -eps, eps), x + delta in [0, 1]
 
-    delta is kept from batch to batch, starting at 0, in one tensor, so that a step can be recorded and replayed. Where a
-    method steps in turns, dL/dx is the sum over the turns.
+    delta is kept from batch to batch of an epoch (of a whole sample in a search), starting at 0, in one tensor, so that a step
+    can be recorded and replayed. Where a method steps in turns, dL/dx is the sum over the turns.
 
     References:
         Shafahi et al., "Adversarial Training for Free!", NeurIPS 2019, arXiv 1904.12843, algorithm 1.
@@ -63,11 +63,18 @@ class FreeStep:
         logits = images  # for the type checker; there is at least one replay
         for _ in range(self.settings.replays):
             perturbed = (images + self.delta).clamp(0, 1).requires_grad_()
-            loss, logits = self.plain.step(perturbed, labels, optimizer, factor)
+            loss, logits = self.plain.step(perturbed, labels, optimizer, factor, images)
             assert perturbed.grad is not None  # noqa: S101 - for the type checker; a leaf of the backward pass
             self.delta.add_(step_size * perturbed.grad.sign()).clamp_(-eps, eps)
             losses.append(loss)
         return torch.stack(losses).mean(), logits
+
+
+def scoring_attack(settings: AdversarialTraining) -> Attack:
+    """Return what a sample is scored under: the attack it was trained with, one-step FGSM for free training."""
+    if settings.attack is AttackName.FREE:
+        return fast_fgsm(settings.eps)
+    return Attack(settings.eps, settings.resolved_steps, settings.resolved_step_size)
 
 
 def batch_step(plain: Backpropagation, settings: AdversarialTraining | None, generator: torch.Generator) -> BatchStep:
@@ -76,5 +83,4 @@ def batch_step(plain: Backpropagation, settings: AdversarialTraining | None, gen
         return plain
     if settings.attack is AttackName.FREE:
         return FreeStep(plain, settings)
-    attack = Attack(settings.eps, settings.resolved_steps, settings.resolved_step_size)
-    return AttackedStep(plain, attack, generator)
+    return AttackedStep(plain, scoring_attack(settings), generator)

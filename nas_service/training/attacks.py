@@ -5,6 +5,7 @@ Shape legend: N images, C channels, H and W pixels in [0, 1]. sign(0) = 0 here: 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -92,6 +93,24 @@ class Attack:
                 direction = velocity
             perturbed = torch.clamp(perturbed + self.step_size * direction.sign(), low, high)
         return perturbed.detach()
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Random corners of the ball, clip(x +- eps, 0, 1), signs drawn for every pixel: an attack that needs no gradient.
+
+    Attributes:
+        eps: Largest change of a pixel, in pixel units.
+    """
+
+    eps: float
+    random_start: ClassVar[bool] = True
+
+    def perturb(self, forward: Forward, images: Tensor, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return perturbed copies of `images` (N, C, H, W); arguments as of `Attack.perturb`."""
+        del forward, labels
+        noise = torch.rand(images.shape, generator=generator, device=images.device, dtype=images.dtype)
+        return (images + self.eps * torch.where(noise < 0.5, -1.0, 1.0)).clamp(0, 1)  # noqa: PLR2004 - a fair coin
 
 
 def fgsm(eps: float) -> Attack:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.data.loader import ResidentPart, to_pixels
-from nas_service.training.attacks import Attack
+from nas_service.training.attacks import Attack, Noise
 
 EVALUATION_BATCH = 512
 ATTACK_BATCH = 256
@@ -41,7 +41,7 @@ def correct_count(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch
 
 def standing(
     forward: Callable[[Tensor], Tensor],
-    attack: Attack,
+    attack: Attack | Noise,
     part: ResidentPart,
     generator: torch.Generator,
     attacked: Callable[[Tensor], Tensor] | None = None,

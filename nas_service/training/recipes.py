@@ -2,8 +2,9 @@
 
 import math
 from enum import StrEnum
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from nas_service.training.acceleration import Acceleration
 from nas_service.training.adversarial import AdversarialSearch, AdversarialTraining
@@ -72,6 +73,11 @@ class Recipe(BaseModel):
     max_steps_per_epoch: int | None = Field(None, ge=1, description="Cut epochs short, for quick trials.")
     acceleration: Acceleration = Field(Acceleration(), description="What makes training faster; scoring is always float32.")
 
+    @model_validator(mode="after")
+    def _whole_replays(self) -> Self:
+        _check_replays(self.adversarial, self.max_steps_per_epoch, "max_steps_per_epoch")
+        return self
+
     @field_validator("milestones")
     @classmethod
     def _ascending_shares(cls, given: tuple[float, ...]) -> tuple[float, ...]:
@@ -105,11 +111,21 @@ class EvaluationSettings(BaseModel):
     calibration_batches: int = Field(
         2, ge=1, le=1000, description="Training batches from which batch norm is re-estimated before a path is scored."
     )
-    validation_images: int | None = Field(None, ge=1, description="Score on the first so many; None: on all.")
+    validation_images: int | None = Field(None, ge=1, description="Score on so many, always the same; None: on all.")
     adversarial: AdversarialSearch | None = Field(
         None, description="Whether samples are trained on perturbed images (ABanditNAS's own way), and what their reward is."
     )
     acceleration: Acceleration = Field(Acceleration(), description="What makes training, and scoring with it, faster.")
+
+    @model_validator(mode="after")
+    def _whole_replays(self) -> Self:
+        _check_replays(self.adversarial, self.max_steps, "max_steps")
+        return self
+
+
+def _check_replays(adversarial: AdversarialTraining | None, limit: int | None, field: str) -> None:
+    if adversarial is not None and limit is not None and adversarial.replays > limit:
+        raise ValueError(f"{field} is {limit} with {adversarial.replays} replays of a batch; allowed: at least as many")
 
 
 def schedule_factor(schedule: Schedule, progress: float, milestones: tuple[float, ...] = (0.5, 0.75)) -> float:

@@ -97,7 +97,9 @@ class Backpropagation:
         """Return logits (N, classes) of pixels (N, C, H, W) in the network's present mode: what an attack differentiates."""
         return self.arithmetic.forward(self.network, images, self.genotype)[1]
 
-    def step(self, images: Tensor, labels: Tensor, optimizer: RuledOptimizer, factor: float) -> tuple[Tensor, Tensor]:
+    def step(
+        self, images: Tensor, labels: Tensor, optimizer: RuledOptimizer, factor: float, clean: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Train on a batch, in as many turns as the rules have; return loss and logits of the first, detached.
 
         Args:
@@ -105,8 +107,9 @@ class Backpropagation:
             labels: Class indices, (N,).
             optimizer: Of the parameters that are trained.
             factor: On its peak learning rate.
+            clean: What a teacher sees where `images` are attacked ones.
         """
-        teacher_logits = None if self.teacher is None else self.teacher(images)
+        teacher_logits = None if self.teacher is None else self.teacher(images if clean is None else clean)
         first, *others = optimizer.turns
         loss, logits = self._backward(images, labels, teacher_logits, adversary=True)
         optimizer.step(factor, first)

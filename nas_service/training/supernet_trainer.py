@@ -23,8 +23,7 @@ from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.search.loop import Evaluation
 from nas_service.training.acceleration import Acceleration
 from nas_service.training.accelerator import Accelerator
-from nas_service.training.adversarial_step import batch_step
-from nas_service.training.attacks import fast_fgsm
+from nas_service.training.adversarial_step import batch_step, scoring_attack
 from nas_service.training.evaluation import correct_count, standing
 from nas_service.training.optimization import RuledOptimizer, ruled_parameters
 from nas_service.training.path_weights import PathWeights, Weights, copy_all
@@ -214,7 +213,7 @@ class SupernetTrainer:
             if settings is None:
                 return correct, torch.zeros_like(correct)
             generator = derived_generator(self.device, self._seed, "validation attack", index)
-            return correct, standing(forward, fast_fgsm(settings.eps), self._validation, generator).sum()
+            return correct, standing(forward, scoring_attack(settings), self._validation, generator).sum()
 
 
 def _prepare(modules: list[nn.Module], *, training: bool) -> None:

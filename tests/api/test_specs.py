@@ -17,10 +17,12 @@ def test_a_robust_search_attacks_samples_training_and_candidates() -> None:
     assert spec["training"]["robustness"] == {"eps": 0.1}
 
 
-def test_what_a_spec_says_itself_wins() -> None:
+def test_an_option_goes_over_the_spec_and_a_default_under_it() -> None:
     spec: dict[str, Any] = {"evaluation": {"adversarial": {"attack": "free", "eps": 0.2}}}
-    make_robust(spec, 0.1)
+    make_robust(spec, None)
     assert spec == {"evaluation": {"adversarial": {"attack": "free", "eps": 0.2}}}
+    make_robust(spec, 0.1)
+    assert spec == {"evaluation": {"adversarial": {"attack": "free", "eps": 0.1}}}
 
 
 def test_without_training_nothing_is_trained() -> None:

@@ -126,6 +126,17 @@ def test_progress_resets_the_count_of_fruitless_attempts(database: Database) -> 
             assert jobs.release_lost(session, jobs.get_job(session, job.id), "killed", 2) is JobState.QUEUED
 
 
+def test_what_is_only_told_does_not_reset_it(database: Database) -> None:
+    outcomes = []
+    for _ in range(2):
+        job = _running(database) if _state_or_none(database) is None else _claim_and_start(database)
+        with database.write() as session:
+            jobs.tell(session, job.id, job.attempt, LEASE, {"teachers_left": 1})
+            assert jobs.get_job(session, job.id).progress == {"teachers_left": 1}
+            outcomes.append(jobs.release_lost(session, jobs.get_job(session, job.id), "killed", 2))
+    assert outcomes == [JobState.QUEUED, JobState.FAILED]
+
+
 def _state_or_none(database: Database) -> str | None:
     with database.read() as session:
         found = jobs.list_jobs(session, jobs.SEARCH, limit=1)

@@ -10,12 +10,12 @@ from nas_service.binarization.method import METHODS, MethodState
 from nas_service.binarization.network import binary_network
 from nas_service.search.loop import Evaluation
 from nas_service.training.adversarial import AdversarialSearch, AdversarialTraining, AttackName
-from nas_service.training.adversarial_step import FreeStep, batch_step
+from nas_service.training.adversarial_step import FreeStep, batch_step, scoring_attack
 from nas_service.training.attacks import Attack
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.optimization import RuledOptimizer, ruled_parameters
 from nas_service.training.recipes import EvaluationSettings, OptimizerName, Recipe
-from nas_service.training.step import Backpropagation
+from nas_service.training.step import Backpropagation, Objective, Teacher
 from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
 from search_spaces.space import SPACES
 from tests.samples import GREY_8, digits, tiny_genotype
@@ -146,6 +146,34 @@ def test_adversarial_samples_repeat_and_eps_zero_is_a_plain_sample() -> None:
     assert not _equal(plain_weights, weights)
     assert plain.attacked_accuracy is None
     assert none.attacked_accuracy == plain.clean_accuracy == plain.reward == none.reward
+
+
+def test_a_limit_below_the_replays_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_steps is 2 with 10 replays"):
+        EvaluationSettings(max_steps=2, adversarial=AdversarialSearch(attack=AttackName.FREE, eps=0.1, steps=10))
+    with pytest.raises(ValueError, match="max_steps_per_epoch is 2 with 4 replays"):
+        Recipe(max_steps_per_epoch=2, adversarial=AdversarialTraining(attack=AttackName.FREE, eps=0.1))
+
+
+def test_a_sample_is_scored_under_the_attack_it_was_trained_with() -> None:
+    assert scoring_attack(AdversarialTraining(attack=AttackName.PGD, eps=0.1, steps=3)) == Attack(0.1, 3, 0.025)
+    assert scoring_attack(AdversarialTraining(eps=0.1)) == scoring_attack(AdversarialTraining(attack=AttackName.FREE, eps=0.1))
+
+
+def test_a_teacher_sees_the_clean_images() -> None:
+    seen: list[Tensor] = []
+
+    class Watching(Teacher):
+        def __call__(self, images: Tensor) -> Tensor:
+            seen.append(images)
+            return super().__call__(images)
+
+    images, labels = _batch()
+    plain, optimizer = _backpropagation()
+    taught = replace(plain, teacher=Watching(plain.network), objective=Objective(distillation=0.5))
+    batch_step(taught, AdversarialTraining(eps=0.1), torch.Generator()).step(images, labels, optimizer, 1.0)
+    assert len(seen) == 1
+    assert torch.equal(seen[0], images)
 
 
 def test_free_training_sees_fewer_images_and_takes_as_many_steps() -> None:

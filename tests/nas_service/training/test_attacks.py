@@ -18,7 +18,7 @@ from nas_service.binarization.method import METHODS
 from nas_service.binarization.network import binary_network
 from nas_service.data.loader import ResidentPart, to_pixels
 from nas_service.training.adversarial import AdversarialTraining, AttackName
-from nas_service.training.attacks import Attack, fast_fgsm, fgsm, input_gradient, mi_fgsm, pgd
+from nas_service.training.attacks import Attack, Noise, fast_fgsm, fgsm, input_gradient, mi_fgsm, pgd
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.evaluation import evaluating, standing
 from nas_service.training.recipes import Recipe
@@ -104,6 +104,18 @@ def test_a_random_start_fills_the_ball() -> None:
 def test_zero_eps_changes_nothing(attack: Attack) -> None:
     _, forward, pixels, labels = _linear()
     assert attack.perturb(forward, pixels, labels) is pixels
+
+
+def test_noise_is_a_random_corner_of_the_ball_and_asks_nobody() -> None:
+    pixels = torch.full((50, 1, 8, 8), 0.5)
+    noise = Noise(0.2).perturb(_must_not_be_asked, pixels, torch.zeros(50, dtype=torch.long), torch.Generator().manual_seed(0))
+    assert torch.allclose((noise - 0.5).abs(), torch.tensor(0.2))
+    assert abs(float((noise > 0.5).float().mean()) - 0.5) < 4 * 0.5 / noise.numel() ** 0.5  # four standard errors
+    assert bool((Noise(1.0).perturb(_must_not_be_asked, pixels, torch.zeros(50)) <= 1).all())
+
+
+def _must_not_be_asked(images: Tensor) -> Tensor:
+    raise AssertionError(f"asked for the logits of {len(images)} images")
 
 
 def test_attacking_leaves_weights_without_gradients_and_the_mode_as_it_was() -> None:

@@ -19,7 +19,7 @@ from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype
 
 CPU = torch.device("cpu")
-SETTINGS = RobustnessSettings(eps=0.1, images=60)
+SETTINGS = RobustnessSettings(eps=0.1, images=60, restarts=1)
 
 
 def _trained(method: Method) -> Network:
@@ -62,7 +62,7 @@ def test_the_suite_reports_every_attack(network: Network, substitute: Network, t
     measured = measure_robustness(network, substitute, test_part, SETTINGS, 0)
     clean = accuracy(network, ResidentPart.of(test_part, CPU, 60))
     assert set(measured.accuracies) == {
-        "clean", *WHITE_BOX, "pgd-20-large-step", "pgd-20-straight-through", TRANSFER,
+        "clean", *WHITE_BOX, "pgd-20-large-step", "pgd-20-straight-through", TRANSFER, "noise-20",
     }  # fmt: skip
     assert measured.accuracies["clean"] == clean
     assert all(value < clean for name, value in measured.accuracies.items() if name != "clean")
@@ -86,16 +86,18 @@ def test_a_network_that_only_hides_its_gradients_is_flagged(substitute: Network,
     assert TRANSFER in measured.masked_by
 
 
-def test_without_a_substitute_there_is_no_transfer_figure(network: Network, test_part: Part) -> None:
-    measured = measure_robustness(network, None, test_part, SETTINGS, 0)
-    assert TRANSFER not in measured.accuracies
-    assert not measured.gradient_masking
+def test_without_transfer_there_is_no_figure_of_it(network: Network, test_part: Part) -> None:
+    settings = SETTINGS.model_copy(update={"transfer": False})
+    assert TRANSFER not in measure_robustness(network, None, test_part, settings, 0).accuracies
+    with pytest.raises(ValueError, match="needs a full-precision network"):
+        measure_robustness(network, None, test_part, SETTINGS, 0)
 
 
 def test_more_restarts_find_no_fewer_mistakes(network: Network, test_part: Part) -> None:
     """The first start of several is the only one of one."""
-    one = measure_robustness(network, None, test_part, SETTINGS, 0).accuracies
-    three = measure_robustness(network, None, test_part, SETTINGS.model_copy(update={"restarts": 3}), 0).accuracies
+    alone = SETTINGS.model_copy(update={"transfer": False})
+    one = measure_robustness(network, None, test_part, alone, 0).accuracies
+    three = measure_robustness(network, None, test_part, alone.model_copy(update={"restarts": 3}), 0).accuracies
     assert all(three[name] <= one[name] for name in one)
     assert three["pgd-20"] < one["pgd-20"]
 
