@@ -45,4 +45,4 @@ class PathWeights:
 def copy_all(targets: list[Tensor], sources: list[Tensor]) -> None:
     """Copy each of `sources` into its target, in place: in one kernel where they are alike in type, strides and device."""
     with torch.no_grad():
-        torch._foreach_copy_(targets, sources)  # noqa: SLF001 - documented under this name, as all foreach functions are
+        torch._foreach_copy_(targets, sources)

@@ -33,6 +33,7 @@ from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 from search_spaces.supernet import Supernet
 
+
 @dataclass(frozen=True)
 class TrainedPath:
     """A scored sample and the weights that its training left, by parameter name; empty if it diverged."""
@@ -73,9 +74,11 @@ class SupernetTrainer:
 
         Raises:
             ValueError: If the method needs a teacher: there is none for a path that was sampled a moment ago.
+            InvalidFieldError: If the acceleration cannot work on the device or with the method.
         """
         if plan.method.needs_teacher:
             raise ValueError(f"{type(plan.method).__name__} needs a teacher: it can train candidates, not a supernet")
+        self._accelerator = Accelerator(plan.settings.acceleration, device, plan.method)
         self._settings = plan.settings
         self._method = plan.method
         self._seed = plan.seed
@@ -87,7 +90,7 @@ class SupernetTrainer:
         with global_seed(plan.seed, "supernet"):
             self.supernet = Supernet(plan.space, plan.method, dataset.image_format).to(device)
             plan.method.adapt(self.supernet)
-        self._accelerator = Accelerator(plan.settings.acceleration, device, plan.method)
+            self._accelerator.check(plan.method.start(self.supernet), plan.settings.epochs)
         self._accelerator.lay_out(self.supernet)
         self._parameters = dict(self.supernet.named_parameters())
 
@@ -130,9 +133,7 @@ class SupernetTrainer:
         )
         return TrainedPath(evaluation, {} if diverged else trained.named)
 
-    def _train_path(
-        self, index: int, genotype: Genotype, modules: list[nn.Module], path: dict[str, nn.Parameter]
-    ) -> Tensor:
+    def _train_path(self, index: int, genotype: Genotype, modules: list[nn.Module], path: dict[str, nn.Parameter]) -> Tensor:
         """Return the mean loss."""
         settings = self._settings
         layers = binary_layers(modules)

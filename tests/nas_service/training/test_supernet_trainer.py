@@ -13,8 +13,9 @@ from nas_service.search.history import History
 from nas_service.search.loop import run_search
 from nas_service.search.strategy import STRATEGIES
 from nas_service.training.local_search import LocalEvaluator
+from nas_service.training.path_weights import Weights
 from nas_service.training.recipes import EvaluationSettings
-from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer, Weights, merge
+from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer, merge
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype
 
