@@ -10,14 +10,15 @@ every score, since statistics gathered along other paths would not fit this one.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from nas_service.binarization.layer import binary_layers
-from nas_service.binarization.method import Method
+from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.method import Method, MethodState
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.search.loop import Evaluation
@@ -29,6 +30,7 @@ from nas_service.training.path_weights import PathWeights, Weights, copy_all
 from nas_service.training.recipes import EvaluationSettings, schedule_factor
 from nas_service.training.seeding import derived_generator, global_seed
 from nas_service.training.step import Backpropagation
+from nas_service.training.training_step import TrainingStep
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 from search_spaces.supernet import Supernet
@@ -64,6 +66,25 @@ class SupernetPlan:
     settings: EvaluationSettings
     seed: int
     total_samples: int
+
+
+@dataclass(frozen=True)
+class _Course:
+    """One sampled path in training.
+
+    Attributes:
+        genotype: The path.
+        modules: That it runs through.
+        path: Their parameters by name.
+        layers: The binary ones.
+        state: The method's hooks.
+    """
+
+    genotype: Genotype
+    modules: list[nn.Module]
+    path: dict[str, nn.Parameter]
+    layers: list[BinaryConv2d]
+    state: MethodState
 
 
 class SupernetTrainer:
@@ -114,14 +135,12 @@ class SupernetTrainer:
         The host waits for the device once, at the end.
         """
         started = time.perf_counter()
-        modules = self.supernet.path(genotype)
-        touched = {id(parameter) for module in modules for parameter in module.parameters()}
-        path = {name: parameter for name, parameter in self._parameters.items() if id(parameter) in touched}
-        before = PathWeights.of(path)
         with global_seed(self._seed, "sample", index):
-            loss = self._train_path(index, genotype, modules, path)
-            correct = self._score(index, genotype, modules)
-        trained = PathWeights.of(path)
+            course = self._course(genotype)
+            before = PathWeights.of(course.path)
+            loss = self._train_path(index, course)
+            correct = self._score(index, course)
+        trained = PathWeights.of(course.path)
         self.load(before.named)
         mean_loss, count, finite = torch.stack([part.double() for part in (loss, correct, trained.finite())]).tolist()
         diverged = not (math.isfinite(mean_loss) and finite)
@@ -133,31 +152,54 @@ class SupernetTrainer:
         )
         return TrainedPath(evaluation, {} if diverged else trained.named)
 
-    def _train_path(self, index: int, genotype: Genotype, modules: list[nn.Module], path: dict[str, nn.Parameter]) -> Tensor:
-        """Return the mean loss."""
+    @contextmanager
+    def training_step(self, genotype: Genotype) -> Iterator[TrainingStep]:
+        """Yield what trains the path of `genotype`, for benchmarks of a step; the shared weights move with it."""
+        course = self._course(genotype)
+        course.state.start_epoch(0, 1)
+        _prepare(course.modules, training=True)
+        with self._steps(course, self._optimizer(course)) as step:
+            yield step
+
+    def _course(self, genotype: Genotype) -> _Course:
+        modules = self.supernet.path(genotype)
+        touched = {id(parameter) for module in modules for parameter in module.parameters()}
+        path = {name: parameter for name, parameter in self._parameters.items() if id(parameter) in touched}
+        return _Course(genotype, modules, path, binary_layers(modules), self._method.start(self.supernet).to(self.device))
+
+    def _optimizer(self, course: _Course) -> RuledOptimizer:
         settings = self._settings
-        layers = binary_layers(modules)
-        state = self._method.start(self.supernet).to(self.device)
-        optimizer = RuledOptimizer(
-            ruled_parameters(path, layers, self._method),
+        return RuledOptimizer(
+            ruled_parameters(course.path, course.layers, self._method),
             settings.optimizer,
             settings.learning_rate,
             settings.weight_decay,
             fused=self._accelerator.fused_optimizer,
         )
+
+    @contextmanager
+    def _steps(self, course: _Course, optimizer: RuledOptimizer) -> Iterator[TrainingStep]:
+        """Yield the step of one epoch."""
+        backpropagation = Backpropagation(
+            self.supernet, course.layers, course.state, course.genotype, arithmetic=self._accelerator.arithmetic
+        )
+        with self._accelerator.training(self.supernet, course.layers):
+            yield self._accelerator.step(backpropagation, optimizer)
+
+    def _train_path(self, index: int, course: _Course) -> Tensor:
+        """Return the mean loss."""
+        settings, state = self._settings, course.state
+        optimizer = self._optimizer(course)
         factor = schedule_factor(settings.schedule, index / self._total_samples)
         generator = derived_generator(self.device, self._seed, "sample", index)
         chosen = max(1, round(len(self._train) * settings.train_fraction))
         subset = torch.randperm(len(self._train), generator=generator, device=self.device)[:chosen]
-        arithmetic = self._accelerator.arithmetic
-        backpropagation = Backpropagation(self.supernet, layers, state, genotype, arithmetic=arithmetic)
-        _prepare(modules, training=True)
+        _prepare(course.modules, training=True)
         losses: list[Tensor] = []
         for epoch in range(settings.epochs):
             state.start_epoch(epoch, settings.epochs)
             batches = epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset)
-            with self._accelerator.training(self.supernet, layers):
-                step = self._accelerator.step(backpropagation, optimizer)
+            with self._steps(course, optimizer) as step:
                 for images, labels in batches:
                     losses.append(step(images, labels, factor)[0])
                     if len(losses) == settings.max_steps:
@@ -168,13 +210,13 @@ class SupernetTrainer:
                 break
         return torch.stack(losses).mean()
 
-    def _score(self, index: int, genotype: Genotype, modules: list[nn.Module]) -> Tensor:
+    def _score(self, index: int, course: _Course) -> Tensor:
         """Return how many validation images the path classifies correctly, run as it was trained: no network leaves here."""
 
         def forward(images: Tensor) -> Tensor:
-            return self._accelerator.arithmetic.forward(self.supernet, images, genotype)[1]
+            return self._accelerator.arithmetic.forward(self.supernet, images, course.genotype)[1]
 
-        norms = [part for module in modules for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+        norms = [part for module in course.modules for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
         for norm in norms:
             norm.reset_running_stats()
             norm.track_running_stats = True
@@ -185,7 +227,7 @@ class SupernetTrainer:
                 for norm in norms:
                     norm.momentum = 1 / (batch + 1)  # so the statistics are plain means over the batches
                 forward(images)
-            _prepare(modules, training=False)
+            _prepare(course.modules, training=False)
             return correct_count(forward, self._validation)
 
 

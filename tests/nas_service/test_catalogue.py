@@ -187,3 +187,16 @@ def test_the_number_of_actors_fits_the_cluster_and_the_wave() -> None:
     assert asked.actors(cpus=16, gpus=0) == 3
     shared = SearchSpec.model_validate({"wave": 8, "resources": {"gpus_per_worker": 0.25}})
     assert shared.actors(cpus=64, gpus=1) == 4
+
+
+def test_an_acceleration_that_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """By the device that the resources ask for, and by the method."""
+    graph = {"acceleration": {"cuda_graph": True}}
+    on_cpu: dict[str, object] = {"evaluation": graph, "training": {"methods": ["bnn"], "recipe": graph}}
+    assert list(_problems(on_cpu, tmp_path)) == [
+        "evaluation.acceleration.cuda_graph",
+        "training.methods.0.recipe.acceleration.cuda_graph",
+    ]
+    on_gpu: dict[str, object] = {"evaluation": graph, "method": "rebnn", "resources": {"gpus_per_worker": 1}}
+    problems = _problems(on_gpu, tmp_path)
+    assert "rebnn looks at gradients" in problems["evaluation.acceleration.cuda_graph"]
