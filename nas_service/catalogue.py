@@ -13,6 +13,7 @@ from nas_service.data.dataset import DATASETS, Dataset, ImageDataset
 from nas_service.errors import InvalidInputError
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.specs import Component, LocalTrainingSpec, MethodChoice, SearchSpec, TrainingSection, TrainingSpec
+from nas_service.training.acceleration import Acceleration
 from nas_service.training.phases import plan_phases
 from nas_service.training.recipes import Recipe
 from search_spaces.errors import InvalidFieldError, UnknownNameError
@@ -173,6 +174,8 @@ def check_search(spec: SearchSpec, data_root: Path, capacity: Capacity, register
     method = problems.attempt("method", partial(build_method, spec.method))
     if method is not None and method.needs_teacher:
         problems.found.append(InvalidFieldError("method.name", spec.method.name, "a method that trains without a teacher"))
+    if method is not None:
+        _check_acceleration(problems, "evaluation", spec.evaluation.acceleration, method, spec.resources.gpus_per_worker)
     if space is not None:
         strategy = problems.attempt("strategy", lambda: build_strategy(spec.strategy, space, spec.seed))
         if strategy is not None and strategy.largest_wave is not None and spec.wave > strategy.largest_wave:
@@ -245,10 +248,22 @@ def _check_dataset(
 def _check_training(problems: _Problems, section: TrainingSection, prefix: str, capacity: Capacity) -> None:
     for index, method in enumerate(section.methods):
         field = f"{prefix}methods.{index}"
-        if problems.attempt(field, partial(build_method, method)) is not None:
-            problems.attempt(field, partial(build_recipe, section.recipe, method), "recipe")
+        built = problems.attempt(field, partial(build_method, method))
+        if built is None:
+            continue
+        recipe = problems.attempt(field, partial(build_recipe, section.recipe, method), "recipe")
+        if recipe is not None:
+            _check_acceleration(problems, f"{field}.recipe", recipe.acceleration, built, section.resources.gpus_per_trial)
     for field in ("cpus_per_trial", "gpus_per_trial"):
         _check_resources(problems, f"{prefix}resources.{field}", getattr(section.resources, field), 1, capacity)
+
+
+def _check_acceleration(problems: _Problems, field: str, given: Acceleration, method: Method, gpus: float) -> None:
+    """Refuse switches that cannot work where it will be trained, or with the method."""
+    try:
+        given.resolve("cuda" if gpus else "cpu", method.needs_eager)
+    except InvalidFieldError as error:
+        problems.found.append(error.under(field))
 
 
 def _check_resources(problems: _Problems, field: str, each: float, count: int, capacity: Capacity) -> None:

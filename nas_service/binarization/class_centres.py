@@ -3,7 +3,7 @@
 Shape legend: N images, F features, M classes.
 """
 
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
+import torch
 from torch import Tensor
 
 
@@ -14,6 +14,6 @@ def centre_distance(features: Tensor, labels: Tensor, centres: Tensor) -> Tensor
 
 def follow(centres: Tensor, features: Tensor, labels: Tensor, rate: float) -> None:
     """Move each centre in place: c_m <- c_m + rate * sum over its images of (f - c_m) / (1 + their number)."""
-    member = F.one_hot(labels, len(centres)).to(features.dtype)
+    member = (labels.unsqueeze(1) == torch.arange(len(centres), device=labels.device)).to(features.dtype)
     counts = member.sum(0).unsqueeze(1)
     centres += rate * (member.T @ features - counts * centres) / (1 + counts)

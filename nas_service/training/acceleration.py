@@ -67,9 +67,9 @@ class Acceleration(BaseModel):
         """
         cuda = device == "cuda"
         if self.cuda_graph and not cuda:
-            raise InvalidFieldError("acceleration.cuda_graph", value=True, allowed=f"false or null on the device {device}")
+            raise InvalidFieldError("acceleration.cuda_graph", self.cuda_graph, f"false or null on the device {device}")
         if self.cuda_graph and needs_eager:
-            raise InvalidFieldError("acceleration.cuda_graph", value=True, allowed=f"false or null: {needs_eager}")
+            raise InvalidFieldError("acceleration.cuda_graph", self.cuda_graph, f"false or null: {needs_eager}")
         regions = self.compile is Compilation.REGIONS
         if regions and needs_eager:
             raise InvalidFieldError("acceleration.compile", self.compile.value, f"none: {needs_eager}")

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import Method
+from nas_service.binarization.method import Method, MethodState
 from nas_service.binarization.shared_sign import sharing_signs
 from nas_service.training.acceleration import Acceleration, Compilation, Precision
 from nas_service.training.adversarial_step import BatchStep
@@ -15,6 +15,7 @@ from nas_service.training.cuda_graphs import CudaGraphs
 from nas_service.training.optimization import RuledOptimizer
 from nas_service.training.regions import Regions, running
 from nas_service.training.training_step import EagerStep, Recorder, ReplayedStep, TrainingStep
+from search_spaces.errors import InvalidFieldError
 from search_spaces.network import CellStack
 
 
@@ -49,6 +50,16 @@ class Accelerator:
     def fused_optimizer(self) -> bool:
         """Whether optimizers are fused ones."""
         return bool(self.settings.fused_optimizer)
+
+    def check(self, state: MethodState, epochs: int) -> None:
+        """Refuse to compile what would have to be compiled again and again.
+
+        Raises:
+            InvalidFieldError: If regions are compiled and the method changes its layers from one of several epochs to the next.
+        """
+        if self._regions is not None and epochs > 1 and type(state).start_epoch is not MethodState.start_epoch:
+            reason = f"{type(state).__name__} changes with every epoch, and all regions would be compiled anew"
+            raise InvalidFieldError("acceleration.compile", self.settings.compile.value, f"none, or a single epoch: {reason}")
 
     def lay_out(self, network: CellStack) -> None:
         """Put the network's kernels into the memory order of its activations."""

@@ -43,8 +43,8 @@ class FreeStep:
 
         delta <- clip(delta + step_size sign(dL/dx), -eps, eps), x + delta in [0, 1]
 
-    delta is kept from batch to batch of an epoch (of a whole sample in a search), starting at 0, in one tensor, so that a step
-    can be recorded and replayed. Where a method steps in turns, dL/dx is the sum over the turns.
+    delta is kept from batch to batch of an epoch, starting at 0, in one tensor, so that a step can be recorded and replayed.
+    Where a method steps in turns, dL/dx is the sum over the turns.
 
     References:
         Shafahi et al., "Adversarial Training for Free!", NeurIPS 2019, arXiv 1904.12843, algorithm 1.

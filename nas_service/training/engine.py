@@ -84,6 +84,7 @@ class CandidateTrainer:
         with global_seed(plan.seed, "network"):
             self._live = binary_network(plan.space, plan.genotype, plan.method, dataset.image_format).to(device)
             self._state = plan.method.start(self._live).to(device)
+        self._accelerator.check(self._state, plan.recipe.epochs)
         self._accelerator.lay_out(self._live)
         self._ema: AveragedModel | None = None
         self._layers = binary_layers([self._live])

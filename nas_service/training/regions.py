@@ -8,6 +8,7 @@ sign, padding, scale, batch norm, activation and shortcut are fused around the c
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -51,7 +52,7 @@ class Regions:
 
         region.__code__ = region.__code__.replace(co_name=name)  # a code object of its own, and a name in profiles
         # Random signs draw what they draw in the plain path.
-        options = {"fallback_random": True} if self._backend == "inductor" else None
+        options: dict[str, Any] | None = {"fallback_random": True} if self._backend == "inductor" else None
         compiled: Callable[[nn.Module, Tensor], Tensor] = torch.compile(
             region, fullgraph=True, dynamic=False, backend=self._backend, options=options
         )
@@ -63,9 +64,9 @@ def running(network: CellStack, run: Run) -> Iterator[None]:
     """Let `network` call the modules of its edges, its stem and its last batch norm through `run` inside the block."""
     stacks = [network, *network.cells]
     for stack in stacks:
-        stack.run = run  # type: ignore[assignment]  # torch says Tensor or Module of any attribute
+        stack.run = run
     try:
         yield
     finally:
         for stack in stacks:
-            stack.run = run_module  # type: ignore[assignment]  # as above
+            stack.run = run_module

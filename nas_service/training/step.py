@@ -46,7 +46,8 @@ class Objective:
     def _hard(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.loss is TaskLoss.CROSS_ENTROPY:
             return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        targets = F.one_hot(labels, logits.shape[1]) * 2.0 - 1
+        classes = torch.arange(logits.shape[1], device=labels.device)  # F.one_hot waits for the labels
+        targets = (labels.unsqueeze(1) == classes) * 2.0 - 1
         return (1 - targets * logits).clamp_min(0).square().mean()
 
 

@@ -10,14 +10,15 @@ every score, since statistics gathered along other paths would not fit this one.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from nas_service.binarization.layer import binary_layers
-from nas_service.binarization.method import Method
+from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.method import Method, MethodState
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.search.loop import Evaluation
@@ -30,6 +31,7 @@ from nas_service.training.path_weights import PathWeights, Weights, copy_all
 from nas_service.training.recipes import EvaluationSettings, schedule_factor
 from nas_service.training.seeding import derive_seed, derived_generator, global_seed
 from nas_service.training.step import Backpropagation
+from nas_service.training.training_step import TrainingStep
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 from search_spaces.supernet import Supernet
@@ -67,6 +69,25 @@ class SupernetPlan:
     total_samples: int
 
 
+@dataclass(frozen=True)
+class _Course:
+    """One sampled path in training.
+
+    Attributes:
+        genotype: The path.
+        modules: That it runs through.
+        path: Their parameters by name.
+        layers: The binary ones.
+        state: The method's hooks.
+    """
+
+    genotype: Genotype
+    modules: list[nn.Module]
+    path: dict[str, nn.Parameter]
+    layers: list[BinaryConv2d]
+    state: MethodState
+
+
 class SupernetTrainer:
     """A supernet, the data it learns from, and the way a path is trained and scored."""
 
@@ -75,9 +96,12 @@ class SupernetTrainer:
 
         Raises:
             ValueError: If the method needs a teacher: there is none for a path that was sampled a moment ago.
+            InvalidFieldError: If the acceleration cannot work on the device or with the method.
         """
         if plan.method.needs_teacher:
             raise ValueError(f"{type(plan.method).__name__} needs a teacher: it can train candidates, not a supernet")
+        self._attack_generator = torch.Generator(device)
+        self._accelerator = Accelerator(plan.settings.acceleration, device, plan.method, self._attack_generator)
         self._settings = plan.settings
         self._method = plan.method
         self._seed = plan.seed
@@ -89,8 +113,7 @@ class SupernetTrainer:
         with global_seed(plan.seed, "supernet"):
             self.supernet = Supernet(plan.space, plan.method, dataset.image_format).to(device)
             plan.method.adapt(self.supernet)
-        self._attack_generator = torch.Generator(device)
-        self._accelerator = Accelerator(plan.settings.acceleration, device, plan.method, self._attack_generator)
+            self._accelerator.check(plan.method.start(self.supernet), plan.settings.epochs)
         self._accelerator.lay_out(self.supernet)
         self._parameters = dict(self.supernet.named_parameters())
 
@@ -114,14 +137,12 @@ class SupernetTrainer:
         The host waits for the device once, at the end.
         """
         started = time.perf_counter()
-        modules = self.supernet.path(genotype)
-        touched = {id(parameter) for module in modules for parameter in module.parameters()}
-        path = {name: parameter for name, parameter in self._parameters.items() if id(parameter) in touched}
-        before = PathWeights.of(path)
         with global_seed(self._seed, "sample", index):
-            loss = self._train_path(index, genotype, modules, path)
-            correct, stood = self._count(index, genotype, modules)
-        trained = PathWeights.of(path)
+            course = self._course(genotype)
+            before = PathWeights.of(course.path)
+            loss = self._train_path(index, course)
+            correct, stood = self._count(index, course)
+        trained = PathWeights.of(course.path)
         self.load(before.named)
         figures = torch.stack([part.double() for part in (loss, correct, stood, trained.finite())]).tolist()
         mean_loss, clean, attacked = figures[0], figures[1] / len(self._validation), figures[2] / len(self._validation)
@@ -137,38 +158,58 @@ class SupernetTrainer:
         )
         return TrainedPath(evaluation, {} if diverged else trained.named)
 
-    def _train_path(self, index: int, genotype: Genotype, modules: list[nn.Module], path: dict[str, nn.Parameter]) -> Tensor:
-        """Return the mean loss."""
+    @contextmanager
+    def training_step(self, genotype: Genotype) -> Iterator[TrainingStep]:
+        """Yield what trains the path of `genotype`, for benchmarks of a step; the shared weights move with it."""
+        course = self._course(genotype)
+        course.state.start_epoch(0, 1)
+        _prepare(course.modules, training=True)
+        with self._steps(course, self._optimizer(course)) as step:
+            yield step
+
+    def _course(self, genotype: Genotype) -> _Course:
+        modules = self.supernet.path(genotype)
+        touched = {id(parameter) for module in modules for parameter in module.parameters()}
+        path = {name: parameter for name, parameter in self._parameters.items() if id(parameter) in touched}
+        return _Course(genotype, modules, path, binary_layers(modules), self._method.start(self.supernet).to(self.device))
+
+    def _optimizer(self, course: _Course) -> RuledOptimizer:
         settings = self._settings
-        layers = binary_layers(modules)
-        state = self._method.start(self.supernet).to(self.device)
-        optimizer = RuledOptimizer(
-            ruled_parameters(path, layers, self._method),
+        return RuledOptimizer(
+            ruled_parameters(course.path, course.layers, self._method),
             settings.optimizer,
             settings.learning_rate,
             settings.weight_decay,
             fused=self._accelerator.fused_optimizer,
         )
+
+    @contextmanager
+    def _steps(self, course: _Course, optimizer: RuledOptimizer) -> Iterator[TrainingStep]:
+        """Yield the step of one epoch."""
+        backpropagation = Backpropagation(
+            self.supernet, course.layers, course.state, course.genotype, arithmetic=self._accelerator.arithmetic
+        )
+        with self._accelerator.training(self.supernet, course.layers):
+            training = batch_step(backpropagation, self._settings.adversarial, self._attack_generator)
+            yield self._accelerator.step(training, optimizer)
+
+    def _train_path(self, index: int, course: _Course) -> Tensor:
+        """Return the mean loss."""
+        settings, state = self._settings, course.state
+        optimizer = self._optimizer(course)
         factor = schedule_factor(settings.schedule, index / self._total_samples)
         generator = derived_generator(self.device, self._seed, "sample", index)
         chosen = max(1, round(len(self._train) * settings.train_fraction))
         subset = torch.randperm(len(self._train), generator=generator, device=self.device)[:chosen]
+        self._attack_generator.manual_seed(derive_seed(self._seed, "attack", index))
         replays = 1 if settings.adversarial is None else settings.adversarial.replays
         most = max(1, len(subset) // settings.batch_size // replays)
-        arithmetic = self._accelerator.arithmetic
-        self._attack_generator.manual_seed(derive_seed(self._seed, "attack", index))
-        training = batch_step(
-            Backpropagation(self.supernet, layers, state, genotype, arithmetic=arithmetic),
-            settings.adversarial,
-            self._attack_generator,
-        )
-        _prepare(modules, training=True)
+        _prepare(course.modules, training=True)
         losses: list[Tensor] = []
         for epoch in range(settings.epochs):
             state.start_epoch(epoch, settings.epochs)
             batches = epoch_batches(self._train, settings.batch_size, self._augmentation, generator, subset)
-            with self._accelerator.training(self.supernet, layers):
-                step = self._accelerator.step(training, optimizer)
+            with self._steps(course, optimizer) as step:
                 for _, (images, labels) in zip(range(most), batches, strict=False):
                     losses.append(step(images, labels, factor)[0])
                     if settings.max_steps is not None and len(losses) * replays >= settings.max_steps:
@@ -184,22 +225,22 @@ class SupernetTrainer:
 
         Batch norm is re-estimated first, from training images that depend on `index`.
         """
-        return int(self._count(index, genotype, self.supernet.path(genotype))[0]) / len(self._validation)
+        return int(self._count(index, self._course(genotype))[0]) / len(self._validation)
 
-    def _count(self, index: int, genotype: Genotype, modules: list[nn.Module]) -> tuple[Tensor, Tensor]:
+    def _count(self, index: int, course: _Course) -> tuple[Tensor, Tensor]:
         """Return how many validation images the path classifies correctly, and how many under attack (0 without attacks).
 
         It is run as it was trained: no network leaves here.
         """
 
         def forward(images: Tensor) -> Tensor:
-            return self._accelerator.arithmetic.forward(self.supernet, images, genotype)[1]
+            return self._accelerator.arithmetic.forward(self.supernet, images, course.genotype)[1]
 
-        norms = [part for module in modules for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+        norms = [part for module in course.modules for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
         for norm in norms:
             norm.reset_running_stats()
             norm.track_running_stats = True
-        for module in modules:
+        for module in course.modules:
             module.train()
         generator = derived_generator(self.device, self._seed, "calibration", index)
         batches = epoch_batches(self._train, self._settings.batch_size, self._augmentation, generator)
@@ -208,7 +249,7 @@ class SupernetTrainer:
                 for norm in norms:
                     norm.momentum = 1 / (batch + 1)  # so the statistics are plain means over the batches
                 forward(images)
-            _prepare(modules, training=False)
+            _prepare(course.modules, training=False)
             correct, settings = correct_count(forward, self._validation), self._settings.adversarial
             if settings is None:
                 return correct, torch.zeros_like(correct)

@@ -211,3 +211,16 @@ def test_attacks_that_make_no_sense_are_refused(adversarial: dict[str, float], w
     for body in ({"evaluation": {"adversarial": adversarial}}, {"training": training}):
         with pytest.raises(ValueError, match=words):
             SearchSpec.model_validate(body)
+
+
+def test_an_acceleration_that_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """By the device that the resources ask for, and by the method."""
+    graph = {"acceleration": {"cuda_graph": True}}
+    on_cpu: dict[str, object] = {"evaluation": graph, "training": {"methods": ["bnn"], "recipe": graph}}
+    assert list(_problems(on_cpu, tmp_path)) == [
+        "evaluation.acceleration.cuda_graph",
+        "training.methods.0.recipe.acceleration.cuda_graph",
+    ]
+    on_gpu: dict[str, object] = {"evaluation": graph, "method": "rebnn", "resources": {"gpus_per_worker": 1}}
+    problems = _problems(on_gpu, tmp_path)
+    assert "rebnn looks at gradients" in problems["evaluation.acceleration.cuda_graph"]

@@ -147,7 +147,7 @@ class _Merge(torch.autograd.Function):
 def group_means(filters: Tensor, groups: Tensor) -> Tensor:
     """Return each filter's group mean, the shape of `filters` (Co, ...); `groups` (Co,) holds integers below Co."""
     sums = torch.zeros_like(filters).index_add_(0, groups, filters)
-    counts = groups.bincount(minlength=len(groups)).clamp_min(1).to(filters.dtype)
+    counts = torch.zeros_like(groups).index_add_(0, groups, torch.ones_like(groups)).clamp_min(1).to(filters.dtype)
     return (sums / counts.view(-1, 1, 1, 1))[groups]
 
 
@@ -335,7 +335,8 @@ class BonnState(MethodState):
         """Move the centres and variances of the classes that `labels` (batch,) names."""
         distances = features.to(self.centres.dtype) - self.centres[labels]
         growth = distances.square() - self.variances[labels]
-        counts = labels.bincount(minlength=len(self.centres)).to(self.centres.dtype)
+        classes = torch.arange(len(self.centres), device=labels.device)
+        counts = (labels.unsqueeze(1) == classes).sum(0).to(self.centres.dtype)  # bincount would wait for the labels
         rates = self._settings.centre_rate / (1 + counts).unsqueeze(1)
         self.variances += rates * torch.zeros_like(self.centres).index_add_(0, labels, growth)
         self.centres += rates * torch.zeros_like(self.centres).index_add_(0, labels, distances)

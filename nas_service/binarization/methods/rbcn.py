@@ -289,6 +289,12 @@ class Rbcn(Method):
         """Whether there are discriminators."""
         return self.settings.adversarial_weight > 0
 
+    @property
+    def needs_eager(self) -> str | None:  # type: ignore[override]  # depends on the settings here
+        """Why steps cannot be replayed: adversaries and masks have optimizers that count on the host."""
+        own = self.settings.adversarial_weight > 0 or self.settings.prune is not None
+        return "rbcn with discriminators or pruning steps optimizers of its own on the host" if own else None
+
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         """Make a layer."""
         return RbcnConv2d(shape, self.settings.scale, prunable=self.settings.prune is not None)

@@ -153,8 +153,7 @@ def bilinear_loss(weight: Tensor, inverse_scale: Tensor) -> Tensor:
 def outranks(values: Tensor, threshold: int) -> Tensor:
     """Return D: which of `values` (Co,) have a rank above `threshold`, ranks being 1 for the smallest to Co."""
     above = torch.zeros_like(values, dtype=torch.bool)
-    above[values.topk(len(values) - threshold).indices] = True
-    return above
+    return above.index_fill_(0, values.topk(len(values) - threshold).indices, True)  # noqa: FBT003 - torch's own signature
 
 
 def drelu(weight: Tensor, inverse_scale: Tensor, share: float) -> Tensor:

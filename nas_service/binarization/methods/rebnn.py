@@ -202,6 +202,12 @@ class Rebnn(Method):
         """One bit each, one scale per output channel."""
         return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
 
+    @property
+    def needs_eager(self) -> str | None:  # type: ignore[override]  # depends on the settings here
+        """Why steps can be neither replayed nor compiled, unless gamma is a constant."""
+        constant = self.settings.gamma is GammaRule.CONSTANT
+        return None if constant else "rebnn looks at gradients with a hook and gathers its figures on the host"
+
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         """Make a layer."""
         return RebnnConv2d(shape, observes=self.settings.gamma is GammaRule.FLIP)

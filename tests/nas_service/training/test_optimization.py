@@ -52,3 +52,21 @@ def test_schedules_start_at_one_and_end_at_zero_or_stay() -> None:
     assert schedule_factor(Schedule.EXPONENTIAL, 1.0) == pytest.approx(3e-4)  # BinaryNet: 1e-3 to 3e-7
     steps = [schedule_factor(Schedule.STEP, progress, (0.3, 0.6)) for progress in (0.29, 0.3, 0.6)]
     assert steps == pytest.approx([1, 0.1, 0.01])
+
+
+@pytest.mark.parametrize("name", OptimizerName)
+def test_a_fused_optimizer_steps_as_the_plain_one_with_its_rate_in_a_tensor(name: OptimizerName) -> None:
+    """Five steps at falling rates; float32 kernels that differ in the order of multiplications: 2^-22 of a weight a step."""
+    weights = [nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4)) for _ in range(2)]
+    plain, fused = (
+        RuledOptimizer([RuledParameter("w", weight, ParameterRule(0.5))], name, 0.1, 0.01, fused=fused)
+        for weight, fused in zip(weights, (False, True), strict=True)
+    )
+    rate = fused.inner.param_groups[0]["lr"]
+    for step in range(5):
+        for weight, optimizer in zip(weights, (plain, fused), strict=True):
+            weight.grad = torch.linspace(1, -2, 12).view(3, 4) * (step + 1)
+            optimizer.step(1 / (1 + step))
+    assert fused.inner.param_groups[0]["lr"] is rate
+    assert float(rate) == pytest.approx(0.1 * 0.5 / 5)
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
