@@ -41,6 +41,7 @@ from workers.ray_evaluator import RayEvaluator
 PARTS = ["sleeping", "training", "quality"]
 SLEEP_S = 1.0
 SPREAD = 0.25
+UNEVEN = 1_000_000  # index of a sample
 PATH_WEIGHTS = 300_000  # float32: about a path of `abandit` with 16 channels on digits
 SHARED_WEIGHTS = 4_000_000
 
@@ -48,10 +49,8 @@ SHARED_WEIGHTS = 4_000_000
 class SleepingWorker:
     """Has the methods of `SupernetWorker` and sleeps; the time of a sample depends on its index alone."""
 
-    def __init__(self, spec: dict[str, Any], dataset: float) -> None:
-        """Take the spread of the times as the dataset."""
-        del spec
-        self._spread = dataset
+    def __init__(self, spec: dict[str, Any], dataset: None) -> None:
+        """Need nothing."""
 
     def weights(self) -> FlatWeights:
         """Return zeros in the size of a supernet."""
@@ -62,9 +61,9 @@ class SleepingWorker:
         weights.split()
 
     def evaluate(self, index: int, genotype: Genotype) -> tuple[Evaluation, FlatWeights]:
-        """Sleep and return weights in the size of a path."""
+        """Sleep and return weights in the size of a path; samples from `UNEVEN` on take uneven times."""
         del genotype
-        drawn = random.Random(index).uniform(-self._spread, self._spread)  # noqa: S311 - not for secrets
+        drawn = random.Random(index).uniform(-SPREAD, SPREAD) if index >= UNEVEN else 0.0  # noqa: S311 - not for secrets
         time.sleep(SLEEP_S * (1 + drawn))
         return Evaluation(0.5, 1.0, diverged=False, seconds=SLEEP_S), _zeros("path", PATH_WEIGHTS)
 
@@ -73,12 +72,13 @@ def _zeros(name: str, count: int) -> FlatWeights:
     return FlatWeights((name,), ((count,),), np.zeros(count, np.float32))
 
 
-def _rate(evaluator: Evaluator, genotypes: Sequence[Genotype], wave: int, waves: int) -> float:
-    """Return samples per second over so many waves, after one that is not counted."""
-    evaluator.evaluate(0, [genotypes[0]] * wave)
+def _rate(evaluator: Evaluator, genotypes: Sequence[Genotype], wave: int, waves: int, first: int = 0) -> float:
+    """Return samples per second over so many waves, after one that is not counted; indices count up from `first`."""
+    evaluator.evaluate(first, [genotypes[0]] * wave)
     started = time.perf_counter()
     for number in range(waves):
-        evaluator.evaluate((number + 1) * wave, [genotypes[(number * wave + k) % len(genotypes)] for k in range(wave)])
+        chosen = [genotypes[(number * wave + offset) % len(genotypes)] for offset in range(wave)]
+        evaluator.evaluate(first + (number + 1) * wave, chosen)
     return wave * waves / (time.perf_counter() - started)
 
 
@@ -94,17 +94,17 @@ def sleeping(most: int, waves: int) -> None:
     """Print the table of sleeping actors."""
     print("| W | equal times: samples/s | efficiency | times within 25 %: samples/s | efficiency | barrier alone |")
     print("|---|---|---|---|---|---|")
-    first: dict[float, float] = {}
+    first: dict[int, float] = {}
     genotypes = _genotypes("abandit", 64)
     wave = 1
     while wave <= most:
         cells = []
-        for spread in (0.0, SPREAD):
-            evaluator = RayEvaluator(_spec("abandit"), spread, wave, lambda: None, SleepingWorker)  # type: ignore[arg-type]  # the dataset is the spread
-            rate = _rate(evaluator, genotypes, wave, waves)
-            first.setdefault(spread, rate)
-            cells += [f"{rate:.2f}", f"{rate / (wave * first[spread]):.3f}"]
-            del evaluator
+        evaluator = RayEvaluator(_spec("abandit"), None, wave, lambda: None, SleepingWorker)  # type: ignore[arg-type]  # no dataset
+        for index in (0, UNEVEN):
+            rate = _rate(evaluator, genotypes, wave, waves, index)
+            first.setdefault(index, rate)
+            cells += [f"{rate:.2f}", f"{rate / (wave * first[index]):.3f}"]
+        del evaluator
         longest = 1 - SPREAD + 2 * SPREAD * wave / (wave + 1)  # expected largest of W uniform times
         print(f"| {wave} | {' | '.join(cells)} | {1 / longest:.3f} |", flush=True)
         wave *= 2
