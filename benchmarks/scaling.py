@@ -9,7 +9,7 @@ Three tables, each with real Ray and the service's own evaluator (workers/ray_ev
 2. real training on the cores there are, W actors of one thread each.
 3. quality at equal total samples as W grows: searches on `abandit-mini` whose pick is looked up in the table of all genotypes.
 
-Efficiency is samples per second over W times those of W = 1, in the same run.
+Efficiency is samples per second over W times those of W = 1 (with equal times), in the same run.
 """
 
 import argparse
@@ -94,7 +94,7 @@ def sleeping(most: int, waves: int) -> None:
     """Print the table of sleeping actors."""
     print("| W | equal times: samples/s | efficiency | times within 25 %: samples/s | efficiency | barrier alone |")
     print("|---|---|---|---|---|---|")
-    first: dict[int, float] = {}
+    alone = 0.0
     genotypes = _genotypes("abandit", 64)
     wave = 1
     while wave <= most:
@@ -102,8 +102,8 @@ def sleeping(most: int, waves: int) -> None:
         evaluator = RayEvaluator(_spec("abandit"), None, wave, lambda: None, SleepingWorker)  # type: ignore[arg-type]  # no dataset
         for index in (0, UNEVEN):
             rate = _rate(evaluator, genotypes, wave, waves, index)
-            first.setdefault(index, rate)
-            cells += [f"{rate:.2f}", f"{rate / (wave * first[index]):.3f}"]
+            alone = alone or rate
+            cells += [f"{rate:.2f}", f"{rate / (wave * alone):.3f}"]
         del evaluator
         longest = 1 - SPREAD + 2 * SPREAD * wave / (wave + 1)  # expected largest of W uniform times
         print(f"| {wave} | {' | '.join(cells)} | {1 / longest:.3f} |", flush=True)
