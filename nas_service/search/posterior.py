@@ -12,7 +12,8 @@ architecture (c_o minus its mean over random architectures; N = sum of their var
 
 is Bayesian ridge regression over one-hot arms (share (1 - w) p of the variance), pairs of arms (share (1 - w) (1 - p)) and
 operations whatever their edge (share w: an operation that is good on one edge tends to be good on others). With one edge
-there are no pairs and p = 1. Shares w, p and noise s are those of a grid with the largest evidence; tau2 is in closed form:
+there are no pairs and p = 1. Shares w, p and noise s are means over a grid, weighted by evidence (the likeliest ones alone
+change too much from fit to fit); tau2 is in closed form:
 
     tau2 = z' (K + s I)^-1 z / n,     evidence = -(n ln tau2 + ln |K + s I|) / 2     (+ constant)
     mu(x) = k_x' a,  a = (K + s I)^-1 z,     sd2(x) = tau2 (k(x, x) - k_x' (K + s I)^-1 k_x).
@@ -40,8 +41,8 @@ from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 
-GRID_OPERATIONS = (0.0, 0.3, 0.6)
-GRID_ARMS = (0.2, 0.5, 0.8)
+GRID_OPERATIONS = (0.0, 0.15, 0.3, 0.5, 0.75)
+GRID_ARMS = (0.2, 0.5, 0.8, 1.0)
 GRID_NOISE = (0.03, 0.1, 0.3, 1.0)
 CAUTION = 0.5  # standard deviations that a pick is marked down by
 _LEAST_VARIANCE = 1e-12
@@ -97,9 +98,9 @@ class Kernel:
         return np.asarray(whole + self.operation * (counts**2).sum(axis=1))
 
 
-def likeliest_shares(encoding: Encoding, codes: Codes, scores: Floats) -> Shares:
-    """Return the shares of the grid with the largest evidence for `scores` (n,) of `codes` (n, E); the first of equals."""
-    largest, likeliest = -np.inf, Shares(GRID_OPERATIONS[0], GRID_ARMS[0], GRID_NOISE[0])
+def expected_shares(encoding: Encoding, codes: Codes, scores: Floats) -> Shares:
+    """Return the grid's mean shares, weighted by the evidence for `scores` (n,) of `codes` (n, E); of s, the mean of ln s."""
+    evidences, shares = [], []
     for operations, arms in product(GRID_OPERATIONS, GRID_ARMS):
         kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes)
         spectrum, vectors = np.linalg.eigh(kernel)
@@ -107,10 +108,11 @@ def likeliest_shares(encoding: Encoding, codes: Codes, scores: Floats) -> Shares
         for noise in GRID_NOISE:
             spread = spectrum + noise
             tau2 = max(float((powers / spread).mean()), _LEAST_VARIANCE)  # 0 if all rewards are equal
-            evidence = -(len(codes) * np.log(tau2) + np.log(spread).sum()) / 2
-            if evidence > largest:
-                largest, likeliest = evidence, Shares(operations, arms, noise)
-    return likeliest
+            evidences.append(-(len(codes) * np.log(tau2) + np.log(spread).sum()) / 2)
+            shares.append((operations, arms, np.log(noise)))
+    weights = np.exp(np.array(evidences) - max(evidences))
+    operations, arms, noise = weights @ np.array(shares) / weights.sum()
+    return Shares(float(operations), float(arms), float(np.exp(noise)))
 
 
 class Posterior:
@@ -167,7 +169,7 @@ def fitted(encoding: Encoding, history: History) -> Posterior:
     """Return the posterior of a whole history, with the shares that its evidence chooses."""
     codes = encoding.codes(sample.genotype for sample in history)
     scores = rank_scores([sample.reward for sample in history])
-    return Posterior(encoding, codes, scores, likeliest_shares(encoding, codes, scores))
+    return Posterior(encoding, codes, scores, expected_shares(encoding, codes, scores))
 
 
 def by_posterior(posterior: Posterior, history: History, count: int) -> tuple[Ranked, ...]:

@@ -29,7 +29,7 @@ from nas_service.search.bandit import Arm
 from nas_service.search.encoding import Codes, Encoding
 from nas_service.search.history import History
 from nas_service.search.liveness import balanced_bag, draw_uniform, places
-from nas_service.search.posterior import Posterior, Shares, by_posterior, likeliest_shares, rank_scores
+from nas_service.search.posterior import Posterior, Shares, by_posterior, expected_shares, rank_scores
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
@@ -132,10 +132,10 @@ class AbanditPlus(Strategy):
         return Posterior(self._encoding, codes, rank_scores(rewards), shares)
 
     def _shares(self, codes: Codes, rewards: list[float]) -> Shares:
-        """Return the likeliest shares; those of the last history asked about are remembered, which changes no answer."""
+        """Return the kernel's shares; those of the last history asked about are remembered, which changes no answer."""
         key = (codes.tobytes(), tuple(rewards))
         if self._remembered is None or self._remembered[0] != key:
-            self._remembered = key, likeliest_shares(self._encoding, codes, rank_scores(rewards))
+            self._remembered = key, expected_shares(self._encoding, codes, rank_scores(rewards))
         return self._remembered[1]
 
     _remembered: tuple[tuple[bytes, tuple[float, ...]], Shares] | None = None
