@@ -60,7 +60,14 @@ class Rung:
 
 
 def ladder(names: list[str]) -> list[tuple[str, Acceleration]]:
-    """Return the named rungs, each with all switches of those before it."""
+    """Return the named rungs, each with all switches of those before it.
+
+    Raises:
+        SystemExit: If there is no rung of a name.
+    """
+    known = [name for name, _ in LADDER]
+    if unknown := sorted(set(names) - set(known)):
+        raise SystemExit(f"no rung is called {', '.join(unknown)}; there are: {', '.join(known)}")
     switches: dict[str, Any] = PLAIN.model_dump()
     rungs = []
     for name, more in LADDER:
@@ -99,8 +106,8 @@ def table(rungs: list[Rung], batch_size: int, floors: dict[int, list[float]]) ->
         batch_size: Images in a step.
         floors: Least seconds of a step of each path, by bytes of an activation.
     """
-    columns = ("with", "images/s", "of the paths", "to plain", "to the row above", "of the floor")
-    columns += ("set-up, first path s", "later paths s", "mean loss")
+    columns = ["with", "images/s", "of the paths", "to plain", "to the row above", "of the floor"]
+    columns += ["set-up, first path s", "later paths s", "mean loss"]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for number, rung in enumerate(rungs):
         rates = sorted(batch_size / taken for taken in rung.step_s)
