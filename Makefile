@@ -51,6 +51,7 @@ fmt: $(VENV)/.dev ## format the code
 bench: $(BIN)/nas ## measure what the README quotes
 	$(BIN)/python -m benchmarks.sign
 	$(BIN)/python -m benchmarks.step_time
+	$(BIN)/python -m benchmarks.search_engine
 	$(BIN)/python -m benchmarks.service_cost
 
 compare-methods: $(BIN)/nas ## train every method on one architecture, 3 seeds, and print the table

@@ -91,6 +91,11 @@ class BinaryConv2d(nn.Module):
         return f"{self.shape}, pad_value={self.pad_value}"
 
 
+def times(outputs: Tensor, factors: Tensor) -> Tensor:
+    """Return `outputs` (N, C, H, W) times `factors`, (C,) or (), in the type of `outputs`, which a wider one would widen."""
+    return outputs * factors.to(outputs.dtype).view(-1, 1, 1)
+
+
 def binary_layers(modules: Iterable[nn.Module]) -> list[BinaryConv2d]:
     """Return the binary convolutions inside `modules`, in order, each once."""
     found: dict[int, BinaryConv2d] = {}

@@ -28,7 +28,8 @@ class RPReLU(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
-        return F.prelu(inputs - self.shift_in.view(-1, 1, 1), self.slope) + self.shift_out.view(-1, 1, 1)
+        shift_in, shift_out = (shift.view(-1, 1, 1).type_as(inputs) for shift in (self.shift_in, self.shift_out))
+        return F.prelu(inputs - shift_in, self.slope) + shift_out
 
 
 def replace_prelus(network: nn.Module) -> None:

@@ -43,7 +43,8 @@ def power_of_two(values: Tensor) -> Tensor:
     integer, width, above = _LAYOUTS[exact.dtype]
     bits = exact.contiguous().view(integer) + ((1 << width) - above)
     powers = bits.bitwise_and_(-(1 << width)).view(exact.dtype)
-    return powers.to(values.dtype)
+    # A compiler may lose the gradient of a function whose result has two names: see `sign`.
+    return powers.to(values.dtype, copy=torch.compiler.is_compiling())
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -112,7 +113,8 @@ class ShiftBatchNorm2d(nn.BatchNorm2d):
         """Map (N, C, H, W) to the same shape."""
         if not self.training:
             return self._evaluate(input)
-        normalized, mean, variance = _Normalize.apply(input, self.eps)  # type: ignore[no-untyped-call]  # torch
+        wide = input.to(torch.promote_types(input.dtype, self.weight.dtype))  # the statistics' type
+        normalized, mean, variance = _Normalize.apply(wide, self.eps)  # type: ignore[no-untyped-call]  # torch
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
@@ -120,7 +122,7 @@ class ShiftBatchNorm2d(nn.BatchNorm2d):
             self.running_var.lerp_(variance.to(self.running_var.dtype), rate)
         channels = (1, -1, 1, 1)
         outputs: Tensor = torch.addcmul(self.bias.view(channels), shift(self.weight).view(channels), normalized)
-        return outputs
+        return outputs.to(input.dtype)
 
     def deployed(self) -> nn.BatchNorm2d:
         """Return a plain batch norm that does the same in evaluation: its scale is a power of two, its variance 1."""

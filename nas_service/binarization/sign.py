@@ -18,10 +18,11 @@ def sign(inputs: Tensor) -> Tensor:
     """Return +1 where `inputs` >= 0 and -1 elsewhere; has no gradient.
 
     One comparison into a float tensor and two in-place passes: 4 to 17 times faster on a CPU than casting a boolean
-    tensor or `torch.where` (benchmarks/sign.py). A compiler that fuses it wants it said in one expression.
+    tensor or `torch.where` (benchmarks/sign.py). A compiler fuses whatever it is written as, but must not see the result
+    change in place or under two names: torch 2.11 then loses the gradient of a function that returns it (pytorch 180642).
     """
     if torch.compiler.is_compiling():
-        return torch.where(inputs.detach() >= 0, 1.0, -1.0).to(inputs.dtype)
+        return (inputs >= 0).to(inputs.dtype) * 2 - 1
     positive = torch.empty_like(inputs)
     torch.ge(inputs.detach(), 0, out=positive)
     return two_valued(positive)
@@ -40,7 +41,7 @@ def draw_sign(inputs: Tensor) -> Tensor:
     """
     probability = ((inputs.detach() + 1) / 2).clamp(0, 1)
     if torch.compiler.is_compiling():
-        return torch.where(torch.rand_like(probability) < probability, 1.0, -1.0).to(inputs.dtype)
+        return (torch.rand_like(probability) < probability).to(inputs.dtype) * 2 - 1
     positive = torch.empty_like(inputs)
     torch.lt(torch.rand_like(probability), probability, out=positive)
     return two_valued(positive)

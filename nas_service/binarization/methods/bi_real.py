@@ -29,7 +29,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.layer import BinaryConv2d, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings
 from nas_service.binarization.sign import Surrogate, clipped_sign, sign, tent, tent_sign, window
 from search_spaces.cost import ConvShape, Precision
@@ -87,7 +87,7 @@ class BiRealConv2d(BinaryConv2d):
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with alpha."""
         del inputs
-        return outputs * self.alpha().view(-1, 1, 1)
+        return times(outputs, self.alpha())
 
 
 @METHODS.register("bi-real")

@@ -67,7 +67,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
 from nas_service.binarization.sign import clipped_sign, sign
 from search_spaces.cost import ConvShape, Precision
@@ -236,7 +236,7 @@ class BonnConv2d(BinaryConv2d):
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with 1 / wbar."""
         del inputs
-        return outputs * self.factor().view(1, 1, 1, 1)
+        return times(outputs, self.factor())
 
     def kernel_loss(self) -> Tensor:
         """Return L_K of the layer, with its weight lambda."""

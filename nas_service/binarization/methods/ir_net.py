@@ -33,7 +33,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, Phase
 from nas_service.binarization.sign import Estimator, Surrogate, sign
 from search_spaces.cost import ConvShape, Precision
@@ -118,7 +118,7 @@ class IrNetConv2d(BinaryConv2d):
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with 2^s: exact."""
         del inputs
-        return outputs * self.shift().view(-1, 1, 1)
+        return times(outputs, self.shift())
 
 
 class IrNetState(MethodState):

@@ -75,7 +75,7 @@ class _BinaryFilters(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, gain: float, pull: float) -> Tensor:  # noqa: ANN401 - torch's context has no public type
-        binary = sign(weight).mul_(weight.abs().mean())
+        binary = sign(weight) * weight.abs().mean()  # in place a compiler may lose the gradient: see `sign`
         ctx.gain, ctx.pull = gain, pull
         ctx.save_for_backward(weight, binary)
         return binary

@@ -49,7 +49,7 @@ from torch import Tensor, nn
 
 from nas_service.binarization.class_centres import centre_distance, follow
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
 from nas_service.binarization.sign import clipped_sign, sign
 from nas_service.errors import CannotFreezeError
@@ -173,7 +173,7 @@ class PcnnConv2d(BinaryConv2d):
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with a."""
         del inputs
-        return outputs * self.magnitude()
+        return times(outputs, self.magnitude())
 
 
 class PcnnState(MethodState):

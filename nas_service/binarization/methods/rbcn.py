@@ -56,7 +56,7 @@ from torch import Tensor, nn
 
 from nas_service.binarization.discriminator import Discriminators
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Pass, Phase, Step
 from nas_service.binarization.pruning_masks import FilterMask, FilterPruning, Fista, gather_indices
 from nas_service.binarization.sign import Surrogate, sign, tent, tent_sign
@@ -135,9 +135,9 @@ class RbcnConv2d(BinaryConv2d):
         # Where the weights are fixed (a pass for batch norms) the masks are, too.
         mask = None if self.mask is None else self.mask(moves=self.training and self.weight.requires_grad)
         if self.factor_scale is Scale.SPATIAL:
-            return outputs if mask is None else outputs * mask.view(1, -1, 1, 1)
+            return outputs if mask is None else times(outputs, mask)
         factors = self.factors if mask is None else self.factors * mask
-        return outputs * factors.view(1, -1, 1, 1)
+        return times(outputs, factors)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """As ever; in evaluation only the filters that are left are computed, as in the frozen layer, to the last bit."""

@@ -47,7 +47,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
 from nas_service.binarization.sign import Surrogate, clipped_sign, sign, tent, tent_sign, window
 from search_spaces.cost import ConvShape, Precision
@@ -132,7 +132,7 @@ class RbonnConv2d(BinaryConv2d):
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with alpha."""
         del inputs
-        return outputs * self.alpha.view(1, -1, 1, 1)
+        return times(outputs, self.alpha)
 
 
 def bound_alpha(alpha: Tensor) -> None:

@@ -60,7 +60,7 @@ class ReactConv2d(BiRealConv2d):
 
     def binary_input(self, inputs: Tensor) -> Tensor:
         """Return sign(x + t) of `inputs` (N, Ci, H, W)."""
-        return super().binary_input(inputs + self.threshold.view(-1, 1, 1))
+        return super().binary_input(inputs + self.threshold.to(inputs.dtype).view(-1, 1, 1))
 
 
 @METHODS.register("react-net")

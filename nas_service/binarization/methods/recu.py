@@ -36,7 +36,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers
+from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, Phase
 from nas_service.binarization.sign import Surrogate, identity_sign, sign, tent, tent_sign
 from search_spaces.cost import ConvShape, Precision
@@ -136,7 +136,7 @@ class RecuConv2d(BinaryConv2d):
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with alpha."""
         del inputs
-        return outputs * self.alpha.view(-1, 1, 1)
+        return times(outputs, self.alpha)
 
 
 class RecuState(MethodState):

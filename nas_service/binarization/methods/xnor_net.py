@@ -32,7 +32,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from nas_service.binarization.frozen import FrozenConv, InputScale, pack_signs
-from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.layer import BinaryConv2d, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings, ParameterRule
 from nas_service.binarization.sign import Surrogate, clipped_sign, sign, window
 from search_spaces.cost import ConvShape, Precision
@@ -84,7 +84,7 @@ class XnorConv2d(BinaryConv2d):
 
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with alpha and, if asked, K."""
-        scaled = outputs * self.alpha().view(1, -1, 1, 1)
+        scaled = times(outputs, self.alpha())
         return scaled * self.kmap(inputs) if self.input_scale is InputScale.KMAP else scaled
 
 

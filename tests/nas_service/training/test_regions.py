@@ -18,6 +18,7 @@ from search_spaces.network import Network, run_module
 from search_spaces.operation import OPERATIONS
 from search_spaces.space import SPACES
 from search_spaces.template import TEMPLATES
+from tests.contracts.test_methods import EVERY_METHOD
 from tests.samples import GREY_8, digits, tiny_genotype
 
 SPACE = SPACES.get("tiny")
@@ -44,11 +45,16 @@ def _genotype(first: str, second: str) -> Genotype:
 ONE, OTHER = _genotype("dilated-conv-3x3", "max-pool-3x3"), _genotype("max-pool-3x3", "dilated-conv-3x3")
 
 
-def _trainer(method: str = "xnor-net", regions: Regions | None = None, fast: Mapping[str, Any] | None = None) -> SupernetTrainer:
+def _trainer(
+    name: str = "xnor-net",
+    method: Mapping[str, Any] | None = None,
+    regions: Regions | None = None,
+    fast: Mapping[str, Any] | None = None,
+) -> SupernetTrainer:
     settings = EvaluationSettings.model_validate(
         {"max_steps": 2, "validation_images": 32, "calibration_batches": 1, "optimizer": "sgd", "acceleration": fast or {}}
     )
-    plan = SupernetPlan(SPACE, METHODS.get(method).from_settings({}), settings, seed=0, total_samples=10)
+    plan = SupernetPlan(SPACE, METHODS.get(name).from_settings(method or {}), settings, seed=0, total_samples=10)
     trainer = SupernetTrainer(plan, digits().without_test(), torch.device("cpu"))
     trainer._accelerator._regions = regions
     return trainer
@@ -133,13 +139,13 @@ def test_a_network_runs_plainly_again_after_the_block() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in METHODS.names() if name != "rbcn"])
-def test_every_method_that_can_be_compiled_trains_as_the_plain_path_does(name: str) -> None:
-    """By discovery; rbcn needs a teacher and trains no supernet."""
-    if METHODS.get(name).from_settings({}).needs_eager is not None:
-        return
-    trainer = _trainer(name, Regions("aot_eager"))
-    _equal(_trainer(name).evaluate(0, ONE), trainer.evaluate(0, ONE), 1e-4)
+@EVERY_METHOD
+def test_every_method_that_can_be_compiled_trains_as_the_plain_path_does(name: str, settings: dict[str, Any]) -> None:
+    """By discovery; a method that needs a teacher trains no supernet."""
+    method = METHODS.get(name).from_settings(settings)
+    if method.needs_eager is None and not method.needs_teacher:
+        regions = Regions("aot_eager")
+        _equal(_trainer(name, settings).evaluate(0, ONE), _trainer(name, settings, regions).evaluate(0, ONE), 1e-4)
 
 
 @pytest.mark.slow

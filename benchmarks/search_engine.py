@@ -1,0 +1,196 @@
+"""What each optimisation of the search engine brings: `python -m benchmarks.search_engine`.
+
+One process, one device. Every rung of the ladder is the one before it with one switch more; on every sampled path all rungs
+take turns, round by round, on the same batch, so that they see the same machine. First come the steps that set a path up
+(memory, warm-up, recording, compiling what is new), timed apart; then the steps that count. The mean loss over the paths of
+the step after the set-up says whether the rungs still train alike: they do, but for rounding and the signs it flips in bf16.
+The floor is that of `memory_floor.py`. Scoring is not part of a step: `benchmarks/robust_search.py` measures whole searches.
+"""
+
+import argparse
+import json
+import statistics
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.conditions import conditions, device_name, pick_device
+from benchmarks.memory_floor import copy_bandwidth, step_bytes, timed
+from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
+from nas_service.data.dataset import ImageDataset
+from nas_service.specs import Component
+from nas_service.training.acceleration import PLAIN, Acceleration, Precision
+from nas_service.training.recipes import EvaluationSettings
+from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
+from nas_service.training.training_step import WARM_UP_STEPS, TrainingStep
+from search_spaces.genotype import Genotype
+
+SETUP_STEPS = WARM_UP_STEPS + 1  # the next one records
+GRAPH = "CUDA graph"
+LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("plain", {}),
+    ("fused optimizer", {"fused_optimizer": True}),
+    ("shared sign", {"shared_sign": True}),
+    ("channels_last", {"channels_last": True}),
+    ("bf16", {"precision": "bf16"}),
+    (GRAPH, {"cuda_graph": True}),
+    ("compiled regions", {"compile": "regions", "shared_sign": False}),
+)
+
+
+@dataclass
+class Rung:
+    """One acceleration and what was measured with it."""
+
+    name: str
+    trainer: SupernetTrainer
+    setup_s: list[float] = field(default_factory=list)  # of each path
+    step_s: list[float] = field(default_factory=list)  # of each path, the median of its rounds
+    loss: list[float] = field(default_factory=list)  # of each path, in the step after its set-up
+
+    @property
+    def bytes_per_value(self) -> int:
+        """Of an activation."""
+        return 2 if self.trainer.acceleration.precision is Precision.BF16 else 4
+
+
+def ladder(names: list[str]) -> list[tuple[str, Acceleration]]:
+    """Return the named rungs, each with all switches of those before it.
+
+    Raises:
+        SystemExit: If there is no rung of a name.
+    """
+    known = [name for name, _ in LADDER]
+    if unknown := sorted(set(names) - set(known)):
+        raise SystemExit(f"no rung is called {', '.join(unknown)}; there are: {', '.join(known)}")
+    switches: dict[str, Any] = PLAIN.model_dump()
+    rungs = []
+    for name, more in LADDER:
+        if name == "plain" or name in names:
+            switches |= more
+            rungs.append((name, Acceleration.model_validate(switches)))
+    return rungs
+
+
+def measure(rungs: list[Rung], genotype: Genotype, batch: tuple[Tensor, Tensor], rounds: int, steps: int) -> None:
+    """Set the path up on every rung, then let the rungs take turns."""
+    device = rungs[0].trainer.device
+    times: list[list[float]] = [[] for _ in rungs]
+    with ExitStack() as stack:
+        trained = [stack.enter_context(rung.trainer.training_step(genotype)) for rung in rungs]
+        for rung, step in zip(rungs, trained, strict=True):
+            rung.setup_s.append(timed(device, partial(_repeat, step, batch, SETUP_STEPS)))
+            rung.loss.append(float(step(*batch, 1.0)[0]))
+        for _ in range(rounds):
+            for taken, step in zip(times, trained, strict=True):
+                taken.append(timed(device, partial(_repeat, step, batch, steps)) / steps)
+    for rung, taken in zip(rungs, times, strict=True):
+        rung.step_s.append(statistics.median(taken))
+
+
+def _repeat(step: TrainingStep, batch: tuple[Tensor, Tensor], count: int) -> None:
+    for _ in range(count):
+        step(*batch, 1.0)
+
+
+def table(rungs: list[Rung], batch_size: int, floors: dict[int, list[float]]) -> str:
+    """Return the ladder as Markdown.
+
+    Args:
+        rungs: After their measurement.
+        batch_size: Images in a step.
+        floors: Least seconds of a step of each path, by bytes of an activation.
+    """
+    columns = ["with", "images/s", "of the paths", "to plain", "to the row above", "of the floor"]
+    columns += ["set-up, first path s", "later paths s", "mean loss"]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for number, rung in enumerate(rungs):
+        rates = sorted(batch_size / taken for taken in rung.step_s)
+        above = rungs[max(0, number - 1)]
+        floor = floors[rung.bytes_per_value]
+        share = statistics.median(least / taken for least, taken in zip(floor, rung.step_s, strict=True))
+        later = f"{statistics.median(rung.setup_s[1:]):.2f}" if len(rung.setup_s) > 1 else "-"
+        cells = [
+            f"{'' if number == 0 else '+ '}{rung.name}",
+            f"{statistics.median(rates):.0f}",
+            f"{rates[0]:.0f} to {rates[-1]:.0f}",
+            f"{_ratio(rungs[0], rung):.2f}",
+            f"{_ratio(above, rung):.2f}",
+            f"{100 * share:.1f} %",
+            f"{rung.setup_s[0]:.2f}",
+            later,
+            f"{statistics.fmean(rung.loss):.4f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ratio(slow: Rung, fast: Rung) -> float:
+    """Return the median over the paths of how much faster a step is."""
+    return statistics.median(before / after for before, after in zip(slow.step_s, fast.step_s, strict=True))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="abandit-general")
+    parser.add_argument("--space-settings", default="{}", help='JSON, as {"template": "plain"}')
+    parser.add_argument("--method", default="xnor-net")
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--data-root", default=".nas/data", help="where the data lie (digits are bundled)")
+    parser.add_argument("--paths", type=int, default=4, help="sampled at random")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=2, help="steps of a round")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--rungs", nargs="*", help="names of the rungs; all that the device has by default")
+    return parser.parse_args()
+
+
+def _rungs(arguments: argparse.Namespace, device: torch.device, dataset: ImageDataset) -> list[Rung]:
+    """Return the rungs that were asked for, or all that the device has, each with a supernet of its own."""
+    space = build_space(Component(name=arguments.space, settings=json.loads(arguments.space_settings)))
+    method = build_method(Component(name=arguments.method))
+    all_names = [name for name, _ in LADDER if device.type == "cuda" or name != GRAPH]
+    rungs = []
+    for name, acceleration in ladder(all_names if arguments.rungs is None else arguments.rungs):
+        settings = EvaluationSettings(batch_size=arguments.batch_size, acceleration=acceleration)
+        rungs.append(Rung(name, SupernetTrainer(SupernetPlan(space, method, settings, 0, 1), dataset, device)))
+    return rungs
+
+
+def main() -> None:
+    """Measure and print the table."""
+    arguments = _arguments()
+    device = pick_device(arguments.device)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    dataset = open_dataset(Component(name=arguments.dataset), Path(arguments.data_root)).without_test()
+    rungs = _rungs(arguments, device, dataset)
+    images = torch.tensor(dataset.train.images[: arguments.batch_size]).to(device, torch.float32) / 255
+    labels = torch.tensor(dataset.train.labels[: arguments.batch_size]).to(device)
+    space = build_space(Component(name=arguments.space))
+    genotypes = build_strategy(Component(name="random"), space, 0).suggest((), arguments.paths)
+    bandwidth = copy_bandwidth(device)
+    print(
+        f"{conditions()}; {device_name(device)}; {arguments.space} {arguments.space_settings}, {arguments.method}, "
+        f"{arguments.dataset}, batch {len(labels)}, {len(genotypes)} paths, {arguments.rounds} rounds of {arguments.steps} "
+        f"steps, interleaved; copies at {bandwidth / 1e9:.1f} GB/s\n",
+        flush=True,
+    )
+    floors: dict[int, list[float]] = {2: [], 4: []}
+    for genotype in genotypes:
+        for size, floor in floors.items():
+            floor.append(step_bytes(rungs[0].trainer.supernet, genotype, images, size) / bandwidth)
+        measure(rungs, genotype, (images, labels), arguments.rounds, arguments.steps)
+    print(table(rungs, len(labels), floors))
+    for size, floor in floors.items():
+        print(f"\nfloor with {size} bytes a value: {len(labels) / statistics.median(floor):.0f} images/s")
+
+
+if __name__ == "__main__":
+    main()
