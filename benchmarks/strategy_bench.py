@@ -20,6 +20,7 @@ Landscapes 0 to 9,999 were for tuning `abandit-plus`; those reported begin at 10
 
 import argparse
 import statistics
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -183,7 +184,11 @@ def main() -> None:
     given = parser.parse_args()
     tasks = [(place, seed) for place in given.places for seed in range(given.seeds)]
     with get_context("spawn").Pool(given.processes) as pool:
-        judged = [row for rows in pool.imap(compare, tasks) for row in rows]
+        judged = []
+        for done, rows in enumerate(pool.imap(compare, tasks), start=1):
+            judged += rows
+            if done % 10 == 0:
+                print(f"{done} of {len(tasks)}", file=sys.stderr, flush=True)
     lines = [conditions(), f"{given.seeds} seeds; ± is the standard error over seeds.", "", *summary(judged), *report(judged)]
     text = "\n".join(lines) + "\n"
     print(text)

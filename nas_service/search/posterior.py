@@ -43,7 +43,7 @@ from search_spaces.space import SearchSpace
 
 GRID_OPERATIONS = (0.0, 0.15, 0.3, 0.5, 0.75)
 GRID_ARMS = (0.2, 0.5, 0.8, 1.0)
-GRID_NOISE = (0.03, 0.1, 0.3, 1.0)
+GRID_NOISE = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 CAUTION = 0.5  # standard deviations that a pick is marked down by
 _LEAST_VARIANCE = 1e-12
 
