@@ -1,7 +1,7 @@
 """A whole search in one process, without Ray, REST or a database: `python -m benchmarks.robust_search`.
 
-The paper's scale is `--dataset cifar10 --batch-size 512`: six cells of 16 channels, T = 3, every sample an epoch over half of
-the training images. Beside the search, every so many samples the same path is trained once more by a plain trainer (eager,
+The paper's scale is `--dataset cifar10 --batch-size 512 --eps 0.0314`: six cells of 16 channels, K = 9, T = 3, every sample an
+epoch over half of the training images, attacked by one-step FGSM from a random start. Beside the search, every so many samples the same path is trained once more by a plain trainer (eager,
 float32, batch size and settings the same) from its own weights; that time is kept out of the search's. Both sides are
 whole samples: setting the path up, training, calibrating, scoring.
 
@@ -99,6 +99,8 @@ def evaluation_settings(arguments: argparse.Namespace) -> EvaluationSettings:
     """Return how samples are trained: the given JSON, with the batch size and the acceleration of their own options."""
     given: dict[str, Any] = json.loads(arguments.evaluation)
     given.setdefault("batch_size", arguments.batch_size)
+    if arguments.eps:
+        given.setdefault("adversarial", {"eps": arguments.eps})
     given.setdefault("acceleration", json.loads(arguments.acceleration))
     return EvaluationSettings.model_validate(given)
 
@@ -136,7 +138,7 @@ def report(figures: Figures, total_s: float) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="abandit-general")
+    parser.add_argument("--space", default="abandit")
     parser.add_argument("--space-settings", default="{}", help="JSON")
     parser.add_argument("--method", default="xnor-net")
     parser.add_argument("--strategy", default="abandit")
@@ -145,6 +147,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-root", default=".nas/data")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--eps", type=float, default=0.0, help="of one-step FGSM on the images of samples; 8/255 is 0.0314")
     parser.add_argument("--evaluation", default="{}", help="JSON of everything else about a sample")
     parser.add_argument("--acceleration", default="{}", help='JSON, as {"compile": "regions"}; by device where nothing is said')
     parser.add_argument("--samples", type=int, help="stop after so many")
