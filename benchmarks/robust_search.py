@@ -1,9 +1,9 @@
 """A whole search in one process, without Ray, REST or a database: `python -m benchmarks.robust_search`.
 
 The paper's scale is `--dataset cifar10 --batch-size 512 --eps 0.0314`: six cells of 16 channels, K = 9, T = 3, every sample an
-epoch over half of the training images, attacked by one-step FGSM from a random start. Beside the search, every so many samples the same path is trained once more by a plain trainer (eager,
-float32, batch size and settings the same) from its own weights; that time is kept out of the search's. Both sides are
-whole samples: setting the path up, training, calibrating, scoring.
+epoch over half of the training images, attacked by one-step FGSM from a random start. Beside the search, every so many samples
+the same path is trained once more by a plain trainer (eager, float32, batch size and settings the same) from its own weights;
+that time is kept out of the search's. Both sides are whole samples: setting the path up, training, calibrating, scoring.
 
 The machine needs torch, numpy, pydantic, pyarrow, pillow, safetensors and scikit-learn, and a CPU or one GPU.
 """

@@ -38,6 +38,7 @@ from nas_service.search.bandit import Arm, sampling_probabilities, updated_mean,
 from nas_service.search.history import History, Sample, derived_random
 from nas_service.search.liveness import balanced_bag, draw_live, places, settled
 from nas_service.search.ranking import by_reward
+from nas_service.search.replay import Replay
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import SearchSpace
@@ -187,13 +188,21 @@ class Abandit(Strategy):
         return Genotype(self.space.name, tuple(choices))
 
     def _replay(self, history: History) -> list[_EdgeState]:
+        return self._replayed.after(history)
+
+    @cached_property
+    def _replayed(self) -> Replay[list[_EdgeState]]:
+        return Replay(self._fresh, self._add)
+
+    def _fresh(self) -> list[_EdgeState]:
         edges = [_EdgeState(keys) for keys in places(self.space)]
         self._settle(edges, 0)
-        for sample in history:
-            self._update(edges, sample)
-            if sample.index + 1 in self._boundaries[1:]:
-                self._abandon(edges, self._boundaries.index(sample.index + 1))
         return edges
+
+    def _add(self, edges: list[_EdgeState], sample: Sample) -> None:
+        self._update(edges, sample)
+        if sample.index + 1 in self._boundaries[1:]:
+            self._abandon(edges, self._boundaries.index(sample.index + 1))
 
     def _update(self, edges: list[_EdgeState], sample: Sample) -> None:
         reward = sample.reward * self.settings.reward_scale

@@ -22,6 +22,7 @@ References:
     algorithm 1; Zhang et al., "Binary Neural Networks", CRC Press, section 4.3, algorithm 9.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -32,6 +33,7 @@ from nas_service.search.bandit import Arm, width, worst
 from nas_service.search.history import History, Sample
 from nas_service.search.liveness import balanced_bag, places, settled
 from nas_service.search.ranking import by_reward
+from nas_service.search.replay import Replay
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
@@ -167,20 +169,27 @@ class CpNas(Strategy):
         return weight * (sample.parent_reward - sample.reward) + sample.reward
 
     def _replay(self, history: History) -> list[_EdgeState]:
+        return self._replayed.after(history)
+
+    @cached_property
+    def _replayed(self) -> Replay[list[_EdgeState]]:
+        return Replay(self._fresh, self._add)
+
+    def _fresh(self) -> list[_EdgeState]:
         edges = [_EdgeState(keys) for keys in places(self.space)]
         self._settle(edges, 0)
-        stage = 1
-        for sample in history:
-            z = self.measure(sample)
-            for edge, key in zip(edges, sample.genotype.choices, strict=True):
-                edge.pulls[key] = edge.pulls.get(key, 0) + 1
-                if edge.stages.get(key) != stage:
-                    edge.stages[key], edge.measures[key] = stage, []
-                edge.measures[key].append(z)
-            if sample.index + 1 == self._boundaries[stage]:
-                self._abandon(edges, stage)
-                stage = min(stage + 1, len(self._boundaries) - 1)
         return edges
+
+    def _add(self, edges: list[_EdgeState], sample: Sample) -> None:
+        stage = min(bisect_right(self._boundaries, sample.index), len(self._boundaries) - 1)
+        z = self.measure(sample)
+        for edge, key in zip(edges, sample.genotype.choices, strict=True):
+            edge.pulls[key] = edge.pulls.get(key, 0) + 1
+            if edge.stages.get(key) != stage:
+                edge.stages[key], edge.measures[key] = stage, []
+            edge.measures[key].append(z)
+        if sample.index + 1 == self._boundaries[stage]:
+            self._abandon(edges, stage)
 
     def _abandon(self, edges: list[_EdgeState], stage: int) -> None:
         for edge in edges:
