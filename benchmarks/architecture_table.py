@@ -4,10 +4,11 @@
 
 trains all 729 genotypes of `abandit-mini` on digits with xnor-net and two seeds with this service's own trainer (about an hour
 of two cores), scores all of them with the shared weights of a supernet, and writes benchmarks/tables/abandit-mini-digits.parquet.
-What is trained is kept beside it line by line, so that a run that was cut off goes on.
+What is trained is kept beside it line by line, so that a run that was cut off goes on, if it trains as it did.
 """
 
 import argparse
+import hashlib
 import json
 import time
 from importlib.metadata import version
@@ -67,7 +68,9 @@ def train(training: Training) -> dict[str, Any]:
 def train_all(kept: Path, seeds: int, processes: int) -> dict[tuple[str, int], dict[str, Any]]:
     """Train what `kept` does not hold yet, adding a line to it for each, and return all results by digest and seed."""
     kept.parent.mkdir(parents=True, exist_ok=True)
-    lines = kept.read_text().splitlines() if kept.exists() else []
+    whole = kept.read_text().rpartition("\n")[0] if kept.exists() else ""  # a line that was cut off is trained again
+    kept.write_text(f"{whole}\n" if whole else "")
+    lines = whole.splitlines()
     done = {(row["digest"], row["seed"]): row for row in map(json.loads, lines)}
     wanted = [Training(genotype, seed) for seed in range(seeds) for genotype in live_genotypes(build_space(SPACE))]
     left = [training for training in wanted if (training.genotype.digest, training.seed) not in done]
@@ -84,7 +87,7 @@ def train_all(kept: Path, seeds: int, processes: int) -> dict[tuple[str, int], d
 
 
 def supernet_scores(samples: int) -> dict[str, float]:
-    """Train a supernet on so many random paths, an epoch each; return every genotype's validation accuracy with its weights."""
+    """Train a supernet on so many random paths, half an epoch each; return every genotype's validation accuracy with its weights."""
     torch.set_num_threads(1)
     space, dataset = build_space(SPACE), _dataset().without_test()
     strategy = build_strategy(Component(name="random", settings={"samples": samples}), space, 0)
@@ -152,7 +155,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=141, help="Random paths that the supernet is trained on.")
     parser.add_argument("--output", type=Path, default=TABLE)
     given = parser.parse_args()
-    rows = train_all(given.output.with_suffix(".jsonl"), given.seeds, given.processes)
+    how = hashlib.sha256(f"{SPACE}{DATASET}{METHOD}{RECIPE}{version('torch')}".encode()).hexdigest()[:8]
+    rows = train_all(given.output.with_suffix(f".{how}.jsonl"), given.seeds, given.processes)
     table = assemble(rows, given.seeds, supernet_scores(given.samples))
     table.check(build_space(SPACE))
     table.write(given.output)

@@ -160,7 +160,7 @@ class Abandit(Strategy):
         return by_reward(self.space, history, count, first)
 
     def probabilities(self, history: History) -> dict[Choice, float]:
-        """Return with what probability each live arm is in the next sample; empty before every arm was covered."""
+        """Return with what probability each live arm is drawn next (a dead draw is drawn anew); empty before all were covered."""
         if len(history) < self._boundaries[0]:
             return {}
         return {

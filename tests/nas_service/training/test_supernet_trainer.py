@@ -12,6 +12,8 @@ from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.loop import run_search
 from nas_service.search.strategy import STRATEGIES
+from nas_service.training.acceleration import PLAIN
+from nas_service.training.adversarial import AdversarialSearch
 from nas_service.training.local_search import LocalEvaluator
 from nas_service.training.path_weights import Weights
 from nas_service.training.recipes import EvaluationSettings
@@ -142,3 +144,19 @@ def test_test_images_make_no_difference_to_a_search() -> None:
     assert len({result.evaluation.reward for result in results}) == 1
     assert _equal(results[0].weights, results[1].weights)
     assert _equal(results[0].weights, results[2].weights)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+@pytest.mark.parametrize("attack", [None, "fgsm", "free"])
+def test_recorded_samples_equal_eager_ones_on_a_gpu(attack: str | None) -> None:
+    """Two paths, one after the other; cuDNN may choose other algorithms, so to the rounding of sums over a few steps."""
+    adversarial = None if attack is None else AdversarialSearch.model_validate({"attack": attack, "eps": 0.1})
+    losses = []
+    for graph in (True, False):
+        fast = PLAIN.model_copy(update={"cuda_graph": graph, "fused_optimizer": True})
+        settings = QUICK.model_copy(update={"max_steps": 8, "adversarial": adversarial, "acceleration": fast})
+        plan = SupernetPlan(SPACE, METHODS.get("xnor-net").from_settings({}), settings, 0, total_samples=18)
+        trainer = SupernetTrainer(plan, digits().without_test(), torch.device("cuda"))
+        paths = [trainer.evaluate(index, tiny_genotype(name)) for index, name in enumerate(("dilated-conv-3x3", "max-pool-3x3"))]
+        losses.append([path.evaluation.loss for path in paths])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
