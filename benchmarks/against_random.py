@@ -3,8 +3,8 @@
 One search without Ray or a database, then its winner and random architectures of like cost, all trained with one recipe and the
 same seeds, and all attacked alike if `--eps` is above 0. "Like cost" is OPs within `--tolerance` of the winner's: a random
 architecture of another size would be compared by its size. Reported is the test accuracy, and the share of test images that
-stand every attack of the suite; the last lines say how the winner stands against the random ones, as it is. It is one winner of one
-search: n = 1 in what the search does, whatever the number of training seeds.
+stand every attack of the suite; the last lines say how the winner stands against the random ones, as it is. It is one winner of
+one search: n = 1 in what the search does, whatever the number of training seeds.
 """
 
 import argparse

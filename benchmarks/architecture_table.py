@@ -87,7 +87,7 @@ def train_all(kept: Path, seeds: int, processes: int) -> dict[tuple[str, int], d
 
 
 def supernet_scores(samples: int) -> dict[str, float]:
-    """Train a supernet on so many random paths, half an epoch each; return every genotype's validation accuracy with its weights."""
+    """Train a supernet on random paths, half an epoch each; return every genotype's validation accuracy with its weights."""
     torch.set_num_threads(1)
     space, dataset = build_space(SPACE), _dataset().without_test()
     strategy = build_strategy(Component(name="random", settings={"samples": samples}), space, 0)
