@@ -251,9 +251,7 @@ def test_expected_shares_are_means_of_the_grid_weighted_by_evidence(worth: str) 
 
 def test_evidence_tells_noise_from_operations_and_arms() -> None:
     codes = _random_codes(TINY, 40)
-    shares = {
-        name: expected_shares(Encoding(TINY), codes, rank_scores(rewards)) for name, rewards in _worths(codes).items()
-    }
+    shares = {name: expected_shares(Encoding(TINY), codes, rank_scores(rewards)) for name, rewards in _worths(codes).items()}
     assert shares["noise"].noise > 3 * max(shares["arms"].noise, shares["operations"].noise)
     assert shares["operations"].operations > shares["arms"].operations
 
