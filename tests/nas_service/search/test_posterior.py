@@ -99,7 +99,7 @@ def _ridge(codes: Codes, scores: Floats, shares: Shares) -> _Ridge:
     mean = np.linalg.solve(precision, features.T @ scores / shares.noise)
     dense = features @ features.T + shares.noise * np.eye(len(codes))
     tau2 = float(scores @ np.linalg.solve(dense, scores)) / len(codes)
-    return _Ridge(mean, tau2 * np.linalg.inv(precision), tau2)
+    return _Ridge(np.asarray(mean, np.float64), np.asarray(tau2 * np.linalg.inv(precision), np.float64), tau2)
 
 
 def test_rank_scores_are_normal_quantiles_and_ties_have_their_average_rank() -> None:

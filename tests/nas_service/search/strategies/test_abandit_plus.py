@@ -187,7 +187,7 @@ def test_bounds_of_an_arm_are_alike_on_both_sides_and_the_best_arm_stands_above_
 )
 def test_an_error_in_the_settings_names_the_field(settings: dict[str, object], field: str) -> None:
     with pytest.raises(pydantic.ValidationError) as caught:
-        _strategy(**settings)
+        STRATEGIES.get("abandit-plus").from_settings(TINY, settings, 0)
     assert [error["loc"] for error in caught.value.errors()] == [(field,)]
 
 
