@@ -142,3 +142,15 @@ def test_test_images_make_no_difference_to_a_search() -> None:
     assert len({result.evaluation.reward for result in results}) == 1
     assert _equal(results[0].weights, results[1].weights)
     assert _equal(results[0].weights, results[2].weights)
+
+
+def test_the_step_of_a_path_trains_it_as_a_sample_does_and_leaves_the_shared_weights_as_they_were() -> None:
+    trainer = _trainer()
+    before = trainer.weights()
+    images = torch.tensor(digits().train.images[:32]) / 255
+    labels = torch.tensor(digits().train.labels[:32])
+    with trainer.training_step(tiny_genotype()) as step:
+        losses = [float(step(images, labels, 1.0)[0]) for _ in range(6)]
+        assert not _equal(trainer.weights(), before)
+    assert losses[-1] < losses[0]
+    assert _equal(trainer.weights(), before)
