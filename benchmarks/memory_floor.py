@@ -1,19 +1,20 @@
 """The memory-traffic floor of a training step: the least that its activations and weights must move, at the speed of a copy.
 
-A step cannot be faster than its bytes. What pools pixels (a convolution, a pool) reads its input x and writes its output y, since
-the batch norm after it needs statistics of all of y before it can use any. Whatever is element-wise (signs, scales, batch norm,
-PReLU, sums of edges, shortcuts) can be fused to one or the other and moves nothing of its own:
+A convolution is a kernel of its own, from the library: what it reads, the signs s of its input, and what it writes, the integers
+z, must lie in memory. Everything element-wise between two of them (scale, PReLU, batch norm, sum of edges, shortcut, sign,
+padding) can be fused to one pass that reads the z of some and writes the s of others. So for every binary convolution
 
-    forward    read x, write y
-    backward   read dL/dy, read x again (for the weights' gradient, and the surrogate's), write dL/dx
+    forward    write s, read s, write z, read z
+    backward   read z; write dL/dz, read dL/dz; read s; write dL/ds, read dL/ds
 
-so 3 |x| + 2 |y| elements of `bytes_per_value` each, summed over the convolutions and pools of a path; identities move
-nothing. The optimizer reads weight, gradient and two moments and writes weight, gradient and two moments, float32:
-32 bytes a parameter. An adversarial step runs forward and backward `passes` times. Not counted, so the floor is a lower
-bound: second reads of y for batch norm's statistics, padding copies, indices of max pools, weights read by kernels.
+which is 5 (|s| + |z|) values. The stem reads images that need no gradient: 2 |x| + 5 |z|.
+A pool reads x and writes y, and backward the same of their gradients: 2 (|x| + |y|). An identity moves nothing. Of weights the
+optimizer reads value, gradient and two moments and writes them: 32 bytes a parameter. An adversarial step runs
+forward and backward `passes` times. Not counted, so that this is a lower bound: second reads for batch norm's statistics and for
+the second kernel of a convolution's backward pass, the borders of padded copies, indices of max pools.
 
 The floor's images/s are batch / (bytes / bandwidth), with the bandwidth of a copy of 256 MiB in the same run, which reads and
-writes. On a CPU whose caches hold a layer's activations a step may beat it; on a GPU it may not.
+writes. On a CPU, whose caches hold a layer's activations, a step may beat it; on a GPU with large batches it may not.
 """
 
 import time
@@ -28,7 +29,13 @@ from search_spaces.supernet import Supernet
 
 COPY_BYTES = 256 * 2**20
 OPTIMIZER_BYTES = 32  # a parameter
-_POOLING = (BinaryConv2d, nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+# Values moved for each value of the input and of the output.
+_MOVED: dict[type[nn.Module], tuple[int, int]] = {
+    BinaryConv2d: (5, 5),
+    nn.Conv2d: (2, 5),
+    nn.MaxPool2d: (2, 2),
+    nn.AvgPool2d: (2, 2),
+}
 
 
 def synchronize(device: torch.device) -> None:
@@ -52,14 +59,15 @@ def copy_bandwidth(device: torch.device, repeats: int = 9) -> float:
 
 
 def activation_values(supernet: Supernet, genotype: Genotype, images: Tensor) -> int:
-    """Return 3 |x| + 2 |y| summed over the convolutions and pools of a path, for all of `images`."""
+    """Return how many values the convolutions and pools of a path move for `images`."""
     moved = 0
 
-    def count(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal moved
-        moved += 3 * inputs[0].numel() + 2 * output.numel()
+        of_input, of_output = next(rule for kind, rule in _MOVED.items() if isinstance(module, kind))
+        moved += of_input * inputs[0].numel() + of_output * output.numel()
 
-    parts = [part for module in supernet.path(genotype) for part in module.modules() if isinstance(part, _POOLING)]
+    parts = [part for module in supernet.path(genotype) for part in module.modules() if isinstance(part, tuple(_MOVED))]
     handles = [part.register_forward_hook(count) for part in parts]
     try:
         with torch.no_grad():

@@ -160,12 +160,14 @@ class SupernetTrainer:
 
     @contextmanager
     def training_step(self, genotype: Genotype) -> Iterator[TrainingStep]:
-        """Yield what trains the path of `genotype`, for benchmarks of a step; the shared weights move with it."""
+        """Yield what trains the path of `genotype`, for benchmarks of a step; the weights are put back after the block."""
         course = self._course(genotype)
+        before = PathWeights.of(course.path)
         course.state.start_epoch(0, 1)
         _prepare(course.modules, training=True)
         with self._steps(course, self._optimizer(course)) as step:
             yield step
+        self.load(before.named)
 
     def _course(self, genotype: Genotype) -> _Course:
         modules = self.supernet.path(genotype)
