@@ -1,6 +1,6 @@
 """CUDA graphs as a recorder of training steps. The only file of the engine that needs a GPU to run at all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -14,9 +14,10 @@ class CudaGraphs:
     may be written over. The last one is kept alive until then, since the pool lives as long as a graph that uses it.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        """Record on `device`."""
+    def __init__(self, device: torch.device, generators: Sequence[torch.Generator] = ()) -> None:
+        """Record on `device`; `generators` are those, beside the default one, that recorded work draws from."""
         self._stream = torch.cuda.Stream(device)
+        self._generators = tuple(generators)
         self._last: torch.cuda.CUDAGraph | None = None
 
     @contextmanager
@@ -31,9 +32,11 @@ class CudaGraphs:
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         """Return the replay of `work`, which is not carried out now.
 
-        Random draws of the device's default generator go on from replay to replay; torch refuses those of any other.
+        Random draws go on from replay to replay; torch refuses those of a generator that a graph was not told of.
         """
         graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
         pool = None if self._last is None else self._last.pool()
         with torch.cuda.graph(graph, pool=pool, stream=self._stream):
             work()
