@@ -1,7 +1,8 @@
 """A training step of every method against the plain full-precision step of the same network: `python -m benchmarks.step_time`.
 
 One process, one thread, all methods in turn, round by round; a step is forward, the method's losses and adversary, backward,
-optimizer and projections, in as many turns as the method has. A second pass over the data (RBCN's) is not part of a step.
+optimizer and projections, in as many turns as the method has, run plainly on every device. A second pass over the data (RBCN's)
+is not part of a step.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.method import METHODS, Method, MethodSettings
 from nas_service.catalogue import build_method, build_space, open_dataset
 from nas_service.specs import Component, MethodChoice
+from nas_service.training.acceleration import PLAIN
 from nas_service.training.engine import CandidatePlan, CandidateTrainer
 from nas_service.training.recipes import Recipe
 from nas_service.training.teacher import TeacherPlan, TeacherTrainer
@@ -36,7 +38,7 @@ def main() -> None:
     device = torch.device(arguments.device)
     space = build_space(Component(name=arguments.space))
     genotype, dataset = first_genotype(space, 0), open_dataset(Component(name="digits"), Path())
-    recipe = Recipe(epochs=10)
+    recipe = Recipe(epochs=10, acceleration=PLAIN)
     teacher = TeacherTrainer(TeacherPlan(space, genotype, recipe, ""), dataset, device).network
     methods: dict[str, Method] = {FULL: FullPrecision(MethodSettings())}
     methods |= {name: build_method(MethodChoice(name=name)) for name in METHODS.names()}
