@@ -42,7 +42,7 @@ BAD_SPECS = [
         "max-pool-3x3",
     ),
     ({"method": "xnor"}, "method.name", "xnor-net"),
-    ({"strategy": "abandid"}, "strategy.name", "did you mean abandit?"),
+    ({"strategy": "abandid"}, "strategy.name", "did you mean abandit,"),
     ({"dataset": "digitz"}, "dataset.name", "did you mean digits?"),
     ({"strategy": {"name": "random", "settings": {"samples": -3}}}, "strategy.settings.samples", "greater than or equal to 1"),
     ({"strategy": {"name": "abandit", "settings": {"samples_per_arm": -1}}}, "strategy.settings.samples_per_arm", "greater"),
