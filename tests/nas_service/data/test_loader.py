@@ -1,5 +1,7 @@
 """Batches cut from device-resident data."""
 
+import numpy as np
+import pytest
 import torch
 
 from nas_service.data.dataset import Augmentation, Part
@@ -46,7 +48,16 @@ def test_pixels_are_in_zero_to_one() -> None:
     assert (float(images.min()), float(images.max())) == (0, 1)
 
 
-def test_a_limit_takes_the_first_images() -> None:
-    train = digits().train
-    part = ResidentPart.of(Part(train.images, train.labels), CPU, limit=5)
-    assert part.labels.tolist() == train.labels[:5].tolist()
+def test_a_limit_takes_the_same_random_images_in_their_order() -> None:
+    labels = np.arange(500)
+    part = Part(np.zeros((500, 1, 2, 2), np.uint8), labels)
+    first, again = (ResidentPart.of(part, CPU, limit=50).labels.tolist() for _ in range(2))
+    assert first == again == sorted(set(first))
+    assert len(first) == 50
+    assert max(first) > 400  # from all over the part: a file may be sorted by class
+
+
+@pytest.mark.parametrize("limit", [20, 21, None])
+def test_a_limit_that_is_not_one_takes_all_images(limit: int | None) -> None:
+    part = Part(np.zeros((20, 1, 2, 2), np.uint8), np.arange(20))
+    assert ResidentPart.of(part, CPU, limit=limit).labels.tolist() == list(range(20))
