@@ -87,6 +87,9 @@ class ArmView(View):
     lower: float | None
     upper: float | None
     abandoned_round: int | None
+    best_probability: float | None = Field(
+        description="How probably the best architecture holds the arm, as of the last decision; null without `abandon_below`."
+    )
 
 
 class EventView(View):

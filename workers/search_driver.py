@@ -57,7 +57,8 @@ class SearchDriver:
                     evaluator,
                     history,
                     self._spec.wave,
-                    lambda wave: commits.submit(self._commit, wave, evaluator.weights),
+                    # arms are worked out here: a strategy remembers its last replay and belongs to this thread
+                    lambda wave: commits.submit(self._commit, wave, self._strategy.arms(wave.history), evaluator.weights),
                 )
             context.check()
             self._conclude(history)
@@ -78,7 +79,7 @@ class SearchDriver:
             evaluator.load(FlatWeights.from_checkpoint(Checkpoint.from_bytes(content)).split())
         return history
 
-    def _commit(self, wave: Wave, weights: Weights) -> None:
+    def _commit(self, wave: Wave, arms: tuple[Arm, ...], weights: Weights) -> None:
         """Make the shared weights durable, then the wave, then forget older weights: no end of a process can part the two.
 
         Runs beside the next wave. A crash before its end costs that wave too, which will be evaluated again, the same.
@@ -86,7 +87,6 @@ class SearchDriver:
         context = self._context
         key = checkpoint_key(context.job_id, len(wave.history))
         context.store.put(key, FlatWeights.of(weights).to_checkpoint().to_bytes())
-        arms = self._strategy.arms(wave.history)
         record = WaveRecord(
             wave, tuple(self._cost(sample.genotype) for sample in wave.samples), arms, self._progress(wave.history, arms)
         )

@@ -59,6 +59,7 @@ def _arm(arm: Arm) -> ArmView:
         lower=arm.lower,
         upper=arm.upper,
         abandoned_round=arm.abandoned_round,
+        best_probability=arm.best_probability,
     )
 
 

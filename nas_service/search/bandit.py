@@ -23,6 +23,8 @@ class Arm:
         upper: s_U, the upper confidence bound; None before the first pull.
         abandoned_round: Round (from 1) after which the arm was dropped, 0 if no live genotype of the space holds it; None
             while it lives.
+        best_probability: How probably the best architecture holds the arm, when it was last asked about; None where a
+            strategy does not abandon by probability, and before its first decision.
     """
 
     key: Choice
@@ -31,6 +33,7 @@ class Arm:
     lower: float | None = None
     upper: float | None = None
     abandoned_round: int | None = None
+    best_probability: float | None = None
 
 
 def width(total: int, pulls: int, coefficient: float = 1.0) -> float:

@@ -22,6 +22,7 @@ class Encoding:
         space: What is encoded.
         operations: Name of every operation, in order of first appearance.
         edges: E, number of places: edges times cell types.
+        possible_arms: At every place, the arms that a live genotype can hold.
         possible: Whether a live genotype can hold an operation at a place, (E, operations).
         spread: N, sum of the variances of the operations' counts in uniformly drawn architectures.
     """
@@ -29,11 +30,11 @@ class Encoding:
     def __init__(self, space: SearchSpace) -> None:
         """Number the operations."""
         self.space = space
-        arms = possible_arms(space)
+        self.possible_arms: Arms = possible_arms(space)
         self.operations = tuple(dict.fromkeys(key.operation for key in space.arms()))
         self._numbers = {operation: number for number, operation in enumerate(self.operations)}
-        self.edges = len(arms)
-        self.possible = self.flags(arms)
+        self.edges = len(self.possible_arms)
+        self.possible = self.flags(self.possible_arms)
         chance = self.possible / self.possible.sum(axis=1, keepdims=True)
         self._expected = chance.sum(axis=0)
         self.spread = float((chance * (1 - chance)).sum()) or 1.0
@@ -44,6 +45,14 @@ class Encoding:
         for place, keys in enumerate(arms):
             flags[place, [self._numbers[key.operation] for key in keys]] = True
         return flags
+
+    def arms(self, flags: Flags) -> Arms:
+        """Return the arms that are flagged at every place, in the space's order."""
+        numbers = self._numbers
+        return [
+            [key for key in keys if allowed[numbers[key.operation]]]
+            for keys, allowed in zip(self.possible_arms, flags, strict=True)
+        ]
 
     def codes(self, genotypes: Iterable[Genotype]) -> Codes:
         """Return one row a genotype, (rows, E)."""
@@ -68,6 +77,10 @@ class Encoding:
         totals = (codes[:, :, None] == np.arange(len(self.operations))).sum(axis=1)
         return np.asarray((totals - self._expected) / np.sqrt(self.spread), np.float64)
 
+    def within(self, codes: Codes, flags: Flags) -> Flags:
+        """Return which architectures hold flagged arms only, (rows,)."""
+        return np.asarray(flags[np.arange(self.edges), codes].all(axis=1))
+
     def keeps_alive(self, row: Codes) -> Flags:
         """Return which single changes of a live architecture leave it live and possible, (E, operations).
 
@@ -85,6 +98,12 @@ class Encoding:
     def all_live(self) -> Codes:
         """Every live architecture; for small spaces."""
         return self.codes(live_genotypes(self.space))
+
+    @cached_property
+    def apart(self) -> Floats:
+        """1 for every pair of arms of different edges, once: above the diagonal, (E * operations, E * operations)."""
+        width = len(self.operations)
+        return np.asarray(np.kron(np.triu(np.ones((self.edges, self.edges)), 1), np.ones((width, width))))
 
     @cached_property
     def _places(self) -> tuple[tuple[str, str], ...]:

@@ -148,6 +148,10 @@ class Posterior:
         variance = self.scale * (self.kernel.own(counts) - ((kernel @ self._inverse) * kernel).sum(axis=1))
         return np.asarray(np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
 
+    def solve(self, values: Floats) -> Floats:
+        """Return (K + s I)^-1 values, (n,)."""
+        return np.asarray(self._inverse @ values)
+
     def effects(self) -> tuple[Floats, Floats]:
         """Return effect and standard deviation of every arm, (E, operations) each."""
         shape = (self.encoding.edges, len(self.encoding.operations))

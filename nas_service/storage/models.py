@@ -129,6 +129,7 @@ class ArmRow(Base):
     lower: Mapped[float | None]
     upper: Mapped[float | None]
     abandoned_round: Mapped[int | None]
+    best_probability: Mapped[float | None]
 
 
 class Architecture(Base):

@@ -87,6 +87,7 @@ def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
             "lower": arm.lower,
             "upper": arm.upper,
             "abandoned_round": arm.abandoned_round,
+            "best_probability": arm.best_probability,
         }
         for position, arm in enumerate(arms)
     ]
@@ -129,6 +130,14 @@ def list_arms(session: Session, job_id: str) -> tuple[Arm, ...]:
     """Return the arm table of a search as of its last committed wave."""
     query = select(ArmRow).where(ArmRow.job_id == job_id).order_by(ArmRow.position)
     return tuple(
-        Arm(Choice(row.cell, row.edge, row.operation), row.pulls, row.mean, row.lower, row.upper, row.abandoned_round)
+        Arm(
+            Choice(row.cell, row.edge, row.operation),
+            row.pulls,
+            row.mean,
+            row.lower,
+            row.upper,
+            row.abandoned_round,
+            row.best_probability,
+        )
         for row in session.scalars(query)
     )

@@ -93,7 +93,7 @@ def arm_table(arms: list[ArmView]) -> list[tuple[object, ...]]:
 
 def bare_table(arms: tuple[Arm, ...]) -> list[tuple[object, ...]]:
     """Return arms as plain rows."""
-    return [(*arm.key, arm.pulls, arm.mean, arm.lower, arm.upper, arm.abandoned_round) for arm in arms]
+    return [(*arm.key, arm.pulls, arm.mean, arm.lower, arm.upper, arm.abandoned_round, arm.best_probability) for arm in arms]
 
 
 def sample_rows(samples: Iterator[SampleView]) -> list[tuple[object, ...]]:

@@ -4,6 +4,9 @@
                for the first `balanced_share` of the budget (whole bags, one at least)
     improve    the architecture with the largest expected improvement (`acquisition.py`) over the best posterior mean
                among the evaluated, under the model of `posterior.py`, among live ones neither evaluated nor pending
+    abandon    after the bags and then after every K samples, arms that the best architecture holds with a probability below
+               `abandon_below`, by draws of the posterior (`abandonment.py`); off (0) unless asked for. The search ends early once
+               one architecture is left and was evaluated
     return     the evaluated architecture with the largest mu - sd / 2, not the best observed: that is the luckiest
 
 Up to 2,048 live genotypes all are candidates. In larger spaces climbs start from the two evaluated architectures with
@@ -20,15 +23,17 @@ References:
 
 from collections import Counter
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from pydantic import Field
 
+from nas_service.search.abandonment import Abandonment
 from nas_service.search.acquisition import Proposal, best_of, climb
 from nas_service.search.bandit import Arm
 from nas_service.search.encoding import Codes, Encoding
 from nas_service.search.history import History
-from nas_service.search.liveness import balanced_bag, draw_uniform, places
+from nas_service.search.liveness import Arms, balanced_bag, draw_uniform, places
 from nas_service.search.posterior import Posterior, Shares, by_posterior, expected_shares, rank_scores
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -50,6 +55,9 @@ class AbanditPlusSettings(StrategySettings):
         description="Number of samples; as many as `abandit` takes with its defaults if left out.",
     )
     balanced_share: float = Field(0.3, ge=0, le=1, description="Share of the samples that try all arms alike.")
+    abandon_below: float = Field(
+        0.0, ge=0, le=0.5, description="Arms that the best architecture holds with a lower probability are abandoned; 0: none."
+    )
 
 
 @STRATEGIES.register("abandit-plus")
@@ -79,13 +87,15 @@ class AbanditPlus(Strategy):
         genotypes = [self._bagged(index) for index in range(first, bags_end)]
         if first + len(genotypes) >= end:
             return tuple(genotypes)
-        posterior = self._posterior(history)
+        posterior, left = self._posterior(history), self._abandonment.after(history).arms
+        if all(len(keys) == 1 for keys in left) and any(sample.genotype.choices == tuple(chain(*left)) for sample in history):
+            return ()
         taken = {row.tobytes() for row in posterior.codes}
         for row in self._encoding.codes(genotypes):
             posterior = posterior.believing(row)
             taken.add(row.tobytes())
         for index in range(first + len(genotypes), end):
-            row = self._improvement(posterior, index, taken)
+            row = self._improvement(posterior, index, taken, left)
             genotypes.append(self._encoding.genotype(row))
             taken.add(row.tobytes())
             if index + 1 < end:
@@ -98,6 +108,7 @@ class AbanditPlus(Strategy):
         if not history:
             return tuple(Arm(key, abandoned_round=None if key in possible else 0) for key in self.space.arms())
         pulls = Counter(key for sample in history for key in sample.genotype.choices)
+        survivors = self._abandonment.after(history)
         effects, deviations = self._posterior(history).effects()
         arms = []
         for place, keys in enumerate(places(self.space)):
@@ -106,9 +117,10 @@ class AbanditPlus(Strategy):
                 number = self._encoding.operations.index(key.operation)
                 effect, width = float(effects[place, number]), BOUND * float(deviations[place, number])
                 if pulls[key]:
-                    arms.append(Arm(key, pulls[key], effect, effect - width, effect + width, abandoned))
+                    arm = Arm(key, pulls[key], effect, effect - width, effect + width, abandoned)
                 else:
-                    arms.append(Arm(key, abandoned_round=abandoned))
+                    arm = Arm(key, abandoned_round=abandoned)
+                arms.append(survivors.told(arm))
         return tuple(arms)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
@@ -118,6 +130,17 @@ class AbanditPlus(Strategy):
     @cached_property
     def _encoding(self) -> Encoding:
         return Encoding(self.space)
+
+    @cached_property
+    def _abandonment(self) -> Abandonment:
+        return Abandonment(
+            self._encoding,
+            self._posterior,
+            below=self.settings.abandon_below,
+            first=self.balanced,
+            step=self.space.arms_per_edge,
+            seed=self.seed,
+        )
 
     def _bagged(self, index: int) -> Genotype:
         size = self.space.arms_per_edge
@@ -140,20 +163,22 @@ class AbanditPlus(Strategy):
 
     _remembered: tuple[tuple[bytes, tuple[float, ...]], Shares] | None = None
 
-    def _improvement(self, posterior: Posterior, index: int, taken: set[bytes]) -> Codes:
-        """Return the best candidate; one that was evaluated already if there is no other left."""
-        best = float(posterior.means.max())
+    def _improvement(self, posterior: Posterior, index: int, taken: set[bytes], left: Arms) -> Codes:
+        """Return the best candidate of the arms that are left; one that was evaluated already if there is no other."""
+        best, allowed = float(posterior.means.max()), self._encoding.flags(left)
         proposals: list[Proposal | None]
         if self.space.size() <= ENUMERATED:
-            proposals = [best_of(posterior, self._encoding.all_live, best, taken)]
+            rows = self._encoding.all_live
+            proposals = [best_of(posterior, rows[self._encoding.within(rows, allowed)], best, taken)]
         else:
-            tops = np.argsort(-posterior.means, kind="stable")[:BEST_STARTS]
-            starts = [*posterior.codes[tops], *(self._random(index, number) for number in range(RANDOM_STARTS))]
-            proposals = [climb(posterior, start, best, taken, self._encoding.possible) for start in starts]
+            order = posterior.codes[np.argsort(-posterior.means, kind="stable")]
+            tops = order[self._encoding.within(order, allowed)][:BEST_STARTS]
+            starts = [*tops, *(self._random(index, number, left) for number in range(RANDOM_STARTS))]
+            proposals = [climb(posterior, start, best, taken, allowed) for start in starts]
         found = [proposal for proposal in proposals if proposal is not None]
-        return max(found, key=lambda proposal: proposal.value).row if found else self._random(index, RANDOM_STARTS)
+        return max(found, key=lambda proposal: proposal.value).row if found else self._random(index, RANDOM_STARTS, left)
 
-    def _random(self, index: int, number: int) -> Codes:
-        choices = draw_uniform(self.nodes, self.possible, self.seed, ("start", index, number))
+    def _random(self, index: int, number: int, left: Arms) -> Codes:
+        choices = draw_uniform(self.nodes, left, self.seed, ("start", index, number))
         row: Codes = self._encoding.codes([Genotype(self.space.name, choices)])[0]
         return row

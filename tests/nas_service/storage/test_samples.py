@@ -1,5 +1,6 @@
 """Waves are committed whole or not at all, once; on both kinds of database."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -60,6 +61,15 @@ def test_a_replayed_history_gives_the_stored_arm_table(database: Database) -> No
     _commit(database, job, record)
     with database.read() as session:
         assert STRATEGY.arms(samples.history_of(session, job.id)) == samples.list_arms(session, job.id)
+
+
+def test_what_became_of_an_arm_is_stored(database: Database) -> None:
+    job = _running(database)
+    record = _record(())
+    arms = (replace(record.arms[0], abandoned_round=2, best_probability=0.0078125), *record.arms[1:])
+    _commit(database, job, replace(record, arms=arms))
+    with database.read() as session:
+        assert samples.list_arms(session, job.id) == arms
 
 
 def test_a_sample_is_never_counted_twice(database: Database) -> None:

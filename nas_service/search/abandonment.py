@@ -1,0 +1,113 @@
+"""Abandoning arms by probability: what the best architecture hardly ever holds is dropped.
+
+At every decision (the end of a round) functions are drawn from the posterior of the history so far, and
+
+    p(e, o) = share of the draws whose best architecture holds operation o on edge e     (`draws.best_shares`);
+
+arms with p below a threshold are abandoned, any number on an edge, and never the likeliest one. An edge may keep all of its
+arms and another lose seven at once: unlike a clock that drops one arm an edge, this drops nothing that the samples do not
+speak against.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nas_service.search.bandit import Arm
+from nas_service.search.draws import best_shares
+from nas_service.search.encoding import Codes, Encoding, Flags, Floats
+from nas_service.search.history import History, Sample, derived_random
+from nas_service.search.liveness import Arms, draw_uniform, incoming, settled
+from nas_service.search.posterior import Posterior
+from nas_service.search.replay import Replay
+from search_spaces.genotype import Choice, Genotype
+from search_spaces.space import ZEROISE
+
+DRAWS = 128
+STARTS = 3
+
+
+@dataclass
+class Survivors:
+    """The arms that are left after a history.
+
+    Attributes:
+        arms: At every place.
+        abandoned: Round (from 1) after which an arm was dropped.
+        probabilities: p of every arm when it was last asked about; empty before the first decision.
+    """
+
+    arms: Arms
+    abandoned: dict[Choice, int] = field(default_factory=dict)
+    probabilities: dict[Choice, float] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+
+    def told(self, arm: Arm) -> Arm:
+        """Return the arm with what became of it."""
+        abandoned = self.abandoned.get(arm.key, arm.abandoned_round)
+        return Arm(arm.key, arm.pulls, arm.mean, arm.lower, arm.upper, abandoned, self.probabilities.get(arm.key))
+
+
+class Abandonment:
+    """Decides after `first` samples and then after every `step` of them."""
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        posterior: Callable[[History], Posterior],
+        *,
+        below: float,
+        first: int,
+        step: int,
+        seed: int,
+    ) -> None:
+        """Take what a decision depends on beside the history; `below` 0 abandons nothing and draws nothing."""
+        self._encoding, self._nodes, self._posterior = encoding, incoming(encoding.space), posterior
+        self._below, self._first, self._step, self._seed = below, first, step, seed
+        self._replay = Replay(lambda: Survivors(encoding.possible_arms), self._add)
+
+    def after(self, history: History) -> Survivors:
+        """Return what is left."""
+        return self._replay.after(history if self._below else ())
+
+    def _add(self, state: Survivors, sample: Sample) -> None:
+        state.samples.append(sample)
+        over = len(state.samples) - self._first
+        if over >= 0 and over % self._step == 0:
+            self._decide(state, 1 + over // self._step)
+
+    def _decide(self, state: Survivors, number: int) -> None:
+        posterior, allowed = self._posterior(state.samples), self._encoding.flags(state.arms)
+        starts = [self._start(state.arms, number, index) for index in range(STARTS)]
+        seed = int(derived_random(self._seed, "abandon", number).random() * 2**32)
+        shares = best_shares(posterior, DRAWS, starts, allowed, seed)
+        kept = likely(self._encoding, self._nodes, allowed, shares, self._below)
+        for place, keys in enumerate(state.arms):
+            for key in keys:
+                state.probabilities[key] = float(shares[place, self._encoding.operations.index(key.operation)])
+        left = settled(self._nodes, self._encoding.arms(kept))
+        for keys, survivors in zip(state.arms, left, strict=True):
+            state.abandoned |= dict.fromkeys([key for key in keys if key not in survivors], number)
+        state.arms = left
+
+    def _start(self, arms: Arms, number: int, index: int) -> Codes:
+        choices = draw_uniform(self._nodes, arms, self._seed, ("abandon", number, index))
+        row: Codes = self._encoding.codes([Genotype(self._encoding.space.name, choices)])[0]
+        return row
+
+
+def likely(encoding: Encoding, nodes: Sequence[Sequence[int]], allowed: Flags, shares: Floats, below: float) -> Flags:
+    """Return which allowed arms stay: those with a share of `below` or more, and the likeliest of every place.
+
+    A node whose edges would all keep nothing but zeroise keeps what it has: one of them carries something in every draw, only
+    no arm of them often enough.
+    """
+    kept = allowed & (shares >= below)
+    kept[np.arange(len(shares)), np.where(allowed, shares, -1.0).argmax(axis=1)] = True
+    carries = np.array([operation != ZEROISE for operation in encoding.operations])
+    for node in nodes:
+        places = list(node)
+        if not kept[places][:, carries].any():
+            kept[places] = allowed[places]
+    return kept

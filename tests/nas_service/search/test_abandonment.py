@@ -1,0 +1,143 @@
+"""Abandoning by probability: thresholds, the likeliest arm, live survivors, rounds."""
+
+import numpy as np
+import pytest
+
+from nas_service.search.abandonment import likely
+from nas_service.search.encoding import Encoding
+from nas_service.search.history import Sample, derived_random
+from nas_service.search.liveness import incoming
+from nas_service.search.strategy import STRATEGIES, Strategy
+from search_spaces.genotype import Choice, Genotype
+from search_spaces.space import SPACES, ZEROISE, CellType, SearchSpace, connect_all
+
+TINY = SPACES.get("tiny")
+CUTS = SearchSpace("cuts", "", (CellType("c"),), connect_all(2, (ZEROISE, "skip", "max-pool-3x3")), cells=1)
+SEEDS = range(4)
+
+
+def _strategy(space: SearchSpace = TINY, seed: int = 0, **settings: object) -> Strategy:
+    return STRATEGIES.get("abandit-plus").from_settings(space, settings, seed)
+
+
+def _worth(key: Choice) -> float:
+    """Return 0.1 for the last operation of an edge, 0 for the others."""
+    return 0.1 * (key.operation == TINY.edges[0].operations[-1])
+
+
+def _run(strategy: Strategy, wave: int = 1, noise: float = 0.01) -> tuple[Sample, ...]:
+    history: tuple[Sample, ...] = ()
+    while genotypes := strategy.suggest(history, wave):
+        for genotype in genotypes:
+            luck = noise * derived_random(strategy.seed, "luck", len(history)).random()
+            reward = sum(_worth(key) for key in genotype.choices) + luck
+            history = (*history, Sample(len(history), genotype, reward))
+    return history
+
+
+def _probabilities(strategy: Strategy, history: tuple[Sample, ...]) -> list[float | None]:
+    return [arm.best_probability for arm in strategy.arms(history)]
+
+
+def test_arms_below_the_threshold_go_and_the_likeliest_stays() -> None:
+    encoding = Encoding(TINY)
+    shares = np.tile([0.04, 0.06, 0.9], (6, 1))
+    shares[0], shares[1], shares[2] = (0.05, 0.05, 0.9), (0.3, 0.4, 0.3), (0.2, 0.2, 0.6)
+    kept = likely(encoding, incoming(TINY), encoding.possible, shares, 0.05)
+    assert kept.tolist() == [[True] * 3] * 3 + [[False, True, True]] * 3
+    kept = likely(encoding, incoming(TINY), encoding.possible, shares, 0.5)
+    assert kept[1].tolist() == [False, True, False]  # none reaches a half
+
+
+def test_what_was_abandoned_stays_so() -> None:
+    encoding = Encoding(TINY)
+    allowed = encoding.possible.copy()
+    allowed[:, 0] = False
+    assert not likely(encoding, incoming(TINY), allowed, np.full((6, 3), 1 / 3), 0.1)[:, 0].any()
+
+
+def test_a_node_whose_edges_would_all_be_cut_keeps_its_arms() -> None:
+    """Edges 0-2 and 1-2 lead to node 2: each is cut in most draws and never in the same ones."""
+    encoding, nodes = Encoding(CUTS), incoming(CUTS)
+    shares = np.array([[0.0, 0.5, 0.5], [0.6, 0.2, 0.2], [0.6, 0.2, 0.2]])
+    kept = likely(encoding, nodes, encoding.possible, shares, 0.3)
+    assert kept[1:].all()
+    kept = likely(encoding, nodes, encoding.possible, shares, 0.2)
+    assert kept[1:].all()
+    shares[1] = (0.1, 0.1, 0.8)
+    assert likely(encoding, nodes, encoding.possible, shares, 0.3)[1:].tolist() == [[False, False, True], [True, False, False]]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_good_arms_of_an_easy_problem_survive_and_the_search_ends_early(seed: int) -> None:
+    strategy = _strategy(seed=seed, samples=90, abandon_below=0.05)
+    history = _run(strategy)
+    arms = strategy.arms(history)
+    left = tuple(arm.key for arm in arms if arm.abandoned_round is None)
+    assert [key.operation for key in left] == [TINY.edges[0].operations[-1]] * 6
+    assert len(history) < 90
+    assert strategy.suggest(history, 1) == ()
+    assert strategy.rank(history, 1)[0].genotype == Genotype("tiny", left)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("wave", [1, 4])
+def test_no_abandoned_arm_is_sampled_again(seed: int, wave: int) -> None:
+    strategy = _strategy(seed=seed, samples=40, abandon_below=0.1)
+    history = _run(strategy, wave)
+    gone: set[Choice] = set()
+    for length in range(wave, len(history), wave):
+        gone |= {arm.key for arm in strategy.arms(history[:length]) if arm.abandoned_round is not None}
+        for genotype in strategy.suggest(history[:length], wave):
+            assert not gone & set(genotype.choices)
+    assert gone
+
+
+def test_decisions_come_after_the_bags_and_then_after_every_k_samples() -> None:
+    """3 arms an edge, 12 balanced samples: rounds end after 12, 15, 18, ...; before the first nobody was asked about."""
+    strategy = _strategy(samples=40, abandon_below=0.02)
+    history = _run(strategy, noise=0.3)
+    before = strategy.arms(history[:11])
+    assert {arm.best_probability for arm in before} == {None}
+    assert {arm.abandoned_round for arm in before} == {None}
+    asked = {length: _probabilities(strategy, history[:length]) for length in range(12, len(history) + 1)}
+    for length, probabilities in asked.items():
+        assert None not in probabilities
+        assert (probabilities != asked.get(length - 1)) == (length % 3 == 0)
+        rounds = {arm.abandoned_round for arm in strategy.arms(history[:length])} - {None}
+        assert rounds <= set(range(1, (length - 12) // 3 + 2))
+    first = strategy.arms(history[:12])
+    for arm in first:
+        assert arm.best_probability is not None
+        if arm.best_probability >= 0.02:
+            assert arm.abandoned_round is None
+    for edge in {(arm.key.cell, arm.key.edge) for arm in first}:
+        assert sum(arm.best_probability or 0.0 for arm in first if (arm.key.cell, arm.key.edge) == edge) == pytest.approx(1)
+
+
+def test_a_fresh_object_decides_the_same() -> None:
+    history = _run(_strategy(samples=40, abandon_below=0.1))
+    asked_before = _strategy(samples=40, abandon_below=0.1)
+    for length in (13, 5, 30, 20, len(history)):
+        fresh = _strategy(samples=40, abandon_below=0.1)
+        assert fresh.arms(history[:length]) == asked_before.arms(history[:length])
+        assert fresh.suggest(history[:length], 2) == asked_before.suggest(history[:length], 2)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_survivors_are_live(seed: int) -> None:
+    strategy = _strategy(CUTS, seed, samples=40, abandon_below=0.3)
+    history: tuple[Sample, ...] = ()
+    while genotypes := strategy.suggest(history, 1):
+        assert CUTS.parse(genotypes[0].to_dict()) == genotypes[0]
+        cuts = sum(key.operation == ZEROISE for key in genotypes[0].choices)
+        history = (*history, Sample(len(history), genotypes[0], 0.1 * cuts))
+    arms = strategy.arms(history)
+    assert CUTS.dead_node(strategy.rank(history, 1)[0].genotype.choices) is None
+    assert {(arm.key.edge) for arm in arms if arm.abandoned_round is None} == {edge.name for edge in CUTS.edges}
+
+
+def test_without_a_threshold_nothing_is_abandoned_or_asked_about() -> None:
+    strategy = _strategy(samples=30)
+    for arm in strategy.arms(_run(strategy)):
+        assert (arm.abandoned_round, arm.best_probability) == (None, None)
