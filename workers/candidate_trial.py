@@ -105,7 +105,8 @@ class _Trial:
         """Train what is left, reporting every epoch, then report the files.
 
         Epochs before the checkpoint are reported again: the driver may have died before it wrote them down. The last epoch is
-        reported together with the files, so that early stopping cannot come between a whole training and its export.
+        reported together with the files, so that early stopping cannot come between a whole training and its export. Before a
+        long attack it is reported too, as a time that early stopping has decided about already.
         """
         note = {"resumed_from": len(self._reports)} if self._reports else {}
         for earlier in self._reports[: self._trainer.recipe.epochs - 1]:
@@ -120,6 +121,8 @@ class _Trial:
                 saved_at = time.monotonic()
             if self._trainer.epoch < self._trainer.recipe.epochs:
                 tune.report(_epoch_result(self._reports[-1]))
+        if self._task.robustness is not None:
+            tune.report(_epoch_result(self._reports[-1]) | {"kind": "attacking", EPOCHS: self._trainer.recipe.epochs - 1})
         files, exported = self._export()
         done = {"kind": "done", "files": files, "metrics": exported.metrics, "cost": exported.cost}
         tune.report(_epoch_result(self._reports[-1]) | done)

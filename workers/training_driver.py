@@ -69,6 +69,7 @@ class TrainingDriver:
         """Read the spec and the data, and write down the candidates if this is the first attempt."""
         self._context = context
         self._spec = TrainingSpec.model_validate(job.spec)
+        self._attacked: set[str] = set()  # candidates that are under attack
         self._best: float | None = job.progress.get("best_validation_accuracy")  # of any epoch
         self._dataset = build_dataset(self._spec.dataset).load(context.settings.data)
         spec = self._spec
@@ -110,7 +111,11 @@ class TrainingDriver:
             if "resumed_from" in result:
                 told = {"candidate": candidate_id, "epochs": result["resumed_from"]}
                 events.record(session, context.job_id, "trial.resumed", told)
+            if result["kind"] == "attacking":
+                self._attacked.add(candidate_id)
+                events.record(session, context.job_id, "trial.attacking", {"candidate": candidate_id})
             if result["kind"] == "done":
+                self._attacked.discard(candidate_id)
                 metrics = result["metrics"]
                 outcome = Outcome(metrics["validation_accuracy"], metrics["test_accuracy"], metrics, result["cost"])
                 candidates.finish_candidate(session, candidate_id, outcome)
@@ -131,6 +136,7 @@ class TrainingDriver:
             "epochs": sum(row.epochs_done for row in rows),
             "total": sum(self._recipe(row).epochs for row in rows),
             "best_validation_accuracy": self._best,
+            "under_attack": len(self._attacked),
         }
 
     def _recipe(self, row: Candidate) -> Recipe:
@@ -252,6 +258,7 @@ class TrainingDriver:
 
     def _fail(self, candidate_id: str, error: str) -> None:
         context = self._context
+        self._attacked.discard(candidate_id)
         with context.database.write() as session:
             context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))  # as above
             candidates.fail_candidate(session, candidate_id, error)

@@ -136,6 +136,9 @@ def test_a_robust_candidate_shows_what_it_stands_everywhere(service: Running, ba
     job = service.train(**{**base, "methods": ["bnn"], "recipe": recipe, "robustness": {"eps": 0.1, "images": 50}})
     assert job.state == "succeeded", job.error
     (candidate,) = service.client.candidates(training=job.id)
+    told = [event.data for event in service.client.training_events(job.id) if event.kind == "trial.attacking"]
+    assert told == [{"candidate": candidate.id}]
+    assert (job.progress["epochs"], job.progress["under_attack"]) == (3, 0)
     measured = candidate.metrics["robustness"]
     assert measured["images"] == 50
     assert {"clean", "fgsm", "pgd-7", "pgd-20", "transfer-pgd-20"} <= set(measured["accuracies"])
