@@ -35,7 +35,7 @@ serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve
 
 test: $(VENV)/.dev ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(VENV)/.dev ## ruff, mypy, import-linter, size limits, imports of the search core
 	$(BIN)/ruff format --check .
