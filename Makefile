@@ -34,8 +34,9 @@ search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, 
 serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve
 
-test: $(VENV)/.dev ## run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+test: $(VENV)/.dev ## run the tests; those that start Ray one after another
+	$(BIN)/python -m pytest -m "not ray" --numprocesses 2
+	$(BIN)/python -m pytest -m ray
 
 check: $(VENV)/.dev ## ruff, mypy, import-linter, size limits, imports of the search core
 	$(BIN)/ruff format --check .

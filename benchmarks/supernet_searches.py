@@ -22,6 +22,7 @@ import torch
 from benchmarks.architecture_table import DATASET, EVALUATION, METHOD, SPACE, TABLE
 from benchmarks.conditions import conditions
 from nas_service.catalogue import build_dataset, build_method, build_space, build_strategy
+from nas_service.search.history import Sample
 from nas_service.search.loop import run_search
 from nas_service.search.posterior import posterior_pick
 from nas_service.search.strategy import STRATEGIES
@@ -41,16 +42,15 @@ class Task(NamedTuple):
 
 
 def search(task: Task) -> dict[str, Any]:
-    """Search and return the picks with the history."""
+    """Search and return the strategy's pick with the history."""
     torch.set_num_threads(1)
     space, dataset = build_space(SPACE), build_dataset(Component(name=DATASET)).load(Path()).without_test()
     strategy = build_strategy(Component(name=task.strategy), space, task.seed)
     plan = SupernetPlan(space, build_method(METHOD), EVALUATION, task.seed, strategy.total)
     trainer = path_trainer(plan, dataset, torch.device("cpu"), with_parent=strategy.needs_parent)
     history = run_search(strategy, LocalEvaluator(trainer), (), 1, lambda _: None)
-    picks = {"own": strategy.rank(history, 1)[0].genotype, "posterior": posterior_pick(space, history).genotype}
     samples = [(sample.genotype.digest, sample.reward) for sample in history]
-    return {**task._asdict(), "picks": {name: genotype.to_dict() for name, genotype in picks.items()}, "history": samples}
+    return {**task._asdict(), "pick": strategy.rank(history, 1)[0].genotype.digest, "history": samples}
 
 
 def percentile(table: ArchitectureTable, genotype: Genotype) -> float:
@@ -65,9 +65,10 @@ def report(rows: list[dict[str, Any]]) -> str:
     """Return the table of what was searched, as markdown."""
     table, space = ArchitectureTable.read(TABLE), build_space(SPACE)
     means, found = table.test.mean(1), []
+    known = {genotype.digest: genotype for genotype in table.genotypes}
     for row in rows:
-        for pick, written in row["picks"].items():
-            genotype = space.parse(written)
+        history = [Sample(index, known[digest], reward) for index, (digest, reward) in enumerate(row["history"])]
+        for pick, genotype in (("own", known[row["pick"]]), ("posterior", posterior_pick(space, history).genotype)):
             found.append((row["strategy"], pick, percentile(table, genotype), 100 * means[table.rows[genotype]]))
     lines = [
         conditions(),

@@ -19,17 +19,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests st
 torch.set_num_threads(1)  # the tensors are small: a second thread costs more than it does
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With several processes, let one of them run the tests that start Ray: two would fight for the cores."""
-    if item.get_closest_marker("ray"):
-        item.add_marker(pytest.mark.xdist_group("ray"))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that start Ray: they take longest."""
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
-
-
 def _psycopg(uri: str) -> str:
     return uri.replace("postgresql://", "postgresql+psycopg://")
 

@@ -6,10 +6,10 @@ centred counts c~, with independent normal coefficients:
     f(x) = g . c~(x) + b . h + sum over pairs of edges of q[arm, arm'],
     var g = tau2 w,     var b = tau2 (1 - w) p / E,     var q = 2 tau2 (1 - w) (1 - p) / (E (E - 1)).
 
-So a function is drawn from the posterior by drawing one from the prior, with noise eps, and moving it to the samples
-(Matheron's rule), which changes its coefficients only:
+So a function is drawn from the posterior by drawing one from the prior, with drift and noise eps, and moving it to the
+samples (Matheron's rule), which changes its coefficients only:
 
-    f*(x) = f(x) + k_x' (K + s I)^-1 (z - f(X) - eps),     eps ~ N(0, tau2 s I).
+    f*(x) = f(x) + k_x' M^-1 (z - f(X) - eps),     eps ~ N(0, tau2 (b T T' + s I)).
 
 The draw is exact, and one change of an edge costs no more than a column of q, so its best architecture is found by
 climbing instead of among a list of candidates.
@@ -48,6 +48,7 @@ class FunctionDraw:
         mask = self._encoding.apart
         self.pairs: Floats = random.standard_normal(mask.shape) * mask * (root * np.sqrt(2 * kernel.pair))
         noise = random.standard_normal(len(posterior.codes)) * root * np.sqrt(posterior.shares.noise)
+        noise += posterior.drift @ random.standard_normal(posterior.drift.shape[1]) * root
         self._move(posterior, posterior.solve(posterior.scores - self.values(posterior.codes) - noise))
         self._couplings = self.pairs + self.pairs.T
 

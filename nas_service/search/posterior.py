@@ -3,7 +3,11 @@
 Rewards become rank scores, so that dead architectures and curved scales of accuracy do not dominate: with average ranks
 for ties and n samples
 
-    z_i = Phi^-1((rank(y_i) - 1/2) / n),     z ~ N(0, tau2 (K + s I)).
+    z_i = Phi^-1((rank(y_i) - 1/2) / n),     z ~ N(0, tau2 (K + b T T' + s I)).
+
+Shared weights improve while they are searched, so that a late sample is better than an early one of the same architecture.
+T (n, 3) holds 1, ln(1 + i) and i / 100 of sample i: a drift whose coefficients are nearly free (b = 10). It explains what
+time explains and is no part of an architecture's figures, all of which are told as of one and the same time.
 
 With m the number of edges (E in all) on which two architectures agree, and c~ the centred counts of each operation in an
 architecture (c_o minus its mean over random architectures; N = sum of their variances),
@@ -13,15 +17,15 @@ architecture (c_o minus its mean over random architectures; N = sum of their var
 is Bayesian ridge regression over one-hot arms (share (1 - w) p of the variance), pairs of arms (share (1 - w) (1 - p)) and
 operations whatever their edge (share w: an operation that is good on one edge tends to be good on others). With one edge
 there are no pairs and p = 1. Shares w, p and noise s are means over a grid, weighted by evidence (the likeliest ones alone
-change too much from fit to fit); tau2 is in closed form:
+change too much from fit to fit); tau2 is in closed form. With M = K + b T T' + s I:
 
-    tau2 = z' (K + s I)^-1 z / n,     evidence = -(n ln tau2 + ln |K + s I|) / 2     (+ constant)
-    mu(x) = k_x' a,  a = (K + s I)^-1 z,     sd2(x) = tau2 (k(x, x) - k_x' (K + s I)^-1 k_x).
+    tau2 = z' M^-1 z / n,     evidence = -(n ln tau2 + ln |M|) / 2     (+ constant)
+    mu(x) = k_x' a,  a = M^-1 z,     sd2(x) = tau2 (k(x, x) - k_x' M^-1 k_x).
 
 The effect of an arm (edge e, operation o) is that of its arm and its operation together: with q its covariance with the
 samples, q_i = (1 - w) p / E [x_i holds the arm] + w c~_o(x_i) / N, and v = (1 - w) p / E + w / N,
 
-    effect = q' a,     variance = tau2 (v - q' (K + s I)^-1 q).
+    effect = q' a,     variance = tau2 (v - q' M^-1 q).
 
 All figures are in units of z. Linear algebra is LAPACK's: the same machine gives the same bits, others the same to
 rounding.
@@ -44,8 +48,15 @@ from search_spaces.space import SearchSpace
 GRID_OPERATIONS = (0.0, 0.15, 0.3, 0.5, 0.75)
 GRID_ARMS = (0.2, 0.5, 0.8, 1.0)
 GRID_NOISE = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+DRIFT = 10.0  # b, variance of each coefficient of the drift, in units of tau2
 CAUTION = 0.5  # standard deviations that a pick is marked down by
 _LEAST_VARIANCE = 1e-12
+
+
+def trend(count: int) -> Floats:
+    """Return T sqrt(b) of samples 0 to count - 1, (count, 3)."""
+    index = np.arange(count)
+    return np.asarray(np.sqrt(DRIFT) * np.stack([np.ones(count), np.log1p(index), index / 100], axis=1))
 
 
 def rank_scores(rewards: Sequence[float]) -> Floats:
@@ -101,8 +112,9 @@ class Kernel:
 def expected_shares(encoding: Encoding, codes: Codes, scores: Floats) -> Shares:
     """Return the grid's mean shares, weighted by the evidence for `scores` (n,) of `codes` (n, E); of s, the mean of ln s."""
     evidences, shares = [], []
+    drift = trend(len(codes))
     for operations, arms in product(GRID_OPERATIONS, GRID_ARMS):
-        kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes)
+        kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes) + drift @ drift.T
         spectrum, vectors = np.linalg.eigh(kernel)
         powers = (vectors.T @ scores) ** 2
         for noise in GRID_NOISE:
@@ -120,10 +132,11 @@ class Posterior:
 
     Attributes:
         codes: The evaluated architectures, (n, E).
-        weights: a = (K + s I)^-1 z, (n,).
+        weights: a = M^-1 z, (n,).
         scale: tau2.
         means: mu of the evaluated architectures, (n,).
         deviations: sd of them, (n,).
+        drift: T sqrt(b), (n, 3).
     """
 
     def __init__(self, encoding: Encoding, codes: Codes, scores: Floats, shares: Shares) -> None:
@@ -132,7 +145,8 @@ class Posterior:
         self.kernel = Kernel(encoding, shares)
         self.one_hot, self.counts = encoding.one_hot(codes), encoding.counts(codes)
         prior = self.kernel.between(codes, codes)
-        self._inverse = np.linalg.inv(prior + shares.noise * np.eye(len(codes)))
+        self.drift = trend(len(codes))
+        self._inverse = np.linalg.inv(prior + self.drift @ self.drift.T + shares.noise * np.eye(len(codes)))
         self.weights: Floats = self._inverse @ scores
         self.scale = max(float(scores @ self.weights) / len(codes), _LEAST_VARIANCE)
         self.means: Floats = prior @ self.weights
@@ -149,7 +163,7 @@ class Posterior:
         return np.asarray(np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
 
     def solve(self, values: Floats) -> Floats:
-        """Return (K + s I)^-1 values, (n,)."""
+        """Return M^-1 values, (n,)."""
         return np.asarray(self._inverse @ values)
 
     def effects(self) -> tuple[Floats, Floats]:
@@ -162,8 +176,9 @@ class Posterior:
         return (arms @ self.weights).reshape(shape), np.sqrt(np.maximum(variance, _LEAST_VARIANCE)).reshape(shape)
 
     def believing(self, row: Codes) -> "Posterior":
-        """Return the posterior that would be if `row` were evaluated and came out as its mu: means stay, sd shrinks."""
-        mean, _ = self.predict(row[None])
+        """Return the posterior that would be if `row` came next and came out as expected: means stay, sd shrinks."""
+        drifted = trend(len(self.codes) + 1)[-1] @ (self.drift.T @ self.weights)
+        mean = self.predict(row[None])[0] + drifted
         more = Posterior(self.encoding, np.vstack([self.codes, row]), np.append(self.scores, mean), self.shares)
         more.scale = self.scale
         return more

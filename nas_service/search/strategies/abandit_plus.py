@@ -14,6 +14,8 @@ the best posterior means and from a random one. The kernel's shares are fitted a
 model believes that a pending architecture comes out as its mean, so its neighbourhood loses its variance and the wave
 spreads. A wave that reaches past the balanced samples before a whole bag has been evaluated goes on with bags.
 
+Rewards drift while shared weights train; the model tells the drift from the architectures (`posterior.py`).
+
 `arms` tells effects and bounds (two standard deviations) in units of rank scores: 0 is the median sample.
 
 References:

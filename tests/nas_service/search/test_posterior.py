@@ -83,9 +83,19 @@ def _features(codes: Codes, shares: Shares) -> Floats:
     return np.array(rows)
 
 
+def _drift(count: int) -> Floats:
+    """Return 1, ln(1 + i), i / 100 of samples 0, 1, ..., each times the root of its variance 10."""
+    return np.array([[math.sqrt(10) * part for part in (1.0, math.log(1 + i), i / 100)] for i in range(count)])
+
+
+def _all_features(codes: Codes, shares: Shares) -> Floats:
+    """Return what a sample's score is a sum of, noise aside."""
+    return np.hstack([_features(codes, shares), _drift(len(codes))])
+
+
 @dataclass
 class _Ridge:
-    """Coefficients given z = features c + noise: c ~ N(0, tau2 I), noise ~ N(0, tau2 s I)."""
+    """Coefficients, without the drift's, given z = (features, drift) c + noise: c ~ N(0, tau2 I), noise ~ N(0, tau2 s I)."""
 
     mean: Floats
     covariance: Floats
@@ -94,12 +104,13 @@ class _Ridge:
 
 def _ridge(codes: Codes, scores: Floats, shares: Shares) -> _Ridge:
     """Condition in the space of the coefficients; tau2 by a dense solve over the samples."""
-    features = _features(codes, shares)
+    features = _all_features(codes, shares)
     precision = np.eye(features.shape[1]) + features.T @ features / shares.noise
     mean = np.linalg.solve(precision, features.T @ scores / shares.noise)
     dense = features @ features.T + shares.noise * np.eye(len(codes))
     tau2 = float(scores @ np.linalg.solve(dense, scores)) / len(codes)
-    return _Ridge(np.asarray(mean, np.float64), np.asarray(tau2 * np.linalg.inv(precision), np.float64), tau2)
+    covariance = tau2 * np.linalg.inv(precision)
+    return _Ridge(np.asarray(mean[:-3], np.float64), np.asarray(covariance[:-3, :-3], np.float64), tau2)
 
 
 def test_rank_scores_are_normal_quantiles_and_ties_have_their_average_rank() -> None:
@@ -194,7 +205,7 @@ def test_effects_equal_the_coefficients_of_arm_and_operation_together(shares: Sh
 def test_tau2_is_the_closed_form_and_the_likeliest_scale(shares: Shares) -> None:
     """The logarithm of the density of z falls on both sides of it."""
     posterior = _posterior(TINY, shares)
-    features = _features(posterior.codes, shares)
+    features = _all_features(posterior.codes, shares)
     dense = features @ features.T + shares.noise * np.eye(20)
 
     def log_density(tau2: float) -> float:
@@ -213,7 +224,7 @@ def _slow_shares(codes: Codes, scores: Floats) -> Shares:
     grid = [Shares(*point) for point in product(GRID_OPERATIONS, GRID_ARMS, GRID_NOISE)]
     densities = []
     for shares in grid:
-        features = _features(codes, shares)
+        features = _all_features(codes, shares)
         dense = features @ features.T + shares.noise * np.eye(len(codes))
         tau2 = float(scores @ np.linalg.solve(dense, scores)) / len(codes)
         sign, log_determinant = np.linalg.slogdet(2 * np.pi * tau2 * dense)
@@ -273,7 +284,7 @@ def test_neighbours_have_the_means_and_deviations_that_predict_gives(space: Sear
 
 @EVERY_SHARES
 def test_believing_in_a_mean_keeps_all_means_and_shrinks_variances(shares: Shares) -> None:
-    """A further sample at x with variance v takes tau2 s of noise: v becomes v tau2 s / (v + tau2 s)."""
+    """Variances are those of a ridge regression that has seen `row` too; they do not depend on what came out."""
     posterior, everything = _posterior(TINY, shares), Encoding(TINY).all_live
     row = _random_codes(TINY, 1, first_seed=77)[0]
     more = posterior.believing(row)
@@ -281,8 +292,21 @@ def test_believing_in_a_mean_keeps_all_means_and_shrinks_variances(shares: Share
     believed_means, believed_deviations = more.predict(everything)
     assert believed_means == pytest.approx(means, abs=EXACT)
     assert (believed_deviations <= deviations + EXACT).all()
-    before, noise = float(posterior.predict(row[None])[1][0]) ** 2, posterior.scale * shares.noise
-    assert float(more.predict(row[None])[1][0]) ** 2 == pytest.approx(before * noise / (before + noise), abs=EXACT)
+    ridge = _ridge(np.vstack([posterior.codes, row]), np.append(posterior.scores, 0.0), shares)
+    features = _features(everything, shares)
+    variances = posterior.scale / ridge.tau2 * ((features @ ridge.covariance) * features).sum(axis=1)
+    assert believed_deviations**2 == pytest.approx(variances, abs=EXACT)
+
+
+@EVERY_SHARES
+def test_what_drifts_with_time_changes_no_mean(shares: Shares) -> None:
+    """A drift of nearly 11 moves means by no more than 0.08; without its features by 5 to 10. Variance 10 shrinks it a little."""
+    codes = np.repeat(_random_codes(TINY, 12), 2, axis=0)[np.random.default_rng(0).permutation(24)]
+    scores = _scores(24)
+    drifted = scores + 3 * np.log1p(np.arange(24)) - 0.02 * np.arange(24) + 1
+    means = Posterior(Encoding(TINY), codes, scores, shares).predict(codes)[0]
+    after = Posterior(Encoding(TINY), codes, drifted, shares).predict(codes)[0]
+    assert float(np.abs(after - means).max()) < 0.1
 
 
 def _history(count: int) -> tuple[Sample, ...]:
