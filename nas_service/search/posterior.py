@@ -7,7 +7,8 @@ for ties and n samples
 
 Shared weights improve while they are searched, so that a late sample is better than an early one of the same architecture.
 T (n, 3) holds 1, ln(1 + i) and i / 100 of sample i: a drift whose coefficients are nearly free (b = 10). It explains what
-time explains and is no part of an architecture's figures, all of which are told as of one and the same time.
+time explains and is no part of an architecture's figures, all of which are told as of one and the same time. Whether there
+is a drift (b = 10) or none (b = 0) is decided by the evidence of samples that were not chosen for their rewards.
 
 With m the number of edges (E in all) on which two architectures agree, and c~ the centred counts of each operation in an
 architecture (c_o minus its mean over random architectures; N = sum of their variances),
@@ -49,14 +50,20 @@ GRID_OPERATIONS = (0.0, 0.15, 0.3, 0.5, 0.75)
 GRID_ARMS = (0.2, 0.5, 0.8, 1.0)
 GRID_NOISE = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 DRIFT = 10.0  # b, variance of each coefficient of the drift, in units of tau2
+LEAD = 3  # one of so many samples comes before rewards have had much of a say in what is sampled
 CAUTION = 0.5  # standard deviations that a pick is marked down by
 _LEAST_VARIANCE = 1e-12
 
 
 def trend(count: int) -> Floats:
-    """Return T sqrt(b) of samples 0 to count - 1, (count, 3)."""
+    """Return T of samples 0 to count - 1, (count, 3)."""
     index = np.arange(count)
-    return np.asarray(np.sqrt(DRIFT) * np.stack([np.ones(count), np.log1p(index), index / 100], axis=1))
+    return np.stack([np.ones(count), np.log1p(index), index / 100], axis=1)
+
+
+def _gram(count: int) -> Floats:
+    features = trend(count)
+    return np.asarray(features @ features.T)
 
 
 def rank_scores(rewards: Sequence[float]) -> Floats:
@@ -76,11 +83,13 @@ class Shares:
         operations: w, share of operations whatever their edge.
         arms: p, share of arms in the rest; pairs of arms have what is left.
         noise: s, variance of the noise over that of the rewards.
+        drift: b, variance of each coefficient of the drift; 0 for none.
     """
 
     operations: float
     arms: float
     noise: float
+    drift: float = 0.0
 
 
 class Kernel:
@@ -109,22 +118,42 @@ class Kernel:
         return np.asarray(whole + self.operation * (counts**2).sum(axis=1))
 
 
-def expected_shares(encoding: Encoding, codes: Codes, scores: Floats) -> Shares:
-    """Return the grid's mean shares, weighted by the evidence for `scores` (n,) of `codes` (n, E); of s, the mean of ln s."""
+def expected_shares(encoding: Encoding, codes: Codes, scores: Floats, lead: int = 0) -> Shares:
+    """Return the grid's mean shares, weighted by evidence; of s, the mean of ln s.
+
+    Args:
+        encoding: Of the space.
+        codes: Evaluated architectures, (n, E).
+        scores: Their rank scores, (n,).
+        lead: Samples at the beginning that were not chosen for their rewards: they tell whether there is a drift. Later ones
+            cannot, for a search that works finds better architectures with time. 0: no drift.
+    """
+    drift = DRIFT if lead and drifts(encoding, codes[:lead], rank_scores(scores[:lead].tolist())) else 0.0
+    return _weighted(encoding, codes, scores, drift)[1]
+
+
+def drifts(encoding: Encoding, codes: Codes, scores: Floats) -> bool:
+    """Return whether `scores` (n,) of `codes` (n, E) are likelier with a drift than without."""
+    return _weighted(encoding, codes, scores, DRIFT)[0] > _weighted(encoding, codes, scores, 0.0)[0]
+
+
+def _weighted(encoding: Encoding, codes: Codes, scores: Floats, drift: float) -> tuple[float, Shares]:
+    """Return the logarithm of the grid's evidence, and the mean shares, with or without a drift."""
     evidences, shares = [], []
-    drift = trend(len(codes))
+    drifted = drift * _gram(len(codes))
     for operations, arms in product(GRID_OPERATIONS, GRID_ARMS):
-        kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes) + drift @ drift.T
-        spectrum, vectors = np.linalg.eigh(kernel)
+        kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes)
+        spectrum, vectors = np.linalg.eigh(kernel + drifted)
         powers = (vectors.T @ scores) ** 2
         for noise in GRID_NOISE:
             spread = spectrum + noise
             tau2 = max(float((powers / spread).mean()), _LEAST_VARIANCE)  # 0 if all rewards are equal
             evidences.append(-(len(codes) * np.log(tau2) + np.log(spread).sum()) / 2)
             shares.append((operations, arms, np.log(noise)))
-    weights = np.exp(np.array(evidences) - max(evidences))
+    highest = max(evidences)
+    weights = np.exp(np.array(evidences) - highest)
     operations, arms, noise = weights @ np.array(shares) / weights.sum()
-    return Shares(float(operations), float(arms), float(np.exp(noise)))
+    return highest + float(np.log(weights.sum())), Shares(float(operations), float(arms), float(np.exp(noise)), drift)
 
 
 class Posterior:
@@ -145,7 +174,7 @@ class Posterior:
         self.kernel = Kernel(encoding, shares)
         self.one_hot, self.counts = encoding.one_hot(codes), encoding.counts(codes)
         prior = self.kernel.between(codes, codes)
-        self.drift = trend(len(codes))
+        self.drift = np.sqrt(shares.drift) * trend(len(codes))
         self._inverse = np.linalg.inv(prior + self.drift @ self.drift.T + shares.noise * np.eye(len(codes)))
         self.weights: Floats = self._inverse @ scores
         self.scale = max(float(scores @ self.weights) / len(codes), _LEAST_VARIANCE)
@@ -177,7 +206,7 @@ class Posterior:
 
     def believing(self, row: Codes) -> "Posterior":
         """Return the posterior that would be if `row` came next and came out as expected: means stay, sd shrinks."""
-        drifted = trend(len(self.codes) + 1)[-1] @ (self.drift.T @ self.weights)
+        drifted = self.shares.drift * trend(len(self.codes) + 1)[-1] @ (trend(len(self.codes)).T @ self.weights)
         mean = self.predict(row[None])[0] + drifted
         more = Posterior(self.encoding, np.vstack([self.codes, row]), np.append(self.scores, mean), self.shares)
         more.scale = self.scale
@@ -185,10 +214,10 @@ class Posterior:
 
 
 def fitted(encoding: Encoding, history: History) -> Posterior:
-    """Return the posterior of a whole history, with the shares that its evidence chooses."""
+    """Return the posterior of a whole history, whatever strategy made it; its first third tells whether rewards drift."""
     codes = encoding.codes(sample.genotype for sample in history)
     scores = rank_scores([sample.reward for sample in history])
-    return Posterior(encoding, codes, scores, expected_shares(encoding, codes, scores))
+    return Posterior(encoding, codes, scores, expected_shares(encoding, codes, scores, len(history) // LEAD))
 
 
 def by_posterior(posterior: Posterior, history: History, count: int) -> tuple[Ranked, ...]:

@@ -14,7 +14,7 @@ the best posterior means and from a random one. The kernel's shares are fitted a
 model believes that a pending architecture comes out as its mean, so its neighbourhood loses its variance and the wave
 spreads. A wave that reaches past the balanced samples before a whole bag has been evaluated goes on with bags.
 
-Rewards drift while shared weights train; the model tells the drift from the architectures (`posterior.py`).
+Rewards drift while shared weights train; the balanced samples tell whether they do, and the model takes it out (`posterior.py`).
 
 `arms` tells effects and bounds (two standard deviations) in units of rank scores: 0 is the median sample.
 
@@ -160,7 +160,7 @@ class AbanditPlus(Strategy):
         """Return the kernel's shares; those of the last history asked about are remembered, which changes no answer."""
         key = (codes.tobytes(), tuple(rewards))
         if self._remembered is None or self._remembered[0] != key:
-            self._remembered = key, expected_shares(self._encoding, codes, rank_scores(rewards))
+            self._remembered = key, expected_shares(self._encoding, codes, rank_scores(rewards), self.balanced)
         return self._remembered[1]
 
     _remembered: tuple[tuple[bytes, tuple[float, ...]], Shares] | None = None

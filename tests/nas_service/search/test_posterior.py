@@ -5,7 +5,7 @@ about 1e4 * 2^-53 = 1e-12; 1e-10 leaves a factor of a hundred.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
@@ -21,6 +21,7 @@ from nas_service.search.posterior import (
     Neighbours,
     Posterior,
     Shares,
+    drifts,
     expected_shares,
     fitted,
     posterior_pick,
@@ -42,6 +43,7 @@ SHARES = (
     Shares(operations=0.0, arms=0.2, noise=0.1),
     Shares(operations=0.4, arms=0.6, noise=1.0),
     Shares(operations=0.75, arms=0.9, noise=3.0),
+    Shares(operations=0.4, arms=0.6, noise=0.3, drift=10.0),
 )
 EVERY_SHARES = pytest.mark.parametrize("shares", SHARES, ids=str)
 EVERY_SPACE = pytest.mark.parametrize("space", [TINY, CUTS, ONE_EDGE], ids=lambda space: space.name)
@@ -83,14 +85,14 @@ def _features(codes: Codes, shares: Shares) -> Floats:
     return np.array(rows)
 
 
-def _drift(count: int) -> Floats:
-    """Return 1, ln(1 + i), i / 100 of samples 0, 1, ..., each times the root of its variance 10."""
-    return np.array([[math.sqrt(10) * part for part in (1.0, math.log(1 + i), i / 100)] for i in range(count)])
+def _drift(count: int, variance: float) -> Floats:
+    """Return 1, ln(1 + i), i / 100 of samples 0, 1, ..., each times the root of its variance."""
+    return np.array([[math.sqrt(variance) * part for part in (1.0, math.log(1 + i), i / 100)] for i in range(count)])
 
 
 def _all_features(codes: Codes, shares: Shares) -> Floats:
     """Return what a sample's score is a sum of, noise aside."""
-    return np.hstack([_features(codes, shares), _drift(len(codes))])
+    return np.hstack([_features(codes, shares), _drift(len(codes), shares.drift)])
 
 
 @dataclass
@@ -300,13 +302,39 @@ def test_believing_in_a_mean_keeps_all_means_and_shrinks_variances(shares: Share
 
 @EVERY_SHARES
 def test_what_drifts_with_time_changes_no_mean(shares: Shares) -> None:
-    """A drift of nearly 11 moves means by no more than 0.08; without its features by 5 to 10. Variance 10 shrinks it a little."""
+    """A drift of nearly 11 moves means by no more than 0.08, without its features by 5 to 10; variance 10 shrinks it a little."""
     codes = np.repeat(_random_codes(TINY, 12), 2, axis=0)[np.random.default_rng(0).permutation(24)]
-    scores = _scores(24)
-    drifted = scores + 3 * np.log1p(np.arange(24)) - 0.02 * np.arange(24) + 1
-    means = Posterior(Encoding(TINY), codes, scores, shares).predict(codes)[0]
-    after = Posterior(Encoding(TINY), codes, drifted, shares).predict(codes)[0]
-    assert float(np.abs(after - means).max()) < 0.1
+    drift = 3 * np.log1p(np.arange(24)) - 0.02 * np.arange(24) + 1
+
+    def moved(variance: float) -> float:
+        """Return the largest mean for scores that are nothing but drift: means are linear in scores."""
+        means = Posterior(Encoding(TINY), codes, drift, replace(shares, drift=variance)).predict(codes)[0]
+        return float(np.abs(means).max())
+
+    assert moved(10.0) < 0.1
+    assert moved(0.0) > 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_early_samples_tell_a_drift_and_later_ones_do_not(seed: int) -> None:
+    """30 random samples, then 30 of ever better architectures: the first decide."""
+    random, encoding = np.random.default_rng(seed), Encoding(TINY)
+    worth = random.random((6, 3))
+    early = _random_codes(TINY, 30, 100 * seed)
+    late = np.array(sorted(_random_codes(TINY, 60, 1000 + 100 * seed).tolist(), key=lambda row: worth[np.arange(6), row].sum()))[
+        30:
+    ]
+    codes = np.vstack([early, late])
+    still = worth[np.arange(6), codes].sum(axis=1) + 0.1 * random.standard_normal(60)
+    rising = still + 2 * np.log1p(np.arange(60))
+    assert not drifts(encoding, early, rank_scores(still[:30].tolist()))
+    assert drifts(encoding, early, rank_scores(rising[:30].tolist()))
+    for rewards, drift in ((still, 0.0), (rising, 10.0)):
+        scores = rank_scores(rewards.tolist())
+        assert expected_shares(encoding, codes, scores, 30).drift == drift
+        assert expected_shares(encoding, codes, scores).drift == 0.0
+        history = [Sample(index, encoding.genotype(codes[index]), rewards[index]) for index in range(60)]
+        assert fitted(encoding, history).shares == expected_shares(encoding, codes, scores, 20)
 
 
 def _history(count: int) -> tuple[Sample, ...]:
