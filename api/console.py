@@ -87,7 +87,7 @@ def describe(job: JobView) -> tuple[int, int, str]:
     if left := progress.get("teachers_left"):
         return 0, 0, f"{left} full-precision network(s) first, to learn or to attack from"
     words = f"{progress['finished']}/{progress['candidates']} candidates, {done}/{total} epochs"
-    if attacked := progress.get("under_attack"):
+    if job.state == "running" and (attacked := progress.get("under_attack")):
         words += f", {attacked} under attack"
     return done, total, f"{words}, best so far {percent(progress['best_validation_accuracy'])} validation"
 

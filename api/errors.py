@@ -132,7 +132,7 @@ def _from_request(_: Request, error: Exception) -> JSONResponse:
         location = [str(part) for part in entry["loc"]]
         field = ".".join(location[1:] if location[0] in {"body", "query", "path", "header"} else location)
         problems.append(complaint(field, entry))
-    detail = "; ".join(f"{problem.field}: {problem.allowed}" for problem in problems)
+    detail = "; ".join(str(problem) for problem in problems)
     return problem_response(TABLE[InvalidInputError], _given_text(detail), problems)
 
 

@@ -77,18 +77,26 @@ class SampleView(View):
 
 
 class ArmView(View):
-    """The statistics of one arm."""
+    """The statistics of one arm.
+
+    `mean`, `lower` and `upper` are in the strategy's own unit: accuracy for `abandit`, `random` and `evolution`, child-parent
+    scores for `cp-nas`, effects in rank scores (0 is average) with two standard deviations for `abandit-plus`.
+    """
 
     cell: str
     edge: str
     operation: str
-    pulls: int
-    mean: float | None
-    lower: float | None
-    upper: float | None
-    abandoned_round: int | None
+    pulls: int = Field(description="How often it was sampled.")
+    mean: float | None = Field(description="Performance of the samples that held it; null before the first.")
+    lower: float | None = Field(description="Lower confidence bound.")
+    upper: float | None = Field(description="Upper confidence bound.")
+    abandoned_round: int | None = Field(
+        description="Round, from 1, at whose end it was dropped; 0: no live architecture can hold it; null: it lives. A round is "
+        "K * T samples for `abandit`; for `abandit-plus` the first ends with the balanced samples, every other takes K."
+    )
     best_probability: float | None = Field(
-        description="How probably the best architecture holds the arm, as of the last decision; null without `abandon_below`."
+        description="Share of 128 posterior draws whose best architecture holds it, when it was last asked about; null without "
+        "`abandon_below`."
     )
 
 

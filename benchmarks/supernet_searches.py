@@ -97,7 +97,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kept", type=Path, default=Path("supernet_searches.jsonl"), help="Searches that were done.")
     given = parser.parse_args()
-    rows = [json.loads(line) for line in given.kept.read_text().splitlines()] if given.kept.exists() else []
+    whole = given.kept.read_text().rpartition("\n")[0] if given.kept.exists() else ""  # a line that was cut off is searched again
+    given.kept.write_text(f"{whole}\n" if whole else "")
+    rows = [json.loads(line) for line in whole.splitlines()]
     done = {(row["strategy"], row["seed"]) for row in rows}
     tasks = [Task(strategy, seed) for seed in range(given.seeds) for strategy in given.strategies]
     left = [task for task in tasks if task not in done]

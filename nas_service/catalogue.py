@@ -48,7 +48,9 @@ def complaint(field: str, entry: Mapping[str, Any]) -> InvalidFieldError:
         return InvalidFieldError(field or "body", None, "a value: this field is required")
     if entry["type"] == "extra_forbidden":
         return InvalidFieldError(field or "body", entry.get("input"), "nothing: there is no such field")
-    return InvalidFieldError(field or "body", entry.get("input"), entry["msg"].removeprefix("Value error, "))
+    return InvalidFieldError(
+        field or "body", entry.get("input"), entry["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    )
 
 
 def field_errors(error: ValidationError, prefix: str = "") -> list[InvalidFieldError]:

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from nas_service.catalogue import build_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
@@ -11,7 +13,7 @@ from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.loop import Wave, run_search
 from nas_service.specs import SearchSpec, TrainingSpec
-from nas_service.storage import jobs
+from nas_service.storage import events, jobs
 from nas_service.storage.architectures import Discovery, add_architectures
 from nas_service.storage.models import Job
 from nas_service.storage.samples import WaveRecord, commit_wave, history_of
@@ -114,6 +116,14 @@ class SearchDriver:
             "seconds_left": seconds_per_sample * (total - done),
         }
 
+    def _early_end(self, session: Session, history: History) -> dict[str, Any] | None:
+        """Return the progress of a search that took less than all samples, and tell of it; None for another."""
+        context, total = self._context, self._strategy.total
+        if len(history) == total:
+            return None
+        events.record(session, context.job_id, "search.ended_early", {"samples": len(history), "of": total})
+        return jobs.get_job(session, context.job_id).progress | {"total": len(history), "seconds_left": 0.0}
+
     def _conclude(self, history: History) -> None:
         """Keep the best architectures, queue their training, and end the search, all or nothing.
 
@@ -125,7 +135,9 @@ class SearchDriver:
         ranked = self._strategy.rank(history, spec.keep)
         discoveries = [Discovery(entry.genotype, entry.score, self._cost(entry.genotype)) for entry in ranked]
         with context.database.write() as session:
-            context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))
+            context.note_state(
+                jobs.renew(session, context.job_id, context.attempt, context.lease, self._early_end(session, history))
+            )
             context.check()
             found = add_architectures(session, context.job_id, discoveries)
             if spec.training is not None:

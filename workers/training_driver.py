@@ -111,11 +111,11 @@ class TrainingDriver:
             if "resumed_from" in result:
                 told = {"candidate": candidate_id, "epochs": result["resumed_from"]}
                 events.record(session, context.job_id, "trial.resumed", told)
+            self._attacked.discard(candidate_id)
             if result["kind"] == "attacking":
                 self._attacked.add(candidate_id)
                 events.record(session, context.job_id, "trial.attacking", {"candidate": candidate_id})
             if result["kind"] == "done":
-                self._attacked.discard(candidate_id)
                 metrics = result["metrics"]
                 outcome = Outcome(metrics["validation_accuracy"], metrics["test_accuracy"], metrics, result["cost"])
                 candidates.finish_candidate(session, candidate_id, outcome)
@@ -258,7 +258,6 @@ class TrainingDriver:
 
     def _fail(self, candidate_id: str, error: str) -> None:
         context = self._context
-        self._attacked.discard(candidate_id)
         with context.database.write() as session:
             context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))  # as above
             candidates.fail_candidate(session, candidate_id, error)

@@ -13,7 +13,7 @@ from nas_service.errors import NotFoundError
 from nas_service.settings import Settings
 
 _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "transfer-pgd-20"}  # column -> attack
-_ROBUSTNESS = ["eps", *_ATTACKS, "all attacks", "masked"]
+_ROBUSTNESS = ["candidate", "method", "eps", *_ATTACKS, "all attacks", "masked"]
 
 Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
 
@@ -36,17 +36,15 @@ def print_architectures(title: str, found: list[ArchitectureView]) -> None:
     print_table(title, ["id", "search", "rank", "score", "OPs", "packed bytes"], rows)
 
 
-def _robustness(row: CandidateView) -> tuple[str | None, ...]:
-    measured = row.metrics.get("robustness")
-    if measured is None:
-        return (None,) * len(_ROBUSTNESS)
+def _robustness(row: CandidateView) -> tuple[str, ...]:
+    measured = row.metrics["robustness"]
     figures = (percent(measured["accuracies"].get(name)) for name in _ATTACKS.values())
-    return (f"{measured['eps']:.3g}", *figures, percent(measured["worst"]), "yes" if measured["gradient_masking"] else "no")
+    masked = "yes" if measured["gradient_masking"] else "no"
+    return (row.id, row.method["name"], f"{measured['eps']:.3g}", *figures, percent(measured["worst"]), masked)
 
 
 def print_candidates(title: str, candidates: list[CandidateView]) -> None:
-    """Print a table of candidates; with their robustness where one was attacked."""
-    attacked = any("robustness" in row.metrics for row in candidates)
+    """Print a table of candidates, and another of what those stand that were attacked."""
     rows = [
         (
             row.id,
@@ -58,13 +56,12 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
             f"{row.cost['packed_bytes']:,}" if row.cost else None,
             f"{row.cost['ops']:,.0f}" if row.cost else None,
             f"{row.seconds:.0f}",
-            *(_robustness(row) if attacked else ()),
         )
         for row in candidates
     ]
-    columns = ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"]
-    columns += _ROBUSTNESS if attacked else []
-    print_table(title, columns, rows)
+    print_table(title, ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"], rows)
+    if attacked := [_robustness(row) for row in candidates if "robustness" in row.metrics]:
+        print_table("test accuracy under attack", _ROBUSTNESS, attacked)
 
 
 def list_candidates(

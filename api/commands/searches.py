@@ -161,8 +161,20 @@ def arms(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  
     if as_json:
         print_json(table)
         return
-    columns = ["cell", "edge", "operation", "pulls", "mean", "lower", "upper", "abandoned in round"]
-    print_table(f"arms of {search_id}", columns, [tuple(arm.model_dump().values()) for arm in table])
+    columns = {
+        "cell": "cell",
+        "edge": "edge",
+        "operation": "operation",
+        "pulls": "pulls",
+        "mean": "mean",
+        "lower": "lower",
+        "upper": "upper",
+        "abandoned in round": "abandoned_round",
+    }
+    if any(arm.best_probability is not None for arm in table):
+        columns["p(best)"] = "best_probability"
+    rows = [tuple(getattr(arm, field) for field in columns.values()) for arm in table]
+    print_table(f"arms of {search_id}", list(columns), rows)
 
 
 @app.command()

@@ -59,7 +59,7 @@ def catalogue(
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
-    """List what can be asked for."""
+    """List what can be asked for; --json adds every setting with its type, default and bounds."""
     if shelf not in SHELVES:
         raise typer.BadParameter(f"{shelf!r} is not in the catalogue; allowed: {', '.join(SHELVES)}")
     with NasClient(url or Settings().url) as client:

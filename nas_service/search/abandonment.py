@@ -4,9 +4,11 @@ At every decision (the end of a round) functions are drawn from the posterior of
 
     p(e, o) = share of the draws whose best architecture holds operation o on edge e     (`draws.best_shares`);
 
-arms with p below a threshold are abandoned, any number on an edge, and never the likeliest one. An edge may keep all of its
-arms and another lose seven at once: unlike a clock that drops one arm an edge, this drops nothing that the samples do not
-speak against.
+arms with p below a threshold are abandoned, any number on an edge, and not the likeliest one (unless it is a zeroise that the
+other edges into its node leave no place for). An edge may keep all of its arms and another lose seven at once, where a clock
+drops one an edge. With 128 draws a threshold of 0.02 means two draws or fewer, so chance has a say in what is dropped near it,
+and the best architecture of a draw is the best of the local maxima above three random starts. A decision takes about a second on
+60 edges of 9 operations.
 """
 
 from collections.abc import Callable, Sequence

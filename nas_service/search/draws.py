@@ -11,8 +11,8 @@ samples (Matheron's rule), which changes its coefficients only:
 
     f*(x) = f(x) + k_x' M^-1 (z - f(X) - eps),     eps ~ N(0, tau2 (b T T' + s I)).
 
-The draw is exact, and one change of an edge costs no more than a column of q, so its best architecture is found by
-climbing instead of among a list of candidates.
+The draw is exact, and one change of an edge costs no more than a column of q, so its best architecture is looked for by
+climbing (the best of a few local maxima) instead of among a list of candidates.
 
 References:
     Wilson et al., "Pathwise Conditioning of Gaussian Processes", JMLR 22, 2021, equation 15.
@@ -93,7 +93,7 @@ class FunctionDraw:
 
 
 def best_shares(posterior: Posterior, draws: int, starts: Iterable[Codes], allowed: Flags, seed: int) -> Floats:
-    """Return how probably the best architecture holds an arm: the share of draws whose best one does, (E, operations)."""
+    """Return how probably the best architecture holds an arm, as the share of draws whose best one does, (E, operations)."""
     random, begins = np.random.RandomState(seed), tuple(starts)
     rows = np.stack([FunctionDraw(posterior, random).best(begins, allowed) for _ in range(draws)])
     return np.asarray(posterior.encoding.one_hot(rows).mean(axis=0).reshape(allowed.shape))

@@ -224,10 +224,11 @@ def by_posterior(posterior: Posterior, history: History, count: int) -> tuple[Ra
     """Return the evaluated live genotypes by mu - sd / 2, the earlier of equals first, without repeats.
 
     The best observed reward is that of the luckiest; the model takes the luck out. A score is the reward that stands in
-    the history where mu - sd / 2 stands among the rank scores (linear between samples).
+    the history where mu - sd / 2 stands among the rank scores (linear between samples); with a drift, mu as of the mean time.
     """
     figures = posterior.means - CAUTION * posterior.deviations
-    shares = [NormalDist().cdf(figure) for figure in figures.tolist()]
+    level = float((posterior.drift @ (posterior.drift.T @ posterior.weights)).mean())
+    shares = [NormalDist().cdf(figure + level) for figure in figures.tolist()]
     steps = (np.arange(len(history)) + 0.5) / len(history)
     rewards = np.interp(shares, steps, np.sort([sample.reward for sample in history]))
     ranked: dict[Genotype, float] = {}

@@ -100,7 +100,9 @@ def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_se
     arms = run_json("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address)
     assert isinstance(arms, list)
     assert len(arms) == 18
-    assert "dilated-conv-3x3" in run_nas("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
+    shown = run_nas("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
+    assert "dilated-conv-3x3" in shown
+    assert "p(best)" not in shown  # this strategy does not ask
     found = run_json("architectures", "--search", finished_search, cwd=tmp_path, NAS_URL=address)
     assert isinstance(found, list)
     words = ["download", found[0]["id"], "--architecture", "-o", "a.zip"]

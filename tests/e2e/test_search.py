@@ -231,3 +231,18 @@ def test_a_search_that_cannot_run_says_why(service: Running) -> None:
     assert job.state == "failed"
     assert job.error is not None
     assert job.error.startswith("path: 'gone/a/x.png' is not allowed; allowed: images that can be read to their end")
+
+
+def test_a_search_that_abandons_all_but_one_architecture_ends_early_and_says_so(
+    service: Running, bare: Callable[..., Bare]
+) -> None:
+    spec = {**SPEC, "strategy": {"name": "abandit-plus", "settings": {"samples": 40, "abandon_below": 0.5}}}
+    job, expected = service.search(**spec), bare(**spec)
+    taken = len(expected.history)
+    assert taken < 40
+    assert job.state == "succeeded"
+    assert (job.progress["samples"], job.progress["total"], job.progress["seconds_left"]) == (taken, taken, 0)
+    assert job.progress["arms_left"] == 6
+    told = [event.data for event in service.client.events(job.id) if event.kind == "search.ended_early"]
+    assert told == [{"samples": taken, "of": 40}]
+    assert arm_table(service.client.arms(job.id)) == bare_table(expected.arms)

@@ -62,10 +62,11 @@ def test_a_node_whose_edges_would_all_be_cut_keeps_its_arms() -> None:
     shares = np.array([[0.0, 0.5, 0.5], [0.6, 0.2, 0.2], [0.6, 0.2, 0.2]])
     kept = likely(encoding, nodes, encoding.possible, shares, 0.3)
     assert kept[1:].all()
+    shares[1:, 1:] = (0.3, 0.1)  # enough to stay
     kept = likely(encoding, nodes, encoding.possible, shares, 0.2)
-    assert kept[1:].all()
+    assert kept[1:].tolist() == [[True, True, False]] * 2
     shares[1] = (0.1, 0.1, 0.8)
-    assert likely(encoding, nodes, encoding.possible, shares, 0.3)[1:].tolist() == [[False, False, True], [True, False, False]]
+    assert likely(encoding, nodes, encoding.possible, shares, 0.3)[1:].tolist() == [[False, False, True], [True, True, False]]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -135,6 +136,50 @@ def test_survivors_are_live(seed: int) -> None:
     arms = strategy.arms(history)
     assert CUTS.dead_node(strategy.rank(history, 1)[0].genotype.choices) is None
     assert {(arm.key.edge) for arm in arms if arm.abandoned_round is None} == {edge.name for edge in CUTS.edges}
+
+
+@pytest.mark.parametrize("wave", [1, 4])
+def test_the_last_architecture_is_evaluated_once_whatever_the_wave(wave: int) -> None:
+    strategy = _strategy(samples=90, abandon_below=0.5)
+    history = _run(strategy, wave)
+    left = tuple(arm.key for arm in strategy.arms(history) if arm.abandoned_round is None)
+    assert len(left) == 6
+    assert len(history) < 90
+    decided = next(n for n in range(len(history) + 1) if sum(a.abandoned_round is None for a in strategy.arms(history[:n])) == 6)
+    after = [sample.genotype.choices for sample in history[decided + wave - 1 :]]
+    assert after.count(left) <= 1
+    assert strategy.suggest(history, wave) == ()
+
+
+def test_what_is_abandoned_takes_arms_with_it_that_no_live_architecture_holds_any_more() -> None:
+    """Where edge 0-2 keeps nothing but zeroise, zeroise of 1-2 goes, though it was in a share of the draws."""
+    strategy = _strategy(CUTS, samples=40, abandon_below=0.3)
+    history: tuple[Sample, ...] = ()
+    while genotypes := strategy.suggest(history, 1):
+        kinds = [key.operation for key in genotypes[0].choices]
+        reward = (kinds[1] == ZEROISE) + 0.2 * (kinds[2] == "skip") + 0.01 * derived_random(3, len(history)).random()
+        history = (*history, Sample(len(history), genotypes[0], reward))
+    arms = strategy.arms(history)
+    left = [
+        [arm.key.operation for arm in arms if arm.key.edge == edge and arm.abandoned_round is None] for edge in ("0-2", "1-2")
+    ]
+    assert left[0] == [ZEROISE]
+    assert ZEROISE not in left[1]
+
+
+def test_in_a_space_too_large_to_enumerate_no_abandoned_arm_is_sampled_again() -> None:
+    """10 edges of 3 arms: 59,049 genotypes, so that candidates are found by climbing, from starts that hold no abandoned arm."""
+    space = SearchSpace("large", "", (CellType("c"),), connect_all(4, ("A", "B", "C")), cells=1)
+    strategy = _strategy(space, samples=60, abandon_below=0.1)
+    history: tuple[Sample, ...] = ()
+    gone: set[Choice] = set()
+    while genotypes := strategy.suggest(history, 4):
+        for genotype in genotypes:
+            assert not gone & set(genotype.choices)
+            reward = sum(ord(key.operation) * (1 + ord(key.edge[0]) % 2) for key in genotype.choices) % 7 / 7
+            history = (*history, Sample(len(history), genotype, reward))
+        gone |= {arm.key for arm in strategy.arms(history) if arm.abandoned_round is not None}
+    assert gone
 
 
 def test_without_a_threshold_nothing_is_abandoned_or_asked_about() -> None:

@@ -21,6 +21,7 @@ from nas_service.search.posterior import (
     Neighbours,
     Posterior,
     Shares,
+    by_posterior,
     drifts,
     expected_shares,
     fitted,
@@ -350,6 +351,25 @@ def test_the_pick_is_the_evaluated_architecture_with_the_largest_mean_less_half_
     assert pick.genotype == history[int((means - deviations / 2).argmax())].genotype
     rewards = [sample.reward for sample in history]
     assert min(rewards) <= pick.score <= max(rewards)
+
+
+@pytest.mark.parametrize("drift", [0.0, 1.0])
+def test_the_scores_of_samples_are_about_their_rewards(drift: float) -> None:
+    """12 architectures twice, then the best three again and again, as a search does: scores are rewards as of the mean time."""
+    random = np.random.default_rng(1)
+    order = np.hstack([random.permutation(np.repeat(np.arange(12), 2)), random.permutation(np.repeat([9, 10, 11], 12))])
+    rewards = 0.3 + 0.02 * order + drift * np.log1p(np.arange(60)) / 20
+    history = [
+        Sample(i, random_genotype(TINY, int(n)), float(reward)) for i, (n, reward) in enumerate(zip(order, rewards, strict=True))
+    ]
+    posterior = fitted(Encoding(TINY), history)
+    assert posterior.shares.drift == (10.0 if drift else 0.0)
+    level = (posterior.drift @ (posterior.drift.T @ posterior.weights)).mean()
+    assert (posterior.means.mean() + level) == pytest.approx(0.0, abs=0.05)  # of rank scores
+    scores = {entry.genotype: entry.score for entry in by_posterior(posterior, history, 12)}
+    told = np.mean([scores[sample.genotype] for sample in history])
+    assert told == pytest.approx(rewards.mean(), abs=0.02)  # a little below: they are marked down by half a deviation
+    assert told <= rewards.mean()
 
 
 def test_a_history_without_a_live_sample_has_no_pick() -> None:
