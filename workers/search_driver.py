@@ -3,8 +3,6 @@
 import time
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from nas_service.catalogue import build_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
@@ -116,14 +114,6 @@ class SearchDriver:
             "seconds_left": seconds_per_sample * (total - done),
         }
 
-    def _early_end(self, session: Session, history: History) -> dict[str, Any] | None:
-        """Return the progress of a search that took less than all samples, and tell of it; None for another."""
-        context, total = self._context, self._strategy.total
-        if len(history) == total:
-            return None
-        events.record(session, context.job_id, "search.ended_early", {"samples": len(history), "of": total})
-        return jobs.get_job(session, context.job_id).progress | {"total": len(history), "seconds_left": 0.0}
-
     def _conclude(self, history: History) -> None:
         """Keep the best architectures, queue their training, and end the search, all or nothing.
 
@@ -131,13 +121,15 @@ class SearchDriver:
             CancelledError: If somebody asked for the end since the last commit.
             LateResultError: If the attempt is over.
         """
-        context, spec = self._context, self._spec
+        context, spec, taken = self._context, self._spec, len(history)
         ranked = self._strategy.rank(history, spec.keep)
         discoveries = [Discovery(entry.genotype, entry.score, self._cost(entry.genotype)) for entry in ranked]
         with context.database.write() as session:
-            context.note_state(
-                jobs.renew(session, context.job_id, context.attempt, context.lease, self._early_end(session, history))
-            )
+            progress = None
+            if taken < self._strategy.total:
+                events.record(session, context.job_id, "search.ended_early", {"samples": taken, "of": self._strategy.total})
+                progress = jobs.get_job(session, context.job_id).progress | {"total": taken, "seconds_left": 0.0}
+            context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease, progress))
             context.check()
             found = add_architectures(session, context.job_id, discoveries)
             if spec.training is not None:
