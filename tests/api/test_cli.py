@@ -6,6 +6,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from typer.core import TyperGroup
 from api.app import create_app
 from api.cli import app
 from nas_service.settings import Settings
+from nas_service.storage import samples
+from nas_service.storage.session import Database
 from tests.api.conftest import run_json, run_nas, write_trained
 
 
@@ -94,6 +97,17 @@ def test_a_dry_run_starts_nothing(address: str, tmp_path: Path) -> None:
     assert isinstance(estimate, dict)
     assert estimate["samples"] == 18
     assert run_json("search", "list", cwd=tmp_path, NAS_URL=address) == []
+
+
+def test_probabilities_of_arms_have_a_heading(address: str, settings: Settings, finished_search: str, tmp_path: Path) -> None:
+    database = Database(settings.database)
+    with database.write() as session:
+        told = tuple(replace(arm, best_probability=0.25) for arm in samples.list_arms(session, finished_search))
+        samples.replace_arms(session, finished_search, told)
+    database.close()
+    shown = run_nas("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
+    assert "p(best)" in shown
+    assert shown.count("0.2500") == 18
 
 
 def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_search: str, tmp_path: Path) -> None:

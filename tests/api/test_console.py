@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from api.commands.results import print_candidates
 from api.console import describe
-from api.views import JobView
+from api.views import CandidateView, JobView
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TRAINING = {"candidates": 2, "finished": 0, "epochs": 40, "total": 40, "best_validation_accuracy": 0.5}
@@ -50,3 +51,41 @@ def _job(kind: str, progress: dict[str, Any], state: str = "running") -> JobView
 )
 def test_progress_in_words(job: JobView, said: tuple[int, int, str]) -> None:
     assert describe(job) == said
+
+
+def _candidate(method: str, metrics: dict[str, Any]) -> CandidateView:
+    return CandidateView(
+        id=f"id-{method}",
+        training_id="1",
+        architecture_id="1",
+        method={"name": method},
+        seed=0,
+        state="succeeded",
+        epochs_done=1,
+        validation_accuracy=0.9,
+        test_accuracy=0.8,
+        metrics=metrics,
+        cost={},
+        seconds=1.0,
+        error=None,
+        created_at=NOW,
+        finished_at=NOW,
+    )
+
+
+def test_robustness_has_a_table_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    accuracies = {"clean": 0.8, "fgsm": 0.7, "pgd-20": 0.6, "transfer-pgd-20": 0.75}
+    robustness = {"eps": 0.1, "accuracies": accuracies, "worst": 0.55, "gradient_masking": False}
+    print_candidates("candidates", [_candidate("bnn", {"robustness": robustness}), _candidate("mcn", {})])
+    first, second = capsys.readouterr().out.split("test accuracy under attack")
+    assert "id-bnn" in first
+    assert "id-mcn" in first
+    assert "FGSM" not in first
+    assert "id-mcn" not in second
+    for shown in ("id-bnn", "0.1", "80.00 %", "70.00 %", "60.00 %", "75.00 %", "55.00 %", "no"):
+        assert shown in second
+
+
+def test_candidates_that_were_not_attacked_have_one_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_candidates("candidates", [_candidate("mcn", {})])
+    assert "under attack" not in capsys.readouterr().out
