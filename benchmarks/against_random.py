@@ -20,18 +20,18 @@ from nas_service.binarization.method import Method
 from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart
+from nas_service.recipes.adversarial import AdversarialSearch, AdversarialTraining, RobustnessSettings
+from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.search.loop import run_search
 from nas_service.settings import Settings
 from nas_service.specs import Component
-from nas_service.training.adversarial import AdversarialSearch, AdversarialTraining, RobustnessSettings
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.evaluation import accuracy
-from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.parent_child import path_trainer
-from nas_service.training.recipes import EvaluationSettings, Recipe
-from nas_service.training.robustness import measure_robustness
-from nas_service.training.supernet_trainer import SupernetPlan
-from nas_service.training.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.counting import accuracy
+from nas_service.training.scoring.robustness import measure_robustness
+from nas_service.training.supernet.local_evaluator import LocalEvaluator
+from nas_service.training.supernet.parent_child import path_trainer
+from nas_service.training.supernet.trainer import SupernetPlan
 from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
 from search_spaces.space import SearchSpace

@@ -24,15 +24,15 @@ from benchmarks.conditions import conditions
 from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.data.dataset import DATASETS, ImageDataset
 from nas_service.data.loader import ResidentPart
+from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.search.liveness import live_genotypes
 from nas_service.search.loop import run_search
 from nas_service.search.table import ArchitectureTable
 from nas_service.specs import Component
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.evaluation import accuracy
-from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.recipes import EvaluationSettings, Recipe
-from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.counting import accuracy
+from nas_service.training.supernet.local_evaluator import LocalEvaluator
+from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
 

@@ -21,11 +21,11 @@ from benchmarks.conditions import conditions
 from nas_service.binarization.method import METHODS
 from nas_service.catalogue import build_method, build_recipe, build_space, build_strategy, open_dataset
 from nas_service.export.bundle import CandidateFacts, candidate_bundle
+from nas_service.recipes.recipe import Recipe
+from nas_service.reports import EpochReport
 from nas_service.specs import Component, MethodChoice
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
-from nas_service.training.report import EpochReport
-from nas_service.training.teacher import TeacherPlan, TeacherTrainer, load_teacher
+from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer, load_teacher
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 

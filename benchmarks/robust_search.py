@@ -21,13 +21,13 @@ import torch
 from benchmarks.conditions import conditions, device_name, pick_device
 from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
 from nas_service.data.dataset import ImageDataset
+from nas_service.recipes.acceleration import PLAIN, Acceleration
+from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.search.loop import Wave, run_search
 from nas_service.search.strategy import Strategy
 from nas_service.specs import Component
-from nas_service.training.acceleration import PLAIN, Acceleration
-from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.recipes import EvaluationSettings
-from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
+from nas_service.training.supernet.local_evaluator import LocalEvaluator
+from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 
 
 class Enough(Exception):  # noqa: N818 - no error: the samples that were asked for are there

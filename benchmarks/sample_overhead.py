@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 
 from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
+from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.specs import Component
-from nas_service.training.recipes import EvaluationSettings
-from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
+from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 
 
 def median_ms(space_name: str, samples: int, device: torch.device) -> float:

@@ -31,7 +31,7 @@ from nas_service.catalogue import build_dataset, build_space, build_strategy
 from nas_service.search.loop import Evaluation, Evaluator, run_search
 from nas_service.search.table import ArchitectureTable, TableEvaluator
 from nas_service.specs import Component, SearchSpec
-from nas_service.training.flat_weights import FlatWeights
+from nas_service.training.state.flat_weights import FlatWeights
 from search_spaces.genotype import Genotype
 from workers.ray_evaluator import RayEvaluator
 

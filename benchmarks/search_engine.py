@@ -23,11 +23,11 @@ from benchmarks.conditions import conditions, device_name, pick_device
 from benchmarks.memory_floor import copy_bandwidth, step_bytes, timed
 from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
 from nas_service.data.dataset import ImageDataset
+from nas_service.recipes.acceleration import PLAIN, Acceleration, Precision
+from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.specs import Component
-from nas_service.training.acceleration import PLAIN, Acceleration, Precision
-from nas_service.training.recipes import EvaluationSettings
-from nas_service.training.supernet_trainer import SupernetPlan, SupernetTrainer
-from nas_service.training.training_step import WARM_UP_STEPS, TrainingStep
+from nas_service.training.step.replayed import WARM_UP_STEPS, TrainingStep
+from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 from search_spaces.genotype import Genotype
 
 SETUP_STEPS = WARM_UP_STEPS + 1  # the next one records

@@ -25,8 +25,8 @@ from nas_service.catalogue import build_dataset
 from nas_service.search.loop import Wave, run_search
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
-from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.parent_child import path_trainer
+from nas_service.training.supernet.local_evaluator import LocalEvaluator
+from nas_service.training.supernet.parent_child import path_trainer
 from workers.supernet_worker import build_search
 
 

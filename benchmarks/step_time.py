@@ -17,11 +17,11 @@ from benchmarks.conditions import conditions
 from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.method import METHODS, Method, MethodSettings
 from nas_service.catalogue import build_method, build_space, open_dataset
+from nas_service.recipes.acceleration import PLAIN
+from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component, MethodChoice
-from nas_service.training.acceleration import PLAIN
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
-from nas_service.training.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 
 FULL = "full precision"
 

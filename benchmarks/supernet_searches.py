@@ -28,9 +28,9 @@ from nas_service.search.posterior import posterior_pick
 from nas_service.search.strategy import STRATEGIES
 from nas_service.search.table import ArchitectureTable
 from nas_service.specs import Component
-from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.parent_child import path_trainer
-from nas_service.training.supernet_trainer import SupernetPlan
+from nas_service.training.supernet.local_evaluator import LocalEvaluator
+from nas_service.training.supernet.parent_child import path_trainer
+from nas_service.training.supernet.trainer import SupernetPlan
 from search_spaces.genotype import Genotype
 
 

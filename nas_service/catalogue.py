@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from nas_service.binarization.method import METHODS, Method
 from nas_service.data.dataset import DATASETS, Dataset, ImageDataset
 from nas_service.errors import InvalidInputError
+from nas_service.recipes.acceleration import Acceleration
+from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.specs import Component, LocalTrainingSpec, MethodChoice, SearchSpec, TrainingSection, TrainingSpec
-from nas_service.training.acceleration import Acceleration
-from nas_service.training.phases import plan_phases
-from nas_service.training.recipes import Recipe
+from nas_service.training.candidate.phases import plan_phases
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from search_spaces.operation import OPERATIONS
 from search_spaces.registry import near_matches

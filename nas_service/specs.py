@@ -4,8 +4,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from nas_service.training.adversarial import RobustnessSettings
-from nas_service.training.recipes import EvaluationSettings, Recipe
+from nas_service.recipes.adversarial import RobustnessSettings
+from nas_service.recipes.recipe import EvaluationSettings, Recipe
 
 Item = TypeVar("Item")
 

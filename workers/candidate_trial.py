@@ -10,14 +10,14 @@ from ray import tune
 from nas_service.catalogue import build_method, build_space
 from nas_service.data.dataset import ImageDataset
 from nas_service.export.bundle import CandidateFacts, Exported, candidate_bundle
+from nas_service.recipes.adversarial import RobustnessSettings
+from nas_service.recipes.recipe import Recipe
+from nas_service.reports import EpochReport
 from nas_service.specs import Component, MethodChoice
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
-from nas_service.training.adversarial import RobustnessSettings
-from nas_service.training.checkpoint import Checkpoint
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
-from nas_service.training.report import EpochReport
-from nas_service.training.robustness import robustness_metrics
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.robustness import robustness_metrics
+from nas_service.training.state.checkpoint import Checkpoint
 from workers.supernet_worker import pick_device
 from workers.teachers import TeacherSource
 

@@ -10,9 +10,9 @@ from ray.exceptions import RayActorError
 from nas_service.data.dataset import ImageDataset
 from nas_service.search.loop import Evaluation
 from nas_service.specs import SearchSpec
-from nas_service.training.flat_weights import FlatWeights
-from nas_service.training.path_weights import Weights
-from nas_service.training.supernet_trainer import merge
+from nas_service.training.state.flat_weights import FlatWeights
+from nas_service.training.state.path_weights import Weights
+from nas_service.training.supernet.trainer import merge
 from search_spaces.genotype import Genotype
 from workers.supernet_worker import SupernetWorker
 

@@ -15,9 +15,9 @@ from nas_service.storage import events, jobs
 from nas_service.storage.architectures import Discovery, add_architectures
 from nas_service.storage.models import Job
 from nas_service.storage.samples import WaveRecord, commit_wave, history_of
-from nas_service.training.checkpoint import Checkpoint
-from nas_service.training.flat_weights import FlatWeights
-from nas_service.training.path_weights import Weights
+from nas_service.training.state.checkpoint import Checkpoint
+from nas_service.training.state.flat_weights import FlatWeights
+from nas_service.training.state.path_weights import Weights
 from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
 from workers.cluster import connected

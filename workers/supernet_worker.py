@@ -12,9 +12,9 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.search.loop import Evaluation
 from nas_service.search.strategy import Strategy
 from nas_service.specs import SearchSpec
-from nas_service.training.flat_weights import FlatWeights
-from nas_service.training.parent_child import path_trainer
-from nas_service.training.supernet_trainer import SupernetPlan
+from nas_service.training.state.flat_weights import FlatWeights
+from nas_service.training.supernet.parent_child import path_trainer
+from nas_service.training.supernet.trainer import SupernetPlan
 from search_spaces.genotype import Genotype
 
 

@@ -12,7 +12,7 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.errors import ExportError
 from nas_service.specs import MethodChoice, TrainingSpec
 from nas_service.storage.artifacts import ArtifactStore
-from nas_service.training.teacher import TeacherPlan, TeacherTrainer, load_teacher
+from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer, load_teacher
 from search_spaces.network import CellStack, ImageFormat
 from search_spaces.space import SearchSpace
 from workers.supernet_worker import pick_device

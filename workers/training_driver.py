@@ -10,14 +10,14 @@ from ray.tune.schedulers import ASHAScheduler
 from nas_service.catalogue import build_dataset, build_recipe, needs_teacher
 from nas_service.errors import NasError
 from nas_service.lifecycle import JobState
+from nas_service.recipes.recipe import Recipe
+from nas_service.reports import EpochReport
 from nas_service.specs import MethodChoice, TrainingSpec
 from nas_service.storage import candidates, events, jobs
 from nas_service.storage.architectures import get_architecture
 from nas_service.storage.artifacts import get_artifact, record_artifact
 from nas_service.storage.candidates import CandidateState, Outcome, PlannedCandidate
 from nas_service.storage.models import Candidate, Job
-from nas_service.training.recipes import Recipe
-from nas_service.training.report import EpochReport
 from workers.candidate_trial import EPOCHS, SCORE, TrialTask, checkpoint_key, train_candidate
 from workers.cluster import connected
 from workers.context import JobContext

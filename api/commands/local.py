@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from nas_service.export.bundle import Bundle
-    from nas_service.training.report import EpochReport
+    from nas_service.reports import EpochReport
 
 
 def _genotype(space: SearchSpace, file: Path | None, seed: int) -> Genotype:

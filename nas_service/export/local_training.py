@@ -7,12 +7,12 @@ import torch
 
 from nas_service.catalogue import build_method, build_recipe, build_space, open_dataset
 from nas_service.export.bundle import CandidateFacts, Exported, candidate_bundle
+from nas_service.reports import EpochReport
 from nas_service.settings import Settings
 from nas_service.specs import LocalTrainingSpec
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.report import EpochReport
-from nas_service.training.robustness import robustness_metrics
-from nas_service.training.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.robustness import robustness_metrics
 from search_spaces.genotype import Genotype
 
 

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from nas_service.comparison import TrainedCandidate
 from nas_service.errors import NotFoundError
+from nas_service.reports import EpochReport
 from nas_service.storage.models import Architecture, Candidate, CandidateEpoch
 from nas_service.storage.session import new_id, utc_now
-from nas_service.training.report import EpochReport
 
 
 class CandidateState(StrEnum):

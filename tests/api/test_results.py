@@ -7,13 +7,13 @@ import pytest
 from alembic import command
 from fastapi.testclient import TestClient
 
+from nas_service.reports import EpochReport
 from nas_service.settings import Settings
 from nas_service.storage import candidates, jobs
 from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
 from nas_service.storage.candidates import Outcome, PlannedCandidate
 from nas_service.storage.schema import alembic_config
 from nas_service.storage.session import Database
-from nas_service.training.report import EpochReport
 from tests.api.conftest import write_trained
 
 

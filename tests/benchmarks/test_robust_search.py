@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.robust_search import Figures, images_of_a_sample, report
-from nas_service.training.recipes import EvaluationSettings
+from nas_service.recipes.recipe import EvaluationSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKED = """

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.search_engine import GRAPH, LADDER, ladder
-from nas_service.training.acceleration import PLAIN, Compilation, Precision
+from nas_service.recipes.acceleration import PLAIN, Compilation, Precision
 
 
 def test_the_whole_ladder_begins_plain_and_ends_with_everything_that_goes_together() -> None:

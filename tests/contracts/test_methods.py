@@ -16,9 +16,9 @@ from nas_service.binarization.network import binary_network
 from nas_service.export.measured_cost import measured_cost
 from nas_service.export.packed import freeze_network, verify
 from nas_service.export.standalone import frozen_weights
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
-from nas_service.training.teacher import TeacherPlan, TeacherTrainer
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
 from search_spaces.network import CellStack, network_cost
 from search_spaces.space import SPACES

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from nas_service.binarization.method import METHODS
-from nas_service.training.acceleration import Acceleration
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
-from nas_service.training.report import EpochReport
-from nas_service.training.teacher import TeacherPlan, TeacherTrainer
+from nas_service.recipes.acceleration import Acceleration
+from nas_service.recipes.recipe import Recipe
+from nas_service.reports import EpochReport
+from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.errors import InvalidFieldError
 from search_spaces.network import CellStack
 from search_spaces.space import SPACES

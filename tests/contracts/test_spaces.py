@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from nas_service.binarization.method import METHODS
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
-from nas_service.training.teacher import TeacherPlan, TeacherTrainer
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import FULL_PRECISION
 from search_spaces.network import CellStack, network_cost, supernet_cost
 from search_spaces.operation import OPERATIONS

@@ -17,8 +17,8 @@ from nas_service.search.loop import run_search
 from nas_service.search.strategy import Ranked
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
-from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.parent_child import path_trainer
+from nas_service.training.supernet.local_evaluator import LocalEvaluator
+from nas_service.training.supernet.parent_child import path_trainer
 from tests.nas_service.data.files import write_cifar_parquet
 from tests.waiting import wait_until
 from workers.supernet_worker import build_search

@@ -15,9 +15,9 @@ from nas_service.binarization.method import METHODS
 from nas_service.data.loader import ResidentPart
 from nas_service.export.bundle import network_of, read_bundle, read_test_images
 from nas_service.export.runtime import count_correct
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.evaluation import accuracy
-from nas_service.training.recipes import Recipe
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.counting import accuracy
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES
 from tests.e2e.conftest import Bare, Running, arm_table, bare_table, sample_rows

@@ -15,8 +15,8 @@ from nas_service.catalogue import (
     resolve_dataset,
 )
 from nas_service.errors import InvalidInputError
+from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component, MethodChoice, SearchSpec
-from nas_service.training.recipes import Recipe
 from search_spaces.errors import UnknownNameError
 
 HERE = Capacity(cpus=2, gpus=0)

@@ -13,9 +13,9 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.search.loop import Evaluation
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
-from nas_service.training.local_search import LocalEvaluator
-from nas_service.training.path_weights import Weights
-from nas_service.training.supernet_trainer import SupernetTrainer
+from nas_service.training.state.path_weights import Weights
+from nas_service.training.supernet.local_evaluator import LocalEvaluator
+from nas_service.training.supernet.trainer import SupernetTrainer
 from search_spaces.genotype import Genotype
 from tests.samples import digits, random_genotype
 from workers.cluster import connected

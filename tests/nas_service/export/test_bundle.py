@@ -27,10 +27,10 @@ from nas_service.export.bundle import (
 )
 from nas_service.export.diagram import draw
 from nas_service.export.runtime import count_correct
+from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.evaluation import accuracy
-from nas_service.training.recipes import Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.counting import accuracy
 from search_spaces.space import SPACES
 from tests.samples import digits, random_genotype
 

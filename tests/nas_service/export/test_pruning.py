@@ -14,9 +14,9 @@ from nas_service.binarization.methods.rbcn import RbcnConv2d
 from nas_service.export.bundle import CandidateFacts, Exported, candidate_bundle, network_of, read_bundle, read_test_images
 from nas_service.export.packed import verify
 from nas_service.export.runtime import BinaryConv2d, count_correct
+from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
 from search_spaces.network import network_cost
 from search_spaces.space import SPACES

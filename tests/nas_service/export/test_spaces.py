@@ -10,8 +10,8 @@ from nas_service.binarization.method import METHODS
 from nas_service.export.measured_cost import measured_cost
 from nas_service.export.packed import freeze_network
 from nas_service.export.standalone import frozen_weights, write_source
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.network import network_cost
 from search_spaces.space import SPACES
 from tests.samples import digits, random_genotype

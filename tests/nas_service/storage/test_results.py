@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from nas_service.errors import ConflictError, InvalidInputError, NotFoundError
+from nas_service.reports import EpochReport
 from nas_service.storage import architectures, artifacts, candidates, datasets, idempotency, jobs
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.storage.candidates import Outcome, PlannedCandidate
 from nas_service.storage.models import Architecture, IdempotencyKey
 from nas_service.storage.session import Database, utc_now
-from nas_service.training.report import EpochReport
 from search_spaces.space import SPACES
 from tests.samples import random_genotype
 

@@ -13,8 +13,8 @@ from nas_service.binarization.method import METHODS, Method, MethodSettings, Ste
 from nas_service.binarization.methods.rbcn import Rbcn, RbcnConv2d, RbcnState
 from nas_service.binarization.network import binary_network
 from nas_service.binarization.taps import Taps
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
 from search_spaces.network import Network
 from search_spaces.space import SPACES

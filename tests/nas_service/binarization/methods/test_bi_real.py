@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.methods.bi_real import BiReal, BiRealConv2d
-from nas_service.training.recipes import Recipe
+from nas_service.recipes.recipe import Recipe
 from search_spaces.cost import ConvShape
 from search_spaces.templates.shortcut import ShortcutBlock
 

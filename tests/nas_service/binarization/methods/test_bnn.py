@@ -8,9 +8,9 @@ from nas_service.binarization.methods.bnn import Bnn
 from nas_service.binarization.network import binary_network
 from nas_service.binarization.shift_norm import ShiftBatchNorm2d
 from nas_service.export.packed import freeze_network
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.optimization import RuledOptimizer, ruled_parameters
-from nas_service.training.recipes import OptimizerName, Recipe
+from nas_service.recipes.recipe import OptimizerName, Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.step.optimizer import RuledOptimizer, ruled_parameters
 from search_spaces.cost import ConvShape
 from search_spaces.space import SPACES
 from tests.samples import GREY_8, digits, tiny_genotype

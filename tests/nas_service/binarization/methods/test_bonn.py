@@ -16,10 +16,10 @@ from nas_service.binarization.methods.bonn import (
     BonnState,
 )
 from nas_service.binarization.sign import sign
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.latent_figures import bimodality
-from nas_service.training.optimization import RuledOptimizer, ruled_parameters
-from nas_service.training.recipes import OptimizerName, Recipe
+from nas_service.recipes.recipe import OptimizerName, Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.latent_figures import bimodality
+from nas_service.training.step.optimizer import RuledOptimizer, ruled_parameters
 from search_spaces.cost import ConvShape
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype

@@ -16,9 +16,9 @@ from nas_service.binarization.methods.bonn import (
     group_means,
 )
 from nas_service.export.packed import deploy, freeze_network
-from nas_service.training.checkpoint import Checkpoint
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.state.checkpoint import Checkpoint
 from search_spaces.cost import ConvShape
 from search_spaces.space import SPACES
 from tests.nas_service.binarization.methods.test_bonn import (

@@ -11,8 +11,8 @@ from nas_service.binarization.layer import BinaryConv2d, binary_layers
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.methods.ir_net import IrNet, IrNetConv2d, balance, decayed_gradient
 from nas_service.binarization.sign import identity_sign
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype

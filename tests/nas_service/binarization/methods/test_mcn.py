@@ -13,10 +13,10 @@ from nas_service.binarization.methods.mcn import Mcn, McnConv2d, McnState
 from nas_service.binarization.network import binary_network
 from nas_service.binarization.sign import identity_sign, sign
 from nas_service.export.packed import deploy
-from nas_service.training.checkpoint import Checkpoint
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.optimization import RuledOptimizer, ruled_parameters
-from nas_service.training.recipes import OptimizerName, Recipe
+from nas_service.recipes.recipe import OptimizerName, Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.state.checkpoint import Checkpoint
+from nas_service.training.step.optimizer import RuledOptimizer, ruled_parameters
 from search_spaces.cost import BareConvCost, ConvShape, Size
 from search_spaces.network import Network
 from search_spaces.space import SPACES

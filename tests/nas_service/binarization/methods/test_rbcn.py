@@ -10,9 +10,9 @@ from nas_service.binarization.layer import BinaryConv2d, binary_layers
 from nas_service.binarization.method import Method, MethodSettings, Step
 from nas_service.binarization.methods.rbcn import RbcnConv2d, RbcnState
 from nas_service.binarization.sign import sign, tent, tent_sign
-from nas_service.training.optimization import RuledOptimizer, ruled_parameters
-from nas_service.training.recipes import OptimizerName
-from nas_service.training.step import Backpropagation, Teacher
+from nas_service.recipes.recipe import OptimizerName
+from nas_service.training.step.backpropagation import Backpropagation, Teacher
+from nas_service.training.step.optimizer import RuledOptimizer, ruled_parameters
 from search_spaces.cost import BareConvCost, ConvShape, Precision, Size
 from tests.nas_service.binarization.methods.rbcn_cases import (
     EVERY_SCALE,

@@ -12,7 +12,7 @@ from nas_service.binarization.method import Step
 from nas_service.binarization.methods.rbcn import RbcnConv2d, RbcnState
 from nas_service.binarization.network import binary_network
 from nas_service.export.packed import deploy, freeze_network
-from nas_service.training.checkpoint import Checkpoint
+from nas_service.training.state.checkpoint import Checkpoint
 from search_spaces.cost import ConvShape
 from search_spaces.network import Network
 from search_spaces.space import SPACES

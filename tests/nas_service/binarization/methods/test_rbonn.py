@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from nas_service.binarization.method import METHODS, Method, Phase, Step
 from nas_service.binarization.methods.rbonn import Rbonn, RbonnConv2d, RbonnState, bilinear_loss, bound_alpha, drelu, outranks
 from nas_service.binarization.sign import sign
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.optimization import RuledOptimizer, ruled_parameters
-from nas_service.training.recipes import OptimizerName, Recipe
+from nas_service.recipes.recipe import OptimizerName, Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.step.optimizer import RuledOptimizer, ruled_parameters
 from search_spaces.cost import ConvShape
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype

@@ -14,9 +14,9 @@ from nas_service.binarization.rprelu import RPReLU
 from nas_service.export.bundle import _run_source
 from nas_service.export.packed import deploy, freeze_network
 from nas_service.export.standalone import frozen_weights, write_source
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.phases import REAL_WEIGHTS, plan_phases
-from nas_service.training.recipes import Recipe
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.phases import REAL_WEIGHTS, plan_phases
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
 from search_spaces.network import Network
 from search_spaces.space import SPACES

@@ -12,10 +12,10 @@ from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
 from nas_service.binarization.methods.rebnn import Rebnn, RebnnConv2d, RebnnState, next_gamma
 from nas_service.binarization.sign import clipped_sign, sign, tent_sign
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.optimization import RuledOptimizer, ruled_parameters
-from nas_service.training.recipes import OptimizerName, Recipe
-from nas_service.training.report import EpochReport
+from nas_service.recipes.recipe import OptimizerName, Recipe
+from nas_service.reports import EpochReport
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.step.optimizer import RuledOptimizer, ruled_parameters
 from search_spaces.cost import ConvShape, Precision
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype

@@ -5,7 +5,7 @@ from torch import nn
 
 from nas_service.binarization.method import METHODS, Step
 from nas_service.binarization.methods.rebnn import RebnnConv2d
-from nas_service.training.latent_figures import bimodality
+from nas_service.training.scoring.latent_figures import bimodality
 from search_spaces.cost import ConvShape
 
 

@@ -12,8 +12,8 @@ from nas_service.binarization.method import METHODS
 from nas_service.binarization.methods.recu import Recu, RecuConv2d, normalised_tent, normalised_tent_sign, standardise
 from nas_service.binarization.sign import sign, tent_sign
 from nas_service.export.packed import deploy
-from nas_service.training.engine import CandidatePlan, CandidateTrainer
-from nas_service.training.recipes import Recipe
+from nas_service.recipes.recipe import Recipe
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype

@@ -1,0 +1,141 @@
+"""Recipes: how a network's weights are optimised, shared by all methods unless a user says otherwise."""
+
+import math
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from nas_service.recipes.acceleration import Acceleration
+from nas_service.recipes.adversarial import AdversarialSearch, AdversarialTraining
+
+_EXPONENTIAL_END = 3e-4
+
+
+class OptimizerName(StrEnum):
+    """Optimizers on offer."""
+
+    ADAM = "adam"
+    SGD = "sgd"  # with Nesterov momentum 0.9
+
+
+class Schedule(StrEnum):
+    """How the learning rate falls from its peak over a phase."""
+
+    COSINE = "cosine"
+    LINEAR = "linear"
+    CONSTANT = "constant"
+    EXPONENTIAL = "exponential"  # to 3e-4 of the peak, as BinaryNet's 1e-3 to 3e-7
+    STEP = "step"  # a tenth at every milestone
+
+
+class TaskLoss(StrEnum):
+    """What the labels ask of the logits."""
+
+    CROSS_ENTROPY = "cross-entropy"
+    SQUARED_HINGE = "squared-hinge"  # BinaryNet: mean of max(0, 1 - t y)^2 with targets t of -1 and +1
+
+
+class Recipe(BaseModel):
+    """How one candidate is trained.
+
+    Binary networks are usually trained with Adam: its second moment revives weights whose gradients died (AdamBNN, ICML 2021).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(30, ge=1, le=10_000, description="Passes over the training images.")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Images in a step.")
+    optimizer: OptimizerName = Field(OptimizerName.ADAM, description="adam, or sgd with Nesterov momentum 0.9.")
+    learning_rate: float = Field(0.005, gt=0, le=10, description="Peak learning rate.")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="On weights of convolutions and of the classifier.")
+    schedule: Schedule = Field(
+        Schedule.COSINE, description="cosine or linear (both to 0), exponential (to 3e-4), step (see milestones) or constant."
+    )
+    milestones: tuple[float, ...] = Field(
+        (0.5, 0.75), description="For step: where the rate falls to a tenth, as shares of a phase."
+    )
+    warmup_epochs: float = Field(0.0, ge=0, le=1000, description="Linear rise from 0 to the peak, in epochs.")
+    loss: TaskLoss = Field(TaskLoss.CROSS_ENTROPY, description="cross-entropy, or squared-hinge as in BinaryNet.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Label smoothing of the cross entropy.")
+    distillation: float = Field(
+        0.0, ge=0, le=1, description="Share of the loss that asks for the teacher's logits; 1: no labels, as ReActNet."
+    )
+    temperature: float = Field(1.0, gt=0, le=100, description="Of the distillation's softmax.")
+    real_weight_stage: float = Field(
+        0.0, ge=0, lt=1, description="Share of the epochs in a first stage with binary activations and real weights."
+    )
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="Decay of a moving average of the weights, which is then what is scored; 0: none."
+    )
+    augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
+    adversarial: AdversarialTraining | None = Field(None, description="Whether training images are perturbed, and how.")
+    max_steps_per_epoch: int | None = Field(None, ge=1, description="Cut epochs short, for quick trials.")
+    acceleration: Acceleration = Field(Acceleration(), description="What makes training faster; scoring is always float32.")
+
+    @model_validator(mode="after")
+    def _whole_replays(self) -> Self:
+        _check_replays(self.adversarial, self.max_steps_per_epoch, "max_steps_per_epoch")
+        return self
+
+    @field_validator("milestones")
+    @classmethod
+    def _ascending_shares(cls, given: tuple[float, ...]) -> tuple[float, ...]:
+        if not given or sorted(set(given)) != list(given) or not all(0 < share < 1 for share in given):
+            raise ValueError("milestones are shares of a phase, each more than the one before, above 0 and below 1")
+        return given
+
+    @field_validator("label_smoothing")
+    @classmethod
+    def _smooth_cross_entropy_only(cls, given: float, info: ValidationInfo) -> float:
+        if given and info.data.get("loss") is TaskLoss.SQUARED_HINGE:
+            raise ValueError("squared-hinge has targets of -1 and +1 and nothing to smooth; allowed: 0")
+        return given
+
+
+class EvaluationSettings(BaseModel):
+    """How one sampled path of the supernet is trained and scored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(1, ge=1, le=1000, description="Epochs a sample trains before it is scored.")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Images in a step.")
+    train_fraction: float = Field(
+        0.5, gt=0, le=1, description="Share of the training images in an epoch, drawn anew for every sample."
+    )
+    optimizer: OptimizerName = Field(OptimizerName.ADAM, description="adam, or sgd with Nesterov momentum 0.9.")
+    learning_rate: float = Field(0.005, gt=0, le=10, description="Learning rate of the first sample.")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="On weights of convolutions and of the classifier.")
+    schedule: Schedule = Field(Schedule.COSINE, description="How the rate falls over the samples of the search.")
+    max_steps: int | None = Field(None, ge=1, description="Most optimizer steps in a sample, for quick trials.")
+    calibration_batches: int = Field(
+        2, ge=1, le=1000, description="Training batches from which batch norm is re-estimated before a path is scored."
+    )
+    validation_images: int | None = Field(None, ge=1, description="Score on so many, always the same; None: on all.")
+    adversarial: AdversarialSearch | None = Field(
+        None, description="Whether samples are trained on perturbed images (ABanditNAS's own way), and what their reward is."
+    )
+    acceleration: Acceleration = Field(Acceleration(), description="What makes training, and scoring with it, faster.")
+
+    @model_validator(mode="after")
+    def _whole_replays(self) -> Self:
+        _check_replays(self.adversarial, self.max_steps, "max_steps")
+        return self
+
+
+def _check_replays(adversarial: AdversarialTraining | None, limit: int | None, field: str) -> None:
+    if adversarial is not None and limit is not None and adversarial.replays > limit:
+        raise ValueError(f"{field} is {limit} with {adversarial.replays} replays of a batch; allowed: at least as many")
+
+
+def schedule_factor(schedule: Schedule, progress: float, milestones: tuple[float, ...] = (0.5, 0.75)) -> float:
+    """Return the factor on the peak learning rate at `progress` in [0, 1]."""
+    if schedule is Schedule.COSINE:
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    if schedule is Schedule.LINEAR:
+        return 1 - progress
+    if schedule is Schedule.EXPONENTIAL:
+        return float(_EXPONENTIAL_END**progress)
+    if schedule is Schedule.STEP:
+        return float(0.1 ** sum(progress >= milestone for milestone in milestones))
+    return 1.0

@@ -1,0 +1,69 @@
+"""Scoring a network: counted, so that an accuracy is a ratio of two integers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from nas_service.data.loader import ResidentPart, to_pixels
+from nas_service.training.scoring.attacks import Attack, Noise
+
+EVALUATION_BATCH = 512
+ATTACK_BATCH = 256
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put `network` into evaluation without gradients inside the block, and back after it."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(was_training)
+
+
+def count_correct(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> int:
+    """Return how many images of `part` the largest logit classifies correctly; one host sync at the end."""
+    return int(correct_count(forward, part, batch_size))
+
+
+def correct_count(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> Tensor:
+    """As `count_correct`, but the count stays on the device, int64, (): nobody waits for it."""
+    correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
+    for start in range(0, len(part), batch_size):
+        logits = forward(to_pixels(part.images[start : start + batch_size]))
+        correct += (logits.argmax(1) == part.labels[start : start + batch_size]).sum()
+    return correct
+
+
+def standing(
+    forward: Callable[[Tensor], Tensor],
+    attack: Attack | Noise,
+    part: ResidentPart,
+    generator: torch.Generator,
+    attacked: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Return for every image of `part` whether it is classified correctly under attack, (N,) bool.
+
+    Args:
+        forward: The network that classifies.
+        attack: What perturbs the images.
+        part: Images and true labels.
+        generator: Source of random starts.
+        attacked: The network whose gradients the attack follows; `forward` itself if None, another for a transfer attack.
+    """
+    found = []
+    for start in range(0, len(part), ATTACK_BATCH):
+        labels = part.labels[start : start + ATTACK_BATCH]
+        pixels = to_pixels(part.images[start : start + ATTACK_BATCH])
+        found.append(forward(attack.perturb(attacked or forward, pixels, labels, generator)).argmax(1) == labels)
+    return torch.cat(found)
+
+
+def accuracy(network: nn.Module, part: ResidentPart) -> float:
+    """Return the share of `part` that `network` classifies correctly, in [0, 1]."""
+    with evaluating(network):
+        return count_correct(network, part) / len(part)
