@@ -19,10 +19,10 @@ from pydantic import BaseModel, ValidationError
 from api.views import (
     ArchitectureView,
     ArmView,
+    BestView,
     CandidateView,
     ComparisonView,
     EntryView,
-    EpochView,
     EstimateView,
     EventView,
     JobView,
@@ -31,6 +31,7 @@ from api.views import (
     Readiness,
     SampleView,
 )
+from nas_service.reports import EpochReport
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -112,11 +113,43 @@ class NasClient:
 
     def cancel_search(self, search_id: str) -> JobView:
         """Ask for the end of a search; what it found so far is kept."""
-        return JobView.model_validate_json(self._request("POST", f"/v1/searches/{search_id}/cancel").content)
+        return self._ask("searches", search_id, "cancel")
 
     def cancel_training(self, training_id: str) -> JobView:
         """Ask for the end of a training; candidates that are done are kept."""
-        return JobView.model_validate_json(self._request("POST", f"/v1/trainings/{training_id}/cancel").content)
+        return self._ask("trainings", training_id, "cancel")
+
+    def pause_search(self, search_id: str) -> JobView:
+        """Let a search rest: its processes end within seconds, and everything is kept."""
+        return self._ask("searches", search_id, "pause")
+
+    def pause_training(self, training_id: str) -> JobView:
+        """As `pause_search`, for a training."""
+        return self._ask("trainings", training_id, "pause")
+
+    def resume_search(self, search_id: str) -> JobView:
+        """Put a paused search back into the queue; it ends as if it had not rested."""
+        return self._ask("searches", search_id, "resume")
+
+    def resume_training(self, training_id: str) -> JobView:
+        """As `resume_search`, for a training."""
+        return self._ask("trainings", training_id, "resume")
+
+    def delete_search(self, search_id: str, *, trainings: bool = False) -> None:
+        """Delete a search that is over with everything that belongs to it; `trainings`: also those of what it found."""
+        self._request("DELETE", f"/v1/searches/{search_id}", params={"trainings": trainings})
+
+    def delete_training(self, training_id: str) -> None:
+        """Delete a training that is over with its candidates and their files."""
+        self._request("DELETE", f"/v1/trainings/{training_id}")
+
+    def best_of_search(self, search_id: str) -> BestView:
+        """Return the best trained candidate of what a search found, judged on validation images."""
+        return self._one(f"/v1/searches/{search_id}/best", BestView)
+
+    def best_of_training(self, training_id: str) -> BestView:
+        """Return the best candidate of a training, judged on validation images."""
+        return self._one(f"/v1/trainings/{training_id}/best", BestView)
 
     def samples(self, search_id: str) -> Iterator[SampleView]:
         """Yield the samples of a search in order."""
@@ -154,9 +187,9 @@ class NasClient:
         """Return the pairs of `comparison` as CSV."""
         return self._request("GET", f"/v1/trainings/{training_id}/comparison", params={"format": "csv"}).text
 
-    def curves(self, candidate_id: str) -> Iterator[EpochView]:
+    def curves(self, candidate_id: str) -> Iterator[EpochReport]:
         """Yield the epochs of a candidate's training."""
-        return self._all(f"/v1/candidates/{candidate_id}/curves", EpochView, {})
+        return self._all(f"/v1/candidates/{candidate_id}/curves", EpochReport, {})
 
     def catalogue(self, shelf: str) -> list[EntryView]:
         """Return the entries of `spaces`, `operations`, `templates`, `strategies`, `methods` or `datasets`."""
@@ -166,6 +199,10 @@ class NasClient:
         """Give files under the service's data root a name."""
         body = {"name": name, "kind": kind, "settings": dict(settings)}
         return EntryView.model_validate_json(self._request("POST", "/v1/datasets", json=body).content)
+
+    def delete_dataset(self, name: str) -> None:
+        """Forget the name of a registered dataset; its files stay, and so do jobs that learnt it."""
+        self._request("DELETE", f"/v1/datasets/{name}")
 
     def download(self, kind: str, identifier: str, file_format: str | None = None) -> tuple[str, bytes]:
         """Return file name and content of an artifact.
@@ -187,6 +224,9 @@ class NasClient:
     def _submit(self, kind: str, spec: Mapping[str, Any], key: str | None) -> JobView:
         headers = {"Idempotency-Key": key} if key else {}
         return JobView.model_validate_json(self._request("POST", f"/v1/{kind}", json=dict(spec), headers=headers).content)
+
+    def _ask(self, plural: str, job_id: str, action: str) -> JobView:
+        return JobView.model_validate_json(self._request("POST", f"/v1/{plural}/{job_id}/{action}").content)
 
     def _one(self, path: str, view: type[Item]) -> Item:
         return view.model_validate_json(self._request("GET", path).content)

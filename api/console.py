@@ -16,6 +16,8 @@ from rich.text import Text
 
 from api.client import NasClient
 from api.views import JobView
+from nas_service.lifecycle import FINISHED, JobState
+from nas_service.reports import SearchPhase, SearchProgress, TrainingPhase, TrainingProgress
 
 WIDTH = 160  # columns where there is no terminal to ask
 
@@ -24,7 +26,6 @@ errors = Console(stderr=True)
 
 POLL_S = 0.5
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
-FINISHED = {"succeeded", "failed", "cancelled"}
 
 
 def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
@@ -61,35 +62,49 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f} %"
 
 
-def _left(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
+def _left(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d} left"
 
 
+_SEARCH_PHASES = {SearchPhase.LOADING: "reading the data", SearchPhase.PLACING: "starting workers"}
+_TRAINING_PHASES = {TrainingPhase.LOADING: "reading the data"}
+
+
 def describe(job: JobView) -> tuple[int, int, str]:
-    """Return how much of a job is done, of how much, and the rest in words."""
+    """Return how much of a job is done, of how much, and the rest in words, first of all what it waits for."""
+    waits = [f"waits for {job.waiting_for}"] if job.waiting_for else []
     progress = job.progress
-    if job.kind == "search":
-        done, total = progress.get("samples", 0), progress.get("total", 0)
-        if not total:
-            return 0, 0, job.state
-        parts = [
-            f"{done}/{total} samples",
-            f"{progress['arms_left']}/{progress['arms']} arms left",
-            f"best {percent(progress['best_reward'])}",
-        ]
-        return done, total, ", ".join([*parts, _left(progress["seconds_left"])] if job.state == "running" else parts)
-    done, total = progress.get("epochs", 0), progress.get("total", 0)
-    if not total:
-        return 0, 0, job.state
-    if left := progress.get("teachers_left"):
-        return 0, 0, f"{left} full-precision network(s) first, to learn or to attack from"
-    words = f"{progress['finished']}/{progress['candidates']} candidates, {done}/{total} epochs"
-    if job.state == "running" and (attacked := progress.get("under_attack")):
-        words += f", {attacked} under attack"
-    return done, total, f"{words}, best so far {percent(progress['best_validation_accuracy'])} validation"
+    if progress is None:
+        return 0, 0, ", ".join(waits) or job.state
+    is_running = job.state == JobState.RUNNING
+    words = _search_words(progress, is_running) if isinstance(progress, SearchProgress) else _training_words(progress, is_running)
+    done = progress.samples if isinstance(progress, SearchProgress) else progress.epochs
+    return done, progress.total, ", ".join([*waits, *words])
+
+
+def _search_words(progress: SearchProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - one of two ways to say it
+    words = [_SEARCH_PHASES[progress.phase]] if is_running and progress.phase in _SEARCH_PHASES else []
+    words += [f"{progress.samples}/{progress.total} samples", f"{progress.arms_left}/{progress.arms} arms left"]
+    if progress.best_reward is not None:
+        words.append(f"best {percent(progress.best_reward)}")
+    if is_running and progress.seconds_left is not None:
+        words.append(_left(progress.seconds_left))
+    return words
+
+
+def _training_words(progress: TrainingProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - as above
+    words = [_TRAINING_PHASES[progress.phase]] if is_running and progress.phase in _TRAINING_PHASES else []
+    if is_running and progress.full_precision_left:
+        words.append(f"{progress.full_precision_left} full-precision network(s) first, to learn or to attack from")
+    words += [f"{progress.finished}/{progress.candidates} candidates", f"{progress.epochs}/{progress.total} epochs"]
+    if progress.failed:
+        words.append(f"{progress.failed} failed")
+    if is_running and progress.under_attack:
+        words.append(f"{progress.under_attack} under attack")
+    if progress.best_validation_accuracy is not None:
+        words.append(f"best so far {percent(progress.best_validation_accuracy)} validation")
+    return words
 
 
 class _PlainProgress:
@@ -101,10 +116,10 @@ class _PlainProgress:
         self._state = ""
 
     def show(self, job: JobView) -> None:
-        now = time.monotonic()
-        if job.state != self._state or now - self._last >= PLAIN_EVERY_S:
+        now, state = time.monotonic(), f"{job.state} {job.waiting_for}"
+        if state != self._state or now - self._last >= PLAIN_EVERY_S:
             self._console.print(f"{job.kind} {job.state}: {describe(job)[2]}", markup=False, highlight=False)
-            self._last, self._state = now, job.state
+            self._last, self._state = now, state
 
 
 class _BarProgress:

@@ -3,7 +3,11 @@
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+
+from nas_service.comparison import Quantity
+from nas_service.lifecycle import CandidateState, JobState
+from nas_service.reports import CandidateMetrics, Progress
 
 Item = TypeVar("Item")
 
@@ -45,15 +49,22 @@ class JobView(View):
     id: str
     kind: str
     name: str
-    state: str
+    state: JobState
     attempt: int
-    progress: dict[str, Any]
+    waiting_for: str | None = Field(None, description="What it waits for, in words; null where it waits for nothing.")
+    progress: Progress | None = Field(description="Null before its first attempt.")
     error: str | None
     parent_id: str | None
     created_at: datetime
     started_at: datetime | None
+    committed_at: datetime | None = Field(description="Its last progress.")
     finished_at: datetime | None
     spec: dict[str, Any]
+
+    @field_validator("progress", mode="before")
+    @classmethod
+    def _nothing_told(cls, given: object) -> object:
+        return given or None
 
 
 class SampleView(View):
@@ -113,7 +124,7 @@ class ArchitectureView(View):
     """A discovered genotype."""
 
     id: str
-    search_id: str
+    search_id: str = Field(validation_alias=AliasChoices("search_id", "job_id"))
     rank: int
     score: float
     digest: str
@@ -126,20 +137,36 @@ class CandidateView(View):
     """An architecture trained with one method and one seed."""
 
     id: str
-    training_id: str
+    training_id: str = Field(validation_alias=AliasChoices("training_id", "job_id"))
     architecture_id: str
     method: dict[str, Any]
     seed: int
-    state: str
+    state: CandidateState
     epochs_done: int
-    validation_accuracy: float | None
+    validation_accuracy: float | None = Field(description="Of its last epoch; when it succeeded, of the frozen network.")
     test_accuracy: float | None
-    metrics: dict[str, Any]
+    metrics: CandidateMetrics | None = Field(description="Null until it succeeded.")
     cost: dict[str, int | float]
     seconds: float
+    worker: str | None = Field(description="Host and process of its last trial.")
+    device: str | None = Field(description="Of its last trial.")
     error: str | None
     created_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _nothing_known(cls, given: object) -> object:
+        return given or None
+
+
+class BestView(View):
+    """The best of the candidates that succeeded, all judged by one quantity."""
+
+    quantity: Quantity = Field(description="PGD-20 on validation images where every one was attacked alike, else clean accuracy.")
+    value: float = Field(description="Of the quantity, in [0, 1].")
+    candidate: CandidateView
 
 
 class PairView(View):
@@ -173,23 +200,6 @@ class ComparisonView(View):
 
     pairs: list[PairView]
     methods: list[MethodView]
-
-
-class EpochView(View):
-    """One epoch of a candidate's training."""
-
-    epoch: int
-    phase: str
-    train_loss: float
-    train_accuracy: float
-    validation_accuracy: float
-    flip_ratio: float = Field(description="Share of the binary weights whose sign changed over the epoch.")
-    sign_balance: float = Field(description="Share of +1 among the binary weights.")
-    bimodality: float = Field(
-        description="Sarle's coefficient of the latent weights: 0.33 for one normal mode, 1 for two points."
-    )
-    seconds: float
-    extra: dict[str, float]
 
 
 class EstimateView(View):

@@ -1,5 +1,6 @@
 """Alembic's environment: runs the migrations on the URL it is given (`alembic -x url=... upgrade head`, or `nas migrate`)."""
 
+import sqlite3
 from typing import Literal
 
 from alembic import context
@@ -30,6 +31,13 @@ def run() -> None:
     """Connect and migrate; batch mode, since SQLite cannot alter most things in place."""
     engine = create_database_engine(database_url())
     with engine.connect() as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        if is_sqlite:
+            # A table that is altered is made anew and the old one dropped, which would delete all that refers to it.
+            # The pragma is void inside a transaction, so it goes past SQLAlchemy, which would begin one.
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - for the type checker; the dialect says so
+            raw.execute("PRAGMA foreign_keys=OFF")
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -39,6 +47,9 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+            if is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                message = f"a migration left {len(broken)} rows that refer to nothing; it was taken back"
+                raise ValueError(message)
     engine.dispose()
 
 

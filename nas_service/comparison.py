@@ -1,38 +1,80 @@
-"""Comparing the candidates of a training: methods x architectures, with spread over seeds and ranks. No SQL, no torch."""
+"""Comparing trained candidates: methods x architectures, with spread over seeds and ranks, and the best. No SQL, no torch."""
 
 import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from scipy.stats import rankdata
+
+from nas_service.reports import CandidateMetrics
 
 MIN_FOR_CORRELATION = 3  # two points always lie on a line
 
 
 @dataclass(frozen=True)
 class TrainedCandidate:
-    """What is compared of a candidate.
+    """What is compared of a candidate that succeeded.
 
     Attributes:
-        architecture: Its id.
+        id: Its id.
+        architecture: Its architecture's id.
         score: What the search thought of the architecture.
         method: Name, settings and recipe, as it was asked for.
-        test_accuracy: In [0, 1].
-        validation_accuracy: In [0, 1].
+        metrics: Accuracies and, if it was attacked, what it stands.
         packed_bytes: Of the frozen network.
         seconds: Of its training.
     """
 
+    id: str
     architecture: str
     score: float
     method: Mapping[str, Any]
-    test_accuracy: float
-    validation_accuracy: float
+    metrics: CandidateMetrics
     packed_bytes: int
     seconds: float
+
+
+class Quantity(StrEnum):
+    """What the best candidate is chosen by; test images have no say."""
+
+    VALIDATION_ACCURACY = "validation_accuracy"
+    VALIDATION_PGD_20 = "validation_pgd_20"  # on validation images under PGD-20
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best of several candidates.
+
+    Attributes:
+        candidate: Its id.
+        quantity: On which it is best.
+        value: Of the quantity, in [0, 1].
+    """
+
+    candidate: str
+    quantity: Quantity
+    value: float
+
+
+def best(candidates: Sequence[TrainedCandidate]) -> Best | None:
+    """Return the best of candidates that succeeded, all judged by one quantity; the first of equal ones; None of none.
+
+    Where every one was attacked, with one eps, that is the accuracy under PGD-20; else the clean one.
+    """
+    if not candidates:
+        return None
+    attacked = [entry.metrics.robustness for entry in candidates]
+    stood = [figures.validation_pgd_20 for figures in attacked if figures is not None]
+    if len(stood) == len(candidates) and len({figures.eps for figures in attacked if figures is not None}) == 1:
+        quantity, values = Quantity.VALIDATION_PGD_20, stood
+    else:
+        quantity, values = Quantity.VALIDATION_ACCURACY, [entry.metrics.validation_accuracy for entry in candidates]
+    place = max(range(len(values)), key=lambda index: (values[index], -index))
+    return Best(candidates[place].id, quantity, values[place])
 
 
 @dataclass(frozen=True)
@@ -103,7 +145,7 @@ def compare(candidates: Iterable[TrainedCandidate]) -> tuple[list[ComparedPair],
     pairs: list[ComparedPair] = []
     for architecture in scores:
         here = {method: group for (where, method), group in groups.items() if where == architecture}
-        means = [statistics.fmean(entry.test_accuracy for entry in group) for group in here.values()]
+        means = [statistics.fmean(entry.metrics.test_accuracy for entry in group) for group in here.values()]
         ranks = rankdata([-mean for mean in means]).tolist()
         rows = [_pair(method, group, rank) for (method, group), rank in zip(here.items(), ranks, strict=True)]
         pairs += sorted(rows, key=lambda row: row.rank)
@@ -112,14 +154,14 @@ def compare(candidates: Iterable[TrainedCandidate]) -> tuple[list[ComparedPair],
 
 
 def _pair(method: str, group: Sequence[TrainedCandidate], rank: float) -> ComparedPair:
-    tests = [entry.test_accuracy for entry in group]
+    tests = [entry.metrics.test_accuracy for entry in group]
     return ComparedPair(
         method=method,
         architecture=group[0].architecture,
         seeds=len(group),
         test_mean=statistics.fmean(tests),
         test_spread=statistics.stdev(tests) if len(tests) > 1 else None,
-        validation_mean=statistics.fmean(entry.validation_accuracy for entry in group),
+        validation_mean=statistics.fmean(entry.metrics.validation_accuracy for entry in group),
         rank=rank,
         packed_bytes=statistics.fmean(entry.packed_bytes for entry in group),
         seconds=statistics.fmean(entry.seconds for entry in group),

@@ -40,6 +40,10 @@ class LateResultError(NasError):
     """A driver whose attempt is over tried to commit; nothing was written."""
 
 
+class AwayError(NasError):
+    """Something outside, such as the cluster, is away for a moment: another attempt may find it again."""
+
+
 class CannotFreezeError(NasError):
     """A layer has no exact deployed form."""
 

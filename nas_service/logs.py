@@ -1,8 +1,11 @@
 """Logs: one line an event on standard error, plain tracebacks, no values of local variables."""
 
 import sys
+import time
 
 import structlog
+
+log = structlog.get_logger()
 
 
 def configure_logs() -> None:
@@ -18,3 +21,32 @@ def configure_logs() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+class Outage:
+    """Something that is away again and again: one line in the log when it begins and one when it is over.
+
+    Attributes:
+        reason: What was seen last; None while it is there.
+    """
+
+    def __init__(self, event: str, **facts: object) -> None:
+        """Name the event; `facts` go into both lines."""
+        self._event = event
+        self._facts = facts
+        self._since = 0.0
+        self.reason: str | None = None
+
+    def seen(self, reason: str) -> None:
+        """Keep that it is away."""
+        if self.reason is None:
+            self._since = time.monotonic()
+            log.warning(self._event, reason=reason, **self._facts)
+        self.reason = reason
+
+    def over(self) -> None:
+        """Keep that it is there."""
+        if self.reason is not None:
+            event = f"{self._event}.over"
+            log.info(event, after_s=round(time.monotonic() - self._since, 1), **self._facts)
+            self.reason = None

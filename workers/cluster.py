@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import ray
@@ -37,3 +37,19 @@ def connected(settings: Settings) -> Iterator[Capacity]:
         yield Capacity(cpus=resources.get("CPU", 0), gpus=resources.get("GPU", 0))
     finally:
         ray.shutdown()
+
+
+def missing_place(cpus: float, gpus: float) -> str | None:
+    """Return what keeps work that takes so much on one machine from being placed now; None: nothing does."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # as above
+    able = [node for node in nodes if _fits(node["Resources"], cpus, gpus)]
+    wanted = f"{cpus:g} CPU(s)" + (f" and {gpus:g} GPU(s)" if gpus else "")
+    if not able:
+        return f"a machine of the cluster with {wanted}: none of the {len(nodes)} that are there has them"
+    if _fits(ray.available_resources(), cpus, gpus):  # type: ignore[no-untyped-call]  # as above
+        return None
+    return f"a place on the cluster: {wanted} are not free, other work has them"
+
+
+def _fits(resources: Mapping[str, float], cpus: float, gpus: float) -> bool:
+    return resources.get("CPU", 0) >= cpus and resources.get("GPU", 0) >= gpus

@@ -1,38 +1,61 @@
-"""JobContext: a driver's hold on its job. It renews the lease, notices that the job should end, and commits."""
+"""JobContext: a driver's hold on its job.
 
+It renews the lease, commits, watches for progress, and notices that the job should end.
+"""
+
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from nas_service.errors import LateResultError
 from nas_service.lifecycle import JobState
+from nas_service.logs import Outage
+from nas_service.reports import SearchProgress, TrainingProgress
 from nas_service.settings import Settings
-from nas_service.storage import jobs
+from nas_service.storage import attempts, jobs
 from nas_service.storage.artifacts import ArtifactStore
+from nas_service.storage.attempts import Hold
 from nas_service.storage.models import Job
-from nas_service.storage.session import Database
-from workers.conclusion import end_early
+from nas_service.storage.session import Database, Session
+from workers.conclusion import conclude, release
+from workers.watchdog import StallLimits, Watchdog
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
+TICK_S = 1.0  # between two looks at the job's state
+ELSEWHERE = 3  # a driver's exit status: another attempt goes on
+
 
 class JobEndedError(Exception):
-    """The job should not go on here: it was cancelled, taken over, or this process was asked to end."""
+    """The job should not go on here: it was cancelled, paused, taken over, or this process was asked to end."""
 
 
 class CancelledError(JobEndedError):
     """Somebody asked for the job's end."""
 
 
+class PausedError(JobEndedError):
+    """Somebody asked the job to rest."""
+
+
 class ReleasedError(JobEndedError):
     """This process was asked to end; another attempt goes on from the last commit."""
+
+
+class StalledError(JobEndedError):
+    """Nothing happens any more; another attempt goes on from the last commit."""
+
+
+_ASKED = {JobState.CANCELLING: CancelledError("the job was cancelled"), JobState.PAUSING: PausedError("the job was paused")}
 
 
 class JobContext:
@@ -41,12 +64,13 @@ class JobContext:
     def __init__(self, settings: Settings, job_id: str, attempt: int) -> None:
         """Open the database and the store."""
         self.settings = settings
-        self.job_id = job_id
-        self.attempt = attempt
+        self.hold = Hold(job_id, attempt, timedelta(seconds=settings.lease_s))
         self.database = Database(settings.database)
         self.store = ArtifactStore(settings.artifacts)
-        self.lease = timedelta(seconds=settings.lease_s)
-        self._over = threading.Event()
+        self._limits = StallLimits(settings.first_progress_s, settings.stall_s, settings.stall_factor)
+        self._watchdog = Watchdog(self._limits, None)
+        self._waiting_for: str | None = None
+        self._left = threading.Event()
         self._ending: JobEndedError | None = None
 
     def start(self) -> Job:
@@ -56,18 +80,24 @@ class JobContext:
             LateResultError: If the attempt is over already.
         """
         with self.database.write() as session:
-            return jobs.start(session, self.job_id, self.attempt, self.lease)
+            job = attempts.start(session, self.hold)
+        self._watchdog = Watchdog(self._limits, job.usual_s)
+        return job
 
     @contextmanager
-    def alive(self) -> Iterator[None]:
-        """Renew the lease in the background, and turn SIGTERM into `ReleasedError`, inside the block."""
-        thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+    def alive(self, leave: Callable[[JobEndedError], object]) -> Iterator[None]:
+        """Hold the job inside the block: renew its lease, watch it, and turn SIGTERM into `ReleasedError`.
+
+        Args:
+            leave: Called where the block does not end in time although it should; this process is ended after it.
+        """
+        thread = threading.Thread(target=self._look_after, args=[leave], name="lease", daemon=True)
         before = signal.signal(signal.SIGTERM, lambda *_: self._end(ReleasedError("this process was asked to end")))
         thread.start()
         try:
             yield
         finally:
-            self._over.set()
+            self._left.set()
             thread.join()
             signal.signal(signal.SIGTERM, before)
 
@@ -85,7 +115,29 @@ class JobContext:
         """Whether `check` would raise."""
         return self._ending is not None
 
-    def commit(self, write: Callable[[Any], Result]) -> Result:
+    def mark(self) -> None:
+        """Note a sign of progress: a sample, an epoch, a training step somewhere."""
+        self._watchdog.mark()
+        self._stop_waiting()
+
+    def wait_for(self, reason: str) -> None:
+        """Say what keeps the job from going on, until the next mark; that is no stall."""
+        self._watchdog.rest()
+        if reason != self._waiting_for:
+            self._waiting_for = reason
+            self.commit(lambda session: attempts.wait(session, self.hold, reason))
+
+    def _stop_waiting(self) -> None:
+        if self._waiting_for is not None:
+            self._waiting_for = None
+            self.commit(lambda session: attempts.wait(session, self.hold, None))
+
+    @property
+    def usual_s(self) -> float | None:
+        """The longest time between two signs of progress so far."""
+        return self._watchdog.usual_s
+
+    def commit(self, write: Callable[[Session], Result]) -> Result:
         """Run `write` with a session in one transaction.
 
         Raises:
@@ -94,32 +146,43 @@ class JobContext:
         with self.database.write() as session:
             return write(session)
 
+    def tell(self, progress: SearchProgress | TrainingProgress) -> None:
+        """Show progress that nothing durable stands behind: another phase, say."""
+        self._watchdog.mark(usual=False)
+        self.note_state(self.commit(lambda session: attempts.tell(session, self.hold, progress)))
+
     def note_state(self, state: JobState) -> None:
         """Take note of the state that a commit returned."""
-        if state is JobState.CANCELLING:
-            self._end(CancelledError("the job was cancelled"))
+        if state in _ASKED:
+            self._end(_ASKED[state])
 
-    def finish(self, state: JobState) -> None:
-        """Move the job to its last state, if this attempt still holds it."""
+    def finish(self) -> None:
+        """Move the job to `succeeded`, if this attempt still holds it."""
+        self.commit(lambda session: jobs.move(session, self.hold.job_id, JobState.SUCCEEDED, attempt=self.hold.attempt))
+
+    def conclude(self, state: JobState, error: str | None = None) -> None:
+        """End the job before its work is done, if this attempt still holds it."""
         with self.database.write() as session:
-            jobs.move(session, self.job_id, state, attempt=self.attempt)
+            job = jobs.get_job(session, self.hold.job_id)
+            if job.attempt == self.hold.attempt:
+                conclude(session, job, state, error)
 
-    def end_early(self, job: Job, state: JobState, error: str | None = None) -> None:
-        """As `conclusion.end_early`."""
-        end_early(self.database, self.store, job, state, error)
+    def pause(self) -> None:
+        """Let the job rest, if it should."""
+        self.commit(lambda session: jobs.move(session, self.hold.job_id, JobState.PAUSED, attempt=self.hold.attempt))
 
     def release(self, reason: str) -> None:
         """Let another attempt go on at once; one that is being cancelled or paused is left to the controller."""
         with self.database.write() as session:
-            if not jobs.requeue(session, self.job_id, self.attempt, reason):
-                jobs.renew(session, self.job_id, self.attempt, timedelta(seconds=-1))
+            if not attempts.requeue(session, self.hold, reason):
+                attempts.renew(session, Hold(self.hold.job_id, self.hold.attempt, timedelta(seconds=-1)))
 
     def give_up(self, reason: str) -> None:
         """Let another attempt go on where this one cannot; the job fails after too many without progress."""
         with self.database.write() as session:
-            job = jobs.get_job(session, self.job_id)
-            if job.attempt == self.attempt:
-                jobs.release_lost(session, job, reason, self.settings.max_attempts)
+            job = jobs.get_job(session, self.hold.job_id)
+            if job.attempt == self.hold.attempt:
+                release(session, job, reason, self.settings.max_stalls)
 
     def close(self) -> None:
         """Close the database."""
@@ -129,13 +192,33 @@ class JobContext:
         if self._ending is None:
             self._ending = reason
 
-    def _renew(self) -> None:
-        while not self._over.wait(self.settings.lease_s / 4):
+    def _look_after(self, leave: Callable[[JobEndedError], object]) -> None:
+        """Look at the job and its progress every second, and renew the lease in time."""
+        outage = Outage("lease.not_renewed", job_id=self.hold.job_id)
+        renewed = time.monotonic()
+        while not self._left.wait(min(TICK_S, self.settings.lease_s / 4)):
+            due = time.monotonic() - renewed > self.settings.lease_s / 4
             try:
-                with self.database.write() as session:
-                    self.note_state(jobs.renew(session, self.job_id, self.attempt, self.lease))
+                with self.database.write() if due else self.database.read() as session:
+                    state = attempts.renew(session, self.hold) if due else attempts.state_of(session, self.hold)
+                self.note_state(state)
+                outage.over()
+                renewed = time.monotonic() if due else renewed
             except LateResultError as error:
                 self._end(JobEndedError(str(error)))
-                return
-            except Exception:
-                log.warning("lease.not_renewed", job_id=self.job_id, exc_info=True)
+            except Exception as error:  # noqa: BLE001 - the database is away: the lease tells when it is for too long
+                outage.seen(f"{type(error).__name__}: {error}")
+            stalled = self._watchdog.overdue()
+            if stalled is not None:
+                self._end(StalledError(stalled))
+            if self._ending is not None and not self._left.wait(self.settings.leave_s):
+                self._leave_by_force(leave, self._ending)
+
+    def _leave_by_force(self, leave: Callable[[JobEndedError], object], reason: JobEndedError) -> None:
+        """End this process although its main thread is stuck, with what it started; the launcher sees to the rest."""
+        log.warning("driver.stuck", job_id=self.hold.job_id, reason=str(reason), after_s=self.settings.leave_s)
+        try:
+            leave(reason)
+        except Exception:
+            log.exception("driver.not_left", job_id=self.hold.job_id)
+        os._exit(ELSEWHERE)

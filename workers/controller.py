@@ -2,129 +2,235 @@
 
 import threading
 import time
+from collections.abc import Hashable
 from datetime import timedelta
 
 import structlog
 
 from nas_service.errors import NasError
-from nas_service.lifecycle import FINISHED
+from nas_service.lifecycle import HELD, JobState
+from nas_service.logs import Outage
 from nas_service.settings import Settings
-from nas_service.storage import jobs
+from nas_service.storage import attempts, controllers, jobs, litter
 from nas_service.storage.artifacts import ArtifactStore
+from nas_service.storage.attempts import Hold
 from nas_service.storage.models import Job
-from nas_service.storage.session import Database, utc_now
-from workers.conclusion import forget_checkpoints, keep_sampled
+from nas_service.storage.session import TRANSIENT_ERRORS, Database, new_id
+from workers.conclusion import release
 from workers.launcher import Launcher
 
 log = structlog.get_logger()
 
-STOP_GRACE_S = 15.0
+STOP_GRACE_S = 5.0
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
+REPORT_S = 5.0  # between two notes that this controller steps
+LITTER = 50  # keys that are deleted in one step
 
 
 class Controller:
-    """One step at a time: reap, then claim. Everything it knows is in the database; a restart forgets nothing."""
+    """One step at a time: reap, tidy, claim. Everything it knows is in the database; a restart forgets nothing."""
 
     def __init__(self, settings: Settings, database: Database, launcher: Launcher) -> None:
         """Keep what the steps need."""
         self._settings = settings
         self._database = database
         self._launcher = launcher
-        self._lease = timedelta(seconds=settings.lease_s)
+        self._store = ArtifactStore(settings.artifacts)
+        self._id = new_id()
         self._backoff_s = FIRST_BACKOFF_S
         self._launch_after = 0.0
+        self._seen: dict[Hashable, float] = {}  # what was seen of a held job -> when this controller saw it first
+        self._good_step: float | None = None
+        self._reported = 0.0
+        self._outage = Outage("controller.step_failed")
+        self._store_outage = Outage("store.away")
         self._over = False
         self._awake = threading.Event()
         self._thread: threading.Thread | None = None
+        self.trouble: str | None = None
 
     def start(self) -> None:
         """Step in a thread of its own until `stop`."""
         self._thread = threading.Thread(target=self._loop, name="controller", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the loop and the drivers it started; their jobs go on with the next controller."""
+    def ask_to_stop(self) -> None:
+        """Begin to end: the loop's thread ends the drivers, whose jobs go on with the next controller. Waits for nothing."""
         self._over = True
         self.wake()
+
+    def stop(self) -> None:
+        """Ask to stop, and wait for it."""
+        self.ask_to_stop()
         if self._thread is not None:
             self._thread.join()
-        self._launcher.close(grace_s=STOP_GRACE_S)
 
     def wake(self) -> None:
         """Take the next step now: something was submitted or cancelled."""
         self._awake.set()
 
     @property
-    def is_alive(self) -> bool:
-        """Whether the loop runs."""
-        return self._thread is not None and self._thread.is_alive()
+    def last_good_step_age_s(self) -> float | None:
+        """Seconds since a step went well; None before the first."""
+        return None if self._good_step is None else time.monotonic() - self._good_step
 
     def step(self) -> None:
-        """Finish what ended without saying so, then start what waits."""
+        """Finish what ended without saying so, forget what nobody needs, then start what waits."""
+        self._launcher.tidy()
         self._reap()
+        self._tidy()
+        self.trouble = self._launcher.trouble()
         while self._claim():
             pass
+        self._good_step = time.monotonic()
+        if self._good_step - self._reported >= REPORT_S:
+            with self._database.write() as session:
+                controllers.report(session, self._id, self.trouble)
+            self._reported = self._good_step
 
     def _loop(self) -> None:
         while not self._over:
             self._awake.wait(self._settings.poll_s)
             self._awake.clear()
+            if self._over:
+                break
             try:
                 self.step()
-            except Exception:
-                # A database that is away for a moment must not end the service; the next step looks again.
-                log.exception("controller.step_failed")
+                self._outage.over()
+            except TRANSIENT_ERRORS as error:
+                # The database is away for a moment. Nobody could renew a lease meanwhile, so watching begins anew.
+                self._seen.clear()
+                self._outage.seen(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+            except Exception as error:
+                # Whatever it is must not end the service; the next step looks again.
+                if self._outage.reason is None:
+                    log.exception("controller.step_failed")
+                self._outage.seen(f"{type(error).__name__}: {error}")
+        self._end_drivers()
+
+    def _end_drivers(self) -> None:
+        """End the drivers that this process started, and give back the jobs of those that could not do so themselves."""
+        ended = self._launcher.close(grace_s=STOP_GRACE_S)
+        try:
+            with self._database.write() as session:
+                for job_id, attempt in ended:
+                    job = jobs.get_job(session, job_id)
+                    gone = job.attempt == attempt and JobState(job.state) in HELD
+                    if gone and not attempts.requeue(session, Hold(job_id, attempt, timedelta()), "the service was stopped"):
+                        release(session, job, "the service was stopped", self._settings.max_stalls)
+                controllers.sign_off(session, self._id)
+        except TRANSIENT_ERRORS as error:
+            log.warning("controller.jobs_not_given_back", error=str(error), until="their leases run out")
 
     def _reap(self) -> None:
         with self._database.read() as session:
-            held = jobs.held(session)
+            held = attempts.held(session)
+            lapsed = {job.id for job in held if attempts.has_lapsed(session, job)}
+        if any(job.state == JobState.RUNNING.value for job in held):
+            self._backoff_s = FIRST_BACKOFF_S
+        seen = {key for job in held for key in (_lease(job), _state(job))}
+        self._seen = {key: since for key, since in self._seen.items() if key in seen}
         for job in held:
-            ended = self._launcher.ended(job.id, job.attempt)
-            lapsed = job.lease_expires_at is None or job.lease_expires_at < utc_now()
-            if ended is not None or lapsed:
-                reason = ended.reason if ended is not None else "its lease ran out"
-                try:
-                    self._release(job, reason)
-                except Exception:
-                    # What is wrong with one job must not keep the others waiting; the next step looks again.
-                    log.exception("job.not_released", job_id=job.id)
+            try:
+                reason = self._why_over(job, lapsed=job.id in lapsed)
+                if reason is not None:
+                    self._release(job, reason, lapsed=job.id in lapsed)
+            except TRANSIENT_ERRORS:
+                raise
+            except Exception:
+                # What is wrong with one job must not keep the others waiting; the next step looks again.
+                log.exception("job.not_released", job_id=job.id)
 
-    def _release(self, job: Job, reason: str) -> None:
+    def _why_over(self, job: Job, *, lapsed: bool) -> str | None:
+        """Return why an attempt is over, if it is.
+
+        A lease has to have run out by the database's clock and, since that clock may have jumped and a driver may have waited
+        for the database as this controller did, to have stood still while this controller watched.
+        """
+        ended = self._launcher.ended(job.id, job.attempt)
+        if ended is not None:
+            return ended.reason
+        if job.lease_expires_at is None:
+            return "it had no driver"
+        if lapsed and self._watched_s(_lease(job)) >= self._settings.lease_s / 2:
+            return "its driver did not start in time" if job.state == JobState.STARTING.value else "its lease ran out"
+        asked = job.state in {JobState.PAUSING.value, JobState.CANCELLING.value}
+        if asked and self._watched_s(_state(job)) >= 2 * self._settings.leave_s:
+            return "its driver did not let go"
+        return None
+
+    def _watched_s(self, key: Hashable) -> float:
+        """Return for how long this controller has seen the same."""
+        return time.monotonic() - self._seen.setdefault(key, time.monotonic())
+
+    def _release(self, job: Job, reason: str, *, lapsed: bool) -> None:
         self._launcher.stop(job.id, job.attempt, grace_s=0)  # a driver whose lease ran out may still be there
         with self._database.write() as session:
             current = jobs.get_job(session, job.id)
-            if current.attempt != job.attempt or current.state != job.state:
+            if (current.attempt, current.state) != (job.attempt, job.state):
                 return  # it moved on while we looked
-            state = jobs.release_lost(session, current, reason, self._settings.max_attempts)
-            if state in FINISHED:
-                keep_sampled(session, current)
+            if lapsed and _lease(current) != _lease(job):
+                return  # it was renewed while we looked
+            state = release(session, current, reason, self._settings.max_stalls)
         log.warning("job.released", job_id=job.id, attempt=job.attempt, reason=reason, state=state.value)
-        if state in FINISHED:
-            forget_checkpoints(ArtifactStore(self._settings.artifacts), job.id)
+        if job.state == JobState.STARTING.value:
+            self._back_off()
+
+    def _tidy(self) -> None:
+        """Delete from the store what nobody needs any more."""
+        with self._database.read() as session:
+            keys = litter.list_litter(session, LITTER)
+        gone = []
+        try:
+            for key in keys:
+                self._store.delete(key)
+                gone.append(key)
+            self._store_outage.over()
+        except OSError as error:
+            self._store_outage.seen(f"{type(error).__name__}: {error}")
+        if gone:
+            with self._database.write() as session:
+                litter.picked_up(session, gone)
 
     def _claim(self) -> bool:
         """Start the oldest job that waits; return whether another may be tried.
 
         Where a driver does not start (a Ray that restarts, say) the job waits on, and the launcher is left alone for a while.
         """
-        if time.monotonic() < self._launch_after:
+        if self._over or self.trouble is not None or time.monotonic() < self._launch_after:
             return False
-        with self._database.write() as session:
-            if jobs.held_count(session) >= self._settings.max_concurrent_jobs:
+        with self._database.read() as session:
+            if not attempts.has_queued(session):
                 return False
-            job = jobs.claim(session, self._lease, utc_now())
+        with self._database.write() as session:
+            limit = timedelta(seconds=self._settings.start_limit_s)
+            job = attempts.claim(session, limit, self._settings.max_concurrent_jobs)
         if job is None:
             return False
         try:
             self._launcher.launch(job.id, job.attempt)
         except (NasError, OSError, RuntimeError) as error:
-            self._backoff_s = min(MAX_BACKOFF_S, 2 * self._backoff_s)
-            self._launch_after = time.monotonic() + self._backoff_s
+            self._back_off()
+            reason = f"the driver did not start: {error}"
             with self._database.write() as session:
-                jobs.requeue(session, job.id, job.attempt, f"the driver did not start: {error}")
+                attempts.requeue(
+                    session, Hold(job.id, job.attempt, timedelta()), reason, waiting_for=f"its driver to start: {error}"
+                )
             log.warning("job.not_launched", job_id=job.id, error=str(error), again_in_s=self._backoff_s)
             return False
-        self._backoff_s = FIRST_BACKOFF_S
         log.info("job.launched", job_id=job.id, kind=job.kind, attempt=job.attempt)
         return True
+
+    def _back_off(self) -> None:
+        """Leave the launcher alone for a while, each time for longer."""
+        self._backoff_s = min(MAX_BACKOFF_S, 2 * self._backoff_s)
+        self._launch_after = time.monotonic() + self._backoff_s
+
+
+def _lease(job: Job) -> Hashable:
+    return job.id, job.attempt, job.lease_expires_at
+
+
+def _state(job: Job) -> Hashable:
+    return job.id, job.attempt, job.state

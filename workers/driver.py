@@ -6,20 +6,27 @@ from typing import Protocol
 import structlog
 from ray.exceptions import RayError, RayTaskError
 
-from nas_service.errors import LateResultError, NasError
+from nas_service.errors import AwayError, LateResultError, NasError
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.models import Job
 from nas_service.storage.session import TRANSIENT_ERRORS
 from search_spaces.errors import InvalidFieldError, UnknownNameError
-from workers.context import CancelledError, JobContext, JobEndedError, ReleasedError
+from workers.context import (
+    ELSEWHERE,
+    CancelledError,
+    JobContext,
+    JobEndedError,
+    PausedError,
+    ReleasedError,
+    StalledError,
+)
 
 log = structlog.get_logger()
 
-ELSEWHERE = 3  # exit status: another attempt goes on
 _EXPECTED = (NasError, InvalidFieldError, UnknownNameError)
-_TRANSIENT: tuple[type[BaseException], ...] = (OSError, RayError, *TRANSIENT_ERRORS)  # files, cluster or database are away
+_TRANSIENT: tuple[type[BaseException], ...] = (OSError, RayError, AwayError, *TRANSIENT_ERRORS)  # files, cluster or database
 
 
 class Driver(Protocol):
@@ -48,7 +55,7 @@ def drive(settings: Settings, job_id: str, attempt: int) -> int:
     """
     context = JobContext(settings, job_id, attempt)
     try:
-        return _carry_out(context, context.start())
+        return carry_out(context, context.start())
     except LateResultError as error:
         log.info("driver.superseded", job_id=job_id, reason=str(error))
         return ELSEWHERE
@@ -56,9 +63,10 @@ def drive(settings: Settings, job_id: str, attempt: int) -> int:
         context.close()
 
 
-def _carry_out(context: JobContext, job: Job) -> int:
+def carry_out(context: JobContext, job: Job) -> int:
+    """Carry out a job that the context holds; return the process's exit status."""
     try:
-        with context.alive():
+        with context.alive(lambda reason: _leave(context, job, reason)):
             log.info("driver.started", job_id=job.id, kind=job.kind, attempt=job.attempt)
             create_driver(context, job).run()
     except JobEndedError as error:
@@ -71,17 +79,22 @@ def _carry_out(context: JobContext, job: Job) -> int:
         if isinstance(error, _TRANSIENT) and not isinstance(error, RayTaskError):  # a task's own exception is no accident
             context.give_up(described)
             return ELSEWHERE
-        context.end_early(job, JobState.FAILED, described)
+        context.conclude(JobState.FAILED, described)
         return 1
     log.info("driver.finished", job_id=job.id)
     return 0
 
 
 def _leave(context: JobContext, job: Job, reason: JobEndedError) -> int:
+    """Put the job where the reason says; it moves once, however often it is asked to."""
     log.info("driver.left", job_id=job.id, reason=str(reason))
     if isinstance(reason, CancelledError):
-        context.end_early(job, JobState.CANCELLED)
+        context.conclude(JobState.CANCELLED)
         return 0
-    if isinstance(reason, ReleasedError):
+    if isinstance(reason, PausedError):
+        context.pause()
+    elif isinstance(reason, ReleasedError):
         context.release(str(reason))
+    elif isinstance(reason, StalledError):
+        context.give_up(str(reason))
     return ELSEWHERE

@@ -32,10 +32,18 @@ class Launcher(Protocol):
         """Return how a driver that this launcher started ended; None while it runs, or if it is another's."""
         ...
 
+    def trouble(self) -> str | None:
+        """Return why no driver can be started now, in words for people; None: one can."""
+        ...
+
+    def tidy(self) -> None:
+        """End what ended drivers left behind; called in every step of the controller."""
+        ...
+
     def stop(self, job_id: str, attempt: int, *, grace_s: float) -> None:
         """End a driver: ask, wait up to `grace_s` seconds, then kill."""
         ...
 
-    def close(self, *, grace_s: float) -> None:
-        """End every driver that is still running."""
+    def close(self, *, grace_s: float) -> list[tuple[str, int]]:
+        """End every driver that is still running, all at the same time; return the (job, attempt) of those it ended."""
         ...

@@ -68,12 +68,21 @@ class ChildProcessLauncher:
             process.kill()
             process.wait()
 
-    def close(self, *, grace_s: float) -> None:
+    def trouble(self) -> str | None:
+        """Children can always be started."""
+        return None
+
+    def tidy(self) -> None:
+        """Nothing yet."""
+
+    def close(self, *, grace_s: float) -> list[tuple[str, int]]:
         """Ask all children to end, then make them."""
+        ended = [key for key, process in self._processes.items() if process.poll() is None]
         for process in self._processes.values():
             process.terminate()
         for key in list(self._processes):
             self.stop(*key, grace_s=grace_s)
+        return ended
 
 
 def log_path(settings: Settings, job_id: str, attempt: int) -> Path:

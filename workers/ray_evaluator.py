@@ -1,7 +1,8 @@
 """RayEvaluator: a wave of samples on Ray actors. The result depends on the samples, never on who answers first."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import ray
 import structlog
@@ -14,12 +15,30 @@ from nas_service.training.state.flat_weights import FlatWeights
 from nas_service.training.state.path_weights import Weights
 from nas_service.training.supernet.trainer import merge
 from search_spaces.genotype import Genotype
+from workers.cluster import missing_place
 from workers.supernet_worker import SupernetWorker
 
 log = structlog.get_logger()
 
 POLL_S = 0.5
+PLACE_S = 5.0  # without a place for any actor, after which somebody asks why
 MAX_WORKER_FAILURES = 3
+
+
+class Watch(Protocol):
+    """Who wants to know how a wave goes on: the driver's hold on its job."""
+
+    def check(self) -> None:
+        """Raise why waiting should end, if it should."""
+        ...
+
+    def mark(self) -> None:
+        """Take note of a sign of progress."""
+        ...
+
+    def wait_for(self, reason: str) -> None:
+        """Take note of what keeps everything from going on."""
+        ...
 
 
 class RayEvaluator:
@@ -30,7 +49,7 @@ class RayEvaluator:
         spec: SearchSpec,
         dataset: ImageDataset,
         actors: int,
-        check: Callable[[], None],
+        watch: Watch,
         worker: type = SupernetWorker,
     ) -> None:
         """Start the actors.
@@ -39,14 +58,14 @@ class RayEvaluator:
             spec: The search.
             dataset: Without its test part.
             actors: How many actors share the samples of a wave.
-            check: Called while waiting; what it raises ends the wait.
+            watch: Told of every sample, and asked while waiting; what it raises ends the wait.
             worker: What runs in an actor: `SupernetWorker`, or a class with its methods.
         """
         self._spec = spec.model_dump(mode="json")
         self._resources = {"num_cpus": spec.resources.cpus_per_worker, "num_gpus": spec.resources.gpus_per_worker}
         self._worker_class = worker
         self._dataset = ray.put(dataset)
-        self._check = check
+        self._watch = watch
         self._failures = 0
         self._starting: dict[Any, int] = {}  # reference that an actor answers when it is there -> actor
         self._loading: dict[Any, int] = {}  # reference to its last load -> actor
@@ -128,11 +147,19 @@ class RayEvaluator:
         self._start_worker(position)
 
     def _next(self, references: list[Any]) -> list[Any]:
+        """Wait for at least one of the references; return those that are there."""
+        asked_at = time.monotonic()
         while True:
-            self._check()
+            self._watch.check()
             if ray.wait(references, timeout=POLL_S)[0]:
+                self._watch.mark()
                 done, _ = ray.wait(references, num_returns=len(references), timeout=0)
                 return list(done)
+            if all(reference in self._starting for reference in references) and time.monotonic() - asked_at > PLACE_S:
+                asked_at = time.monotonic()
+                missing = missing_place(self._resources["num_cpus"], self._resources["num_gpus"])
+                if missing is not None:
+                    self._watch.wait_for(missing)
 
     def _wait(self, reference: Any) -> Any:  # noqa: ANN401 - what the actor gives
         self._next([reference])

@@ -86,10 +86,18 @@ class RayJobLauncher:
                 return
             time.sleep(0.5)
 
-    def close(self, *, grace_s: float) -> None:
+    def trouble(self) -> str | None:
+        """Nothing yet."""
+        return None
+
+    def tidy(self) -> None:
+        """Nothing yet."""
+
+    def close(self, *, grace_s: float) -> list[tuple[str, int]]:
         """Leave the drivers alone: on a cluster they outlive the controller."""
         del grace_s
         self._launched.clear()
+        return []
 
     def _info(self, job_id: str, attempt: int) -> JobDetails | None:
         try:

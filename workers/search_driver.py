@@ -3,40 +3,43 @@
 import time
 from typing import Any
 
-from nas_service.catalogue import build_dataset
+from nas_service.catalogue import build_dataset, build_method, build_space, build_strategy
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
 from nas_service.lifecycle import JobState
+from nas_service.reports import SearchPhase, SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.loop import Wave, run_search
 from nas_service.specs import SearchSpec, TrainingSpec
-from nas_service.storage import events, jobs
+from nas_service.storage import attempts, events, jobs
 from nas_service.storage.architectures import Discovery, add_architectures
+from nas_service.storage.keys import supernet_folder, supernet_key
 from nas_service.storage.models import Job
 from nas_service.storage.samples import WaveRecord, commit_wave, history_of
 from nas_service.training.state.checkpoint import Checkpoint
 from nas_service.training.state.flat_weights import FlatWeights
 from nas_service.training.state.path_weights import Weights
 from search_spaces.genotype import Genotype
-from search_spaces.network import network_cost
+from search_spaces.network import ImageFormat, network_cost
 from workers.cluster import connected
-from workers.conclusion import checkpoint_folder, checkpoint_key, forget_checkpoints
 from workers.context import JobContext
 from workers.in_order import InOrder
 from workers.ray_evaluator import RayEvaluator
-from workers.supernet_worker import build_search
+
+_TIMED = {SearchPhase.SAMPLING, SearchPhase.CONCLUDING}  # when samples of this attempt may be there
 
 
 class SearchDriver:
     """One attempt at one search."""
 
     def __init__(self, context: JobContext, job: Job) -> None:
-        """Build what the spec names and read the data, without the test part."""
+        """Build what the spec names."""
         self._context = context
         self._spec = SearchSpec.model_validate(job.spec)
-        self._plan, self._strategy = build_search(self._spec)
-        self._dataset: ImageDataset = build_dataset(self._spec.dataset).load(context.settings.data).without_test()
+        self._space = build_space(self._spec.space)
+        self._precision = build_method(self._spec.method).precision
+        self._strategy = build_strategy(self._spec.strategy, self._space, self._spec.seed)
         self._started = time.monotonic()
         self._first = 0
 
@@ -47,10 +50,18 @@ class SearchDriver:
             JobEndedError: If the search should go on elsewhere, or not at all.
         """
         context = self._context
+        history: History
+        with context.database.read() as session:
+            history = history_of(session, context.hold.job_id)
+        arms = self._strategy.arms(history)
+        context.tell(self._progress(history, arms, SearchPhase.LOADING))
+        dataset = self._load()
+        context.tell(self._progress(history, arms, SearchPhase.PLACING))
         with connected(context.settings) as capacity:
             actors = self._spec.actors(capacity.cpus, capacity.gpus)
-            evaluator = RayEvaluator(self._spec, self._dataset, actors, context.check)
-            history = self._restore(evaluator)
+            evaluator = RayEvaluator(self._spec, dataset, actors, context)
+            self._restore(evaluator, history)
+            context.tell(self._progress(history, arms, SearchPhase.SAMPLING))
             with InOrder() as commits:
                 history = run_search(
                     self._strategy,
@@ -58,80 +69,85 @@ class SearchDriver:
                     history,
                     self._spec.wave,
                     # arms are worked out here: a strategy remembers its last replay and belongs to this thread
-                    lambda wave: commits.submit(self._commit, wave, self._strategy.arms(wave.history), evaluator.weights),
+                    lambda wave: commits.submit(
+                        self._commit, wave, self._strategy.arms(wave.history), evaluator.weights, dataset.image_format
+                    ),
                 )
             context.check()
-            self._conclude(history)
-        forget_checkpoints(context.store, context.job_id)
+            self._conclude(history, dataset.image_format)
 
-    def _restore(self, evaluator: RayEvaluator) -> History:
-        """Return the committed history, with the shared weights that belong to it loaded."""
+    def _load(self) -> ImageDataset:
+        """Read the data, without the test part."""
+        return build_dataset(self._spec.dataset).load(self._context.settings.data).without_test()
+
+    def _restore(self, evaluator: RayEvaluator, history: History) -> None:
+        """Load the shared weights that belong to a committed history."""
         context = self._context
-        with context.database.read() as session:
-            history = history_of(session, context.job_id)
         self._first = len(history)
         self._started = time.monotonic()
         if history:
-            content = context.store.get(checkpoint_key(context.job_id, len(history)))
+            content = context.store.get(supernet_key(context.hold.job_id, len(history)))
             if content is None:
                 message = f"the supernet checkpoint after {len(history)} samples is gone from the artifact store"
                 raise NotReadyError(message)
             evaluator.load(FlatWeights.from_checkpoint(Checkpoint.from_bytes(content)).split())
-        return history
 
-    def _commit(self, wave: Wave, arms: tuple[Arm, ...], weights: Weights) -> None:
+    def _commit(self, wave: Wave, arms: tuple[Arm, ...], weights: Weights, image: ImageFormat) -> None:
         """Make the shared weights durable, then the wave, then forget older weights: no end of a process can part the two.
 
         Runs beside the next wave. A crash before its end costs that wave too, which will be evaluated again, the same.
         """
         context = self._context
-        key = checkpoint_key(context.job_id, len(wave.history))
+        key = supernet_key(context.hold.job_id, len(wave.history))
         context.store.put(key, FlatWeights.of(weights).to_checkpoint().to_bytes())
-        record = WaveRecord(
-            wave, tuple(self._cost(sample.genotype) for sample in wave.samples), arms, self._progress(wave.history, arms)
-        )
-        state = context.commit(lambda session: commit_wave(session, context.job_id, context.attempt, context.lease, record))
-        for older in context.store.keys(checkpoint_folder(context.job_id)):
+        costs = tuple(self._cost(sample.genotype, image) for sample in wave.samples)
+        progress = self._progress(wave.history, arms, SearchPhase.SAMPLING)
+        record = WaveRecord(wave, costs, arms, progress, context.usual_s)
+        state = context.commit(lambda session: commit_wave(session, context.hold, record))
+        for older in context.store.keys(supernet_folder(context.hold.job_id)):
             if older < key:  # a newer one belongs to an attempt that took over
                 context.store.delete(older)
         context.note_state(state)
 
-    def _cost(self, genotype: Genotype) -> dict[str, Any]:
-        return network_cost(self._plan.space, genotype, self._dataset.image_format, self._plan.method.precision).to_dict()
+    def _cost(self, genotype: Genotype, image: ImageFormat) -> dict[str, Any]:
+        return network_cost(self._space, genotype, image, self._precision).to_dict()
 
-    def _progress(self, history: History, arms: tuple[Arm, ...]) -> dict[str, Any]:
-        best = max(history, key=lambda sample: sample.reward)
+    def _progress(self, history: History, arms: tuple[Arm, ...], phase: SearchPhase) -> SearchProgress:
+        best = max(history, key=lambda sample: sample.reward, default=None)
         total, done = self._strategy.total, len(history)
-        seconds_per_sample = (time.monotonic() - self._started) / (done - self._first)
-        return {
-            "samples": done,
-            "total": total,
-            "arms": len(arms),
-            "arms_left": sum(arm.abandoned_round is None for arm in arms),
-            "best_reward": best.reward,
-            "best_digest": best.genotype.digest,
-            "seconds_per_sample": seconds_per_sample,
-            "seconds_left": seconds_per_sample * (total - done),
-        }
+        new = done - self._first
+        seconds_per_sample = (time.monotonic() - self._started) / new if new and phase in _TIMED else None
+        return SearchProgress(
+            phase=phase,
+            samples=done,
+            total=total,
+            arms=len(arms),
+            arms_left=sum(arm.abandoned_round is None for arm in arms),
+            best_reward=None if best is None else best.reward,
+            best_digest=None if best is None else best.genotype.digest,
+            seconds_per_sample=seconds_per_sample,
+            seconds_left=None if seconds_per_sample is None else seconds_per_sample * (total - done),
+        )
 
-    def _conclude(self, history: History) -> None:
+    def _conclude(self, history: History, image: ImageFormat) -> None:
         """Keep the best architectures, queue their training, and end the search, all or nothing.
 
         Raises:
-            CancelledError: If somebody asked for the end since the last commit.
+            CancelledError: If somebody asked for the end since the last commit; PausedError likewise.
             LateResultError: If the attempt is over.
         """
         context, spec, taken = self._context, self._spec, len(history)
         ranked = self._strategy.rank(history, spec.keep)
-        discoveries = [Discovery(entry.genotype, entry.score, self._cost(entry.genotype)) for entry in ranked]
+        discoveries = [Discovery(entry.genotype, entry.score, self._cost(entry.genotype, image)) for entry in ranked]
+        progress = self._progress(history, self._strategy.arms(history), SearchPhase.CONCLUDING)
+        progress = progress.model_copy(update={"total": taken, "seconds_left": 0.0})
+        job_id = context.hold.job_id
         with context.database.write() as session:
-            progress = None
             if taken < self._strategy.total:
-                events.record(session, context.job_id, "search.ended_early", {"samples": taken, "of": self._strategy.total})
-                progress = jobs.get_job(session, context.job_id).progress | {"total": taken, "seconds_left": 0.0}
-            context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease, progress))
+                events.record(session, job_id, "search.ended_early", {"samples": taken, "of": self._strategy.total})
+            context.note_state(attempts.renew(session, context.hold, progress))
             context.check()
-            found = add_architectures(session, context.job_id, discoveries)
+            found = add_architectures(session, job_id, discoveries)
             if spec.training is not None:
                 training = TrainingSpec(
                     **spec.training.model_dump(exclude={"top_k"}),
@@ -140,6 +156,6 @@ class SearchDriver:
                     space=spec.space,
                     dataset=spec.dataset,
                 )
-                jobs.create_job(session, jobs.TRAINING, spec.name, training.model_dump(mode="json"), parent_id=context.job_id)
-            if not jobs.move(session, context.job_id, JobState.SUCCEEDED, attempt=context.attempt):
-                raise LateResultError(f"attempt {context.attempt} of search {context.job_id} is over")
+                jobs.create_job(session, jobs.TRAINING, spec.name, training.model_dump(mode="json"), parent_id=job_id)
+            if not jobs.move(session, job_id, JobState.SUCCEEDED, attempt=context.hold.attempt):
+                raise LateResultError(f"attempt {context.hold.attempt} of search {job_id} is over")

@@ -1,78 +1,44 @@
 """Carries out one training: architectures x methods x seeds as Ray Tune trials; every epoch lands in the database."""
 
-import os
-import shutil
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from ray import tune
-from ray.tune.schedulers import ASHAScheduler
-
-from nas_service.catalogue import build_dataset, build_recipe, needs_teacher
+from nas_service.catalogue import build_dataset, build_recipe, build_space, needs_teacher
+from nas_service.data.dataset import ImageDataset
 from nas_service.errors import NasError
-from nas_service.lifecycle import JobState
+from nas_service.lifecycle import CANDIDATE_FINISHED, CandidateState
 from nas_service.recipes.recipe import Recipe
-from nas_service.reports import EpochReport
-from nas_service.specs import MethodChoice, TrainingSpec
-from nas_service.storage import candidates, events, jobs
+from nas_service.reports import TrainingPhase
+from nas_service.specs import EarlyStopping, MethodChoice, TrainingSpec
+from nas_service.storage import candidates
 from nas_service.storage.architectures import get_architecture
-from nas_service.storage.artifacts import get_artifact, record_artifact
-from nas_service.storage.candidates import CandidateState, Outcome, PlannedCandidate
-from nas_service.storage.models import Candidate, Job
-from workers.candidate_trial import EPOCHS, SCORE, TrialTask, checkpoint_key, train_candidate
+from nas_service.storage.artifacts import get_artifact
+from nas_service.storage.candidates import PlannedCandidate
+from nas_service.storage.keys import checkpoint_key, full_precision_checkpoint_key, full_precision_key
+from nas_service.storage.models import Architecture, Candidate, Job
+from nas_service.tasks import CandidateTask, NetworkSource
+from nas_service.training.candidate.full_precision import FullPrecisionPlan
+from search_spaces.genotype import Genotype
 from workers.cluster import connected
 from workers.context import JobContext
-from workers.teachers import TeacherSource, prepare_teachers
+from workers.training_tally import TrainingTally
+from workers.trial import CandidateTrial, FullPrecisionTrial, Trial, TrialSetup
+from workers.trial_listeners import CandidateListener, FullPrecisionListener
+from workers.tune_bridge import Listener, TrialRun, run_trials
 
-_OVER = {CandidateState.SUCCEEDED.value, CandidateState.STOPPED.value}
-
-
-class _NotPickled:
-    """Tune pickles its callbacks and stoppers for a restore that we never do (the database is the truth): keep nothing."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-
-class _Stop(_NotPickled, tune.Stopper):
-    """Stops all trials when the job should end here."""
-
-    def __init__(self, context: JobContext) -> None:
-        self._context = context
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        del trial_id, result
-        return self._context.should_end
-
-    def stop_all(self) -> bool:
-        return self._context.should_end
-
-
-class _Recorder(_NotPickled, tune.Callback):
-    """Writes what trials report into the database, in the driver's own process."""
-
-    def __init__(self, driver: "TrainingDriver") -> None:
-        self._driver = driver
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401 - Tune's own
-        del iteration, trials, info
-        self._driver.note_end(trial.config["candidate_id"], trial.last_result or {})
-
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:  # noqa: ANN401
-        del iteration, trials, info
-        self._driver.record(trial.config["candidate_id"], result)
+_WELL = {CandidateState.SUCCEEDED.value, CandidateState.STOPPED.value}
+_OVER = {state.value for state in CANDIDATE_FINISHED}
 
 
 class TrainingDriver:
     """One attempt at one training."""
 
     def __init__(self, context: JobContext, job: Job) -> None:
-        """Read the spec and the data, and write down the candidates if this is the first attempt."""
+        """Read the spec, and write down the candidates if this is the first attempt."""
         self._context = context
-        self._spec = TrainingSpec.model_validate(job.spec)
-        self._attacked: set[str] = set()  # candidates that are under attack
-        self._best: float | None = job.progress.get("best_validation_accuracy")  # of any epoch
-        self._dataset = build_dataset(self._spec.dataset).load(context.settings.data)
-        spec = self._spec
+        spec = self._spec = TrainingSpec.model_validate(job.spec)
+        self._space = build_space(spec.space)
         planned = [
             PlannedCandidate(architecture, method.model_dump(), seed)
             for architecture in spec.architectures
@@ -80,184 +46,112 @@ class TrainingDriver:
             for seed in spec.seeds
         ]
         with context.database.write() as session:
-            self._candidates = candidates.plan_candidates(session, context.job_id, planned)
-            self._genotypes = {key: get_architecture(session, key) for key in set(spec.architectures)}
+            self._rows = candidates.plan_candidates(session, job.id, planned)
+            self._architectures = {key: get_architecture(session, key) for key in set(spec.architectures)}
+        self._recipes = {row.id: self._recipe(row) for row in self._rows}
+        epochs = {key: recipe.epochs for key, recipe in self._recipes.items()}
+        self._tally = TrainingTally(self._rows, epochs, job.progress.get("best_validation_accuracy"))
 
     def run(self) -> None:
-        """Train the candidates that are not done; the training fails if one of them does.
+        """Train the candidates that are not over; the training fails if one of them did.
 
         Raises:
             JobEndedError: If the training should go on elsewhere, or not at all.
             NasError: If candidates failed.
         """
         context = self._context
-        left = [row for row in self._candidates if row.state not in _OVER]
+        left = [row for row in self._rows if row.state not in _OVER]
         if left:
+            context.tell(self._tally.progress(TrainingPhase.LOADING))
+            dataset = build_dataset(self._spec.dataset).load(context.settings.data)
             with connected(context.settings):
-                self._train(left)
+                sources = self._train_full_precision(left, dataset)
+                self._train(left, sources, dataset)
         context.check()
         with context.database.read() as session:
-            failed = [row for row in candidates.candidates_of(session, context.job_id) if row.state not in _OVER]
+            failed = [row for row in candidates.candidates_of(session, context.hold.job_id) if row.state not in _WELL]
         if failed:
-            message = f"{len(failed)} of {len(self._candidates)} candidates failed; the first: {failed[0].error}"
+            message = f"{len(failed)} of {len(self._rows)} candidates failed; the first: {failed[0].error}"
             raise NasError(message)
-        context.finish(JobState.SUCCEEDED)
-
-    def record(self, candidate_id: str, result: dict[str, Any]) -> None:
-        """Write an epoch, or the end of a candidate, with the job's progress, in one transaction."""
-        context = self._context
-        with context.database.write() as session:
-            candidates.add_epoch(session, candidate_id, EpochReport(**result["report"]))
-            if "resumed_from" in result:
-                told = {"candidate": candidate_id, "epochs": result["resumed_from"]}
-                events.record(session, context.job_id, "trial.resumed", told)
-            self._attacked.discard(candidate_id)
-            if result["kind"] == "attacking":
-                self._attacked.add(candidate_id)
-                events.record(session, context.job_id, "trial.attacking", {"candidate": candidate_id})
-            if result["kind"] == "done":
-                metrics = result["metrics"]
-                outcome = Outcome(metrics["validation_accuracy"], metrics["test_accuracy"], metrics, result["cost"])
-                candidates.finish_candidate(session, candidate_id, outcome)
-                for kind, stored in result["files"].items():
-                    record_artifact(session, candidate_id, kind, stored)
-            rows = candidates.candidates_of(session, context.job_id)
-            state = jobs.renew(session, context.job_id, context.attempt, context.lease, self._progress(rows))
-        if result["kind"] == "done":
-            context.store.delete(checkpoint_key(candidate_id))
-        context.note_state(state)
-
-    def _progress(self, rows: list[Candidate]) -> dict[str, Any]:
-        seen = [self._best, *(row.validation_accuracy for row in rows)]
-        self._best = max((accuracy for accuracy in seen if accuracy is not None), default=None)
-        return {
-            "candidates": len(rows),
-            "finished": sum(row.state in _OVER for row in rows),
-            "epochs": sum(row.epochs_done for row in rows),
-            "total": sum(self._recipe(row).epochs for row in rows),
-            "best_validation_accuracy": self._best,
-            "under_attack": len(self._attacked),
-        }
+        context.finish()
 
     def _recipe(self, row: Candidate) -> Recipe:
         return build_recipe(self._spec.recipe, MethodChoice.model_validate(row.method))
+
+    def _is_taught(self, row: Candidate) -> bool:
+        return needs_teacher(self._recipes[row.id], row.method)
 
     @property
     def _transfers(self) -> bool:
         """Whether candidates are attacked from full-precision networks."""
         return self._spec.robustness is not None and self._spec.robustness.transfer
 
-    def _full_precision(self, rows: list[Candidate]) -> dict[str, TeacherSource]:
+    def _run_trials(
+        self, trials: dict[str, Trial], listener: Listener, dataset: ImageDataset, stopping: EarlyStopping | None = None
+    ) -> None:
+        """Run trials, and raise why the job should end if they were stopped for that."""
+        settings, resources = self._context.settings, self._spec.resources
+        setup = TrialSetup(settings.artifacts, resources.cpus_per_trial, resources.gpus_per_trial, settings.checkpoint_s)
+        longest = max(recipe.epochs for recipe in self._recipes.values())
+        with TemporaryDirectory(prefix="tune-", dir=settings.scratch) as folder:
+            run_trials(TrialRun(trials, setup, dataset, resources, stopping, longest, Path(folder)), listener)
+        self._context.check()
+
+    def _train_full_precision(self, rows: Sequence[Candidate], dataset: ImageDataset) -> dict[str, NetworkSource]:
         """Return a full-precision network of every architecture of which a row needs one, to learn from or to attack from."""
         context, spec = self._context, self._spec
-        wanted = {row.architecture_id for row in rows if self._transfers or (spec.teacher is None and self._taught(row))}
-        genotypes = {key: self._genotypes[key].genotype for key in sorted(wanted)}
-        store = context.settings.artifacts
-        trained = prepare_teachers(spec, genotypes, self._dataset, store, context.check, self._note_teachers)
-        if trained.accuracies:
-            with context.database.write() as session:
-                for architecture, accuracy in trained.accuracies.items():
-                    told = {"architecture": architecture, "validation_accuracy": accuracy}
-                    events.record(session, context.job_id, "teacher.trained", told)
-        return trained.sources
+        wanted = {row.architecture_id for row in rows if self._transfers or (spec.teacher is None and self._is_taught(row))}
+        sources: dict[str, NetworkSource] = {}
+        trials: dict[str, Trial] = {}
+        for key in sorted(wanted):
+            genotype = self._space.parse(self._architectures[key].genotype)
+            plan = FullPrecisionPlan(self._space, genotype, spec.recipe, spec.dataset.model_dump_json())
+            sources[key] = NetworkSource(full_precision_key(plan.digest), genotype)
+            known = {trial.key for trial in trials.values() if isinstance(trial, FullPrecisionTrial)}  # of an equal architecture
+            if sources[key].key not in known and not context.store.exists(sources[key].key):
+                checkpoint = full_precision_checkpoint_key(context.hold.job_id, plan.digest)
+                trials[key] = FullPrecisionTrial(plan, checkpoint, sources[key].key)
+        if trials:
+            self._tally.full_precision_left = len(trials)
+            context.tell(self._tally.progress(TrainingPhase.FULL_PRECISION))
+            self._run_trials(trials, FullPrecisionListener(context, self._tally), dataset)
+        return sources
 
-    def _note_teachers(self, left: int) -> None:
-        """Show that full-precision networks are trained before the candidates."""
-        context = self._context
-        with context.database.write() as session:
-            rows = candidates.candidates_of(session, context.job_id)
-            progress = self._progress(rows) | {"teachers_left": left}
-            state = jobs.tell(session, context.job_id, context.attempt, context.lease, progress)
-        context.note_state(state)
+    def _train(self, rows: Sequence[Candidate], sources: dict[str, NetworkSource], dataset: ImageDataset) -> None:
+        context, teacher = self._context, self._named_teacher()
+        context.tell(self._tally.progress(TrainingPhase.CANDIDATES))
+        trials: dict[str, Trial] = {}
+        for row in rows:
+            full_precision = sources.get(row.architecture_id)
+            trials[row.id] = CandidateTrial(
+                task=self._task(row, self._architectures[row.architecture_id]),
+                checkpoint=checkpoint_key(row.id),
+                teacher=(teacher or full_precision) if self._is_taught(row) else None,
+                substitute=full_precision if self._transfers else None,
+            )
+        self._run_trials(trials, CandidateListener(context, self._tally), dataset, self._spec.early_stopping)
 
-    def _taught(self, row: Candidate) -> bool:
-        return needs_teacher(self._recipe(row), row.method)
-
-    def _named_teacher(self) -> TeacherSource | None:
+    def _named_teacher(self) -> NetworkSource | None:
+        """Return where the candidate that the spec names as teacher lies, if it names one."""
         if self._spec.teacher is None:
             return None
         with self._context.database.read() as session:
-            teacher = candidates.get_candidate(session, self._spec.teacher)
-            key = get_artifact(session, teacher.id, "safetensors").key
-            return TeacherSource(key, get_architecture(session, teacher.architecture_id).genotype, teacher.method)
+            row = candidates.get_candidate(session, self._spec.teacher)
+            genotype = Genotype.from_dict(get_architecture(session, row.architecture_id).genotype)
+            method = MethodChoice.model_validate(row.method).component
+            return NetworkSource(get_artifact(session, row.id, "safetensors").key, genotype, method)
 
-    def _task(self, row: Candidate, teacher: TeacherSource | None, full_precision: TeacherSource | None) -> TrialTask:
-        spec, settings = self._spec, self._context.settings
-        architecture = self._genotypes[row.architecture_id]
-        return TrialTask(
+    def _task(self, row: Candidate, architecture: Architecture) -> CandidateTask:
+        spec = self._spec
+        return CandidateTask(
             candidate_id=row.id,
-            space=spec.space.model_dump(),
-            genotype=architecture.genotype,
-            method=row.method,
-            dataset=spec.dataset.model_dump(),
-            recipe=self._recipe(row).model_dump(mode="json"),
+            space=spec.space,
+            genotype=self._space.parse(architecture.genotype),
+            method=MethodChoice.model_validate(row.method).component,
+            dataset=spec.dataset,
+            recipe=self._recipes[row.id],
             seed=row.seed,
+            bundled_test_bytes=self._context.settings.bundled_test_bytes,
+            robustness=spec.robustness,
             search={"search_id": architecture.job_id, "rank": architecture.rank, "score": architecture.score},
-            artifact_url=settings.artifacts,
-            bundled_test_bytes=settings.bundled_test_bytes,
-            cpus=spec.resources.cpus_per_trial,
-            gpus=spec.resources.gpus_per_trial,
-            checkpoint_every_s=settings.checkpoint_s,
-            teacher=(teacher or full_precision) if self._taught(row) else None,
-            robustness=None if spec.robustness is None else spec.robustness.model_dump(mode="json"),
-            substitute=full_precision if self._transfers else None,
         )
-
-    def _train(self, rows: list[Candidate]) -> None:
-        resources = self._spec.resources
-        folder = self._context.settings.home.resolve() / "tune"
-        name = f"{self._context.job_id}-{self._context.attempt}"
-        full_precision, teacher = self._full_precision(rows), self._named_teacher()
-        tasks = {row.id: self._task(row, teacher, full_precision.get(row.architecture_id)) for row in rows}
-        trainable = tune.with_parameters(train_candidate, tasks=tasks, dataset=self._dataset)
-        os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the database keeps the results
-        tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
-            param_space={"candidate_id": tune.grid_search(list(tasks))},
-            tune_config=tune.TuneConfig(max_concurrent_trials=resources.max_concurrent, scheduler=self._scheduler(rows)),
-            run_config=tune.RunConfig(
-                name=name,
-                storage_path=str(folder),
-                callbacks=[_Recorder(self)],
-                stop=_Stop(self._context),
-                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
-                verbose=0,
-            ),
-        )
-        try:
-            results = tuner.fit()
-        finally:
-            shutil.rmtree(folder / name, ignore_errors=True)
-        for result in (results[index] for index in range(len(results))):
-            if result.error is not None and result.config is not None:
-                self._fail(result.config["candidate_id"], str(result.error).strip().splitlines()[-1])
-
-    def _scheduler(self, rows: list[Candidate]) -> ASHAScheduler | None:
-        stopping = self._spec.early_stopping
-        if stopping is None:
-            return None
-        longest = max(self._recipe(row).epochs for row in rows)
-        return ASHAScheduler(
-            time_attr=EPOCHS,
-            metric=SCORE,
-            mode="max",
-            max_t=longest,
-            grace_period=min(stopping.grace_epochs, longest),
-            reduction_factor=stopping.reduction_factor,
-        )
-
-    def note_end(self, candidate_id: str, last: dict[str, Any]) -> None:
-        """Keep that a trial was ended early, at once; one that was interrupted goes on in another attempt."""
-        context = self._context
-        if self._spec.early_stopping is None or context.should_end or last.get("kind") != "epoch":
-            return
-        with context.database.write() as session:
-            context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))  # refused if it is over
-            candidates.stop_candidate(session, candidate_id)
-        context.store.delete(checkpoint_key(candidate_id))
-
-    def _fail(self, candidate_id: str, error: str) -> None:
-        context = self._context
-        with context.database.write() as session:
-            context.note_state(jobs.renew(session, context.job_id, context.attempt, context.lease))  # as above
-            candidates.fail_candidate(session, candidate_id, error)

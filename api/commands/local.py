@@ -58,8 +58,8 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
     """Train one network here and now and write its bundle."""
     import torch  # noqa: PLC0415 - as above
 
+    from nas_service.candidate import train_to_bundle  # noqa: PLC0415
     from nas_service.catalogue import build_space, check_local_training  # noqa: PLC0415
-    from nas_service.export.local_training import train_to_bundle  # noqa: PLC0415
 
     settings, place = Settings(), _device(device)
     options = {"space": space, "dataset": dataset, "method": method, "recipe.epochs": epochs, "seed": seed}
@@ -75,9 +75,9 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
     content, metrics, _ = train_to_bundle(spec, chosen, settings, place, show)
     output.write_bytes(content)
     if as_json:
-        print_json({"bundle": str(output), "metrics": metrics})
+        print_json({"bundle": str(output), "metrics": metrics.model_dump(mode="json", exclude_none=True)})
     else:
-        console.print(f"test accuracy {percent(metrics['test_accuracy'])}", highlight=False)
+        console.print(f"test accuracy {percent(metrics.test_accuracy)}", highlight=False)
         console.file.write(f"bundle: {output}\n")
 
 

@@ -9,7 +9,7 @@ from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
 from api.views import ArchitectureView, CandidateView
-from nas_service.errors import NotFoundError
+from nas_service.reports import RobustnessFigures
 from nas_service.settings import Settings
 
 _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "transfer-pgd-20"}  # column -> attack
@@ -36,11 +36,9 @@ def print_architectures(title: str, found: list[ArchitectureView]) -> None:
     print_table(title, ["id", "search", "rank", "score", "OPs", "packed bytes"], rows)
 
 
-def _robustness(row: CandidateView) -> tuple[str, ...]:
-    measured = row.metrics["robustness"]
-    figures = (percent(measured["accuracies"].get(name)) for name in _ATTACKS.values())
-    masked = "yes" if measured["gradient_masking"] else "no"
-    return (row.id, row.method["name"], f"{measured['eps']:.3g}", *figures, percent(measured["worst"]), masked)
+def _robustness(row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]:
+    figures = (percent(stood.accuracies.get(name)) for name in _ATTACKS.values())
+    return (row.id, row.method["name"], f"{stood.eps:.3g}", *figures, percent(stood.worst), "yes" if stood.masked_by else "no")
 
 
 def print_candidates(title: str, candidates: list[CandidateView]) -> None:
@@ -60,7 +58,8 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
         for row in candidates
     ]
     print_table(title, ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"], rows)
-    if attacked := [_robustness(row) for row in candidates if "robustness" in row.metrics]:
+    stood = [(row, row.metrics.robustness) for row in candidates if row.metrics is not None]
+    if attacked := [_robustness(row, figures) for row, figures in stood if figures is not None]:
         print_table("test accuracy under attack", _ROBUSTNESS, attacked)
 
 
@@ -132,24 +131,16 @@ def download(
         console.print(str(path), markup=False, highlight=False)
 
 
-def _merit(row: CandidateView) -> tuple[float, str]:
-    robustness: dict[str, float] = row.metrics.get("robustness", {})
-    return robustness.get("validation_pgd_20", row.validation_accuracy or 0.0), row.id
-
-
 def finish_run(client: NasClient, search_id: str, home: Path) -> tuple[Path, list[CandidateView]]:
-    """Save the bundle of the best candidate on validation images, under attack if it was attacked; return it and all candidates.
+    """Save the bundle of the best candidate, as the service judges it; return it and all candidates.
 
     Raises:
-        NotFoundError: If no candidate was trained.
+        ApiError: If no candidate was trained.
     """
-    candidates = list(client.candidates(search=search_id))
-    if not candidates:
-        raise NotFoundError("trained candidate of search", search_id)
-    best = max(candidates, key=_merit)
+    best = client.best_of_search(search_id).candidate
     name, content = client.download("candidates", best.id)
     folder = home / "bundles"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_bytes(content)
-    return path, candidates
+    return path, list(client.candidates(search=search_id))

@@ -1,4 +1,4 @@
-"""`nas search ...`: submit, watch, list, show, cancel, arms, run."""
+"""`nas search ...`: submit, watch, arms, delete, run, and what every job has."""
 
 from typing import Annotated, Any
 
@@ -6,15 +6,19 @@ import typer
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service
+from api.commands.interruption import cancelled_if_interrupted
+from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.results import finish_run, print_architectures, print_candidates
 from api.commands.specs import Sets, SpecFile, make_robust, read_spec
-from api.console import console, describe, errors, print_json, print_table, watch_search
+from api.console import console, errors, print_json, print_table, watch_search
 from api.views import JobView
+from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError
 
 app = typer.Typer(no_args_is_help=True, help="Submit searches and look at them.")
+add_job_commands(app, JobKind("search", "searches", NasClient.search, NasClient.searches, ["space"]))
 
 Space = Annotated[str | None, typer.Option(help="Search space; `nas catalogue spaces` lists them.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="Dataset; `nas catalogue datasets` lists them.")]
@@ -30,11 +34,6 @@ Adversarial = Annotated[
 ]
 Eps = Annotated[float | None, typer.Option(help="With --adversarial: largest change of a pixel in [0, 1]; 8/255.")]
 SearchId = Annotated[str, typer.Argument(help="Id of a search.")]
-
-
-def connect(url: str | None) -> NasClient:
-    """Return a client for the address given, or the settings' own."""
-    return NasClient(url or Settings().url)
 
 
 def spec_options(  # noqa: PLR0913, PLR0917 - the options of the command line
@@ -118,39 +117,20 @@ def watch(search_id: SearchId, as_json: Json = False, url: Url = None) -> None: 
     exit_for(jobs)
 
 
-@app.command("list")
-def list_searches(as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
-    """List searches, newest first."""
-    with connect(url) as client:
-        jobs = list(client.searches())
-    if as_json:
-        print_json(jobs)
-        return
-    rows = [(job.id, job.name, _component(job, "space"), job.state, describe(job)[2], job.created_at) for job in jobs]
-    print_table("searches", ["id", "name", "space", "state", "progress", "created"], rows)
-
-
 @app.command()
-def show(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
-    """Show one search with its spec."""
+def delete(
+    search_id: SearchId,
+    trainings: Annotated[bool, typer.Option("--trainings", help="Also the trainings of what it found.")] = False,  # noqa: FBT002 - typer's way
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Delete a search that is over, with everything that belongs to it."""
     with connect(url) as client:
-        job = client.search(search_id)
+        client.delete_search(search_id, trainings=trainings)
     if as_json:
-        print_json(job)
-        return
-    facts = job.model_dump(exclude={"spec", "progress"}) | job.progress | {"spec": job.spec}
-    print_table(f"search {job.id}", ["field", "value"], list(facts.items()))
-
-
-@app.command()
-def cancel(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
-    """Cancel a search; what it found so far is kept."""
-    with connect(url) as client:
-        job = client.cancel_search(search_id)
-    if as_json:
-        print_json(job)
+        print_json({"deleted": search_id})
     else:
-        console.print(f"search {job.id} is {job.state}", highlight=False)
+        console.print(f"search {search_id} is deleted", highlight=False)
 
 
 @app.command()
@@ -206,7 +186,8 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
         say.print(f"service: {address} (API documentation at {address}/docs)", highlight=False)
         job = client.submit_search(body)
         say.print(f"search: {job.id}", highlight=False)
-        jobs = watch_search(client, job.id, say)
+        with cancelled_if_interrupted(client, job.id, settings.home):
+            jobs = watch_search(client, job.id, say)
         exit_for(jobs)
         found = list(client.architectures(search=job.id))
         bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
@@ -228,13 +209,9 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     console.file.write(f"bundle: {bundle}\n" if bundle is not None else f"{untrained}\n")
 
 
-def _component(job: JobView, field: str) -> str:
-    return str(job.spec.get(field, {}).get("name", ""))
-
-
 def exit_for(jobs: list[JobView]) -> None:
     """End with status 1 if a job did not succeed, saying why."""
     for job in jobs:
-        if job.state != "succeeded":
+        if job.state != JobState.SUCCEEDED:
             errors.print(f"{job.kind} {job.id} {job.state}: {job.error or 'as somebody asked'}", markup=False)
             raise typer.Exit(1)

@@ -88,6 +88,21 @@ def register(
 
 
 @datasets_app.command()
+def delete(
+    name: Annotated[str, typer.Argument(help="Registered dataset.")],
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Forget the name of a registered dataset; its files stay, and so do jobs that learnt it."""
+    with NasClient(url or Settings().url) as client:
+        client.delete_dataset(name)
+    if as_json:
+        print_json({"deleted": name})
+    else:
+        console.print(f"dataset {name} is deleted; its files are where they were", highlight=False)
+
+
+@datasets_app.command()
 def export(
     name: Annotated[str, typer.Argument(help="Built-in dataset.")],
     output: Annotated[Path, typer.Argument(help="Safetensors file to write.")],

@@ -1,4 +1,4 @@
-"""`nas training ...`: submit, watch, list, show, cancel."""
+"""`nas training ...`: submit, watch, delete, and what every job has."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -6,14 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from api.client import NasClient
+from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
-from api.commands.searches import connect, exit_for
+from api.commands.searches import exit_for
 from api.commands.specs import Sets, SpecFile, read_spec
-from api.console import console, describe, errors, print_json, print_table
+from api.console import console, errors, print_json
 from api.console import watch as watch_job
 from search_spaces.errors import InvalidFieldError
 
 app = typer.Typer(no_args_is_help=True, help="Train architectures with any methods and seeds.")
+add_job_commands(app, JobKind("training", "trainings", NasClient.training, NasClient.trainings))
 
 TrainingId = Annotated[str, typer.Argument(help="Id of a training.")]
 
@@ -66,36 +68,12 @@ def watch(training_id: TrainingId, as_json: Json = False, url: Url = None) -> No
     exit_for([job])
 
 
-@app.command("list")
-def list_trainings(as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
-    """List trainings, newest first."""
-    with connect(url) as client:
-        jobs = list(client.trainings())
-    if as_json:
-        print_json(jobs)
-        return
-    rows = [(job.id, job.name, job.state, describe(job)[2], job.created_at) for job in jobs]
-    print_table("trainings", ["id", "name", "state", "progress", "created"], rows)
-
-
 @app.command()
-def show(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
-    """Show one training with its spec."""
+def delete(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Delete a training that is over, with its candidates and their files."""
     with connect(url) as client:
-        job = client.training(training_id)
+        client.delete_training(training_id)
     if as_json:
-        print_json(job)
-        return
-    facts = job.model_dump(exclude={"spec", "progress"}) | job.progress | {"spec": job.spec}
-    print_table(f"training {job.id}", ["field", "value"], list(facts.items()))
-
-
-@app.command()
-def cancel(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
-    """Cancel a training; candidates that are finished are kept."""
-    with connect(url) as client:
-        job = client.cancel_training(training_id)
-    if as_json:
-        print_json(job)
+        print_json({"deleted": training_id})
     else:
-        console.print(f"training {job.id} is {job.state}", highlight=False)
+        console.print(f"training {training_id} is deleted", highlight=False)

@@ -22,19 +22,6 @@ from search_spaces.space import SearchSpace
 router = APIRouter(prefix="/architectures", tags=["architectures"])
 
 
-def _view(row: Architecture) -> ArchitectureView:
-    return ArchitectureView(
-        id=row.id,
-        search_id=row.job_id,
-        rank=row.rank,
-        score=row.score,
-        digest=row.digest,
-        genotype=row.genotype,
-        cost=row.cost,
-        created_at=row.created_at,
-    )
-
-
 @router.get("", summary="List architectures: those of a search by rank, else the newest first")
 def list_architectures(
     service: ServiceDep,
@@ -46,7 +33,7 @@ def list_architectures(
     count = service.page_limit(limit)
     with service.database.read() as session:
         rows = architectures.list_architectures(session, limit=count + 1, before=decode_cursor(cursor, str), job_id=search)
-    return paginate(rows, count, lambda row: row.id, _view)
+    return paginate(rows, count, lambda row: row.id, ArchitectureView.model_validate)
 
 
 def _load(service: Service, architecture_id: str) -> tuple[Architecture, Component, SearchSpace, Genotype]:
@@ -60,7 +47,7 @@ def _load(service: Service, architecture_id: str) -> tuple[Architecture, Compone
 def get_architecture(service: ServiceDep, request: Request, architecture_id: str) -> Response:
     """Return genotype, score and cost."""
     with service.database.read() as session:
-        return tagged_view(request, _view(architectures.get_architecture(session, architecture_id)))
+        return tagged_view(request, ArchitectureView.model_validate(architectures.get_architecture(session, architecture_id)))
 
 
 @router.get(

@@ -10,12 +10,12 @@ from api.errors import file_reply
 from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.resources.etags import tagged, tagged_view
 from api.resources.jobs import CONFLICT, NOT_FOUND
-from api.views import CandidateView, EpochView, Page
+from api.views import CandidateView, Page
 from nas_service.errors import ConflictError, ExportError
+from nas_service.lifecycle import CandidateState
+from nas_service.reports import EpochReport
 from nas_service.storage import candidates
 from nas_service.storage.artifacts import get_artifact
-from nas_service.storage.candidates import CandidateState
-from nas_service.storage.models import Candidate
 
 router = APIRouter(prefix="/candidates", tags=["candidates"])
 
@@ -31,26 +31,6 @@ _MEDIA = {
     DownloadFormat.BUNDLE: ("application/zip", "zip"),
     DownloadFormat.SAFETENSORS: ("application/octet-stream", "safetensors"),
 }
-
-
-def _view(row: Candidate) -> CandidateView:
-    return CandidateView(
-        id=row.id,
-        training_id=row.job_id,
-        architecture_id=row.architecture_id,
-        method=row.method,
-        seed=row.seed,
-        state=row.state,
-        epochs_done=row.epochs_done,
-        validation_accuracy=row.validation_accuracy,
-        test_accuracy=row.test_accuracy,
-        metrics=row.metrics,
-        cost=row.cost,
-        seconds=row.seconds,
-        error=row.error,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
-    )
 
 
 @router.get("", summary="List candidates, newest first")
@@ -73,25 +53,25 @@ def list_candidates(
             architecture_id=architecture,
             search_id=search,
         )
-    return paginate(rows, count, lambda row: row.id, _view)
+    return paginate(rows, count, lambda row: row.id, CandidateView.model_validate)
 
 
 @router.get("/{candidate_id}", summary="One candidate", responses=NOT_FOUND, response_model=CandidateView)
 def get_candidate(service: ServiceDep, request: Request, candidate_id: str) -> Response:
     """Return method, seed, state, accuracies and cost."""
     with service.database.read() as session:
-        return tagged_view(request, _view(candidates.get_candidate(session, candidate_id)))
+        return tagged_view(request, CandidateView.model_validate(candidates.get_candidate(session, candidate_id)))
 
 
 @router.get("/{candidate_id}/curves", summary="The epochs of a candidate's training", responses=NOT_FOUND)
-def list_curves(service: ServiceDep, candidate_id: str, cursor: Cursor = None, limit: Limit = 200) -> Page[EpochView]:
+def list_curves(service: ServiceDep, candidate_id: str, cursor: Cursor = None, limit: Limit = 200) -> Page[EpochReport]:
     """Return loss, accuracies and flip ratio by epoch."""
     count = service.page_limit(limit)
     after = decode_cursor(cursor, int)
     with service.database.read() as session:
         candidates.get_candidate(session, candidate_id)
         rows = candidates.curves_of(session, candidate_id, limit=count + 1, after=-1 if after is None else after)
-    return paginate(rows, count, lambda row: row.epoch, EpochView.model_validate)
+    return paginate(rows, count, lambda row: row.epoch, lambda row: EpochReport.model_validate(row, from_attributes=True))
 
 
 @router.get(

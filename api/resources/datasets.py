@@ -5,14 +5,14 @@ from typing import Any
 from fastapi import APIRouter, status
 
 from api.deps import ServiceDep
-from api.resources.jobs import CONFLICT
+from api.resources.jobs import CONFLICT, NOT_FOUND
 from api.views import DatasetRegistration, EntryView, Page
 from nas_service.catalogue import open_dataset
 from nas_service.data.dataset import DATASETS, ImageDataset
 from nas_service.errors import ConflictError
 from nas_service.specs import Component
+from nas_service.storage.datasets import delete_dataset, register_dataset
 from nas_service.storage.datasets import list_datasets as list_registered
-from nas_service.storage.datasets import register_dataset
 from nas_service.storage.models import DatasetRow
 
 router = APIRouter(prefix="/datasets", tags=["catalogue"])
@@ -62,3 +62,21 @@ def register(service: ServiceDep, registration: DatasetRegistration) -> EntryVie
     facts = _facts(component, open_dataset(component, service.settings.data))
     with service.database.write() as session:
         return _registered(register_dataset(session, registration.name, component.name, component.settings, facts))
+
+
+@router.delete(
+    "/{name}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="Forget the name of a registered dataset",
+    responses=NOT_FOUND | CONFLICT,
+)
+def delete(service: ServiceDep, name: str) -> None:
+    """Keep its files, and the jobs that learnt it.
+
+    Raises:
+        ConflictError: If it is built in.
+    """
+    if name in DATASETS.names():
+        raise ConflictError(f"the dataset {name!r} is built in and cannot be deleted")
+    with service.database.write() as session:
+        delete_dataset(session, name)

@@ -1,5 +1,6 @@
-"""What searches and trainings have in common: lists, single jobs, events, cancelling. Not a resource of its own."""
+"""What searches and trainings have in common: lists, single jobs, events, requests. Not a resource of its own."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, status
@@ -7,19 +8,44 @@ from fastapi import APIRouter, Query, status
 from api.deps import ServiceDep
 from api.errors import documented
 from api.pagination import Cursor, Limit, decode_cursor, paginate
-from api.views import EventView, JobView, Page
+from api.views import BestView, CandidateView, EventView, JobView, Page
+from nas_service.comparison import best
+from nas_service.errors import NotFoundError
 from nas_service.lifecycle import JobState
-from nas_service.storage import events, jobs
+from nas_service.storage import candidates, events, jobs
+from nas_service.storage.deletion import delete_job
+from nas_service.storage.models import Job
+from nas_service.storage.session import Session
+from nas_service.storage.waiting import waits_of
 
 NOT_FOUND = documented(404)
 CONFLICT = documented(409)
 
 States = Annotated[list[JobState] | None, Query(description="Only jobs in these states.")]
 
+# What can be asked of a job beside its deletion: what it does, in the API's words, and how.
+_ACTIONS: dict[str, tuple[str, Callable[[Session, str, str], Job]]] = {
+    "cancel": ("Cancel a {kind}; what it found so far is kept", jobs.request_cancel),
+    "pause": ("Let a {kind} rest: its processes end, and everything is kept", jobs.request_pause),
+    "resume": ("Put a paused {kind} back into the queue; it ends as if it had not rested", jobs.request_resume),
+}
+
+
+def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
+    """Return jobs as they are shown, with what they wait for."""
+    waits = waits_of(session, rows)
+    return [JobView.model_validate(row).model_copy(update={"waiting_for": waits.get(row.id)}) for row in rows]
+
 
 def add_job_routes(router: APIRouter, kind: str) -> None:
     """Add the routes that every kind of job has."""
+    _add_readers(router, kind)
+    for action, (summary, request) in _ACTIONS.items():
+        _add_action(router, kind, action, summary, request)
+    _add_deletion(router, kind)
 
+
+def _add_readers(router: APIRouter, kind: str) -> None:
     @router.get("", summary=f"List {kind} jobs, newest first")
     def list_jobs(
         service: ServiceDep,
@@ -38,24 +64,12 @@ def add_job_routes(router: APIRouter, kind: str) -> None:
                 states=[entry.value for entry in state or ()],
                 parent_id=parent,
             )
-        return paginate(rows, count, lambda row: row.id, JobView.model_validate)
+            return paginate(job_views(session, rows), count, lambda view: view.id, lambda view: view)
 
     @router.get("/{job_id}", summary=f"One {kind}, with its progress", responses=NOT_FOUND)
     def get_job(service: ServiceDep, job_id: str) -> JobView:
         with service.database.read() as session:
-            return JobView.model_validate(jobs.get_job(session, job_id, kind))
-
-    @router.post(
-        "/{job_id}/cancel",
-        summary=f"Cancel a {kind}; what it found so far is kept",
-        status_code=status.HTTP_202_ACCEPTED,
-        responses=NOT_FOUND | CONFLICT,
-    )
-    def cancel_job(service: ServiceDep, job_id: str) -> JobView:
-        with service.database.write() as session:
-            view = JobView.model_validate(jobs.request_cancel(session, job_id, kind))
-        service.wake_controller()
-        return view
+            return job_views(session, [jobs.get_job(session, job_id, kind)])[0]
 
     @router.get("/{job_id}/events", summary=f"What happened to a {kind}, oldest first", responses=NOT_FOUND)
     def list_events(service: ServiceDep, job_id: str, cursor: Cursor = None, limit: Limit = 100) -> Page[EventView]:
@@ -64,3 +78,48 @@ def add_job_routes(router: APIRouter, kind: str) -> None:
             jobs.get_job(session, job_id, kind)
             rows = events.list_events(session, job_id, limit=count + 1, after=decode_cursor(cursor, int) or 0)
         return paginate(rows, count, lambda row: row.id, EventView.model_validate)
+
+    @router.get("/{job_id}/best", summary=f"The best trained candidate of a {kind}", responses=NOT_FOUND)
+    def get_best(service: ServiceDep, job_id: str) -> BestView:
+        with service.database.read() as session:
+            jobs.get_job(session, job_id, kind)
+            only = {"search_id": job_id} if kind == jobs.SEARCH else {"job_id": job_id}
+            found = best(candidates.trained_of(session, **only))
+            if found is None:
+                what = f"trained candidate of {kind}"
+                raise NotFoundError(what, job_id)
+            row = candidates.get_candidate(session, found.candidate)
+            return BestView(quantity=found.quantity, value=found.value, candidate=CandidateView.model_validate(row))
+
+
+def _add_action(router: APIRouter, kind: str, action: str, summary: str, request: Callable[[Session, str, str], Job]) -> None:
+    @router.post(
+        f"/{{job_id}}/{action}",
+        summary=summary.format(kind=kind),
+        name=f"{action}_{kind}",
+        status_code=status.HTTP_202_ACCEPTED,
+        responses=NOT_FOUND | CONFLICT,
+    )
+    def act(service: ServiceDep, job_id: str) -> JobView:
+        with service.database.write() as session:
+            (view,) = job_views(session, [request(session, job_id, kind)])
+        service.wake_controller()
+        return view
+
+
+def _add_deletion(router: APIRouter, kind: str) -> None:
+    @router.delete(
+        "/{job_id}",
+        summary=f"Delete a {kind} that is over, with everything that belongs to it",
+        name=f"delete_{kind}",
+        status_code=status.HTTP_204_NO_CONTENT,
+        responses=NOT_FOUND | CONFLICT,
+    )
+    def delete(
+        service: ServiceDep,
+        job_id: str,
+        trainings: Annotated[bool, Query(description="Of a search: also the trainings of what it found.")] = False,  # noqa: FBT002 - FastAPI's way
+    ) -> None:
+        with service.database.write() as session:
+            delete_job(session, job_id, kind, with_trainings=trainings)
+        service.wake_controller()

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Header, Response
 
 from api.deps import Service
+from api.resources.jobs import job_views
 from api.views import JobView
 from nas_service.storage import idempotency, jobs
 
@@ -28,8 +29,9 @@ def accept(service: Service, response: Response, kind: str, name: str, spec: dic
         job = jobs.get_job(session, earlier) if earlier else jobs.create_job(session, kind, name, spec)
         if key and not earlier:
             idempotency.remember(session, key, digest, job.id)
+        (view,) = job_views(session, [job])
     service.wake_controller()
     plural = {jobs.SEARCH: "searches", jobs.TRAINING: "trainings"}[kind]
     response.headers["Location"] = f"/v1/{plural}/{job.id}"
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return JobView.model_validate(job)
+    return view

@@ -16,10 +16,10 @@ from api.views import ComparisonView, JobView, MethodView, PairView
 from nas_service.catalogue import build_dataset, build_space, check_training
 from nas_service.comparison import ComparedPair, compare
 from nas_service.errors import InvalidInputError, NotFoundError
+from nas_service.lifecycle import CandidateState
 from nas_service.specs import TrainingSpec
 from nas_service.storage import candidates, jobs
 from nas_service.storage.architectures import get_architecture
-from nas_service.storage.candidates import CandidateState
 from search_spaces.errors import InvalidFieldError
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
@@ -86,7 +86,7 @@ def compare_candidates(
     """Compare the candidates that are finished; as CSV, the pairs."""
     with service.database.read() as session:
         jobs.get_job(session, job_id, jobs.TRAINING)
-        pairs, methods = compare(candidates.trained_of(session, job_id))
+        pairs, methods = compare(candidates.trained_of(session, job_id=job_id))
     if file_format is ComparisonFormat.CSV:
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(ComparedPair)])

@@ -27,7 +27,9 @@ from nas_service.export.measured_cost import measured_cost
 from nas_service.export.model_card import architecture_card, candidate_card
 from nas_service.export.packed import freeze_network, pruned_layers, shrink_layers
 from nas_service.export.standalone import frozen_weights, weight_name, write_source
+from nas_service.reports import CandidateMetrics, CountedAccuracy, EpochReport, RobustnessFigures
 from nas_service.specs import Component
+from nas_service.tasks import CandidateTask
 from search_spaces.cost import Size
 from search_spaces.genotype import Genotype
 from search_spaces.network import ImageFormat, Network
@@ -37,44 +39,17 @@ LOGIT_TOLERANCE = 1e-4  # of the largest logit; methods with one scale a channel
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal contents make equal files
 
 
-@dataclass(frozen=True)
-class CandidateFacts:
-    """What a bundle says of a candidate beside its network.
-
-    Attributes:
-        candidate_id: Id in the service that made it; empty for `nas train-local`.
-        space: As it was searched.
-        genotype: The architecture.
-        method: As it was trained.
-        dataset: As it was loaded.
-        seed: Of the training.
-        recipe: Of the training.
-        metrics: Accuracies and losses; `test_correct`, `test_accuracy` ... are added by `candidate_bundle`.
-        search: Facts about the search that found it, if any.
-    """
-
-    candidate_id: str
-    space: Component
-    genotype: Genotype
-    method: Component
-    dataset: Component
-    seed: int
-    recipe: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    search: Mapping[str, Any]
-
-
 class Exported(NamedTuple):
     """A candidate's bundle and what was measured of the frozen network in it.
 
     Attributes:
         content: The zip.
-        metrics: Accuracies and losses.
+        metrics: What is known of it.
         cost: Parameters, operations and bytes.
     """
 
     content: bytes
-    metrics: dict[str, Any]
+    metrics: CandidateMetrics
     cost: dict[str, float]
 
 
@@ -137,7 +112,12 @@ def _run_source(source: str, weights: Mapping[str, Tensor]) -> torch.nn.Module:
 
 
 def candidate_bundle(
-    network: Network, method: Method, dataset: ImageDataset, facts: CandidateFacts, test_bytes_limit: int
+    network: Network,
+    method: Method,
+    dataset: ImageDataset,
+    task: CandidateTask,
+    last: EpochReport,
+    robustness: RobustnessFigures | None = None,
 ) -> Exported:
     """Freeze a trained network, write its bundle, and prove that the written source gives the network's own logits.
 
@@ -145,11 +125,12 @@ def candidate_bundle(
         network: As trained.
         method: That trained it.
         dataset: With its test part.
-        facts: What the manifest and the model card say.
-        test_bytes_limit: Test images up to this size are put into the bundle.
+        task: What was to be done.
+        last: The last epoch of the training.
+        robustness: What the network stands, if it was attacked.
 
     Returns:
-        The zip, the facts' metrics with validation and test accuracy of the frozen network, and its cost.
+        The zip, what is known of the frozen network, and its cost.
 
     Raises:
         CannotFreezeError: If the method has no exact frozen form.
@@ -160,35 +141,32 @@ def candidate_bundle(
         raise ExportError(message)
     frozen = freeze_network(network, method)
     weights = {name: tensor.contiguous() for name, tensor in frozen_weights(frozen).items()}
-    source = write_source(frozen, f"A 1-bit network: {facts.genotype.space}, {facts.method.name}, {facts.dataset.name}.")
-    measured = _measure(network.cpu().eval(), _run_source(source, weights), dataset.validation, dataset.test)
-    metrics = {**facts.metrics, **measured}
+    source = write_source(frozen, f"A 1-bit network: {task.genotype.space}, {task.method.name}, {task.dataset.name}.")
+    live, written = network.cpu().eval(), _run_source(source, weights)
+    scores = [_score(live, written, name, part) for name, part in (("validation", dataset.validation), ("test", dataset.test))]
+    metrics = CandidateMetrics.of(last, scores[0], scores[1], robustness)
     cost = measured_cost(frozen, dataset.image_format).to_dict()
-    manifest = {**_candidate_manifest(facts, dataset, metrics), "cost": cost, "pruned": pruned_layers(frozen)}
+    manifest = {**_candidate_manifest(task, dataset, metrics), "cost": cost, "pruned": pruned_layers(frozen)}
     files = {
-        "genotype.json": facts.genotype.to_json().encode(),
+        "genotype.json": task.genotype.to_json().encode(),
         "weights.safetensors": save(weights),
         "model.py": source.encode(),
     }
-    if dataset.test.images.nbytes <= test_bytes_limit:
+    if dataset.test.images.nbytes <= task.bundled_test_bytes:
         files["test.safetensors"] = write_test_images(dataset.test)
     files["README.md"] = candidate_card(manifest, has_test_images="test.safetensors" in files).encode()
     return Exported(_zip(files, manifest), metrics, cost)
 
 
-def _measure(live: torch.nn.Module, written: torch.nn.Module, validation: Part, test: Part) -> dict[str, Any]:
+def _score(live: torch.nn.Module, written: torch.nn.Module, name: str, part: Part) -> CountedAccuracy:
     """Count what the written network classifies correctly, having shown that it is the live one.
 
     Raises:
         ExportError: If they differ.
     """
-    metrics: dict[str, Any] = {}
-    for name, part in (("validation", validation), ("test", test)):
-        images, labels = torch.tensor(part.images), torch.tensor(part.labels)
-        _require_equal(live, written, name, images)
-        correct = runtime.count_correct(written, images, labels)
-        metrics |= {f"{name}_accuracy": correct / len(labels), f"{name}_correct": correct, f"{name}_images": len(labels)}
-    return metrics
+    images, labels = torch.tensor(part.images), torch.tensor(part.labels)
+    _require_equal(live, written, name, images)
+    return CountedAccuracy(correct=runtime.count_correct(written, images, labels), images=len(labels))
 
 
 @torch.no_grad()
@@ -209,20 +187,20 @@ def _require_equal(live: torch.nn.Module, written: torch.nn.Module, name: str, i
             raise ExportError(f"the frozen network's logits of {name} image {start + row} are {given}")
 
 
-def _candidate_manifest(facts: CandidateFacts, dataset: ImageDataset, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _candidate_manifest(task: CandidateTask, dataset: ImageDataset, metrics: CandidateMetrics) -> dict[str, Any]:
     return {
         "kind": "candidate",
-        "candidate_id": facts.candidate_id,
-        "space": facts.space.model_dump(),
-        "genotype_digest": facts.genotype.digest,
-        "method": facts.method.model_dump(),
-        "dataset": facts.dataset.model_dump(),
+        "candidate_id": task.candidate_id,
+        "space": task.space.model_dump(),
+        "genotype_digest": task.genotype.digest,
+        "method": task.method.model_dump(),
+        "dataset": task.dataset.model_dump(),
         "class_names": list(dataset.class_names),
         "image": image_facts(dataset.image_format),
-        "seed": facts.seed,
-        "recipe": dict(facts.recipe),
-        "metrics": dict(metrics),
-        "search": dict(facts.search),
+        "seed": task.seed,
+        "recipe": task.recipe.model_dump(mode="json"),
+        "metrics": metrics.model_dump(mode="json", exclude_none=True),
+        "search": dict(task.search or {}),
     }
 
 

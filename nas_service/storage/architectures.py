@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFoundError
 from nas_service.storage.models import Architecture
-from nas_service.storage.session import new_id, utc_now
+from nas_service.storage.session import database_now, new_id
 from search_spaces.genotype import Genotype
 
 
@@ -23,6 +23,7 @@ class Discovery:
 
 def add_architectures(session: Session, job_id: str, discoveries: list[Discovery]) -> list[Architecture]:
     """Insert the discoveries of a search, best first."""
+    now = database_now(session)
     rows = [
         Architecture(
             id=new_id(),
@@ -32,7 +33,7 @@ def add_architectures(session: Session, job_id: str, discoveries: list[Discovery
             digest=discovery.genotype.digest,
             score=discovery.score,
             cost=discovery.cost,
-            created_at=utc_now(),
+            created_at=now,
         )
         for rank, discovery in enumerate(discoveries, start=1)
     ]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFoundError
 from nas_service.storage.models import Artifact
-from nas_service.storage.session import new_id, utc_now
+from nas_service.storage.session import database_now, new_id
 
 
 @dataclass(frozen=True)
@@ -62,21 +62,18 @@ class ArtifactStore:
         return bool(self._files.exists(self._path(key)))
 
     def delete(self, key: str) -> None:
-        """Remove `key` if it is there."""
-        if self._files.exists(self._path(key)):
-            self._files.rm_file(self._path(key))
+        """Remove `key` if it is there; one that ends in a slash is a folder, and goes with everything in it."""
+        path = self._path(key.rstrip("/"))
+        if self._files.exists(path):
+            self._files.rm(path, recursive=key.endswith("/"))
 
-    def delete_folder(self, prefix: str) -> None:
-        """Remove everything under the folder `prefix`."""
-        if self._files.isdir(self._path(prefix)):
-            self._files.rm(self._path(prefix), recursive=True)
-
-    def keys(self, prefix: str) -> list[str]:
-        """Return the keys under the folder `prefix`, sorted."""
-        if not self._files.isdir(self._path(prefix)):
+    def keys(self, folder: str) -> list[str]:
+        """Return the keys in `folder`, which ends in a slash, sorted."""
+        path = self._path(folder.rstrip("/"))
+        if not self._files.isdir(path):
             return []
-        names = (str(path).rpartition("/")[2] for path in self._files.ls(self._path(prefix), detail=False))
-        return sorted(f"{prefix}/{name}" for name in names if name)  # some object stores list the folder itself
+        names = (str(path).rpartition("/")[2] for path in self._files.ls(path, detail=False))
+        return sorted(f"{folder}{name}" for name in names if name)  # some object stores list the folder itself
 
 
 def record_artifact(session: Session, owner_id: str, kind: str, stored: StoredFile) -> None:
@@ -85,7 +82,7 @@ def record_artifact(session: Session, owner_id: str, kind: str, stored: StoredFi
     if row is None:
         row = Artifact(id=new_id(), owner_id=owner_id, kind=kind)
         session.add(row)
-    row.key, row.size_bytes, row.sha256, row.created_at = stored.key, stored.size_bytes, stored.sha256, utc_now()
+    row.key, row.size_bytes, row.sha256, row.created_at = stored.key, stored.size_bytes, stored.sha256, database_now(session)
     session.flush()
 
 

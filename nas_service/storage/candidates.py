@@ -1,37 +1,19 @@
 """Candidates: architectures trained with one method and one seed, and their epochs."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.comparison import TrainedCandidate
 from nas_service.errors import NotFoundError
-from nas_service.reports import EpochReport
+from nas_service.lifecycle import AT_WORK, CANDIDATE_FINISHED, CandidateState, candidate_sources_of
+from nas_service.reports import CandidateMetrics, EpochReport
+from nas_service.storage import events, litter
+from nas_service.storage.keys import checkpoint_key
 from nas_service.storage.models import Architecture, Candidate, CandidateEpoch
-from nas_service.storage.session import new_id, utc_now
-
-
-class CandidateState(StrEnum):
-    """Where a candidate stands."""
-
-    WAITING = "waiting"
-    TRAINING = "training"
-    SUCCEEDED = "succeeded"
-    STOPPED = "stopped"  # early, by a scheduler: it has epochs and no files
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a candidate's training ended well."""
-
-    validation_accuracy: float
-    test_accuracy: float
-    metrics: dict[str, Any]
-    cost: dict[str, Any]
+from nas_service.storage.session import database_now, new_id
 
 
 @dataclass(frozen=True)
@@ -48,6 +30,7 @@ def plan_candidates(session: Session, job_id: str, planned: list[PlannedCandidat
     rows = candidates_of(session, job_id)
     if rows:
         return rows
+    now = database_now(session)
     rows = [
         Candidate(
             id=new_id(),
@@ -61,7 +44,7 @@ def plan_candidates(session: Session, job_id: str, planned: list[PlannedCandidat
             metrics={},
             cost={},
             seconds=0.0,
-            created_at=utc_now(),
+            created_at=now,
         )
         for position, plan in enumerate(planned)
     ]
@@ -111,75 +94,104 @@ def list_candidates(
     return list(session.scalars(query))
 
 
+def move(session: Session, candidate_id: str, target: CandidateState, *, resumed_from: int = 0, **values: object) -> bool:
+    """Move a candidate to `target` if the table of moves allows it, setting other columns too; return whether it moved.
+
+    Whoever calls renews the job's lease in the same transaction, which refuses an attempt that is over.
+    """
+    sources = [state.value for state in candidate_sources_of(target)]
+    statement = update(Candidate).where(Candidate.id == candidate_id, Candidate.state.in_(sources))
+    if target in CANDIDATE_FINISHED:
+        values["finished_at"] = database_now(session)
+    result = session.execute(
+        statement.values(state=target.value, **values).returning(Candidate.job_id).execution_options(synchronize_session=False)
+    )
+    job_id = result.scalar_one_or_none()
+    if job_id is None:
+        return False
+    if target in CANDIDATE_FINISHED:
+        litter.drop(session, [checkpoint_key(candidate_id)])
+    told = {key: values[key] for key in ("error", "worker", "device") if values.get(key) is not None}
+    told |= {"resumed_from": resumed_from} if resumed_from else {}
+    events.record(session, job_id, "candidate", {"candidate": candidate_id, "state": target.value, **told})
+    return True
+
+
+def begin(session: Session, candidate_id: str, worker: str, device: str, resumed_from: int) -> bool:
+    """Keep that a trial took the candidate up: where it runs, after how many epochs, and when the first one did."""
+    started = func.coalesce(Candidate.started_at, database_now(session))
+    values = {"worker": worker, "device": device, "started_at": started}
+    return move(session, candidate_id, CandidateState.TRAINING, resumed_from=resumed_from, **values)
+
+
+def succeed(session: Session, candidate_id: str, metrics: CandidateMetrics, cost: dict[str, Any]) -> bool:
+    """Keep what a training led to."""
+    return move(
+        session,
+        candidate_id,
+        CandidateState.SUCCEEDED,
+        error=None,
+        validation_accuracy=metrics.validation_accuracy,
+        test_accuracy=metrics.test_accuracy,
+        metrics=metrics.model_dump(mode="json", exclude_none=True),
+        cost=cost,
+    )
+
+
+def put_back(session: Session, job_id: str) -> None:
+    """Let the candidates that an attempt left unfinished wait for the next one."""
+    for candidate_id in _in_states(session, job_id, AT_WORK):
+        move(session, candidate_id, CandidateState.WAITING)
+
+
+def end_open(session: Session, job_id: str, target: CandidateState, error: str | None = None) -> None:
+    """End every candidate of a job that is over."""
+    for candidate_id in _in_states(session, job_id, frozenset(CandidateState) - CANDIDATE_FINISHED):
+        move(session, candidate_id, target, error=error)
+
+
+def _in_states(session: Session, job_id: str, states: frozenset[CandidateState]) -> list[str]:
+    wanted = [state.value for state in states]
+    query = select(Candidate.id).where(Candidate.job_id == job_id, Candidate.state.in_(wanted)).order_by(Candidate.position)
+    return list(session.scalars(query))
+
+
 def add_epoch(session: Session, candidate_id: str, report: EpochReport) -> bool:
     """Keep an epoch's figures; return whether they are new (a resumed training repeats epochs, it does not count them)."""
     if session.get(CandidateEpoch, (candidate_id, report.epoch)) is not None:
         return False
-    session.execute(
-        insert(CandidateEpoch),
-        {
-            "candidate_id": candidate_id,
-            "epoch": report.epoch,
-            "phase": report.phase,
-            "train_loss": report.train_loss,
-            "train_accuracy": report.train_accuracy,
-            "validation_accuracy": report.validation_accuracy,
-            "flip_ratio": report.flip_ratio,
-            "sign_balance": report.sign_balance,
-            "bimodality": report.bimodality,
-            "seconds": report.seconds,
-            "extra": report.extra,
-        },
-    )
+    session.execute(insert(CandidateEpoch), {"candidate_id": candidate_id, **report.model_dump()})
     row = get_candidate(session, candidate_id)
-    row.state = CandidateState.TRAINING.value
     row.epochs_done = report.epoch + 1
     row.seconds += report.seconds
     row.validation_accuracy = report.validation_accuracy
     return True
 
 
-def finish_candidate(session: Session, candidate_id: str, outcome: Outcome) -> None:
-    """Keep what a training led to."""
-    row = get_candidate(session, candidate_id)
-    row.state = CandidateState.SUCCEEDED.value
-    row.error = None
-    row.validation_accuracy = outcome.validation_accuracy
-    row.test_accuracy = outcome.test_accuracy
-    row.metrics = outcome.metrics
-    row.cost = outcome.cost
-    row.finished_at = utc_now()
-
-
-def stop_candidate(session: Session, candidate_id: str) -> None:
-    """Keep that a training was ended early because others did better."""
-    row = get_candidate(session, candidate_id)
-    row.state = CandidateState.STOPPED.value
-    row.finished_at = utc_now()
-
-
-def fail_candidate(session: Session, candidate_id: str, error: str) -> None:
-    """Keep why a training failed."""
-    row = get_candidate(session, candidate_id)
-    row.state = CandidateState.FAILED.value
-    row.error = error
-    row.finished_at = utc_now()
-
-
-def trained_of(session: Session, job_id: str) -> list[TrainedCandidate]:
-    """Return what can be compared of a training so far: its finished candidates, in order."""
+def trained_of(session: Session, *, job_id: str | None = None, search_id: str | None = None) -> list[TrainedCandidate]:
+    """Return what can be compared so far: the candidates that succeeded, of a training or of a search's architectures."""
     query = (
         select(Candidate, Architecture.score)
         .join(Architecture, Candidate.architecture_id == Architecture.id)
-        .where(Candidate.job_id == job_id, Candidate.state == CandidateState.SUCCEEDED.value)
-        .order_by(Candidate.position)
+        .where(Candidate.state == CandidateState.SUCCEEDED.value)
+        .order_by(Candidate.job_id, Candidate.position)
     )
-    found = []
-    for row, score in session.execute(query):
-        assert row.test_accuracy is not None and row.validation_accuracy is not None  # noqa: S101, PT018 - it succeeded
-        accuracies = row.test_accuracy, row.validation_accuracy
-        found.append(TrainedCandidate(row.architecture_id, score, row.method, *accuracies, row.cost["packed_bytes"], row.seconds))
-    return found
+    if job_id is not None:
+        query = query.where(Candidate.job_id == job_id)
+    if search_id is not None:
+        query = query.where(Architecture.job_id == search_id)
+    return [
+        TrainedCandidate(
+            id=row.id,
+            architecture=row.architecture_id,
+            score=score,
+            method=row.method,
+            metrics=CandidateMetrics.model_validate(row.metrics),
+            packed_bytes=row.cost["packed_bytes"],
+            seconds=row.seconds,
+        )
+        for row, score in session.execute(query)
+    ]
 
 
 def curves_of(session: Session, candidate_id: str, *, limit: int, after: int = -1) -> list[CandidateEpoch]:

@@ -6,12 +6,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nas_service.storage.models import Event
-from nas_service.storage.session import utc_now
+from nas_service.storage.session import database_now
 
 
 def record(session: Session, job_id: str, kind: str, data: dict[str, Any]) -> None:
     """Append an event to a job's history."""
-    session.add(Event(job_id=job_id, kind=kind, data=data, created_at=utc_now()))
+    session.add(Event(job_id=job_id, kind=kind, data=data, created_at=database_now(session)))
 
 
 def list_events(session: Session, job_id: str, *, limit: int, after: int = 0) -> list[Event]:

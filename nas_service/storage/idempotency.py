@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, InvalidInputError
 from nas_service.storage.models import IdempotencyKey
-from nas_service.storage.session import utc_now
+from nas_service.storage.session import database_now
 from search_spaces.errors import InvalidFieldError
 
 KEPT = timedelta(hours=24)
@@ -28,7 +28,7 @@ def earlier_job(session: Session, key: str, digest: str) -> str | None:
     Raises:
         InvalidInputError: If the key came with another request before.
     """
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < utc_now() - KEPT))
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < database_now(session) - KEPT))
     row = session.get(IdempotencyKey, key)
     if row is None:
         return None
@@ -44,7 +44,7 @@ def remember(session: Session, key: str, digest: str, job_id: str) -> None:
     Raises:
         ConflictError: If another request with this key is under way.
     """
-    session.add(IdempotencyKey(key=key, request_digest=digest, job_id=job_id, created_at=utc_now()))
+    session.add(IdempotencyKey(key=key, request_digest=digest, job_id=job_id, created_at=database_now(session)))
     try:
         session.flush()
     except IntegrityError as error:

@@ -1,17 +1,20 @@
-"""Jobs: every move of a job's state is one guarded UPDATE and one event row, here and nowhere else."""
+"""Jobs: every move of a job's state is one guarded UPDATE and one event row, here and nowhere else.
+
+Candidates follow their job: they wait again when an attempt is over and end when it ends, in the same transaction.
+What drivers and controllers do with a job they hold is in `attempts.py`.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session
 
-from nas_service.errors import ConflictError, LateResultError, NotFoundError
-from nas_service.lifecycle import COMMITTING, FINISHED, HELD, JobState, sources_of
-from nas_service.storage import events
+from nas_service.errors import ConflictError, NotFoundError
+from nas_service.lifecycle import FINISHED, CandidateState, JobState, sources_of
+from nas_service.storage import candidates, events, keys, litter
 from nas_service.storage.models import Job
-from nas_service.storage.session import new_id, utc_now
+from nas_service.storage.session import database_now, new_id
 
 SEARCH = "search"
 TRAINING = "training"
@@ -29,7 +32,7 @@ def create_job(session: Session, kind: str, name: str, spec: dict[str, Any], par
         attempt=0,
         stalls=0,
         progress={},
-        created_at=utc_now(),
+        created_at=database_now(session),
     )
     session.add(job)
     session.flush()
@@ -75,14 +78,20 @@ def count_by_state(session: Session) -> dict[tuple[str, str], int]:
     return {(kind, state): count for kind, state, count in rows}
 
 
-def _moved(session: Session, statement: Update) -> bool:
+def update_one(session: Session, statement: Update) -> bool:
+    """Carry out an UPDATE; return whether it found its one row."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     assert isinstance(result, CursorResult)  # noqa: S101 - for the type checker; an UPDATE gives one
     return result.rowcount == 1
 
 
+def set_values(session: Session, job_id: str, **values: object) -> None:
+    """Overwrite columns of a job that are not its state."""
+    update_one(session, update(Job).where(Job.id == job_id).values(**values))
+
+
 def move(session: Session, job_id: str, target: JobState, *, attempt: int | None = None, error: str | None = None) -> bool:
-    """Move a job to `target` if the table of moves allows it; return whether it moved.
+    """Move a job, and with it its candidates, to `target` if the table of moves allows it; return whether it moved.
 
     Args:
         session: An open write session.
@@ -93,74 +102,24 @@ def move(session: Session, job_id: str, target: JobState, *, attempt: int | None
     """
     values: dict[str, Any] = {"state": target.value}
     if target in FINISHED:
-        values |= {"finished_at": utc_now(), "lease_expires_at": None, "error": error}
+        values |= {"finished_at": database_now(session), "lease_expires_at": None, "waiting_for": None, "error": error}
     if target in {JobState.QUEUED, JobState.LOST, JobState.PAUSED}:
-        values |= {"lease_expires_at": None}
+        values |= {"lease_expires_at": None, "waiting_for": None}
     statement = update(Job).where(Job.id == job_id, Job.state.in_([state.value for state in sources_of(target)]))
     if attempt is not None:
         statement = statement.where(Job.attempt == attempt)
-    moved = _moved(session, statement.values(values))
-    if moved:
-        data = {"state": target.value} | ({"error": error} if error else {})
-        events.record(session, job_id, "state", data)
-    return moved
-
-
-def claim(session: Session, lease: timedelta, now: datetime) -> Job | None:
-    """Take the oldest queued job: it is `starting`, its attempt is one higher and its lease runs."""
-    query = select(Job).where(Job.state == JobState.QUEUED.value).order_by(Job.id).limit(1)
-    job = session.scalars(query.with_for_update(skip_locked=True)).first()
-    if job is None or not move(session, job.id, JobState.STARTING):
-        return None
-    values = {"attempt": Job.attempt + 1, "lease_expires_at": now + lease}
-    session.execute(update(Job).where(Job.id == job.id).values(values).execution_options(synchronize_session=False))
-    return get_job(session, job.id)
-
-
-def start(session: Session, job_id: str, attempt: int, lease: timedelta) -> Job:
-    """Let the driver of `attempt` take the job over.
-
-    Raises:
-        LateResultError: If the attempt is over.
-    """
-    if not move(session, job_id, JobState.RUNNING, attempt=attempt):
-        raise LateResultError(_late(get_job(session, job_id), attempt))
-    now = utc_now()
-    values = {"lease_expires_at": now + lease, "started_at": func.coalesce(Job.started_at, now)}
-    session.execute(update(Job).where(Job.id == job_id).values(values).execution_options(synchronize_session=False))
-    return get_job(session, job_id)
-
-
-def renew(session: Session, job_id: str, attempt: int, lease: timedelta, progress: dict[str, Any] | None = None) -> JobState:
-    """Renew the lease of a running attempt, with its progress if there is new; return the job's state.
-
-    Progress resets the count of fruitless attempts, since the next one goes on from there; what is only told to people does
-    not (`tell`).
-
-    Raises:
-        LateResultError: If the attempt is over; nothing may be committed then.
-    """
-    values: dict[str, Any] = {"lease_expires_at": utc_now() + lease}
-    if progress is not None:
-        values |= {"progress": progress, "stalls": 0}
-    return _renew(session, job_id, attempt, values)
-
-
-def tell(session: Session, job_id: str, attempt: int, lease: timedelta, progress: dict[str, Any]) -> JobState:
-    """As `renew`, with progress that nothing durable stands behind: the count of fruitless attempts stays."""
-    return _renew(session, job_id, attempt, {"lease_expires_at": utc_now() + lease, "progress": progress})
-
-
-def _renew(session: Session, job_id: str, attempt: int, values: dict[str, Any]) -> JobState:
-    held = [state.value for state in COMMITTING]
-    statement = update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.state.in_(held)).values(values)
-    if not _moved(session, statement):
-        raise LateResultError(_late(get_job(session, job_id), attempt))
-    return JobState(get_job(session, job_id).state)
-
-
-def _late(job: Job, attempt: int) -> str:
-    return f"attempt {attempt} of {job.kind} {job.id} is over: the job is {job.state} in attempt {job.attempt}"
+    if not update_one(session, statement.values(values)):
+        return False
+    events.record(session, job_id, "state", {"state": target.value} | ({"error": error} if error else {}))
+    if target in {JobState.LOST, JobState.PAUSED}:
+        candidates.put_back(session, job_id)
+    elif target is JobState.CANCELLED:
+        candidates.end_open(session, job_id, CandidateState.CANCELLED)
+    elif target is JobState.FAILED:
+        candidates.end_open(session, job_id, CandidateState.FAILED, f"its training failed: {error}")
+    if target in FINISHED:
+        litter.drop(session, [keys.supernet_folder(job_id), keys.training_folder(job_id)])
+    return True
 
 
 def request_cancel(session: Session, job_id: str, kind: str) -> Job:
@@ -172,54 +131,29 @@ def request_cancel(session: Session, job_id: str, kind: str) -> Job:
         NotFoundError: If there is no such job.
         ConflictError: If the job is over.
     """
+    return _request(session, job_id, kind, (JobState.CANCELLING,), {JobState.CANCELLED}, "cancelled")
+
+
+def request_pause(session: Session, job_id: str, kind: str) -> Job:
+    """Ask a job to let go of its processes and keep what it has; one that is queued rests at once. Raises as `request_cancel`."""
+    return _request(session, job_id, kind, (JobState.PAUSED, JobState.PAUSING), set(), "paused")
+
+
+def request_resume(session: Session, job_id: str, kind: str) -> Job:
+    """Put a paused job back into the queue, in its old place. Raises as `request_cancel`."""
     job = get_job(session, job_id, kind)
-    if not move(session, job_id, JobState.CANCELLING):
-        job = get_job(session, job_id, kind)
-        if job.state not in {JobState.CANCELLING.value, JobState.CANCELLED.value}:
-            message = f"{kind} {job_id} is {job.state} and cannot be cancelled"
-            raise ConflictError(message)
-    return get_job(session, job_id, kind)
+    if job.state == JobState.PAUSING.value:
+        raise ConflictError(f"{kind} {job_id} is pausing; resume it when it is paused")
+    if job.state == JobState.LOST.value:
+        raise ConflictError(f"{kind} {job_id} is {job.state} and cannot be resumed")
+    return _request(session, job_id, kind, (JobState.QUEUED,), {JobState.STARTING, JobState.RUNNING}, "resumed")
 
 
-def held(session: Session) -> list[Job]:
-    """Return the jobs that a driver should be working on."""
-    return list(session.scalars(select(Job).where(Job.state.in_([state.value for state in HELD]))))
-
-
-def held_count(session: Session) -> int:
-    """Return how many jobs a driver may be working on."""
-    query = select(func.count()).select_from(Job).where(Job.state.in_([state.value for state in HELD]))
-    return session.scalar(query) or 0
-
-
-def requeue(session: Session, job_id: str, attempt: int, reason: str) -> bool:
-    """Let another attempt go on, through no fault of this one: it does not count as fruitless. Return whether it does.
-
-    A job that is being cancelled or paused is not queued again.
-    """
-    if not move(session, job_id, JobState.LOST, attempt=attempt):
-        return False
-    events.record(session, job_id, "released", {"attempt": attempt, "reason": reason})
-    return move(session, job_id, JobState.QUEUED)
-
-
-def release_lost(session: Session, job: Job, reason: str, max_stalls: int) -> JobState:
-    """Finish what a dead driver left: a cancelling job is cancelled, a pausing one paused, any other lost.
-
-    A lost job is queued again, or failed after `max_stalls` attempts without progress.
-    """
-    wound_up = {JobState.CANCELLING: JobState.CANCELLED, JobState.PAUSING: JobState.PAUSED}.get(JobState(job.state))
-    if wound_up is not None:
-        moved = move(session, job.id, wound_up, attempt=job.attempt)
-        return wound_up if moved else JobState(get_job(session, job.id).state)
-    if not move(session, job.id, JobState.LOST, attempt=job.attempt):
-        return JobState(get_job(session, job.id).state)
-    events.record(session, job.id, "lost", {"attempt": job.attempt, "reason": reason})
-    stalls = job.stalls + 1
-    session.execute(update(Job).where(Job.id == job.id).values(stalls=stalls).execution_options(synchronize_session=False))
-    if stalls >= max_stalls:
-        error = f"lost {stalls} drivers in a row without progress; the last: {reason}"
-        move(session, job.id, JobState.FAILED, error=error)
-        return JobState.FAILED
-    move(session, job.id, JobState.QUEUED)
-    return JobState.QUEUED
+def _request(session: Session, job_id: str, kind: str, targets: Sequence[JobState], already: set[JobState], asked: str) -> Job:
+    """Move to the first of `targets` that can be reached; being there, or in one of `already`, is no error."""
+    job = get_job(session, job_id, kind)
+    state = JobState(job.state)
+    if state in {*targets, *already} or any(state in sources_of(target) and move(session, job_id, target) for target in targets):
+        return get_job(session, job_id, kind)
+    job = get_job(session, job_id, kind)
+    raise ConflictError(f"{kind} {job_id} is {job.state} and cannot be {asked}")

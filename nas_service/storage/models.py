@@ -83,8 +83,11 @@ class Job(Base):
     parent_id: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), index=True)
     attempt: Mapped[int] = mapped_column(default=0)
     stalls: Mapped[int] = mapped_column(default=0)  # attempts lost since the last progress
-    lease_expires_at: Mapped[datetime | None]
+    lease_expires_at: Mapped[datetime | None]  # by the database's clock
+    waiting_for: Mapped[str | None]  # what keeps it from going on, where somebody knows; in words
     progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    committed_at: Mapped[datetime | None]  # last progress
+    usual_s: Mapped[float | None]  # longest time without progress that was no stall
     error: Mapped[str | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
@@ -167,8 +170,11 @@ class Candidate(Base):
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
     cost: Mapped[dict[str, Any]] = mapped_column(default=dict)
     seconds: Mapped[float] = mapped_column(default=0.0)
+    worker: Mapped[str | None] = mapped_column(String(100))  # host and process of its last trial
+    device: Mapped[str | None] = mapped_column(String(50))
     error: Mapped[str | None]
     created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
 
@@ -228,6 +234,26 @@ class Event(Base):
     kind: Mapped[str] = mapped_column(String(32))
     data: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+
+
+class Litter(Base):
+    """What nobody needs any more and may still lie in the artifact store: written down first, then deleted."""
+
+    __tablename__ = "litter"
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)  # of a file; of a folder where it ends in a slash
+    created_at: Mapped[datetime]
+
+
+class ControllerRow(Base):
+    """A controller, so that every process of the service can tell whether somebody looks after the queue."""
+
+    __tablename__ = "controllers"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    started_at: Mapped[datetime]
+    stepped_at: Mapped[datetime]  # last good step, by the database's clock
+    trouble: Mapped[str | None]  # why it can start no driver, in words
 
 
 class IdempotencyKey(Base):

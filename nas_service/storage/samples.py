@@ -1,19 +1,20 @@
 """Samples and arms: a wave is committed whole or not at all."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from nas_service.lifecycle import JobState
+from nas_service.reports import SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import Sample
 from nas_service.search.loop import Wave
-from nas_service.storage import events, jobs
+from nas_service.storage import attempts, events, jobs
+from nas_service.storage.attempts import Hold
 from nas_service.storage.models import ArmRow, SampleRow
-from nas_service.storage.session import utc_now
+from nas_service.storage.session import database_now
 from search_spaces.genotype import Choice, Genotype
 
 
@@ -26,23 +27,25 @@ class WaveRecord:
         costs: One cost a sample.
         arms: The statistics of every arm after the wave, in the space's order.
         progress: The job's new progress.
+        usual_s: The longest time between two signs of progress so far, if somebody watched.
     """
 
     wave: Wave
     costs: tuple[dict[str, Any], ...]
     arms: tuple[Arm, ...]
-    progress: dict[str, Any]
+    progress: SearchProgress
+    usual_s: float | None = None
 
 
-def commit_wave(session: Session, job_id: str, attempt: int, lease: timedelta, record: WaveRecord) -> JobState:
+def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
     """Write samples, arms, progress, an event and the renewed lease; return the job's state, for cancelling.
 
     Raises:
         LateResultError: If the attempt is over.
         sqlalchemy.exc.IntegrityError: If a sample of that index is there already; nothing is counted twice.
     """
-    state = jobs.renew(session, job_id, attempt, lease, record.progress)
-    now = utc_now()
+    state = attempts.renew(session, hold, record.progress, record.usual_s)
+    now, job_id = database_now(session), hold.job_id
     wave = record.wave
     rows = [
         {
@@ -60,7 +63,7 @@ def commit_wave(session: Session, job_id: str, attempt: int, lease: timedelta, r
             "cost": cost,
             "seconds": evaluation.seconds,
             "worker": evaluation.worker,
-            "attempt": attempt,
+            "attempt": hold.attempt,
             "created_at": now,
         }
         for sample, evaluation, cost in zip(wave.samples, wave.evaluations, record.costs, strict=True)

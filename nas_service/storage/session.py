@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import uuid_utils
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, DateTime, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-__all__ = ["TRANSIENT_ERRORS", "Database", "Session", "create_database_engine", "new_id", "utc_now"]
+__all__ = ["TRANSIENT_ERRORS", "Database", "Session", "create_database_engine", "database_now", "exclusive", "new_id", "utc_now"]
 
 BUSY_TIMEOUT_MS = 30_000
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (OperationalError, InterfaceError)  # the database is away for a moment
@@ -23,8 +23,30 @@ def new_id() -> str:
 
 
 def utc_now() -> datetime:
-    """Return the current moment in UTC."""
+    """Return the current moment in UTC, by this host's clock; what hosts compare is `database_now`."""
     return datetime.now(UTC)
+
+
+def database_now(session: Session) -> datetime:
+    """Return the current moment by the database's clock, which every host that shares the database goes by.
+
+    A SQLite file belongs to one host, whose clock it is.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return utc_now()
+    with session.no_autoflush:  # a row may be half made
+        moment = session.scalar(select(func.clock_timestamp(type_=DateTime(timezone=True))))
+    assert isinstance(moment, datetime)  # noqa: S101 - for the type checker; PostgreSQL always knows the time
+    return moment.astimezone(UTC)
+
+
+def exclusive(session: Session, lock: int) -> None:
+    """Keep every other transaction that asks for the same `lock` waiting until this one ends.
+
+    On SQLite every write transaction is exclusive already.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
 
 def create_database_engine(url: str) -> Engine:

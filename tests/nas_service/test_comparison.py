@@ -2,11 +2,13 @@
 
 import pytest
 
-from nas_service.comparison import TrainedCandidate, compare, method_label, rank_correlation
+from nas_service.comparison import Quantity, TrainedCandidate, best, compare, method_label, rank_correlation
+from tests.reports import metrics
 
 
 def _candidate(architecture: str, score: float, method: str, test: float) -> TrainedCandidate:
-    return TrainedCandidate(architecture, score, {"name": method, "settings": {}}, test, test - 0.1, 100, 2.0)
+    known = metrics(validation=test - 0.1, test=test)
+    return TrainedCandidate("id", architecture, score, {"name": method, "settings": {}}, known, 100, 2.0)
 
 
 def test_means_spreads_and_ranks_are_those_worked_out_by_hand() -> None:
@@ -40,3 +42,28 @@ def test_the_searchs_score_is_correlated_by_rank_with_what_was_trained() -> None
 def test_one_method_with_two_settings_is_two_methods() -> None:
     assert method_label({"name": "pcnn", "settings": {"planes": 4}, "recipe": {"epochs": 3}}) == "pcnn(planes=4, recipe.epochs=3)"
     assert method_label({"name": "bnn", "settings": {}, "recipe": {}}) == "bnn"
+
+
+def _trained(name: str, validation: float, pgd_20: float | None = None, eps: float = 0.1) -> TrainedCandidate:
+    known = metrics(validation=validation, pgd_20=pgd_20, eps=eps)
+    return TrainedCandidate(name, "a", 0.5, {"name": "bnn", "settings": {}}, known, 100, 2.0)
+
+
+def test_where_all_were_attacked_alike_the_best_is_the_most_robust() -> None:
+    found = best([_trained("clean", 0.97, 0.4), _trained("robust", 0.9, 0.7)])
+    assert found is not None
+    assert (found.candidate, found.quantity, found.value) == ("robust", Quantity.VALIDATION_PGD_20, 0.7)
+
+
+@pytest.mark.parametrize("other", [{"pgd_20": None}, {"pgd_20": 0.95, "eps": 0.2}])
+def test_a_clean_and_an_attacked_accuracy_are_never_compared_nor_two_sizes_of_attack(other: dict[str, float]) -> None:
+    found = best([_trained("attacked", 0.96, 0.4), _trained("other", 0.95, **other)])
+    assert found is not None
+    assert (found.candidate, found.quantity) == ("attacked", Quantity.VALIDATION_ACCURACY)
+
+
+def test_of_equal_candidates_the_first_is_best_and_of_none_there_is_none() -> None:
+    found = best([_trained("first", 0.9), _trained("second", 0.9)])
+    assert found is not None
+    assert found.candidate == "first"
+    assert best([]) is None

@@ -14,7 +14,6 @@ References:
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from nas_service.binarization.layer import binary_layers
 from nas_service.data.dataset import ImageDataset, Part
 from nas_service.data.loader import ResidentPart
 from nas_service.recipes.adversarial import RobustnessSettings
+from nas_service.reports import RobustnessFigures
 from nas_service.training.scoring.attacks import Attack, Noise, fgsm, mi_fgsm, pgd
 from nas_service.training.scoring.counting import evaluating, standing
 from nas_service.training.state.seeding import derived_generator
@@ -65,7 +65,6 @@ class Robustness:
         accuracies: By attack, in [0, 1]; an image counts if it is classified correctly after every restart.
         worst: Share of the images that stand every attack there is.
         masked_by: Attacks around masked gradients that do more damage than any plain white-box attack.
-        gradient_masking: Whether there is one.
     """
 
     eps: float
@@ -74,11 +73,6 @@ class Robustness:
     accuracies: dict[str, float]
     worst: float
     masked_by: tuple[str, ...]
-    gradient_masking: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields, for JSON."""
-        return {**vars(self), "masked_by": list(self.masked_by)}
 
 
 @contextmanager
@@ -124,7 +118,7 @@ def measure_robustness(
     strongest = min(accuracies[name] for name in WHITE_BOX)
     masked_by = tuple(name for name in accuracies if name not in {CLEAN, *WHITE_BOX} and accuracies[name] < strongest)
     worst = int(torch.stack(list(stands.values())).all(0).sum()) / len(images)
-    return Robustness(settings.eps, settings.restarts, len(images), accuracies, worst, masked_by, bool(masked_by))
+    return Robustness(settings.eps, settings.restarts, len(images), accuracies, worst, masked_by)
 
 
 def _starts(settings: RobustnessSettings, entry: _Entry, device: torch.device, seed: int, name: str) -> list[torch.Generator]:
@@ -154,9 +148,9 @@ def selection_accuracy(network: nn.Module, part: Part, settings: RobustnessSetti
     return int(stands.sum()) / len(images)
 
 
-def robustness_metrics(
+def robustness_figures(
     network: nn.Module, substitute: nn.Module | None, dataset: ImageDataset, settings: RobustnessSettings, seed: int
-) -> dict[str, Any]:
+) -> RobustnessFigures:
     """Return what is kept of a candidate's robustness: the suite on test images, and the figure that it is chosen by.
 
     Raises:
@@ -166,4 +160,4 @@ def robustness_metrics(
         raise ValueError(f"dataset {dataset.name} was loaded without its test part: there is nothing to attack")
     measured = measure_robustness(network, substitute, dataset.test, settings, seed)
     selection = selection_accuracy(network, dataset.validation, settings, seed)
-    return {"robustness": {**measured.to_dict(), "validation_pgd_20": selection}}
+    return RobustnessFigures(**vars(measured), validation_pgd_20=selection)

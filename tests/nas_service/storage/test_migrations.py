@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, make_url, text
 
+from api.views import CandidateView, JobView
+from nas_service.lifecycle import CANDIDATE_FINISHED, FINISHED, JobState
+from nas_service.storage import candidates, jobs, litter
+from nas_service.storage.keys import checkpoint_key, supernet_folder
 from nas_service.storage.models import Base
 from nas_service.storage.schema import MIGRATIONS, alembic_config, current_revision, head_revision, upgrade
-from nas_service.storage.session import create_database_engine
+from nas_service.storage.session import Database, create_database_engine
+from tests.nas_service.storage.saving import SAVED, copy_rows, counts, opened, restore
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -71,3 +76,70 @@ def test_every_constraint_has_a_name(empty_url: str) -> None:
 def test_upgrading_twice_changes_nothing(empty_url: str) -> None:
     upgrade(empty_url)
     upgrade(empty_url)
+
+
+@pytest.fixture(params=SAVED, ids=[file.stem for file in SAVED])
+def filled_url(request: pytest.FixtureRequest, empty_url: str, tmp_path: Path) -> str:
+    """Return the URL of a database as an earlier version left it, on either kind."""
+    saved: Path = request.param
+    path = Path(make_url(empty_url).database or "") if empty_url.startswith("sqlite") else tmp_path / "saved.db"
+    restore(saved, path)
+    if not empty_url.startswith("sqlite"):
+        command.upgrade(alembic_config(empty_url), saved.stem)
+        source, target = opened(path), create_engine(empty_url)
+        copy_rows(source, target)
+        source.dispose()
+        target.dispose()
+    return empty_url
+
+
+def _counts(url: str) -> dict[str, int]:
+    engine = create_database_engine(url)
+    found = counts(engine)
+    engine.dispose()
+    return found
+
+
+def test_upgrading_a_filled_database_loses_no_row(filled_url: str) -> None:
+    """SQLite makes an altered table anew: with foreign keys on, dropping the old one would delete what refers to it."""
+    before = _counts(filled_url)
+    assert before["samples"] > 0 < before["candidate_epochs"]
+    upgrade(filled_url)
+    after = _counts(filled_url)
+    assert {name: after[name] for name in before} == before
+
+
+def test_taking_migrations_back_loses_no_row_either(filled_url: str) -> None:
+    before = _counts(filled_url)
+    upgrade(filled_url)
+    config = alembic_config(filled_url)
+    engine = create_database_engine(filled_url)
+    for revision in ScriptDirectory(str(MIGRATIONS)).walk_revisions():
+        if current_revision(engine) == revision.revision and revision.down_revision is not None:
+            command.downgrade(config, "-1")
+    engine.dispose()
+    first = {name: count for name, count in before.items() if name in _counts(filled_url)}
+    assert {name: _counts(filled_url)[name] for name in first} == first
+    upgrade(filled_url)
+    assert {name: _counts(filled_url)[name] for name in before} == before
+
+
+def test_what_an_earlier_version_left_can_be_shown_and_has_ended(filled_url: str) -> None:
+    """Every row is readable as the API shows it; no candidate of a job that is over is open; leftovers are known."""
+    upgrade(filled_url)
+    database = Database(filled_url)
+    with database.read() as session:
+        rows = [row for kind in (jobs.SEARCH, jobs.TRAINING) for row in jobs.list_jobs(session, kind, limit=100)]
+        states = {row.id: JobView.model_validate(row).state for row in rows}
+        found = [CandidateView.model_validate(row) for row in candidates.list_candidates(session, limit=100)]
+        dropped = litter.list_litter(session, 100)
+    assert {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED} <= set(states.values())
+    assert any(row.metrics and row.metrics.robustness for row in found)
+    for row in found:
+        if states[row.training_id] in FINISHED:
+            assert row.state in CANDIDATE_FINISHED
+            assert checkpoint_key(row.id) in dropped
+    searches = [row.id for row in rows if row.kind == jobs.SEARCH and states[row.id] in FINISHED]
+    assert searches
+    assert {supernet_folder(search_id) for search_id in searches} <= set(dropped)
+    database.close()

@@ -10,10 +10,11 @@ from nas_service.errors import ConflictError, InvalidInputError, NotFoundError
 from nas_service.reports import EpochReport
 from nas_service.storage import architectures, artifacts, candidates, datasets, idempotency, jobs
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
-from nas_service.storage.candidates import Outcome, PlannedCandidate
+from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.models import Architecture, IdempotencyKey
 from nas_service.storage.session import Database, utc_now
 from search_spaces.space import SPACES
+from tests.reports import epoch_report, metrics
 from tests.samples import random_genotype
 
 
@@ -26,7 +27,7 @@ def _architectures(database: Database, count: int = 3) -> tuple[str, list[Archit
 
 
 def _report(epoch: int) -> EpochReport:
-    return EpochReport(epoch, "train", 1.0, 0.5, 0.6 + epoch / 10, 0.01, 0.5, 0.4, 2.0, {})
+    return epoch_report(epoch, validation_accuracy=0.6 + epoch / 10)
 
 
 def test_architectures_of_a_search_come_by_rank_and_all_come_newest_first(database: Database) -> None:
@@ -69,7 +70,8 @@ def test_candidates_are_found_by_the_search_that_found_their_architecture(databa
     with database.write() as session:
         training = jobs.create_job(session, jobs.TRAINING, "", {}, parent_id=search_id)
         (row,) = candidates.plan_candidates(session, training.id, [PlannedCandidate(rows[1].id, {"name": "bnn"}, 0)])
-        candidates.finish_candidate(session, row.id, Outcome(0.9, 0.8, {"x": 1}, {"ops": 3}))
+        candidates.begin(session, row.id, "host:1", "cpu", 0)
+        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), {"ops": 3})
     with database.read() as session:
         for filters in ({"search_id": search_id}, {"job_id": training.id}, {"architecture_id": rows[1].id}):
             (found,) = candidates.list_candidates(session, limit=5, **filters)
@@ -129,12 +131,12 @@ def test_files_are_put_got_listed_and_deleted(tmp_path: Path) -> None:
     assert store.get("folder/a.bin") == b"second"
     assert stored.size_bytes == 5
     assert stored.sha256 == "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
-    assert store.keys("folder") == ["folder/a.bin", "folder/b.bin"]
+    assert store.keys("folder/") == ["folder/a.bin", "folder/b.bin"]
     store.delete("folder/a.bin")
     store.delete("folder/a.bin")
     assert store.get("folder/a.bin") is None
-    store.delete_folder("folder")
-    assert store.keys("folder") == []
+    store.delete("folder/")
+    assert store.keys("folder/") == []
 
 
 def test_a_stored_file_replaces_the_row_of_the_one_before(database: Database, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Waves are committed whole or not at all, once; on both kinds of database."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -11,20 +10,19 @@ from nas_service.search.history import Sample
 from nas_service.search.loop import Evaluation, Wave
 from nas_service.search.strategy import STRATEGIES
 from nas_service.storage import events, jobs, samples
+from nas_service.storage.attempts import Hold
 from nas_service.storage.models import Job
-from nas_service.storage.session import Database, utc_now
+from nas_service.storage.session import Database
 from search_spaces.space import SPACES
+from tests.holds import LEASE, held, progress
 
-LEASE = timedelta(seconds=30)
 STRATEGY = STRATEGIES.get("abandit").from_settings(SPACES.get("tiny"), {}, 0)
 
 
 def _running(database: Database) -> Job:
     with database.write() as session:
         jobs.create_job(session, jobs.SEARCH, "", {})
-        job = jobs.claim(session, LEASE, utc_now())
-        assert job is not None
-        return jobs.start(session, job.id, job.attempt, LEASE)
+        return held(session)[0]
 
 
 def _record(history: tuple[Sample, ...], size: int = 2) -> samples.WaveRecord:
@@ -32,12 +30,12 @@ def _record(history: tuple[Sample, ...], size: int = 2) -> samples.WaveRecord:
     new = tuple(Sample(len(history) + i, genotype, 0.25 * (i + 1)) for i, genotype in enumerate(genotypes))
     evaluations = tuple(Evaluation(s.reward, 1.5, diverged=False, seconds=0.1, worker="w") for s in new)
     wave = Wave(new, evaluations, (*history, *new))
-    return samples.WaveRecord(wave, tuple({"ops": 1.5} for _ in new), STRATEGY.arms(wave.history), {"samples": len(wave.history)})
+    return samples.WaveRecord(wave, tuple({"ops": 1.5} for _ in new), STRATEGY.arms(wave.history), progress(len(wave.history)))
 
 
 def _commit(database: Database, job: Job, record: samples.WaveRecord, attempt: int | None = None) -> None:
     with database.write() as session:
-        samples.commit_wave(session, job.id, job.attempt if attempt is None else attempt, LEASE, record)
+        samples.commit_wave(session, Hold(job.id, job.attempt if attempt is None else attempt, LEASE), record)
 
 
 def test_the_history_comes_back_as_it_was_committed(database: Database) -> None:
@@ -49,7 +47,7 @@ def test_the_history_comes_back_as_it_was_committed(database: Database) -> None:
     with database.read() as session:
         assert samples.history_of(session, job.id) == second.wave.history
         assert samples.list_arms(session, job.id) == second.arms
-        assert jobs.get_job(session, job.id).progress == {"samples": len(second.wave.history)}
+        assert jobs.get_job(session, job.id).progress == progress(len(second.wave.history)).model_dump(mode="json")
         kinds = [event.kind for event in events.list_events(session, job.id, limit=10)]
     assert kinds == ["state", "state", "state", "wave", "wave"]
 

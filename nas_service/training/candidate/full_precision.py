@@ -1,11 +1,10 @@
-"""Teachers: full-precision networks of the same genotype that students look at while they train.
+"""Full-precision networks of a candidate's genotype: what it learns from, and what transfer attacks follow.
 
-A teacher depends on its plan alone, so it is trained once, kept under the digest of the plan, and shared by methods and seeds.
+One depends on its plan alone, so it is trained once, kept under the digest of the plan, and shared by methods and seeds.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,7 @@ from nas_service.binarization.method import Method, MethodSettings
 from nas_service.binarization.network import binary_network
 from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.recipe import Recipe
-from nas_service.reports import EpochReport
+from nas_service.reports import Beat, no_beat
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.state.checkpoint import Checkpoint
 from search_spaces.genotype import Genotype
@@ -26,15 +25,13 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class TeacherPlan:
-    """What a teacher is: the student's genotype and recipe, less what asks for a teacher, for binary weights or for attacks.
-
-    So the same network also serves transfer attacks: it is trained on clean images.
+class FullPrecisionPlan:
+    """The candidate's genotype and recipe, less what asks for a teacher, for binary weights or for attacks.
 
     Attributes:
         space: As it was searched.
         genotype: The architecture.
-        recipe: Of the student.
+        recipe: Of the candidates.
         dataset: Name and settings, as JSON.
     """
 
@@ -45,43 +42,25 @@ class TeacherPlan:
 
     @property
     def own_recipe(self) -> Recipe:
-        """How the teacher itself is trained."""
+        """How the network itself is trained."""
         return self.recipe.model_copy(
             update={"distillation": 0.0, "real_weight_stage": 0.0, "ema_decay": 0.0, "temperature": 1.0, "adversarial": None}
         )
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that the teacher depends on, in hexadecimal."""
+        """SHA-256 of everything that the network depends on, in hexadecimal."""
         facts = [repr(self.space), self.genotype.to_dict(), self.own_recipe.model_dump(mode="json"), self.dataset, _SEED]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-
-class TeacherTrainer:
-    """Trains a teacher."""
-
-    def __init__(self, plan: TeacherPlan, dataset: ImageDataset, device: torch.device) -> None:
-        """Build the network."""
+    def trainer(self, dataset: ImageDataset, device: torch.device, beat: Beat = no_beat) -> CandidateTrainer:
+        """Return what trains it."""
         method = FullPrecision(MethodSettings())
-        self._trainer = CandidateTrainer(
-            CandidatePlan(plan.space, plan.genotype, method, plan.own_recipe, _SEED), dataset, device
-        )
-
-    def fit(self) -> Iterator[EpochReport]:
-        """Train, yielding after every epoch."""
-        return self._trainer.fit()
-
-    @property
-    def network(self) -> CellStack:
-        """The teacher."""
-        return self._trainer.network
-
-    def to_bytes(self) -> bytes:
-        """Return the weights as a file."""
-        return Checkpoint(self._trainer.network.state_dict(), {}).to_bytes()
+        plan = CandidatePlan(self.space, self.genotype, method, self.own_recipe, _SEED)
+        return CandidateTrainer(plan, dataset, device, beat=beat)
 
 
-def load_teacher(space: SearchSpace, genotype: Genotype, method: Method | None, image: ImageFormat, content: bytes) -> CellStack:
+def load_network(space: SearchSpace, genotype: Genotype, method: Method | None, image: ImageFormat, content: bytes) -> CellStack:
     """Return the network whose weights `content` holds: full precision without a `method`, else one that it trained."""
     network = binary_network(space, genotype, method or FullPrecision(MethodSettings()), image)
     network.load_state_dict(Checkpoint.from_bytes(content).tensors)

@@ -1,0 +1,60 @@
+"""What becomes of a search when the command that started it is interrupted."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import typer
+
+from api.client import ApiError, NasClient
+from api.console import errors
+from nas_service.errors import NasError
+from nas_service.lifecycle import FINISHED
+
+WIND_UP_S = 20.0  # for a search to keep its best and end
+_INTERRUPTED = 130  # what shells say of Ctrl-C
+
+
+@contextmanager
+def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> Iterator[None]:
+    """Cancel the search and its trainings if the block is interrupted (Ctrl-C, SIGTERM), and say what became of them.
+
+    Raises:
+        typer.Exit: With status 130, after Ctrl-C.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as interruption:
+        again = f"NAS_HOME={home} nas serve"
+        try:
+            _cancel(client, search_id)
+            said = f"interrupted: search {search_id} is cancelled; what it found is kept, and {again} shows it"
+        except (httpx.HTTPError, NasError, ApiError, KeyboardInterrupt, TimeoutError) as error:
+            why = f" ({error})" if str(error) else ""
+            drop = f"nas search cancel {search_id}"
+            said = f"interrupted: search {search_id} is kept{why}; {again} goes on with it, and `{drop}` then drops it"
+        errors.print(said, markup=False, highlight=False, soft_wrap=True)
+        if isinstance(interruption, SystemExit):
+            raise
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _cancel(client: NasClient, search_id: str) -> None:
+    """Cancel whatever is not over, and wait for its end.
+
+    Raises:
+        TimeoutError: If it takes too long.
+    """
+    with suppress(ApiError):  # it may be over already
+        client.cancel_search(search_id)
+    for training in client.trainings(parent=search_id):
+        if training.state not in FINISHED:
+            with suppress(ApiError):
+                client.cancel_training(training.id)
+    deadline = time.monotonic() + WIND_UP_S
+    while any(job.state not in FINISHED for job in [client.search(search_id), *client.trainings(parent=search_id)]):
+        if time.monotonic() > deadline:
+            raise TimeoutError("it takes long to end")
+        time.sleep(0.2)

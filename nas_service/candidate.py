@@ -1,0 +1,151 @@
+"""From a task to a bundle: the one way a network is trained, attacked, frozen and written, in a trial or in a plain process."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from nas_service.catalogue import build_method, build_recipe, build_space, open_dataset
+from nas_service.data.dataset import ImageDataset
+from nas_service.export.bundle import Exported, candidate_bundle
+from nas_service.reports import Beat, EpochReport, RobustnessFigures, no_beat
+from nas_service.settings import Settings
+from nas_service.specs import LocalTrainingSpec
+from nas_service.tasks import CandidateTask
+from nas_service.training.candidate.full_precision import FullPrecisionPlan
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.robustness import robustness_figures
+from nas_service.training.state.checkpoint import Checkpoint
+from search_spaces.genotype import Genotype
+from search_spaces.network import CellStack
+
+
+class TrainingRun:
+    """The epochs of one network, cut off and gone on with as often as need be.
+
+    Attributes:
+        trainer: That carries them out.
+        reports: Of the epochs that are done.
+    """
+
+    def __init__(self, trainer: CandidateTrainer) -> None:
+        """Begin before the first epoch."""
+        self.trainer = trainer
+        self.reports: list[EpochReport] = []
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no epoch is left."""
+        return self.trainer.epoch == self.trainer.recipe.epochs
+
+    def train(self) -> Iterator[EpochReport]:
+        """Train what is left, yielding after every epoch.
+
+        Raises:
+            FloatingPointError: If the training diverged.
+        """
+        for report in self.trainer.fit():
+            report.require_finite()
+            self.reports.append(report)
+            yield report
+
+    def checkpoint(self) -> bytes:
+        """Return everything that is needed to go on."""
+        checkpoint = self.trainer.checkpoint()
+        checkpoint.facts["reports"] = [report.model_dump() for report in self.reports]
+        return checkpoint.to_bytes()
+
+    def restore(self, content: bytes) -> None:
+        """Go on from what `checkpoint` gave."""
+        checkpoint = Checkpoint.from_bytes(content)
+        self.trainer.restore(checkpoint)
+        self.reports = [EpochReport.model_validate(report) for report in checkpoint.facts["reports"]]
+
+    def weights(self) -> bytes:
+        """Return the network's latent weights as a file, to be trained further or to be looked at."""
+        return Checkpoint(self.trainer.network.state_dict(), {}).to_bytes()
+
+
+class CandidateRun(TrainingRun):
+    """A candidate: its epochs, then attacks and export."""
+
+    def __init__(
+        self,
+        task: CandidateTask,
+        dataset: ImageDataset,
+        device: torch.device,
+        teacher: CellStack | None = None,
+        beat: Beat = no_beat,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            task: What is to be done.
+            dataset: With its test part.
+            device: Where.
+            teacher: A trained network for the same images and classes, if method or recipe need one.
+            beat: Called while training, attacking and exporting go on.
+        """
+        self._task = task
+        self._dataset = dataset
+        self._method = build_method(task.method)
+        self._beat = beat
+        plan = CandidatePlan(build_space(task.space), task.genotype, self._method, task.recipe, task.seed)
+        super().__init__(CandidateTrainer(plan, dataset, device, teacher, beat=beat))
+
+    def attack(self, substitute: CellStack | None) -> RobustnessFigures | None:
+        """Attack the trained network, if that is asked for; `substitute` is what transfer attacks follow."""
+        task = self._task
+        if task.robustness is None:
+            return None
+        network = self.trainer.network
+        return robustness_figures(network, substitute, self._dataset, task.robustness, task.seed, beat=self._beat)
+
+    def export(self, robustness: RobustnessFigures | None) -> Exported:
+        """Freeze the trained network and write its bundle, which is proved to classify as the network does."""
+        network, last = self.trainer.network, self.reports[-1]
+        return candidate_bundle(network, self._method, self._dataset, self._task, last, robustness, beat=self._beat)
+
+
+def train_to_bundle(
+    spec: LocalTrainingSpec,
+    genotype: Genotype,
+    settings: Settings,
+    device: torch.device,
+    show: Callable[[EpochReport], Any],
+) -> Exported:
+    """Train one network in this process, and first a full-precision one if it needs it; return its bundle.
+
+    Args:
+        spec: Checked by `check_local_training`.
+        genotype: Of the spec's space.
+        settings: For the data root and the size of bundled test images.
+        device: Where to train.
+        show: Called after every epoch.
+
+    Raises:
+        FloatingPointError: If the training diverged.
+    """
+    dataset = open_dataset(spec.dataset, settings.data)
+    task = CandidateTask(
+        candidate_id="",
+        space=spec.space,
+        genotype=genotype,
+        method=spec.method.component,
+        dataset=spec.dataset,
+        recipe=build_recipe(spec.recipe, spec.method),
+        seed=spec.seed,
+        bundled_test_bytes=settings.bundled_test_bytes,
+        robustness=spec.robustness,
+    )
+    full_precision = None
+    if task.transfers or task.recipe.distillation > 0 or build_method(task.method).needs_teacher:
+        plan = FullPrecisionPlan(build_space(spec.space), genotype, spec.recipe, "")
+        lesson = TrainingRun(plan.trainer(dataset, device))
+        for report in lesson.train():
+            show(report)
+        full_precision = lesson.trainer.network
+    run = CandidateRun(task, dataset, device, full_precision)
+    for report in run.train():
+        show(report)
+    return run.export(run.attack(full_precision))

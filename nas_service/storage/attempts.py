@@ -1,0 +1,186 @@
+"""Attempts: how a controller claims a job, a driver holds it, and what is left by one that is gone is finished.
+
+Time is the database's: it writes leases and judges them.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from nas_service.errors import LateResultError
+from nas_service.lifecycle import COMMITTING, HELD, JobState
+from nas_service.reports import SearchProgress, TrainingProgress
+from nas_service.storage import events
+from nas_service.storage.jobs import get_job, move, set_values, update_one
+from nas_service.storage.models import Job
+from nas_service.storage.session import database_now, exclusive
+
+_CLAIMS = 7_230_001  # the lock of those who count held jobs and take another; any number that nobody else uses
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A driver's hold on its job: everything that it commits names it.
+
+    Attributes:
+        job_id: The job.
+        attempt: At it; what an attempt that is over wants to commit is refused.
+        lease: How long the job is held from a commit on.
+    """
+
+    job_id: str
+    attempt: int
+    lease: timedelta
+
+
+def claim(session: Session, start_limit: timedelta, most: int) -> Job | None:
+    """Take the oldest queued job unless `most` are held already: it is `starting`, and its attempt is one higher.
+
+    Until the driver takes over, the lease runs for `start_limit`. However many controllers share the database, they count and
+    take one after another.
+    """
+    exclusive(session, _CLAIMS)
+    if held_count(session) >= most:
+        return None
+    job = session.scalars(select(Job).where(Job.state == JobState.QUEUED.value).order_by(Job.id).limit(1)).first()
+    if job is None or not move(session, job.id, JobState.STARTING):
+        return None
+    set_values(session, job.id, attempt=Job.attempt + 1, lease_expires_at=database_now(session) + start_limit)
+    return get_job(session, job.id)
+
+
+def start(session: Session, hold: Hold) -> Job:
+    """Let the driver of an attempt take the job over.
+
+    Raises:
+        LateResultError: If the attempt is over.
+    """
+    if not move(session, hold.job_id, JobState.RUNNING, attempt=hold.attempt):
+        raise LateResultError(_late(get_job(session, hold.job_id), hold.attempt))
+    now = database_now(session)
+    started = func.coalesce(Job.started_at, now)
+    set_values(session, hold.job_id, lease_expires_at=now + hold.lease, started_at=started, waiting_for=None)
+    return get_job(session, hold.job_id)
+
+
+def renew(
+    session: Session, hold: Hold, progress: SearchProgress | TrainingProgress | None = None, usual_s: float | None = None
+) -> JobState:
+    """Renew the lease of a running attempt, with its progress if there is new; return the job's state.
+
+    Progress resets the count of fruitless attempts, since the next one goes on from there; what is only told to people does
+    not (`tell`).
+
+    Args:
+        session: An open write session.
+        hold: Of the attempt.
+        progress: What is committed with it.
+        usual_s: The longest time between two signs of progress so far.
+
+    Raises:
+        LateResultError: If the attempt is over; nothing may be committed then.
+    """
+    values: dict[str, Any] = {}
+    if progress is not None:
+        values = {"progress": progress.model_dump(mode="json"), "stalls": 0, "committed_at": database_now(session)}
+        values |= {"waiting_for": None} | ({} if usual_s is None else {"usual_s": usual_s})
+    return _renew(session, hold, values)
+
+
+def tell(session: Session, hold: Hold, progress: SearchProgress | TrainingProgress) -> JobState:
+    """As `renew`, with progress that nothing durable stands behind: the count of fruitless attempts stays."""
+    return _renew(session, hold, {"progress": progress.model_dump(mode="json")})
+
+
+def wait(session: Session, hold: Hold, reason: str | None) -> JobState:
+    """As `renew`, saying what keeps the attempt from going on; None: nothing any more."""
+    return _renew(session, hold, {"waiting_for": reason})
+
+
+def _renew(session: Session, hold: Hold, values: dict[str, Any]) -> JobState:
+    held = [state.value for state in COMMITTING]
+    values["lease_expires_at"] = database_now(session) + hold.lease
+    statement = update(Job).where(Job.id == hold.job_id, Job.attempt == hold.attempt, Job.state.in_(held))
+    if not update_one(session, statement.values(values)):
+        raise LateResultError(_late(get_job(session, hold.job_id), hold.attempt))
+    return JobState(get_job(session, hold.job_id).state)
+
+
+def state_of(session: Session, hold: Hold) -> JobState:
+    """Return the job's state as long as the attempt holds it; writes nothing.
+
+    Raises:
+        LateResultError: If the attempt is over.
+    """
+    job = get_job(session, hold.job_id)
+    if job.attempt != hold.attempt or JobState(job.state) not in COMMITTING:
+        raise LateResultError(_late(job, hold.attempt))
+    return JobState(job.state)
+
+
+def _late(job: Job, attempt: int) -> str:
+    return f"attempt {attempt} of {job.kind} {job.id} is over: the job is {job.state} in attempt {job.attempt}"
+
+
+def held(session: Session) -> list[Job]:
+    """Return the jobs that a driver should be working on."""
+    return list(session.scalars(select(Job).where(Job.state.in_([state.value for state in HELD]))))
+
+
+def held_count(session: Session) -> int:
+    """Return how many jobs a driver may be working on."""
+    query = select(func.count()).select_from(Job).where(Job.state.in_([state.value for state in HELD]))
+    return session.scalar(query) or 0
+
+
+def has_queued(session: Session) -> bool:
+    """Return whether a job waits to be claimed."""
+    return session.scalars(select(Job.id).where(Job.state == JobState.QUEUED.value).limit(1)).first() is not None
+
+
+def has_lapsed(session: Session, job: Job) -> bool:
+    """Return whether the lease of a held job ran out, by the database's clock; a job that nobody holds has none."""
+    return job.lease_expires_at is None or job.lease_expires_at < database_now(session)
+
+
+def requeue(session: Session, hold: Hold, reason: str, *, waiting_for: str | None = None) -> bool:
+    """Let another attempt go on, through no fault of this one: it does not count as fruitless. Return whether it does.
+
+    A job that is being cancelled or paused is not queued again.
+    """
+    if not move(session, hold.job_id, JobState.LOST, attempt=hold.attempt):
+        return False
+    events.record(session, hold.job_id, "released", {"attempt": hold.attempt, "reason": reason})
+    moved = move(session, hold.job_id, JobState.QUEUED)
+    if waiting_for is not None:
+        set_values(session, hold.job_id, waiting_for=waiting_for)
+    return moved
+
+
+def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobState:
+    """Finish what a driver left that is gone: a cancelling job is cancelled, a pausing one paused, any other queued again.
+
+    One that ran is failed after `max_stalls` attempts without progress. One whose driver never began is not to blame.
+    """
+    wound_up = {JobState.CANCELLING: JobState.CANCELLED, JobState.PAUSING: JobState.PAUSED}.get(JobState(job.state))
+    if wound_up is not None:
+        moved = move(session, job.id, wound_up, attempt=job.attempt)
+        return wound_up if moved else JobState(get_job(session, job.id).state)
+    began = job.state == JobState.RUNNING.value
+    if not move(session, job.id, JobState.LOST, attempt=job.attempt):
+        return JobState(get_job(session, job.id).state)
+    events.record(session, job.id, "lost", {"attempt": job.attempt, "reason": reason})
+    if began:
+        stalls = job.stalls + 1
+        set_values(session, job.id, stalls=stalls)
+        if stalls >= max_stalls:
+            error = f"lost {stalls} drivers in a row without progress; the last: {reason}"
+            move(session, job.id, JobState.FAILED, error=error)
+            return JobState.FAILED
+    move(session, job.id, JobState.QUEUED)
+    if not began:
+        set_values(session, job.id, waiting_for=f"its driver to start: {reason}")
+    return JobState.QUEUED

@@ -1,0 +1,34 @@
+"""Controllers: who looks after the queue, and whether they can."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from nas_service.storage.models import ControllerRow
+from nas_service.storage.session import database_now
+
+SILENT_AFTER = timedelta(seconds=60)  # a controller that has not stepped for so long is gone, or stuck
+
+
+def report(session: Session, controller_id: str, trouble: str | None) -> None:
+    """Keep that a controller has made a good step, and why it can start no driver, if it cannot."""
+    now = database_now(session)
+    row = session.get(ControllerRow, controller_id)
+    if row is None:
+        session.execute(delete(ControllerRow).where(ControllerRow.stepped_at < now - timedelta(days=1)))
+        row = ControllerRow(id=controller_id, started_at=now)
+        session.add(row)
+    row.stepped_at, row.trouble = now, trouble
+
+
+def sign_off(session: Session, controller_id: str) -> None:
+    """Forget a controller that ends."""
+    session.execute(delete(ControllerRow).where(ControllerRow.id == controller_id))
+
+
+def living(session: Session) -> list[ControllerRow]:
+    """Return the controllers that stepped lately, the last one first."""
+    since = database_now(session) - SILENT_AFTER
+    query = select(ControllerRow).where(ControllerRow.stepped_at >= since).order_by(ControllerRow.stepped_at.desc())
+    return list(session.scalars(query))

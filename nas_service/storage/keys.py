@@ -1,0 +1,50 @@
+"""Keys of the artifact store: every name under which something lies is spelt here.
+
+supernets/<search>/<samples>.safetensors        shared weights after so many samples; litter when the search is over
+trainings/<training>/<digest>.safetensors       a full-precision network under way; litter when the training is over
+candidates/<candidate>/checkpoint.safetensors   a candidate under way; litter when it is over
+candidates/<candidate>/<file>                   its results; litter when it is deleted
+teachers/<digest>.safetensors                   full-precision networks by what they depend on; a cache that trainings share
+
+Folders end in a slash.
+"""
+
+
+def supernet_folder(search_id: str) -> str:
+    """Return the folder of a search's shared weights."""
+    return f"supernets/{search_id}/"
+
+
+def supernet_key(search_id: str, samples: int) -> str:
+    """Return where the shared weights after so many samples lie; keys of one search sort by samples."""
+    return f"{supernet_folder(search_id)}{samples:08d}.safetensors"
+
+
+def training_folder(training_id: str) -> str:
+    """Return the folder of what a training has under way beside its candidates."""
+    return f"trainings/{training_id}/"
+
+
+def full_precision_checkpoint_key(training_id: str, digest: str) -> str:
+    """Return where the checkpoint of a full-precision network that is under way lies."""
+    return f"{training_folder(training_id)}{digest}.safetensors"
+
+
+def full_precision_key(digest: str) -> str:
+    """Return where a trained full-precision network lies."""
+    return f"teachers/{digest}.safetensors"
+
+
+def candidate_folder(candidate_id: str) -> str:
+    """Return the folder of everything that belongs to a candidate."""
+    return f"candidates/{candidate_id}/"
+
+
+def candidate_key(candidate_id: str, file: str) -> str:
+    """Return where a file of a candidate lies."""
+    return f"{candidate_folder(candidate_id)}{file}"
+
+
+def checkpoint_key(candidate_id: str) -> str:
+    """Return where the checkpoint of a candidate that is under way lies."""
+    return candidate_key(candidate_id, "checkpoint.safetensors")

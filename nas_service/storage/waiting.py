@@ -1,0 +1,51 @@
+"""What jobs wait for, in words."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nas_service.lifecycle import HELD, JobState
+from nas_service.storage import controllers
+from nas_service.storage.models import Job
+
+_NOBODY = "a controller: none has looked at the queue for a minute; `nas serve` runs one"
+
+
+def waits_of(session: Session, jobs: Sequence[Job]) -> dict[str, str]:
+    """Return by id what those of `jobs` wait for that wait."""
+    found: dict[str, str] = {}
+    queued = [job for job in jobs if job.state == JobState.QUEUED.value]
+    for job in jobs:
+        if job.waiting_for is not None:
+            found[job.id] = job.waiting_for
+        elif job.state == JobState.PAUSED.value:
+            found[job.id] = "somebody to resume it"
+        elif job.state == JobState.STARTING.value:
+            found[job.id] = "its driver to start"
+    if queued:
+        found |= _in_the_queue(session, [job for job in queued if job.id not in found])
+    return found
+
+
+def _in_the_queue(session: Session, queued: list[Job]) -> dict[str, str]:
+    awake = controllers.living(session)
+    if not awake:
+        return {job.id: _NOBODY for job in queued}
+    if all(controller.trouble is not None for controller in awake):
+        return {job.id: awake[0].trouble or "" for job in queued}
+    at_work = session.execute(
+        select(Job.kind, Job.id).where(Job.state.in_([state.value for state in HELD])).order_by(Job.id)
+    ).all()
+    before = {
+        key: place for place, key in enumerate(session.scalars(select(Job.id).where(Job.state == "queued").order_by(Job.id)))
+    }
+    return {job.id: _turn([f"{kind} {key}" for kind, key in at_work], before.get(job.id, 0)) for job in queued}
+
+
+def _turn(at_work: list[str], before: int) -> str:
+    ahead = [f"{before} queued before it"] if before else []
+    if at_work:
+        others = f" and {len(at_work) - 1} more" if len(at_work) > 1 else ""
+        ahead.insert(0, f"{at_work[0]}{others} at work")
+    return f"its turn: {', '.join(ahead)}" if ahead else "its turn, which is next"

@@ -1,0 +1,29 @@
+"""Reports with made-up figures."""
+
+from nas_service.reports import CandidateMetrics, CountedAccuracy, EpochReport, RobustnessFigures
+
+
+def epoch_report(epoch: int = 0, **figures: float) -> EpochReport:
+    """Return the report of an epoch."""
+    told = {
+        "train_loss": 1.0,
+        "train_accuracy": 0.5,
+        "validation_accuracy": 0.6,
+        "flip_ratio": 0.01,
+        "sign_balance": 0.5,
+        "bimodality": 0.4,
+        "seconds": 2.0,
+    } | figures
+    return EpochReport.model_validate({"epoch": epoch, "phase": "train", "extra": {}, **told})
+
+
+def metrics(validation: float = 0.9, test: float = 0.8, pgd_20: float | None = None, eps: float = 0.1) -> CandidateMetrics:
+    """Return what is known of a candidate: accuracies in thousandths, and what it stands if `pgd_20` is given."""
+    scores = [CountedAccuracy(correct=round(1000 * share), images=1000) for share in (validation, test)]
+    stood = None
+    if pgd_20 is not None:
+        accuracies = {"clean": test, "pgd-20": pgd_20}
+        stood = RobustnessFigures(
+            eps=eps, restarts=1, images=50, accuracies=accuracies, worst=pgd_20, masked_by=(), validation_pgd_20=pgd_20
+        )
+    return CandidateMetrics.of(epoch_report(), scores[0], scores[1], stood)
