@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,10 @@ from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.storage import architectures, candidates, jobs, samples
 from nas_service.storage.candidates import PlannedCandidate
-from nas_service.storage.session import Database, utc_now
+from nas_service.storage.session import Database
 from search_spaces.space import SPACES
-
-LEASE = timedelta(seconds=30)
+from tests.holds import held, progress
+from tests.reports import metrics
 
 
 def run_nas(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +47,8 @@ def write_trained(settings: Settings, training_id: str, architectures: list[str]
         planned = [PlannedCandidate(key, {"name": name, "settings": {}}, 0) for key in architectures for name in methods]
         for row in candidates.plan_candidates(session, training_id, planned):
             accuracy = methods[row.method["name"]]
-            candidates.finish_candidate(session, row.id, candidates.Outcome(accuracy, accuracy, {}, {"packed_bytes": 10}))
+            candidates.begin(session, row.id, "host:1", "cpu", 0)
+            candidates.succeed(session, row.id, metrics(validation=accuracy, test=accuracy), {"packed_bytes": 10})
     database.close()
 
 
@@ -70,16 +70,14 @@ def finished_search(settings: Settings) -> str:
     with database.write() as session:
         spec = SearchSpec.model_validate({"space": "tiny", "name": "first"}).model_dump(mode="json")
         jobs.create_job(session, jobs.SEARCH, "first", spec)
-        job = jobs.claim(session, LEASE, utc_now())
-        assert job is not None
-        jobs.start(session, job.id, job.attempt, LEASE)
+        job, hold = held(session)
         record = samples.WaveRecord(
             Wave(history, evaluations, history),
             tuple({"ops": 1.5} for _ in history),
             strategy.arms(history),
-            {"samples": 3, "total": 18, "arms": 18, "arms_left": 18, "best_reward": 0.7, "seconds_left": 1.0},
+            progress(3),
         )
-        samples.commit_wave(session, job.id, job.attempt, LEASE, record)
+        samples.commit_wave(session, hold, record)
         cost = {"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 2.0}
         found = [architectures.Discovery(ranked.genotype, ranked.score, cost) for ranked in strategy.rank(history, 2)]
         architectures.add_architectures(session, job.id, found)

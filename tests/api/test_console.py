@@ -1,51 +1,78 @@
 """What the command line says of a job that is under way."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from api.commands.results import print_candidates
 from api.console import describe
 from api.views import CandidateView, JobView
+from nas_service.lifecycle import CandidateState, JobState
+from nas_service.reports import (
+    CandidateMetrics,
+    RobustnessFigures,
+    SearchPhase,
+    SearchProgress,
+    TrainingPhase,
+    TrainingProgress,
+)
+from tests.reports import metrics
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-TRAINING = {"candidates": 2, "finished": 0, "epochs": 40, "total": 40, "best_validation_accuracy": 0.5}
-SEARCH = {"samples": 3, "total": 9, "arms": 18, "arms_left": 12, "best_reward": 0.25, "seconds_left": 65.0}
+TRAINING = TrainingProgress(
+    phase=TrainingPhase.CANDIDATES, candidates=2, finished=0, epochs=40, total=40, best_validation_accuracy=0.5
+)
+SEARCH = SearchProgress(
+    phase=SearchPhase.SAMPLING, samples=3, total=9, arms=18, arms_left=12, best_reward=0.25, seconds_left=65.0
+)
 
 
-def _job(kind: str, progress: dict[str, Any], state: str = "running") -> JobView:
+def _job(progress: SearchProgress | TrainingProgress | None, state: str = "running", waiting_for: str | None = None) -> JobView:
     return JobView(
         id="1",
-        kind=kind,
+        kind="search" if progress is None else progress.kind,
         name="",
-        state=state,
+        state=JobState(state),
         attempt=1,
+        waiting_for=waiting_for,
         progress=progress,
         error=None,
         parent_id=None,
         created_at=NOW,
         started_at=NOW,
+        committed_at=None,
         finished_at=None,
         spec={},
     )
 
 
+def _changed(progress: SearchProgress | TrainingProgress, **changes: object) -> SearchProgress | TrainingProgress:
+    return progress.model_copy(update=changes)
+
+
 @pytest.mark.parametrize(
     ("job", "said"),
     [
-        (_job("search", {}), (0, 0, "running")),
-        (_job("search", SEARCH), (3, 9, "3/9 samples, 12/18 arms left, best 25.00 %, 1:05 left")),
-        (_job("search", SEARCH, "cancelled"), (3, 9, "3/9 samples, 12/18 arms left, best 25.00 %")),
-        (_job("training", {}), (0, 0, "running")),
+        (_job(None), (0, 0, "running")),
+        (_job(None, "queued", "its turn: 2 queued before it"), (0, 0, "waits for its turn: 2 queued before it")),
+        (_job(SEARCH), (3, 9, "3/9 samples, 12/18 arms left, best 25.00 %, 1:05 left")),
+        (_job(SEARCH, "cancelled"), (3, 9, "3/9 samples, 12/18 arms left, best 25.00 %")),
         (
-            _job("training", TRAINING | {"teachers_left": 1}),
-            (0, 0, "1 full-precision network(s) first, to learn or to attack from"),
+            _job(SEARCH, "paused", "somebody to resume it"),
+            (3, 9, "waits for somebody to resume it, 3/9 samples, 12/18 arms left, best 25.00 %"),
         ),
-        (_job("training", TRAINING), (40, 40, "0/2 candidates, 40/40 epochs, best so far 50.00 % validation")),
         (
-            _job("training", TRAINING | {"under_attack": 2}),
-            (40, 40, "0/2 candidates, 40/40 epochs, 2 under attack, best so far 50.00 % validation"),
+            _job(_changed(SEARCH, phase=SearchPhase.LOADING, samples=0, best_reward=None, seconds_left=None)),
+            (0, 9, "reading the data, 0/9 samples, 12/18 arms left"),
+        ),
+        (
+            _job(_changed(TRAINING, full_precision_left=1, epochs=0, best_validation_accuracy=None)),
+            (0, 40, "1 full-precision network(s) first, to learn or to attack from, 0/2 candidates, 0/40 epochs"),
+        ),
+        (_job(TRAINING), (40, 40, "0/2 candidates, 40/40 epochs, best so far 50.00 % validation")),
+        (
+            _job(_changed(TRAINING, under_attack=2, failed=1)),
+            (40, 40, "0/2 candidates, 40/40 epochs, 1 failed, 2 under attack, best so far 50.00 % validation"),
         ),
     ],
 )
@@ -53,30 +80,36 @@ def test_progress_in_words(job: JobView, said: tuple[int, int, str]) -> None:
     assert describe(job) == said
 
 
-def _candidate(method: str, metrics: dict[str, Any]) -> CandidateView:
+def _candidate(method: str, known: CandidateMetrics) -> CandidateView:
     return CandidateView(
         id=f"id-{method}",
         training_id="1",
         architecture_id="1",
         method={"name": method},
         seed=0,
-        state="succeeded",
+        state=CandidateState.SUCCEEDED,
         epochs_done=1,
         validation_accuracy=0.9,
         test_accuracy=0.8,
-        metrics=metrics,
+        metrics=known,
         cost={},
         seconds=1.0,
+        worker=None,
+        device=None,
         error=None,
         created_at=NOW,
+        started_at=NOW,
         finished_at=NOW,
     )
 
 
 def test_robustness_has_a_table_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     accuracies = {"clean": 0.8, "fgsm": 0.7, "pgd-20": 0.6, "transfer-pgd-20": 0.75}
-    robustness = {"eps": 0.1, "accuracies": accuracies, "worst": 0.55, "gradient_masking": False}
-    print_candidates("candidates", [_candidate("bnn", {"robustness": robustness}), _candidate("mcn", {})])
+    stood = RobustnessFigures(
+        eps=0.1, restarts=1, images=50, accuracies=accuracies, worst=0.55, masked_by=(), validation_pgd_20=0.6
+    )
+    attacked = metrics().model_copy(update={"robustness": stood})
+    print_candidates("candidates", [_candidate("bnn", attacked), _candidate("mcn", metrics())])
     first, second = capsys.readouterr().out.split("test accuracy under attack")
     assert "id-bnn" in first
     assert "id-mcn" in first
@@ -87,5 +120,5 @@ def test_robustness_has_a_table_of_its_own(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_candidates_that_were_not_attacked_have_one_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_candidates("candidates", [_candidate("mcn", {})])
+    print_candidates("candidates", [_candidate("mcn", metrics())])
     assert "under attack" not in capsys.readouterr().out

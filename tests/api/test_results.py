@@ -7,14 +7,14 @@ import pytest
 from alembic import command
 from fastapi.testclient import TestClient
 
-from nas_service.reports import EpochReport
 from nas_service.settings import Settings
 from nas_service.storage import candidates, jobs
 from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
-from nas_service.storage.candidates import Outcome, PlannedCandidate
+from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.schema import alembic_config
 from nas_service.storage.session import Database
 from tests.api.conftest import write_trained
+from tests.reports import epoch_report, metrics
 
 
 def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
@@ -30,8 +30,9 @@ def _trained(settings: Settings, architecture_id: str) -> str:
         training = jobs.create_job(session, jobs.TRAINING, "", {})
         (row,) = candidates.plan_candidates(session, training.id, [PlannedCandidate(architecture_id, {"name": "bnn"}, 0)])
         for epoch in range(3):
-            candidates.add_epoch(session, row.id, EpochReport(epoch, "train", 1.0, 0.5, 0.6, 0.01, 0.5, 0.4, 2.0, {}))
-        candidates.finish_candidate(session, row.id, Outcome(0.9, 0.8, {}, {"ops": 2}))
+            candidates.add_epoch(session, row.id, epoch_report(epoch))
+        candidates.begin(session, row.id, "host:1", "cpu", 0)
+        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), {"ops": 2})
         store.put("bundle.zip", b"the bundle")
         record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
     database.close()
@@ -110,6 +111,22 @@ def test_a_candidate_that_is_not_trained_has_no_files_yet(client: TestClient, se
     reply = client.get(f"/v1/candidates/{row.id}/download")
     assert reply.status_code == 409
     assert "is waiting: it has no files" in reply.json()["detail"]
+
+
+def test_the_best_candidate_is_told_of_a_training_and_of_the_search_it_comes_from(
+    client: TestClient, settings: Settings, finished_search: str
+) -> None:
+    keys = [str(entry["id"]) for entry in _architectures(client, finished_search)]
+    spec = {"space": "tiny", "dataset": "digits", "architectures": keys, "methods": ["bnn", "rebnn"]}
+    training = client.post("/v1/trainings", json=spec).json()["id"]
+    for path in (f"/v1/trainings/{training}/best", f"/v1/searches/{finished_search}/best"):
+        assert client.get(path).status_code == 404
+    write_trained(settings, training, keys)
+    for path in (f"/v1/trainings/{training}/best", f"/v1/searches/{finished_search}/best"):
+        found = client.get(path).json()
+        assert (found["quantity"], found["value"]) == ("validation_accuracy", 0.9)
+        assert (found["candidate"]["method"]["name"], found["candidate"]["state"]) == ("rebnn", "succeeded")
+    assert client.get("/v1/trainings/gone/best").status_code == 404
 
 
 def test_a_training_of_found_architectures_is_accepted(client: TestClient, finished_search: str) -> None:

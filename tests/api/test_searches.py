@@ -75,6 +75,31 @@ def test_cancelling_is_accepted_and_a_finished_search_conflicts(client: TestClie
     assert conflict.json()["type"] == "urn:nas:problem:conflict"
 
 
+def test_a_queued_search_rests_and_goes_back_to_its_place(client: TestClient, finished_search: str) -> None:
+    queued = client.post("/v1/searches", json={"space": "tiny"}).json()
+    assert queued["waiting_for"].startswith("a controller")
+    paused = client.post(f"/v1/searches/{queued['id']}/pause")
+    assert (paused.status_code, paused.json()["state"], paused.json()["waiting_for"]) == (202, "paused", "somebody to resume it")
+    assert client.post(f"/v1/searches/{queued['id']}/pause").status_code == 202
+    assert client.post(f"/v1/searches/{queued['id']}/resume").json()["state"] == "queued"
+    assert client.post(f"/v1/searches/{queued['id']}/resume").status_code == 202
+    for action in ("pause", "resume"):
+        conflict = client.post(f"/v1/searches/{finished_search}/{action}")
+        assert conflict.status_code == 409
+        assert "is succeeded and cannot be" in conflict.json()["detail"]
+        assert client.post(f"/v1/searches/nowhere/{action}").status_code == 404
+
+
+def test_a_search_that_is_over_can_be_deleted_and_one_that_is_not_conflicts(client: TestClient, finished_search: str) -> None:
+    queued = client.post("/v1/searches", json={"space": "tiny"}).json()["id"]
+    conflict = client.delete(f"/v1/searches/{queued}")
+    assert (conflict.status_code, "is queued; cancel it" in conflict.json()["detail"]) == (409, True)
+    assert client.delete(f"/v1/searches/{finished_search}").status_code == 204
+    assert client.get(f"/v1/searches/{finished_search}").status_code == 404
+    assert client.get("/v1/architectures").json()["items"] == []
+    assert client.delete(f"/v1/searches/{finished_search}").status_code == 404
+
+
 def test_samples_and_arms_are_listed(client: TestClient, finished_search: str) -> None:
     samples = client.get(f"/v1/searches/{finished_search}/samples", params={"limit": 2}).json()
     assert [entry["index"] for entry in samples["items"]] == [0, 1]

@@ -8,9 +8,10 @@ import torch
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service
-from api.console import FINISHED
 from api.views import ArmView, JobView, SampleView
 from nas_service.data.dataset import DATASETS
+from nas_service.lifecycle import FINISHED
+from nas_service.reports import SearchProgress, TrainingProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.loop import run_search
@@ -99,3 +100,13 @@ def bare_table(arms: tuple[Arm, ...]) -> list[tuple[object, ...]]:
 def sample_rows(samples: Iterator[SampleView]) -> list[tuple[object, ...]]:
     """Return what must repeat of samples: not their seconds, workers and attempts."""
     return [(sample.index, sample.digest, sample.reward, sample.loss) for sample in samples]
+
+
+def samples_of(job: JobView) -> int:
+    """Return the number of committed samples of a search."""
+    return job.progress.samples if isinstance(job.progress, SearchProgress) else 0
+
+
+def epochs_of(job: JobView) -> int:
+    """Return the number of epochs that a training has done."""
+    return job.progress.epochs if isinstance(job.progress, TrainingProgress) else 0

@@ -7,9 +7,9 @@ import pytest
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service
-from api.console import FINISHED
+from nas_service.lifecycle import FINISHED
 from nas_service.settings import Settings
-from tests.e2e.conftest import Bare, arm_table, bare_table
+from tests.e2e.conftest import Bare, arm_table, bare_table, samples_of
 from tests.e2e.test_search import SPEC
 from tests.processes import driver_pids
 from tests.waiting import wait_until
@@ -22,7 +22,7 @@ def test_a_search_goes_on_where_it_was_when_the_service_is_restarted(bare: Calla
     settings = Settings(home=tmp_path, object_store_bytes=100_000_000, poll_s=0.1)
     with embedded_service(settings) as address, NasClient(address) as client:
         job = client.submit_search(SPEC)
-        wait_until(lambda: client.search(job.id), lambda seen: seen.progress.get("samples", 0) >= 3)
+        wait_until(lambda: client.search(job.id), lambda seen: samples_of(seen) >= 3)
     assert driver_pids(job.id) == []
     with embedded_service(settings) as address, NasClient(address) as client:
         ended = wait_until(lambda: client.search(job.id), lambda seen: seen.state in FINISHED)

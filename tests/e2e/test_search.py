@@ -16,11 +16,12 @@ from nas_service.data.loader import ResidentPart
 from nas_service.export.bundle import network_of, read_bundle, read_test_images
 from nas_service.export.runtime import count_correct
 from nas_service.recipes.recipe import Recipe
+from nas_service.reports import SearchPhase, SearchProgress
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import accuracy
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES
-from tests.e2e.conftest import Bare, Running, arm_table, bare_table, sample_rows
+from tests.e2e.conftest import Bare, Running, arm_table, bare_table, epochs_of, sample_rows, samples_of
 from tests.processes import driver_pids
 from tests.samples import digits
 from tests.waiting import wait_until
@@ -57,7 +58,9 @@ def test_waves_of_one_equal_the_engine_without_ray(service: Running, finished: J
 
 def test_the_job_row_carries_its_own_progress(finished: JobView) -> None:
     progress = finished.progress
-    assert (progress["samples"], progress["total"], progress["arms"], progress["arms_left"]) == (18, 18, 18, 6)
+    assert isinstance(progress, SearchProgress)
+    assert (progress.samples, progress.total, progress.arms, progress.arms_left) == (18, 18, 18, 6)
+    assert progress.phase is SearchPhase.CONCLUDING
     assert finished.attempt == 1
     assert finished.finished_at is not None
 
@@ -107,7 +110,10 @@ def test_trainable_weights_can_be_downloaded(service: Running, finished: JobView
 
 
 def test_no_checkpoint_of_the_supernet_is_left(service: Running, finished: JobView) -> None:
-    assert finished.id not in str(list(service.settings.home.rglob("*.safetensors")))
+    left = wait_until(
+        lambda: [path for path in service.settings.home.rglob("*.safetensors") if finished.id in str(path)], lambda seen: not seen
+    )
+    assert left == []
 
 
 def test_the_same_seed_gives_the_same_arm_table_genotype_and_accuracies(service: Running, finished: JobView) -> None:
@@ -144,7 +150,7 @@ def test_a_search_whose_driver_is_killed_ends_as_the_uninterrupted_one(
     client = service.client
     job = client.submit_search(SPEC)
     for samples in (4, 11):
-        wait_until(lambda: client.search(job.id), lambda seen, least=samples: seen.progress.get("samples", 0) >= least)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        wait_until(lambda: client.search(job.id), lambda seen, least=samples: samples_of(seen) >= least)  # type: ignore[misc]  # mypy cannot infer a lambda's default
         for pid in driver_pids(job.id):
             os.kill(pid, signal.SIGKILL)
     ended = service.finish(job.id)
@@ -162,7 +168,7 @@ def test_a_training_whose_driver_is_killed_gives_the_same_candidates(service: Ru
     (architecture, *_) = client.architectures(search=finished.id)
     spec = {**TRAINING, "architectures": [architecture.id], "space": "tiny", "dataset": "digits"}
     job = client.submit_training(spec)
-    wait_until(lambda: client.training(job.id), lambda seen: seen.progress.get("epochs", 0) >= 1)
+    wait_until(lambda: client.training(job.id), lambda seen: epochs_of(seen) >= 1)
     for pid in driver_pids(job.id):
         os.kill(pid, signal.SIGKILL)
     ended = wait_until(lambda: client.training(job.id), lambda seen: seen.state in {"succeeded", "failed"})
@@ -177,7 +183,7 @@ def test_a_training_whose_driver_is_killed_gives_the_same_candidates(service: Ru
 def test_a_search_that_is_cancelled_keeps_its_best_so_far(service: Running, expected: Bare) -> None:
     client = service.client
     job = client.submit_search({**SPEC, "strategy": {"name": "abandit", "settings": {"samples_per_arm": 200}}})
-    wait_until(lambda: client.search(job.id), lambda seen: seen.progress.get("samples", 0) >= 5)
+    wait_until(lambda: client.search(job.id), lambda seen: samples_of(seen) >= 5)
     client.cancel_search(job.id)
     ended = service.finish(job.id)
     assert (ended.state, ended.error) == ("cancelled", None)
@@ -201,7 +207,8 @@ def test_cifar10_goes_through_the_same_path(service: Running) -> None:
     assert job.state == "succeeded"
     (candidate,) = service.client.candidates(search=job.id)
     assert candidate.state == "succeeded"
-    assert candidate.metrics["test_images"] == 20
+    assert candidate.metrics is not None
+    assert candidate.metrics.test_images == 20
 
 
 def test_a_robust_search_by_child_and_parent_equals_the_engine_without_ray(service: Running, bare: Callable[..., Bare]) -> None:
@@ -241,8 +248,9 @@ def test_a_search_that_abandons_all_but_one_architecture_ends_early_and_says_so(
     taken = len(expected.history)
     assert taken < 40
     assert job.state == "succeeded"
-    assert (job.progress["samples"], job.progress["total"], job.progress["seconds_left"]) == (taken, taken, 0)
-    assert job.progress["arms_left"] == 6
+    assert isinstance(job.progress, SearchProgress)
+    assert (job.progress.samples, job.progress.total, job.progress.seconds_left) == (taken, taken, 0)
+    assert job.progress.arms_left == 6
     told = [event.data for event in service.client.events(job.id) if event.kind == "search.ended_early"]
     assert told == [{"samples": taken, "of": 40}]
     assert arm_table(service.client.arms(job.id)) == bare_table(expected.arms)

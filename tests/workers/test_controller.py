@@ -2,58 +2,47 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from nas_service.lifecycle import JobState
-from nas_service.search.history import Sample
-from nas_service.search.loop import Evaluation, Wave
-from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
-from nas_service.specs import SearchSpec
-from nas_service.storage import events, jobs
+from nas_service.storage import attempts, events, jobs, litter
 from nas_service.storage.architectures import Discovery, add_architectures, list_architectures
+from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.models import Job
-from nas_service.storage.samples import WaveRecord, commit_wave
-from nas_service.storage.session import Database, utc_now
+from nas_service.storage.session import Database
 from search_spaces.space import SPACES
+from tests.holds import claimed, held, let_lapse
 from tests.processes import driver_pids
+from tests.samples import random_genotype
+from tests.waiting import wait_until
+from tests.workers.conftest import job_of, running, sampled, submitted
 from workers.controller import Controller
 from workers.launchers import ChildProcessLauncher, log_path
-
-LEASE = timedelta(seconds=30)
-PAST = timedelta(seconds=-1)
-
-
-def _submit(database: Database, **spec: object) -> Job:
-    with database.write() as session:
-        body = SearchSpec.model_validate({"space": "tiny", **spec}).model_dump(mode="json")
-        return jobs.create_job(session, jobs.SEARCH, "", body)
-
-
-def _job(database: Database, job_id: str) -> Job:
-    with database.read() as session:
-        return jobs.get_job(session, job_id)
-
-
-def _step_until(controller: Controller, database: Database, job_id: str, reached: Callable[[Job], bool]) -> Job:
-    deadline = time.monotonic() + 60
-    while True:
-        controller.step()
-        job = _job(database, job_id)
-        if reached(job):
-            return job
-        assert time.monotonic() < deadline, f"still {job.state} in attempt {job.attempt}"
-        time.sleep(0.1)
-
 
 MISSING = {"dataset": {"name": "image-folder", "settings": {"path": "gone"}}}
 
 
+def _step_until(controller: Controller, database: Database, job_id: str, reached: Callable[[Job], bool]) -> Job:
+    def look() -> Job:
+        controller.step()
+        return job_of(database, job_id)
+
+    return wait_until(look, reached, 60)
+
+
+def _quick(settings: Settings, database: Database, **changes: object) -> Controller:
+    """Return a controller that watches a lease for a moment only."""
+    changed = settings.model_copy(update={"lease_s": 0.4, "leave_s": 0.1, **changes})
+    return Controller(changed, database, ChildProcessLauncher(changed))
+
+
 def test_a_job_whose_driver_fails_says_why(controller: Controller, opened: Database) -> None:
     """A real driver process that finds no data: the message is the one a user would have got from the API."""
-    job = _submit(opened, **MISSING)
+    job = submitted(opened, **MISSING)
     failed = _step_until(controller, opened, job.id, lambda job: job.state == "failed")
     assert failed.error is not None
     assert failed.error.startswith("path: 'gone' is not allowed; allowed: a file or folder that exists under the data root")
@@ -63,70 +52,108 @@ def test_a_job_whose_driver_fails_says_why(controller: Controller, opened: Datab
 
 
 def test_no_more_jobs_are_started_than_may_run_at_once(controller: Controller, opened: Database) -> None:
-    first, second = _submit(opened), _submit(opened)
+    first, second = submitted(opened), submitted(opened)
     controller.step()
     controller.step()
-    assert (_job(opened, first.id).state, _job(opened, second.id).state) == ("starting", "queued")
+    assert (job_of(opened, first.id).state, job_of(opened, second.id).state) == ("starting", "queued")
 
 
 def test_a_queued_job_is_cancelled_without_a_driver(controller: Controller, opened: Database) -> None:
-    job = _submit(opened)
+    job = submitted(opened)
     with opened.write() as session:
         jobs.request_cancel(session, job.id, jobs.SEARCH)
     controller.step()
-    assert _job(opened, job.id).state == "cancelled"
+    assert job_of(opened, job.id).state == "cancelled"
 
 
-def test_what_a_dead_driver_sampled_is_kept_when_its_search_is_cancelled(controller: Controller, opened: Database) -> None:
-    job = _submit(opened)
-    strategy = STRATEGIES.get("abandit").from_settings(SPACES.get("tiny"), {}, 0)
-    samples = tuple(Sample(index, genotype, index / 4) for index, genotype in enumerate(strategy.suggest((), 3)))
-    evaluations = tuple(Evaluation(sample.reward, 1.0, diverged=False, seconds=1.0) for sample in samples)
-    record = WaveRecord(Wave(samples, evaluations, samples), ({"ops": 7},) * 3, strategy.arms(samples), {})
+def test_what_a_dead_driver_sampled_is_kept_when_its_search_is_cancelled(settings: Settings, opened: Database) -> None:
+    job = sampled(opened, 3)
     with opened.write() as session:
-        jobs.claim(session, LEASE, utc_now())
-        jobs.start(session, job.id, 1, LEASE)
-        commit_wave(session, job.id, 1, PAST, record)
         jobs.request_cancel(session, job.id, jobs.SEARCH)
-    controller.step()
-    assert _job(opened, job.id).state == "cancelled"
+    let_lapse(opened, job.id)
+    _step_until(_quick(settings, opened), opened, job.id, lambda seen: seen.state == "cancelled")
     with opened.read() as session:
         found = list_architectures(session, limit=9, job_id=job.id)
     assert [(row.score, row.cost) for row in found] == [(0.5, {"ops": 7}), (0.25, {"ops": 7}), (0.0, {"ops": 7})]
 
 
-def test_a_job_whose_lease_ran_out_is_started_again(controller: Controller, opened: Database) -> None:
+def test_a_job_whose_lease_ran_out_is_started_again(settings: Settings, opened: Database) -> None:
     """As after a machine went away together with controller and driver."""
-    job = _submit(opened)
-    with opened.write() as session:
-        jobs.claim(session, PAST, utc_now())
-        jobs.start(session, job.id, 1, PAST)
-    controller.step()
-    again = _job(opened, job.id)
-    assert (again.state, again.attempt, again.stalls) == ("starting", 2, 1)
+    job = submitted(opened)
+    running(opened)
+    let_lapse(opened, job.id)
+    controller = _quick(settings, opened)
+    again = _step_until(controller, opened, job.id, lambda seen: seen.attempt == 2)
+    assert (again.state, again.stalls) == ("starting", 1)
     with opened.read() as session:
         recorded = [(event.kind, event.data.get("state")) for event in events.list_events(session, job.id, limit=9)]
     assert recorded[3:] == [("state", "lost"), ("lost", None), ("state", "queued"), ("state", "starting")]
+    controller._launcher.close(grace_s=0)
 
 
 def test_a_job_whose_lease_runs_is_left_alone(controller: Controller, opened: Database) -> None:
     """Another controller's driver may hold it: this one must not touch it."""
-    job = _submit(opened)
-    with opened.write() as session:
-        jobs.claim(session, LEASE, utc_now())
-        jobs.start(session, job.id, 1, LEASE)
+    job = submitted(opened)
+    running(opened)
     controller.step()
-    assert (_job(opened, job.id).state, _job(opened, job.id).attempt) == ("running", 1)
+    assert (job_of(opened, job.id).state, job_of(opened, job.id).attempt) == ("running", 1)
+
+
+def test_a_lease_that_is_renewed_is_never_taken_whatever_the_clock_says(settings: Settings, opened: Database) -> None:
+    """Of a controller whose clock is ahead every lease looks as if it had run out; it has to stand still, too."""
+    job = submitted(opened)
+    with opened.write() as session:
+        _, hold = held(session)
+    controller = _quick(settings, opened)
+    for ago_s in range(120, 110, -1):
+        with opened.write() as session:
+            attempts.renew(session, hold)
+            past = Job.lease_expires_at, job_of(opened, job.id).lease_expires_at
+            assert past[1] is not None
+            session.execute(update(Job).values(lease_expires_at=past[1] - timedelta(seconds=ago_s)))
+        with opened.read() as session:
+            assert attempts.has_lapsed(session, jobs.get_job(session, job.id))
+        controller.step()
+    assert (job_of(opened, job.id).state, job_of(opened, job.id).attempt) == ("running", 1)
+
+
+def test_a_driver_that_takes_its_time_to_start_is_not_lost(settings: Settings, opened: Database) -> None:
+    """Its claim leaves it more than a lease; when even that is over, the job waits again and is not to blame."""
+    job = submitted(opened)
+    with opened.write() as session:
+        claimed(session)  # by a controller whose child still imports
+    controller = _quick(settings, opened, max_concurrent_jobs=1)
+    controller.step()
+    assert job_of(opened, job.id).state == "starting"
+    let_lapse(opened, job.id)
+    waiting = _step_until(controller, opened, job.id, lambda seen: seen.state == "queued")
+    assert (waiting.stalls, waiting.waiting_for) == (0, "its driver to start: its driver did not start in time")
 
 
 def test_a_driver_that_was_killed_is_replaced_at_once(controller: Controller, opened: Database) -> None:
     """Its parent sees it end, so nobody waits for the lease."""
-    job = _submit(opened)
+    job = submitted(opened)
     controller.step()
+    wait_until(lambda: job_of(opened, job.id).state, lambda state: state == "running", 60)
     (pid,) = driver_pids(job.id)
     os.kill(pid, signal.SIGKILL)
     again = _step_until(controller, opened, job.id, lambda job: job.attempt == 2)
-    assert again.state in {"starting", "running"}
+    assert (again.state in {"starting", "running"}, again.stalls) == (True, 1)
+
+
+def test_a_driver_that_dies_before_it_begins_costs_nothing_and_the_next_one_waits_a_while(
+    controller: Controller, opened: Database
+) -> None:
+    job = submitted(opened)
+    controller.step()
+    (pid,) = driver_pids(job.id)
+    os.kill(pid, signal.SIGKILL)
+    waiting = _step_until(controller, opened, job.id, lambda job: job.state == "queued")
+    assert (waiting.attempt, waiting.stalls) == (1, 0)
+    assert waiting.waiting_for is not None
+    assert waiting.waiting_for.startswith("its driver to start: the driver ended with signal 9")
+    controller.step()
+    assert job_of(opened, job.id).state == "queued"
 
 
 class _Broken(ChildProcessLauncher):
@@ -134,75 +161,102 @@ class _Broken(ChildProcessLauncher):
         raise RuntimeError(f"no place for attempt {attempt} of {job_id}")
 
 
+class _Away(ChildProcessLauncher):
+    def trouble(self) -> str | None:
+        return "the cluster has no living worker node"
+
+
 def test_a_launcher_that_is_away_costs_no_job_anything(opened: Database, settings: Settings) -> None:
     """They wait on, the launcher is left alone for a while, and the first one's history says why."""
-    first, second = _submit(opened), _submit(opened)
+    first, second = submitted(opened), submitted(opened)
     controller = Controller(settings, opened, _Broken(settings))
     controller.step()
     controller.step()
-    assert [(_job(opened, job.id).state, _job(opened, job.id).stalls) for job in (first, second)] == [("queued", 0)] * 2
+    rows = [job_of(opened, job.id) for job in (first, second)]
+    assert [(row.state, row.stalls) for row in rows] == [("queued", 0)] * 2
+    assert rows[0].waiting_for == f"its driver to start: no place for attempt 1 of {first.id}"
     with opened.read() as session:
         reasons = [event.data for event in events.list_events(session, first.id, limit=9) if event.kind == "released"]
     assert reasons == [{"attempt": 1, "reason": f"the driver did not start: no place for attempt 1 of {first.id}"}]
 
 
-def test_being_asked_to_end_does_not_count_as_a_fruitless_attempt(opened: Database) -> None:
-    job = _submit(opened)
-    for attempt in range(1, 6):
-        with opened.write() as session:
-            jobs.claim(session, LEASE, utc_now())
-            jobs.start(session, job.id, attempt, LEASE)
-            assert jobs.requeue(session, job.id, attempt, "the service restarts")
-    assert (_job(opened, job.id).state, _job(opened, job.id).stalls) == ("queued", 0)
-
-
-def test_one_job_that_cannot_be_released_does_not_keep_others_waiting(controller: Controller, opened: Database) -> None:
-    """Its architectures are there already, so that keeping its best fails: as after a bug, or by another's hand."""
-    broken, waiting = _submit(opened), _submit(opened)
-    strategy = STRATEGIES.get("abandit").from_settings(SPACES.get("tiny"), {}, 0)
-    (genotype,) = strategy.suggest((), 1)
-    samples = (Sample(0, genotype, 0.5),)
-    record = WaveRecord(
-        Wave(samples, (Evaluation(0.5, 1.0, diverged=False, seconds=1.0),), samples), ({},), strategy.arms(samples), {}
-    )
-    with opened.write() as session:
-        jobs.claim(session, LEASE, utc_now())
-        jobs.start(session, broken.id, 1, LEASE)
-        commit_wave(session, broken.id, 1, PAST, record)
-        add_architectures(session, broken.id, [Discovery(genotype, 0.5, {})])
-        jobs.request_cancel(session, broken.id, jobs.SEARCH)
-    controller._settings = controller._settings.model_copy(update={"max_concurrent_jobs": 2})
+def test_nothing_is_claimed_while_a_launcher_says_that_nothing_can_start(opened: Database, settings: Settings) -> None:
+    job = submitted(opened)
+    controller = Controller(settings, opened, _Away(settings))
     controller.step()
-    assert _job(opened, broken.id).state == "cancelling"
-    assert _job(opened, waiting.id).state == "starting"
+    assert (job_of(opened, job.id).state, job_of(opened, job.id).attempt) == ("queued", 0)
+    assert controller.trouble == "the cluster has no living worker node"
+    assert controller.last_good_step_age_s is not None
 
 
-def test_a_job_that_loses_every_driver_fails_with_the_last_reason(controller: Controller, opened: Database) -> None:
-    job = _submit(opened)
-    for _ in range(3):
+def test_being_asked_to_end_does_not_count_as_a_fruitless_attempt(opened: Database) -> None:
+    job = submitted(opened)
+    for _ in range(5):
         with opened.write() as session:
-            claimed = jobs.claim(session, PAST, utc_now())
-            assert claimed is not None
-        with opened.read() as session:
-            (held,) = jobs.held(session)
-        controller._release(held, "its lease ran out")
-    failed = _job(opened, job.id)
+            _, hold = held(session)
+            assert attempts.requeue(session, hold, "the service restarts")
+    assert (job_of(opened, job.id).state, job_of(opened, job.id).stalls) == ("queued", 0)
+
+
+def test_one_job_that_cannot_be_released_does_not_keep_others_waiting(settings: Settings, opened: Database) -> None:
+    """Its architectures are there already, so that keeping its best fails: as after a bug, or by another's hand."""
+    broken = sampled(opened)
+    waiting = submitted(opened)
+    with opened.write() as session:
+        add_architectures(session, broken.id, [Discovery(random_genotype(SPACES.get("tiny")), 0.5, {})])
+        jobs.request_cancel(session, broken.id, jobs.SEARCH)
+    let_lapse(opened, broken.id)
+    controller = _quick(settings, opened, max_concurrent_jobs=2)
+    _step_until(controller, opened, waiting.id, lambda seen: seen.state == "starting")
+    for _ in range(3):
+        controller.step()
+    assert job_of(opened, broken.id).state == "cancelling"
+    controller._launcher.close(grace_s=0)
+
+
+def test_a_job_that_loses_every_driver_fails_with_the_last_reason(settings: Settings, opened: Database) -> None:
+    job = submitted(opened)
+    for attempt in (1, 2, 3):
+        running(opened)
+        let_lapse(opened, job.id)
+        controller = Controller(settings.model_copy(update={"lease_s": 0.2}), opened, _Away(settings))
+        _step_until(controller, opened, job.id, lambda seen, state=("failed" if attempt == 3 else "queued"): seen.state == state)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    failed = job_of(opened, job.id)
     assert (failed.state, failed.error) == (
         JobState.FAILED.value,
         "lost 3 drivers in a row without progress; the last: its lease ran out",
     )
 
 
-def test_closing_the_launcher_ends_its_drivers(controller: Controller, opened: Database, launcher: ChildProcessLauncher) -> None:
-    job = _submit(opened)
-    controller.step()
-    assert len(driver_pids(job.id)) == 1
-    launcher.close(grace_s=10)
+def test_stopping_ends_the_drivers_and_gives_their_jobs_back(settings: Settings, opened: Database) -> None:
+    """Also that of a driver which still imports and knows nothing of its job."""
+    job = submitted(opened)
+    controller = Controller(settings, opened, ChildProcessLauncher(settings))
+    controller.start()
+    wait_until(lambda: job_of(opened, job.id).state, lambda state: state == "starting", 60)
+    controller.stop()
     assert driver_pids(job.id) == []
+    given_back = job_of(opened, job.id)
+    assert (given_back.state, given_back.stalls) == ("queued", 0)
+
+
+def test_what_nobody_needs_any_more_is_deleted_from_the_store(
+    controller: Controller, settings: Settings, opened: Database
+) -> None:
+    store = ArtifactStore(settings.artifacts)
+    for key in ("supernets/a/1.safetensors", "supernets/a/2.safetensors", "candidates/b/checkpoint", "candidates/b/bundle.zip"):
+        store.put(key, b"content")
+    with opened.write() as session:
+        litter.drop(session, ["supernets/a/", "candidates/b/checkpoint", "candidates/never/there"])
+    controller.step()
+    assert store.keys("supernets/") == []
+    assert store.keys("candidates/b/") == ["candidates/b/bundle.zip"]
+    with opened.read() as session:
+        assert litter.list_litter(session, 9) == []
 
 
 def test_what_a_driver_prints_is_kept(controller: Controller, opened: Database) -> None:
-    job = _submit(opened, **MISSING)
+    job = submitted(opened, **MISSING)
     _step_until(controller, opened, job.id, lambda job: job.state == "failed")
     log = log_path(controller._settings, job.id, 1).read_text()
     assert '"event": "driver.failed"' in log

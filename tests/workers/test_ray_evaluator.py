@@ -73,15 +73,30 @@ class _Holder:
     """Holds a processor."""
 
 
-def _nothing() -> None:
-    """Never asks a wait to end."""
+class _Watch:
+    """Never asks a wait to end, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.marks = 0
+        self.waits: list[str] = []
+
+    def check(self) -> None:
+        """Let it go on."""
+
+    def mark(self) -> None:
+        """Count."""
+        self.marks += 1
+
+    def wait_for(self, reason: str) -> None:
+        """Keep the reason."""
+        self.waits.append(reason)
 
 
 @pytest.mark.parametrize("slow", [None, 0, 1])
 def test_the_result_is_that_of_one_process_whichever_actor_answers_first(
     slow: int | None, dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:
-    evaluator = RayEvaluator(SPEC, dataset, 2, _nothing)
+    evaluator = RayEvaluator(SPEC, dataset, 2, _Watch())
     ray.get([worker.__ray_ready__.remote() for worker in evaluator._workers])
     if slow is not None:
         evaluator._workers[slow].__ray_call__.remote(lambda _: time.sleep(4))
@@ -100,7 +115,7 @@ def test_an_actor_that_finds_no_place_does_not_stop_the_search(
     """Somebody else's actor holds the second processor for good."""
     holder: Any = ray.remote(_Holder).options(num_cpus=1).remote()
     ray.get(holder.__ray_ready__.remote())
-    evaluator = RayEvaluator(SPEC, dataset, 2, _nothing)
+    evaluator = RayEvaluator(SPEC, dataset, 2, _Watch())
     evaluations = _run(evaluator, WAVES)
     assert _figures(evaluations) == expected[0]
     assert len({evaluation.worker for evaluation in evaluations}) == 1
@@ -110,7 +125,7 @@ def test_an_actor_that_finds_no_place_does_not_stop_the_search(
 def test_an_actor_that_dies_is_replaced_and_its_sample_evaluated_anew(
     dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:
-    evaluator = RayEvaluator(SPEC, dataset, 2, _nothing)
+    evaluator = RayEvaluator(SPEC, dataset, 2, _Watch())
     first = list(evaluator.evaluate(0, WAVES[0]))
     ray.kill(evaluator._workers[1])
     second = list(evaluator.evaluate(3, WAVES[1]))
@@ -118,21 +133,56 @@ def test_an_actor_that_dies_is_replaced_and_its_sample_evaluated_anew(
     assert _equal(evaluator.weights, expected[1])
 
 
-def test_a_wish_to_end_is_heard_while_a_sample_runs(dataset: ImageDataset) -> None:
-    class _EndError(Exception):
-        pass
+def test_samples_are_signs_of_progress_and_a_missing_place_is_said(dataset: ImageDataset) -> None:
+    """Both processors are taken for good: it waits, says for what, and goes on when one is given back."""
+    holders: list[Any] = [ray.remote(_Holder).options(num_cpus=1).remote() for _ in range(2)]
+    ray.get([holder.__ray_ready__.remote() for holder in holders])
+    watch = _GivesBack(holders)
+    evaluator = RayEvaluator(SPEC, dataset, 1, watch)
+    assert watch.waits == ["a place on the cluster: 1 CPU(s) are not free, other work has them"]
+    marks = watch.marks
+    evaluator.evaluate(0, WAVES[0])
+    assert watch.marks >= marks + len(WAVES[0])
+    ray.kill(evaluator._workers[0])
 
-    ends_at = [float("inf")]
 
-    def check() -> None:
-        if time.monotonic() > ends_at[0]:
+class _GivesBack(_Watch):
+    """Ends those that hold the processors when it is told that they are missing."""
+
+    def __init__(self, holders: list[Any]) -> None:
+        super().__init__()
+        self._holders = holders
+
+    def wait_for(self, reason: str) -> None:
+        super().wait_for(reason)
+        while self._holders:
+            ray.kill(self._holders.pop())
+
+
+class _EndError(Exception):
+    """A wish to end."""
+
+
+class _Impatient(_Watch):
+    """Asks for the end when it is first asked after `armed`, which says when that was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.armed = False
+        self.asked = 0
+
+    def check(self) -> None:
+        if self.armed:
+            self.asked += 1
             raise _EndError
 
-    evaluator = RayEvaluator(SPEC, dataset, 1, check)
-    evaluator._workers[0].__ray_call__.remote(lambda _: time.sleep(60))
-    started = time.monotonic()
-    ends_at[0] = started + 0.5
+
+def test_a_wish_to_end_is_heard_while_a_sample_runs(dataset: ImageDataset) -> None:
+    watch = _Impatient()
+    evaluator = RayEvaluator(SPEC, dataset, 1, watch)
+    sleeping = evaluator._workers[0].__ray_call__.remote(lambda _: time.sleep(60))
+    watch.armed = True
     with pytest.raises(_EndError):
         evaluator.evaluate(0, WAVES[0])
-    assert time.monotonic() - started < 10
+    assert ray.wait([sleeping], timeout=0)[0] == []  # it sleeps on, and nobody waited for it
     ray.kill(evaluator._workers[0])
