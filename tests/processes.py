@@ -30,3 +30,17 @@ def trial_pids(home: Path) -> list[int]:
             if title.startswith(b"ray::ImplicitFunc") and f"NAS_HOME={home}".encode() in environment.split(b"\0"):
                 found.append(int(entry.name))
     return found
+
+
+def session_pids(sessions: list[int]) -> list[int]:
+    """Return the living processes of the sessions that drivers led: their Ray, its workers."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it ended while we looked
+            if int(fields[3]) in sessions and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
