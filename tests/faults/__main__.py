@@ -1,0 +1,137 @@
+"""`python -m tests.faults`: kills and freezes at random moments, and whether everything ends as if nothing had happened.
+
+In each world a search with its training is carried out again and again while faults hit one kind of process after another,
+each kind at least twice each way. Every round has to end with the results of an undisturbed one; at the end nothing may be left.
+"""
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.faults.injection import Fault, inject, schedule
+from tests.faults.leftovers import left_after_the_end, left_while_running
+from tests.faults.results import SPEC, differences, is_over, marker, patiently, results
+from tests.faults.world import World, worlds
+
+ROUND_LIMIT_S = 900.0
+PAUSE_S = (2.0, 7.0)  # after a sign of progress, before the next fault
+GIVE_UP_WAITING_S = 120.0  # for a sign of progress
+PER_ROUND = 6
+
+
+class Round:
+    """One search with its training, and the faults that hit it."""
+
+    def __init__(self, world: World, draw: random.Random) -> None:
+        """Submit the search."""
+        self._world = world
+        self._draw = draw
+        self.search_id = patiently(lambda: world.client.submit_search(SPEC, idempotency_key=str(draw.random()))).id
+        self.hits: list[Fault] = []
+
+    def run(self, faults: list[Fault]) -> None:
+        """Let faults hit it, each after a sign of progress, until it is over; those that found no target stay in the list.
+
+        Raises:
+            TimeoutError: If it does not end.
+        """
+        client, started = self._world.client, time.monotonic()
+        while not patiently(lambda: is_over(client, self.search_id)):
+            self._world.keep_alive()
+            if faults and len(self.hits) < PER_ROUND:
+                self._wait_for_progress()
+                self._hit(faults)
+            time.sleep(0.3)
+            if time.monotonic() - started > ROUND_LIMIT_S:
+                raise TimeoutError(
+                    f"search {self.search_id} is not over after {ROUND_LIMIT_S:g} s: {marker(client, self.search_id)}"
+                )
+
+    def _wait_for_progress(self) -> None:
+        client = self._world.client
+        before, asked = patiently(lambda: marker(client, self.search_id)), time.monotonic()
+        while patiently(lambda: marker(client, self.search_id)) == before and time.monotonic() - asked < GIVE_UP_WAITING_S:
+            self._world.keep_alive()
+            time.sleep(0.3)
+        time.sleep(self._draw.uniform(*PAUSE_S))
+
+    def _hit(self, faults: list[Fault]) -> None:
+        for fault in faults:
+            said = inject(self._world, fault, self._draw)
+            if said is not None:
+                faults.remove(fault)
+                self.hits.append(fault)
+                print(f"  {time.strftime('%H:%M:%S')} {said}", flush=True)
+                return
+
+
+def torment(
+    world: World, kills: int, freezes: int, expected: dict[str, object] | None, seed: int
+) -> tuple[dict[str, object], list[str]]:
+    """Let every fault hit the world; return the undisturbed results and what was wrong."""
+    draw, wrong = random.Random(seed), []
+    world.start()
+    if expected is None:
+        undisturbed = Round(world, draw)
+        undisturbed.run([])
+        expected = results(world.client, undisturbed.search_id)
+        print(f"{world.name}: undisturbed {len(expected['samples'])} samples, states {expected['states']}", flush=True)  # type: ignore[arg-type]  # a list
+    faults, hits, number = schedule(world.kinds, kills, freezes, draw), Counter[tuple[str, str]](), 0
+    started = time.monotonic()
+    while faults:
+        number += 1
+        tried = Round(world, draw)
+        tried.run(faults)
+        actual = patiently(lambda key=tried.search_id: results(world.client, key))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        differing = differences(expected, actual)
+        hits.update((fault.kind, fault.how) for fault in tried.hits)
+        wrong += [f"{world.name}, round {number}: {name}" for name in differing]
+        print(f"{world.name}: round {number}, {len(tried.hits)} faults, {'equal' if not differing else differing}", flush=True)
+    minutes = (time.monotonic() - started) / 60
+    wrong += [f"{world.name}: {entry} is left" for entry in left_while_running(world)]
+    lines = sum(service.log_lines for service in world.services())
+    world.end()
+    wrong += [f"{world.name}: {entry} is left" for entry in left_after_the_end(world)]
+    print(f"{world.name}: {number} rounds in {minutes:.1f} minutes, {lines / minutes:.0f} lines of log a minute")
+    print(f"  {'process':12} kills freezes")
+    for kind in world.kinds:
+        print(f"  {kind:12} {hits[kind, 'kill']:5} {hits[kind, 'freeze']:7}", flush=True)
+    return expected, wrong
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--worlds", nargs="+", default=["embedded", "cluster"], choices=["embedded", "cluster"])
+    parser.add_argument("--kills", type=int, default=2, help="of every kind of process")
+    parser.add_argument("--freezes", type=int, default=1, help="of every kind of process")
+    parser.add_argument("--seed", type=int, default=0, help="of the order and the moments")
+    arguments = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="nas-faults-"))
+    home.chmod(0o755)  # PostgreSQL runs as another user where this is root
+    wrong: list[str] = []
+    expected: dict[str, object] | None = None
+    for world in worlds(home, arguments.worlds):
+        try:
+            expected, found = torment(world, arguments.kills, arguments.freezes, expected, arguments.seed)
+            wrong += found
+        except (TimeoutError, OSError) as error:
+            wrong.append(f"{world.name}: {error}")
+            world.end()
+    print(
+        "\n".join(f"WRONG: {entry}" for entry in wrong) or "every job ended, all results are equal, nothing is left", flush=True
+    )
+    if wrong:
+        print(f"logs: {home}")
+        return 1
+    shutil.rmtree(home)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
