@@ -31,13 +31,14 @@ from api.views import (
     Readiness,
     SampleView,
 )
+from search_spaces.errors import PortableError
 
 Item = TypeVar("Item", bound=BaseModel)
 
 TIMEOUT_S = 60.0
 
 
-class ApiError(Exception):
+class ApiError(PortableError):
     """The service refused a request, or failed.
 
     Attributes:
