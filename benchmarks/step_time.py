@@ -15,7 +15,7 @@ import torch
 from benchmarks.compare_methods import first_genotype
 from benchmarks.conditions import conditions
 from nas_service.binarization.full_precision import FullPrecision
-from nas_service.binarization.method import METHODS, Method, MethodSettings
+from nas_service.binarization.method import METHODS, Method, MethodSettings, Pass
 from nas_service.catalogue import build_method, build_space, open_dataset
 from nas_service.recipes.acceleration import PLAIN
 from nas_service.recipes.recipe import Recipe
@@ -52,7 +52,9 @@ def main() -> None:
     for _ in range(arguments.rounds + 1):
         for name, trainer in trainers.items():
             started = time.perf_counter()
-            trainer.train_on(images, labels, arguments.steps)
+            with trainer.training(Pass("train")) as step:
+                for _ in range(arguments.steps):
+                    step(images, labels, 1.0)
             times[name].append((time.perf_counter() - started) / arguments.steps)
     plain = statistics.median(times[FULL][1:])
     print(

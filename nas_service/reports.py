@@ -1,7 +1,14 @@
-"""What one epoch of a candidate's training did; a plain value that crosses processes."""
+"""What long work tells: that it lives, and what one epoch of a candidate's training did, a plain value that crosses processes."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Beat = Callable[[], None]  # called by the thread that works, after every step or batch: a process that hangs falls silent
+
+
+def no_beat() -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)

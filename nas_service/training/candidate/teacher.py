@@ -15,7 +15,7 @@ from nas_service.binarization.method import Method, MethodSettings
 from nas_service.binarization.network import binary_network
 from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.recipe import Recipe
-from nas_service.reports import EpochReport
+from nas_service.reports import Beat, EpochReport, no_beat
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.state.checkpoint import Checkpoint
 from search_spaces.genotype import Genotype
@@ -60,11 +60,11 @@ class TeacherPlan:
 class TeacherTrainer:
     """Trains a teacher."""
 
-    def __init__(self, plan: TeacherPlan, dataset: ImageDataset, device: torch.device) -> None:
-        """Build the network."""
+    def __init__(self, plan: TeacherPlan, dataset: ImageDataset, device: torch.device, *, beat: Beat = no_beat) -> None:
+        """Build the network; `beat` as of `CandidateTrainer`."""
         method = FullPrecision(MethodSettings())
         self._trainer = CandidateTrainer(
-            CandidatePlan(plan.space, plan.genotype, method, plan.own_recipe, _SEED), dataset, device
+            CandidatePlan(plan.space, plan.genotype, method, plan.own_recipe, _SEED), dataset, device, beat=beat
         )
 
     def fit(self) -> Iterator[EpochReport]:

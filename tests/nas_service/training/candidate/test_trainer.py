@@ -166,7 +166,9 @@ def test_distillation_alone_needs_no_labels_and_leaves_the_teacher_alone() -> No
     weights = []
     for labels in (torch.zeros(64, dtype=torch.int64), torch.full((64,), 9)):
         student = _taught(recipe, teacher)
-        student.train_on(images, labels, 2)
+        with student.training(Pass("train")) as step:
+            for _ in range(2):
+                step(images, labels, 1.0)
         weights.append(student.network.classifier.weight.detach().clone())
     assert torch.equal(weights[0], weights[1])
     assert all(torch.equal(before[name], tensor) for name, tensor in teacher.network.state_dict().items())
@@ -257,7 +259,7 @@ def test_a_pass_of_its_own_trains_only_its_kind_of_module() -> None:
 
     def watched(*arguments: Any) -> tuple[float, int, int]:  # noqa: ANN401 - whatever the method takes
         figures = run(*arguments)
-        seen[arguments[3].name] = {name: entry.detach().clone() for name, entry in trainer._live.named_parameters()}
+        seen[arguments[2].name] = {name: entry.detach().clone() for name, entry in trainer._live.named_parameters()}
         return figures
 
     trainer._run_pass = watched  # type: ignore[method-assign,assignment]  # to look between the passes
