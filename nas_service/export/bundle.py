@@ -27,6 +27,7 @@ from nas_service.export.measured_cost import measured_cost
 from nas_service.export.model_card import architecture_card, candidate_card
 from nas_service.export.packed import freeze_network, pruned_layers, shrink_layers
 from nas_service.export.standalone import frozen_weights, weight_name, write_source
+from nas_service.reports import Beat, no_beat
 from nas_service.specs import Component
 from search_spaces.cost import Size
 from search_spaces.genotype import Genotype
@@ -137,7 +138,13 @@ def _run_source(source: str, weights: Mapping[str, Tensor]) -> torch.nn.Module:
 
 
 def candidate_bundle(
-    network: Network, method: Method, dataset: ImageDataset, facts: CandidateFacts, test_bytes_limit: int
+    network: Network,
+    method: Method,
+    dataset: ImageDataset,
+    facts: CandidateFacts,
+    test_bytes_limit: int,
+    *,
+    beat: Beat = no_beat,
 ) -> Exported:
     """Freeze a trained network, write its bundle, and prove that the written source gives the network's own logits.
 
@@ -147,6 +154,7 @@ def candidate_bundle(
         dataset: With its test part.
         facts: What the manifest and the model card say.
         test_bytes_limit: Test images up to this size are put into the bundle.
+        beat: Called before every batch of validation and test images.
 
     Returns:
         The zip, the facts' metrics with validation and test accuracy of the frozen network, and its cost.
@@ -161,7 +169,11 @@ def candidate_bundle(
     frozen = freeze_network(network, method)
     weights = {name: tensor.contiguous() for name, tensor in frozen_weights(frozen).items()}
     source = write_source(frozen, f"A 1-bit network: {facts.genotype.space}, {facts.method.name}, {facts.dataset.name}.")
-    measured = _measure(network.cpu().eval(), _run_source(source, weights), dataset.validation, dataset.test)
+    live, written = network.cpu().eval(), _run_source(source, weights)
+    measured: dict[str, Any] = {}
+    for name, part in (("validation", dataset.validation), ("test", dataset.test)):
+        correct, images = _count_correct(live, written, name, part, beat), len(part)
+        measured |= {f"{name}_accuracy": correct / images, f"{name}_correct": correct, f"{name}_images": images}
     metrics = {**facts.metrics, **measured}
     cost = measured_cost(frozen, dataset.image_format).to_dict()
     manifest = {**_candidate_manifest(facts, dataset, metrics), "cost": cost, "pruned": pruned_layers(frozen)}
@@ -176,29 +188,18 @@ def candidate_bundle(
     return Exported(_zip(files, manifest), metrics, cost)
 
 
-def _measure(live: torch.nn.Module, written: torch.nn.Module, validation: Part, test: Part) -> dict[str, Any]:
-    """Count what the written network classifies correctly, having shown that it is the live one.
-
-    Raises:
-        ExportError: If they differ.
-    """
-    metrics: dict[str, Any] = {}
-    for name, part in (("validation", validation), ("test", test)):
-        images, labels = torch.tensor(part.images), torch.tensor(part.labels)
-        _require_equal(live, written, name, images)
-        correct = runtime.count_correct(written, images, labels)
-        metrics |= {f"{name}_accuracy": correct / len(labels), f"{name}_correct": correct, f"{name}_images": len(labels)}
-    return metrics
-
-
 @torch.no_grad()
-def _require_equal(live: torch.nn.Module, written: torch.nn.Module, name: str, images: Tensor) -> None:
-    """Refuse a written network whose logits differ by more than the order of float sums explains, or in a single class.
+def _count_correct(live: torch.nn.Module, written: torch.nn.Module, name: str, part: Part, beat: Beat) -> int:
+    """Return how many images of a part the written network classifies correctly, showing batch by batch that it is the live one.
 
     Raises:
-        ExportError: Naming the first image and both logits.
+        ExportError: If logits differ by more than the order of float sums explains, or in a single class; the first image and
+            both logits are named.
     """
+    images, labels = torch.tensor(part.images), torch.tensor(part.labels)
+    correct = 0
     for start in range(0, len(images), runtime.BATCH):
+        beat()
         pixels = images[start : start + runtime.BATCH].to(torch.float32).div(255)
         expected, actual = live(pixels), written(pixels)
         differs = (expected - actual).abs().amax(1) > LOGIT_TOLERANCE * expected.abs().amax(1).clamp_min(1)
@@ -207,6 +208,8 @@ def _require_equal(live: torch.nn.Module, written: torch.nn.Module, name: str, i
             row = int(differs.nonzero()[0])
             given = f"{actual[row].tolist()} instead of {expected[row].tolist()}"
             raise ExportError(f"the frozen network's logits of {name} image {start + row} are {given}")
+        correct += int((actual.argmax(1) == labels[start : start + runtime.BATCH]).sum())
+    return correct
 
 
 def _candidate_manifest(facts: CandidateFacts, dataset: ImageDataset, metrics: Mapping[str, Any]) -> dict[str, Any]:
