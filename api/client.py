@@ -32,13 +32,14 @@ from api.views import (
     SampleView,
 )
 from nas_service.reports import EpochReport
+from search_spaces.errors import PortableError
 
 Item = TypeVar("Item", bound=BaseModel)
 
 TIMEOUT_S = 60.0
 
 
-class ApiError(Exception):
+class ApiError(PortableError):
     """The service refused a request, or failed.
 
     Attributes:

@@ -25,7 +25,7 @@ from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.search.loop import run_search
 from nas_service.settings import Settings
 from nas_service.specs import Component
-from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import accuracy
 from nas_service.training.scoring.robustness import measure_robustness
@@ -95,7 +95,7 @@ def train(setting: Setting, genotype: Genotype, recipe: Recipe, seed: int) -> Fi
     clean = accuracy(trainer.network, ResidentPart.of(test, setting.device))
     if not setting.eps:
         return Figures(clean, None)
-    lesson = TeacherTrainer(TeacherPlan(setting.space, genotype, recipe, ""), setting.dataset, setting.device)
+    lesson = FullPrecisionPlan(setting.space, genotype, recipe, "").trainer(setting.dataset, setting.device)
     for _ in lesson.fit():
         pass
     settings = RobustnessSettings(eps=setting.eps, restarts=1)

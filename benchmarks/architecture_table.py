@@ -94,7 +94,8 @@ def supernet_scores(samples: int) -> dict[str, float]:
     plan = SupernetPlan(space, build_method(METHOD), EVALUATION, 0, samples)
     trainer = SupernetTrainer(plan, dataset, torch.device("cpu"))
     run_search(strategy, LocalEvaluator(trainer), (), 1, lambda _: None)
-    return {genotype.digest: trainer.score(0, genotype) for genotype in live_genotypes(space)}
+    counts = {genotype.digest: trainer.count(0, trainer.course(genotype))[0] for genotype in live_genotypes(space)}
+    return {digest: int(correct) / len(trainer.bench.validation) for digest, correct in counts.items()}
 
 
 def assemble(rows: dict[tuple[str, int], dict[str, Any]], seeds: int, scores: dict[str, float]) -> ArchitectureTable:

@@ -19,13 +19,12 @@ import torch
 
 from benchmarks.conditions import conditions
 from nas_service.binarization.method import METHODS
+from nas_service.candidate import CandidateRun, TrainingRun
 from nas_service.catalogue import build_method, build_recipe, build_space, build_strategy, open_dataset
-from nas_service.export.bundle import CandidateFacts, candidate_bundle
 from nas_service.recipes.recipe import Recipe
-from nas_service.reports import EpochReport
 from nas_service.specs import Component, MethodChoice
-from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer, load_teacher
-from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.tasks import CandidateTask
+from nas_service.training.candidate.full_precision import FullPrecisionPlan, load_network
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 
@@ -73,32 +72,39 @@ def train_teacher(setting: Setting) -> tuple[bytes, float]:
     """Return the weights of the shared full-precision teacher and its validation accuracy."""
     torch.set_num_threads(1)
     dataset = open_dataset(Component(name=setting.dataset), Path(setting.data_root))
-    plan = TeacherPlan(build_space(setting.component), setting.genotype(), Recipe.model_validate(setting.recipe), setting.dataset)
-    trainer = TeacherTrainer(plan, dataset, torch.device(setting.device))
-    accuracy = [report.validation_accuracy for report in trainer.fit()][-1]
-    return trainer.to_bytes(), accuracy
+    recipe = Recipe.model_validate(setting.recipe)
+    plan = FullPrecisionPlan(build_space(setting.component), setting.genotype(), recipe, setting.dataset)
+    run = TrainingRun(plan.trainer(dataset, torch.device(setting.device)))
+    accuracy = [report.validation_accuracy for report in run.train()][-1]
+    return run.weights(), accuracy
 
 
 def train_one(setting: Setting, method: dict[str, Any], seed: int, teacher: bytes) -> Outcome:
     """Train, freeze, write the bundle, and measure what is in it."""
     torch.set_num_threads(1)
     choice = MethodChoice.model_validate(method)
-    space, genotype, built = build_space(setting.component), setting.genotype(), build_method(choice)
+    space, genotype = build_space(setting.component), setting.genotype()
     dataset = open_dataset(Component(name=setting.dataset), Path(setting.data_root))
     recipe = build_recipe(Recipe.model_validate(setting.recipe), choice)
-    plan = CandidatePlan(space, genotype, built, recipe, seed)
-    lesson = load_teacher(space, genotype, None, dataset.image_format, teacher) if plan.needs_teacher else None
+    task = CandidateTask(
+        candidate_id="",
+        space=setting.component,
+        genotype=genotype,
+        method=choice.component,
+        dataset=Component(name=setting.dataset),
+        recipe=recipe,
+        seed=seed,
+        bundled_test_bytes=0,
+    )
+    is_taught = recipe.distillation > 0 or build_method(choice).needs_teacher
+    lesson = load_network(space, genotype, None, dataset.image_format, teacher) if is_taught else None
     started = time.perf_counter()
-    report: EpochReport | None = None
-    trainer = CandidateTrainer(plan, dataset, torch.device(setting.device), lesson)
-    for report in trainer.fit():
-        report.require_finite()
+    run = CandidateRun(task, dataset, torch.device(setting.device), lesson)
+    reports = list(run.train())
     seconds = time.perf_counter() - started
-    assert report is not None  # noqa: S101 - for the type checker; a recipe has at least one epoch
-    facts = CandidateFacts("", setting.component, genotype, choice.component, Component(name=setting.dataset), seed, {}, {}, {})
-    metrics = candidate_bundle(trainer.network, built, dataset, facts, 0).metrics
-    accuracies = metrics["validation_accuracy"], metrics["test_accuracy"]
-    return Outcome(choice.name, seed, *accuracies, seconds, asdict(report))
+    metrics = run.export(None).metrics
+    accuracies = metrics.validation_accuracy, metrics.test_accuracy
+    return Outcome(choice.name, seed, *accuracies, seconds, reports[-1].model_dump())
 
 
 def run_all(setting: Setting, methods: list[dict[str, Any]], seeds: int, processes: int, teacher: bytes) -> Iterator[Outcome]:

@@ -164,9 +164,10 @@ def main() -> None:
         torch.set_num_threads(1)
     dataset = open_dataset(Component(name=arguments.dataset), Path(arguments.data_root)).without_test()
     search = Search(arguments, dataset, device)
+    resolved = search.fast.bench.acceleration
     print(
         f"{conditions()}; {device_name(device)}; {arguments.space}, {arguments.method}, {arguments.strategy}, "
-        f"{arguments.dataset}, {search.settings.model_dump_json()}, resolved {search.fast.acceleration.model_dump_json()}\n",
+        f"{arguments.dataset}, {search.settings.model_dump_json()}, resolved {resolved.model_dump_json()}\n",
         flush=True,
     )
     started = time.perf_counter()

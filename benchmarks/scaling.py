@@ -107,6 +107,20 @@ def sleeping(most: int, waves: int) -> None:
         wave *= 2
 
 
+class Unwatched:
+    """A watch that nobody keeps."""
+
+    def check(self) -> None:
+        """Let it go on."""
+
+    def mark(self) -> None:
+        """Count nothing."""
+
+    def wait_for(self, reason: str) -> None:
+        """Say what is missing."""
+        print(f"waits for {reason}", flush=True)
+
+
 def training(most: int, waves: int) -> None:
     """Print the table of real training."""
     print("| W | samples/s | efficiency |")
@@ -114,7 +128,7 @@ def training(most: int, waves: int) -> None:
     dataset = build_dataset(Component(name="digits")).load(Path()).without_test()
     first = 0.0
     for wave in range(1, most + 1):
-        evaluator = RayEvaluator(_spec("abandit-general"), dataset, wave, lambda: None)
+        evaluator = RayEvaluator(_spec("abandit-general"), dataset, wave, Unwatched())
         rate = _rate(evaluator, _genotypes("abandit-general", wave * waves), wave, waves)
         first = first or rate
         print(f"| {wave} | {rate:.3f} | {rate / (wave * first):.3f} |", flush=True)

@@ -10,7 +10,8 @@ The floor is that of `memory_floor.py`. Scoring is not part of a step: `benchmar
 import argparse
 import json
 import statistics
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.acceleration import PLAIN, Acceleration, Precision
 from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.specs import Component
+from nas_service.training.state.path_weights import PathWeights
 from nas_service.training.step.replayed import WARM_UP_STEPS, TrainingStep
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 from search_spaces.genotype import Genotype
@@ -56,7 +58,7 @@ class Rung:
     @property
     def bytes_per_value(self) -> int:
         """Of an activation."""
-        return 2 if self.trainer.acceleration.precision is Precision.BF16 else 4
+        return 2 if self.trainer.bench.acceleration.precision is Precision.BF16 else 4
 
 
 def ladder(names: list[str]) -> list[tuple[str, Acceleration]]:
@@ -77,12 +79,24 @@ def ladder(names: list[str]) -> list[tuple[str, Acceleration]]:
     return rungs
 
 
+@contextmanager
+def training_step(trainer: SupernetTrainer, genotype: Genotype) -> Iterator[TrainingStep]:
+    """Yield what trains the path of `genotype`; the shared weights are put back after the block."""
+    course = trainer.course(genotype)
+    before = PathWeights.of(course.path)
+    course.plain.state.start_epoch(0, 1)
+    course.prepare(training=True)
+    with trainer.bench.training(course.plain, course.optimizer) as step:
+        yield step
+    trainer.load(before.named)
+
+
 def measure(rungs: list[Rung], genotype: Genotype, batch: tuple[Tensor, Tensor], rounds: int, steps: int) -> None:
     """Set the path up on every rung, then let the rungs take turns."""
     device = rungs[0].trainer.device
     times: list[list[float]] = [[] for _ in rungs]
     with ExitStack() as stack:
-        trained = [stack.enter_context(rung.trainer.training_step(genotype)) for rung in rungs]
+        trained = [stack.enter_context(training_step(rung.trainer, genotype)) for rung in rungs]
         for rung, step in zip(rungs, trained, strict=True):
             rung.setup_s.append(timed(device, partial(_repeat, step, batch, SETUP_STEPS)))
             rung.loss.append(float(step(*batch, 1.0)[0]))

@@ -19,10 +19,11 @@ import torch
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service
-from api.console import FINISHED, POLL_S
+from api.console import POLL_S
 from benchmarks.conditions import conditions
 from nas_service.catalogue import build_dataset
 from nas_service.search.loop import Wave, run_search
+from nas_service.lifecycle import FINISHED
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.training.supernet.local_evaluator import LocalEvaluator
@@ -60,7 +61,7 @@ def run_service(spec: SearchSpec) -> dict[str, float]:
             if job.state != "succeeded":
                 raise RuntimeError(f"the search {job.state}: {job.error}")
             moments = [event.created_at for event in client.events(job.id) if event.kind == "wave"]
-    return {"wall_s": wall, "samples_s": (moments[-1] - moments[0]).total_seconds(), "samples": job.progress["samples"]}
+    return {"wall_s": wall, "samples_s": (moments[-1] - moments[0]).total_seconds(), "samples": len(moments) * spec.wave}
 
 
 def main() -> None:

@@ -15,12 +15,12 @@ import torch
 from benchmarks.compare_methods import first_genotype
 from benchmarks.conditions import conditions
 from nas_service.binarization.full_precision import FullPrecision
-from nas_service.binarization.method import METHODS, Method, MethodSettings
+from nas_service.binarization.method import METHODS, Method, MethodSettings, Pass
 from nas_service.catalogue import build_method, build_space, open_dataset
 from nas_service.recipes.acceleration import PLAIN
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component, MethodChoice
-from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 
 FULL = "full precision"
@@ -39,7 +39,7 @@ def main() -> None:
     space = build_space(Component(name=arguments.space))
     genotype, dataset = first_genotype(space, 0), open_dataset(Component(name="digits"), Path())
     recipe = Recipe(epochs=10, acceleration=PLAIN)
-    teacher = TeacherTrainer(TeacherPlan(space, genotype, recipe, ""), dataset, device).network
+    teacher = FullPrecisionPlan(space, genotype, recipe, "").trainer(dataset, device).network
     methods: dict[str, Method] = {FULL: FullPrecision(MethodSettings())}
     methods |= {name: build_method(MethodChoice(name=name)) for name in METHODS.names()}
     trainers = {
@@ -52,7 +52,9 @@ def main() -> None:
     for _ in range(arguments.rounds + 1):
         for name, trainer in trainers.items():
             started = time.perf_counter()
-            trainer.train_on(images, labels, arguments.steps)
+            with trainer.training(Pass("train")) as step:
+                for _ in range(arguments.steps):
+                    step(images, labels, 1.0)
             times[name].append((time.perf_counter() - started) / arguments.steps)
     plain = statistics.median(times[FULL][1:])
     print(

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from nas_service.binarization.method import METHODS, Method
 from nas_service.data.dataset import DATASETS, Dataset, ImageDataset
 from nas_service.errors import InvalidInputError
-from nas_service.recipes.acceleration import Acceleration
-from nas_service.recipes.recipe import Recipe
+from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.specs import Component, LocalTrainingSpec, MethodChoice, SearchSpec, TrainingSection, TrainingSpec
 from nas_service.training.candidate.phases import plan_phases
@@ -177,7 +176,7 @@ def check_search(spec: SearchSpec, data_root: Path, capacity: Capacity, register
     if method is not None and method.needs_teacher:
         problems.found.append(InvalidFieldError("method.name", spec.method.name, "a method that trains without a teacher"))
     if method is not None:
-        _check_acceleration(problems, "evaluation", spec.evaluation.acceleration, method, spec.resources.gpus_per_worker)
+        _check_acceleration(problems, "evaluation", spec.evaluation, method, _device(spec.resources.gpus_per_worker))
     if space is not None:
         strategy = problems.attempt("strategy", lambda: build_strategy(spec.strategy, space, spec.seed))
         if strategy is not None and strategy.largest_wave is not None and spec.wave > strategy.largest_wave:
@@ -206,8 +205,8 @@ def check_training(spec: TrainingSpec, data_root: Path, capacity: Capacity, regi
     return spec.model_copy(update={"dataset": dataset})
 
 
-def check_local_training(body: Mapping[str, object], data_root: Path) -> LocalTrainingSpec:
-    """Read and check the spec of a training in this process.
+def check_local_training(body: Mapping[str, object], data_root: Path, device: str) -> LocalTrainingSpec:
+    """Read and check the spec of a training in this process, on a device of the type `device`.
 
     Raises:
         InvalidInputError: With every complaint found.
@@ -218,8 +217,11 @@ def check_local_training(body: Mapping[str, object], data_root: Path) -> LocalTr
         raise InvalidInputError(field_errors(error)) from error
     problems = _Problems()
     problems.attempt("space", lambda: build_space(spec.space))
-    if problems.attempt("method", partial(build_method, spec.method)) is not None:
-        problems.attempt("method", partial(build_recipe, spec.recipe, spec.method), "recipe")
+    method = problems.attempt("method", partial(build_method, spec.method))
+    if method is not None:
+        recipe = problems.attempt("method", partial(build_recipe, spec.recipe, spec.method), "recipe")
+        if recipe is not None:
+            _check_acceleration(problems, "method.recipe", recipe, method, device)
     _check_dataset(problems, spec.dataset, data_root, {})
     problems.finish()
     return spec
@@ -255,15 +257,22 @@ def _check_training(problems: _Problems, section: TrainingSection, prefix: str, 
             continue
         recipe = problems.attempt(field, partial(build_recipe, section.recipe, method), "recipe")
         if recipe is not None:
-            _check_acceleration(problems, f"{field}.recipe", recipe.acceleration, built, section.resources.gpus_per_trial)
+            _check_acceleration(problems, f"{field}.recipe", recipe, built, _device(section.resources.gpus_per_trial))
     for field in ("cpus_per_trial", "gpus_per_trial"):
         _check_resources(problems, f"{prefix}resources.{field}", getattr(section.resources, field), 1, capacity)
 
 
-def _check_acceleration(problems: _Problems, field: str, given: Acceleration, method: Method, gpus: float) -> None:
-    """Refuse switches that cannot work where it will be trained, or with the method."""
+def _device(gpus: float) -> str:
+    """Return the type of device that such a share of GPUs means."""
+    return "cuda" if gpus else "cpu"
+
+
+def _check_acceleration(
+    problems: _Problems, field: str, settings: Recipe | EvaluationSettings, method: Method, device: str
+) -> None:
+    """Refuse switches that cannot work on the type of device where it will be trained, or with the method."""
     try:
-        given.resolve("cuda" if gpus else "cpu", method.needs_eager)
+        settings.acceleration.resolve(device, method, settings.epochs)
     except InvalidFieldError as error:
         problems.found.append(error.under(field))
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from search_spaces.errors import InvalidFieldError
+from search_spaces.errors import InvalidFieldError, PortableError
 
 
-class NasError(Exception):
+class NasError(PortableError):
     """Base of the service's own errors."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-Beat = Callable[[], None]  # called by work that is under way, so that somebody may notice when it no longer is
+Beat = Callable[[], None]  # called by the thread that works, after every step or batch: a process that hangs falls silent
 
 
 def no_beat() -> None:

@@ -1,13 +1,29 @@
 """Errors of the search spaces; the other floors raise the same kinds where they mean the same thing."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+class PortableError(Exception):
+    """Base of errors whose constructor takes the parts of a sentence: they cross processes with message and attributes.
+
+    Python makes a pickled exception anew from its class and `args`, the sentence, which is not what such a constructor takes.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make it from `args` without the constructor, then give it its attributes."""
+        return _from_args, (type(self), self.args), self.__dict__
+
+
+def _from_args(kind: type[PortableError], args: tuple[object, ...]) -> PortableError:
+    return kind.__new__(kind, *args)
 
 
 def _listed(values: Iterable[object]) -> str:
     return ", ".join(str(value) for value in values)
 
 
-class InvalidFieldError(ValueError):
+class InvalidFieldError(PortableError, ValueError):
     """A value somebody gave is not allowed.
 
     Attributes:
@@ -31,7 +47,7 @@ class InvalidFieldError(ValueError):
         return InvalidFieldError(f"{prefix}.{self.field}" if self.field else prefix, self.given, self.allowed)
 
 
-class UnknownNameError(LookupError):
+class UnknownNameError(PortableError, LookupError):
     """A registry holds nothing under the name asked for."""
 
     def __init__(self, kind: str, name: str, near: Sequence[str], known: Sequence[str]) -> None:
@@ -49,7 +65,7 @@ class UnknownNameError(LookupError):
         return f"did you mean {_listed(self.near)}? {known}" if self.near else known
 
 
-class DuplicateNameError(ValueError):
+class DuplicateNameError(PortableError, ValueError):
     """Two entries of a registry ask for one name."""
 
     def __init__(self, kind: str, name: str, first: str, second: str) -> None:

@@ -159,8 +159,6 @@ class Method(ABC):
         paper_recipe: The fields of a `Recipe` in which its authors' differs from the shared one.
         activation_surrogate: As `surrogate`, for methods whose settings do not change it.
         real_weight_stage: Whether a first stage with binary activations and real weights makes sense.
-        needs_eager: Why its training steps can be neither recorded and replayed nor compiled, which skips what Python does
-            in them and repeats the device's work alone; None: they can.
     """
 
     summary: ClassVar[str]
@@ -169,7 +167,6 @@ class Method(ABC):
     paper_recipe: ClassVar[Mapping[str, Any]] = {}
     activation_surrogate: ClassVar[Surrogate | None] = staticmethod(window)
     real_weight_stage: bool = True
-    needs_eager: str | None = None
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Method":
@@ -198,6 +195,20 @@ class Method(ABC):
     def needs_teacher(self) -> bool:
         """Whether it trains against a full-precision network of the same genotype; then it cannot binarize a supernet."""
         return False
+
+    @property
+    def needs_eager(self) -> str | None:
+        """Why its training steps can be neither recorded and replayed nor compiled, which skips what Python does in them and
+        repeats the device's work alone; None: they can.
+        """
+        return None
+
+    @property
+    def changes_every_epoch(self) -> str | None:
+        """Why code compiled for its layers in one epoch does not serve the next: a number of theirs changes that is no
+        tensor, so it is a constant of the code; None: it serves all epochs. A change between phases is none of every epoch.
+        """
+        return None
 
     @abstractmethod
     def __call__(self, shape: ConvShape) -> nn.Module:

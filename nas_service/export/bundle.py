@@ -27,7 +27,7 @@ from nas_service.export.measured_cost import measured_cost
 from nas_service.export.model_card import architecture_card, candidate_card
 from nas_service.export.packed import freeze_network, pruned_layers, shrink_layers
 from nas_service.export.standalone import frozen_weights, weight_name, write_source
-from nas_service.reports import CandidateMetrics, CountedAccuracy, EpochReport, RobustnessFigures
+from nas_service.reports import Beat, CandidateMetrics, CountedAccuracy, EpochReport, RobustnessFigures, no_beat
 from nas_service.specs import Component
 from nas_service.tasks import CandidateTask
 from search_spaces.cost import Size
@@ -111,13 +111,15 @@ def _run_source(source: str, weights: Mapping[str, Tensor]) -> torch.nn.Module:
     return network.eval()
 
 
-def candidate_bundle(
+def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, and how it went
     network: Network,
     method: Method,
     dataset: ImageDataset,
     task: CandidateTask,
     last: EpochReport,
     robustness: RobustnessFigures | None = None,
+    *,
+    beat: Beat = no_beat,
 ) -> Exported:
     """Freeze a trained network, write its bundle, and prove that the written source gives the network's own logits.
 
@@ -128,6 +130,7 @@ def candidate_bundle(
         task: What was to be done.
         last: The last epoch of the training.
         robustness: What the network stands, if it was attacked.
+        beat: Called before every batch of validation and test images.
 
     Returns:
         The zip, what is known of the frozen network, and its cost.
@@ -143,7 +146,8 @@ def candidate_bundle(
     weights = {name: tensor.contiguous() for name, tensor in frozen_weights(frozen).items()}
     source = write_source(frozen, f"A 1-bit network: {task.genotype.space}, {task.method.name}, {task.dataset.name}.")
     live, written = network.cpu().eval(), _run_source(source, weights)
-    scores = [_score(live, written, name, part) for name, part in (("validation", dataset.validation), ("test", dataset.test))]
+    parts = (("validation", dataset.validation), ("test", dataset.test))
+    scores = [_score(live, written, name, part, beat) for name, part in parts]
     metrics = CandidateMetrics.of(last, scores[0], scores[1], robustness)
     cost = measured_cost(frozen, dataset.image_format).to_dict()
     manifest = {**_candidate_manifest(task, dataset, metrics), "cost": cost, "pruned": pruned_layers(frozen)}
@@ -158,25 +162,18 @@ def candidate_bundle(
     return Exported(_zip(files, manifest), metrics, cost)
 
 
-def _score(live: torch.nn.Module, written: torch.nn.Module, name: str, part: Part) -> CountedAccuracy:
-    """Count what the written network classifies correctly, having shown that it is the live one.
+@torch.no_grad()
+def _score(live: torch.nn.Module, written: torch.nn.Module, name: str, part: Part, beat: Beat) -> CountedAccuracy:
+    """Count what the written network classifies correctly, showing batch by batch that it is the live one.
 
     Raises:
-        ExportError: If they differ.
+        ExportError: If logits differ by more than the order of float sums explains, or in a single class; the first image and
+            both logits are named.
     """
     images, labels = torch.tensor(part.images), torch.tensor(part.labels)
-    _require_equal(live, written, name, images)
-    return CountedAccuracy(correct=runtime.count_correct(written, images, labels), images=len(labels))
-
-
-@torch.no_grad()
-def _require_equal(live: torch.nn.Module, written: torch.nn.Module, name: str, images: Tensor) -> None:
-    """Refuse a written network whose logits differ by more than the order of float sums explains, or in a single class.
-
-    Raises:
-        ExportError: Naming the first image and both logits.
-    """
+    correct = 0
     for start in range(0, len(images), runtime.BATCH):
+        beat()
         pixels = images[start : start + runtime.BATCH].to(torch.float32).div(255)
         expected, actual = live(pixels), written(pixels)
         differs = (expected - actual).abs().amax(1) > LOGIT_TOLERANCE * expected.abs().amax(1).clamp_min(1)
@@ -185,6 +182,8 @@ def _require_equal(live: torch.nn.Module, written: torch.nn.Module, name: str, i
             row = int(differs.nonzero()[0])
             given = f"{actual[row].tolist()} instead of {expected[row].tolist()}"
             raise ExportError(f"the frozen network's logits of {name} image {start + row} are {given}")
+        correct += int((actual.argmax(1) == labels[start : start + runtime.BATCH]).sum())
+    return CountedAccuracy(correct=correct, images=len(labels))
 
 
 def _candidate_manifest(task: CandidateTask, dataset: ImageDataset, metrics: CandidateMetrics) -> dict[str, Any]:

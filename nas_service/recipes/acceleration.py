@@ -5,6 +5,7 @@ is decided by the device. One that is set and cannot work is refused, never drop
 """
 
 from enum import StrEnum
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +24,20 @@ class Compilation(StrEnum):
 
     NONE = "none"
     REGIONS = "regions"  # one operation of an edge at a time, shared by all modules of its kind
+
+
+class StepFacts(Protocol):
+    """What a method says of its training steps; None: nothing."""
+
+    @property
+    def needs_eager(self) -> str | None:
+        """Why they can be neither recorded nor compiled."""
+        ...
+
+    @property
+    def changes_every_epoch(self) -> str | None:
+        """Why code that was compiled in one epoch does not serve the next."""
+        ...
 
 
 class Acceleration(BaseModel):
@@ -55,24 +70,27 @@ class Acceleration(BaseModel):
             raise ValueError("shared_sign and compile=regions exclude each other: a region fuses the sign with its padding")
         return self
 
-    def resolve(self, device: str, needs_eager: str | None) -> "Acceleration":
-        """Return the settings with every switch decided.
+    def resolve(self, device: str, facts: StepFacts, epochs: int) -> "Acceleration":
+        """Return the settings with every switch decided: the one place that decides, for specs and for trainers.
 
         Args:
             device: Its type, such as cpu or cuda.
-            needs_eager: Why the method's steps can be neither recorded nor compiled; None: they can.
+            facts: The method, which says what stands in the way of its steps.
+            epochs: How many are trained with one network or path.
 
         Raises:
             InvalidFieldError: If a switch is set that cannot work on the device or with the method.
         """
-        cuda = device == "cuda"
+        cuda, regions, needs_eager = device == "cuda", self.compile is Compilation.REGIONS, facts.needs_eager
         if self.cuda_graph and not cuda:
             raise InvalidFieldError("acceleration.cuda_graph", self.cuda_graph, f"false or null on the device {device}")
         if self.cuda_graph and needs_eager:
             raise InvalidFieldError("acceleration.cuda_graph", self.cuda_graph, f"false or null: {needs_eager}")
-        regions = self.compile is Compilation.REGIONS
         if regions and needs_eager:
             raise InvalidFieldError("acceleration.compile", self.compile.value, f"none: {needs_eager}")
+        if regions and epochs > 1 and facts.changes_every_epoch:
+            allowed = f"none, or a single epoch: {facts.changes_every_epoch}, and all regions would be compiled anew"
+            raise InvalidFieldError("acceleration.compile", self.compile.value, allowed)
         graph = cuda and needs_eager is None and self.fused_optimizer is not False
         return Acceleration(
             precision=self.precision or (Precision.BF16 if cuda else Precision.FLOAT32),

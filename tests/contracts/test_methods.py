@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import itertools
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +19,15 @@ from nas_service.export.measured_cost import measured_cost
 from nas_service.export.packed import freeze_network, verify
 from nas_service.export.standalone import frozen_weights
 from nas_service.recipes.recipe import Recipe
-from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
 from search_spaces.network import CellStack, network_cost
 from search_spaces.space import SPACES
 from tests.samples import GREY_8, digits, random_genotype, tiny_genotype, values_with_zeros
 
-CONFIGURED: list[tuple[str, dict[str, Any]]] = [
+Configured = tuple[str, dict[str, Any]]
+CONFIGURED: list[Configured] = [
     *((name, {}) for name in METHODS.names()),
     ("bnn", {"stochastic_weights": True, "stochastic_activations": True}),
     ("bnn", {"shift_batch_norm": True}),
@@ -37,17 +40,25 @@ CONFIGURED: list[tuple[str, dict[str, Any]]] = [
     ("bonn", {"keep_filters": 0.5, "feature_loss": 0.0}),
     ("rebnn", {"gamma": "constant"}),
 ]
-EVERY_METHOD = pytest.mark.parametrize(
-    ("name", "settings"),
-    CONFIGURED,
-    ids=[f"{name}{'+' if settings else ''}{'+'.join(settings)}" for name, settings in CONFIGURED],
-)
+
+
+def configured(methods: Sequence[Configured], quick: Collection[str] | None = None) -> pytest.MarkDecorator:
+    """Run a test over methods with their settings; with `quick`, those whose ids are not in it are slow."""
+    ids = [f"{name}{'+' if settings else ''}{'+'.join(settings)}" for name, settings in methods]
+    assert quick is None or set(quick) <= set(ids)
+    slow = [() if quick is None or each in quick else (pytest.mark.slow,) for each in ids]
+    cases = [pytest.param(*method, id=each, marks=marks) for method, each, marks in zip(methods, ids, slow, strict=True)]
+    return pytest.mark.parametrize(("name", "settings"), cases)
+
+
+EVERY_METHOD = configured(CONFIGURED)
 SHAPES = [
     ConvShape(in_channels=4, out_channels=6, kernel_size=3, padding=1),
     ConvShape(in_channels=4, out_channels=4, kernel_size=5, stride=2, padding=4, dilation=2),
     ConvShape(in_channels=4, out_channels=4, kernel_size=3, padding=1, groups=4),
     ConvShape(in_channels=8, out_channels=2, kernel_size=1),
 ]
+DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 EVERY_SHAPE = pytest.mark.parametrize("shape", SHAPES, ids=["dense", "dilated-stride", "depthwise", "pointwise"])
 
 
@@ -70,8 +81,8 @@ def _both_binary(method: Method) -> bool:
 def _teacher(space: str) -> CellStack:
     """A full-precision network after two steps: enough to be looked at."""
     genotype = tiny_genotype() if space == "tiny" else random_genotype(SPACES.get(space))
-    plan = TeacherPlan(SPACES.get(space), genotype, Recipe(epochs=1, max_steps_per_epoch=2), "digits")
-    trainer = TeacherTrainer(plan, digits(), torch.device("cpu"))
+    plan = FullPrecisionPlan(SPACES.get(space), genotype, Recipe(epochs=1, max_steps_per_epoch=2), "digits")
+    trainer = plan.trainer(digits(), torch.device("cpu"))
     for _ in trainer.fit():
         pass
     return trainer.network
@@ -84,22 +95,18 @@ def _trainer(name: str, settings: dict[str, Any], epochs: int, *, steps: int | N
 
 
 @EVERY_METHOD
-@EVERY_SHAPE
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("training", [True, False])
-def test_weights_and_inputs_are_minus_one_or_plus_one(
-    name: str, settings: dict[str, Any], shape: ConvShape, dtype: torch.dtype, *, training: bool
-) -> None:
-    """Zeros of either sign included, in the latent weights as well."""
+def test_weights_and_inputs_are_minus_one_or_plus_one(name: str, settings: dict[str, Any]) -> None:
+    """In every shape, type and mode; zeros of either sign included, in the latent weights as well."""
     method = _method(name, settings)
-    layer = _layer(method, shape).to(dtype).train(training)
-    with torch.no_grad():
-        layer.weight.copy_(values_with_zeros(*layer.weight.shape, dtype=dtype))
-    inputs = values_with_zeros(2, shape.in_channels, 9, 9, dtype=dtype, seed=1)
-    weights, seen = layer.binary_weight(), layer.binary_input(inputs)
-    assert weights.dtype == seen.dtype == dtype
-    assert set(weights.unique().tolist()) == {-1.0, 1.0}
-    assert set(seen.unique().tolist()) == {-1.0, 1.0} if method.surrogate else torch.equal(seen, inputs)
+    for shape, dtype, training in itertools.product(SHAPES, DTYPES, (True, False)):
+        layer = _layer(method, shape).to(dtype).train(training)
+        with torch.no_grad():
+            layer.weight.copy_(values_with_zeros(*layer.weight.shape, dtype=dtype))
+        inputs = values_with_zeros(2, shape.in_channels, 9, 9, dtype=dtype, seed=1)
+        weights, seen, where = layer.binary_weight(), layer.binary_input(inputs), (shape, dtype, training)
+        assert weights.dtype == seen.dtype == dtype, where
+        assert set(weights.unique().tolist()) == {-1.0, 1.0}, where
+        assert set(seen.unique().tolist()) == {-1.0, 1.0} if method.surrogate else torch.equal(seen, inputs), where
 
 
 @EVERY_METHOD

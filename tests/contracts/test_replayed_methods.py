@@ -11,7 +11,7 @@ from nas_service.binarization.method import METHODS
 from nas_service.recipes.acceleration import Acceleration
 from nas_service.recipes.recipe import Recipe
 from nas_service.reports import EpochReport
-from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.errors import InvalidFieldError
 from search_spaces.network import CellStack
@@ -26,8 +26,8 @@ Figures = list[tuple[Any, ...]]
 
 @functools.cache
 def _teacher() -> CellStack:
-    plan = TeacherPlan(SPACES.get("tiny"), tiny_genotype(), Recipe(epochs=1, max_steps_per_epoch=2), "digits")
-    trainer = TeacherTrainer(plan, digits(), torch.device("cpu"))
+    plan = FullPrecisionPlan(SPACES.get("tiny"), tiny_genotype(), Recipe(epochs=1, max_steps_per_epoch=2), "digits")
+    trainer = plan.trainer(digits(), torch.device("cpu"))
     for _ in trainer.fit():
         pass
     return trainer.network
@@ -41,7 +41,7 @@ def _trained(name: str, settings: dict[str, Any], tape: Tape | None) -> tuple[Fi
     recipe = Recipe(epochs=EPOCHS, max_steps_per_epoch=STEPS, acceleration=Acceleration(fused_optimizer=True))
     plan = CandidatePlan(SPACES.get("tiny"), tiny_genotype(), METHODS.get(name).from_settings(settings), recipe, seed=5)
     trainer = CandidateTrainer(plan, digits(), torch.device("cpu"), _teacher() if plan.needs_teacher else None)
-    trainer._accelerator.recorder = tape
+    trainer.bench.recorder = tape
     figures = [_figures(report) for report in trainer.fit()]
     return figures, {**trainer.network.state_dict(), **trainer._state.state_dict(prefix="state.")}
 
@@ -72,10 +72,10 @@ def test_replayed_steps_are_eager_steps_bit_for_bit_unless_the_method_needs_eage
 def test_a_method_that_needs_eager_steps_is_refused_in_its_own_words(name: str, settings: dict[str, Any]) -> None:
     method = METHODS.get(name).from_settings(settings)
     if method.needs_eager is None:
-        assert Acceleration(cuda_graph=True).resolve("cuda", method.needs_eager).cuda_graph
+        assert Acceleration(cuda_graph=True).resolve("cuda", method, 1).cuda_graph
         return
     for field, given in (("cuda_graph", True), ("compile", "regions")):
         with pytest.raises(InvalidFieldError, match=method.needs_eager) as error:
-            Acceleration.model_validate({field: given}).resolve("cuda", method.needs_eager)
+            Acceleration.model_validate({field: given}).resolve("cuda", method, 1)
         assert error.value.field == f"acceleration.{field}"
-    assert not Acceleration().resolve("cuda", method.needs_eager).cuda_graph
+    assert not Acceleration().resolve("cuda", method, 1).cuda_graph

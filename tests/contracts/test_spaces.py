@@ -10,7 +10,7 @@ import torch
 
 from nas_service.binarization.method import METHODS
 from nas_service.recipes.recipe import Recipe
-from nas_service.training.candidate.teacher import TeacherPlan, TeacherTrainer
+from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import FULL_PRECISION
 from search_spaces.network import CellStack, network_cost, supernet_cost
@@ -59,7 +59,7 @@ def test_a_genotype_survives_the_round_trip(name: str) -> None:
 @functools.cache
 def _teacher() -> CellStack:
     """A full-precision network after a step: enough to be looked at."""
-    trainer = TeacherTrainer(TeacherPlan(BNAS, random_genotype(BNAS), STEP, "digits"), digits(), torch.device("cpu"))
+    trainer = FullPrecisionPlan(BNAS, random_genotype(BNAS), STEP, "digits").trainer(digits(), torch.device("cpu"))
     assert len(list(trainer.fit())) == 1
     return trainer.network
 

@@ -91,7 +91,7 @@ def torment(
         differing = differences(expected, actual)
         hits.update((fault.kind, fault.how) for fault in tried.hits)
         wrong += [f"{world.name}, round {number}: {name}" for name in differing]
-        print(f"{world.name}: round {number}, {len(tried.hits)} faults, {'equal' if not differing else differing}", flush=True)
+        print(f"{world.name}: round {number}, {len(tried.hits)} faults, {differing or 'equal'}", flush=True)
     minutes = (time.monotonic() - started) / 60
     wrong += [f"{world.name}: {entry} is left" for entry in left_while_running(world)]
     lines = sum(service.log_lines for service in world.services())

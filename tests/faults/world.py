@@ -136,7 +136,10 @@ class World(Protocol):
     name: str
     settings: Settings
     client: NasClient
-    kinds: tuple[str, ...]
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of processes that faults may hit."""
+        ...
 
     def start(self) -> None:
         """Start everything, and wait until it is ready."""

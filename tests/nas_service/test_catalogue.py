@@ -133,9 +133,9 @@ def test_settings_of_a_space_are_put_into_it() -> None:
 
 def test_a_local_training_is_checked_like_a_search(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"method\.name"):
-        check_local_training({"method": "bn"}, tmp_path)
+        check_local_training({"method": "bn"}, tmp_path, "cpu")
     with pytest.raises(InvalidInputError, match=r"recipe\.epochs"):
-        check_local_training({"recipe": {"epochs": 0}}, tmp_path)
+        check_local_training({"recipe": {"epochs": 0}}, tmp_path, "cpu")
 
 
 def test_opening_a_dataset_says_what_is_wrong_with_its_files(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from nas_service.binarization.filter_groups import group_filters, group_means
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
 from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
@@ -75,7 +76,6 @@ from search_spaces.cost import ConvShape, Precision
 FINE_TUNE, PRUNE = "fine-tune", "prune"
 SMALLEST_STRETCH = 0.1
 SMALLEST_SPREAD = 0.01
-_ROUNDS = 50  # of K-means, at most
 
 
 class BonnSettings(MethodSettings):
@@ -142,41 +142,6 @@ class _Merge(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 - as above
         return group_means(grad_outputs[0], ctx.saved_tensors[0]), None, None
-
-
-def group_means(filters: Tensor, groups: Tensor) -> Tensor:
-    """Return each filter's group mean, the shape of `filters` (Co, ...); `groups` (Co,) holds integers below Co."""
-    sums = torch.zeros_like(filters).index_add_(0, groups, filters)
-    counts = torch.zeros_like(groups).index_add_(0, groups, torch.ones_like(groups)).clamp_min(1).to(filters.dtype)
-    return (sums / counts.view(-1, 1, 1, 1))[groups]
-
-
-def group_filters(filters: Tensor, count: int) -> Tensor:
-    """Return the group in [0, `count`) of every filter (Co,) by K-means, none of them empty.
-
-    Lloyd's algorithm without chance: it starts from the filter farthest from the mean and takes as further centres the filters
-    farthest from those it has. A group that runs empty gets the filter that lies worst in its own.
-    """
-    points = filters.flatten(1).double()
-    nearest = torch.full_like(points[:, 0], torch.inf)
-    chosen = [int((points - points.mean(0)).square().sum(1).argmax())]
-    while len(chosen) < count:
-        nearest = torch.minimum(nearest, (points - points[chosen[-1]]).square().sum(1))
-        nearest[chosen] = -1
-        chosen.append(int(nearest.argmax()))
-    centres, groups = points[chosen], torch.full_like(points[:, 0], -1).long()
-    for _ in range(_ROUNDS):
-        distance, assigned = torch.cdist(centres, points).min(0)
-        sizes = assigned.bincount(minlength=count)
-        for empty in (sizes == 0).nonzero().flatten().tolist():
-            worst = int(torch.where(sizes[assigned] > 1, distance, -1).argmax())
-            sizes[assigned[worst]] -= 1
-            assigned[worst], sizes[empty], distance[worst] = empty, 1, 0
-        if torch.equal(assigned, groups):
-            break
-        groups = assigned
-        centres = torch.zeros_like(centres).index_add_(0, groups, points) / sizes.unsqueeze(1)
-    return groups
 
 
 class BonnConv2d(BinaryConv2d):
@@ -356,6 +321,11 @@ class Bonn(Method):
     def precision(self) -> Precision:
         """One bit each and one scale a layer; pruning makes it smaller than that."""
         return Precision(weight_bits=1, activation_bits=1, scales_per_layer=1)
+
+    @property
+    def changes_every_epoch(self) -> str | None:
+        """Why compiled code serves one epoch: gamma of pruning is a constant of it."""
+        return None if self.settings.keep_filters is None else "bonn with pruning merges filters further with every epoch"
 
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         """Make a layer."""

@@ -174,6 +174,12 @@ class IrNet(Method):
         """One bit each, one scale per output channel."""
         return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
 
+    @property
+    def changes_every_epoch(self) -> str | None:
+        """Why compiled code serves one epoch: t is a constant of it."""
+        annealed = self.settings.first_sharpness != self.settings.last_sharpness
+        return "ir-net sharpens its gradients with every epoch" if annealed else None
+
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         """Make a layer."""
         return IrNetConv2d(shape, self.settings.first_sharpness)

@@ -290,7 +290,7 @@ class Rbcn(Method):
         return self.settings.adversarial_weight > 0
 
     @property
-    def needs_eager(self) -> str | None:  # type: ignore[override]  # depends on the settings here
+    def needs_eager(self) -> str | None:
         """Why steps cannot be replayed: adversaries and masks have optimizers that count on the host."""
         own = self.settings.adversarial_weight > 0 or self.settings.prune is not None
         return "rbcn with discriminators or pruning steps optimizers of its own on the host" if own else None

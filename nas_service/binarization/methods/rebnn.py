@@ -203,7 +203,7 @@ class Rebnn(Method):
         return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
 
     @property
-    def needs_eager(self) -> str | None:  # type: ignore[override]  # depends on the settings here
+    def needs_eager(self) -> str | None:
         """Why steps can be neither replayed nor compiled, unless gamma is a constant."""
         constant = self.settings.gamma is GammaRule.CONSTANT
         return None if constant else "rebnn looks at gradients with a hook and gathers its figures on the host"

@@ -193,6 +193,12 @@ class Recu(Method):
         """One bit each, one scale per output channel."""
         return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
 
+    @property
+    def changes_every_epoch(self) -> str | None:
+        """Why compiled code serves one epoch: tau is a constant of it."""
+        moves = self.settings.first_quantile != self.settings.last_quantile
+        return "recu moves its quantile with every epoch" if moves else None
+
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         """Make a layer."""
         return RecuConv2d(shape, self.settings.first_quantile)

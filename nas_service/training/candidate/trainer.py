@@ -7,7 +7,7 @@ uninterrupted one bit for bit on a CPU.
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,19 +18,17 @@ from nas_service.binarization.method import Method, MethodState, Pass, Phase
 from nas_service.binarization.network import binary_network
 from nas_service.binarization.taps import Taps
 from nas_service.data.dataset import Augmentation, ImageDataset
-from nas_service.data.loader import ResidentPart, epoch_batches
 from nas_service.recipes.recipe import Recipe, schedule_factor
-from nas_service.reports import EpochReport
+from nas_service.reports import Beat, EpochReport, no_beat
 from nas_service.training.candidate.phases import REAL_WEIGHTS, phase_at, plan_phases
-from nas_service.training.fast.accelerator import Accelerator
-from nas_service.training.scoring.counting import count_correct, evaluating
+from nas_service.training.scoring.counting import beating, count_correct, evaluating
 from nas_service.training.scoring.latent_figures import bimodality, flip_ratio, sign_balance, signs
 from nas_service.training.state.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from nas_service.training.state.seeding import derive_seed, derived_generator, global_seed
-from nas_service.training.step.attacked import batch_step
 from nas_service.training.step.backpropagation import Backpropagation, Objective, Teacher
-from nas_service.training.step.optimizer import RuledOptimizer, ruled_parameters
+from nas_service.training.step.optimizer import RuledOptimizer
 from nas_service.training.step.replayed import TrainingStep
+from nas_service.training.step.workbench import Workbench
 from search_spaces.genotype import Genotype
 from search_spaces.network import CellStack, Network
 from search_spaces.space import SearchSpace
@@ -56,7 +54,13 @@ class CandidateTrainer:
     """A network of one genotype, trained with one method and one seed."""
 
     def __init__(
-        self, plan: CandidatePlan, dataset: ImageDataset, device: torch.device, teacher: CellStack | None = None
+        self,
+        plan: CandidatePlan,
+        dataset: ImageDataset,
+        device: torch.device,
+        teacher: CellStack | None = None,
+        *,
+        beat: Beat = no_beat,
     ) -> None:
         """Build the network with weights that depend on the plan's seed alone and copy the data to `device`.
 
@@ -65,30 +69,27 @@ class CandidateTrainer:
             dataset: Its training and validation parts are used.
             device: Where.
             teacher: A trained network for the same images and classes, if the plan needs one.
+            beat: Called after every training step and before every batch that is scored.
 
         Raises:
             ValueError: If the plan needs a teacher and there is none, or the recipe does not fit the method or the device.
         """
         self.recipe = plan.recipe
-        self._attack_generator = torch.Generator(device)
-        self._accelerator = Accelerator(plan.recipe.acceleration, device, plan.method, self._attack_generator)
         self._method = plan.method
         self._seed = plan.seed
-        self._device = device
-        self._augmentation = dataset.augmentation if plan.recipe.augment else Augmentation()
-        self._train = ResidentPart.of(dataset.train, device)
-        self._validation = ResidentPart.of(dataset.validation, device)
+        self._phases = plan_phases(plan.method, plan.recipe)
+        if not plan.recipe.augment:
+            dataset = replace(dataset, augmentation=Augmentation())
+        self.bench = Workbench(plan.method, plan.recipe, dataset, device, beat)
         if plan.needs_teacher and teacher is None:
             raise ValueError(f"{type(plan.method).__name__} with this recipe needs a teacher, and none was given")
         self._teacher = teacher.to(device).eval() if plan.needs_teacher and teacher is not None else None
         with global_seed(plan.seed, "network"):
             self._live = binary_network(plan.space, plan.genotype, plan.method, dataset.image_format).to(device)
             self._state = plan.method.start(self._live).to(device)
-        self._accelerator.check(self._state, plan.recipe.epochs)
-        self._accelerator.lay_out(self._live)
+        self.bench.lay_out(self._live)
         self._ema: AveragedModel | None = None
         self._layers = binary_layers([self._live])
-        self._phases = plan_phases(plan.method, plan.recipe)
         self._epoch = 0
         self._optimizer = self._start_phase(self._phases[0])
 
@@ -108,13 +109,6 @@ class CandidateTrainer:
         """Train the epochs that are left, yielding after each."""
         while self._epoch < self.recipe.epochs:
             yield self._run_epoch()
-
-    def train_on(self, images: Tensor, labels: Tensor, steps: int) -> None:
-        """Train so many steps on one batch, without reports: what benchmarks of a step measure."""
-        self._live.train()
-        with self._training_step(self._state, self._state.passes[0]) as step:
-            for _ in range(steps):
-                step(images, labels, 1.0)
 
     def checkpoint(self) -> Checkpoint:
         """Return everything that a resumed training needs."""
@@ -143,21 +137,15 @@ class CandidateTrainer:
     def _start_phase(self, phase: Phase) -> RuledOptimizer:
         """Begin a phase: the method's preparations, a fresh optimizer, a fresh average."""
         real = phase.name == REAL_WEIGHTS
+        self._hooks = MethodState() if real else self._state
         for layer in self._layers:
             layer.real_weights = real
-        if not real:
-            self._state.start_phase(phase, self._live)
+        self._hooks.start_phase(phase, self._live)
         if self.recipe.ema_decay:
             average = get_ema_multi_avg_fn(self.recipe.ema_decay)
             self._ema = AveragedModel(self._live, multi_avg_fn=average, use_buffers=True)
         named = {name: parameter for name, parameter in self._live.named_parameters() if parameter.requires_grad}
-        return RuledOptimizer(
-            ruled_parameters(named, self._layers, None if real else self._method),
-            self.recipe.optimizer,
-            self.recipe.learning_rate * phase.lr_multiplier,
-            self.recipe.weight_decay if phase.decays else 0.0,
-            fused=self._accelerator.fused_optimizer,
-        )
+        return self.bench.optimizer(named, self._layers, None if real else self._method, phase)
 
     def _run_epoch(self) -> EpochReport:
         started = time.perf_counter()
@@ -173,7 +161,8 @@ class CandidateTrainer:
                 self._ema.update_parameters(self._live)  # what the method changed at the end: pruned filters, say
         after = signs(self._layers)
         with evaluating(self.network):
-            validated = count_correct(self.network, self._validation) / len(self._validation)
+            forward = beating(self.network, self.bench.beat)
+            validated = count_correct(forward, self.bench.validation) / len(self.bench.validation)
         self._epoch += 1
         return EpochReport(
             epoch=self._epoch - 1,
@@ -189,28 +178,24 @@ class CandidateTrainer:
         )
 
     def _train_epoch(self, phase: Phase, epoch: int) -> tuple[float, int, int]:
-        generator = derived_generator(self._device, self._seed, "epoch", self._epoch)
+        generator = derived_generator(self.bench.device, self._seed, "epoch", self._epoch)
         self._live.train()
-        state = MethodState() if phase.name == REAL_WEIGHTS else self._state
-        state.start_epoch(self._epoch, self.recipe.epochs)
-        figures = [self._run_pass(phase, epoch, state, entry, generator) for entry in state.passes]
+        self._hooks.start_epoch(self._epoch, self.recipe.epochs)
+        figures = [self._run_pass(phase, epoch, entry, generator) for entry in self._hooks.passes]
         return figures[0]
 
-    def _run_pass(
-        self, phase: Phase, epoch: int, state: MethodState, entry: Pass, generator: torch.Generator
-    ) -> tuple[float, int, int]:
-        recipe = self.recipe
-        replays = 1 if recipe.adversarial is None else recipe.adversarial.replays
-        steps = max(1, len(self._train) // recipe.batch_size)
-        steps = max(1, min(steps, recipe.max_steps_per_epoch or steps) // replays)
-        batches = epoch_batches(self._train, recipe.batch_size, self._augmentation, generator)
+    def _run_pass(self, phase: Phase, epoch: int, entry: Pass, generator: torch.Generator) -> tuple[float, int, int]:
+        recipe, whole = self.recipe, len(self.bench.train) // self.recipe.batch_size
+        batches = self.bench.batches(min(whole, recipe.max_steps_per_epoch or whole))
+
+        def factor(number: int) -> float:
+            return _factor(recipe, phase, epoch + number / batches, first=phase is self._phases[0])
+
         losses: list[Tensor] = []
-        correct = torch.zeros((), dtype=torch.int64, device=self._device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.bench.device)
         seen = 0
-        with self._training_step(state, entry) as train:
-            for step, (images, labels) in zip(range(steps), batches, strict=False):
-                factor = _factor(recipe, phase, epoch + step / steps, first=phase is self._phases[0])
-                loss, logits = train(images, labels, factor)
+        with self.training(entry) as step:
+            for loss, logits, labels in self.bench.run(step, batches, factor, generator):
                 if self._ema is not None:
                     self._ema.update_parameters(self._live)
                 losses.append(loss)
@@ -219,11 +204,11 @@ class CandidateTrainer:
         return float(torch.stack(losses).mean()), int(correct), seen
 
     @contextmanager
-    def _training_step(self, state: MethodState, entry: Pass) -> Iterator[TrainingStep]:
-        """Listen where the state wants to, and train only what the pass trains."""
+    def training(self, entry: Pass) -> Iterator[TrainingStep]:
+        """Yield the step of a pass: it listens where the method wants to, and trains only what the pass trains."""
         recipe = self.recipe
         objective = Objective(recipe.loss, recipe.label_smoothing, recipe.distillation, recipe.temperature)
-        state = state if entry.trains is None else MethodState()
+        state = self._hooks if entry.trains is None else MethodState()
         fixed = [] if entry.trains is None else _outside(self._live, entry.trains)
         with ExitStack() as stack:
             taps = stack.enter_context(Taps(self._live, state.taps)).outputs
@@ -233,12 +218,9 @@ class CandidateTrainer:
             for parameter in fixed:
                 parameter.requires_grad_(False)  # noqa: FBT003 - torch's own signature
             try:
-                arithmetic = self._accelerator.arithmetic
-                backpropagation = Backpropagation(self._live, self._layers, state, None, objective, taps, teacher, arithmetic)
-                self._attack_generator.manual_seed(derive_seed(self._seed, "attack", self._epoch, entry.name))
-                training = batch_step(backpropagation, recipe.adversarial, self._attack_generator)
-                stack.enter_context(self._accelerator.training(self._live, self._layers))
-                yield self._accelerator.step(training, self._optimizer)
+                self.bench.attacks.manual_seed(derive_seed(self._seed, "attack", self._epoch, entry.name))
+                plain = Backpropagation(self._live, self._layers, state, None, objective, taps, teacher)
+                yield stack.enter_context(self.bench.training(plain, self._optimizer))
             finally:
                 for parameter in fixed:
                     parameter.requires_grad_(True)  # noqa: FBT003 - as above

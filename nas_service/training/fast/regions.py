@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from nas_service.reports import Beat, no_beat
 from search_spaces.network import CellStack, Run, run_module
 
 
@@ -25,9 +26,10 @@ class Regions:
     looks alike and is not is compiled anew. A module that cannot be compiled as one piece is an error, never run in parts.
     """
 
-    def __init__(self, backend: str = "inductor") -> None:
-        """Compile nothing yet; `backend` is torch.compile's."""
+    def __init__(self, backend: str = "inductor", beat: Beat = no_beat) -> None:
+        """Compile nothing yet; `backend` is torch.compile's, and `beat` is called before every region that is compiled."""
         self._backend = backend
+        self._beat = beat
         self._kinds: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
         self._regions: dict[tuple[object, ...], Run] = {}
 
@@ -43,6 +45,7 @@ class Regions:
             self._kinds[module] = repr(module)  # says how it is built, geometry included
         key = (self._kinds[module], inputs.shape, inputs.stride(), inputs.dtype)
         if key not in self._regions:
+            self._beat()
             self._regions[key] = self._compiled(f"region_{len(self._regions)}_{type(module).__name__}")
         return self._regions[key](module, inputs)
 

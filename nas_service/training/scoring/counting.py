@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.data.loader import ResidentPart, to_pixels
+from nas_service.reports import Beat
 from nas_service.training.scoring.attacks import Attack, Noise
 
 EVALUATION_BATCH = 512
@@ -23,6 +24,16 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         network.train(was_training)
+
+
+def beating(forward: Callable[[Tensor], Tensor], beat: Beat) -> Callable[[Tensor], Tensor]:
+    """Return `forward` with a beat before every batch that it is given: batches that are scored, and steps of attacks."""
+
+    def forward_with_beat(images: Tensor) -> Tensor:
+        beat()
+        return forward(images)
+
+    return forward_with_beat
 
 
 def count_correct(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> int:

@@ -11,8 +11,8 @@ References:
     Robustness", arXiv 1902.06705.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -22,9 +22,9 @@ from nas_service.binarization.layer import binary_layers
 from nas_service.data.dataset import ImageDataset, Part
 from nas_service.data.loader import ResidentPart
 from nas_service.recipes.adversarial import RobustnessSettings
-from nas_service.reports import RobustnessFigures
+from nas_service.reports import Beat, RobustnessFigures, no_beat
 from nas_service.training.scoring.attacks import Attack, Noise, fgsm, mi_fgsm, pgd
-from nas_service.training.scoring.counting import evaluating, standing
+from nas_service.training.scoring.counting import beating, evaluating, standing
 from nas_service.training.state.seeding import derived_generator
 
 CLEAN = "clean"
@@ -89,7 +89,13 @@ def straight_through_signs(network: nn.Module) -> Iterator[None]:
 
 
 def measure_robustness(
-    network: nn.Module, substitute: nn.Module | None, part: Part, settings: RobustnessSettings, seed: int
+    network: nn.Module,
+    substitute: nn.Module | None,
+    part: Part,
+    settings: RobustnessSettings,
+    seed: int,
+    *,
+    beat: Beat = no_beat,
 ) -> Robustness:
     """Attack `network` with the whole suite on test images, on the device it lies on.
 
@@ -99,6 +105,7 @@ def measure_robustness(
         part: Test images and labels.
         settings: eps, restarts, and how many images.
         seed: Of the random starts.
+        beat: Called before every forward pass: once for a batch and once for each of an attack's gradient steps.
 
     Raises:
         ValueError: If a transfer figure is asked for and there is nothing to transfer from.
@@ -107,13 +114,18 @@ def measure_robustness(
         raise ValueError("robustness.transfer needs a full-precision network to attack from")
     device = next(network.parameters()).device
     images = ResidentPart.of(part, device, settings.images)
+    forward = beating(network, beat)
     stands: dict[str, Tensor] = {}
     with evaluating(network):
         for name, entry in _suite(settings.eps).items():
             if entry.from_substitute and not settings.transfer:
                 continue
-            attacked = substitute.to(device).eval() if entry.from_substitute and substitute is not None else None
-            stands[name] = _survivors(network, entry, attacked, images, _starts(settings, entry, device, seed, name))
+            attacked = beating(substitute.to(device).eval(), beat) if entry.from_substitute and substitute is not None else None
+            starts = _starts(settings, entry, device, seed, name)
+            # The forward pass is the same with straight-through gradients: signs stay signs.
+            with straight_through_signs(network) if entry.straight_through else nullcontext():
+                stood = [standing(forward, entry.attack, images, start, attacked) for start in starts]
+            stands[name] = torch.stack(stood).all(0)
     accuracies = {name: int(survivors.sum()) / len(images) for name, survivors in stands.items()}
     strongest = min(accuracies[name] for name in WHITE_BOX)
     masked_by = tuple(name for name in accuracies if name not in {CLEAN, *WHITE_BOX} and accuracies[name] < strongest)
@@ -126,38 +138,37 @@ def _starts(settings: RobustnessSettings, entry: _Entry, device: torch.device, s
     return [derived_generator(device, seed, "robustness", name, restart) for restart in range(restarts)]
 
 
-def _survivors(
-    network: nn.Module,
-    entry: _Entry,
-    attacked: Callable[[Tensor], Tensor] | None,
-    images: ResidentPart,
-    starts: list[torch.Generator],
-) -> Tensor:
-    if entry.straight_through:
-        with straight_through_signs(network):  # the forward pass is the same: signs stay signs
-            return torch.stack([standing(network, entry.attack, images, start) for start in starts]).all(0)
-    return torch.stack([standing(network, entry.attack, images, start, attacked) for start in starts]).all(0)
+def selection_accuracy(network: nn.Module, part: Part, settings: RobustnessSettings, seed: int, *, beat: Beat = no_beat) -> float:
+    """Return the accuracy on validation images under PGD-20, by which the most robust of several candidates is chosen.
 
-
-def selection_accuracy(network: nn.Module, part: Part, settings: RobustnessSettings, seed: int) -> float:
-    """Return the accuracy on validation images under PGD-20, by which the most robust of several candidates is chosen."""
+    Arguments as of `measure_robustness`.
+    """
     device = next(network.parameters()).device
     images = ResidentPart.of(part, device, settings.images)
     with evaluating(network):
-        stands = standing(network, pgd(settings.eps, 20), images, derived_generator(device, seed, "selection"))
+        generator = derived_generator(device, seed, "selection")
+        stands = standing(beating(network, beat), pgd(settings.eps, 20), images, generator)
     return int(stands.sum()) / len(images)
 
 
 def robustness_figures(
-    network: nn.Module, substitute: nn.Module | None, dataset: ImageDataset, settings: RobustnessSettings, seed: int
+    network: nn.Module,
+    substitute: nn.Module | None,
+    dataset: ImageDataset,
+    settings: RobustnessSettings,
+    seed: int,
+    *,
+    beat: Beat = no_beat,
 ) -> RobustnessFigures:
     """Return what is kept of a candidate's robustness: the suite on test images, and the figure that it is chosen by.
+
+    Arguments as of `measure_robustness`.
 
     Raises:
         ValueError: If the dataset was loaded without its test part, or as `measure_robustness` does.
     """
     if dataset.test is None:
         raise ValueError(f"dataset {dataset.name} was loaded without its test part: there is nothing to attack")
-    measured = measure_robustness(network, substitute, dataset.test, settings, seed)
-    selection = selection_accuracy(network, dataset.validation, settings, seed)
+    measured = measure_robustness(network, substitute, dataset.test, settings, seed, beat=beat)
+    selection = selection_accuracy(network, dataset.validation, settings, seed, beat=beat)
     return RobustnessFigures(**vars(measured), validation_pgd_20=selection)

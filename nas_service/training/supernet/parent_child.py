@@ -10,6 +10,7 @@ from torch import Tensor
 from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.method import MethodSettings
 from nas_service.data.dataset import ImageDataset
+from nas_service.reports import Beat, no_beat
 from nas_service.training.state.path_weights import Weights
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer, TrainedPath
 from search_spaces.genotype import Genotype
@@ -49,11 +50,11 @@ class ParentChildTrainer:
         Zhuo et al., "CP-NAS", IJCAI 2020, arXiv 2005.00057, algorithm 1.
     """
 
-    def __init__(self, plan: SupernetPlan, dataset: ImageDataset, device: torch.device) -> None:
+    def __init__(self, plan: SupernetPlan, dataset: ImageDataset, device: torch.device, *, beat: Beat = no_beat) -> None:
         """Build both; arguments as of `SupernetTrainer`."""
         self.device = device
-        self._child = SupernetTrainer(plan, dataset, device)
-        self._parent = SupernetTrainer(replace(plan, method=FullPrecision(MethodSettings())), dataset, device)
+        self._child = SupernetTrainer(plan, dataset, device, beat=beat)
+        self._parent = SupernetTrainer(replace(plan, method=FullPrecision(MethodSettings())), dataset, device, beat=beat)
 
     def weights(self) -> Weights:
         """Return copies of the shared weights of both on the CPU."""
@@ -80,6 +81,8 @@ def _prefixed(weights: Weights) -> Weights:
     return {f"{_PREFIX}{name}": tensor for name, tensor in weights.items()}
 
 
-def path_trainer(plan: SupernetPlan, dataset: ImageDataset, device: torch.device, *, with_parent: bool) -> PathTrainer:
+def path_trainer(
+    plan: SupernetPlan, dataset: ImageDataset, device: torch.device, *, with_parent: bool, beat: Beat = no_beat
+) -> PathTrainer:
     """Return the trainer that a strategy needs (`Strategy.needs_parent`); other arguments as of `SupernetTrainer`."""
-    return (ParentChildTrainer if with_parent else SupernetTrainer)(plan, dataset, device)
+    return (ParentChildTrainer if with_parent else SupernetTrainer)(plan, dataset, device, beat=beat)

@@ -18,7 +18,6 @@ from nas_service.data.loader import ResidentPart
 from nas_service.errors import ExportError
 from nas_service.export.bundle import (
     Bundle,
-    CandidateFacts,
     architecture_bundle,
     candidate_bundle,
     network_of,
@@ -29,6 +28,7 @@ from nas_service.export.diagram import draw
 from nas_service.export.runtime import count_correct
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component
+from nas_service.tasks import CandidateTask
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import accuracy
 from search_spaces.space import SPACES
@@ -44,21 +44,20 @@ def _make(name: str, settings: dict[str, Any], template: str, limit: int = 10**6
     recipe = Recipe(epochs=2)
     trainer = CandidateTrainer(CandidatePlan(space, genotype, method, recipe, seed=0), dataset, torch.device("cpu"))
     reports = list(trainer.fit())
-    facts = CandidateFacts(
+    task = CandidateTask(
         candidate_id="some-id",
         space=space_component,
         genotype=genotype,
         method=Component(name=name, settings=settings),
         dataset=Component(name="digits"),
         seed=0,
-        recipe=recipe.model_dump(mode="json"),
-        metrics=reports[-1].figures(),
-        search={},
+        recipe=recipe,
+        bundled_test_bytes=limit,
     )
     assert dataset.test is not None
     live = accuracy(trainer.network, ResidentPart.of(dataset.test, torch.device("cpu")))
-    content, metrics, _ = candidate_bundle(trainer.network, method, dataset, facts, limit)
-    return content, metrics, live
+    content, metrics, _ = candidate_bundle(trainer.network, method, dataset, task, reports[-1])
+    return content, metrics.model_dump(), live
 
 
 @pytest.fixture(params=CASES, ids=["bnn", "xnor-net", "xnor-net-kmap-plain"])

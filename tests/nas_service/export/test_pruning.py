@@ -11,11 +11,12 @@ import torch
 
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.methods.rbcn import RbcnConv2d
-from nas_service.export.bundle import CandidateFacts, Exported, candidate_bundle, network_of, read_bundle, read_test_images
+from nas_service.export.bundle import Exported, candidate_bundle, network_of, read_bundle, read_test_images
 from nas_service.export.packed import verify
 from nas_service.export.runtime import BinaryConv2d, count_correct
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component
+from nas_service.tasks import CandidateTask
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
 from search_spaces.network import network_cost
@@ -53,12 +54,10 @@ def _export(name: str, settings: dict[str, Any], epochs: int = 6, **recipe: floa
     method = METHODS.get(name).from_settings(settings)
     plan = CandidatePlan(space, genotype, method, Recipe(epochs=epochs, max_steps_per_epoch=4, **recipe), 0)
     trainer = CandidateTrainer(plan, dataset, torch.device("cpu"))
-    for _ in trainer.fit():
-        pass
-    facts = CandidateFacts(
-        "", Component(name="tiny"), genotype, Component(name=name, settings=settings), Component(name="digits"), 0, {}, {}, {}
-    )
-    return candidate_bundle(trainer.network, method, dataset, facts, 10**6)
+    *_, last = trainer.fit()
+    named, data = Component(name=name, settings=settings), Component(name="digits")
+    task = CandidateTask("", Component(name="tiny"), genotype, named, data, plan.recipe, seed=0, bundled_test_bytes=10**6)
+    return candidate_bundle(trainer.network, method, dataset, task, last)
 
 
 @pytest.mark.parametrize(("name", "settings"), PRUNED, ids=["rbcn-spatial", "rbcn-scalar", "bonn"])

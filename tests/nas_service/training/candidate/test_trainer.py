@@ -11,11 +11,11 @@ from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import METHODS, MethodState, ParameterRule, Pass, Phase, Step
 from nas_service.binarization.methods.bnn import Bnn, BnnSettings
 from nas_service.recipes.recipe import Recipe, TaskLoss
-from nas_service.reports import EpochReport
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer, _factor
 from nas_service.training.state.checkpoint import Checkpoint
 from nas_service.training.step.backpropagation import Objective
 from search_spaces.space import SPACES
+from tests.reports import epoch_report
 from tests.samples import digits, tiny_genotype
 
 CPU = torch.device("cpu")
@@ -166,7 +166,9 @@ def test_distillation_alone_needs_no_labels_and_leaves_the_teacher_alone() -> No
     weights = []
     for labels in (torch.zeros(64, dtype=torch.int64), torch.full((64,), 9)):
         student = _taught(recipe, teacher)
-        student.train_on(images, labels, 2)
+        with student.training(Pass("train")) as step:
+            for _ in range(2):
+                step(images, labels, 1.0)
         weights.append(student.network.classifier.weight.detach().clone())
     assert torch.equal(weights[0], weights[1])
     assert all(torch.equal(before[name], tensor) for name, tensor in teacher.network.state_dict().items())
@@ -257,7 +259,7 @@ def test_a_pass_of_its_own_trains_only_its_kind_of_module() -> None:
 
     def watched(*arguments: Any) -> tuple[float, int, int]:  # noqa: ANN401 - whatever the method takes
         figures = run(*arguments)
-        seen[arguments[3].name] = {name: entry.detach().clone() for name, entry in trainer._live.named_parameters()}
+        seen[arguments[2].name] = {name: entry.detach().clone() for name, entry in trainer._live.named_parameters()}
         return figures
 
     trainer._run_pass = watched  # type: ignore[method-assign,assignment]  # to look between the passes
@@ -303,6 +305,6 @@ def test_a_report_says_what_happened() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_refused() -> None:
-    report = EpochReport(3, "train", float("nan"), 0.1, 0.1, 0.0, 0.5, 0.4, 1.0, {})
+    report = epoch_report(3, train_loss=float("nan"))
     with pytest.raises(FloatingPointError, match="training diverged: the loss of epoch 3 is nan"):
         report.require_finite()

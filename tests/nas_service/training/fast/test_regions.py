@@ -18,7 +18,7 @@ from search_spaces.network import Network, run_module
 from search_spaces.operation import OPERATIONS
 from search_spaces.space import SPACES
 from search_spaces.template import TEMPLATES
-from tests.contracts.test_methods import EVERY_METHOD
+from tests.contracts.test_methods import CONFIGURED, configured
 from tests.samples import GREY_8, digits, tiny_genotype
 
 SPACE = SPACES.get("tiny")
@@ -56,7 +56,7 @@ def _trainer(
     )
     plan = SupernetPlan(SPACE, METHODS.get(name).from_settings(method or {}), settings, seed=0, total_samples=10)
     trainer = SupernetTrainer(plan, digits().without_test(), torch.device("cpu"))
-    trainer._accelerator._regions = regions
+    trainer.bench.regions = regions
     return trainer
 
 
@@ -138,18 +138,18 @@ def test_a_network_runs_plainly_again_after_the_block() -> None:
     assert len(seen) == 10
 
 
-@pytest.mark.slow
-@EVERY_METHOD
+@configured(CONFIGURED, quick={"xnor-net", "rbonn", "bnn+shift_batch_norm"})
 def test_every_method_that_can_be_compiled_trains_as_the_plain_path_does(name: str, settings: dict[str, Any]) -> None:
-    """By discovery; a method that needs a teacher trains no supernet."""
+    """By discovery; a method that needs a teacher trains no supernet. Those that are not slow: a plain layer, one that is given
+    tensors of its state, and norms of the method's own.
+    """
     method = METHODS.get(name).from_settings(settings)
     if method.needs_eager is None and not method.needs_teacher:
         regions = Regions("aot_eager")
         _equal(_trainer(name, settings).evaluate(0, ONE), _trainer(name, settings, regions).evaluate(0, ONE), 1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("operation", ["dilated-conv-3x3", "max-pool-3x3"])
+@pytest.mark.parametrize("operation", [pytest.param("dilated-conv-3x3", marks=pytest.mark.slow), "max-pool-3x3"])
 def test_generated_code_has_the_plain_path_s_outputs_and_gradients_and_serves_every_module(operation: str) -> None:
     """Inductor's C++: sums of 144 products of size 1 round to 144 * 2^-24 each, so do gradients of size up to 100."""
     block = TEMPLATES.get("shortcut")().wrap(METHODS.get("xnor-net").from_settings({}))

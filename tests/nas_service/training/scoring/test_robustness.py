@@ -82,7 +82,7 @@ def test_a_network_that_only_hides_its_gradients_is_flagged(substitute: Network,
     measured = measure_robustness(_Saturated(substitute), substitute, test_part, SETTINGS, 0)
     assert measured.accuracies["fgsm"] == measured.accuracies["clean"]
     assert measured.accuracies[TRANSFER] < measured.accuracies["pgd-20"]
-    assert measured.gradient_masking
+    assert measured.masked_by
     assert TRANSFER in measured.masked_by
 
 

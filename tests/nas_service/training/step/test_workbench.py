@@ -1,18 +1,18 @@
 """Every switch against the plain path, on the same samples: the same loss, within what the switch may change."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from nas_service.binarization.method import METHODS
 from nas_service.export.packed import freeze_network
-from nas_service.recipes.acceleration import Acceleration
+from nas_service.recipes.acceleration import PLAIN
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer, TrainedPath
-from search_spaces.errors import InvalidFieldError
 from search_spaces.space import SPACES, SpaceSettings
 from tests.nas_service.training.tape import Tape
 from tests.samples import digits, random_genotype, tiny_genotype
@@ -105,7 +105,7 @@ def test_replayed_samples_are_eager_samples_bit_for_bit() -> None:
     """Also along another path afterwards, and with another learning rate."""
     settings = _settings({"fused_optimizer": True}, batch_size=32, max_steps=5)
     eager, replayed = _trainer(settings), _trainer(settings)
-    replayed._accelerator.recorder = tape = Tape()
+    replayed.bench.recorder = tape = Tape()
     for index in range(2):
         genotype = random_genotype(GENERAL, index)
         expected, ours = eager.evaluate(index, genotype), replayed.evaluate(index, genotype)
@@ -116,16 +116,31 @@ def test_replayed_samples_are_eager_samples_bit_for_bit() -> None:
     assert tape.records == 2
 
 
-def test_what_a_device_cannot_do_is_refused_where_the_trainer_is_built() -> None:
-    with pytest.raises(InvalidFieldError, match=r"acceleration.cuda_graph: True is not allowed"):
-        _trainer(_settings({"cuda_graph": True}))
+def test_the_bench_says_what_it_decided() -> None:
+    assert _trainer(_settings({})).bench.acceleration == PLAIN
 
 
-def test_regions_are_refused_where_every_epoch_would_compile_them_anew() -> None:
-    with pytest.raises(InvalidFieldError, match=r"acceleration.compile: 'regions' .* IrNetState changes with every epoch"):
-        _trainer(_settings({"compile": "regions"}, epochs=2), method="ir-net")
-    _trainer(_settings({"compile": "regions"}, epochs=1), method="ir-net")
+@pytest.mark.parametrize(("steps", "batches"), [(0, 1), (1, 1), (7, 1), (8, 2), (9, 2)])
+def test_free_training_takes_several_steps_on_a_batch_and_no_more_than_are_allowed(steps: int, batches: int) -> None:
+    free = _trainer(_settings({}, max_steps=8, adversarial={"attack": "free", "steps": 4}))
+    assert free.bench.batches(steps) == batches
+    assert _trainer(_settings({})).bench.batches(steps) == max(1, steps)
 
 
-def test_the_trainer_says_what_it_decided() -> None:
-    assert _trainer(_settings({})).acceleration == Acceleration().resolve("cpu", None)
+@pytest.mark.parametrize(("most", "taken"), [(None, 3 * 4), (4, 4), (10, 8)])
+def test_the_limit_of_a_sample_holds_over_its_epochs(most: int | None, taken: int) -> None:
+    """Epochs of one batch with four replays; the third would exceed a limit of ten steps."""
+    adversarial = {"attack": "free", "steps": 4, "eps": 0.1}
+    settings = _settings({}, max_steps=most, epochs=3, train_fraction=0.4, adversarial=adversarial)
+    plan = SupernetPlan(SPACES.get("tiny"), METHODS.get("xnor-net").from_settings({}), settings, seed=0, total_samples=10)
+    trainer = SupernetTrainer(plan, digits().without_test(), CPU)
+    run, counted = trainer.bench.run, [0]
+
+    def counting(*given: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:  # noqa: ANN401 - whatever it takes
+        for figures in run(*given):
+            counted[0] += 4
+            yield figures
+
+    trainer.bench.run = counting  # type: ignore[method-assign,assignment]  # to count the steps
+    trainer.evaluate(0, tiny_genotype())
+    assert counted == [taken]
