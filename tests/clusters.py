@@ -58,7 +58,7 @@ class Cluster:
     @contextmanager
     def _node(self, *arguments: str) -> Iterator[psutil.Process]:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
-        command += ["--object-store-memory=100000000", *arguments]
+        command += ["--object-store-memory=100000000", "--dashboard-agent-listen-port=0", *arguments]  # 0: not all the same
         with (self.folder / "ray.log").open("ab") as log:
             started = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=dict(self.environment)

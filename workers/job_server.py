@@ -17,6 +17,7 @@ from nas_service.errors import NotReadyError
 log = structlog.get_logger()
 
 CONNECT_S, READ_S = 2.0, 5.0
+SUBMIT_S = 20.0  # for the first job of a cluster Ray's agent joins it first
 FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
 LOG_LIMIT_BYTES = 8_000_000
 
@@ -68,8 +69,10 @@ class JobServer:
         Raises:
             NotReadyError: As above, or if the job is refused. Without an answer it may have been started nevertheless.
         """
+        if self.job(submission_id) is not None:  # a frozen server is noticed here, sooner than below
+            return
         body = {"entrypoint": entrypoint, "submission_id": submission_id, "runtime_env": {"env_vars": env_vars}}
-        reply = self._call("POST", _JOBS, json=body)
+        reply = self._call("POST", _JOBS, json=body, timeout=httpx.Timeout(SUBMIT_S, connect=CONNECT_S))
         if reply.is_error and self.job(submission_id) is None:
             log.warning("ray.job_refused", submission_id=submission_id, status=reply.status_code, reply=reply.text[-2000:])
             raise NotReadyError(f"Ray's job server refused the driver (status {reply.status_code}); the service's log says why")
@@ -146,7 +149,9 @@ class JobServer:
                     if limit_bytes is not None and len(content) > limit_bytes:
                         break
         except httpx.TimeoutException:
-            raise self._failed(part, started, "does not answer", f"nothing came within {READ_S:g} s") from None
+            raise self._failed(
+                part, started, "does not answer", f"nothing came within {time.monotonic() - started:.0f} s"
+            ) from None
         except httpx.HTTPError as error:
             raise self._failed(part, started, "does not answer", str(error)) from error
         if reply.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:

@@ -20,7 +20,8 @@ from nas_service.storage.session import Database, utc_now
 from search_spaces.space import SPACES
 from tests.processes import driver_pids
 from workers.controller import Controller
-from workers.launchers import ChildProcessLauncher, log_path
+from workers.launcher import log_path
+from workers.launchers import ChildProcessLauncher
 
 LEASE = timedelta(seconds=30)
 PAST = timedelta(seconds=-1)
