@@ -22,8 +22,8 @@ from api.commands.embedded import embedded_service
 from api.console import POLL_S
 from benchmarks.conditions import conditions
 from nas_service.catalogue import build_dataset
-from nas_service.search.loop import Wave, run_search
 from nas_service.lifecycle import FINISHED
+from nas_service.search.loop import Wave, run_search
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.training.supernet.local_evaluator import LocalEvaluator

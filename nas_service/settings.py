@@ -19,6 +19,9 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite at <home>/nas.db.")
     artifact_url: str = Field("", description="fsspec URL of the artifact store; empty: <home>/artifacts.")
     data_root: Path | None = Field(None, description="Folder that datasets are read from; unset: <home>/data.")
+    scratch: Path | None = Field(
+        None, description="Folder of one driver for what need not outlive it; launchers set it, each driver its own."
+    )
     url: str = Field("http://127.0.0.1:8000", description="Address of the service, for the CLI and the client.")
     host: str = Field("127.0.0.1", description="Address that `nas serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that `nas serve` listens on; 0: any free one.")

@@ -136,6 +136,7 @@ class World(Protocol):
     name: str
     settings: Settings
     client: NasClient
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of processes that faults may hit."""

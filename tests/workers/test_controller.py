@@ -21,7 +21,8 @@ from tests.samples import random_genotype
 from tests.waiting import wait_until
 from tests.workers.conftest import job_of, running, sampled, submitted
 from workers.controller import Controller
-from workers.launchers import ChildProcessLauncher, log_path
+from workers.launcher import log_path
+from workers.launchers import ChildProcessLauncher
 
 MISSING = {"dataset": {"name": "image-folder", "settings": {"path": "gone"}}}
 

@@ -1,104 +1,276 @@
-"""Drivers as Ray Jobs on a real cluster of one node."""
+"""Drivers as Ray Jobs on a real cluster: a head without processors, and worker nodes that come and go."""
 
-import os
-import socket
-import subprocess
-import sys
+import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
+from nas_service.catalogue import Capacity
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.storage import jobs
 from nas_service.storage.models import Job
-from nas_service.storage.session import Database
+from nas_service.storage.session import Database, new_id
+from tests.clusters import Cluster, cluster, free_port, kill, part
+from tests.holds import claimed
+from tests.processes import driver_pids
 from tests.waiting import wait_until
 from workers.controller import Controller
+from workers.launcher import Exit, log_path
 from workers.launchers import create_launcher
 from workers.ray_jobs import RayJobLauncher
 
 pytestmark = pytest.mark.ray
 
+NO_WORKER = "the cluster has no living worker node"
+AWAY = "Ray's job server does not answer"
+QUICK = {"max_steps": 1, "validation_images": 50, "calibration_batches": 1}
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+
+@dataclass(frozen=True)
+class Running:
+    """A cluster with a running head.
+
+    Attributes:
+        settings: Of a service that uses it.
+        place: Where it is.
+        head: The process that runs the head node.
+    """
+
+    settings: Settings
+    place: Cluster
+    head: psutil.Process
+
+    def launcher(self) -> RayJobLauncher:
+        """Return the launcher of a service process that starts now."""
+        made = create_launcher(self.settings)
+        assert isinstance(made, RayJobLauncher)
+        return made
+
+
+@contextmanager
+def _running(home: Path, sqlite_template: Path) -> Iterator[Running]:
+    """Run a head inside the block."""
+    shutil.copy(sqlite_template, home / "nas.db")
+    settings = Settings(home=home, launcher="ray-job", controller=False, lease_s=120.0)
+    with cluster(settings.environment()) as place, place.head() as head:
+        update = {"ray_jobs_url": f"http://127.0.0.1:{place.jobs_port}", "ray_auth_token": SecretStr(place.token)}
+        yield Running(settings.model_copy(update=update), place, head)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Running]:
+    """Run a head with one worker node for the tests that leave it as it is."""
+    with _running(tmp_path_factory.mktemp("home"), sqlite_template) as made, made.place.worker():
+        launcher = made.launcher()
+        wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None)
+        yield made
 
 
 @pytest.fixture
-def cluster(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Run `ray start --head` with the environment that a container would give it."""
-    port = _free_port()
-    made = settings.model_copy(update={"launcher": "ray-job", "ray_jobs_url": f"http://127.0.0.1:{port}", "lease_s": 60.0})
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # an activated virtual environment
-    for name, value in {"PATH": path, "RAY_AUTH_MODE": "disabled", **made.environment()}.items():
-        monkeypatch.setenv(name, value)
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
-    command += [f"--port={_free_port()}", f"--dashboard-port={port}", "--disable-usage-stats", "--object-store-memory=100000000"]
-    with (tmp_path / "ray.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    yield Settings()
-    process.terminate()
-    process.wait(60)
+def opened(running: Running) -> Iterator[Database]:
+    """Return the database that the cluster's drivers use."""
+    database = Database(running.settings.database)
+    yield database
+    database.close()
 
 
-def _connected(cluster: Settings) -> RayJobLauncher:
-    def connect() -> object:
-        try:
-            launcher = create_launcher(cluster)
-            assert launcher.capacity().cpus == 2
-        except (NotReadyError, AssertionError) as error:
-            time.sleep(0.5)
-            return error
-        return launcher
-
-    launcher = wait_until(connect, lambda seen: isinstance(seen, RayJobLauncher), limit_s=90)
-    assert isinstance(launcher, RayJobLauncher)
-    return launcher
+def _trouble(launcher: RayJobLauncher) -> str | None:
+    """Return the trouble of this moment."""
+    launcher._trouble_until = 0.0
+    return launcher.trouble()
 
 
-def test_a_search_runs_as_a_ray_job_and_one_that_fails_says_why(cluster: Settings) -> None:
-    launcher, database = _connected(cluster), Database(cluster.database)
-    controller = Controller(cluster, database, launcher)
-    quick = {"max_steps": 1, "validation_images": 50, "calibration_batches": 1}
-    fine = {"space": "tiny", "strategy": {"name": "random", "settings": {"samples": 2}}, "evaluation": quick}
+def _create(database: Database, **spec: object) -> str:
+    with database.write() as session:
+        body = SearchSpec.model_validate({"space": "tiny", **spec}).model_dump(mode="json")
+        return jobs.create_job(session, jobs.SEARCH, "", body).id
+
+
+def _job(database: Database, job_id: str) -> Job:
+    with database.read() as session:
+        return jobs.get_job(session, job_id)
+
+
+def _no_worker(launcher: RayJobLauncher) -> bool:
+    """Whether the launcher refuses to tell a capacity since there is no worker node."""
+    try:
+        launcher.capacity()
+    except NotReadyError as error:
+        return str(error) == NO_WORKER
+    return False
+
+
+def test_a_search_runs_as_a_ray_job_and_one_that_fails_says_why(running: Running, opened: Database) -> None:
+    launcher = running.launcher()
+    controller = Controller(running.settings, opened, launcher)
+    fine = {"strategy": {"name": "random", "settings": {"samples": 2}}, "evaluation": QUICK}
     broken = {**fine, "dataset": {"name": "image-folder", "settings": {"path": "gone"}}}
-    ends = []
+    ends, ids = [], []
     for spec in (fine, broken):
-        with database.write() as session:
-            body = SearchSpec.model_validate(spec).model_dump(mode="json")
-            job_id = jobs.create_job(session, jobs.SEARCH, "", body).id
+        job_id = _create(opened, **spec)
+        ids.append(f"{job_id}-1")
 
         def look(job_id: str = job_id) -> Job:
             controller.step()
-            with database.read() as session:
-                return jobs.get_job(session, job_id)
+            return _job(opened, job_id)
 
-        job = wait_until(look, lambda seen: seen.state in {"succeeded", "failed"}, limit_s=120)
+        job = wait_until(look, lambda seen: seen.state in {"succeeded", "failed"})
         ends.append((job.state, job.error))
     assert ends[0] == ("succeeded", None)
     assert ends[1][0] == "failed"
     assert str(ends[1][1]).startswith("path: 'gone' is not allowed")
-    database.close()
+
+    def tidy() -> int:
+        launcher._tidy_at = 0.0
+        launcher.tidy()
+        return len(launcher._launched)
+
+    wait_until(tidy, lambda left: left == 0)
+    assert [launcher._server.job(submission_id) for submission_id in ids] == [None, None]
 
 
-def test_a_job_server_that_does_not_answer_is_said_plainly(settings: Settings) -> None:
-    away = settings.model_copy(update={"launcher": "ray-job", "ray_jobs_url": "http://127.0.0.1:1"})
-    with pytest.raises(NotReadyError, match=r"does not answer at http://127\.0\.0\.1:1 \(NAS_RAY_JOBS_URL\)"):
-        create_launcher(away)
+def test_how_a_driver_ended_is_told_without_path_or_address_its_log_is_kept_and_ray_forgets_it(running: Running) -> None:
+    launcher, job = running.launcher(), new_id()  # of no job in the database
+    launcher.launch(job, 1)
+    launcher.launch(job, 1)  # Ray refuses the second, which is the first
+    ended = wait_until(lambda: launcher.ended(job, 1), lambda seen: seen is not None)
+    assert ended == Exit(f"the Ray Job ended as FAILED with exit status 1; its log says more: logs/{job}-1.log")
+    assert f"there is no job '{job}'" in log_path(running.settings, job, 1).read_text()
+    assert launcher._server.job(f"{job}-1") is None
+    assert launcher.ended(job, 1) is None
 
 
-@pytest.mark.parametrize("url", ["ray://head:10001", "file:///etc/passwd"])
+def test_a_later_service_process_stops_a_driver_which_gives_its_job_back(running: Running, opened: Database) -> None:
+    job = _create(opened)
+    with opened.write() as session:
+        claimed(session)
+    running.launcher().launch(job, 1)
+    wait_until(lambda: _job(opened, job).progress.get("samples", 0), lambda samples: samples > 0)
+    later = running.launcher()
+    assert later.ended(job, 1) is None
+    later.stop(job, 1, grace_s=30)
+    assert driver_pids(job) == []
+    assert _job(opened, job).state == "queued"
+    assert later._server.job(f"{job}-1") is None
+    later.stop(job, 1, grace_s=30)  # nothing to do
+    with opened.write() as session:
+        jobs.request_cancel(session, job, jobs.SEARCH)
+
+
+def test_a_frozen_job_server_costs_one_time_out_and_two_lines_and_drivers_are_left_alone(running: Running) -> None:
+    launcher = running.launcher()
+    server = part(running.head, "dashboard.py")
+    with capture_logs() as lines:
+        server.suspend()
+        started = time.monotonic()
+        assert [launcher.ended(new_id(), 1) for _ in range(20)] == [None] * 20
+        for call in (launcher.capacity, lambda: launcher.launch("job", 1)):
+            with pytest.raises(NotReadyError, match=AWAY):
+                call()
+        assert str(launcher.trouble()).startswith(AWAY)
+        launcher.stop("job", 2, grace_s=30)
+        launcher.tidy()
+        assert 5 <= time.monotonic() - started < 7
+        server.resume()
+        wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None, limit_s=30)
+    assert [line["event"] for line in lines] == ["ray.away", "ray.back"]
+
+
+def test_a_driver_that_ray_got_without_saying_so_is_ended_when_ray_is_back(running: Running) -> None:
+    """The job server freezes between the question whether the driver is there and the submission of it."""
+    launcher, job = running.launcher(), new_id()
+    server = part(running.head, "dashboard.py")
+    server.suspend()
+    with pytest.raises(NotReadyError, match=AWAY):
+        launcher._server._call("POST", "/api/jobs/", json={"entrypoint": "sleep 1000", "submission_id": f"{job}-1"})
+    launcher.stop(job, 1, grace_s=0)  # as `launch` leaves it
+    server.resume()
+
+    def status() -> str | None:
+        launcher.tidy()
+        found = launcher._server.job(f"{job}-1") if launcher.trouble() is None else None
+        return None if found is None else str(found["status"])
+
+    wait_until(status, lambda seen: seen == "STOPPED", limit_s=60)
+
+
+def test_a_part_of_the_job_server_that_is_frozen_is_trouble_too(running: Running) -> None:
+    """Ray has one process for jobs and one for nodes: the other answers."""
+    launcher = running.launcher()
+    frozen = next(child for child in part(running.head, "dashboard.py").children(recursive=True) if "JobHead" in child.name())
+    frozen.suspend()
+    assert str(_trouble(launcher)).startswith(AWAY)
+    assert str(_trouble(launcher)).startswith(AWAY)
+    frozen.resume()
+    wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None, limit_s=30)
+
+
+def test_a_wrong_token_is_said(running: Running) -> None:
+    wrong = create_launcher(running.settings.model_copy(update={"ray_auth_token": SecretStr("0" * 64)}))
+    assert wrong.trouble() == "Ray's job server refuses this service (for 0 s): RAY_AUTH_TOKEN must be the cluster's"
+
+
+def test_worker_nodes_are_counted_while_they_live(tmp_path: Path, sqlite_template: Path) -> None:
+    """A node that was stopped is not counted, however long nobody asked; a head without processors never is."""
+    with _running(tmp_path, sqlite_template) as made:
+        launcher = made.launcher()
+        assert str(launcher.trouble()).startswith(AWAY)  # it does not run yet
+        wait_until(lambda: _trouble(launcher), lambda trouble: trouble == NO_WORKER)
+        assert _no_worker(launcher)
+        with made.place.worker() as node:
+            wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None)
+            assert launcher.capacity() == Capacity(2, 0, 2, 0)
+            node.terminate()
+            node.wait(60)
+            time.sleep(3)
+            assert _no_worker(launcher)
+            assert _trouble(launcher) == NO_WORKER
+
+
+@pytest.mark.slow
+def test_a_killed_node_and_then_a_killed_head_that_comes_back_are_noticed(tmp_path: Path, sqlite_template: Path) -> None:
+    with _running(tmp_path, sqlite_template) as made, capture_logs() as lines:
+        launcher = made.launcher()
+        with made.place.worker() as node:
+            wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None)
+            lines.clear()
+            kill(node)
+            wait_until(lambda: _no_worker(launcher), bool, limit_s=40)
+        job = new_id()
+        launcher.launch(job, 1)
+        kill(made.head)
+        assert launcher.ended(job, 1) is None
+        assert str(_trouble(launcher)).startswith(AWAY)
+        with made.place.head():
+            ended = wait_until(lambda: launcher.ended(job, 1), lambda seen: seen is not None)
+            assert ended == Exit("Ray does not know the driver any more: the cluster was started anew")
+            assert _trouble(launcher) == NO_WORKER
+        assert [line["event"] for line in lines if line["event"].startswith("ray.")][:2] == ["ray.away", "ray.back"]
+
+
+def test_a_launcher_is_made_while_nobody_answers_and_says_what_is_wrong(settings: Settings) -> None:
+    away = {"launcher": "ray-job", "ray_jobs_url": f"http://127.0.0.1:{free_port()}"}
+    launcher = create_launcher(settings.model_copy(update=away))
+    assert launcher.trouble() == f"{AWAY} (for 0 s): [Errno 111] Connection refused"
+    for call in (launcher.capacity, lambda: launcher.launch("job", 1)):
+        with pytest.raises(NotReadyError, match=AWAY):
+            call()
+    assert launcher.ended("job", 1) is None
+    launcher.stop("job", 1, grace_s=5)
+    launcher.tidy()
+    assert launcher.close(grace_s=5) == []
+
+
+@pytest.mark.parametrize("url", ["ray://head:10001", "file:///etc/passwd", "http://", ""])
 def test_only_http_addresses_are_taken(settings: Settings, url: str) -> None:
     with pytest.raises(NotReadyError, match="an http or https address"):
         create_launcher(settings.model_copy(update={"launcher": "ray-job", "ray_jobs_url": url}))
-
-
-def test_an_unknown_launcher_is_refused_with_those_there_are(settings: Settings) -> None:
-    with pytest.raises(NotReadyError, match="allowed: child-process, ray-job"):
-        create_launcher(settings.model_copy(update={"launcher": "kubernetes"}))
