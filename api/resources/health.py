@@ -34,7 +34,7 @@ def _check(service: Service) -> Readiness:
     except Exception as error:  # noqa: BLE001 - whatever keeps the database away is what readiness reports
         checks["database"] = f"unreachable: {type(error).__name__}"
     if service.controller is not None:
-        checks["controller"] = "ok" if service.controller.is_alive else "its loop is not running"
+        checks["controller"] = "ok" if service.controller.last_good_step_age_s is not None else "it has not made a good step yet"
     ready = all(result == "ok" for result in checks.values())
     return Readiness(status="ready" if ready else "not-ready", checks=checks, queued=queued, running=running)
 
