@@ -1,5 +1,9 @@
 """Finding drivers and trials the way an operator would."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -30,3 +34,20 @@ def trial_pids(home: Path) -> list[int]:
             if title.startswith(b"ray::ImplicitFunc") and f"NAS_HOME={home}".encode() in environment.split(b"\0"):
                 found.append(int(entry.name))
     return found
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Stop a process and those that it started, as a machine that hangs does, for the length of the block."""
+    stopped = []
+    try:
+        waiting = [pid]
+        while waiting:  # the parent first: a stopped one starts no more children
+            current = waiting.pop()
+            os.kill(current, signal.SIGSTOP)
+            stopped.append(current)
+            waiting += [int(child) for child in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
+        yield
+    finally:
+        for current in stopped:
+            os.kill(current, signal.SIGCONT)
