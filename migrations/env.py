@@ -3,9 +3,21 @@
 from typing import Literal
 
 from alembic import context
+from sqlalchemy import Connection, text
 
+from nas_service.storage.engines import MIGRATIONS, create_database_engine
 from nas_service.storage.models import Base, UtcDateTime
-from nas_service.storage.session import create_database_engine
+
+LOCK_KEY = 5_216_204_877  # any number that nobody else locks in this database
+
+
+def wait_for_others(connection: Connection) -> None:
+    """Hold PostgreSQL's advisory lock to the end of the transaction: whoever migrates too finds the work done.
+
+    A SQLite file is locked by `nas_service.storage.schema.upgrade`.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})"))
 
 
 def database_url() -> str:
@@ -28,7 +40,7 @@ def render_item(kind: str, item: object, _: object) -> str | Literal[False]:
 
 def run() -> None:
     """Connect and migrate; batch mode, since SQLite cannot alter most things in place."""
-    engine = create_database_engine(database_url())
+    engine = create_database_engine(database_url(), MIGRATIONS)
     with engine.connect() as connection:
         context.configure(
             connection=connection,
@@ -38,6 +50,7 @@ def run() -> None:
             render_item=render_item,
         )
         with context.begin_transaction():
+            wait_for_others(connection)
             context.run_migrations()
     engine.dispose()
 
