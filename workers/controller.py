@@ -18,7 +18,8 @@ from workers.launcher import Launcher
 
 log = structlog.get_logger()
 
-STOP_GRACE_S = 15.0
+STOP_GRACE_S = 6.0  # with what comes before it less than the 10 s after which Docker kills
+STEP_GRACE_S = 2.0
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
 
@@ -34,7 +35,9 @@ class Controller:
         self._lease = timedelta(seconds=settings.lease_s)
         self._backoff_s = FIRST_BACKOFF_S
         self._launch_after = 0.0
+        self._last_good_step: float | None = None
         self._over = False
+        self.trouble: str | None = None  # why no driver can be started now, in the launcher's words
         self._awake = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -48,7 +51,7 @@ class Controller:
         self._over = True
         self.wake()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STEP_GRACE_S)  # a step may wait for a database that is away
         self._launcher.close(grace_s=STOP_GRACE_S)
 
     def wake(self) -> None:
@@ -60,11 +63,17 @@ class Controller:
         """Whether the loop runs."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def last_good_step_age_s(self) -> float | None:
+        """Seconds since the last step that met no trouble; None before the first."""
+        return None if self._last_good_step is None else time.monotonic() - self._last_good_step
+
     def step(self) -> None:
         """Finish what ended without saying so, then start what waits."""
         self._reap()
         while self._claim():
             pass
+        self._last_good_step = time.monotonic()
 
     def _loop(self) -> None:
         while not self._over:
@@ -119,12 +128,13 @@ class Controller:
         try:
             self._launcher.launch(job.id, job.attempt)
         except (NasError, OSError, RuntimeError) as error:
+            self.trouble = str(error)
             self._backoff_s = min(MAX_BACKOFF_S, 2 * self._backoff_s)
             self._launch_after = time.monotonic() + self._backoff_s
             with self._database.write() as session:
                 jobs.requeue(session, job.id, job.attempt, f"the driver did not start: {error}")
             log.warning("job.not_launched", job_id=job.id, error=str(error), again_in_s=self._backoff_s)
             return False
-        self._backoff_s = FIRST_BACKOFF_S
+        self._backoff_s, self.trouble = FIRST_BACKOFF_S, None
         log.info("job.launched", job_id=job.id, kind=job.kind, attempt=job.attempt)
         return True
