@@ -1,61 +1,92 @@
 """The FastAPI application: routes, error handlers, and the controller loop beside them."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import structlog
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api.deps import Service
 from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
+from api.readiness import ReadinessWatch
 from api.resources import architectures, candidates, catalogue, datasets, health, searches, trainings
-from nas_service.errors import NotReadyError
+from nas_service.errors import StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
-from nas_service.storage.schema import current_revision, head_revision
+from nas_service.storage.engines import STARTS, TimeOuts
+from nas_service.storage.schema import require_head
 from nas_service.storage.session import Database
 from workers.controller import Controller
 from workers.launcher import Launcher
 from workers.launchers import create_launcher
 
+log = structlog.get_logger()
+
 PREFIX = "/v1"
+_CONNECT_S = 2.0
+_POOL_S = 2.0
+_IDLE_S = 30.0
 
 
-def check_schema(database: Database) -> None:
-    """Refuse to work on a database whose migrations did not run.
+def _time_outs(settings: Settings) -> TimeOuts:
+    """Return how long requests wait for the database: a client rather asks again, and there are 40 threads for all of them."""
+    return TimeOuts(settings.request_lock_s, settings.request_statement_s, _CONNECT_S, _POOL_S, _IDLE_S)
 
-    Raises:
-        NotReadyError: Saying what to run.
-    """
-    current, head = current_revision(database.engine), head_revision()
-    if current != head:
-        raise NotReadyError(f"the database is at revision {current}, this version needs {head}: run `nas migrate`")
+
+class _Ending:
+    """Ends the controller and its drivers once, whoever asks first; everybody waits for it."""
+
+    def __init__(self, controller: Controller | None) -> None:
+        self._controller = controller
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        with self._lock:
+            if self._controller is not None:
+                self._controller.stop()
+                self._controller = None
+
+
+def _remove_abandoned(store: ArtifactStore) -> None:
+    try:
+        removed = store.remove_abandoned()
+    except StoreAwayError as error:
+        log.warning("store.not_tidied", error=str(error))
+    else:
+        if removed:
+            log.info("store.tidied", removed=removed)
 
 
 def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
-    """Make the application.
+    """Make the application; `app.state.end_drivers` ends what its controller started, once.
 
     Args:
         settings: Of this installation.
         launcher: How drivers start; the settings' own if left out.
     """
-    database = Database(settings.database)
+    database, store = Database(settings.database, _time_outs(settings)), ArtifactStore(settings.artifacts)
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
+    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller))
+    end_drivers = _Ending(controller)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
-        check_schema(database)
+        require_head(settings.database, STARTS)
         if controller is not None:
             controller.start()
+        threading.Thread(target=_remove_abandoned, args=(store,), name="tidy", daemon=True).start()
         try:
             yield
         finally:
-            if controller is not None:
-                controller.stop()
+            await asyncio.to_thread(end_drivers)
+            service.readiness.close()
             database.close()
 
     app: FastAPI = FastAPIOffline(  # its /docs and /redoc load nothing from the network
@@ -65,11 +96,11 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         dependencies=[Depends(require_storable_text)],
-        responses=documented(400, 413, 422),
+        responses=documented(400, 408, 413, 422, 503),
     )
-    app.state.service = Service(settings, database, ArtifactStore(settings.artifacts), starter, controller)
+    app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     for module in (searches, trainings, architectures, candidates, catalogue, datasets):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)

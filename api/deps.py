@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.readiness import ReadinessWatch
 from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.storage.artifacts import ArtifactStore
@@ -23,6 +24,7 @@ class Service:
     store: ArtifactStore
     launcher: Launcher
     controller: Controller | None
+    readiness: ReadinessWatch
 
     def wake_controller(self) -> None:
         """Let the controller look at once, if it runs in this process."""
@@ -39,8 +41,8 @@ class Service:
             return {row.name: Component(name=row.kind, settings=row.settings) for row in list_datasets(session)}
 
 
-def get_service(request: Request) -> Service:
-    """Return the service that the application was made with."""
+async def get_service(request: Request) -> Service:
+    """Return the service that the application was made with; in no thread, so that health waits for none."""
     return cast("Service", request.app.state.service)
 
 

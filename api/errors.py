@@ -18,12 +18,15 @@ from nas_service.catalogue import complaint
 from nas_service.errors import (
     CannotFreezeError,
     ConflictError,
+    DatabaseAwayError,
     ExportError,
     InvalidInputError,
     LateResultError,
     NasError,
     NotFoundError,
     NotReadyError,
+    StoreAwayError,
+    UnavailableError,
 )
 from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
 
@@ -35,11 +38,19 @@ _SHOWN = 200  # characters of a given value that are sent back
 
 @dataclass(frozen=True)
 class Mapped:
-    """How an error looks over HTTP."""
+    """How an error looks over HTTP.
+
+    Attributes:
+        status: Of the reply.
+        kind: The stable end of the problem's type.
+        title: The same for every error of the kind.
+        retry_after_s: When the same request may succeed; None: never.
+    """
 
     status: HTTPStatus
     kind: str
     title: str
+    retry_after_s: int | None = None
 
 
 TABLE: dict[type[Exception], Mapped] = {
@@ -51,7 +62,10 @@ TABLE: dict[type[Exception], Mapped] = {
     LateResultError: Mapped(HTTPStatus.CONFLICT, "conflict", "The attempt is over"),
     DuplicateNameError: Mapped(HTTPStatus.CONFLICT, "conflict", "The name is taken"),
     CannotFreezeError: Mapped(HTTPStatus.CONFLICT, "cannot-freeze", "There is no exact frozen form"),
-    NotReadyError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
+    NotReadyError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready", 10),
+    UnavailableError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Something is away for a moment", 2),
+    DatabaseAwayError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", "The database is away for a moment", 2),
+    StoreAwayError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "store-away", "The artifact store is away for a moment", 2),
     ExportError: Mapped(HTTPStatus.INTERNAL_SERVER_ERROR, "export-failed", "The bundle could not be made"),
     NasError: Mapped(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed"),
 }
@@ -100,7 +114,8 @@ def problem_response(mapped: Mapped, detail: str, problems: Sequence[InvalidFiel
     """Return the reply for an error."""
     fields = [FieldProblem(field=entry.field, given=_given(entry.given), allowed=entry.allowed) for entry in problems]
     body = Problem(type=f"urn:nas:problem:{mapped.kind}", title=mapped.title, status=mapped.status, detail=detail, errors=fields)
-    return JSONResponse(body.model_dump(), mapped.status, media_type=MEDIA_TYPE)
+    headers = None if mapped.retry_after_s is None else {"Retry-After": str(mapped.retry_after_s)}
+    return JSONResponse(body.model_dump(), mapped.status, headers, MEDIA_TYPE)
 
 
 def _from_domain(_: Request, error: Exception) -> JSONResponse:
@@ -110,7 +125,9 @@ def _from_domain(_: Request, error: Exception) -> JSONResponse:
     elif isinstance(error, InvalidFieldError):
         problems = (error,)
     mapped = map_error(error)
-    if mapped.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if mapped.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        log.warning("request.put_off", error=str(error), cause=str(error.__cause__).partition("\n")[0])  # many alike
+    elif mapped.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request.failed", error=str(error), exc_info=error)
     return problem_response(mapped, _given_text(str(error)), problems)
 

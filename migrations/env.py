@@ -4,9 +4,21 @@ import sqlite3
 from typing import Literal
 
 from alembic import context
+from sqlalchemy import Connection, text
 
+from nas_service.storage.engines import MIGRATIONS, create_database_engine
 from nas_service.storage.models import Base, UtcDateTime
-from nas_service.storage.session import create_database_engine
+
+LOCK_KEY = 5_216_204_877  # any number that nobody else locks in this database
+
+
+def wait_for_others(connection: Connection) -> None:
+    """Hold PostgreSQL's advisory lock to the end of the transaction: whoever migrates too finds the work done.
+
+    A SQLite file is locked by `nas_service.storage.schema.upgrade`.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})"))
 
 
 def database_url() -> str:
@@ -29,7 +41,7 @@ def render_item(kind: str, item: object, _: object) -> str | Literal[False]:
 
 def run() -> None:
     """Connect and migrate; batch mode, since SQLite cannot alter most things in place."""
-    engine = create_database_engine(database_url())
+    engine = create_database_engine(database_url(), MIGRATIONS)
     with engine.connect() as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         if is_sqlite:
@@ -46,6 +58,7 @@ def run() -> None:
             render_item=render_item,
         )
         with context.begin_transaction():
+            wait_for_others(connection)
             context.run_migrations()
             if is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                 message = f"a migration left {len(broken)} rows that refer to nothing; it was taken back"

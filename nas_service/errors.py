@@ -54,3 +54,15 @@ class ExportError(NasError):
 
 class NotReadyError(NasError):
     """Something the service needs is missing; the message says what to do."""
+
+
+class UnavailableError(NasError):
+    """Something that the service stands on is away for a moment; the same request may succeed later."""
+
+
+class DatabaseAwayError(UnavailableError):
+    """The database cannot be reached, or cannot be written now: locked, full, read-only, too slow, out of connections."""
+
+
+class StoreAwayError(UnavailableError, OSError):
+    """The artifact store cannot be reached, or cannot be written now. An OSError too: to a driver it is one like any other."""

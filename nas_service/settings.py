@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -49,18 +50,31 @@ class Settings(BaseSettings):
     poll_s: float = Field(0.5, gt=0, description="Seconds between two looks of the controller.")
     checkpoint_s: float = Field(20.0, gt=0, description="Seconds between two checkpoints of a candidate's training.")
     max_body_bytes: int = Field(1_000_000, ge=1000, description="Largest request body.")
+    header_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds that a client has to send a request's headers.")
+    body_timeout_s: float = Field(30.0, gt=0, le=3600, description="Seconds that a client has to send a request's body.")
+    request_lock_s: float = Field(
+        2.0, gt=0, le=60, description="Seconds that a request waits for another writer of the database."
+    )
+    request_statement_s: float = Field(
+        5.0, gt=0, le=600, description="Seconds that a request waits for one statement; PostgreSQL only."
+    )
+    min_free_bytes: int = Field(
+        200_000_000, ge=0, description="Free space of the home, and of a local artifact store, under which readiness is degraded."
+    )
+    step_limit_s: float = Field(30.0, gt=0, description="Seconds without a good step of the controller that end readiness.")
     page_limit: int = Field(200, ge=1, le=10_000, description="Most entries in one page of a list.")
     bundled_test_bytes: int = Field(4_000_000, ge=0, description="Test images up to this size go into a bundle.")
 
     @cached_property
     def database(self) -> str:
         """URL of the database."""
-        return self.database_url or f"sqlite:///{self.home.resolve() / 'nas.db'}"
+        return self.database_url or f"sqlite:///{quote(str(self.home.resolve() / 'nas.db'))}"
 
     @cached_property
     def artifacts(self) -> str:
         """URL of the artifact store."""
-        return self.artifact_url or (self.home.resolve() / "artifacts").as_uri()
+        # As it is: fsspec reads no escapes, and would keep files under another name.
+        return self.artifact_url or f"file://{self.home.resolve() / 'artifacts'}"
 
     @cached_property
     def data(self) -> Path:

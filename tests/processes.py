@@ -1,5 +1,9 @@
 """Finding drivers and trials the way an operator would."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -44,3 +48,20 @@ def session_pids(sessions: list[int]) -> list[int]:
             if int(fields[3]) in sessions and fields[0] != "Z":
                 found.append(int(entry.name))
     return found
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Stop a process and those that it started, as a machine that hangs does, for the length of the block."""
+    stopped = []
+    try:
+        waiting = [pid]
+        while waiting:  # the parent first: a stopped one starts no more children
+            current = waiting.pop()
+            os.kill(current, signal.SIGSTOP)
+            stopped.append(current)
+            waiting += [int(child) for child in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
+        yield
+    finally:
+        for current in stopped:
+            os.kill(current, signal.SIGCONT)

@@ -21,11 +21,13 @@ from workers.launcher import Launcher
 
 log = structlog.get_logger()
 
-STOP_GRACE_S = 5.0
+STOP_GRACE_S = 6.0  # with what comes before it less than the 10 s after which Docker kills
+STEP_GRACE_S = 2.0
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
 REPORT_S = 5.0  # between two notes that this controller steps
 LITTER = 50  # keys that are deleted in one step
+SWEEP_S = 60.0  # between two looks for files that a writer left half-written
 
 
 class Controller:
@@ -40,35 +42,39 @@ class Controller:
         self._id = new_id()
         self._backoff_s = FIRST_BACKOFF_S
         self._launch_after = 0.0
+        self._not_started: str | None = None  # what kept the last driver from starting
         self._seen: dict[Hashable, float] = {}  # what was seen of a held job -> when this controller saw it first
         self._good_step: float | None = None
         self._reported = 0.0
+        self._sweep_at = 0.0
         self._outage = Outage("controller.step_failed")
         self._store_outage = Outage("store.away")
         self._over = False
         self._awake = threading.Event()
         self._thread: threading.Thread | None = None
-        self.trouble: str | None = None
+        self.trouble: str | None = None  # why no driver can be started now, in the launcher's words
 
     def start(self) -> None:
         """Step in a thread of its own until `stop`."""
         self._thread = threading.Thread(target=self._loop, name="controller", daemon=True)
         self._thread.start()
 
-    def ask_to_stop(self) -> None:
-        """Begin to end: the loop's thread ends the drivers, whose jobs go on with the next controller. Waits for nothing."""
+    def stop(self) -> None:
+        """End the loop and the drivers it started; their jobs go on with the next controller."""
         self._over = True
         self.wake()
-
-    def stop(self) -> None:
-        """Ask to stop, and wait for it."""
-        self.ask_to_stop()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STEP_GRACE_S)  # a step may wait for a database that is away
+        self._end_drivers()
 
     def wake(self) -> None:
         """Take the next step now: something was submitted or cancelled."""
         self._awake.set()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the loop runs."""
+        return self._thread is not None and self._thread.is_alive()
 
     @property
     def last_good_step_age_s(self) -> float | None:
@@ -80,7 +86,7 @@ class Controller:
         self._launcher.tidy()
         self._reap()
         self._tidy()
-        self.trouble = self._launcher.trouble()
+        self.trouble = self._launcher.trouble() or (self._not_started if time.monotonic() < self._launch_after else None)
         while self._claim():
             pass
         self._good_step = time.monotonic()
@@ -107,7 +113,6 @@ class Controller:
                 if self._outage.reason is None:
                     log.exception("controller.step_failed")
                 self._outage.seen(f"{type(error).__name__}: {error}")
-        self._end_drivers()
 
     def _end_drivers(self) -> None:
         """End the drivers that this process started, and give back the jobs of those that could not do so themselves."""
@@ -175,7 +180,7 @@ class Controller:
             state = release(session, current, reason, self._settings.max_stalls)
         log.warning("job.released", job_id=job.id, attempt=job.attempt, reason=reason, state=state.value)
         if job.state == JobState.STARTING.value:
-            self._back_off()
+            self._back_off(reason)
 
     def _tidy(self) -> None:
         """Delete from the store what nobody needs any more."""
@@ -186,6 +191,9 @@ class Controller:
             for key in keys:
                 self._store.delete(key)
                 gone.append(key)
+            if time.monotonic() >= self._sweep_at:
+                self._store.remove_abandoned()
+                self._sweep_at = time.monotonic() + SWEEP_S
             self._store_outage.over()
         except OSError as error:
             self._store_outage.seen(f"{type(error).__name__}: {error}")
@@ -198,7 +206,7 @@ class Controller:
 
         Where a driver does not start (a Ray that restarts, say) the job waits on, and the launcher is left alone for a while.
         """
-        if self._over or self.trouble is not None or time.monotonic() < self._launch_after:
+        if self._over or self.trouble is not None:
             return False
         with self._database.read() as session:
             if not attempts.has_queued(session):
@@ -211,7 +219,7 @@ class Controller:
         try:
             self._launcher.launch(job.id, job.attempt)
         except (NasError, OSError, RuntimeError) as error:
-            self._back_off()
+            self._back_off(str(error))
             reason = f"the driver did not start: {error}"
             with self._database.write() as session:
                 attempts.requeue(
@@ -222,10 +230,11 @@ class Controller:
         log.info("job.launched", job_id=job.id, kind=job.kind, attempt=job.attempt)
         return True
 
-    def _back_off(self) -> None:
-        """Leave the launcher alone for a while, each time for longer."""
+    def _back_off(self, reason: str) -> None:
+        """Leave the launcher alone for a while, each time for longer; queued jobs say why."""
         self._backoff_s = min(MAX_BACKOFF_S, 2 * self._backoff_s)
         self._launch_after = time.monotonic() + self._backoff_s
+        self._not_started = self.trouble = f"a driver to start, tried again in {self._backoff_s:g} s: {reason}"
 
 
 def _lease(job: Job) -> Hashable:

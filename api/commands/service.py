@@ -37,21 +37,32 @@ def serve(
     ] = None,
 ) -> None:
     """Run the service. The embedded database (SQLite) is brought up to date first; others need `nas migrate`."""
-    import uvicorn  # noqa: PLC0415 - other commands start faster
-
-    from api.app import create_app  # noqa: PLC0415
-    from nas_service.logs import configure_logs  # noqa: PLC0415
-    from nas_service.storage.schema import upgrade  # noqa: PLC0415
+    from nas_service.logs import configure_logs  # noqa: PLC0415 - other commands start faster
 
     configure_logs()
     settings = Settings()
     address, number = host or settings.host, settings.port if port is None else port
+    if settings.is_embedded and address not in LOOPBACK:
+        raise NotReadyError(f"an embedded service listens on loopback only, not on {address}: it has no keys")
+    from api.server import listening, serve_application, url_of  # noqa: PLC0415 - as above
+
+    with listening(address, number) as sockets:  # before anything else: a service that cannot be reached must touch no job
+        _prepare_database(settings)
+        from api.app import create_app  # noqa: PLC0415 - a start that cannot be is told before torch is loaded
+
+        app = create_app(settings)
+        console.print(f"nas-service on {url_of(sockets)}, data in {settings.home.resolve()}", highlight=False, soft_wrap=True)
+        serve_application(app, sockets, settings)
+
+
+def _prepare_database(settings: Settings) -> None:
+    from nas_service.storage.engines import STARTS  # noqa: PLC0415 - as above
+    from nas_service.storage.schema import require_head, upgrade  # noqa: PLC0415
+
     if settings.is_embedded:
-        if address not in LOOPBACK:
-            raise NotReadyError(f"an embedded service listens on loopback only, not on {address}: it has no keys")
         upgrade(settings.database)
-    console.print(f"nas-service on http://{address}:{number}, data in {settings.home.resolve()}", highlight=False)
-    uvicorn.run(create_app(settings), host=address, port=number, log_level="warning")
+    else:
+        require_head(settings.database, STARTS)
 
 
 def catalogue(

@@ -1,6 +1,9 @@
 """Artifacts: files in a store (local disk, S3 ...) with a row for each; nobody outside ever names a path."""
 
 import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,9 +12,12 @@ import fsspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nas_service.errors import NotFoundError
+from nas_service.errors import NotFoundError, StoreAwayError
 from nas_service.storage.models import Artifact
 from nas_service.storage.session import database_now, new_id
+from nas_service.storage.whole_files import remove_abandoned, write_whole
+
+SCRATCH = ".writing"  # the store's own folder, beside the keys
 
 
 @dataclass(frozen=True)
@@ -29,51 +35,99 @@ class StoredFile:
 
 
 class ArtifactStore:
-    """Files under one root URL (`file:///...`, `s3://bucket/prefix`), by key."""
+    """Files under one root URL (`file:///...`, `s3://bucket/prefix`), by key.
+
+    Every method raises `StoreAwayError` where the store cannot be reached, or cannot be written.
+    """
 
     def __init__(self, url: str) -> None:
         """Open the store; the root is created when something is put."""
         self._files, self._root = fsspec.core.url_to_fs(url)
+        self._is_local = "file" in self._files.protocol
+
+    @property
+    def local_root(self) -> Path | None:
+        """The folder of a store on this machine's disks, which may not be there yet."""
+        return Path(self._root) if self._is_local else None
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Raise trouble with the store as `StoreAwayError`, which tells neither path nor address."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreAwayError(f"the artifact store cannot be used now ({error.strerror or type(error).__name__})") from error
+        except Exception as error:
+            if self._is_local:
+                raise  # a bug: trouble with disks is an OSError
+            raise StoreAwayError(
+                f"the artifact store cannot be used now ({type(error).__name__})"
+            ) from error  # as its client says
+
     def put(self, key: str, content: bytes) -> None:
         """Write `content` under `key`, whole or not at all: readers see the old file or the new one."""
-        path = self._path(key)
-        self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-        if "file" in self._files.protocol:
-            temporary = Path(f"{path}.part")
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        else:  # object stores replace an object at once
-            self._files.pipe_file(path, content)
+        with self._reached():
+            if self._is_local:
+                write_whole(Path(self._path(key)), content, Path(self._path(SCRATCH)))
+            else:  # object stores replace an object at once
+                self._files.pipe_file(self._path(key), content)
 
     def get(self, key: str) -> bytes | None:
         """Return the content under `key`, or None if there is none."""
-        try:
-            content: bytes = self._files.cat_file(self._path(key))
-        except FileNotFoundError:
-            return None
-        return content
+        with self._reached():
+            try:
+                content: bytes = self._files.cat_file(self._path(key))
+            except FileNotFoundError:
+                return None
+            return content
 
     def exists(self, key: str) -> bool:
         """Return whether there is a file under `key`."""
-        return bool(self._files.exists(self._path(key)))
+        with self._reached():
+            return bool(self._files.exists(self._path(key)))
 
     def delete(self, key: str) -> None:
         """Remove `key` if it is there; one that ends in a slash is a folder, and goes with everything in it."""
-        path = self._path(key.rstrip("/"))
-        if self._files.exists(path):
-            self._files.rm(path, recursive=key.endswith("/"))
+        path, is_folder = self._path(key.rstrip("/")), key.endswith("/")
+        with self._reached(), suppress(FileNotFoundError):
+            if is_folder:
+                self._files.rm(path, recursive=True)
+            else:
+                self._files.rm_file(path)
 
     def keys(self, folder: str) -> list[str]:
         """Return the keys in `folder`, which ends in a slash, sorted."""
         path = self._path(folder.rstrip("/"))
-        if not self._files.isdir(path):
-            return []
-        names = (str(path).rpartition("/")[2] for path in self._files.ls(path, detail=False))
-        return sorted(f"{folder}{name}" for name in names if name)  # some object stores list the folder itself
+        with self._reached():
+            if not self._files.isdir(path):
+                return []
+            names = (str(path).rpartition("/")[2] for path in self._files.ls(path, detail=False))
+            return sorted(f"{folder}{name}" for name in names if name)  # some object stores list the folder itself
+
+    def try_write(self) -> None:
+        """Write a byte and take it back; nothing is left, and no key is touched."""
+        key = f"{SCRATCH}/{new_id()}"
+        with self._reached():
+            if self._is_local:
+                folder = Path(self._path(SCRATCH))
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    file.write(b"x")
+                    file.flush()
+            else:
+                self._files.pipe_file(self._path(key), b"x")
+                self._files.rm_file(self._path(key))
+
+    def remove_abandoned(self) -> int:
+        """Remove what writers that are gone left half-written, and return how many files that were.
+
+        A local store keeps them apart from its keys; object stores have none.
+        """
+        with self._reached():
+            return remove_abandoned(Path(self._path(SCRATCH))) if self._is_local else 0
 
 
 def record_artifact(session: Session, owner_id: str, kind: str, stored: StoredFile) -> None:

@@ -1,20 +1,27 @@
-"""Engines and sessions: one synchronous stack for the API, the controller and the drivers."""
+"""Sessions: one synchronous stack for the API, the controller and the drivers."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import uuid_utils
-from sqlalchemy import Connection, DateTime, Engine, create_engine, event, func, make_url, select, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy import DateTime, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-__all__ = ["TRANSIENT_ERRORS", "Database", "Session", "create_database_engine", "database_now", "exclusive", "new_id", "utc_now"]
+from nas_service.storage.engines import DRIVERS, TimeOuts, create_database_engine
+from nas_service.storage.trouble import TRANSIENT_ERRORS, explained
 
-BUSY_TIMEOUT_MS = 30_000
-TRANSIENT_ERRORS: tuple[type[Exception], ...] = (OperationalError, InterfaceError)  # the database is away for a moment
+__all__ = [
+    "TRANSIENT_ERRORS",
+    "Database",
+    "Session",
+    "TimeOuts",
+    "create_database_engine",
+    "database_now",
+    "exclusive",
+    "new_id",
+    "utc_now",
+]
 
 
 def new_id() -> str:
@@ -49,44 +56,26 @@ def exclusive(session: Session, lock: int) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
 
-def create_database_engine(url: str) -> Engine:
-    """Return an engine for `url` (SQLite or PostgreSQL), set up as the project wants it.
-
-    SQLite: write-ahead log, foreign keys on, a busy timeout, and transactions that begin when SQLAlchemy says so.
-    PostgreSQL: connections are tested before use.
-    """
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed)
-
-    @event.listens_for(engine, "connect")
-    def set_pragmas(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions by itself
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(str(connection.get_execution_options().get("sqlite_begin", "BEGIN")))
-
-    return engine
-
-
 class Database:
     """A database as the rest of the service sees it."""
 
-    def __init__(self, url: str) -> None:
-        """Connect lazily to `url`."""
-        self.engine = create_database_engine(url)
+    def __init__(self, url: str, time_outs: TimeOuts = DRIVERS, connections: int = 20) -> None:
+        """Connect lazily to `url`.
+
+        Raises:
+            NotReadyError: If there can be no such database.
+        """
+        self.engine = create_database_engine(url, time_outs, connections)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Give a session for reading; nothing is committed."""
-        with self._sessions() as session:
+        """Give a session for reading; nothing is committed.
+
+        Raises:
+            DatabaseAwayError: If the database is, for now.
+        """
+        with explained(), self._sessions() as session:
             yield session
 
     @contextmanager
@@ -94,8 +83,11 @@ class Database:
         """Give a session whose work is committed at the end of the block, or rolled back if it raises.
 
         On SQLite the write lock is taken at once, so that what is read before the first write cannot be stale.
+
+        Raises:
+            DatabaseAwayError: If the database is, for now.
         """
-        with self._sessions() as session, session.begin():
+        with explained(), self._sessions() as session, session.begin():
             session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
             yield session
 

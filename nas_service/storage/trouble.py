@@ -1,0 +1,82 @@
+"""What the errors of a database mean: trouble that passes becomes `DatabaseAwayError`, a bug stays what it is."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from nas_service.errors import DatabaseAwayError
+
+# What a driver may live through by beginning another attempt.
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (DatabaseAwayError, OperationalError, InterfaceError)
+
+LOCKED = "is locked by another writer"
+READ_ONLY = "cannot be written: it is read-only"
+FULL = "cannot be written: its disk is full"
+FAILING = "cannot be read or written: its disk is full or fails"
+SHUT = "cannot be opened"
+UNREACHABLE = "does not answer"
+REFUSING = "refuses the user or the password"
+MISSING = "is not there"
+EXHAUSTED = "has no connection or memory left"
+SLOW = "took too long over a statement"
+BUSY = "is in use on every connection that this process may have"
+
+_PRIMARY = 0xFF  # SQLite's extended codes hold more above the kind
+_SQLITE = {
+    sqlite3.SQLITE_BUSY: LOCKED,
+    sqlite3.SQLITE_LOCKED: LOCKED,
+    sqlite3.SQLITE_READONLY: READ_ONLY,
+    sqlite3.SQLITE_FULL: FULL,
+    sqlite3.SQLITE_IOERR: FAILING,
+    sqlite3.SQLITE_CANTOPEN: SHUT,
+    sqlite3.SQLITE_PERM: SHUT,
+}
+# SQLSTATE, or the class that its first two characters name.
+_POSTGRES = {
+    "08": UNREACHABLE,
+    "25006": READ_ONLY,
+    "25P03": SLOW,
+    "28": REFUSING,
+    "3D": MISSING,
+    "40": LOCKED,
+    "53": EXHAUSTED,
+    "53100": FULL,
+    "55P03": LOCKED,
+    "57014": SLOW,
+    "57": UNREACHABLE,
+    "58": FAILING,
+}
+
+
+def condition(error: DBAPIError | PoolTimeoutError) -> str | None:
+    """Return the state of the database that an error shows, or None where the error is a statement's own fault."""
+    if isinstance(error, PoolTimeoutError):
+        return BUSY
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return _SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & _PRIMARY)
+    if not isinstance(cause, psycopg.Error):
+        return None
+    if cause.sqlstate is None:
+        return UNREACHABLE if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) else None
+    return _POSTGRES.get(cause.sqlstate, _POSTGRES.get(cause.sqlstate[:2]))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Inside the block, raise trouble that passes as a domain error without statement, values or address.
+
+    Raises:
+        DatabaseAwayError: Naming the condition of the database.
+    """
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        found = condition(error)
+        if found is None:
+            raise
+        raise DatabaseAwayError(f"the database {found}") from error
