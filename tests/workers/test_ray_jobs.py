@@ -26,11 +26,10 @@ from tests.workers.conftest import LEASE
 from workers.controller import Controller
 from workers.launcher import Exit, log_path
 from workers.launchers import create_launcher
-from workers.ray_jobs import RayJobLauncher
+from workers.ray_jobs import NO_WORKER, RayJobLauncher
 
 pytestmark = pytest.mark.ray
 
-NO_WORKER = "the cluster has no living worker node"
 AWAY = "Ray's job server does not answer"
 QUICK = {"max_steps": 1, "validation_images": 50, "calibration_batches": 1}
 
