@@ -82,8 +82,11 @@ class JobServer:
         reply = self._call("GET", f"{_JOBS}{submission_id}")
         if not _is_found(reply):
             return None
-        found: dict[str, Any] = reply.json()
-        return found
+        try:
+            found = dict(reply.json())
+            return found | {"status": str(found["status"])}
+        except (ValueError, KeyError, TypeError) as error:
+            raise NotReadyError("Ray's job server says nothing of a job that Ray 2.60 would say") from error
 
     def stop(self, submission_id: str) -> bool:
         """Ask for a Ray Job's end; return whether there is one."""
@@ -114,10 +117,6 @@ class JobServer:
     def probe(self) -> None:
         """Ask the part that knows jobs whether it answers."""
         self._call("GET", _PROBES[_JOBS])
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def _call(self, method: str, path: str, limit_bytes: int | None = None, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         """Ask once, if it is time to; the first to ask in an outage sees first whether what failed answers again."""

@@ -16,6 +16,8 @@ from workers.launcher import Exit, log_name, log_path
 
 log = structlog.get_logger()
 
+NO_WORKER = "the cluster has no living worker node"
+
 _OVER = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 _STOP_WAIT_S = 15  # Ray's own grace before it kills a driver; its default of 3 s is too short to give a job back
 _LOOK_EVERY_S = 0.5
@@ -61,21 +63,21 @@ class RayJobLauncher:
         """
         workers = self._workers()
         if not workers:
-            raise NotReadyError("the cluster has no living worker node")
+            raise NotReadyError(NO_WORKER)
         cpus, gpus = ([float(worker.get(kind, 0)) for worker in workers] for kind in ("CPU", "GPU"))
         return Capacity(sum(cpus), sum(gpus), max(cpus), max(gpus))
 
     def trouble(self) -> str | None:
-        """Return why no driver can be started: asked anew every 5 seconds."""
-        with self._lock:
-            if time.monotonic() >= self._trouble_until:
-                try:
-                    self._server.probe()
-                    self._trouble = None if self._workers() else "the cluster has no living worker node"
-                except NotReadyError as error:
-                    self._trouble = str(error)
-                self._trouble_until = time.monotonic() + _TROUBLE_FOR_S
+        """Return why no driver can be started: asked anew every 5 seconds, by one thread while others get the last answer."""
+        if time.monotonic() < self._trouble_until or not self._lock.acquire(blocking=self._trouble_until == 0.0):
             return self._trouble
+        try:
+            if time.monotonic() >= self._trouble_until:
+                self._trouble = self._find_trouble()
+                self._trouble_until = time.monotonic() + _TROUBLE_FOR_S
+        finally:
+            self._lock.release()
+        return self._trouble
 
     def launch(self, job_id: str, attempt: int) -> None:
         """Submit the driver; it joins the cluster that runs it, whose `python` must have this project.
@@ -124,8 +126,14 @@ class RayJobLauncher:
     def close(self, *, grace_s: float) -> list[tuple[str, int]]:
         """Leave the drivers alone: on a cluster they outlive the controller."""
         del grace_s
-        self._server.close()
         return []
+
+    def _find_trouble(self) -> str | None:
+        try:
+            self._server.probe()
+            return None if self._workers() else NO_WORKER
+        except NotReadyError as error:
+            return str(error)
 
     def _workers(self) -> list[dict[str, Any]]:
         """Return the resources of the living nodes that have processors or GPUs; a head node has none, or is a worker too."""

@@ -142,9 +142,12 @@ def test_a_refused_token_is_an_outage_that_says_what_to_do() -> None:
         JobServer(url, "wrong").nodes()
 
 
-def test_an_answer_that_is_not_rays_is_refused() -> None:
-    with _answering(0, 200, b"<html>") as url, pytest.raises(NotReadyError, match=r"nothing of .* that Ray 2.60 would say"):
-        JobServer(url, "").nodes()
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b"null"])
+def test_an_answer_that_is_not_rays_is_refused(body: bytes) -> None:
+    with _answering(0, 200, body) as url:
+        for call in (JobServer(url, "").nodes, lambda: JobServer(url, "").job("any")):
+            with pytest.raises(NotReadyError, match=r"nothing of .* that Ray 2.60 would say"):
+                call()
 
 
 def test_a_log_that_is_longer_than_may_be_read_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

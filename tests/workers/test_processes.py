@@ -1,5 +1,6 @@
 """Which processes a driver started, and that they end, and nobody else's."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.waiting import wait_until
@@ -18,20 +20,23 @@ Start = Callable[[Path | None], subprocess.Popen[bytes]]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Return a function that starts a process in a session of its own, marked with a scratch folder or not."""
-    started: list[subprocess.Popen[bytes]] = []
+    """Return a function that starts two processes in a session of their own, marked with a scratch folder or not."""
+    started: list[psutil.Process] = []
 
-    def start_one(scratch: Path | None) -> subprocess.Popen[bytes]:
+    def start_two(scratch: Path | None) -> subprocess.Popen[bytes]:
         mark = {} if scratch is None else {SCRATCH_VARIABLE: str(scratch)}
         # exec: the shell becomes the command, and what it put into the background stays its child
         command = ["/bin/sh", "-c", "sleep 100 & exec sleep 100"]
-        started.append(subprocess.Popen(command, start_new_session=True, env={**os.environ, **mark}))
-        return started[-1]
+        leader = subprocess.Popen(command, start_new_session=True, env={**os.environ, **mark})
+        wait_until(lambda: _in_session(leader.pid), lambda found: found == 2)
+        started.extend([psutil.Process(leader.pid), *psutil.Process(leader.pid).children()])
+        return leader
 
-    yield start_one
+    yield start_two
     for process in started:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(started, timeout=5)
 
 
 def _in_session(session: int) -> int:

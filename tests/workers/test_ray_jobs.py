@@ -26,11 +26,10 @@ from tests.waiting import wait_until
 from workers.controller import Controller
 from workers.launcher import Exit, log_path
 from workers.launchers import create_launcher
-from workers.ray_jobs import RayJobLauncher
+from workers.ray_jobs import NO_WORKER, RayJobLauncher
 
 pytestmark = pytest.mark.ray
 
-NO_WORKER = "the cluster has no living worker node"
 AWAY = "Ray's job server does not answer"
 QUICK = {"max_steps": 1, "validation_images": 50, "calibration_batches": 1}
 
@@ -69,10 +68,18 @@ def _running(home: Path, sqlite_template: Path) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Running]:
     """Run a head with one worker node for the tests that leave it as it is."""
-    with _running(tmp_path_factory.mktemp("home"), sqlite_template) as made, made.place.worker():
-        launcher = made.launcher()
-        wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None)
+    with _running(tmp_path_factory.mktemp("home"), sqlite_template) as made, _working_node(made):
         yield made
+
+
+@contextmanager
+def _working_node(made: Running) -> Iterator[psutil.Process]:
+    """Run a worker node inside the block, once the head answers: Ray does not wait for that for long."""
+    launcher = made.launcher()
+    wait_until(lambda: _trouble(launcher), lambda trouble: trouble == NO_WORKER)
+    with made.place.worker() as node:
+        wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None)
+        yield node
 
 
 @pytest.fixture
@@ -226,8 +233,7 @@ def test_worker_nodes_are_counted_while_they_live(tmp_path: Path, sqlite_templat
         assert str(launcher.trouble()).startswith(AWAY)  # it does not run yet
         wait_until(lambda: _trouble(launcher), lambda trouble: trouble == NO_WORKER)
         assert _no_worker(launcher)
-        with made.place.worker() as node:
-            wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None)
+        with _working_node(made) as node:
             assert launcher.capacity() == Capacity(2, 0, 2, 0)
             node.terminate()
             node.wait(60)
@@ -240,11 +246,10 @@ def test_worker_nodes_are_counted_while_they_live(tmp_path: Path, sqlite_templat
 def test_a_killed_node_and_then_a_killed_head_that_comes_back_are_noticed(tmp_path: Path, sqlite_template: Path) -> None:
     with _running(tmp_path, sqlite_template) as made, capture_logs() as lines:
         launcher = made.launcher()
-        with made.place.worker() as node:
-            wait_until(lambda: _trouble(launcher), lambda trouble: trouble is None)
-            lines.clear()
+        with _working_node(made) as node:
             kill(node)
-            wait_until(lambda: _no_worker(launcher), bool, limit_s=40)
+            wait_until(lambda: _no_worker(launcher), bool, limit_s=60)
+        lines.clear()
         job = new_id()
         launcher.launch(job, 1)
         kill(made.head)
