@@ -5,6 +5,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from search_spaces.given import GivenModel
+
 Item = TypeVar("Item")
 
 
@@ -216,10 +218,8 @@ class EntryView(View):
     facts: dict[str, Any] = Field(default_factory=dict)
 
 
-class DatasetRegistration(BaseModel):
+class DatasetRegistration(GivenModel):
     """A folder or file under the data root, to be known by a name."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, description="Lower-case words joined by hyphens.")
     kind: str = Field(

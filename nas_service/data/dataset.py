@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from search_spaces.cost import Size
 from search_spaces.errors import InvalidFieldError
+from search_spaces.given import GivenModel
 from search_spaces.network import ImageFormat
 from search_spaces.registry import Registry
 
@@ -76,10 +77,8 @@ class ImageDataset:
         )
 
 
-class DatasetSettings(BaseModel):
+class DatasetSettings(GivenModel):
     """Settings that every dataset has; unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     split_seed: int = Field(
         0, ge=0, le=2**32 - 1, description="Seed of the split, apart from the seed of searches and trainings."

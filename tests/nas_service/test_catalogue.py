@@ -203,7 +203,7 @@ def test_a_wave_that_no_round_can_fill_is_refused(tmp_path: Path) -> None:
     [
         ({"eps": -0.1}, "greater than or equal to 0"),
         ({"eps": 1.1}, "less than or equal to 1"),
-        ({"eps": 0.1, "steps": 0}, "steps is 0"),
+        ({"eps": 0.1, "steps": 0}, "1 or more with eps"),
     ],
 )
 def test_attacks_that_make_no_sense_are_refused(adversarial: dict[str, float], words: str) -> None:
