@@ -51,7 +51,11 @@ BAD_SPECS = [
     ({"resources": {"workers": 1, "gpus_per_worker": 16}}, "resources.gpus_per_worker", "no more than the cluster has"),
     ({"training": {"methods": ["bnn"], "resources": {"gpus_per_trial": 9}}}, "training.resources.gpus_per_trial", "no more than"),
     ({"dataset": "cifar10"}, "dataset.settings.path", "cifar-10-batches-py"),
-    ({"dataset": {"name": "image-folder", "settings": {"path": "gone"}}}, "dataset.settings.path", "exists under the data root"),
+    (
+        {"dataset": {"name": "image-folder", "settings": {"path": "gone"}}},
+        "dataset.settings.path",
+        "exists under the data root (NAS_DATA_ROOT)",
+    ),
     ({"dataset": {"name": "image-folder", "settings": {}}}, "dataset.settings.path", "a value: this field is required"),
     ({"dataset": {"settings": {"split_seed": 2**32}}}, "dataset.settings.split_seed", "less than or equal to 4294967295"),
     ({"dataset": {"name": "image-folder", "settings": {"path": "x" * 5000}}}, "dataset.settings.path", "File name too long"),
@@ -191,6 +195,6 @@ def test_a_registered_folder_can_be_searched(client: TestClient, settings: Setti
     assert spec["dataset"] == {"name": "image-folder", "settings": {"path": "pictures"}}
 
 
-def test_a_data_root_that_is_not_there_is_named(client: TestClient, settings: Settings) -> None:
+def test_a_data_root_that_is_not_there_is_named_by_its_setting(client: TestClient, settings: Settings) -> None:
     assert not Path(settings.data).exists()
-    assert str(settings.data) in str(_register(client, "parquet", path="x.parquet")["allowed"])
+    assert "under the data root (NAS_DATA_ROOT)" in str(_register(client, "parquet", path="x.parquet")["allowed"])
