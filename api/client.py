@@ -48,6 +48,8 @@ class ApiError(Exception):
         """Put the fields that are wrong into the message."""
         self.problem = problem
         lines = [f"{entry.field}: {entry.given!r} is not allowed; allowed: {entry.allowed}" for entry in problem.errors]
+        if problem.more:
+            lines.append(f"and {problem.more} more")
         super().__init__("\n".join(lines) or problem.detail)
 
 

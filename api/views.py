@@ -31,6 +31,7 @@ class Problem(View):
     status: int
     detail: str
     errors: list["FieldProblem"] = Field(default_factory=list, description="One entry a field, for 422.")
+    more: int = Field(0, description="Faults beyond those that `errors` lists.")
 
 
 class FieldProblem(View):

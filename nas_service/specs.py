@@ -11,6 +11,8 @@ from search_spaces.given import GivenModel
 Item = TypeVar("Item")
 
 MAX_SEED = 2**53 - 1  # what JSON readers keep exactly
+MAX_CANDIDATES = 1000  # of a training: architectures x methods x seeds
+MAX_SAMPLES = 1_000_000  # of a search, whatever the strategy
 
 
 def _check_once(given: list[Item]) -> list[Item]:

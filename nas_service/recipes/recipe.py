@@ -74,6 +74,12 @@ class Recipe(GivenModel):
     max_steps_per_epoch: int | None = Field(None, ge=1, le=MOST, description="Cut epochs short, for quick trials.")
     acceleration: Acceleration = Field(Acceleration(), description="What makes training faster; scoring is always float32.")
 
+    def of_teacher(self) -> "Recipe":
+        """Return the recipe of a student's teacher: less what asks for a teacher, for binary weights or for attacks."""
+        return self.model_copy(
+            update={"distillation": 0.0, "real_weight_stage": 0.0, "ema_decay": 0.0, "temperature": 1.0, "adversarial": None}
+        )
+
     @field_validator("max_steps_per_epoch")
     @classmethod
     def _whole_replays(cls, given: int | None, info: ValidationInfo) -> int | None:

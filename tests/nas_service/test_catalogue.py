@@ -7,30 +7,37 @@ import pytest
 from nas_service.binarization.method import METHODS
 from nas_service.catalogue import (
     Capacity,
+    Place,
     build_recipe,
     build_space,
     check_local_training,
     check_search,
     open_dataset,
-    resolve_dataset,
 )
 from nas_service.errors import InvalidInputError
+from nas_service.named_datasets import DatasetSource, Registered
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component, MethodChoice, SearchSpec
 from search_spaces.errors import UnknownNameError
+from tests.samples import digits
 
-HERE = Capacity(cpus=2, gpus=0)
+
+def _place(root: Path) -> Place:
+    return Place(Capacity(cpus=2, gpus=0), DatasetSource(root, {}))
 
 
-def _problems(spec: dict[str, object], root: Path) -> dict[str, str]:
+def _problems(spec: object, root: Path) -> dict[str, str]:
     with pytest.raises(InvalidInputError) as caught:
-        check_search(SearchSpec.model_validate(spec), root, HERE, {})
+        check_search(spec, _place(root))
+    fields = [problem.field for problem in caught.value.problems]
+    assert len(fields) == len(set(fields)), "every fault is told once"
     return {problem.field: problem.allowed for problem in caught.value.problems}
 
 
-def test_a_default_spec_is_accepted(tmp_path: Path) -> None:
-    spec = SearchSpec()
-    assert check_search(spec, tmp_path, HERE, {}) == spec
+def test_a_default_spec_is_accepted_with_the_facts_of_its_dataset(tmp_path: Path) -> None:
+    checked = check_search({}, _place(tmp_path))
+    assert checked.spec == SearchSpec()
+    assert checked.facts == digits().facts
 
 
 def test_every_complaint_is_told_at_once(tmp_path: Path) -> None:
@@ -46,8 +53,9 @@ def test_every_complaint_is_told_at_once(tmp_path: Path) -> None:
     )
     assert list(problems) == [
         "space.settings.operations.1",
-        "method.name",
+        "space.settings.template",
         "dataset.name",
+        "method.name",
         "resources.gpus_per_worker",
         "training.methods.1.name",
         "training.resources.cpus_per_trial",
@@ -119,11 +127,12 @@ def test_a_depth_that_does_not_fit_is_named(tmp_path: Path) -> None:
 
 
 def test_a_registered_dataset_stands_for_its_kind_and_settings_can_be_changed() -> None:
-    registered = {"flowers": Component(name="image-folder", settings={"path": "f", "flip": False})}
+    registered = {"flowers": Registered(Component(name="image-folder", settings={"path": "f", "flip": False}))}
+    source = DatasetSource(Path(), registered)
     given = Component(name="flowers", settings={"flip": True})
-    assert resolve_dataset(given, registered) == Component(name="image-folder", settings={"path": "f", "flip": True})
+    assert source.resolve(given) == Component(name="image-folder", settings={"path": "f", "flip": True})
     with pytest.raises(UnknownNameError, match="did you mean flowers"):
-        resolve_dataset(Component(name="flower"), registered)
+        source.resolve(Component(name="flower"))
 
 
 def test_settings_of_a_space_are_put_into_it() -> None:
@@ -195,7 +204,7 @@ def test_a_wave_that_no_round_can_fill_is_refused(tmp_path: Path) -> None:
         "wave": "no more than 9, the samples of the longest round of abandit"
     }
     for spec in ({"space": "tiny", "wave": 9}, {"space": "tiny", "wave": 100, "strategy": "random"}):
-        check_search(SearchSpec.model_validate(spec), tmp_path, HERE, {})
+        check_search(spec, _place(tmp_path))
 
 
 @pytest.mark.parametrize(

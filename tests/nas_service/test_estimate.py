@@ -1,7 +1,5 @@
 """Estimates before a search starts."""
 
-from pathlib import Path
-
 import pytest
 
 from nas_service.catalogue import Capacity
@@ -16,7 +14,7 @@ HERE = Capacity(cpus=2, gpus=0)
 
 
 def _estimate(seconds: list[float], **spec: object) -> dict[str, object]:
-    return estimate_search(SearchSpec.model_validate({"space": "tiny", **spec}), Path(), HERE, seconds)
+    return estimate_search(SearchSpec.model_validate({"space": "tiny", **spec}), digits().facts, HERE, seconds)
 
 
 def test_samples_epochs_and_arms_are_counted() -> None:
