@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from api.estimates import EstimateView, TrainingEstimateView
 from api.views import (
     ArchitectureView,
     ArmView,
@@ -23,7 +24,6 @@ from api.views import (
     ComparisonView,
     EntryView,
     EpochView,
-    EstimateView,
     EventView,
     JobView,
     Page,
@@ -95,6 +95,10 @@ class NasClient:
     def estimate(self, spec: Mapping[str, Any]) -> EstimateView:
         """Return what a search would take, starting nothing."""
         return EstimateView.model_validate_json(self._request("POST", "/v1/searches/estimate", json=dict(spec)).content)
+
+    def estimate_training(self, spec: Mapping[str, Any]) -> TrainingEstimateView:
+        """Return what a training would take, starting nothing."""
+        return TrainingEstimateView.model_validate_json(self._request("POST", "/v1/trainings/estimate", json=dict(spec)).content)
 
     def search(self, search_id: str) -> JobView:
         """Return a search."""

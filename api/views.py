@@ -195,20 +195,6 @@ class EpochView(View):
     extra: dict[str, float]
 
 
-class EstimateView(View):
-    """What a search will take, before it starts."""
-
-    samples: int
-    epochs: float = Field(description="Passes over the whole training set, all samples together.")
-    training_images: int
-    arms: int
-    genotypes: str = Field(description="Size of the space; a string, since it can be larger than JSON readers keep.")
-    supernet_parameters: int
-    memory_bytes: int = Field(description="Weights, gradients, moments and a copy in every actor; activations come on top.")
-    seconds: float | None = Field(description="From searches of the same kind that ran here; null where there is none.")
-    seconds_from: int = Field(description="Number of samples that the time is taken from.")
-
-
 class EntryView(View):
     """One entry of the catalogue."""
 

@@ -10,14 +10,17 @@ from fastapi import APIRouter, Query, Request, Response, status
 
 from api.bodies import TrainingBody
 from api.deps import ServiceDep
+from api.estimates import TrainingEstimateView
 from api.resources.etags import tagged, tagged_view
 from api.resources.jobs import NOT_FOUND, add_job_routes
 from api.resources.named_results import NamedResults
 from api.resources.submission import IdempotencyKey, accept
 from api.views import ComparisonView, JobView, MethodView, PairView
-from nas_service.catalogue import check_training
+from nas_service.catalogue import build_space, check_training
 from nas_service.comparison import ComparedPair, compare
 from nas_service.storage import candidates, jobs
+from nas_service.storage.timings import epoch_timings
+from nas_service.training_estimate import Conditions, costings, estimate_training
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
 
@@ -30,6 +33,21 @@ def submit_training(
     place = service.place()
     spec = check_training(body, place, NamedResults(service, place).check).spec
     return accept(service, response, jobs.TRAINING, spec.name, spec.model_dump(mode="json"), idempotency_key)
+
+
+@router.post("/estimate", summary="What a training would take; nothing is started")
+def estimate(service: ServiceDep, body: TrainingBody) -> TrainingEstimateView:
+    """Count candidates, images, attacks and files; the time comes from candidates of the same kind that were trained here."""
+    place = service.place()
+    named = NamedResults(service, place)
+    checked = check_training(body, place, named.check)
+    spec = checked.spec
+    with service.database.read() as session:
+        timings = epoch_timings(session, spec.space, spec.dataset, spec)
+    has_teacher = spec.teacher is not None
+    conditions = Conditions(checked.facts, place.capacity, service.settings.bundled_test_bytes, timings, has_teacher)
+    architectures = costings(build_space(spec.space), named.genotypes, checked.facts)
+    return TrainingEstimateView.model_validate(estimate_training(spec, architectures, conditions))
 
 
 class ComparisonFormat(StrEnum):
