@@ -17,8 +17,11 @@ from nas_service.catalogue import (
 from nas_service.errors import InvalidInputError
 from nas_service.named_datasets import DatasetSource, Registered
 from nas_service.recipes.recipe import Recipe
-from nas_service.specs import Component, MethodChoice, SearchSpec
+from nas_service.search.strategies.random import Random
+from nas_service.search.strategy import STRATEGIES
+from nas_service.specs import MAX_SAMPLES, Component, MethodChoice, SearchSpec
 from search_spaces.errors import UnknownNameError
+from search_spaces.space import SPACES
 from tests.samples import digits
 
 
@@ -233,3 +236,33 @@ def test_an_acceleration_that_cannot_work_is_refused_before_anything_starts(tmp_
     on_gpu: dict[str, object] = {"evaluation": graph, "method": "rebnn", "resources": {"gpus_per_worker": 1}}
     problems = _problems(on_gpu, tmp_path)
     assert "rebnn looks at gradients" in problems["evaluation.acceleration.cuda_graph"]
+
+
+class _Endless(Random):
+    """A strategy of somebody else's that bounds nothing itself."""
+
+    @property
+    def total(self) -> int:
+        return 10**9
+
+
+def test_a_search_has_a_million_samples_at_most_whatever_its_strategy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _problems({"strategy": {"name": "random", "settings": {"samples": 10**9}}}, tmp_path).keys() == {
+        "strategy.settings.samples"
+    }
+    STRATEGIES.names()
+    monkeypatch.setitem(STRATEGIES._entries, "endless", _Endless)
+    assert _problems({"strategy": "endless"}, tmp_path) == {"strategy.settings": "at most 1,000,000 samples in all"}
+
+
+def test_no_strategy_of_ours_takes_more_samples_than_a_search_may_have() -> None:
+    """With the most that its settings allow, in the space with most operations."""
+    space = max((SPACES.get(name) for name in SPACES.names()), key=lambda space: space.arms_per_edge)
+    for name in STRATEGIES.names():
+        kind = STRATEGIES.get(name)
+        most = {
+            field: described.get("maximum") or max(option.get("maximum", 0) for option in described["anyOf"])
+            for field, described in kind.settings_model.model_json_schema()["properties"].items()
+            if field in {"samples", "samples_per_arm"}
+        }
+        assert kind.from_settings(space, most, 0).total <= MAX_SAMPLES
