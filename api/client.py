@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from api.estimates import EstimateView, TrainingEstimateView
 from api.views import (
     ArchitectureView,
     ArmView,
@@ -23,7 +24,6 @@ from api.views import (
     CandidateView,
     ComparisonView,
     EntryView,
-    EstimateView,
     EventView,
     JobView,
     Page,
@@ -50,6 +50,8 @@ class ApiError(PortableError):
         """Put the fields that are wrong into the message."""
         self.problem = problem
         lines = [f"{entry.field}: {entry.given!r} is not allowed; allowed: {entry.allowed}" for entry in problem.errors]
+        if problem.more:
+            lines.append(f"and {problem.more} more")
         super().__init__("\n".join(lines) or problem.detail)
 
 
@@ -95,6 +97,10 @@ class NasClient:
     def estimate(self, spec: Mapping[str, Any]) -> EstimateView:
         """Return what a search would take, starting nothing."""
         return EstimateView.model_validate_json(self._request("POST", "/v1/searches/estimate", json=dict(spec)).content)
+
+    def estimate_training(self, spec: Mapping[str, Any]) -> TrainingEstimateView:
+        """Return what a training would take, starting nothing."""
+        return TrainingEstimateView.model_validate_json(self._request("POST", "/v1/trainings/estimate", json=dict(spec)).content)
 
     def search(self, search_id: str) -> JobView:
         """Return a search."""

@@ -6,6 +6,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.readiness import ReadinessWatch
+from nas_service.catalogue import Place
+from nas_service.data.facts import DatasetFacts
+from nas_service.named_datasets import DatasetSource, Registered
 from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.storage.artifacts import ArtifactStore
@@ -35,10 +38,15 @@ class Service:
         """Return the number of entries in a page."""
         return min(asked, self.settings.page_limit)
 
-    def registered_datasets(self) -> dict[str, Component]:
-        """Return the datasets that users registered, by name, as what they stand for."""
+    def place(self) -> Place:
+        """Return where a job would run now, with the datasets that users registered."""
         with self.database.read() as session:
-            return {row.name: Component(name=row.kind, settings=row.settings) for row in list_datasets(session)}
+            rows = list_datasets(session)
+        registered = {
+            row.name: Registered(Component(name=row.kind, settings=row.settings), DatasetFacts.from_dict(row.facts))
+            for row in rows
+        }
+        return Place(self.launcher.capacity(), DatasetSource(self.settings.data, registered))
 
 
 async def get_service(request: Request) -> Service:

@@ -14,7 +14,6 @@ from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 
 from api.views import FieldProblem, Problem
-from nas_service.catalogue import complaint
 from nas_service.errors import (
     CannotFreezeError,
     ConflictError,
@@ -28,12 +27,14 @@ from nas_service.errors import (
     StoreAwayError,
     UnavailableError,
 )
+from nas_service.problems import complaint, dotted
 from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
-_SHOWN = 200  # characters of a given value that are sent back
+_SHOWN = 200  # characters of a given value, or of a field's name, that are sent back
+_LISTED = 50  # entries of a reply
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,17 @@ def _given(value: object) -> object:
     return shown if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
+def _listed(entry: InvalidFieldError) -> FieldProblem:
+    return FieldProblem(field=_given_text(entry.field, _SHOWN), given=_given(entry.given), allowed=_given_text(entry.allowed))
+
+
 def problem_response(mapped: Mapped, detail: str, problems: Sequence[InvalidFieldError] = ()) -> JSONResponse:
     """Return the reply for an error."""
-    fields = [FieldProblem(field=entry.field, given=_given(entry.given), allowed=entry.allowed) for entry in problems]
-    body = Problem(type=f"urn:nas:problem:{mapped.kind}", title=mapped.title, status=mapped.status, detail=detail, errors=fields)
+    fields = [_listed(entry) for entry in problems[:_LISTED]]
+    more = len(problems) - len(fields)
+    said = f"{detail} (and {more} more)" if more else detail
+    kind = f"urn:nas:problem:{mapped.kind}"
+    body = Problem(type=kind, title=mapped.title, status=mapped.status, detail=said, errors=fields, more=more)
     headers = None if mapped.retry_after_s is None else {"Retry-After": str(mapped.retry_after_s)}
     return JSONResponse(body.model_dump(), mapped.status, headers, MEDIA_TYPE)
 
@@ -146,8 +154,8 @@ def _from_request(_: Request, error: Exception) -> JSONResponse:
         return problem_response(mapped, f"the body is not JSON: {broken['ctx']['error']} ({where})")
     problems = []
     for entry in entries:
-        location = [str(part) for part in entry["loc"]]
-        field = ".".join(location[1:] if location[0] in {"body", "query", "path", "header"} else location)
+        place, *rest = entry["loc"]
+        field = dotted(rest if place in {"body", "query", "path", "header"} else [place, *rest])
         problems.append(complaint(field, entry))
     detail = "; ".join(str(problem) for problem in problems)
     return problem_response(TABLE[InvalidInputError], _given_text(detail), problems)

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from nas_service.comparison import Quantity
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import CandidateMetrics, Progress
+from search_spaces.given import GivenModel
 
 Item = TypeVar("Item")
 
@@ -33,6 +34,7 @@ class Problem(View):
     status: int
     detail: str
     errors: list["FieldProblem"] = Field(default_factory=list, description="One entry a field, for 422.")
+    more: int = Field(0, description="Faults beyond those that `errors` lists.")
 
 
 class FieldProblem(View):
@@ -202,20 +204,6 @@ class ComparisonView(View):
     methods: list[MethodView]
 
 
-class EstimateView(View):
-    """What a search will take, before it starts."""
-
-    samples: int
-    epochs: float = Field(description="Passes over the whole training set, all samples together.")
-    training_images: int
-    arms: int
-    genotypes: str = Field(description="Size of the space; a string, since it can be larger than JSON readers keep.")
-    supernet_parameters: int
-    memory_bytes: int = Field(description="Weights, gradients, moments and a copy in every actor; activations come on top.")
-    seconds: float | None = Field(description="From searches of the same kind that ran here; null where there is none.")
-    seconds_from: int = Field(description="Number of samples that the time is taken from.")
-
-
 class EntryView(View):
     """One entry of the catalogue."""
 
@@ -226,10 +214,8 @@ class EntryView(View):
     facts: dict[str, Any] = Field(default_factory=dict)
 
 
-class DatasetRegistration(BaseModel):
+class DatasetRegistration(GivenModel):
     """A folder or file under the data root, to be known by a name."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, description="Lower-case words joined by hyphens.")
     kind: str = Field(

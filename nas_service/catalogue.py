@@ -1,27 +1,46 @@
 """The catalogue: turning the names and settings of a spec into the things they stand for, or saying what is wrong."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any, Generic, TypeVar
 
 from nas_service.binarization.method import METHODS, Method
 from nas_service.data.dataset import DATASETS, Dataset, ImageDataset
-from nas_service.errors import InvalidInputError
+from nas_service.data.facts import DatasetFacts
+from nas_service.drafts import Draft, read_draft
+from nas_service.named_datasets import DatasetSource, readable_files
+from nas_service.problems import Problems
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.search.strategy import STRATEGIES, Strategy
-from nas_service.specs import Component, LocalTrainingSpec, MethodChoice, SearchSpec, TrainingSection, TrainingSpec
+from nas_service.sections import (
+    Fitted,
+    Told,
+    check_candidates,
+    check_early_stopping,
+    check_phases,
+    fit_method,
+    full_precision,
+    merged_recipe,
+)
+from nas_service.specs import (
+    MAX_SAMPLES,
+    Component,
+    LocalTrainingSpec,
+    MethodChoice,
+    SearchSpec,
+    TrainingSection,
+    TrainingSpec,
+)
+from nas_service.suitability import check_fraction, check_tests
 from nas_service.training.candidate.phases import plan_phases
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from search_spaces.operation import OPERATIONS
-from search_spaces.registry import near_matches
 from search_spaces.space import SPACES, SearchSpace, SpaceSettings
 from search_spaces.template import TEMPLATES
 
-Built = TypeVar("Built")
+Spec = TypeVar("Spec", SearchSpec, TrainingSpec, LocalTrainingSpec)
 
 
 @dataclass(frozen=True)
@@ -41,48 +60,30 @@ class Capacity:
     node_gpus: float | None = None
 
 
-def complaint(field: str, entry: Mapping[str, Any]) -> InvalidFieldError:
-    """Return one of pydantic's complaints as ours."""
-    if entry["type"] == "missing":
-        return InvalidFieldError(field or "body", None, "a value: this field is required")
-    if entry["type"] == "extra_forbidden":
-        return InvalidFieldError(field or "body", entry.get("input"), "nothing: there is no such field")
-    return InvalidFieldError(
-        field or "body", entry.get("input"), entry["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    )
+@dataclass(frozen=True)
+class Place:
+    """Where a job would run, and what can be named there.
+
+    Attributes:
+        capacity: Of the cluster.
+        datasets: Where they come from.
+    """
+
+    capacity: Capacity
+    datasets: DatasetSource
 
 
-def field_errors(error: ValidationError, prefix: str = "") -> list[InvalidFieldError]:
-    """Return pydantic's complaints as ours: dotted field, value given, what is allowed."""
-    problems = []
-    for entry in error.errors(include_url=False):
-        path = ".".join([prefix, *(str(part) for part in entry["loc"])]).strip(".")
-        problems.append(complaint(path, entry))
-    return problems
+@dataclass(frozen=True)
+class Checked(Generic[Spec]):
+    """A spec that does not fail for what could be known now.
 
+    Attributes:
+        spec: With its dataset resolved.
+        facts: Of the dataset.
+    """
 
-class _Problems:
-    """Collects complaints, so that a user sees all of them at once."""
-
-    def __init__(self) -> None:
-        self.found: list[InvalidFieldError] = []
-
-    def attempt(self, field: str, build: Callable[[], Built], part: str = "settings") -> Built | None:
-        """Return what `build` makes, or None and keep the complaint under `field`, in its `part`."""
-        try:
-            return build()
-        except UnknownNameError as error:
-            self.found.append(InvalidFieldError(f"{field}.name", error.name, error.allowed))
-        except InvalidFieldError as error:
-            self.found.append(error.under(f"{field}.{part}"))
-        except ValidationError as error:
-            self.found.extend(field_errors(error, f"{field}.{part}"))
-        return None
-
-    def finish(self) -> None:
-        """Raise what was collected."""
-        if self.found:
-            raise InvalidInputError(self.found)
+    spec: Spec
+    facts: DatasetFacts
 
 
 def build_space(component: Component) -> SearchSpace:
@@ -95,18 +96,22 @@ def build_space(component: Component) -> SearchSpace:
     """
     space = SPACES.get(component.name)
     settings = SpaceSettings.model_validate(component.settings)
-    for index, operation in enumerate(settings.operations or ()):
-        _known(OPERATIONS.get, operation, f"operations.{index}")
-    if settings.template is not None:
-        _known(TEMPLATES.get, settings.template, "template")
+    for problem in _unknown_parts(settings):
+        raise problem
     return space.configure(settings)
 
 
-def _known(get: Callable[[str], object], name: str, field: str) -> None:
-    try:
-        get(name)
-    except UnknownNameError as error:
-        raise InvalidFieldError(field, name, error.allowed) from error
+def _unknown_parts(settings: SpaceSettings) -> Iterator[InvalidFieldError]:
+    """Yield complaints about operations and templates that there are not."""
+    names: list[tuple[Callable[[str], object], str, str]] = [
+        (OPERATIONS.get, name, f"operations.{index}") for index, name in enumerate(settings.operations or ())
+    ]
+    names += [(TEMPLATES.get, settings.template, "template")] if settings.template is not None else []
+    for get, name, place in names:
+        try:
+            get(name)
+        except UnknownNameError as error:
+            yield InvalidFieldError(place, name, error.allowed)
 
 
 def build_method(component: Component) -> Method:
@@ -121,16 +126,8 @@ def build_recipe(shared: Recipe, choice: MethodChoice) -> Recipe:
         InvalidFieldError: If the method cannot be trained so.
         pydantic.ValidationError: If a field is unknown or out of range.
     """
-    changes = dict(choice.recipe)
-    preset = changes.pop("preset", "shared")
-    if preset not in {"shared", "paper"}:
-        raise InvalidFieldError("preset", preset, "shared or paper")
-    method = build_method(choice)
-    own = method.paper_recipe if preset == "paper" else {}
-    if preset == "paper" and not own:
-        raise InvalidFieldError("preset", preset, f"shared: nobody has published the recipe of {choice.name}")
-    recipe = Recipe.model_validate({**shared.model_dump(), **own, **changes})
-    plan_phases(method, recipe)
+    recipe = Recipe.model_validate(merged_recipe(METHODS.get(choice.name), shared, choice))
+    plan_phases(build_method(choice), recipe)
     return recipe
 
 
@@ -149,140 +146,176 @@ def build_dataset(component: Component) -> Dataset:
     return DATASETS.get(component.name).from_settings(component.settings)
 
 
-def resolve_dataset(component: Component, registered: Mapping[str, Component]) -> Component:
-    """Return a registered dataset as its kind with its settings, settings given with the name on top; others as they are.
-
-    Raises:
-        UnknownNameError: If the name is neither built in nor registered.
-    """
-    if component.name in registered:
-        named = registered[component.name]
-        return Component(name=named.name, settings={**named.settings, **component.settings})
-    known = {*DATASETS.names(), *registered}
-    if component.name not in known:
-        raise UnknownNameError("dataset", component.name, near_matches(component.name, known), sorted(known))
-    return component
-
-
-def check_search(spec: SearchSpec, data_root: Path, capacity: Capacity, registered: Mapping[str, Component]) -> SearchSpec:
-    """Check everything that can be checked before a search starts; return the spec with its dataset resolved.
-
-    Raises:
-        InvalidInputError: With every complaint found.
-    """
-    problems = _Problems()
-    space = problems.attempt("space", lambda: build_space(spec.space))
-    method = problems.attempt("method", partial(build_method, spec.method))
-    if method is not None and method.needs_teacher:
-        problems.found.append(InvalidFieldError("method.name", spec.method.name, "a method that trains without a teacher"))
-    if method is not None:
-        _check_acceleration(problems, "evaluation", spec.evaluation, method, _device(spec.resources.gpus_per_worker))
-    if space is not None:
-        strategy = problems.attempt("strategy", lambda: build_strategy(spec.strategy, space, spec.seed))
-        if strategy is not None and strategy.largest_wave is not None and spec.wave > strategy.largest_wave:
-            allowed = f"no more than {strategy.largest_wave}, the samples of the longest round of {spec.strategy.name}"
-            problems.found.append(InvalidFieldError("wave", spec.wave, allowed))
-    dataset = _check_dataset(problems, spec.dataset, data_root, registered)
-    resources = spec.resources
-    _check_resources(problems, "resources.cpus_per_worker", resources.cpus_per_worker, resources.workers or 1, capacity)
-    _check_resources(problems, "resources.gpus_per_worker", resources.gpus_per_worker, resources.workers or 1, capacity)
-    if spec.training is not None:
-        _check_training(problems, spec.training, "training.", capacity)
-        if spec.training.top_k > spec.keep:
-            allowed = f"no more than keep, which is {spec.keep}"
-            problems.found.append(InvalidFieldError("training.top_k", spec.training.top_k, allowed))
-    problems.finish()
-    return spec.model_copy(update={"dataset": dataset})
-
-
-def check_training(spec: TrainingSpec, data_root: Path, capacity: Capacity, registered: Mapping[str, Component]) -> TrainingSpec:
-    """As `check_search`, for a training."""
-    problems = _Problems()
-    problems.attempt("space", lambda: build_space(spec.space))
-    dataset = _check_dataset(problems, spec.dataset, data_root, registered)
-    _check_training(problems, spec, "", capacity)
-    problems.finish()
-    return spec.model_copy(update={"dataset": dataset})
-
-
-def check_local_training(body: Mapping[str, object], data_root: Path, device: str) -> LocalTrainingSpec:
-    """Read and check the spec of a training in this process, on a device of the type `device`.
-
-    Raises:
-        InvalidInputError: With every complaint found.
-    """
-    try:
-        spec = LocalTrainingSpec.model_validate(body)
-    except ValidationError as error:
-        raise InvalidInputError(field_errors(error)) from error
-    problems = _Problems()
-    problems.attempt("space", lambda: build_space(spec.space))
-    method = problems.attempt("method", partial(build_method, spec.method))
-    if method is not None:
-        recipe = problems.attempt("method", partial(build_recipe, spec.recipe, spec.method), "recipe")
-        if recipe is not None:
-            _check_acceleration(problems, "method.recipe", recipe, method, device)
-    _check_dataset(problems, spec.dataset, data_root, {})
-    problems.finish()
-    return spec
-
-
 def open_dataset(component: Component, data_root: Path) -> ImageDataset:
     """Read a built-in kind of dataset with its settings, whole.
 
     Raises:
         InvalidInputError: If the kind or a setting is unknown, or a file is not as it should be.
     """
-    problems = _Problems()
-    loaded = problems.attempt("dataset", lambda: build_dataset(component).load(data_root))
+    problems = Problems()
+    with readable_files(component):
+        loaded = problems.attempt("dataset", lambda: build_dataset(component).load(data_root))
     problems.finish()
     assert loaded is not None  # noqa: S101 - for the type checker; no problem, so it was loaded
     return loaded
 
 
-def _check_dataset(
-    problems: _Problems, component: Component, data_root: Path, registered: Mapping[str, Component]
-) -> Component | None:
-    dataset = problems.attempt("dataset", lambda: resolve_dataset(component, registered))
+def check_search(body: object, place: Place) -> Checked[SearchSpec]:
+    """Read a search from JSON and check everything that can be checked before it starts.
+
+    Raises:
+        InvalidInputError: With every complaint found.
+    """
+    draft = read_draft(SearchSpec, body)
+    spec, training = draft.spec, draft.spec.training
+    _check_samples(draft)
+    dataset = place.datasets.check(draft, spec.dataset)
+    for name in ("cpus_per_worker", "gpus_per_worker"):
+        each = getattr(spec.resources, name)
+        _check_resources(draft, f"resources.{name}", each, spec.resources.workers or 1, place.capacity)
+    if training is not None:
+        _check_section(draft, training, "training.", place.capacity, ("top_k", training.top_k))
+        if training.top_k > spec.keep and draft.sound("training.top_k", "keep"):
+            draft.complain("training.top_k", training.top_k, f"no more than keep, which is {spec.keep}")
     if dataset is not None:
-        problems.attempt("dataset", lambda: build_dataset(dataset).check(data_root))
-    return dataset
+        check_fraction(draft, spec, dataset[1])
+        if training is not None:
+            check_tests(draft, dataset[1])
+    return _finish(draft, dataset)
 
 
-def _check_training(problems: _Problems, section: TrainingSection, prefix: str, capacity: Capacity) -> None:
-    for index, method in enumerate(section.methods):
-        field = f"{prefix}methods.{index}"
-        built = problems.attempt(field, partial(build_method, method))
-        if built is None:
-            continue
-        recipe = problems.attempt(field, partial(build_recipe, section.recipe, method), "recipe")
-        if recipe is not None:
-            _check_acceleration(problems, f"{field}.recipe", recipe, built, _device(section.resources.gpus_per_trial))
-    for field in ("cpus_per_trial", "gpus_per_trial"):
-        _check_resources(problems, f"{prefix}resources.{field}", getattr(section.resources, field), 1, capacity)
+def check_training(
+    body: object, place: Place, look_up: Callable[[Draft[TrainingSpec], DatasetFacts | None], None] | None = None
+) -> Checked[TrainingSpec]:
+    """As `check_search`, for a training; `look_up` complains about what only the database knows."""
+    draft = read_draft(TrainingSpec, body)
+    spec = draft.spec
+    _check_space(draft, spec.space)
+    dataset = place.datasets.check(draft, spec.dataset)
+    subjects = ("architectures", len(spec.architectures))
+    has_teacher = spec.teacher is not None or not draft.sound("teacher")
+    _check_section(draft, spec, "", place.capacity, subjects, has_teacher=has_teacher)
+    if dataset is not None:
+        check_tests(draft, dataset[1])
+    if look_up is not None:
+        look_up(draft, None if dataset is None else dataset[1])
+    return _finish(draft, dataset)
 
 
-def _device(gpus: float) -> str:
-    """Return the type of device that such a share of GPUs means."""
-    return "cuda" if gpus else "cpu"
+def check_local_training(body: object, data_root: Path, gpus: float = 0) -> LocalTrainingSpec:
+    """Read and check the spec of a training in this process, on a GPU or without.
+
+    Raises:
+        InvalidInputError: With every complaint found.
+    """
+    draft = read_draft(LocalTrainingSpec, body)
+    spec = draft.spec
+    _check_space(draft, spec.space)
+    fitted = fit_method(draft, "method", spec.method, spec.recipe)
+    _check_fitted(draft, spec, [fitted] if fitted else [], "", gpus)
+    dataset = DatasetSource(data_root, {}).check(draft, spec.dataset)
+    if dataset is not None:
+        check_tests(draft, dataset[1])
+    return _finish(draft, dataset).spec
+
+
+def _finish(draft: Draft[Spec], dataset: tuple[Component, DatasetFacts] | None) -> Checked[Spec]:
+    draft.finish(tuple(type(draft.spec).model_fields))
+    assert dataset is not None  # noqa: S101 - for the type checker; no problem, so there is one
+    return Checked(draft.spec.model_copy(update={"dataset": dataset[0]}), dataset[1])
+
+
+def _check_space(problems: Problems, component: Component) -> SearchSpace | None:
+    space = problems.attempt("space", partial(SPACES.get, component.name))
+    if space is None:
+        return None
+    settings = read_draft(SpaceSettings, component.settings)
+    settings.found.extend(problem for problem in _unknown_parts(settings.spec) if settings.sound(problem.field))
+    problems.found.extend(problem.under("space.settings") for problem in settings.found)
+    return problems.attempt("space", partial(space.configure, settings.spec))
+
+
+def _check_samples(draft: Draft[SearchSpec]) -> None:
+    """Check what samples are drawn from, how, and how they are trained."""
+    spec = draft.spec
+    space = _check_space(draft, spec.space)
+    method = draft.attempt("method", partial(build_method, spec.method))
+    if method is not None and method.needs_teacher:
+        draft.complain("method.name", spec.method.name, "a method that trains without a teacher")
+    elif method is not None and draft.sound("evaluation.acceleration", "evaluation.epochs", "resources.gpus_per_worker"):
+        _check_acceleration(draft, "evaluation", spec.evaluation, method, spec.resources.gpus_per_worker)
+    kind = draft.attempt("strategy", partial(STRATEGIES.get, spec.strategy.name))
+    if kind is not None:
+        draft.attempt("strategy", partial(kind.settings_model.model_validate, spec.strategy.settings))
+    strategy = None if space is None else draft.attempt("strategy", partial(build_strategy, spec.strategy, space, spec.seed))
+    if strategy is None:
+        return
+    if strategy.total > MAX_SAMPLES:
+        draft.complain("strategy.settings", f"{strategy.total:,} samples", f"at most {MAX_SAMPLES:,} samples in all")
+    if strategy.largest_wave is not None and spec.wave > strategy.largest_wave and draft.sound("wave"):
+        allowed = f"no more than {strategy.largest_wave}, the samples of the longest round of {spec.strategy.name}"
+        draft.complain("wave", spec.wave, allowed)
+
+
+def _check_section(
+    problems: Problems,
+    section: TrainingSection,
+    prefix: str,
+    capacity: Capacity,
+    subjects: tuple[str, int],
+    *,
+    has_teacher: bool = False,
+) -> None:
+    check_candidates(problems, section, prefix, subjects)
+    places = [f"{prefix}methods.{index}" for index in range(len(section.methods))]
+    tried = [fit_method(problems, *entry, section.recipe) for entry in zip(places, section.methods, strict=True)]
+    fitted = [entry for entry in tried if entry is not None]
+    _check_fitted(problems, section, fitted, prefix, section.resources.gpus_per_trial, has_teacher=has_teacher)
+    check_early_stopping(problems, section.early_stopping, fitted, prefix)
+    for name in ("cpus_per_trial", "gpus_per_trial"):
+        _check_resources(problems, f"{prefix}resources.{name}", getattr(section.resources, name), 1, capacity)
+
+
+def _check_fitted(
+    problems: Problems,
+    section: TrainingSection | LocalTrainingSpec,
+    fitted: Sequence[Fitted],
+    prefix: str,
+    gpus: float,
+    *,
+    has_teacher: bool = False,
+) -> None:
+    """Check methods with their recipes, and the full-precision networks that are trained before them."""
+    first = full_precision(fitted, section.recipe, section.robustness, prefix, has_teacher=has_teacher)
+    trained = [*fitted, *([first] if first is not None else [])]
+    check_phases(problems, trained, prefix)
+    told = Told()
+    for entry in trained:
+        place = entry.field if "acceleration" in entry.own else f"{prefix}recipe"
+        if problems.sound(f"{place}.acceleration", f"{place}.epochs", f"{prefix}resources.gpus_per_trial"):
+            start = len(problems.found)
+            _check_acceleration(problems, entry.field, entry.recipe, entry.method, gpus)
+            told.drop_repeats(problems, start, entry)
 
 
 def _check_acceleration(
-    problems: _Problems, field: str, settings: Recipe | EvaluationSettings, method: Method, device: str
+    problems: Problems, field: str, settings: Recipe | EvaluationSettings, method: Method, gpus: float
 ) -> None:
-    """Refuse switches that cannot work on the type of device where it will be trained, or with the method."""
+    """Refuse switches that cannot work on the kind of device where it will be trained, or with the method."""
     try:
-        settings.acceleration.resolve(device, method, settings.epochs)
+        settings.acceleration.resolve("cuda" if gpus else "cpu", method, settings.epochs)
     except InvalidFieldError as error:
         problems.found.append(error.under(field))
 
 
-def _check_resources(problems: _Problems, field: str, each: float, count: int, capacity: Capacity) -> None:
+def _check_resources(problems: Problems, field: str, each: float, count: int, capacity: Capacity) -> None:
     """Refuse what the cluster can never give: Ray would leave it pending for ever."""
     cpus = ".cpus_per_" in field
     there = capacity.cpus if cpus else capacity.gpus
     node = capacity.node_cpus if cpus else capacity.node_gpus
+    if not problems.sound(field, field.rpartition(".")[0] + ".workers"):
+        return
     if each * count > there:
-        problems.found.append(InvalidFieldError(field, each * count, f"no more than the cluster has in all, which is {there:g}"))
+        problems.complain(field, each * count, f"no more than the cluster has in all, which is {there:g}")
     elif node is not None and each > node:
-        problems.found.append(InvalidFieldError(field, each, f"no more than one machine of the cluster has, which is {node:g}"))
+        problems.complain(field, each, f"no more than one machine of the cluster has, which is {node:g}")

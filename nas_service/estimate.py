@@ -1,46 +1,68 @@
-"""What a search will take, before it starts."""
+"""What a search will take, before it starts, with the training that follows it."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 
-from nas_service.catalogue import Capacity, build_dataset, build_method, build_space, build_strategy
+from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.specs import SearchSpec
-from search_spaces.cost import FULL_PRECISION
-from search_spaces.network import supernet_cost
+from nas_service.timing import Timing
+from nas_service.training_estimate import Conditions, TrainingEstimate, estimate_training
+from nas_service.workload import sample_work
+from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, Cost, Precision
+from search_spaces.network import heaviest_cost, supernet_cost
 
 _COPIES = 5  # weights, gradients, two moments of Adam, and the copy that puts the weights back
+_CHECKPOINTS = 2  # the newest, and for a moment the one before it
 
 
-def estimate_search(spec: SearchSpec, data_root: Path, capacity: Capacity, seconds: list[float]) -> dict[str, Any]:
-    """Return the figures of `api.views.EstimateView` for a checked spec.
+@dataclass(frozen=True)
+class SearchEstimate:
+    """The figures of `api.views.EstimateView`."""
 
-    Args:
-        spec: With its dataset resolved.
-        data_root: Where datasets are read from.
-        capacity: Of the place where it will run.
-        seconds: Of samples that ran here in searches of the same kind.
-    """
-    space = build_space(spec.space)
+    samples: int
+    epochs: float
+    training_images: int
+    images: int
+    attack_steps: int
+    arms: int
+    genotypes: str
+    supernet_parameters: int
+    actors: int
+    memory_bytes: int
+    checkpoint_bytes: int
+    seconds: float | None
+    seconds_from: int
+    training: TrainingEstimate | None
+
+
+def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | None) -> SearchEstimate:
+    """Return what a checked search takes; `timing` is that of samples that ran here in searches of the same kind."""
+    space, facts = build_space(spec.space), conditions.facts
     strategy = build_strategy(spec.strategy, space, spec.seed)
-    dataset = build_dataset(spec.dataset).load(data_root)
-    actors = spec.actors(capacity.cpus, capacity.gpus)
+    actors = spec.actors(conditions.capacity.cpus, conditions.capacity.gpus)
     precisions = [build_method(spec.method).precision, *([FULL_PRECISION] if strategy.needs_parent else [])]
-    costs = [supernet_cost(space, dataset.image_format, precision) for precision in precisions]
+    costs = [supernet_cost(space, facts.image_format, precision) for precision in precisions]
     parameters = sum(cost.binary_parameters + cost.float_parameters for cost in costs)
-    images = len(dataset.train)
-    per_sample = images * spec.evaluation.train_fraction * spec.evaluation.epochs
-    if spec.evaluation.max_steps is not None:
-        per_sample = min(per_sample, spec.evaluation.max_steps * spec.evaluation.batch_size)
-    if spec.evaluation.adversarial is not None:
-        per_sample /= spec.evaluation.adversarial.replays
-    return {
-        "samples": strategy.total,
-        "epochs": strategy.total * per_sample / images * len(precisions),
-        "training_images": images,
-        "arms": len(space.arms()),
-        "genotypes": str(space.size()),
-        "supernet_parameters": parameters,
-        "memory_bytes": 4 * _COPIES * parameters * actors,
-        "seconds": sum(seconds) / len(seconds) * strategy.total / actors if seconds else None,
-        "seconds_from": len(seconds),
-    }
+    work = sample_work(spec.evaluation, facts).times(strategy.total * len(precisions))
+    training = None
+    if spec.training is not None:
+        # Which architectures will be found is not known: none is larger than this one.
+        heaviest: Callable[[Precision], Cost] = cache(partial(heaviest_cost, space, facts.image_format))
+        training = estimate_training(spec.training, [heaviest] * spec.training.top_k, conditions)
+    return SearchEstimate(
+        samples=strategy.total,
+        epochs=work.images / facts.train,
+        training_images=facts.train,
+        images=work.images,
+        attack_steps=work.attack_steps,
+        arms=len(space.arms()),
+        genotypes=str(space.size()),
+        supernet_parameters=parameters,
+        actors=actors,
+        memory_bytes=FLOAT_BYTES * _COPIES * parameters * actors,
+        checkpoint_bytes=FLOAT_BYTES * _CHECKPOINTS * parameters,
+        seconds=None if timing is None else timing.seconds * strategy.total / actors,
+        seconds_from=0 if timing is None else timing.count,
+        training=training,
+    )

@@ -2,14 +2,17 @@
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
+from search_spaces.given import GivenModel
 
 Item = TypeVar("Item")
 
 MAX_SEED = 2**53 - 1  # what JSON readers keep exactly
+MAX_CANDIDATES = 1000  # of a training: architectures x methods x seeds
+MAX_SAMPLES = 1_000_000  # of a search, whatever the strategy
 
 
 def _check_once(given: list[Item]) -> list[Item]:
@@ -32,10 +35,8 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Gpus = Annotated[float, Field(ge=0, le=16), AfterValidator(_check_gpus)]
 
 
-class Component(BaseModel):
+class Component(GivenModel):
     """A registered thing by name, with its settings; a bare string stands for a name with default settings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, max_length=100)
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -46,10 +47,8 @@ class Component(BaseModel):
         return {"name": given} if isinstance(given, str) else given
 
 
-class _Spec(BaseModel):
+class _Spec(GivenModel):
     """Base of what is submitted: a component that is given settings but no name is the default one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -77,19 +76,15 @@ class MethodChoice(Component):
         return Component(name=self.name, settings=self.settings)
 
 
-class EarlyStopping(BaseModel):
+class EarlyStopping(GivenModel):
     """Ends weak trainings early: asynchronous successive halving (ASHA, Li et al., MLSys 2020, arXiv 1810.05934)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     grace_epochs: int = Field(5, ge=1, le=10_000, description="Epochs that every candidate trains at least.")
     reduction_factor: int = Field(3, ge=2, le=100, description="One in so many goes on at every rung.")
 
 
-class WorkerResources(BaseModel):
+class WorkerResources(GivenModel):
     """What the actors of a search take."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     workers: int | None = Field(
         None, ge=1, le=1024, description="Ray actors; None: as many as fit, at most one a sample of the wave."
@@ -98,10 +93,8 @@ class WorkerResources(BaseModel):
     gpus_per_worker: Gpus = Field(0.0, description="GPUs of an actor; fractions share one.")
 
 
-class TrialResources(BaseModel):
+class TrialResources(GivenModel):
     """What the trials of a training take."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     cpus_per_trial: int = Field(1, ge=1, le=1024, description="Threads of a trial; part of what makes results repeat.")
     gpus_per_trial: Gpus = Field(0.0, description="GPUs of a trial; fractions share one.")
@@ -109,10 +102,8 @@ class TrialResources(BaseModel):
     max_failures: int = Field(2, ge=0, le=100, description="Times a trial that died is tried again.")
 
 
-class TrainingSection(BaseModel):
+class TrainingSection(GivenModel):
     """How the best architectures are trained: architectures x methods x seeds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     methods: Annotated[list[MethodChoice], EachOnce] = Field(min_length=1, max_length=100, description="Binarization methods.")
     seeds: Annotated[list[Seed], EachOnce] = Field(

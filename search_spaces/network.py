@@ -233,6 +233,16 @@ def supernet_cost(space: SearchSpace, image: ImageFormat, precision: Precision) 
     return _stack_cost(space, image, precision, lambda _, edge: edge.operations)
 
 
+def heaviest_cost(space: SearchSpace, image: ImageFormat, precision: Precision) -> Cost:
+    """Count the cost of the genotype that takes most bytes: on every edge the operation with the largest packed size."""
+    block = partial(TEMPLATES.get(space.template)().cost, precision)
+
+    def packed_bytes(operation: str) -> int:
+        return OPERATIONS.get(operation)().cost(block, space.channels, 1, image.size).packed_bytes
+
+    return _stack_cost(space, image, precision, lambda _, edge: [max(edge.operations, key=packed_bytes)])
+
+
 def _stack_cost(
     space: SearchSpace, image: ImageFormat, precision: Precision, operations: Callable[[str, Edge], Sequence[str]]
 ) -> Cost:

@@ -6,10 +6,11 @@ from enum import StrEnum
 from itertools import pairwise
 from math import prod
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
+from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
 
 ZEROISE = "zeroise"  # the operation that cuts an edge: its output is 0
@@ -74,10 +75,8 @@ class CellPlan:
         return 1 if self.older_channels is None else 2
 
 
-class SpaceSettings(BaseModel):
+class SpaceSettings(GivenModel):
     """What a user may change about a named space; a field left out keeps the space's own value."""
-
-    model_config = ConfigDict(extra="forbid")
 
     channels: int | None = Field(None, ge=2, le=1024, description="Width of a node in the first cells.")
     cells: int | None = Field(None, ge=1, le=64, description="Number of stacked cells.")

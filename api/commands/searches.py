@@ -12,6 +12,7 @@ from api.commands.options import Json, Url
 from api.commands.results import finish_run, print_architectures, print_candidates
 from api.commands.specs import Sets, SpecFile, make_robust, read_spec
 from api.console import console, errors, print_json, print_table, watch_search
+from api.estimates import search_rows
 from api.views import JobView
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
@@ -98,7 +99,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
             if as_json:
                 print_json(estimate)
             else:
-                print_table("estimate", ["figure", "value"], list(estimate.model_dump().items()))
+                print_table("estimate: nothing was started", ["figure", "value"], search_rows(estimate))
             return
         job = client.submit_search(body)
     if as_json:

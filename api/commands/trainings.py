@@ -10,8 +10,9 @@ from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.searches import exit_for
 from api.commands.specs import Sets, SpecFile, read_spec
-from api.console import console, errors, print_json
+from api.console import console, errors, print_json, print_table
 from api.console import watch as watch_job
+from api.estimates import training_rows
 from search_spaces.errors import InvalidFieldError
 
 app = typer.Typer(no_args_is_help=True, help="Train architectures with any methods and seeds.")
@@ -42,6 +43,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     seed: Annotated[list[int] | None, typer.Option(help="Seed; may be repeated.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the shared recipe.")] = None,
     sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
@@ -51,7 +53,15 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     with connect(url) as client:
         options = _subjects(client, architecture or [], search, top)
         options |= {"methods": method, "seeds": seed, "recipe.epochs": epochs}
-        job = client.submit_training(read_spec(spec, options, sets))
+        body = read_spec(spec, options, sets)
+        if dry_run:
+            estimate = client.estimate_training(body)
+            if as_json:
+                print_json(estimate)
+            else:
+                print_table("estimate: nothing was started", ["figure", "value"], training_rows(estimate))
+            return
+        job = client.submit_training(body)
     if as_json:
         print_json(job)
     else:

@@ -1,14 +1,14 @@
 """/datasets: what can be learnt from: built in, or registered by users."""
 
-from typing import Any
-
 from fastapi import APIRouter, status
 
+from api.bodies import RegistrationBody
 from api.deps import ServiceDep
 from api.resources.jobs import CONFLICT, NOT_FOUND
 from api.views import DatasetRegistration, EntryView, Page
 from nas_service.catalogue import open_dataset
-from nas_service.data.dataset import DATASETS, ImageDataset
+from nas_service.data.dataset import DATASETS
+from nas_service.drafts import read_draft
 from nas_service.errors import ConflictError
 from nas_service.specs import Component
 from nas_service.storage.datasets import delete_dataset, register_dataset
@@ -20,21 +20,6 @@ router = APIRouter(prefix="/datasets", tags=["catalogue"])
 
 def _registered(row: DatasetRow) -> EntryView:
     return EntryView(name=row.name, summary=f"{row.kind}: {row.settings.get('path', '')}", facts=row.facts)
-
-
-def _facts(component: Component, loaded: ImageDataset) -> dict[str, Any]:
-    image = loaded.image_format
-    return {
-        "kind": component.name,
-        "settings": component.settings,
-        "class_names": list(loaded.class_names),
-        "channels": image.channels,
-        "height": image.size.height,
-        "width": image.size.width,
-        "train": len(loaded.train),
-        "validation": len(loaded.validation),
-        "test": 0 if loaded.test is None else len(loaded.test),
-    }
 
 
 @router.get("", summary="List datasets, built in and registered")
@@ -49,17 +34,21 @@ def list_datasets(service: ServiceDep) -> Page[EntryView]:
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Register a folder or file under the data root", responses=CONFLICT)
-def register(service: ServiceDep, registration: DatasetRegistration) -> EntryView:
+def register(service: ServiceDep, body: RegistrationBody) -> EntryView:
     """Read every image once, so that a broken one is found now, and keep the name.
 
     Raises:
         ConflictError: If the name is taken.
         InvalidInputError: If the kind is unknown, or its settings or files are not right.
     """
+    draft = read_draft(DatasetRegistration, body)
+    draft.finish()
+    registration = draft.spec
     if registration.name in DATASETS.names():
         raise ConflictError(f"a dataset {registration.name!r} is built in")
     component = Component(name=registration.kind, settings=registration.settings)
-    facts = _facts(component, open_dataset(component, service.settings.data))
+    loaded = open_dataset(component, service.settings.data)
+    facts = {"kind": component.name, "settings": component.settings, **loaded.facts.to_dict()}
     with service.database.write() as session:
         return _registered(register_dataset(session, registration.name, component.name, component.settings, facts))
 

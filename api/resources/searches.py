@@ -2,37 +2,44 @@
 
 from fastapi import APIRouter, Response, status
 
+from api.bodies import SearchBody
 from api.deps import ServiceDep
+from api.estimates import EstimateView
 from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.resources.jobs import NOT_FOUND, add_job_routes
 from api.resources.submission import IdempotencyKey, accept
-from api.views import ArmView, EstimateView, JobView, Page, SampleView
+from api.views import ArmView, JobView, Page, SampleView
 from nas_service.catalogue import check_search
 from nas_service.estimate import estimate_search
 from nas_service.search.bandit import Arm
-from nas_service.specs import SearchSpec
 from nas_service.storage import jobs, samples
+from nas_service.storage.timings import epoch_timings, sample_timing
+from nas_service.training_estimate import Conditions
 
 router = APIRouter(prefix="/searches", tags=["searches"])
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a search")
-def submit_search(service: ServiceDep, spec: SearchSpec, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
+def submit_search(service: ServiceDep, body: SearchBody, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
     """Check the whole spec, then queue it: a spec that is accepted does not fail for what could be known now."""
-    settings = service.settings
-    checked = check_search(spec, settings.data, service.launcher.capacity(), service.registered_datasets())
-    return accept(service, response, jobs.SEARCH, spec.name, checked.model_dump(mode="json"), idempotency_key)
+    spec = check_search(body, service.place()).spec
+    return accept(service, response, jobs.SEARCH, spec.name, spec.model_dump(mode="json"), idempotency_key)
 
 
 @router.post("/estimate", summary="What a search would take; nothing is started")
-def estimate(service: ServiceDep, spec: SearchSpec) -> EstimateView:
-    """Count samples, epochs and memory; the time comes from searches of the same kind that ran here before."""
-    settings = service.settings
-    capacity = service.launcher.capacity()
-    checked = check_search(spec, settings.data, capacity, service.registered_datasets())
+def estimate(service: ServiceDep, body: SearchBody) -> EstimateView:
+    """Count samples, images, attacks, memory and files, those of the training that follows too.
+
+    The time comes from work of the same kind that ran here before.
+    """
+    place = service.place()
+    checked = check_search(body, place)
+    spec = checked.spec
     with service.database.read() as session:
-        seconds = samples.seconds_of_like(session, checked.model_dump(mode="json"))
-    return EstimateView.model_validate(estimate_search(checked, settings.data, capacity, seconds))
+        timing = sample_timing(session, spec)
+        timings = {} if spec.training is None else epoch_timings(session, spec.space, spec.dataset, spec.training)
+    conditions = Conditions(checked.facts, place.capacity, service.settings.bundled_test_bytes, timings)
+    return EstimateView.model_validate(estimate_search(spec, conditions, timing))
 
 
 add_job_routes(router, jobs.SEARCH)

@@ -12,20 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.sign import Surrogate, window
 from search_spaces.cost import ConvShape, Precision
+from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
 
 
-class MethodSettings(BaseModel):
+class MethodSettings(GivenModel):
     """Settings of a method; unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)

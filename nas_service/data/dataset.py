@@ -8,15 +8,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from nas_service.data.facts import DatasetFacts, untrained_classes
+from nas_service.data.split import split_validation
 from search_spaces.cost import Size
-from search_spaces.errors import InvalidFieldError
+from search_spaces.given import GivenModel
 from search_spaces.network import ImageFormat
 from search_spaces.registry import Registry
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
+ImageShape = tuple[int, int, int]  # channels, height, width
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,14 @@ class ImageDataset:
         _, channels, height, width = self.train.images.shape
         return ImageFormat(channels, Size(height, width), len(self.class_names), self.mean, self.std)
 
+    @property
+    def facts(self) -> DatasetFacts:
+        """What `Dataset.facts` tells of it."""
+        image, tests = self.image_format, 0 if self.test is None else len(self.test)
+        untrained = untrained_classes(self.class_names, self.train.labels)
+        counts = (len(self.train), len(self.validation), tests)
+        return DatasetFacts(self.class_names, image.channels, *image.size, *counts, untrained)
+
     def without_test(self) -> "ImageDataset":
         """Return the dataset as a search may see it."""
         return ImageDataset(
@@ -76,10 +87,8 @@ class ImageDataset:
         )
 
 
-class DatasetSettings(BaseModel):
+class DatasetSettings(GivenModel):
     """Settings that every dataset has; unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     split_seed: int = Field(
         0, ge=0, le=2**32 - 1, description="Seed of the split, apart from the seed of searches and trainings."
@@ -120,6 +129,14 @@ class Dataset(ABC):
         """
 
     @abstractmethod
+    def facts(self, data_root: Path) -> DatasetFacts:
+        """Count what `load` would give from labels, names, metadata and the header of one image: requests wait for it.
+
+        Raises:
+            InvalidFieldError: As `check`, and if labels or class names are not as they should be.
+        """
+
+    @abstractmethod
     def load(self, data_root: Path) -> ImageDataset:
         """Read everything.
 
@@ -128,28 +145,17 @@ class Dataset(ABC):
         """
 
 
-def split_by_seed(
-    count: int, share: float, seed: int, field: str, *, least: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Divide 0..count-1 at random into (rest, share), both in ascending order; the same on every machine.
-
-    `numpy.random.RandomState` is used since its stream is frozen for good, which `Generator`'s is not.
-
-    Args:
-        count: Number of images.
-        share: Of the images, for validation or test.
-        seed: Of the split.
-        field: The setting that says the share.
-        least: How many images the rest must keep.
+def count_facts(
+    class_names: tuple[str, ...], labels: Labels, test: int, settings: DatasetSettings, image: ImageShape
+) -> DatasetFacts:
+    """Return the facts of what `assemble` makes of training images with these labels (N,) and so many test images.
 
     Raises:
-        InvalidFieldError: If the share leaves fewer.
+        InvalidFieldError: As `assemble`.
     """
-    order = np.random.RandomState(seed).permutation(count)
-    taken = max(1, round(count * share))
-    if count - taken < least:
-        raise InvalidFieldError(field, share, f"a share that leaves at least {least} of the {count} images to train with")
-    return np.sort(order[taken:]), np.sort(order[:taken])
+    rest, validation = split_validation(class_names, len(labels), settings.validation_fraction, settings.split_seed)
+    counts = (len(rest), len(validation), test)
+    return DatasetFacts(class_names, *image, *counts, untrained_classes(class_names, labels[rest]))
 
 
 def assemble(
@@ -165,11 +171,7 @@ def assemble(
     Raises:
         InvalidFieldError: If there are fewer than two classes, or too few training images to split.
     """
-    if len(class_names) < 2:  # noqa: PLR2004 - two classes are the least to tell apart
-        raise InvalidFieldError("classes", class_names, "at least two classes")
-    rest, validation = split_by_seed(
-        len(train), settings.validation_fraction, settings.split_seed, "validation_fraction", least=1
-    )
+    rest, validation = split_validation(class_names, len(train), settings.validation_fraction, settings.split_seed)
     images = train.images[rest]
     mean, std = _statistics(images)
     return ImageDataset(
@@ -191,36 +193,6 @@ def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     means = [float(count @ levels / count.sum()) for count in counts]
     variances = [float(count @ (levels - mean) ** 2 / count.sum()) for count, mean in zip(counts, means, strict=True)]
     return tuple(means), tuple(max(variance**0.5, 1 / 255) for variance in variances)  # a constant channel: no division by 0
-
-
-def path_inside(data_root: Path, path: str, field: str) -> Path:
-    """Return `path` under the data root, whether or not it exists.
-
-    Raises:
-        InvalidFieldError: If it leads outside the data root, or no file system can hold it.
-    """
-    root = data_root.resolve()
-    try:
-        target = (root / path).resolve()
-        target.exists()
-    except (ValueError, OSError, RuntimeError) as error:  # a NUL, a name that is too long, a circle of links
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidFieldError(field, path, f"a path that a file system can hold ({reason})") from error
-    if not target.is_relative_to(root):
-        raise InvalidFieldError(field, path, f"a path inside the data root {root}")
-    return target
-
-
-def resolve_path(data_root: Path, path: str, field: str) -> Path:
-    """Return `path` under the data root.
-
-    Raises:
-        InvalidFieldError: If it leads outside the data root or is not there.
-    """
-    target = path_inside(data_root, path, field)
-    if not target.exists():
-        raise InvalidFieldError(field, path, f"a file or folder that exists under the data root {data_root.resolve()}")
-    return target
 
 
 DATASETS: Registry[type[Dataset]] = Registry("dataset", "nas_service.data.datasets")

@@ -7,9 +7,10 @@ is decided by the device. One that is set and cannot work is refused, never drop
 from enum import StrEnum
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from search_spaces.errors import InvalidFieldError
+from search_spaces.given import GivenModel
 
 
 class Precision(StrEnum):
@@ -40,35 +41,43 @@ class StepFacts(Protocol):
         ...
 
 
-class Acceleration(BaseModel):
+class Acceleration(GivenModel):
     """How training is made faster; null: decided by the device.
 
     On CUDA that is bf16, channels_last, shared signs, fused optimizer and a graph where the method allows one; on a CPU it
     is the plain path. Compiled regions are never chosen for you: they pay only after minutes of compilation.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    precision: Precision | None = Field(None, description="float32 or bf16 (autocast) while training; null: by device.")
+    precision: Precision | None = Field(
+        None, strict=False, description="float32 or bf16 (autocast) while training; null: by device."
+    )
     channels_last: bool | None = Field(None, description="Keep activations as N, H, W, C in memory; null: by device.")
     shared_sign: bool | None = Field(
         None, description="Compute a node's sign once for all edges that begin with it (template plain); null: by device."
     )
     fused_optimizer: bool | None = Field(None, description="Step all parameters in one kernel; null: by device.")
     compile: Compilation = Field(
-        Compilation.NONE, description="regions: fuse the kernels of each operation with torch.compile; needs a C compiler."
+        Compilation.NONE,
+        strict=False,
+        description="regions: fuse the kernels of each operation with torch.compile; needs a C compiler.",
     )
     cuda_graph: bool | None = Field(
         None, description="Record a training step and replay it; null: on CUDA, where the method allows it."
     )
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> "Acceleration":
-        if self.cuda_graph and self.fused_optimizer is False:
-            raise ValueError("cuda_graph needs fused_optimizer: a recorded step reads its learning rate from the device")
-        if self.shared_sign and self.compile is Compilation.REGIONS:
-            raise ValueError("shared_sign and compile=regions exclude each other: a region fuses the sign with its padding")
-        return self
+    @field_validator("compile")
+    @classmethod
+    def _one_reader_of_a_sign(cls, given: Compilation, info: ValidationInfo) -> Compilation:
+        if given is Compilation.REGIONS and info.data.get("shared_sign"):
+            raise ValueError("none: shared_sign and compile=regions exclude each other, a region fuses the sign with its padding")
+        return given
+
+    @field_validator("cuda_graph")
+    @classmethod
+    def _rate_from_the_device(cls, given: bool | None, info: ValidationInfo) -> bool | None:  # noqa: FBT001 - pydantic's way
+        if given and info.data.get("fused_optimizer") is False:
+            raise ValueError("false or null: cuda_graph needs fused_optimizer, a recorded step reads its rate from the device")
+        return given
 
     def resolve(self, device: str, facts: StepFacts, epochs: int) -> "Acceleration":
         """Return the settings with every switch decided: the one place that decides, for specs and for trainers.

@@ -4,9 +4,10 @@ Every eps is in pixel units: pixels lie in [0, 1] and the normalisation is insid
 """
 
 from enum import StrEnum
-from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
+
+from search_spaces.given import GivenModel
 
 DEFAULT_EPS = 8 / 255
 
@@ -23,7 +24,7 @@ _STEPS = {AttackName.FGSM: 1, AttackName.PGD: 7, AttackName.FREE: 4}
 _STEP_SHARES = {AttackName.FGSM: 1.25, AttackName.PGD: 0.25, AttackName.FREE: 1.0}
 
 
-class AdversarialTraining(BaseModel):
+class AdversarialTraining(GivenModel):
     """Training on perturbed images: min over weights of the loss at x + delta, |delta| <= eps, x + delta in [0, 1].
 
     References:
@@ -32,10 +33,8 @@ class AdversarialTraining(BaseModel):
         (7 steps of eps / 4). free: Shafahi et al., NeurIPS 2019, arXiv 1904.12843 (step eps).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     attack: AttackName = Field(
-        AttackName.FGSM, description="fgsm (one step from a random start), pgd, or free (replayed batches)."
+        AttackName.FGSM, strict=False, description="fgsm (one step from a random start), pgd, or free (replayed batches)."
     )
     eps: float = Field(DEFAULT_EPS, ge=0, le=1, description="Largest change of a pixel, pixels being in [0, 1]; 8/255.")
     steps: int | None = Field(
@@ -48,13 +47,15 @@ class AdversarialTraining(BaseModel):
         None, gt=0, le=2, description="Of one step; null: 1.25 eps for fgsm, eps / 4 for pgd, eps for free."
     )
 
-    @model_validator(mode="after")
-    def _steps_that_do_something(self) -> Self:
-        if self.steps == 0 and self.eps > 0:
-            raise ValueError(f"steps is 0 with eps {self.eps:g}; allowed: 1 or more, or eps 0 for no attack")
-        if self.attack is AttackName.FGSM and self.steps not in {None, 0, 1}:
-            raise ValueError(f"steps is {self.steps} with fgsm, which takes one; allowed: 1, or attack pgd")
-        return self
+    @field_validator("steps")
+    @classmethod
+    def _steps_that_do_something(cls, given: int | None, info: ValidationInfo) -> int | None:
+        eps = info.data.get("eps")
+        if given == 0 and eps:
+            raise ValueError(f"1 or more with eps {eps:g}; eps 0 is no attack")
+        if info.data.get("attack") is AttackName.FGSM and given not in {None, 0, 1}:
+            raise ValueError("1: fgsm takes one step; attack pgd takes more")
+        return given
 
     @property
     def resolved_steps(self) -> int:
@@ -88,14 +89,14 @@ class AdversarialSearch(AdversarialTraining):
         return (1 - self.reward_share) * clean + self.reward_share * attacked
 
 
-class RobustnessSettings(BaseModel):
+class RobustnessSettings(GivenModel):
     """How the robustness of a trained candidate is measured; the suite of attacks is in `robustness.py`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     eps: float = Field(DEFAULT_EPS, ge=0, le=1, description="Largest change of a pixel, pixels being in [0, 1]; 8/255.")
     restarts: int = Field(3, ge=1, le=100, description="Random starts of an attack: an image counts if it stands all of them.")
-    images: int | None = Field(1000, ge=1, description="So many of the test images, always the same; null: all.")
+    images: int | None = Field(
+        1000, ge=1, le=1_000_000_000, description="At most so many of the test images, always the same; null: all."
+    )
     transfer: bool = Field(
         True,  # noqa: FBT003 - pydantic's default
         description="Whether a full-precision network of the same architecture is trained too, to attack from (black box).",

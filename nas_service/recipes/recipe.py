@@ -2,13 +2,14 @@
 
 import math
 from enum import StrEnum
-from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from nas_service.recipes.acceleration import Acceleration
 from nas_service.recipes.adversarial import AdversarialSearch, AdversarialTraining
+from search_spaces.given import GivenModel
 
+MOST = 1_000_000_000  # of steps and images, where nothing else bounds them
 _EXPONENTIAL_END = 3e-4
 
 
@@ -36,27 +37,27 @@ class TaskLoss(StrEnum):
     SQUARED_HINGE = "squared-hinge"  # BinaryNet: mean of max(0, 1 - t y)^2 with targets t of -1 and +1
 
 
-class Recipe(BaseModel):
+class Recipe(GivenModel):
     """How one candidate is trained.
 
     Binary networks are usually trained with Adam: its second moment revives weights whose gradients died (AdamBNN, ICML 2021).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     epochs: int = Field(30, ge=1, le=10_000, description="Passes over the training images.")
     batch_size: int = Field(64, ge=2, le=65_536, description="Images in a step.")
-    optimizer: OptimizerName = Field(OptimizerName.ADAM, description="adam, or sgd with Nesterov momentum 0.9.")
+    optimizer: OptimizerName = Field(OptimizerName.ADAM, strict=False, description="adam, or sgd with Nesterov momentum 0.9.")
     learning_rate: float = Field(0.005, gt=0, le=10, description="Peak learning rate.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="On weights of convolutions and of the classifier.")
     schedule: Schedule = Field(
-        Schedule.COSINE, description="cosine or linear (both to 0), exponential (to 3e-4), step (see milestones) or constant."
+        Schedule.COSINE,
+        strict=False,
+        description="cosine or linear (both to 0), exponential (to 3e-4), step (see milestones) or constant.",
     )
     milestones: tuple[float, ...] = Field(
-        (0.5, 0.75), description="For step: where the rate falls to a tenth, as shares of a phase."
+        (0.5, 0.75), strict=False, description="For step: where the rate falls to a tenth, as shares of a phase."
     )
     warmup_epochs: float = Field(0.0, ge=0, le=1000, description="Linear rise from 0 to the peak, in epochs.")
-    loss: TaskLoss = Field(TaskLoss.CROSS_ENTROPY, description="cross-entropy, or squared-hinge as in BinaryNet.")
+    loss: TaskLoss = Field(TaskLoss.CROSS_ENTROPY, strict=False, description="cross-entropy, or squared-hinge as in BinaryNet.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Label smoothing of the cross entropy.")
     distillation: float = Field(
         0.0, ge=0, le=1, description="Share of the loss that asks for the teacher's logits; 1: no labels, as ReActNet."
@@ -70,13 +71,19 @@ class Recipe(BaseModel):
     )
     augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
     adversarial: AdversarialTraining | None = Field(None, description="Whether training images are perturbed, and how.")
-    max_steps_per_epoch: int | None = Field(None, ge=1, description="Cut epochs short, for quick trials.")
+    max_steps_per_epoch: int | None = Field(None, ge=1, le=MOST, description="Cut epochs short, for quick trials.")
     acceleration: Acceleration = Field(Acceleration(), description="What makes training faster; scoring is always float32.")
 
-    @model_validator(mode="after")
-    def _whole_replays(self) -> Self:
-        _check_replays(self.adversarial, self.max_steps_per_epoch, "max_steps_per_epoch")
-        return self
+    def of_teacher(self) -> "Recipe":
+        """Return the recipe of a student's teacher: less what asks for a teacher, for binary weights or for attacks."""
+        return self.model_copy(
+            update={"distillation": 0.0, "real_weight_stage": 0.0, "ema_decay": 0.0, "temperature": 1.0, "adversarial": None}
+        )
+
+    @field_validator("max_steps_per_epoch")
+    @classmethod
+    def _whole_replays(cls, given: int | None, info: ValidationInfo) -> int | None:
+        return _check_replays(given, info)
 
     @field_validator("milestones")
     @classmethod
@@ -93,39 +100,41 @@ class Recipe(BaseModel):
         return given
 
 
-class EvaluationSettings(BaseModel):
+class EvaluationSettings(GivenModel):
     """How one sampled path of the supernet is trained and scored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(1, ge=1, le=1000, description="Epochs a sample trains before it is scored.")
     batch_size: int = Field(64, ge=2, le=65_536, description="Images in a step.")
     train_fraction: float = Field(
         0.5, gt=0, le=1, description="Share of the training images in an epoch, drawn anew for every sample."
     )
-    optimizer: OptimizerName = Field(OptimizerName.ADAM, description="adam, or sgd with Nesterov momentum 0.9.")
+    optimizer: OptimizerName = Field(OptimizerName.ADAM, strict=False, description="adam, or sgd with Nesterov momentum 0.9.")
     learning_rate: float = Field(0.005, gt=0, le=10, description="Learning rate of the first sample.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="On weights of convolutions and of the classifier.")
-    schedule: Schedule = Field(Schedule.COSINE, description="How the rate falls over the samples of the search.")
-    max_steps: int | None = Field(None, ge=1, description="Most optimizer steps in a sample, for quick trials.")
+    schedule: Schedule = Field(Schedule.COSINE, strict=False, description="How the rate falls over the samples of the search.")
     calibration_batches: int = Field(
         2, ge=1, le=1000, description="Training batches from which batch norm is re-estimated before a path is scored."
     )
-    validation_images: int | None = Field(None, ge=1, description="Score on so many, always the same; None: on all.")
+    validation_images: int | None = Field(
+        None, ge=1, le=MOST, description="Score on at most so many, always the same; None: on all."
+    )
     adversarial: AdversarialSearch | None = Field(
         None, description="Whether samples are trained on perturbed images (ABanditNAS's own way), and what their reward is."
     )
+    max_steps: int | None = Field(None, ge=1, le=MOST, description="Most optimizer steps in a sample, for quick trials.")
     acceleration: Acceleration = Field(Acceleration(), description="What makes training, and scoring with it, faster.")
 
-    @model_validator(mode="after")
-    def _whole_replays(self) -> Self:
-        _check_replays(self.adversarial, self.max_steps, "max_steps")
-        return self
+    @field_validator("max_steps")
+    @classmethod
+    def _whole_replays(cls, given: int | None, info: ValidationInfo) -> int | None:
+        return _check_replays(given, info)
 
 
-def _check_replays(adversarial: AdversarialTraining | None, limit: int | None, field: str) -> None:
+def _check_replays(limit: int | None, info: ValidationInfo) -> int | None:
+    adversarial = info.data.get("adversarial")
     if adversarial is not None and limit is not None and adversarial.replays > limit:
-        raise ValueError(f"{field} is {limit} with {adversarial.replays} replays of a batch; allowed: at least as many")
+        raise ValueError(f"at least {adversarial.replays}, the replays of a batch")
+    return limit
 
 
 def schedule_factor(schedule: Schedule, progress: float, milestones: tuple[float, ...] = (0.5, 0.75)) -> float:

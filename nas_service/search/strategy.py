@@ -5,20 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.liveness import incoming, possible_arms
 from search_spaces.genotype import Genotype
+from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
 from search_spaces.space import SearchSpace
 
 
-class StrategySettings(BaseModel):
+class StrategySettings(GivenModel):
     """Settings of a strategy; unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)

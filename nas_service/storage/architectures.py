@@ -1,5 +1,6 @@
 """Architectures: what a search discovered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from nas_service.errors import NotFoundError
 from nas_service.storage.models import Architecture
 from nas_service.storage.session import database_now, new_id
 from search_spaces.genotype import Genotype
+
+_AT_ONCE = 500  # ids in a query
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ def get_architecture(session: Session, architecture_id: str) -> Architecture:
         kind = "architecture"
         raise NotFoundError(kind, architecture_id)
     return row
+
+
+def find_architectures(session: Session, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the genotypes of those architectures that are there, by id."""
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(keys), _AT_ONCE):
+        query = select(Architecture.id, Architecture.genotype).where(Architecture.id.in_(keys[start : start + _AT_ONCE]))
+        found |= {row.id: row.genotype for row in session.execute(query)}
+    return found
 
 
 def list_architectures(

@@ -11,7 +11,7 @@ from nas_service.reports import SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import Sample
 from nas_service.search.loop import Wave
-from nas_service.storage import attempts, events, jobs
+from nas_service.storage import attempts, events
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import ArmRow, SampleRow
 from nas_service.storage.session import database_now
@@ -114,19 +114,6 @@ def list_samples(session: Session, job_id: str, *, limit: int, after: int = -1) 
     """Return samples with an index above `after`, in order."""
     query = select(SampleRow).where(SampleRow.job_id == job_id, SampleRow.index > after)
     return list(session.scalars(query.order_by(SampleRow.index).limit(limit)))
-
-
-_LIKE = ("space", "dataset", "method", "strategy", "evaluation")  # what the time of a sample depends on
-_LIKE_SEARCHES = 20
-
-
-def seconds_of_like(session: Session, spec: dict[str, Any]) -> list[float]:
-    """Return the seconds of samples of recent searches with the same space, data, method, strategy and evaluation."""
-    recent = jobs.list_jobs(session, jobs.SEARCH, limit=_LIKE_SEARCHES, states=[JobState.SUCCEEDED.value])
-    like = [job.id for job in recent if all(job.spec.get(part) == spec[part] for part in _LIKE)]
-    if not like:
-        return []
-    return list(session.scalars(select(SampleRow.seconds).where(SampleRow.job_id == like[0])))
 
 
 def list_arms(session: Session, job_id: str) -> tuple[Arm, ...]:

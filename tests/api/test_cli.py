@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 import zipfile
@@ -96,7 +97,21 @@ def test_a_dry_run_starts_nothing(address: str, tmp_path: Path) -> None:
     estimate = run_json("search", "submit", "--space", "tiny", "--dry-run", cwd=tmp_path, NAS_URL=address)
     assert isinstance(estimate, dict)
     assert estimate["samples"] == 18
+    words = ["search", "submit", "--space", "tiny", "--dry-run", "--train", "bnn", "--epochs", "2"]
+    shown = run_nas(*words, cwd=tmp_path, NAS_URL=address).stdout
+    assert "nothing was started" in shown
+    assert "not known: nothing like it ran here yet" in shown
+    assert re.search(r"training: disk +│ [\d.]+ kB: [\d.]+ kB bundles, [\d.]+ kB weights", shown), shown
     assert run_json("search", "list", cwd=tmp_path, NAS_URL=address) == []
+
+
+def test_a_dry_run_of_a_training_starts_nothing(address: str, finished_search: str, tmp_path: Path) -> None:
+    words = ["training", "submit", "--search", finished_search, "--method", "rbcn", "--epochs", "3", "--dry-run"]
+    estimate = run_json(*words, cwd=tmp_path, NAS_URL=address)
+    assert isinstance(estimate, dict)
+    assert (estimate["candidates"], estimate["epochs"], estimate["full_precision_networks"]) == (1, 3, 1)
+    assert "1, 3 epochs of 1,078 images" in run_nas(*words, cwd=tmp_path, NAS_URL=address).stdout
+    assert run_json("training", "list", cwd=tmp_path, NAS_URL=address) == []
 
 
 def test_probabilities_of_arms_have_a_heading(address: str, settings: Settings, finished_search: str, tmp_path: Path) -> None:

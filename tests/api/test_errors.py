@@ -9,7 +9,9 @@ from fastapi.testclient import TestClient
 
 import nas_service.errors
 import search_spaces.errors
+from api.client import ApiError
 from api.errors import TABLE, map_error
+from api.views import Problem
 from nas_service.settings import Settings
 from tests.nas_service.data.files import pictures, png, write_folder, write_parquet
 
@@ -51,7 +53,11 @@ BAD_SPECS = [
     ({"resources": {"workers": 1, "gpus_per_worker": 16}}, "resources.gpus_per_worker", "no more than the cluster has"),
     ({"training": {"methods": ["bnn"], "resources": {"gpus_per_trial": 9}}}, "training.resources.gpus_per_trial", "no more than"),
     ({"dataset": "cifar10"}, "dataset.settings.path", "cifar-10-batches-py"),
-    ({"dataset": {"name": "image-folder", "settings": {"path": "gone"}}}, "dataset.settings.path", "exists under the data root"),
+    (
+        {"dataset": {"name": "image-folder", "settings": {"path": "gone"}}},
+        "dataset.settings.path",
+        "exists under the data root (NAS_DATA_ROOT)",
+    ),
     ({"dataset": {"name": "image-folder", "settings": {}}}, "dataset.settings.path", "a value: this field is required"),
     ({"dataset": {"settings": {"split_seed": 2**32}}}, "dataset.settings.split_seed", "less than or equal to 4294967295"),
     ({"dataset": {"name": "image-folder", "settings": {"path": "x" * 5000}}}, "dataset.settings.path", "File name too long"),
@@ -133,6 +139,48 @@ def test_a_long_value_is_shortened_in_the_reply(client: TestClient) -> None:
     assert len(reply.content) < 3000
 
 
+ROUTES = ["/v1/searches", "/v1/searches/estimate", "/v1/trainings", "/v1/datasets"]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_reply_lists_so_many_faults_and_counts_the_others(client: TestClient, path: str) -> None:
+    reply = client.post(path, json={f"field_{index}": index for index in range(300)})
+    problem = reply.json()
+    assert (reply.status_code, len(problem["errors"])) == (422, 50)
+    assert problem["more"] >= 250
+    assert problem["detail"].endswith(f"(and {problem['more']} more)")
+    with pytest.raises(ApiError, match=f"and {problem['more']} more$"):
+        raise ApiError(Problem.model_validate(problem))
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_tens_of_thousands_of_unknown_fields_are_one_fault(client: TestClient, path: str) -> None:
+    reply = client.post(path, json={f"f{index}": 1 for index in range(60_000)})
+    (problem,) = reply.json()["errors"]
+    assert (reply.status_code, problem["field"], problem["given"]) == (422, "body", "more than 10,000 entries")
+    assert len(reply.content) < 1000
+
+
+def test_a_long_name_of_a_field_is_shortened_in_the_reply(client: TestClient) -> None:
+    assert len(client.post("/v1/searches", json={"x" * 900_000: 1}).content) < 4000
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_body_that_is_missing_or_no_object_is_refused(client: TestClient, path: str) -> None:
+    for body in (b"", b"3", b"null", b'"tiny"', b"[{}]"):
+        reply = client.post(path, content=body, headers={"content-type": "application/json"})
+        assert reply.status_code == 422
+        assert [problem["field"] for problem in reply.json()["errors"]] == ["body"]
+
+
+def test_whole_numbers_are_no_booleans_texts_or_fractions(client: TestClient) -> None:
+    body = {"seed": True, "wave": "1", "keep": 5.0, "evaluation": {"learning_rate": False, "epochs": "2"}}
+    reply = client.post("/v1/searches", json=body)
+    fields = [problem["field"] for problem in reply.json()["errors"]]
+    assert fields == ["seed", "wave", "evaluation.epochs", "evaluation.learning_rate", "keep"]
+    assert client.post("/v1/searches", json={"evaluation": {"learning_rate": 1}}).status_code == 202
+
+
 def test_unknown_paths_and_verbs_are_problems_too(client: TestClient) -> None:
     for reply, status in ((client.get("/v1/nothing"), 404), (client.delete("/v1/searches"), 405)):
         assert (reply.status_code, reply.json()["status"]) == (status, status)
@@ -191,6 +239,6 @@ def test_a_registered_folder_can_be_searched(client: TestClient, settings: Setti
     assert spec["dataset"] == {"name": "image-folder", "settings": {"path": "pictures"}}
 
 
-def test_a_data_root_that_is_not_there_is_named(client: TestClient, settings: Settings) -> None:
+def test_a_data_root_that_is_not_there_is_named_by_its_setting(client: TestClient, settings: Settings) -> None:
     assert not Path(settings.data).exists()
-    assert str(settings.data) in str(_register(client, "parquet", path="x.parquet")["allowed"])
+    assert "under the data root (NAS_DATA_ROOT)" in str(_register(client, "parquet", path="x.parquet")["allowed"])

@@ -136,7 +136,7 @@ def test_a_training_of_found_architectures_is_accepted(client: TestClient, finis
     assert reply.status_code == 202
     assert client.get(reply.headers["Location"]).json()["kind"] == "training"
     wrong = client.post("/v1/trainings", json={**spec, "methods": ["bn"], "seeds": []})
-    assert [problem["field"] for problem in wrong.json()["errors"]] == ["seeds"]
+    assert [problem["field"] for problem in wrong.json()["errors"]] == ["methods.0.name", "seeds"]
 
 
 def _refused(client: TestClient, **spec: object) -> list[tuple[object, object, str]]:

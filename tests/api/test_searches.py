@@ -119,8 +119,9 @@ def test_events_tell_the_story(client: TestClient, finished_search: str) -> None
 def test_an_estimate_starts_nothing_and_learns_from_what_ran(client: TestClient, finished_search: str) -> None:
     estimate = client.post("/v1/searches/estimate", json={"space": "tiny"}).json()
     assert (estimate["samples"], estimate["seconds"], estimate["seconds_from"]) == (18, 36, 3)
-    other = client.post("/v1/searches/estimate", json={"space": "tiny", "method": "bnn"}).json()
-    assert other["seconds"] is None
+    assert estimate["training"] is None
+    for other in ({"method": "bnn"}, {"resources": {"cpus_per_worker": 2}}):
+        assert client.post("/v1/searches/estimate", json={"space": "tiny", **other}).json()["seconds"] is None
     assert [job["id"] for job in client.get("/v1/searches").json()["items"]] == [finished_search]
 
 

@@ -10,8 +10,9 @@ import torch
 from torch._dynamo.utils import counters
 
 from nas_service.binarization.method import METHODS, Method
-from nas_service.catalogue import Capacity, check_local_training, check_search
+from nas_service.catalogue import Capacity, Place, check_local_training, check_search
 from nas_service.errors import InvalidInputError
+from nas_service.named_datasets import DatasetSource
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.specs import Component, SearchSpec
 from nas_service.training.candidate.full_precision import FullPrecisionPlan
@@ -25,7 +26,7 @@ from tests.contracts.test_methods import CONFIGURED, configured
 from tests.samples import digits, tiny_genotype
 
 CPU, TINY, DATA = torch.device("cpu"), SPACES.get("tiny"), Path()
-HERE = Capacity(cpus=2, gpus=0)
+HERE = Place(Capacity(cpus=2, gpus=0), DatasetSource(DATA, {}))
 # Beside the settings that change what a layer is, those on which it depends whether layers change from epoch to epoch.
 VARIANTS = [
     *CONFIGURED,
@@ -76,10 +77,9 @@ def test_a_training_is_accepted_where_its_trainer_accepts_it(name: str, settings
         recipe = {"epochs": epochs, "acceleration": given}
         expected = _refusal(partial(_candidate, method, recipe))
         for training in ({"methods": [choice], "recipe": recipe}, {"methods": [{**choice, "recipe": recipe}]}):
-            spec = SearchSpec.model_validate({"training": training})
-            accepted = _refusal_of(partial(check_search, spec, DATA, HERE, {}), "training.methods.0.recipe.")
+            accepted = _refusal_of(partial(check_search, {"training": training}, HERE), "training.methods.0.recipe.")
             assert accepted == expected, recipe
-        local = partial(check_local_training, {"method": choice, "recipe": recipe}, DATA, "cpu")
+        local = partial(check_local_training, {"method": choice, "recipe": recipe}, DATA)
         assert _refusal_of(local, "method.recipe.") == expected, recipe
 
 
@@ -92,8 +92,8 @@ def test_a_search_is_accepted_where_its_trainer_accepts_it(name: str, settings: 
         evaluation = EvaluationSettings.model_validate({"epochs": epochs, "acceleration": given})
         expected = _refusal(partial(SupernetTrainer, SupernetPlan(TINY, method, evaluation, 0, 1), digits(), CPU))
         chosen = Component(name=name, settings=settings)
-        spec = SearchSpec(space=Component(name="tiny"), method=chosen, evaluation=evaluation)
-        assert _refusal_of(partial(check_search, spec, DATA, HERE, {}), "evaluation.") == expected, evaluation
+        spec = SearchSpec(space=Component(name="tiny"), method=chosen, evaluation=evaluation).model_dump(mode="json")
+        assert _refusal_of(partial(check_search, spec, HERE), "evaluation.") == expected, evaluation
 
 
 @configured(VARIANTS, quick={"ir-net", "rebnn+gamma"})

@@ -1,4 +1,4 @@
-"""Every dataset by discovery, on real files of its own format: shapes, ranges, disjoint and fixed splits."""
+"""Every dataset by discovery, on real files of its own format: shapes, ranges, disjoint and fixed splits, facts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +8,34 @@ import numpy as np
 import pytest
 
 from nas_service.data.dataset import DATASETS, ImageDataset, Part
-from tests.nas_service.data.files import write_cifar_binary, write_folder, write_parquet
+from nas_service.data.facts import DatasetFacts
+from tests.nas_service.data.files import (
+    write_cifar_binary,
+    write_cifar_parquet,
+    write_cifar_python,
+    write_folder,
+    write_parquet,
+)
 
-SOURCES: dict[str, tuple[Callable[[Path], None], dict[str, Any]]] = {
+Source = tuple[Callable[[Path], None], dict[str, Any]]
+
+
+def _write_two_parquets(root: Path) -> None:
+    write_parquet(root)
+    write_parquet(root, [0, 1, 2, 2], "held.parquet")
+
+
+SOURCES: dict[str, Source] = {
     "digits": (lambda _: None, {}),
     "cifar10": (write_cifar_binary, {}),
     "image-folder": (write_folder, {"path": "pictures"}),
     "parquet": (write_parquet, {"path": "pictures.parquet"}),
+}
+LAYOUTS: dict[str, tuple[str, Source]] = {name: (name, source) for name, source in SOURCES.items()} | {
+    "cifar10-python": ("cifar10", (write_cifar_python, {})),
+    "cifar10-parquet": ("cifar10", (write_cifar_parquet, {})),
+    "image-folder-resized": ("image-folder", (write_folder, {"path": "pictures", "image_size": 7, "channels": 1})),
+    "parquet-with-test": ("parquet", (_write_two_parquets, {"path": "pictures.parquet", "test_path": "held.parquet"})),
 }
 EVERY_DATASET = pytest.mark.parametrize("name", DATASETS.names())
 
@@ -82,3 +103,22 @@ def test_check_accepts_what_load_reads(name: str, tmp_path: Path) -> None:
     write, settings = SOURCES[name]
     write(tmp_path)
     DATASETS.get(name).from_settings(settings).check(tmp_path)
+
+
+EVERY_LAYOUT = pytest.mark.parametrize(("name", "source"), LAYOUTS.values(), ids=LAYOUTS)
+
+
+@EVERY_LAYOUT
+@pytest.mark.parametrize("split", [{}, {"split_seed": 3, "validation_fraction": 0.4}], ids=["default", "other"])
+def test_facts_are_those_of_what_load_gives(name: str, source: Source, split: dict[str, Any], tmp_path: Path) -> None:
+    write, settings = source
+    write(tmp_path)
+    dataset = DATASETS.get(name).from_settings({**settings, **split})
+    facts = dataset.facts(tmp_path)
+    loaded = dataset.load(tmp_path)
+    assert facts == loaded.facts
+    assert loaded.test is not None
+    assert (facts.train, facts.validation, facts.test) == (len(loaded.train), len(loaded.validation), len(loaded.test))
+    assert (facts.channels, facts.height, facts.width) == loaded.train.images.shape[1:]
+    assert set(facts.class_names) - set(facts.untrained) == {loaded.class_names[label] for label in loaded.train.labels}
+    assert DatasetFacts.from_dict({**facts.to_dict(), "kind": name}) == facts

@@ -167,7 +167,7 @@ def test_a_robust_candidate_shows_what_it_stands_everywhere(service: Running, ba
     [
         ({"robustness": {"eps": 1.5}}, "robustness.eps"),
         ({"robustness": {"eps": -0.1}}, "robustness.eps"),
-        ({"recipe": {"adversarial": {"eps": 0.1, "attack": "pgd", "steps": 0}}}, "recipe.adversarial"),
+        ({"recipe": {"adversarial": {"eps": 0.1, "attack": "pgd", "steps": 0}}}, "recipe.adversarial.steps"),
     ],
 )
 def test_attacks_that_make_no_sense_are_refused_by_field(

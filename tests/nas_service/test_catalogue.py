@@ -7,30 +7,40 @@ import pytest
 from nas_service.binarization.method import METHODS
 from nas_service.catalogue import (
     Capacity,
+    Place,
     build_recipe,
     build_space,
     check_local_training,
     check_search,
     open_dataset,
-    resolve_dataset,
 )
 from nas_service.errors import InvalidInputError
+from nas_service.named_datasets import DatasetSource, Registered
 from nas_service.recipes.recipe import Recipe
-from nas_service.specs import Component, MethodChoice, SearchSpec
+from nas_service.search.strategies.random import Random
+from nas_service.search.strategy import STRATEGIES
+from nas_service.specs import MAX_SAMPLES, Component, MethodChoice, SearchSpec
 from search_spaces.errors import UnknownNameError
+from search_spaces.space import SPACES
+from tests.samples import digits
 
-HERE = Capacity(cpus=2, gpus=0)
+
+def _place(root: Path) -> Place:
+    return Place(Capacity(cpus=2, gpus=0), DatasetSource(root, {}))
 
 
-def _problems(spec: dict[str, object], root: Path) -> dict[str, str]:
+def _problems(spec: object, root: Path) -> dict[str, str]:
     with pytest.raises(InvalidInputError) as caught:
-        check_search(SearchSpec.model_validate(spec), root, HERE, {})
+        check_search(spec, _place(root))
+    fields = [problem.field for problem in caught.value.problems]
+    assert len(fields) == len(set(fields)), "every fault is told once"
     return {problem.field: problem.allowed for problem in caught.value.problems}
 
 
-def test_a_default_spec_is_accepted(tmp_path: Path) -> None:
-    spec = SearchSpec()
-    assert check_search(spec, tmp_path, HERE, {}) == spec
+def test_a_default_spec_is_accepted_with_the_facts_of_its_dataset(tmp_path: Path) -> None:
+    checked = check_search({}, _place(tmp_path))
+    assert checked.spec == SearchSpec()
+    assert checked.facts == digits().facts
 
 
 def test_every_complaint_is_told_at_once(tmp_path: Path) -> None:
@@ -46,8 +56,9 @@ def test_every_complaint_is_told_at_once(tmp_path: Path) -> None:
     )
     assert list(problems) == [
         "space.settings.operations.1",
-        "method.name",
+        "space.settings.template",
         "dataset.name",
+        "method.name",
         "resources.gpus_per_worker",
         "training.methods.1.name",
         "training.resources.cpus_per_trial",
@@ -119,11 +130,12 @@ def test_a_depth_that_does_not_fit_is_named(tmp_path: Path) -> None:
 
 
 def test_a_registered_dataset_stands_for_its_kind_and_settings_can_be_changed() -> None:
-    registered = {"flowers": Component(name="image-folder", settings={"path": "f", "flip": False})}
+    registered = {"flowers": Registered(Component(name="image-folder", settings={"path": "f", "flip": False}))}
+    source = DatasetSource(Path(), registered)
     given = Component(name="flowers", settings={"flip": True})
-    assert resolve_dataset(given, registered) == Component(name="image-folder", settings={"path": "f", "flip": True})
+    assert source.resolve(given) == Component(name="image-folder", settings={"path": "f", "flip": True})
     with pytest.raises(UnknownNameError, match="did you mean flowers"):
-        resolve_dataset(Component(name="flower"), registered)
+        source.resolve(Component(name="flower"))
 
 
 def test_settings_of_a_space_are_put_into_it() -> None:
@@ -133,9 +145,9 @@ def test_settings_of_a_space_are_put_into_it() -> None:
 
 def test_a_local_training_is_checked_like_a_search(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"method\.name"):
-        check_local_training({"method": "bn"}, tmp_path, "cpu")
+        check_local_training({"method": "bn"}, tmp_path)
     with pytest.raises(InvalidInputError, match=r"recipe\.epochs"):
-        check_local_training({"recipe": {"epochs": 0}}, tmp_path, "cpu")
+        check_local_training({"recipe": {"epochs": 0}}, tmp_path)
 
 
 def test_opening_a_dataset_says_what_is_wrong_with_its_files(tmp_path: Path) -> None:
@@ -195,7 +207,7 @@ def test_a_wave_that_no_round_can_fill_is_refused(tmp_path: Path) -> None:
         "wave": "no more than 9, the samples of the longest round of abandit"
     }
     for spec in ({"space": "tiny", "wave": 9}, {"space": "tiny", "wave": 100, "strategy": "random"}):
-        check_search(SearchSpec.model_validate(spec), tmp_path, HERE, {})
+        check_search(spec, _place(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +215,7 @@ def test_a_wave_that_no_round_can_fill_is_refused(tmp_path: Path) -> None:
     [
         ({"eps": -0.1}, "greater than or equal to 0"),
         ({"eps": 1.1}, "less than or equal to 1"),
-        ({"eps": 0.1, "steps": 0}, "steps is 0"),
+        ({"eps": 0.1, "steps": 0}, "1 or more with eps"),
     ],
 )
 def test_attacks_that_make_no_sense_are_refused(adversarial: dict[str, float], words: str) -> None:
@@ -224,3 +236,33 @@ def test_an_acceleration_that_cannot_work_is_refused_before_anything_starts(tmp_
     on_gpu: dict[str, object] = {"evaluation": graph, "method": "rebnn", "resources": {"gpus_per_worker": 1}}
     problems = _problems(on_gpu, tmp_path)
     assert "rebnn looks at gradients" in problems["evaluation.acceleration.cuda_graph"]
+
+
+class _Endless(Random):
+    """A strategy of somebody else's that bounds nothing itself."""
+
+    @property
+    def total(self) -> int:
+        return 10**9
+
+
+def test_a_search_has_a_million_samples_at_most_whatever_its_strategy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _problems({"strategy": {"name": "random", "settings": {"samples": 10**9}}}, tmp_path).keys() == {
+        "strategy.settings.samples"
+    }
+    STRATEGIES.names()
+    monkeypatch.setitem(STRATEGIES._entries, "endless", _Endless)
+    assert _problems({"strategy": "endless"}, tmp_path) == {"strategy.settings": "at most 1,000,000 samples in all"}
+
+
+def test_no_strategy_of_ours_takes_more_samples_than_a_search_may_have() -> None:
+    """With the most that its settings allow, in the space with most operations."""
+    space = max((SPACES.get(name) for name in SPACES.names()), key=lambda space: space.arms_per_edge)
+    for name in STRATEGIES.names():
+        kind = STRATEGIES.get(name)
+        most = {
+            field: described.get("maximum") or max(option.get("maximum", 0) for option in described["anyOf"])
+            for field, described in kind.settings_model.model_json_schema()["properties"].items()
+            if field in {"samples", "samples_per_arm"}
+        }
+        assert kind.from_settings(space, most, 0).total <= MAX_SAMPLES

@@ -73,7 +73,9 @@ class PcnnSettings(MethodSettings):
 
     projections: int = Field(1, ge=1, le=64, description="J: projection matrices, outputs that share a latent kernel.")
     forward_projection: ForwardProjection = Field(
-        ForwardProjection.MEAN, description="What stands for W_j in the forward pass: its mean, or itself (elementwise)."
+        ForwardProjection.MEAN,
+        strict=False,
+        description="What stands for W_j in the forward pass: its mean, or itself (elementwise).",
     )
     projection_loss: float = Field(1e-4, ge=0, description="lambda: weight of the projection loss.")
     lookahead: float = Field(1e-2, ge=0, description="eta: length of the gradient step that the projection loss looks ahead.")

@@ -47,7 +47,7 @@ References:
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -64,6 +64,7 @@ from search_spaces.cost import ConvShape, Precision
 from search_spaces.network import Cell, CellStack, Network
 
 _PRUNE = "prune"  # the second phase
+_Width = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class Scale(StrEnum):
@@ -77,14 +78,18 @@ class Scale(StrEnum):
 class RbcnSettings(MethodSettings):
     """Settings of RBCN."""
 
-    scale: Scale = Field(Scale.SPATIAL, description="Shape of C: spatial (k, k), channel (Co,) or scalar (1,).")
+    scale: Scale = Field(Scale.SPATIAL, strict=False, description="Shape of C: spatial (k, k), channel (Co,) or scalar (1,).")
     scale_learning_rate: float = Field(0.1, ge=0, le=10, description="Learning rate of C, a multiple of the weights' (eta2).")
     alternate: bool = Field(True, description="Update C in a pass of its own after W; without, a step costs half.")  # noqa: FBT003 - pydantic's default
     kernel_weight: float = Field(1e-4, ge=0, le=10, description="Weight of the kernel loss (lambda).")
     direct_gradient: bool = Field(False, description="Let the kernel loss pull W itself, which the printed gradient omits.")  # noqa: FBT003 - as above
     adversarial_weight: float = Field(0.1, ge=0, le=100, description="Weight of (1 - D(T))^2; 0: no discriminators, no teacher.")
-    tapped_cells: int | None = Field(None, ge=1, description="How many of the last cells have a discriminator; None: every cell.")
-    discriminator_widths: tuple[int, ...] = Field((64, 32), max_length=8, description="Hidden layers of a discriminator.")
+    tapped_cells: int | None = Field(
+        None, ge=1, le=64, description="How many of the last cells have a discriminator; None: every cell."
+    )
+    discriminator_widths: tuple[_Width, ...] = Field(
+        (64, 32), strict=False, max_length=8, description="Hidden layers of a discriminator."
+    )
     discriminator_learning_rate: float = Field(1e-3, gt=0, le=1, description="Of the discriminators' Adam.")
     norm_pass: bool = Field(True, description="After every epoch, train the batch norms alone for a pass.")  # noqa: FBT003 - as above
     prune: float | None = Field(

@@ -67,7 +67,9 @@ class RbonnSettings(MethodSettings):
 
     bilinear_weight: float = Field(1e-4, ge=0, le=1e3, description="Weight of the bilinear loss G; lambda.")
     bilinear_units: BilinearUnits = Field(
-        BilinearUnits.WEIGHTS, description="weights: lambda times alpha^2 of the filter, the released size; signs: lambda alone."
+        BilinearUnits.WEIGHTS,
+        strict=False,
+        description="weights: lambda times alpha^2 of the filter, the released size; signs: lambda alone.",
     )
     sparsity_threshold: float = Field(
         0.6,

@@ -55,7 +55,9 @@ class RebnnSettings(MethodSettings):
     """Settings of ReBNN."""
 
     gamma: GammaRule = Field(
-        GammaRule.FLIP, description="flip: share of flipped signs times largest gradient, per filter; constant: as released."
+        GammaRule.FLIP,
+        strict=False,
+        description="flip: share of flipped signs times largest gradient, per filter; constant: as released.",
     )
     constant_gamma: float = Field(2e-4, ge=0, le=1e3, description="gamma where it is constant; 0: no reconstruction loss.")
     scale_lr_multiplier: float = Field(

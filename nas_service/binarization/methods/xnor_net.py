@@ -42,7 +42,9 @@ class XnorNetSettings(MethodSettings):
     """Settings of XNOR-Net."""
 
     input_scale: InputScale = Field(
-        InputScale.NONE, description="kmap multiplies the output with K, the mean input magnitude under each window."
+        InputScale.NONE,
+        strict=False,
+        description="kmap multiplies the output with K, the mean input magnitude under each window.",
     )
     binary_activations: bool = Field(True, description="False: BWN, the paper's network with real inputs.")  # noqa: FBT003 - pydantic's default
 

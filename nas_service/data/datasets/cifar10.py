@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from nas_service.data.dataset import (
@@ -18,14 +19,19 @@ from nas_service.data.dataset import (
     Labels,
     Part,
     assemble,
-    path_inside,
+    count_facts,
 )
-from nas_service.data.datasets.parquet import ParquetSettings, check_labels, read_images
+from nas_service.data.datasets.parquet import ParquetImages, ParquetSettings, check_labels
+from nas_service.data.facts import DatasetFacts
+from nas_service.data.paths import DATA_ROOT, path_inside
 from search_spaces.errors import InvalidFieldError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
-_TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+_PARTS = ("train", "test")
+_BATCHES = {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)}
+_FOLDERS = {"binary": ("cifar-10-batches-bin", ".bin"), "python": ("cifar-10-batches-py", "")}
 _LAYOUTS = {
     "cifar10-train.parquet": "parquet",
     "cifar-10-batches-bin/data_batch_1.bin": "binary",
@@ -51,18 +57,20 @@ class _ArrayUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(message)
 
 
-def _read_binary(file: Path) -> tuple[Images, Labels]:
-    rows = np.frombuffer(file.read_bytes(), dtype=np.uint8)
-    if len(rows) == 0 or len(rows) % (_PIXELS + 1):
-        raise InvalidFieldError("path", file.name, f"records of {_PIXELS + 1} bytes; this file has {len(rows)} bytes")
-    rows = rows.reshape(-1, _PIXELS + 1)
-    return rows[:, 1:].reshape(-1, 3, 32, 32).copy(), rows[:, 0].astype(np.int64)
+def _binary_rows(file: Path) -> tuple[Images, npt.NDArray[Any]]:
+    """Return flat images (N, 3072) and labels (N,) that lie in the file: what is not touched is not read."""
+    size = file.stat().st_size
+    if size == 0 or size % (_PIXELS + 1):
+        raise InvalidFieldError("path", file.name, f"records of {_PIXELS + 1} bytes; this file has {size} bytes")
+    rows = np.memmap(file, dtype=np.uint8, mode="r").reshape(-1, _PIXELS + 1)
+    return rows[:, 1:], rows[:, 0]
 
 
-def _read_python(file: Path) -> tuple[Images, Labels]:
+def _python_batch(file: Path) -> tuple[Images, npt.NDArray[Any]]:
+    """Return flat images (N, 3072) and labels (N,)."""
     try:
         batch = _ArrayUnpickler(io.BytesIO(file.read_bytes()), encoding="bytes").load()
-        images = np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32)
+        images = np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, _PIXELS)
         labels = np.asarray(batch[b"labels"], dtype=np.int64)
     except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InvalidFieldError("path", file.name, f"a published CIFAR-10 batch ({error})") from error
@@ -85,17 +93,26 @@ class Cifar10(Dataset):
         """Look for one of the three layouts."""
         self._layout(data_root)
 
+    def facts(self, data_root: Path) -> DatasetFacts:
+        """Read the labels, and of parquet the header of the first image."""
+        folder, layout = self._layout(data_root)
+        if layout == "parquet":
+            files = [self._parquet(folder, part) for part in _PARTS]
+            labels, shape = [file.labels() for file in files], files[0].image_shape()
+        else:
+            labels, shape = [self._batch_labels(folder, layout, part) for part in _PARTS], _SHAPE
+        self._check_labels(labels)
+        return count_facts(CLASSES, labels[0], len(labels[1]), self.settings, shape)
+
     def load(self, data_root: Path) -> ImageDataset:
         """Read whichever layout is there."""
         folder, layout = self._layout(data_root)
         if layout == "parquet":
-            train, test = (self._read_parquet(folder / f"cifar10-{part}.parquet") for part in ("train", "test"))
-        elif layout == "binary":
-            train, test = self._read_batches(folder / "cifar-10-batches-bin", ".bin")
+            files = [self._parquet(folder, part) for part in _PARTS]
+            train, test = (Part(file.images(), file.labels()) for file in files)
         else:
-            train, test = self._read_batches(folder / "cifar-10-batches-py", "")
-        for name, part in (("train", train), ("test", test)):
-            check_labels(part.labels, len(CLASSES), f"cifar10 {name}")
+            train, test = (self._batches(folder, layout, part) for part in _PARTS)
+        self._check_labels([train.labels, test.labels])
         return assemble("cifar10", CLASSES, train, test, self.settings, Augmentation(crop_padding=4, flip=True))
 
     def _layout(self, data_root: Path) -> tuple[Path, str]:
@@ -104,23 +121,34 @@ class Cifar10(Dataset):
             for file, layout in _LAYOUTS.items():
                 if path_inside(data_root, str(candidate / file), "path").exists():
                     return candidate, layout
-        looked = f"a folder under {data_root.resolve()} that holds one of: {', '.join(_LAYOUTS)}"
+        looked = f"a folder under {DATA_ROOT} that holds one of: {', '.join(_LAYOUTS)}"
         raise InvalidFieldError("path", self.settings.path, looked)
 
-    def _read_parquet(self, file: Path) -> Part:
+    def _parquet(self, folder: Path, part: str) -> ParquetImages:
+        file = folder / f"cifar10-{part}.parquet"
         if not file.exists():
-            raise InvalidFieldError("path", file.name, f"a file in {file.parent}")
-        images, labels, _ = read_images(file, file.name, ParquetSettings(path=file.name))
-        return Part(images, labels)
+            raise InvalidFieldError("path", file.name, "a file beside the other part's")
+        return ParquetImages(file, file.name, ParquetSettings(path=file.name))
 
-    def _read_batches(self, folder: Path, suffix: str) -> tuple[Part, Part]:
-        read = _read_binary if suffix else _read_python
-        parts = []
-        for batches in (_TRAIN_BATCHES, ("test_batch",)):
-            files = [folder / f"{batch}{suffix}" for batch in batches]
-            for file in files:
-                if not file.exists():
-                    raise InvalidFieldError("path", f"{folder.name}/{file.name}", f"a file in {folder}")
-            images, labels = zip(*(read(file) for file in files), strict=True)
-            parts.append(Part(np.concatenate(images), np.concatenate(labels)))
-        return parts[0], parts[1]
+    def _check_labels(self, labels: list[Labels]) -> None:
+        for part, found in zip(_PARTS, labels, strict=True):
+            check_labels(found, len(CLASSES), f"cifar10 {part}")
+
+    def _batch_files(self, folder: Path, layout: str, part: str) -> list[Path]:
+        """Return the files of a part in one of the two published layouts, having seen that they are there."""
+        below, suffix = _FOLDERS[layout]
+        files = [folder / below / f"{batch}{suffix}" for batch in _BATCHES[part]]
+        for file in files:
+            if not file.exists():
+                raise InvalidFieldError("path", f"{below}/{file.name}", f"a file in {below}")
+        return files
+
+    def _batch_labels(self, folder: Path, layout: str, part: str) -> Labels:
+        read = _binary_rows if layout == "binary" else _python_batch
+        # One file after the other, so that no more than one is in memory.
+        return np.concatenate([read(file)[1].astype(np.int64) for file in self._batch_files(folder, layout, part)])
+
+    def _batches(self, folder: Path, layout: str, part: str) -> Part:
+        read = _binary_rows if layout == "binary" else _python_batch
+        images, labels = zip(*(read(file) for file in self._batch_files(folder, layout, part)), strict=True)
+        return Part(np.concatenate(images).reshape(-1, *_SHAPE), np.concatenate(labels).astype(np.int64))

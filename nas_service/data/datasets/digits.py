@@ -1,5 +1,6 @@
 """The bundled default: 1,797 real handwritten digits that ship inside scikit-learn."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,16 @@ from nas_service.data.dataset import (
     Dataset,
     DatasetSettings,
     ImageDataset,
+    Labels,
     Part,
     assemble,
-    split_by_seed,
+    count_facts,
 )
+from nas_service.data.facts import DatasetFacts
+from nas_service.data.split import Indices, split_by_seed
+
+_CLASSES = tuple(str(digit) for digit in range(10))
+_SHAPE = (1, 8, 8)
 
 
 class DigitsSettings(DatasetSettings):
@@ -23,6 +30,14 @@ class DigitsSettings(DatasetSettings):
 
     test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of all images kept for the test.")
     validation_fraction: float = Field(0.25, gt=0, lt=1, description="Share of the other images kept for validation.")
+
+
+@cache
+def _labels() -> Labels:
+    """Read the bundled file once: it is a table in text, and the labels are 14 kB."""
+    labels: Labels = load_digits().target.astype(np.int64)
+    labels.setflags(write=False)
+    return labels
 
 
 @DATASETS.register("digits")
@@ -43,19 +58,28 @@ class Digits(Dataset):
     def check(self, data_root: Path) -> None:
         """Nothing to look for: the images come with scikit-learn."""
 
+    def facts(self, data_root: Path) -> DatasetFacts:
+        """Count the labels of the split."""
+        del data_root
+        labels = _labels()
+        rest, test = self._split(len(labels))
+        return count_facts(_CLASSES, labels[rest], len(test), self.settings, _SHAPE)
+
     def load(self, data_root: Path) -> ImageDataset:
         """Read the bundled file and split it."""
         del data_root
         bunch = load_digits()
         images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
         labels = bunch.target.astype(np.int64)
-        share, seed = self.settings.test_fraction, self.settings.split_seed
-        rest, test = split_by_seed(len(labels), share, seed, "test_fraction", least=2)
+        rest, test = self._split(len(labels))
         return assemble(
             "digits",
-            tuple(str(digit) for digit in range(10)),
+            _CLASSES,
             Part(images[rest], labels[rest]),
             Part(images[test], labels[test]),
             self.settings,
             Augmentation(crop_padding=1),
         )
+
+    def _split(self, count: int) -> tuple[Indices, Indices]:
+        return split_by_seed(count, self.settings.test_fraction, self.settings.split_seed, "test_fraction", least=2)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +16,19 @@ from nas_service.data.dataset import (
     DatasetSettings,
     ImageDataset,
     Images,
+    ImageShape,
     Labels,
     Part,
     assemble,
-    resolve_path,
-    split_by_seed,
+    count_facts,
 )
-from nas_service.data.pictures import decode, stack
+from nas_service.data.facts import DatasetFacts
+from nas_service.data.paths import reason_of, resolve_path
+from nas_service.data.pictures import decode, read_shape, stack
+from nas_service.data.split import Indices, split_by_seed
 from search_spaces.errors import InvalidFieldError
+
+_BUFFER_BYTES = 65_536
 
 
 class ParquetSettings(DatasetSettings):
@@ -44,40 +50,96 @@ class ParquetSettings(DatasetSettings):
     flip: bool = Field(True, description="Whether left and right may be swapped in training.")  # noqa: FBT003 - pydantic's default
 
 
-def read_images(file: Path, name: str, settings: ParquetSettings, field: str = "path") -> tuple[Images, Labels, bytes | None]:
-    """Return images (N, C, H, W), labels (N,) and what the schema's metadata says of the classes, if anything.
+class ParquetImages:
+    """A parquet file of images and labels, open: labels and metadata are read without the images."""
 
-    Raises:
-        InvalidFieldError: If the file is no parquet, lacks a column, or holds a broken image or a label that is no
-            integer.
-    """
-    try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidFieldError(field, name, f"a parquet file that can be read ({error})") from error
-    for column in (settings.image_column, settings.label_column):
-        if column not in table.column_names:
-            raise InvalidFieldError(
-                "image_column" if column == settings.image_column else "label_column",
-                column,
-                "one of: " + ", ".join(table.column_names),
-            )
-    labels = table[settings.label_column]
-    if not pa.types.is_integer(labels.type) or labels.null_count or table.num_rows == 0:
-        raise InvalidFieldError(
-            "label_column", f"{name}: {labels.type}", "one integer class index in every row, and at least one row"
-        )
-    images = table[settings.image_column]
-    names = [f"{name} row {row}" for row in range(table.num_rows)]
-    pictures = []
-    for cell, where in zip(images.to_pylist(), names, strict=True):
+    def __init__(self, file: Path, name: str, settings: ParquetSettings, field: str = "path") -> None:
+        """Open a file and look for its columns.
+
+        Args:
+            file: Where it is.
+            name: What to call it in a message.
+            settings: Of the dataset.
+            field: The setting that led to the file.
+
+        Raises:
+            InvalidFieldError: If the file is no parquet or lacks a column.
+        """
+        self.name = name
+        self._settings = settings
+        self._field = field
+        try:
+            # With a buffer of its own size, a first row is read without the rest of its row group.
+            self._file = pq.ParquetFile(file, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidFieldError(field, name, f"a parquet file that can be read ({reason_of(error, file)})") from error
+        columns = self._file.schema_arrow.names
+        for setting in ("image_column", "label_column"):
+            if getattr(settings, setting) not in columns:
+                raise InvalidFieldError(setting, getattr(settings, setting), "one of: " + ", ".join(columns))
+
+    @property
+    def class_metadata(self) -> bytes | None:
+        """What the schema's metadata says of the classes, if anything."""
+        metadata: bytes | None = (self._file.schema_arrow.metadata or {}).get(b"classes")
+        return metadata
+
+    def labels(self) -> Labels:
+        """Return the labels (N,).
+
+        Raises:
+            InvalidFieldError: If there is none, or one that is no integer.
+        """
+        labels = self._read(self._settings.label_column)
+        if not pa.types.is_integer(labels.type) or labels.null_count or len(labels) == 0:
+            allowed = "one integer class index in every row, and at least one row"
+            raise InvalidFieldError("label_column", f"{self.name}: {labels.type}", allowed)
+        return np.asarray(labels.to_numpy().astype(np.int64))
+
+    def images(self) -> Images:
+        """Return the images (N, C, H, W).
+
+        Raises:
+            InvalidFieldError: Naming the row that holds none, or one of another size.
+        """
+        cells = self._read(self._settings.image_column)
+        pictures, names = [], []
+        for row, cell in enumerate(cells.to_pylist()):
+            content, where = self._content(cell, row)
+            pictures.append(decode(content, where, self._settings.channels, self._settings.image_size, self._field))
+            names.append(where)
+        return stack(pictures, names, self._field)
+
+    def image_shape(self) -> ImageShape:
+        """Return the shape of one of the images, from the header of the first.
+
+        Raises:
+            InvalidFieldError: If it is none.
+        """
+        try:
+            first = next(self._file.iter_batches(batch_size=1, columns=[self._settings.image_column]))
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(error) from error
+        content, where = self._content(first.column(0)[0].as_py(), 0)
+        return read_shape(content, where, self._settings.channels, self._settings.image_size, self._field)
+
+    def _read(self, column: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+        try:
+            return self._file.read(columns=[column]).column(0)
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> InvalidFieldError:
+        return InvalidFieldError(self._field, self.name, f"a parquet file that can be read ({reason_of(error)})")
+
+    def _content(self, cell: object, row: int) -> tuple[bytes, str]:
+        """Return the bytes of a picture, and what to call it."""
+        where = f"{self.name} row {row}"
         content = cell.get("bytes") if isinstance(cell, dict) else cell
         if not isinstance(content, bytes):
-            raise InvalidFieldError(
-                "image_column", f"{where}: {images.type}", "image bytes, or structs with `bytes`, in every row"
-            )
-        pictures.append(decode(content, where, settings.channels, settings.image_size, field))
-    return stack(pictures, names, field), labels.to_numpy().astype(np.int64), (table.schema.metadata or {}).get(b"classes")
+            kind = self._file.schema_arrow.field(self._settings.image_column).type
+            raise InvalidFieldError("image_column", f"{where}: {kind}", "image bytes, or structs with `bytes`, in every row")
+        return content, where
 
 
 def _class_names(metadata: bytes | None) -> tuple[str, ...] | None:
@@ -127,25 +189,57 @@ class Parquet(Dataset):
         if self.settings.test_path is not None:
             resolve_path(data_root, self.settings.test_path, "test_path")
 
+    def facts(self, data_root: Path) -> DatasetFacts:
+        """Read labels, metadata and the header of the first image."""
+        training, held = self._open(data_root)
+        settings, labels, shape = self.settings, training.labels(), training.image_shape()
+        names = self._names(training, labels)
+        if held is None:
+            rest, test = self._split(len(labels))
+            return count_facts(names, labels[rest], len(test), settings, shape)
+        test_labels = self._test_labels(held, names)
+        _check_shape(held, held.image_shape(), shape, training)
+        return count_facts(names, labels, len(test_labels), settings, shape)
+
     def load(self, data_root: Path) -> ImageDataset:
         """Decode every row; without a test file split the test off by seed."""
+        training, held = self._open(data_root)
+        settings, labels = self.settings, training.labels()
+        names, images = self._names(training, labels), training.images()
+        if held is None:
+            rest, taken = self._split(len(labels))
+            train, test = Part(images[rest], labels[rest]), Part(images[taken], labels[taken])
+        else:
+            train, test = Part(images, labels), Part(held.images(), self._test_labels(held, names))
+            _check_shape(held, test.images.shape[1:], images.shape[1:], training)
+        return assemble(settings.path, names, train, test, settings, Augmentation(settings.crop_padding, settings.flip))
+
+    def _open(self, data_root: Path) -> tuple[ParquetImages, ParquetImages | None]:
         self.check(data_root)
         settings = self.settings
-        images, labels, metadata = read_images(resolve_path(data_root, settings.path, "path"), settings.path, settings)
-        names = tuple(settings.classes) if settings.classes else _class_names(metadata)
-        if names is None:
-            names = tuple(str(index) for index in range(int(labels.max()) + 1))
-        check_labels(labels, len(names), settings.path)
+        training = ParquetImages(resolve_path(data_root, settings.path, "path"), settings.path, settings)
         if settings.test_path is None:
-            rest, held = split_by_seed(len(labels), settings.test_fraction, settings.split_seed, "test_fraction", least=2)
-            train, test = Part(images[rest], labels[rest]), Part(images[held], labels[held])
-        else:
-            test_file = resolve_path(data_root, settings.test_path, "test_path")
-            test_images, test_labels, _ = read_images(test_file, settings.test_path, settings, "test_path")
-            check_labels(test_labels, len(names), settings.test_path, "test_path")
-            if test_images.shape[1:] != images.shape[1:]:
-                raise InvalidFieldError(
-                    "test_path", test_images.shape[1:], f"images of {images.shape[1:]}, as in {settings.path}"
-                )
-            train, test = Part(images, labels), Part(test_images, test_labels)
-        return assemble(settings.path, names, train, test, settings, Augmentation(settings.crop_padding, settings.flip))
+            return training, None
+        held = resolve_path(data_root, settings.test_path, "test_path")
+        return training, ParquetImages(held, settings.test_path, settings, "test_path")
+
+    def _names(self, training: ParquetImages, labels: Labels) -> tuple[str, ...]:
+        """Return the class names, having seen that all labels have one."""
+        given = self.settings.classes
+        names = tuple(given) if given else _class_names(training.class_metadata)
+        # Without names there is no class without an image, so fewer classes than rows: a row's id is no label.
+        check_labels(labels, len(labels) if names is None else len(names), training.name)
+        return tuple(str(index) for index in range(int(labels.max()) + 1)) if names is None else names
+
+    def _test_labels(self, held: ParquetImages, names: tuple[str, ...]) -> Labels:
+        labels = held.labels()
+        check_labels(labels, len(names), held.name, "test_path")
+        return labels
+
+    def _split(self, count: int) -> tuple[Indices, Indices]:
+        return split_by_seed(count, self.settings.test_fraction, self.settings.split_seed, "test_fraction", least=2)
+
+
+def _check_shape(held: ParquetImages, given: tuple[int, ...], wanted: tuple[int, ...], training: ParquetImages) -> None:
+    if given != wanted:
+        raise InvalidFieldError("test_path", f"{held.name}: {given}", f"images of {wanted}, as in {training.name}")

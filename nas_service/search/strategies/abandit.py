@@ -59,7 +59,7 @@ class AbanditSettings(StrategySettings):
     width_coefficient: float = Field(1.0, ge=0, le=100, description="Factor c on the confidence width.")
     reward_scale: float = Field(1.0, gt=0, le=1000, description="Factor on the validation accuracy, itself in [0, 1].")
     counts_after_round: CountsAfterRound = Field(
-        CountsAfterRound.KEEP, description="Whether pulls are kept after a round or start again from 1."
+        CountsAfterRound.KEEP, strict=False, description="Whether pulls are kept after a round or start again from 1."
     )
 
 

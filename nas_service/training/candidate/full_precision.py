@@ -43,9 +43,7 @@ class FullPrecisionPlan:
     @property
     def own_recipe(self) -> Recipe:
         """How the network itself is trained."""
-        return self.recipe.model_copy(
-            update={"distillation": 0.0, "real_weight_stage": 0.0, "ema_decay": 0.0, "temperature": 1.0, "adversarial": None}
-        )
+        return self.recipe.of_teacher()
 
     @property
     def digest(self) -> str:

@@ -30,6 +30,7 @@ from nas_service.training.state.seeding import derived_generator
 CLEAN = "clean"
 TRANSFER = "transfer-pgd-20"
 WHITE_BOX = ("fgsm", "pgd-7", "pgd-20", "mi-fgsm-10")
+SELECTION_STEPS = 20  # of the attack that the most robust of several candidates is chosen by
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,19 @@ def measure_robustness(
     return Robustness(settings.eps, settings.restarts, len(images), accuracies, worst, masked_by)
 
 
+def _restarts(settings: RobustnessSettings, entry: _Entry) -> int:
+    return settings.restarts * entry.draws if entry.attack.random_start and entry.attack.eps > 0 else 1
+
+
 def _starts(settings: RobustnessSettings, entry: _Entry, device: torch.device, seed: int, name: str) -> list[torch.Generator]:
-    restarts = settings.restarts * entry.draws if entry.attack.random_start and entry.attack.eps > 0 else 1
-    return [derived_generator(device, seed, "robustness", name, restart) for restart in range(restarts)]
+    return [derived_generator(device, seed, "robustness", name, restart) for restart in range(_restarts(settings, entry))]
+
+
+def gradient_steps(settings: RobustnessSettings) -> int:
+    """Return how many gradient steps the suite takes on one image."""
+    wanted = [entry for entry in _suite(settings.eps).values() if settings.transfer or not entry.from_substitute]
+    steps = [(entry, entry.attack.steps) for entry in wanted if isinstance(entry.attack, Attack) and entry.attack.eps > 0]
+    return sum(count * _restarts(settings, entry) for entry, count in steps)
 
 
 def selection_accuracy(network: nn.Module, part: Part, settings: RobustnessSettings, seed: int, *, beat: Beat = no_beat) -> float:
@@ -147,7 +158,7 @@ def selection_accuracy(network: nn.Module, part: Part, settings: RobustnessSetti
     images = ResidentPart.of(part, device, settings.images)
     with evaluating(network):
         generator = derived_generator(device, seed, "selection")
-        stands = standing(beating(network, beat), pgd(settings.eps, 20), images, generator)
+        stands = standing(beating(network, beat), pgd(settings.eps, SELECTION_STEPS), images, generator)
     return int(stands.sum()) / len(images)
 
 

@@ -149,9 +149,9 @@ def test_adversarial_samples_repeat_and_eps_zero_is_a_plain_sample() -> None:
 
 
 def test_a_limit_below_the_replays_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_steps is 2 with 10 replays"):
+    with pytest.raises(ValueError, match="at least 10, the replays of a batch"):
         EvaluationSettings(max_steps=2, adversarial=AdversarialSearch(attack=AttackName.FREE, eps=0.1, steps=10))
-    with pytest.raises(ValueError, match="max_steps_per_epoch is 2 with 4 replays"):
+    with pytest.raises(ValueError, match="at least 4, the replays of a batch"):
         Recipe(max_steps_per_epoch=2, adversarial=AdversarialTraining(attack=AttackName.FREE, eps=0.1))
 
 

@@ -1,0 +1,46 @@
+"""Paths under the data root. No message names a path that its reader did not give: the root is "the data root"."""
+
+from pathlib import Path
+
+from search_spaces.errors import InvalidFieldError
+
+DATA_ROOT = "the data root (NAS_DATA_ROOT)"
+
+
+def reason_of(error: Exception, *paths: Path) -> str:
+    """Return what an error says, for people far away: without the paths, which are this machine's own."""
+    text = str(getattr(error, "strerror", None) or error)
+    for path in paths:
+        text = text.replace(str(path), path.name)
+    return text
+
+
+def path_inside(data_root: Path, path: str, field: str) -> Path:
+    """Return `path` under the data root, whether or not it exists.
+
+    Raises:
+        InvalidFieldError: If it leads outside the data root, or no file system can hold it.
+    """
+    root = data_root.resolve()
+    try:
+        target = (root / path).resolve()
+        target.exists()
+    except RuntimeError as error:  # its message has the whole path
+        raise InvalidFieldError(field, path, "a path that a file system can hold (a circle of links)") from error
+    except (ValueError, OSError) as error:  # a NUL, a name that is too long
+        raise InvalidFieldError(field, path, f"a path that a file system can hold ({reason_of(error)})") from error
+    if not target.is_relative_to(root):
+        raise InvalidFieldError(field, path, f"a path inside {DATA_ROOT}")
+    return target
+
+
+def resolve_path(data_root: Path, path: str, field: str) -> Path:
+    """Return `path` under the data root.
+
+    Raises:
+        InvalidFieldError: If it leads outside the data root or is not there.
+    """
+    target = path_inside(data_root, path, field)
+    if not target.exists():
+        raise InvalidFieldError(field, path, f"a file or folder that exists under {DATA_ROOT}")
+    return target

@@ -1,0 +1,112 @@
+"""Estimates over REST, and in words for people."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.estimates import EstimateView, TrainingEstimateView, bytes_in_words, search_rows, time_in_words, training_rows
+from nas_service.settings import Settings
+from nas_service.storage.models import DatasetRow
+from nas_service.storage.session import Database
+from tests.nas_service.data.files import write_folder
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (203_456, "203 kB"),
+        (999_600, "1 MB"),
+        (3_746_010, "3.75 MB"),
+        (10**13, "10 TB"),
+    ],
+)
+def test_sizes_have_three_digits_and_a_unit(count: int, words: str) -> None:
+    assert bytes_in_words(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (240, "4 min"),
+        (3590, "1 h"),
+        (3600, "1 h"),
+        (9000, "2 h 30 min"),
+        (86_399, "1 day(s)"),
+        (3 * 86_400 + 4 * 3600, "3 day(s) 4 h"),
+    ],
+)
+def test_times_have_one_or_two_units(seconds: float, words: str) -> None:
+    assert time_in_words(seconds) == words
+
+
+def _training(client: TestClient, search_id: str, **more: object) -> dict[str, object]:
+    keys = [entry["id"] for entry in client.get("/v1/architectures", params={"search": search_id}).json()["items"]]
+    return {"space": "tiny", "dataset": "digits", "architectures": keys, "methods": ["bnn", "rbcn"], **more}
+
+
+def test_a_training_is_estimated_and_nothing_is_started(client: TestClient, finished_search: str) -> None:
+    spec = _training(client, finished_search, recipe={"epochs": 3}, robustness={})
+    reply = client.post("/v1/trainings/estimate", json=spec)
+    estimate = TrainingEstimateView.model_validate(reply.json())
+    assert (estimate.candidates, estimate.epochs, estimate.full_precision_networks) == (4, 12, 2)
+    assert (estimate.seconds, estimate.seconds_from) == (None, 0)
+    assert client.get("/v1/trainings").json()["items"] == []
+    shown = dict(training_rows(estimate))
+    assert shown["candidates"] == "4, 12 epochs of 1,078 images"
+    assert shown["full precision first"] == "2, 6 epochs"
+    assert shown["time"] == "not known: nothing like it ran here yet"
+    assert shown["disk"].count("kB") == 3
+
+
+def test_an_estimate_of_a_training_is_refused_like_the_training(client: TestClient, finished_search: str) -> None:
+    body = _training(client, finished_search, architectures=["gone"], seeds=[True])
+    replies = [client.post(path, json=body).json() for path in ("/v1/trainings", "/v1/trainings/estimate")]
+    assert replies[0] == replies[1]
+    assert [entry["field"] for entry in replies[0]["errors"]] == ["seeds.0", "architectures.0"]
+
+
+def test_a_search_is_estimated_with_its_training(client: TestClient, finished_search: str) -> None:
+    body = {"space": "tiny", "evaluation": {"adversarial": {}}, "training": {"methods": ["bnn"], "recipe": {"epochs": 2}}}
+    estimate = EstimateView.model_validate(client.post("/v1/searches/estimate", json=body).json())
+    shown = dict(search_rows(estimate))
+    assert shown["training: candidates"] == "1, 2 epochs of 1,078 images"
+    assert shown["attacks"].endswith("gradient steps, each on one image")
+    assert shown["arms"] == "18; 729 genotypes"
+    known = EstimateView.model_validate(client.post("/v1/searches/estimate", json={"space": "tiny"}).json())
+    assert dict(search_rows(known))["time"] == "about 36 s, from 3 sample(s) that ran here"
+    large = EstimateView.model_validate(client.post("/v1/searches/estimate", json={"space": "abandit"}).json())
+    assert "about 10^" in dict(search_rows(large))["arms"]
+
+
+def test_every_figure_is_described() -> None:
+    for view in (EstimateView, TrainingEstimateView):
+        assert all(field.description for field in view.model_fields.values())
+
+
+def test_a_registered_dataset_is_estimated_by_its_facts_and_one_of_an_earlier_version_by_its_files(
+    client: TestClient, settings: Settings
+) -> None:
+    """The images are broken after they were registered: nobody looks at them."""
+    settings.data.mkdir()
+    write_folder(settings.data)
+    body = {"name": "pets", "kind": "image-folder", "settings": {"path": "pictures"}}
+    facts = client.post("/v1/datasets", json=body).json()["facts"]
+    for file in (settings.data / "pictures" / "dog").iterdir():
+        file.write_bytes(b"broken")
+    asked = {"space": "tiny", "dataset": "pets"}
+    assert facts["untrained"] == []
+    assert client.post("/v1/searches/estimate", json=asked).json()["training_images"] == facts["train"]
+    split = {"name": "pets", "settings": {"validation_fraction": 0.5}}
+    assert client.post("/v1/searches/estimate", json={**asked, "dataset": split}).json()["training_images"] < facts["train"]
+    database = Database(settings.database)
+    with database.write() as session:
+        row = session.get(DatasetRow, "pets")
+        assert row is not None
+        row.facts = {key: value for key, value in row.facts.items() if key not in {"untrained", "train"}}
+    database.close()
+    assert client.post("/v1/searches/estimate", json=asked).json()["training_images"] == facts["train"]
