@@ -10,6 +10,8 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -37,6 +39,30 @@ def scratch_folder(settings: Settings, job_id: str, attempt: int) -> Path:
 def scratch_folders(settings: Settings) -> list[Path]:
     """Return the scratch folders that services on this home made and nobody removed yet."""
     return sorted(temporary_folder().glob(f"{_prefix(settings)}-*"))
+
+
+@contextmanager
+def scratch_of(settings: Settings, job_id: str, attempt: int) -> Iterator[Path]:
+    """Give a driver its scratch folder for the length of the block.
+
+    One that a launcher gave is the launcher's to remove. Elsewhere, as on a node of a cluster, it is removed after the block, and
+    those that killed attempts at the job left on this machine before it.
+
+    Raises:
+        NotReadyError: As `make_scratch`.
+    """
+    folder = scratch_folder(settings, job_id, attempt)
+    if settings.scratch is not None:
+        make_scratch(folder)
+        yield folder
+        return
+    for earlier in temporary_folder().glob(f"{_prefix(settings)}-{_digest(job_id, 8)}-*"):
+        remove_scratch(earlier)
+    make_scratch(folder)
+    try:
+        yield folder
+    finally:
+        remove_scratch(folder)
 
 
 def make_scratch(folder: Path) -> None:

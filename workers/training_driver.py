@@ -1,8 +1,6 @@
 """Carries out one training: architectures x methods x seeds as Ray Tune trials; every epoch lands in the database."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from nas_service.catalogue import build_dataset, build_recipe, build_space, needs_teacher
 from nas_service.data.dataset import ImageDataset
@@ -22,6 +20,7 @@ from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from search_spaces.genotype import Genotype
 from workers.cluster import connected
 from workers.context import JobContext
+from workers.scratch import scratch_of
 from workers.training_tally import TrainingTally
 from workers.trial import CandidateTrial, FullPrecisionTrial, Trial, TrialSetup
 from workers.trial_listeners import CandidateListener, FullPrecisionListener
@@ -93,8 +92,8 @@ class TrainingDriver:
         settings, resources = self._context.settings, self._spec.resources
         setup = TrialSetup(settings.artifacts, resources.cpus_per_trial, resources.gpus_per_trial, settings.checkpoint_s)
         longest = max(recipe.epochs for recipe in self._recipes.values())
-        with TemporaryDirectory(prefix="tune-", dir=settings.scratch) as folder:
-            run_trials(TrialRun(trials, setup, dataset, resources, stopping, longest, Path(folder)), listener)
+        with scratch_of(settings, self._context.hold.job_id, self._context.hold.attempt) as folder:
+            run_trials(TrialRun(trials, setup, dataset, resources, stopping, longest, folder / "tune"), listener)
         self._context.check()
 
     def _train_full_precision(self, rows: Sequence[Candidate], dataset: ImageDataset) -> dict[str, NetworkSource]:

@@ -9,7 +9,7 @@ import pytest
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from nas_service.storage.session import new_id
-from workers.scratch import make_scratch, remove_scratch, scratch_folder, scratch_folders
+from workers.scratch import make_scratch, remove_scratch, scratch_folder, scratch_folders, scratch_of
 
 
 @pytest.fixture
@@ -65,3 +65,19 @@ def test_folders_of_a_home_are_found_and_those_of_others_are_not(folder: Path, t
     assert scratch_folders(Settings(home=tmp_path / "other")) == []
     remove_scratch(folder)
     assert scratch_folders(Settings(home=tmp_path)) == []
+
+
+def test_where_no_launcher_gave_a_folder_a_driver_clears_its_own_and_those_of_killed_attempts(settings: Settings) -> None:
+    """As a Ray Job on a node of a cluster."""
+    left = scratch_folder(settings, "job", 1)
+    make_scratch(left)
+    with scratch_of(settings, "job", 2) as folder:
+        assert (folder.is_dir(), left.exists()) == (True, False)
+    assert not folder.exists()
+
+
+def test_a_folder_that_a_launcher_gave_is_the_launchers_to_remove(settings: Settings, tmp_path: Path) -> None:
+    given = settings.model_copy(update={"scratch": tmp_path / "given"})
+    with scratch_of(given, "job", 1) as folder:
+        assert folder == tmp_path / "given"
+    assert folder.is_dir()
