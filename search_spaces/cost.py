@@ -75,7 +75,13 @@ class Cost:
 
     def __add__(self, other: Self) -> "Cost":
         """Return the field-wise sum."""
-        return Cost(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        return Cost(
+            self.binary_parameters + other.binary_parameters,
+            self.float_parameters + other.float_parameters,
+            self.flops + other.flops,
+            self.bops + other.bops,
+            self.packed_bytes + other.packed_bytes,
+        )
 
     @property
     def ops(self) -> float:

@@ -6,7 +6,7 @@ Shape legend: N images, C channels, H and W pixels. Submodules are named by plac
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -235,34 +235,42 @@ def supernet_cost(space: SearchSpace, image: ImageFormat, precision: Precision) 
 
 def heaviest_cost(space: SearchSpace, image: ImageFormat, precision: Precision) -> Cost:
     """Count the cost of the genotype that takes most bytes: on every edge the operation with the largest packed size."""
-    block = partial(TEMPLATES.get(space.template)().cost, precision)
 
     def packed_bytes(operation: str) -> int:
-        return OPERATIONS.get(operation)().cost(block, space.channels, 1, image.size).packed_bytes
+        return _operation_cost(space.template, precision, operation, space.channels, 1, image.size).packed_bytes
 
     return _stack_cost(space, image, precision, lambda _, edge: [max(edge.operations, key=packed_bytes)])
+
+
+@lru_cache(maxsize=10_000)
+def _entry_cost(template: str, precision: Precision, shape: ConvShape, size: Size) -> Cost:
+    return TEMPLATES.get(template)().cost(precision, shape, size)
+
+
+@lru_cache(maxsize=10_000)
+def _operation_cost(template: str, precision: Precision, name: str, channels: int, stride: int, size: Size) -> Cost:
+    block = partial(TEMPLATES.get(template)().cost, precision)
+    return OPERATIONS.get(name)().cost(block, channels, stride, size)
 
 
 def _stack_cost(
     space: SearchSpace, image: ImageFormat, precision: Precision, operations: Callable[[str, Edge], Sequence[str]]
 ) -> Cost:
-    block = partial(TEMPLATES.get(space.template)().cost, precision)
+    entry, operation = partial(_entry_cost, space.template, precision), partial(_operation_cost, space.template, precision)
     plans = space.plan()
     stem = ConvShape(in_channels=image.channels, out_channels=plans[0].in_channels, kernel_size=3, padding=1)
     total = Cost(packed_bytes=2 * FLOAT_BYTES * image.channels)  # the normalisation's mean and std
     total += BareConvCost(FULL_PRECISION)(stem, image.size) + batch_norm_cost(stem.out_channels)
     size = image.size
     for plan in plans:
-        total += block(_entry(plan.in_channels, plan), size)
+        total += entry(_entry(plan.in_channels, plan), size)
         if plan.older_channels is not None:
-            total += block(_entry(plan.older_channels, plan), size)
+            total += entry(_entry(plan.older_channels, plan), size)
         stride = 2 if plan.role is Role.REDUCTION else 1
         for edge in space.edges:
             from_input = edge.source < plan.inputs
             for name in operations(plan.cell_type, edge):
-                total += OPERATIONS.get(name)().cost(
-                    block, plan.channels, stride if from_input else 1, size if from_input else size.strided(stride)
-                )
+                total += operation(name, plan.channels, stride if from_input else 1, size if from_input else size.strided(stride))
         size = size.strided(stride)
     features = space.nodes * plans[-1].channels
     return total + batch_norm_cost(features) + linear_cost(features, image.classes)

@@ -22,6 +22,7 @@ from nas_service.training.scoring.counting import accuracy
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES
 from tests.e2e.conftest import Bare, Running, arm_table, bare_table, epochs_of, sample_rows, samples_of
+from tests.nas_service.data.files import write_folder
 from tests.processes import driver_pids
 from tests.samples import digits
 from tests.waiting import wait_until
@@ -229,15 +230,14 @@ def test_a_robust_search_by_child_and_parent_equals_the_engine_without_ray(servi
 
 
 def test_a_search_that_cannot_run_says_why(service: Running) -> None:
-    """The files went away between submission and start."""
-    (service.settings.data / "gone").mkdir()
-    for name in ("a", "b"):
-        (service.settings.data / "gone" / name).mkdir()
-        (service.settings.data / "gone" / name / "x.png").write_bytes(b"no picture")
-    job = service.search(space="tiny", dataset={"name": "image-folder", "settings": {"path": "gone"}})
+    """No request decodes images: that all but the first are none is found by the driver."""
+    write_folder(service.settings.data)
+    for file in (service.settings.data / "pictures" / "cat").iterdir():
+        if file.name != "0.png":
+            file.write_bytes(b"no picture")
+    job = service.search(space="tiny", dataset={"name": "image-folder", "settings": {"path": "pictures"}})
     assert job.state == "failed"
-    assert job.error is not None
-    assert job.error.startswith("path: 'gone/a/x.png' is not allowed; allowed: images that can be read to their end")
+    assert job.error == "path: 'pictures/cat/1.png' is not allowed; allowed: images in a format that Pillow knows"
 
 
 def test_a_search_that_abandons_all_but_one_architecture_ends_early_and_says_so(
