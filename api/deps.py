@@ -6,9 +6,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.readiness import ReadinessWatch
-from nas_service.catalogue import Place
+from nas_service.checking.datasets import DatasetSource, Registered
+from nas_service.checking.specs import Place
 from nas_service.data.facts import DatasetFacts
-from nas_service.named_datasets import DatasetSource, Registered
 from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.storage.artifacts import ArtifactStore

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 
 from api.views import FieldProblem, Problem
+from nas_service.checking.problems import complaint, dotted
 from nas_service.errors import (
     CannotFreezeError,
     ConflictError,
@@ -27,7 +28,6 @@ from nas_service.errors import (
     StoreAwayError,
     UnavailableError,
 )
-from nas_service.problems import complaint, dotted
 from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
 
 log = structlog.get_logger()

@@ -17,7 +17,8 @@ import torch
 
 from benchmarks.conditions import conditions
 from nas_service.binarization.method import Method
-from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
+from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart
 from nas_service.recipes.adversarial import AdversarialSearch, AdversarialTraining, RobustnessSettings

@@ -20,7 +20,8 @@ import torch
 from benchmarks.conditions import conditions
 from nas_service.binarization.method import METHODS
 from nas_service.candidate import CandidateRun, TrainingRun
-from nas_service.catalogue import build_method, build_recipe, build_space, build_strategy, open_dataset
+from nas_service.catalogue import build_method, build_recipe, build_space, build_strategy
+from nas_service.checking.datasets import open_dataset
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component, MethodChoice
 from nas_service.tasks import CandidateTask

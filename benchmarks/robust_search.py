@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 from benchmarks.conditions import conditions, device_name, pick_device
-from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
+from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.acceleration import PLAIN, Acceleration
 from nas_service.recipes.recipe import EvaluationSettings

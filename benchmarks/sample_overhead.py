@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
+from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.checking.datasets import open_dataset
 from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.specs import Component
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from benchmarks.conditions import conditions, device_name, pick_device
 from benchmarks.memory_floor import copy_bandwidth, step_bytes, timed
-from nas_service.catalogue import build_method, build_space, build_strategy, open_dataset
+from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.acceleration import PLAIN, Acceleration, Precision
 from nas_service.recipes.recipe import EvaluationSettings

@@ -16,7 +16,8 @@ from benchmarks.compare_methods import first_genotype
 from benchmarks.conditions import conditions
 from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.method import METHODS, Method, MethodSettings, Pass
-from nas_service.catalogue import build_method, build_space, open_dataset
+from nas_service.catalogue import build_method, build_space
+from nas_service.checking.datasets import open_dataset
 from nas_service.recipes.acceleration import PLAIN
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component, MethodChoice

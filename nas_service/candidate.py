@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from nas_service.catalogue import build_method, build_recipe, build_space, open_dataset
+from nas_service.catalogue import build_method, build_recipe, build_space
+from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.export.bundle import Exported, candidate_bundle
 from nas_service.reports import Beat, EpochReport, RobustnessFigures, no_beat

@@ -1,39 +1,19 @@
-"""The catalogue: turning the names and settings of a spec into the things they stand for, or saying what is wrong."""
+"""The catalogue: turning the names and settings of a spec into the things they stand for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from nas_service.binarization.method import METHODS, Method
-from nas_service.data.dataset import DATASETS, Dataset, ImageDataset
-from nas_service.data.facts import DatasetFacts
-from nas_service.drafts import Draft, read_draft
-from nas_service.named_datasets import DatasetSource, readable_files
-from nas_service.problems import Problems
-from nas_service.recipes.recipe import EvaluationSettings, Recipe
+from nas_service.data.dataset import DATASETS, Dataset
+from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import STRATEGIES, Strategy
-from nas_service.sections import (
-    Fitted,
-    Told,
-    check_candidates,
-    check_early_stopping,
-    check_phases,
-    fit_method,
-    full_precision,
-    merged_recipe,
-)
 from nas_service.specs import (
-    MAX_SAMPLES,
     Component,
     LocalTrainingSpec,
     MethodChoice,
     SearchSpec,
-    TrainingSection,
     TrainingSpec,
 )
-from nas_service.suitability import check_fraction, check_tests
 from nas_service.training.candidate.phases import plan_phases
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from search_spaces.operation import OPERATIONS
@@ -41,49 +21,6 @@ from search_spaces.space import SPACES, SearchSpace, SpaceSettings
 from search_spaces.template import TEMPLATES
 
 Spec = TypeVar("Spec", SearchSpec, TrainingSpec, LocalTrainingSpec)
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """What the place where drivers run can give.
-
-    Attributes:
-        cpus: Processors in all.
-        gpus: GPUs in all.
-        node_cpus: Processors of the machine that has most; an actor or trial runs on one machine. None: all are on one.
-        node_gpus: The same of GPUs.
-    """
-
-    cpus: float
-    gpus: float
-    node_cpus: float | None = None
-    node_gpus: float | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a job would run, and what can be named there.
-
-    Attributes:
-        capacity: Of the cluster.
-        datasets: Where they come from.
-    """
-
-    capacity: Capacity
-    datasets: DatasetSource
-
-
-@dataclass(frozen=True)
-class Checked(Generic[Spec]):
-    """A spec that does not fail for what could be known now.
-
-    Attributes:
-        spec: With its dataset resolved.
-        facts: Of the dataset.
-    """
-
-    spec: Spec
-    facts: DatasetFacts
 
 
 def build_space(component: Component) -> SearchSpace:
@@ -96,12 +33,12 @@ def build_space(component: Component) -> SearchSpace:
     """
     space = SPACES.get(component.name)
     settings = SpaceSettings.model_validate(component.settings)
-    for problem in _unknown_parts(settings):
+    for problem in unknown_parts(settings):
         raise problem
     return space.configure(settings)
 
 
-def _unknown_parts(settings: SpaceSettings) -> Iterator[InvalidFieldError]:
+def unknown_parts(settings: SpaceSettings) -> Iterator[InvalidFieldError]:
     """Yield complaints about operations and templates that there are not."""
     names: list[tuple[Callable[[str], object], str, str]] = [
         (OPERATIONS.get, name, f"operations.{index}") for index, name in enumerate(settings.operations or ())
@@ -117,6 +54,32 @@ def _unknown_parts(settings: SpaceSettings) -> Iterator[InvalidFieldError]:
 def build_method(component: Component) -> Method:
     """Return a method with its settings; raises as `build_space`."""
     return METHODS.get(component.name).from_settings(component.settings)
+
+
+def merged_recipe(method: type[Method], shared: Recipe, choice: MethodChoice) -> dict[str, Any]:
+    """Return the fields of one method's recipe: its own over its authors', if asked for, over the shared ones.
+
+    Raises:
+        InvalidFieldError: If the preset is unknown, or there is none of the method.
+    """
+    return {**shared.model_dump(), **preset_of(method, choice), **changes_of(choice)}
+
+
+def preset_of(method: type[Method], choice: MethodChoice) -> Mapping[str, Any]:
+    """Return the fields of a recipe that a choice's preset stands for; raises as `merged_recipe`."""
+    preset = choice.recipe.get("preset", "shared")
+    if preset == "shared":
+        return {}
+    if preset != "paper":
+        raise InvalidFieldError("preset", preset, "shared or paper")
+    if not method.paper_recipe:
+        raise InvalidFieldError("preset", preset, f"shared: nobody has published the recipe of {choice.name}")
+    return method.paper_recipe
+
+
+def changes_of(choice: MethodChoice) -> dict[str, Any]:
+    """Return the fields of a recipe that a choice sets itself."""
+    return {name: value for name, value in choice.recipe.items() if name != "preset"}
 
 
 def build_recipe(shared: Recipe, choice: MethodChoice) -> Recipe:
@@ -144,178 +107,3 @@ def build_strategy(component: Component, space: SearchSpace, seed: int) -> Strat
 def build_dataset(component: Component) -> Dataset:
     """Return a dataset with its settings, reading nothing; raises as `build_space`."""
     return DATASETS.get(component.name).from_settings(component.settings)
-
-
-def open_dataset(component: Component, data_root: Path) -> ImageDataset:
-    """Read a built-in kind of dataset with its settings, whole.
-
-    Raises:
-        InvalidInputError: If the kind or a setting is unknown, or a file is not as it should be.
-    """
-    problems = Problems()
-    with readable_files(component):
-        loaded = problems.attempt("dataset", lambda: build_dataset(component).load(data_root))
-    problems.finish()
-    assert loaded is not None  # noqa: S101 - for the type checker; no problem, so it was loaded
-    return loaded
-
-
-def check_search(body: object, place: Place) -> Checked[SearchSpec]:
-    """Read a search from JSON and check everything that can be checked before it starts.
-
-    Raises:
-        InvalidInputError: With every complaint found.
-    """
-    draft = read_draft(SearchSpec, body)
-    spec, training = draft.spec, draft.spec.training
-    _check_samples(draft)
-    dataset = place.datasets.check(draft, spec.dataset)
-    for name in ("cpus_per_worker", "gpus_per_worker"):
-        each = getattr(spec.resources, name)
-        _check_resources(draft, f"resources.{name}", each, spec.resources.workers or 1, place.capacity)
-    if training is not None:
-        _check_section(draft, training, "training.", place.capacity, ("top_k", training.top_k))
-        if training.top_k > spec.keep and draft.sound("training.top_k", "keep"):
-            draft.complain("training.top_k", training.top_k, f"no more than keep, which is {spec.keep}")
-    if dataset is not None:
-        check_fraction(draft, spec, dataset[1])
-        if training is not None:
-            check_tests(draft, dataset[1])
-    return _finish(draft, dataset)
-
-
-def check_training(
-    body: object, place: Place, look_up: Callable[[Draft[TrainingSpec], DatasetFacts | None], None] | None = None
-) -> Checked[TrainingSpec]:
-    """As `check_search`, for a training; `look_up` complains about what only the database knows."""
-    draft = read_draft(TrainingSpec, body)
-    spec = draft.spec
-    _check_space(draft, spec.space)
-    dataset = place.datasets.check(draft, spec.dataset)
-    subjects = ("architectures", len(spec.architectures))
-    has_teacher = spec.teacher is not None or not draft.sound("teacher")
-    _check_section(draft, spec, "", place.capacity, subjects, has_teacher=has_teacher)
-    if dataset is not None:
-        check_tests(draft, dataset[1])
-    if look_up is not None:
-        look_up(draft, None if dataset is None else dataset[1])
-    return _finish(draft, dataset)
-
-
-def check_local_training(body: object, data_root: Path, gpus: float = 0) -> LocalTrainingSpec:
-    """Read and check the spec of a training in this process, on a GPU or without.
-
-    Raises:
-        InvalidInputError: With every complaint found.
-    """
-    draft = read_draft(LocalTrainingSpec, body)
-    spec = draft.spec
-    _check_space(draft, spec.space)
-    fitted = fit_method(draft, "method", spec.method, spec.recipe)
-    _check_fitted(draft, spec, [fitted] if fitted else [], "", gpus)
-    dataset = DatasetSource(data_root, {}).check(draft, spec.dataset)
-    if dataset is not None:
-        check_tests(draft, dataset[1])
-    return _finish(draft, dataset).spec
-
-
-def _finish(draft: Draft[Spec], dataset: tuple[Component, DatasetFacts] | None) -> Checked[Spec]:
-    draft.finish(tuple(type(draft.spec).model_fields))
-    assert dataset is not None  # noqa: S101 - for the type checker; no problem, so there is one
-    return Checked(draft.spec.model_copy(update={"dataset": dataset[0]}), dataset[1])
-
-
-def _check_space(problems: Problems, component: Component) -> SearchSpace | None:
-    space = problems.attempt("space", partial(SPACES.get, component.name))
-    if space is None:
-        return None
-    settings = read_draft(SpaceSettings, component.settings)
-    settings.found.extend(problem for problem in _unknown_parts(settings.spec) if settings.sound(problem.field))
-    problems.found.extend(problem.under("space.settings") for problem in settings.found)
-    return problems.attempt("space", partial(space.configure, settings.spec))
-
-
-def _check_samples(draft: Draft[SearchSpec]) -> None:
-    """Check what samples are drawn from, how, and how they are trained."""
-    spec = draft.spec
-    space = _check_space(draft, spec.space)
-    method = draft.attempt("method", partial(build_method, spec.method))
-    if method is not None and method.needs_teacher:
-        draft.complain("method.name", spec.method.name, "a method that trains without a teacher")
-    elif method is not None and draft.sound("evaluation.acceleration", "evaluation.epochs", "resources.gpus_per_worker"):
-        _check_acceleration(draft, "evaluation", spec.evaluation, method, spec.resources.gpus_per_worker)
-    kind = draft.attempt("strategy", partial(STRATEGIES.get, spec.strategy.name))
-    if kind is not None:
-        draft.attempt("strategy", partial(kind.settings_model.model_validate, spec.strategy.settings))
-    strategy = None if space is None else draft.attempt("strategy", partial(build_strategy, spec.strategy, space, spec.seed))
-    if strategy is None:
-        return
-    if strategy.total > MAX_SAMPLES:
-        draft.complain("strategy.settings", f"{strategy.total:,} samples", f"at most {MAX_SAMPLES:,} samples in all")
-    if strategy.largest_wave is not None and spec.wave > strategy.largest_wave and draft.sound("wave"):
-        allowed = f"no more than {strategy.largest_wave}, the samples of the longest round of {spec.strategy.name}"
-        draft.complain("wave", spec.wave, allowed)
-
-
-def _check_section(
-    problems: Problems,
-    section: TrainingSection,
-    prefix: str,
-    capacity: Capacity,
-    subjects: tuple[str, int],
-    *,
-    has_teacher: bool = False,
-) -> None:
-    check_candidates(problems, section, prefix, subjects)
-    places = [f"{prefix}methods.{index}" for index in range(len(section.methods))]
-    tried = [fit_method(problems, *entry, section.recipe) for entry in zip(places, section.methods, strict=True)]
-    fitted = [entry for entry in tried if entry is not None]
-    _check_fitted(problems, section, fitted, prefix, section.resources.gpus_per_trial, has_teacher=has_teacher)
-    check_early_stopping(problems, section.early_stopping, fitted, prefix)
-    for name in ("cpus_per_trial", "gpus_per_trial"):
-        _check_resources(problems, f"{prefix}resources.{name}", getattr(section.resources, name), 1, capacity)
-
-
-def _check_fitted(
-    problems: Problems,
-    section: TrainingSection | LocalTrainingSpec,
-    fitted: Sequence[Fitted],
-    prefix: str,
-    gpus: float,
-    *,
-    has_teacher: bool = False,
-) -> None:
-    """Check methods with their recipes, and the full-precision networks that are trained before them."""
-    first = full_precision(fitted, section.recipe, section.robustness, prefix, has_teacher=has_teacher)
-    trained = [*fitted, *([first] if first is not None else [])]
-    check_phases(problems, trained, prefix)
-    told = Told()
-    for entry in trained:
-        place = entry.field if "acceleration" in entry.own else f"{prefix}recipe"
-        if problems.sound(f"{place}.acceleration", f"{place}.epochs", f"{prefix}resources.gpus_per_trial"):
-            start = len(problems.found)
-            _check_acceleration(problems, entry.field, entry.recipe, entry.method, gpus)
-            told.drop_repeats(problems, start, entry)
-
-
-def _check_acceleration(
-    problems: Problems, field: str, settings: Recipe | EvaluationSettings, method: Method, gpus: float
-) -> None:
-    """Refuse switches that cannot work on the kind of device where it will be trained, or with the method."""
-    try:
-        settings.acceleration.resolve("cuda" if gpus else "cpu", method, settings.epochs)
-    except InvalidFieldError as error:
-        problems.found.append(error.under(field))
-
-
-def _check_resources(problems: Problems, field: str, each: float, count: int, capacity: Capacity) -> None:
-    """Refuse what the cluster can never give: Ray would leave it pending for ever."""
-    cpus = ".cpus_per_" in field
-    there = capacity.cpus if cpus else capacity.gpus
-    node = capacity.node_cpus if cpus else capacity.node_gpus
-    if not problems.sound(field, field.rpartition(".")[0] + ".workers"):
-        return
-    if each * count > there:
-        problems.complain(field, each * count, f"no more than the cluster has in all, which is {there:g}")
-    elif node is not None and each > node:
-        problems.complain(field, each, f"no more than one machine of the cluster has, which is {node:g}")

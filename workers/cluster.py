@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ray
 
-from nas_service.catalogue import Capacity
+from nas_service.capacity import Capacity
 from nas_service.settings import Settings
 from workers.scratch import make_scratch, temporary_folder
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from nas_service.catalogue import Capacity
+from nas_service.capacity import Capacity
 from nas_service.settings import Settings
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 import torch
 
-from nas_service.catalogue import Capacity
+from nas_service.capacity import Capacity
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from workers.launcher import Exit, Launcher, log_name, log_path

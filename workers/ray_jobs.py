@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import structlog
 
-from nas_service.catalogue import Capacity
+from nas_service.capacity import Capacity
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from workers.job_server import JobServer

@@ -59,7 +59,8 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
     import torch  # noqa: PLC0415 - as above
 
     from nas_service.candidate import train_to_bundle  # noqa: PLC0415
-    from nas_service.catalogue import build_space, check_local_training  # noqa: PLC0415
+    from nas_service.catalogue import build_space  # noqa: PLC0415
+    from nas_service.checking.specs import check_local_training  # noqa: PLC0415
 
     settings, place = Settings(), _device(device)
     options = {"space": space, "dataset": dataset, "method": method, "recipe.epochs": epochs, "seed": seed}
@@ -82,7 +83,7 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
 
 
 def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "torch.Tensor"]:
-    from nas_service.catalogue import open_dataset  # noqa: PLC0415 - as above
+    from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - as above
     from nas_service.export.bundle import read_test_images  # noqa: PLC0415
     from nas_service.specs import Component  # noqa: PLC0415
 

@@ -121,7 +121,7 @@ def export(
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Write the test images of a dataset as `python model.py --data` reads them."""
-    from nas_service.catalogue import open_dataset  # noqa: PLC0415 - other commands start faster
+    from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - other commands start faster
     from nas_service.export.bundle import write_test_images  # noqa: PLC0415
     from nas_service.specs import Component  # noqa: PLC0415
 

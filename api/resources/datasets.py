@@ -6,9 +6,9 @@ from api.bodies import RegistrationBody
 from api.deps import ServiceDep
 from api.resources.jobs import CONFLICT, NOT_FOUND
 from api.views import DatasetRegistration, EntryView, Page
-from nas_service.catalogue import open_dataset
+from nas_service.checking.datasets import open_dataset
+from nas_service.checking.drafts import read_draft
 from nas_service.data.dataset import DATASETS
-from nas_service.drafts import read_draft
 from nas_service.errors import ConflictError
 from nas_service.specs import Component
 from nas_service.storage.datasets import delete_dataset, register_dataset

@@ -1,9 +1,10 @@
 """Named results: architectures and a teacher that a training names; what of them only database and store know. No resource."""
 
 from api.deps import Service
-from nas_service.catalogue import Place, build_space
+from nas_service.catalogue import build_space
+from nas_service.checking.drafts import Draft
+from nas_service.checking.specs import Place
 from nas_service.data.facts import DatasetFacts
-from nas_service.drafts import Draft
 from nas_service.errors import NotFoundError
 from nas_service.lifecycle import CandidateState
 from nas_service.specs import TrainingSpec

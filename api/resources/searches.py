@@ -9,12 +9,12 @@ from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.resources.jobs import NOT_FOUND, add_job_routes
 from api.resources.submission import IdempotencyKey, accept
 from api.views import ArmView, JobView, Page, SampleView
-from nas_service.catalogue import check_search
-from nas_service.estimate import estimate_search
+from nas_service.checking.specs import check_search
+from nas_service.estimates.search import estimate_search
+from nas_service.estimates.training import Conditions
 from nas_service.search.bandit import Arm
 from nas_service.storage import jobs, samples
 from nas_service.storage.timings import epoch_timings, sample_timing
-from nas_service.training_estimate import Conditions
 
 router = APIRouter(prefix="/searches", tags=["searches"])
 

@@ -16,11 +16,12 @@ from api.resources.jobs import NOT_FOUND, add_job_routes
 from api.resources.named_results import NamedResults
 from api.resources.submission import IdempotencyKey, accept
 from api.views import ComparisonView, JobView, MethodView, PairView
-from nas_service.catalogue import build_space, check_training
+from nas_service.catalogue import build_space
+from nas_service.checking.specs import check_training
 from nas_service.comparison import ComparedPair, compare
+from nas_service.estimates.training import Conditions, costings, estimate_training
 from nas_service.storage import candidates, jobs
 from nas_service.storage.timings import epoch_timings
-from nas_service.training_estimate import Conditions, costings, estimate_training
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
 

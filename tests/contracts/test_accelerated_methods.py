@@ -10,9 +10,10 @@ import torch
 from torch._dynamo.utils import counters
 
 from nas_service.binarization.method import METHODS, Method
-from nas_service.catalogue import Capacity, Place, check_local_training, check_search
+from nas_service.capacity import Capacity
+from nas_service.checking.datasets import DatasetSource
+from nas_service.checking.specs import Place, check_local_training, check_search
 from nas_service.errors import InvalidInputError
-from nas_service.named_datasets import DatasetSource
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.specs import Component, SearchSpec
 from nas_service.training.candidate.full_precision import FullPrecisionPlan

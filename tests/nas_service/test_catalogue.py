@@ -5,17 +5,11 @@ from pathlib import Path
 import pytest
 
 from nas_service.binarization.method import METHODS
-from nas_service.catalogue import (
-    Capacity,
-    Place,
-    build_recipe,
-    build_space,
-    check_local_training,
-    check_search,
-    open_dataset,
-)
+from nas_service.capacity import Capacity
+from nas_service.catalogue import build_recipe, build_space
+from nas_service.checking.datasets import DatasetSource, Registered, open_dataset
+from nas_service.checking.specs import Place, check_local_training, check_search
 from nas_service.errors import InvalidInputError
-from nas_service.named_datasets import DatasetSource, Registered
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategies.random import Random
 from nas_service.search.strategy import STRATEGIES

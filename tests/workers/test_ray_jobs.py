@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from nas_service.catalogue import Capacity
+from nas_service.capacity import Capacity
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from nas_service.binarization.method import MethodState, Step
 from nas_service.binarization.methods.bnn import Bnn, BnnSettings
+from nas_service.estimates.workload import candidate_work, sample_work
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.robustness import gradient_steps, measure_robustness
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
-from nas_service.workload import candidate_work, sample_work
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype
 

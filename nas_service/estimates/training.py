@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from nas_service.catalogue import Capacity, build_method, build_recipe
+from nas_service.capacity import Capacity
+from nas_service.catalogue import build_method, build_recipe
 from nas_service.data.facts import DatasetFacts
+from nas_service.estimates.workload import Workload, candidate_work, robustness_work
 from nas_service.recipes.recipe import OptimizerName, Recipe
 from nas_service.specs import TrainingSection
 from nas_service.timing import Timing, method_key
-from nas_service.workload import Workload, candidate_work, robustness_work
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, Cost, Precision
 from search_spaces.network import network_cost
 from search_spaces.space import SearchSpace

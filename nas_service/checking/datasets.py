@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nas_service.data.dataset import DATASETS
+from nas_service.catalogue import build_dataset
+from nas_service.checking.problems import Problems
+from nas_service.checking.suitability import check_classes
+from nas_service.data.dataset import DATASETS, ImageDataset
 from nas_service.data.facts import DatasetFacts
 from nas_service.data.paths import reason_of
-from nas_service.problems import Problems
 from nas_service.specs import Component
-from nas_service.suitability import check_classes
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from search_spaces.registry import near_matches
 
@@ -92,3 +93,17 @@ def readable_files(component: Component) -> Iterator[None]:
     except OSError as error:
         given = component.settings.get("path", ".")
         raise InvalidFieldError("path", given, f"files that can be read ({reason_of(error)})") from error
+
+
+def open_dataset(component: Component, data_root: Path) -> ImageDataset:
+    """Read a built-in kind of dataset with its settings, whole.
+
+    Raises:
+        InvalidInputError: If the kind or a setting is unknown, or a file is not as it should be.
+    """
+    problems = Problems()
+    with readable_files(component):
+        loaded = problems.attempt("dataset", lambda: build_dataset(component).load(data_root))
+    problems.finish()
+    assert loaded is not None  # noqa: S101 - for the type checker; no problem, so it was loaded
+    return loaded

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from nas_service.catalogue import Capacity, build_method
-from nas_service.estimate import SearchEstimate, estimate_search
+from nas_service.capacity import Capacity
+from nas_service.catalogue import build_method
+from nas_service.estimates.search import SearchEstimate, estimate_search
+from nas_service.estimates.training import Conditions, TrainingEstimate, costings, estimate_training
 from nas_service.specs import Component, SearchSpec, TrainingSpec
 from nas_service.timing import Timing, method_key
-from nas_service.training_estimate import Conditions, TrainingEstimate, costings, estimate_training
 from search_spaces.conv_factory import FullPrecisionConv
 from search_spaces.cost import FULL_PRECISION
 from search_spaces.network import heaviest_cost, network_cost

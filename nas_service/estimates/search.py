@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.estimates.training import Conditions, TrainingEstimate, estimate_training
+from nas_service.estimates.workload import sample_work
 from nas_service.specs import SearchSpec
 from nas_service.timing import Timing
-from nas_service.training_estimate import Conditions, TrainingEstimate, estimate_training
-from nas_service.workload import sample_work
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, Cost, Precision
 from search_spaces.network import heaviest_cost, supernet_cost
 

@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from nas_service.checking.problems import Problems, complaint, dotted
 from nas_service.errors import InvalidInputError
-from nas_service.problems import Problems, complaint, dotted
 from search_spaces.errors import InvalidFieldError
 
 Spec = TypeVar("Spec", bound=BaseModel)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from api.views import DatasetRegistration
-from nas_service.catalogue import Capacity, Place, check_local_training, check_search, check_training
-from nas_service.drafts import COMPONENTS, LISTS, MAX_VALUES, WORDS, read_draft
+from nas_service.capacity import Capacity
+from nas_service.checking.datasets import DatasetSource
+from nas_service.checking.drafts import COMPONENTS, LISTS, MAX_VALUES, WORDS, read_draft
+from nas_service.checking.specs import Place, check_local_training, check_search, check_training
 from nas_service.errors import InvalidInputError
-from nas_service.named_datasets import DatasetSource
 from nas_service.specs import LocalTrainingSpec, SearchSpec, TrainingSpec
 
 HERE = Place(Capacity(cpus=2, gpus=0), DatasetSource(Path(), {}))

@@ -1,7 +1,7 @@
 """Suitability: what a spec asks of a dataset, held against the facts that are known of it."""
 
+from nas_service.checking.problems import Problems
 from nas_service.data.facts import DatasetFacts
-from nas_service.problems import Problems
 from nas_service.specs import SearchSpec
 
 _NAMED = 3  # classes

@@ -7,8 +7,9 @@ from typing import Any
 
 from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.method import METHODS, Method, MethodSettings
-from nas_service.drafts import read_draft
-from nas_service.problems import Problems
+from nas_service.catalogue import changes_of, preset_of
+from nas_service.checking.drafts import read_draft
+from nas_service.checking.problems import Problems
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import MAX_CANDIDATES, EarlyStopping, MethodChoice, TrainingSection
@@ -58,30 +59,6 @@ class Told:
         problems.found[start:] = fresh
 
 
-def merged_recipe(method: type[Method], shared: Recipe, choice: MethodChoice) -> dict[str, Any]:
-    """Return the fields of one method's recipe: its own over its authors', if asked for, over the shared ones.
-
-    Raises:
-        InvalidFieldError: If the preset is unknown, or there is none of the method.
-    """
-    return {**shared.model_dump(), **_preset(method, choice), **_changes(choice)}
-
-
-def _preset(method: type[Method], choice: MethodChoice) -> Mapping[str, Any]:
-    preset = choice.recipe.get("preset", "shared")
-    if preset == "shared":
-        return {}
-    if preset != "paper":
-        raise InvalidFieldError("preset", preset, "shared or paper")
-    if not method.paper_recipe:
-        raise InvalidFieldError("preset", preset, f"shared: nobody has published the recipe of {choice.name}")
-    return method.paper_recipe
-
-
-def _changes(choice: MethodChoice) -> dict[str, Any]:
-    return {name: value for name, value in choice.recipe.items() if name != "preset"}
-
-
 def fit_method(problems: Problems, place: str, choice: MethodChoice, shared: Recipe) -> Fitted | None:
     """Return a method, given at `place`, with its recipe, or None and complain."""
     kind = problems.attempt(place, partial(METHODS.get, choice.name))
@@ -99,10 +76,10 @@ def _read_recipe(problems: Problems, place: str, kind: type[Method], shared: Rec
         return None
     preset: Mapping[str, Any] = {}
     try:
-        preset = _preset(kind, choice)
+        preset = preset_of(kind, choice)
     except InvalidFieldError as error:
         problems.found.append(error.under(place))
-    draft = read_draft(Recipe, {**shared.model_dump(), **preset, **_changes(choice)})
+    draft = read_draft(Recipe, {**shared.model_dump(), **preset, **changes_of(choice)})
     problems.found.extend(problem.under(place) for problem in draft.found)
     return draft.spec
 

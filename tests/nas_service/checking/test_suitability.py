@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from nas_service.catalogue import Capacity, Place, check_local_training, check_search
+from nas_service.capacity import Capacity
+from nas_service.checking.datasets import DatasetSource, Registered, readable_files
+from nas_service.checking.specs import Place, check_local_training, check_search
 from nas_service.errors import InvalidInputError
-from nas_service.named_datasets import DatasetSource, Registered, readable_files
 from nas_service.specs import Component
 from search_spaces.errors import InvalidFieldError
 from tests.nas_service.data.files import write_folder, write_parquet
