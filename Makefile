@@ -11,7 +11,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test check fmt bench compare-methods docs clean
+.PHONY: help setup search serve test test-all check fmt bench compare-methods docs clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -34,7 +34,11 @@ search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, 
 serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve
 
-test: $(VENV)/.dev ## run the tests; those that start Ray one after another
+test: $(VENV)/.dev ## run the tests but the slow ones; those that start Ray one after another
+	$(BIN)/python -m pytest -m "not ray and not slow" --numprocesses 2
+	$(BIN)/python -m pytest -m "ray and not slow"
+
+test-all: $(VENV)/.dev ## run all tests, also those that compile every method
 	$(BIN)/python -m pytest -m "not ray" --numprocesses 2
 	$(BIN)/python -m pytest -m ray
 

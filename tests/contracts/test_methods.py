@@ -88,7 +88,7 @@ def _teacher(space: str) -> CellStack:
     return trainer.network
 
 
-def _trainer(name: str, settings: dict[str, Any], epochs: int, *, steps: int | None = 4) -> CandidateTrainer:
+def _trainer(name: str, settings: dict[str, Any], epochs: int, *, steps: int | None = 2) -> CandidateTrainer:
     recipe = Recipe(epochs=epochs, max_steps_per_epoch=steps)
     plan = CandidatePlan(SPACES.get("tiny"), tiny_genotype(), _method(name, settings), recipe, seed=3)
     return CandidateTrainer(plan, digits(), torch.device("cpu"), _teacher("tiny") if plan.needs_teacher else None)

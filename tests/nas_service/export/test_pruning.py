@@ -49,11 +49,11 @@ PRUNED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def _export(name: str, settings: dict[str, Any], epochs: int = 6, **recipe: float) -> Exported:
+def _export(name: str, settings: dict[str, Any], epochs: int = 3, **recipe: float) -> Exported:
     space, genotype, dataset = SPACES.get("tiny"), tiny_genotype(), digits()
     method = METHODS.get(name).from_settings(settings)
     plan = CandidatePlan(
-        space, genotype, method, Recipe.model_validate({"epochs": epochs, "max_steps_per_epoch": 4, **recipe}), 0
+        space, genotype, method, Recipe.model_validate({"epochs": epochs, "max_steps_per_epoch": 2, **recipe}), 0
     )
     trainer = CandidateTrainer(plan, dataset, torch.device("cpu"))
     *_, last = trainer.fit()

@@ -13,13 +13,14 @@ from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import Recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import accuracy
-from nas_service.training.scoring.robustness import TRANSFER, WHITE_BOX, measure_robustness, straight_through_signs
+from nas_service.training.scoring.robustness import TRANSFER, WHITE_BOX, Robustness, measure_robustness, straight_through_signs
 from search_spaces.network import Network
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype
 
 CPU = torch.device("cpu")
 SETTINGS = RobustnessSettings(eps=0.1, images=60, restarts=1)
+FEW = SETTINGS.model_copy(update={"images": 4})  # where the figures themselves do not matter
 
 
 def _trained(method: Method) -> Network:
@@ -46,6 +47,11 @@ def test_part() -> Part:
     return part
 
 
+@pytest.fixture(scope="module")
+def measured(network: Network, substitute: Network, test_part: Part) -> Robustness:
+    return measure_robustness(network, substitute, test_part, SETTINGS, 0)
+
+
 class _Saturated(nn.Module):
     """The same decisions with logits so large that the cross entropy's gradient is exactly 0 where the answer is right."""
 
@@ -58,8 +64,7 @@ class _Saturated(nn.Module):
         return logits
 
 
-def test_the_suite_reports_every_attack(network: Network, substitute: Network, test_part: Part) -> None:
-    measured = measure_robustness(network, substitute, test_part, SETTINGS, 0)
+def test_the_suite_reports_every_attack(measured: Robustness, network: Network, test_part: Part) -> None:
     clean = accuracy(network, ResidentPart.of(test_part, CPU, 60))
     assert set(measured.accuracies) == {
         "clean", *WHITE_BOX, "pgd-20-large-step", "pgd-20-straight-through", TRANSFER, "noise-20",
@@ -68,7 +73,11 @@ def test_the_suite_reports_every_attack(network: Network, substitute: Network, t
     assert all(value < clean for name, value in measured.accuracies.items() if name != "clean")
     assert measured.worst <= min(measured.accuracies.values())
     assert measured.images == 60
-    assert measure_robustness(network, substitute, test_part, SETTINGS, 0) == measured
+
+
+def test_the_same_seed_attacks_the_same(network: Network, substitute: Network, test_part: Part) -> None:
+    first, second = (measure_robustness(network, substitute, test_part, FEW, 0) for _ in range(2))
+    assert first == second
 
 
 def test_eps_zero_is_the_clean_accuracy_everywhere(network: Network, substitute: Network, test_part: Part) -> None:
@@ -87,19 +96,18 @@ def test_a_network_that_only_hides_its_gradients_is_flagged(substitute: Network,
 
 
 def test_without_transfer_there_is_no_figure_of_it(network: Network, test_part: Part) -> None:
-    settings = SETTINGS.model_copy(update={"transfer": False})
+    settings = FEW.model_copy(update={"transfer": False})
     assert TRANSFER not in measure_robustness(network, None, test_part, settings, 0).accuracies
     with pytest.raises(ValueError, match="needs a full-precision network"):
-        measure_robustness(network, None, test_part, SETTINGS, 0)
+        measure_robustness(network, None, test_part, FEW, 0)
 
 
-def test_more_restarts_find_no_fewer_mistakes(network: Network, test_part: Part) -> None:
+def test_more_restarts_find_no_fewer_mistakes(measured: Robustness, network: Network, test_part: Part) -> None:
     """The first start of several is the only one of one."""
-    alone = SETTINGS.model_copy(update={"transfer": False})
-    one = measure_robustness(network, None, test_part, alone, 0).accuracies
-    three = measure_robustness(network, None, test_part, alone.model_copy(update={"restarts": 3}), 0).accuracies
-    assert all(three[name] <= one[name] for name in one)
-    assert three["pgd-20"] < one["pgd-20"]
+    several = SETTINGS.model_copy(update={"transfer": False, "restarts": 2})
+    one, two = measured.accuracies, measure_robustness(network, None, test_part, several, 0).accuracies
+    assert all(two[name] <= one[name] for name in two)
+    assert two["pgd-20"] < one["pgd-20"]
 
 
 def test_straight_through_changes_gradients_and_nothing_else(network: Network) -> None:
