@@ -16,9 +16,11 @@ from api.views import Problem
 
 log = structlog.get_logger()
 
-BACKLOG = 32  # connections that wait to be taken; asyncio takes as many at once, before any is counted
+TAKEN_AT_ONCE = 32  # connections that the event loop takes before any of them is counted
+WAITING = 512  # connections that wait to be taken; the system lets one more try again after a second
 RESERVED = 128  # file handles for the database, files, logs and drivers
 MOST_HANDLES = 65_536  # what is asked for; more costs programs that walk through all of them
+MOST_CONNECTIONS = 4096  # however many handles there are: each takes some 30 kB
 _FULL = Problem(
     type="urn:nas:problem:busy",
     title="Every connection is in use",
@@ -53,8 +55,8 @@ class ConnectionLimits:
 
     @classmethod
     def of_handles(cls, handles: int, header_s: float) -> "ConnectionLimits":
-        """Return the limits for a number of file handles: what else needs some keeps at least half of a few."""
-        return cls(handles - min(RESERVED, handles // 2), header_s)
+        """Return the limits for a number of file handles: what else needs some keeps half of a few."""
+        return cls(min(MOST_CONNECTIONS, handles - min(RESERVED, handles // 2)), header_s)
 
 
 class GuardedConfig(uvicorn.Config):
@@ -62,7 +64,7 @@ class GuardedConfig(uvicorn.Config):
 
     def __init__(self, app: Any, limits: ConnectionLimits, **options: Any) -> None:  # noqa: ANN401 - uvicorn's own types
         """Choose the protocol and event loop that the limits are written for."""
-        super().__init__(app, http=GuardedProtocol, loop="asyncio", ws="none", backlog=BACKLOG, access_log=False, **options)
+        super().__init__(app, http=GuardedProtocol, loop="asyncio", ws="none", backlog=TAKEN_AT_ONCE, access_log=False, **options)
         self.limits = limits
 
 

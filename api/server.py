@@ -10,7 +10,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from api.connections import BACKLOG, ConnectionLimits, GuardedConfig, LoopTrouble, raise_handle_limit
+from api.connections import WAITING, ConnectionLimits, GuardedConfig, LoopTrouble, raise_handle_limit
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 
@@ -34,7 +34,7 @@ def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
         for family, address in _addresses(host):
             taken = sockets[0].getsockname()[1] if sockets else port
             try:
-                listener = socket.create_server((address, taken), family=family, backlog=BACKLOG)
+                listener = socket.create_server((address, taken), family=family, backlog=WAITING)
             except OSError as error:
                 if error.errno not in _ABSENT:
                     raise NotReadyError(f"port {taken} of {host} {_reason(error)}; choose one with --port or NAS_PORT") from error
@@ -77,6 +77,8 @@ class GuardedServer(uvicorn.Server):
         """Start, with an ear for what the event loop complains of."""
         asyncio.get_running_loop().set_exception_handler(LoopTrouble())
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(WAITING)  # uvicorn and asyncio have one figure for both: what waits, and what is taken at once
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End drivers while answers that are under way are brought to their end; leave what does not end in time."""

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -58,10 +58,12 @@ def frozen(pid: int) -> Iterator[None]:
         waiting = [pid]
         while waiting:  # the parent first: a stopped one starts no more children
             current = waiting.pop()
-            os.kill(current, signal.SIGSTOP)
-            stopped.append(current)
-            waiting += [int(child) for child in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
+            with suppress(ProcessLookupError, FileNotFoundError):  # a child that ended while we looked
+                os.kill(current, signal.SIGSTOP)
+                stopped.append(current)
+                waiting += [int(child) for child in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
         yield
     finally:
         for current in stopped:
-            os.kill(current, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(current, signal.SIGCONT)

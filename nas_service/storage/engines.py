@@ -30,14 +30,14 @@ class TimeOuts:
         lock_s: For another writer. SQLite: its busy time-out; PostgreSQL: `lock_timeout`.
         statement_s: For one statement; None: without limit. PostgreSQL only, where a server that says nothing is given up a
             second later.
-        connect_s: For a connection; PostgreSQL only, where less than 2 means 2.
+        connect_s: For a connection, and for a sign of life of one that stood idle; PostgreSQL only, where less than 2 means 2.
         pool_s: For one of this process's connections to become free.
         idle_s: After which PostgreSQL ends a transaction that does nothing, so that a frozen process holds no lock for long.
     """
 
     lock_s: float = 60.0
     statement_s: float | None = 90.0
-    connect_s: float = 10.0
+    connect_s: float = 30.0
     pool_s: float = 60.0
     idle_s: float = 120.0
 
@@ -124,13 +124,24 @@ def _postgres(engine: Engine, time_outs: TimeOuts) -> Engine:
         in_ms["statement_timeout"] = time_outs.statement_s
     options = " ".join(f"-c {name}={math.ceil(1000 * seconds)}" for name, seconds in in_ms.items())
 
+    limit_s = None if time_outs.statement_s is None else time_outs.statement_s + _SLACK_S
+
     @event.listens_for(engine, "do_connect")
     def connect(_: object, __: object, words: tuple[Any, ...], named: dict[str, Any]) -> psycopg.Connection[TupleRow]:
         # What the URL says comes later, so it wins.
         ours = {"connect_timeout": math.ceil(time_outs.connect_s), "options": f"{options} {named.get('options', '')}".strip()}
         connection = _LimitedConnection.connect(*words, **{**ours, **named, "options": ours["options"]})
-        connection.limit_s = None if time_outs.statement_s is None else time_outs.statement_s + _SLACK_S
+        connection.limit_s = limit_s
         return connection
+
+    @event.listens_for(engine, "checkin")
+    def expect_life(connection: _LimitedConnection | None, _: object) -> None:
+        if connection is not None:  # the next thing sent is the pool's test of it
+            connection.limit_s = time_outs.connect_s
+
+    @event.listens_for(engine, "checkout")
+    def expect_work(connection: _LimitedConnection, _: object, __: object) -> None:
+        connection.limit_s = limit_s
 
     return engine
 

@@ -171,12 +171,8 @@ def test_a_client_that_takes_its_reply_slowly_gets_all_of_it(app: FastAPI) -> No
 
 
 def test_the_limit_of_connections_leaves_handles_for_everything_else() -> None:
-    assert [ConnectionLimits.of_handles(handles, 1.0).connections for handles in (64, 256, 1024, 65_536)] == [
-        32,
-        128,
-        896,
-        65_408,
-    ]
+    allowed = {handles: ConnectionLimits.of_handles(handles, 1.0).connections for handles in (64, 256, 1024, 65_536)}
+    assert allowed == {64: 32, 256: 128, 1024: 896, 65_536: 4096}
 
 
 def test_a_loop_without_file_handles_says_so_once_in_a_while() -> None:

@@ -156,8 +156,8 @@ def test_a_frozen_postgres_hangs_neither_health_nor_requests(
                 assert b'nas_check_ok{check="database"} 0.0' in client.get("/metrics").content
                 begun = time.monotonic()
                 reply = client.get("/v1/searches")
-                # A statement's limit of 5 s, the second given beside it, 2 s for a connection, and 5 for a busy machine.
-                assert time.monotonic() - begun < 13
+                # 2 s for a sign of life of a connection that was there, 2 s for a new one, and 5 for a busy machine.
+                assert time.monotonic() - begun < 9
                 assert (reply.status_code, reply.json()["detail"]) == (503, "the database does not answer")
                 assert client.get("/healthz").json() == {"status": "ok"}
         wait_until(lambda: _ready(client)[0], lambda code: code == 200, 20)
