@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from tests.faults.injection import Fault, inject, schedule
@@ -31,7 +32,8 @@ class Round:
         """Submit the search."""
         self._world = world
         self._draw = draw
-        self.search_id = patiently(lambda: world.client.submit_search(SPEC, idempotency_key=str(draw.random()))).id
+        key = str(draw.random())
+        self.search_id = patiently(lambda: world.client.submit_search(SPEC, idempotency_key=key), world.keep_alive).id
         self.hits: list[Fault] = []
 
     def run(self, faults: list[Fault]) -> None:
@@ -40,23 +42,26 @@ class Round:
         Raises:
             TimeoutError: If it does not end.
         """
-        client, started = self._world.client, time.monotonic()
-        while not patiently(lambda: is_over(client, self.search_id)):
-            self._world.keep_alive()
+        client, keep_alive, started = self._world.client, self._world.keep_alive, time.monotonic()
+        while not patiently(lambda: is_over(client, self.search_id), keep_alive):
+            keep_alive()
             if faults and len(self.hits) < PER_ROUND:
                 self._wait_for_progress()
                 self._hit(faults)
             time.sleep(0.3)
             if time.monotonic() - started > ROUND_LIMIT_S:
-                raise TimeoutError(
-                    f"search {self.search_id} is not over after {ROUND_LIMIT_S:g} s: {marker(client, self.search_id)}"
-                )
+                seen = patiently(lambda: marker(client, self.search_id), keep_alive)
+                raise TimeoutError(f"search {self.search_id} is not over after {ROUND_LIMIT_S:g} s: {seen}")
 
     def _wait_for_progress(self) -> None:
-        client = self._world.client
-        before, asked = patiently(lambda: marker(client, self.search_id)), time.monotonic()
-        while patiently(lambda: marker(client, self.search_id)) == before and time.monotonic() - asked < GIVE_UP_WAITING_S:
-            self._world.keep_alive()
+        client, keep_alive, asked = self._world.client, self._world.keep_alive, time.monotonic()
+
+        def look() -> tuple[object, ...]:
+            return patiently(lambda: marker(client, self.search_id), keep_alive)
+
+        before = look()
+        while look() == before and time.monotonic() - asked < GIVE_UP_WAITING_S:
+            keep_alive()
             time.sleep(0.3)
         time.sleep(self._draw.uniform(*PAUSE_S))
 
@@ -87,7 +92,7 @@ def torment(
         number += 1
         tried = Round(world, draw)
         tried.run(faults)
-        actual = patiently(lambda key=tried.search_id: results(world.client, key))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        actual = patiently(partial(results, world.client, tried.search_id), world.keep_alive)
         differing = differences(expected, actual)
         hits.update((fault.kind, fault.how) for fault in tried.hits)
         wrong += [f"{world.name}, round {number}: {name}" for name in differing]

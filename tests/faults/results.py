@@ -26,8 +26,8 @@ SPEC: dict[str, Any] = {
 }
 
 
-def patiently(ask: Callable[[], Seen], limit_s: float = 120.0) -> Seen:
-    """Ask a service that may be away for a while."""
+def patiently(ask: Callable[[], Seen], keep_alive: Callable[[], None], limit_s: float = 180.0) -> Seen:
+    """Ask a service that may be away for a while, while somebody starts again what died."""
     deadline = time.monotonic() + limit_s
     while True:
         try:
@@ -35,6 +35,7 @@ def patiently(ask: Callable[[], Seen], limit_s: float = 120.0) -> Seen:
         except (ApiError, httpx.HTTPError):
             if time.monotonic() > deadline:
                 raise
+            keep_alive()
             time.sleep(0.5)
 
 
