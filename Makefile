@@ -11,7 +11,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all check fmt bench compare-methods docs clean
+.PHONY: help setup search serve test test-all test-faults check fmt bench compare-methods docs clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -39,8 +39,12 @@ test: $(VENV)/.dev ## run the tests but the slow ones; those that start Ray one 
 	$(BIN)/python -m pytest -m "ray and not slow"
 
 test-all: $(VENV)/.dev ## run all tests, also those that compile every method
-	$(BIN)/python -m pytest -m "not ray" --numprocesses 2
-	$(BIN)/python -m pytest -m ray
+	$(BIN)/python -m pytest -m "not ray and not faults" --numprocesses 2
+	$(BIN)/python -m pytest -m "ray and not faults"
+
+test-faults: $(VENV)/.dev ## kill, freeze and take away what the service stands on, and see that every job ends the same
+	$(BIN)/python -m tests.faults
+	$(BIN)/python -m pytest -m faults tests/faults
 
 check: $(VENV)/.dev ## ruff, mypy, import-linter, size limits, imports of the search core
 	$(BIN)/ruff format --check .

@@ -28,9 +28,11 @@ from nas_service.errors import (
     StoreAwayError,
     UnavailableError,
 )
+from nas_service.logs import Seldom
 from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
 
 log = structlog.get_logger()
+_put_off = Seldom("request.put_off")  # clients ask again and again
 
 MEDIA_TYPE = "application/problem+json"
 _SHOWN = 200  # characters of a given value, or of a field's name, that are sent back
@@ -134,7 +136,7 @@ def _from_domain(_: Request, error: Exception) -> JSONResponse:
         problems = (error,)
     mapped = map_error(error)
     if mapped.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        log.warning("request.put_off", error=str(error), cause=str(error.__cause__).partition("\n")[0])  # many alike
+        _put_off.tell(str(error), cause=str(error.__cause__).partition("\n")[0])
     elif mapped.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request.failed", error=str(error), exc_info=error)
     return problem_response(mapped, _given_text(str(error)), problems)

