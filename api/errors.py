@@ -40,7 +40,7 @@ _LISTED = 50  # entries of a reply
 
 
 @dataclass(frozen=True)
-class Mapped:
+class HttpError:
     """How an error looks over HTTP.
 
     Attributes:
@@ -56,21 +56,21 @@ class Mapped:
     retry_after_s: int | None = None
 
 
-TABLE: dict[type[Exception], Mapped] = {
-    InvalidInputError: Mapped(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "A field is not allowed"),
-    InvalidFieldError: Mapped(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "A field is not allowed"),
-    NotFoundError: Mapped(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
-    UnknownNameError: Mapped(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
-    ConflictError: Mapped(HTTPStatus.CONFLICT, "conflict", "The state does not allow this"),
-    LateResultError: Mapped(HTTPStatus.CONFLICT, "conflict", "The attempt is over"),
-    DuplicateNameError: Mapped(HTTPStatus.CONFLICT, "conflict", "The name is taken"),
-    CannotFreezeError: Mapped(HTTPStatus.CONFLICT, "cannot-freeze", "There is no exact frozen form"),
-    NotReadyError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready", 10),
-    UnavailableError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Something is away for a moment", 2),
-    DatabaseAwayError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", "The database is away for a moment", 2),
-    StoreAwayError: Mapped(HTTPStatus.SERVICE_UNAVAILABLE, "store-away", "The artifact store is away for a moment", 2),
-    ExportError: Mapped(HTTPStatus.INTERNAL_SERVER_ERROR, "export-failed", "The bundle could not be made"),
-    NasError: Mapped(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed"),
+TABLE: dict[type[Exception], HttpError] = {
+    InvalidInputError: HttpError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "A field is not allowed"),
+    InvalidFieldError: HttpError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-input", "A field is not allowed"),
+    NotFoundError: HttpError(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
+    UnknownNameError: HttpError(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
+    ConflictError: HttpError(HTTPStatus.CONFLICT, "conflict", "The state does not allow this"),
+    LateResultError: HttpError(HTTPStatus.CONFLICT, "conflict", "The attempt is over"),
+    DuplicateNameError: HttpError(HTTPStatus.CONFLICT, "conflict", "The name is taken"),
+    CannotFreezeError: HttpError(HTTPStatus.CONFLICT, "cannot-freeze", "There is no exact frozen form"),
+    NotReadyError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready", 10),
+    UnavailableError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Something is away for a moment", 2),
+    DatabaseAwayError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", "The database is away for a moment", 2),
+    StoreAwayError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "store-away", "The artifact store is away for a moment", 2),
+    ExportError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "export-failed", "The bundle could not be made"),
+    NasError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed"),
 }
 
 
@@ -94,7 +94,7 @@ def file_reply(*media_types: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "The file", "content": content}, 304: {"description": "The reader has it"}}
 
 
-def map_error(error: Exception) -> Mapped:
+def map_error(error: Exception) -> HttpError:
     """Return the table's line for an error: that of its class, or of the nearest base."""
     for base in type(error).__mro__:
         if base in TABLE:
@@ -117,7 +117,7 @@ def _listed(entry: InvalidFieldError) -> FieldProblem:
     return FieldProblem(field=_given_text(entry.field, _SHOWN), given=_given(entry.given), allowed=_given_text(entry.allowed))
 
 
-def problem_response(mapped: Mapped, detail: str, problems: Sequence[InvalidFieldError] = ()) -> JSONResponse:
+def problem_response(mapped: HttpError, detail: str, problems: Sequence[InvalidFieldError] = ()) -> JSONResponse:
     """Return the reply for an error."""
     fields = [_listed(entry) for entry in problems[:_LISTED]]
     more = len(problems) - len(fields)
@@ -151,7 +151,7 @@ def _from_request(_: Request, error: Exception) -> JSONResponse:
     entries = error.errors()
     broken = next((entry for entry in entries if entry["type"] == "json_invalid"), None)
     if broken is not None:
-        mapped = Mapped(HTTPStatus.BAD_REQUEST, "invalid-json", "The body is not JSON")
+        mapped = HttpError(HTTPStatus.BAD_REQUEST, "invalid-json", "The body is not JSON")
         where = ".".join(str(part) for part in broken["loc"])
         return problem_response(mapped, f"the body is not JSON: {broken['ctx']['error']} ({where})")
     problems = []
@@ -166,7 +166,7 @@ def _from_request(_: Request, error: Exception) -> JSONResponse:
 def _from_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker; registered for this class
     status = HTTPStatus(error.status_code)
-    response = problem_response(Mapped(status, status.phrase.lower().replace(" ", "-"), status.phrase), str(error.detail))
+    response = problem_response(HttpError(status, status.phrase.lower().replace(" ", "-"), status.phrase), str(error.detail))
     response.headers.update(error.headers or {})
     return response
 

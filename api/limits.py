@@ -9,12 +9,12 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import Mapped, problem_response
+from api.errors import HttpError, problem_response
 from nas_service.errors import InvalidInputError
 from search_spaces.errors import InvalidFieldError
 
-_TOO_LARGE = Mapped(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large")
-_TOO_SLOW = Mapped(HTTPStatus.REQUEST_TIMEOUT, "body-too-slow", "The body did not arrive in time")
+_TOO_LARGE = HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large")
+_TOO_SLOW = HttpError(HTTPStatus.REQUEST_TIMEOUT, "body-too-slow", "The body did not arrive in time")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _GONE: Message = {"type": "http.disconnect"}
 
@@ -62,7 +62,7 @@ class _Body:
         self._send = send
         self._left_bytes = limit_bytes
         self._deadline: float | None = deadline
-        self.refusal: Mapped | None = None
+        self.refusal: HttpError | None = None
         self.is_answered = False
 
     async def receive(self) -> Message:

@@ -25,7 +25,7 @@ from benchmarks.memory_floor import copy_bandwidth, step_bytes, timed
 from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
-from nas_service.recipes.acceleration import PLAIN, Acceleration, Precision
+from nas_service.recipes.acceleration import PLAIN, Acceleration, ActivationType
 from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.specs import Component
 from nas_service.training.state.path_weights import PathWeights
@@ -59,7 +59,7 @@ class Rung:
     @property
     def bytes_per_value(self) -> int:
         """Of an activation."""
-        return 2 if self.trainer.bench.acceleration.precision is Precision.BF16 else 4
+        return 2 if self.trainer.bench.acceleration.precision is ActivationType.BF16 else 4
 
 
 def ladder(names: list[str]) -> list[tuple[str, Acceleration]]:

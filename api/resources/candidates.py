@@ -97,8 +97,12 @@ def download_candidate(
         if row.state != CandidateState.SUCCEEDED.value:
             raise ConflictError(f"candidate {candidate_id} is {row.state}: it has no files")
         artifact = get_artifact(session, candidate_id, file_format.value)
-    content = service.store.get(artifact.key)
-    if content is None:
-        raise ExportError(f"the artifact store has lost {artifact.key}")
+
+    def fetch() -> bytes:
+        content = service.store.get(artifact.key)
+        if content is None:
+            raise ExportError(f"the artifact store has lost {artifact.key}")
+        return content
+
     media_type, suffix = _MEDIA[file_format]
-    return tagged(request, content, media_type, f"candidate-{candidate_id}.{suffix}")
+    return tagged(request, fetch, media_type, f"candidate-{candidate_id}.{suffix}", artifact.sha256)

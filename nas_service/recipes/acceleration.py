@@ -13,7 +13,7 @@ from search_spaces.errors import InvalidFieldError
 from search_spaces.given import GivenModel
 
 
-class Precision(StrEnum):
+class ActivationType(StrEnum):
     """Type of the activations while training."""
 
     FLOAT32 = "float32"
@@ -48,7 +48,7 @@ class Acceleration(GivenModel):
     is the plain path. Compiled regions are never chosen for you: they pay only after minutes of compilation.
     """
 
-    precision: Precision | None = Field(
+    precision: ActivationType | None = Field(
         None, strict=False, description="float32 or bf16 (autocast) while training; null: by device."
     )
     channels_last: bool | None = Field(None, description="Keep activations as N, H, W, C in memory; null: by device.")
@@ -102,7 +102,7 @@ class Acceleration(GivenModel):
             raise InvalidFieldError("acceleration.compile", self.compile.value, allowed)
         graph = cuda and needs_eager is None and self.fused_optimizer is not False
         return Acceleration(
-            precision=self.precision or (Precision.BF16 if cuda else Precision.FLOAT32),
+            precision=self.precision or (ActivationType.BF16 if cuda else ActivationType.FLOAT32),
             channels_last=_decided(self.channels_last, by_device=cuda),
             shared_sign=_decided(self.shared_sign, by_device=cuda and not regions),
             fused_optimizer=_decided(self.fused_optimizer, by_device=cuda),
@@ -116,7 +116,7 @@ def _decided(given: bool | None, *, by_device: bool) -> bool:  # noqa: FBT001 - 
 
 
 PLAIN = Acceleration(
-    precision=Precision.FLOAT32,
+    precision=ActivationType.FLOAT32,
     channels_last=False,
     shared_sign=False,
     fused_optimizer=False,

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +20,7 @@ from nas_service.settings import Settings
 from nas_service.storage import samples
 from nas_service.storage.session import Database
 from tests.api.conftest import run_json, run_nas, write_trained
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -29,8 +29,7 @@ def address(settings: Settings) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.02)
+    wait_until(lambda: server.started, bool, 60)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()

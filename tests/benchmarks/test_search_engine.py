@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.search_engine import GRAPH, LADDER, ladder, training_step
 from nas_service.binarization.method import METHODS
-from nas_service.recipes.acceleration import PLAIN, Compilation, Precision
+from nas_service.recipes.acceleration import PLAIN, ActivationType, Compilation
 from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 from search_spaces.space import SPACES
@@ -16,7 +16,7 @@ def test_the_whole_ladder_begins_plain_and_ends_with_everything_that_goes_togeth
     rungs = dict(ladder([name for name, _ in LADDER]))
     assert rungs["plain"] == PLAIN
     top = rungs["compiled regions"]
-    assert (top.precision, top.compile) == (Precision.BF16, Compilation.REGIONS)
+    assert (top.precision, top.compile) == (ActivationType.BF16, Compilation.REGIONS)
     assert top.cuda_graph
     assert top.channels_last
     assert top.fused_optimizer

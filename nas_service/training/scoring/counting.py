@@ -38,10 +38,10 @@ def beating(forward: Callable[[Tensor], Tensor], beat: Beat) -> Callable[[Tensor
 
 def count_correct(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> int:
     """Return how many images of `part` the largest logit classifies correctly; one host sync at the end."""
-    return int(correct_count(forward, part, batch_size))
+    return int(correct_on_device(forward, part, batch_size))
 
 
-def correct_count(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> Tensor:
+def correct_on_device(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> Tensor:
     """As `count_correct`, but the count stays on the device, int64, (): nobody waits for it."""
     correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
     for start in range(0, len(part), batch_size):

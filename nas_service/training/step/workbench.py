@@ -12,7 +12,7 @@ from nas_service.binarization.method import Method, Phase
 from nas_service.binarization.shared_sign import sharing_signs
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart, epoch_batches
-from nas_service.recipes.acceleration import Compilation, Precision
+from nas_service.recipes.acceleration import ActivationType, Compilation
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from nas_service.reports import Beat
 from nas_service.training.fast.cuda_graphs import CudaGraphs
@@ -62,7 +62,7 @@ class Workbench:
         self.acceleration = settings.acceleration.resolve(device.type, method, settings.epochs)
         self.train = ResidentPart.of(dataset.train, device)
         self.validation = ResidentPart.of(dataset.validation, device, validation_images)
-        bf16 = self.acceleration.precision is Precision.BF16
+        bf16 = self.acceleration.precision is ActivationType.BF16
         self.arithmetic = Arithmetic(bf16=bf16, channels_last=bool(self.acceleration.channels_last))
         self.attacks = torch.Generator(device)
         self.recorder: Recorder | None = CudaGraphs(device, [self.attacks]) if self.acceleration.cuda_graph else None

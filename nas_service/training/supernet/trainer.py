@@ -22,7 +22,7 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.recipe import EvaluationSettings, schedule_factor
 from nas_service.reports import Beat, no_beat
 from nas_service.search.loop import Evaluation
-from nas_service.training.scoring.counting import correct_count, standing
+from nas_service.training.scoring.counting import correct_on_device, standing
 from nas_service.training.state.path_weights import PathWeights, Weights, copy_all
 from nas_service.training.state.seeding import derive_seed, derived_generator, global_seed
 from nas_service.training.step.attacked import scoring_attack
@@ -219,7 +219,7 @@ class SupernetTrainer:
                     norm.momentum = 1 / (batch + 1)  # so the statistics are plain means over the batches
                 forward(images)
             course.prepare(training=False)
-            correct, settings = correct_count(forward, bench.validation), self._settings.adversarial
+            correct, settings = correct_on_device(forward, bench.validation), self._settings.adversarial
             if settings is None:
                 return correct, torch.zeros_like(correct)
             generator = derived_generator(self.device, seed, "validation attack", index)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from nas_service.binarization.method import METHODS
-from nas_service.recipes.acceleration import PLAIN, Acceleration, Compilation, Precision
+from nas_service.recipes.acceleration import PLAIN, Acceleration, ActivationType, Compilation
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from search_spaces.errors import InvalidFieldError
 
@@ -13,13 +13,13 @@ XNOR = METHODS.get("xnor-net").from_settings({})
 
 def test_the_cpu_runs_the_plain_path_unless_asked() -> None:
     assert Acceleration().resolve("cpu", XNOR, 1) == PLAIN
-    asked = Acceleration(precision=Precision.BF16, shared_sign=True).resolve("cpu", XNOR, 1)
-    assert asked == PLAIN.model_copy(update={"precision": Precision.BF16, "shared_sign": True})
+    asked = Acceleration(precision=ActivationType.BF16, shared_sign=True).resolve("cpu", XNOR, 1)
+    assert asked == PLAIN.model_copy(update={"precision": ActivationType.BF16, "shared_sign": True})
 
 
 def test_cuda_runs_the_fast_path_unless_told_not_to() -> None:
     fast = Acceleration().resolve("cuda", XNOR, 1)
-    assert (fast.precision, fast.compile) == (Precision.BF16, Compilation.NONE)
+    assert (fast.precision, fast.compile) == (ActivationType.BF16, Compilation.NONE)
     assert fast.channels_last
     assert fast.shared_sign
     assert fast.fused_optimizer
