@@ -4,8 +4,10 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -27,7 +29,7 @@ def _run(folder: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "api.cli", "search", "run", "--spec", "spec.json", *words]
     earlier = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, whose wish children inherit
     try:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment)
     finally:
         signal.signal(signal.SIGHUP, earlier)
 
@@ -54,6 +56,22 @@ def test_a_run_that_is_ended_leaves_neither_service_nor_driver(number: signal.Si
     assert driver_pids(job_id) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{address}/healthz")
+
+
+def test_an_interrupted_run_cancels_its_own_search_and_says_so(tmp_path: Path) -> None:
+    """So that the next run in the same home does not begin with what nobody wants any more."""
+    process = _run(tmp_path, "--set", "strategy.settings.samples_per_arm=400")
+    assert process.stdout is not None
+    process.stdout.readline()
+    job_id = process.stdout.readline().split()[1]
+    wait_until(lambda: driver_pids(job_id), bool)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert f"interrupted: search {job_id} is cancelled; what it found is kept" in said
+    with closing(sqlite3.connect(tmp_path / ".nas" / "nas.db")) as database:
+        assert database.execute("SELECT id, state FROM jobs").fetchall() == [(job_id, "cancelled")]
+    assert driver_pids(job_id) == []
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:

@@ -14,7 +14,7 @@ import pytest
 from api.client import ApiError
 from nas_service.lifecycle import FINISHED
 from nas_service.reports import TrainingProgress
-from tests.e2e.conftest import Running
+from tests.e2e.conftest import Running, epochs_of
 from tests.processes import trial_pids
 from tests.waiting import wait_until
 
@@ -118,6 +118,45 @@ def test_weak_candidates_are_ended_early_if_asked_for(service: Running, base: di
     assert 1 <= stopped.epochs_done < 8
     with pytest.raises(ApiError, match="stopped: it has no files"):
         service.client.download("candidates", stopped.id)
+    assert wait_until(lambda: _left(service, job.id), lambda left: not left, 30) == []
+
+
+def _left(service: Running, training_id: str) -> list[str]:
+    """Return what a training that is over left open or unowned: candidates, and files that only one under way needs."""
+    rows = list(service.client.candidates(training=training_id))
+    found = [f"{row.id} is {row.state}" for row in rows if row.state not in CANDIDATE_FINISHED or row.finished_at is None]
+    store = service.settings.home / "artifacts"
+    return found + [str(path) for row in rows for path in (store / "candidates" / row.id).glob("checkpoint*")]
+
+
+def test_a_cancelled_training_leaves_no_candidate_open_and_no_checkpoint(service: Running, base: dict[str, Any]) -> None:
+    """Cancelled in the middle: two are at work, two wait."""
+    client = service.client
+    job = client.submit_training({**base, "methods": ["bnn", "xnor-net"], "seeds": [0, 1], "recipe": {"epochs": 2000}})
+    wait_until(lambda: client.training(job.id), lambda seen: epochs_of(seen) >= 4)
+    client.cancel_training(job.id)
+    ended = wait_until(lambda: client.training(job.id), lambda seen: seen.state in FINISHED)
+    assert ended.state == "cancelled"
+    assert {row.state for row in client.candidates(training=job.id)} == {"cancelled"}
+    assert wait_until(lambda: _left(service, job.id), lambda left: not left, 30) == []
+
+
+def test_a_training_of_which_one_candidate_fails_ends_the_others_and_says_why(service: Running, base: dict[str, Any]) -> None:
+    """The weights of the teacher are gone when its turn comes; the other method needs none."""
+    client = service.client
+    (teacher,) = client.candidates(training=service.train(**{**base, "methods": ["bi-real"]}).id)
+    first = client.submit_training({**base, "methods": ["bnn"], "recipe": {"epochs": 20}})
+    taught = {"name": "xnor-net", "recipe": {"distillation": 1.0}}
+    job = client.submit_training({**base, "methods": ["bnn", taught], "teacher": teacher.id})
+    (service.settings.home / "artifacts" / "candidates" / teacher.id / "latent.safetensors").unlink()
+    for training in (first, job):
+        ended = wait_until(lambda key=training.id: client.training(key), lambda seen: seen.state in FINISHED)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    assert ended.state == "failed"
+    assert ended.error is not None
+    assert ended.error.startswith("1 of 2 candidates failed; the first: the artifact store has lost the network")
+    states = {row.method["name"]: row.state for row in client.candidates(training=job.id)}
+    assert states == {"bnn": CandidateState.SUCCEEDED, "xnor-net": CandidateState.FAILED}
+    assert wait_until(lambda: _left(service, job.id), lambda left: not left, 30) == []
 
 
 def test_a_candidate_may_teach(service: Running, base: dict[str, Any]) -> None:
