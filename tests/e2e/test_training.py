@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from api.client import ApiError
-from nas_service.lifecycle import FINISHED
+from nas_service.lifecycle import CANDIDATE_FINISHED, FINISHED, CandidateState
 from nas_service.reports import TrainingProgress
 from tests.e2e.conftest import Running, epochs_of
 from tests.processes import trial_pids
@@ -149,8 +149,8 @@ def test_a_training_of_which_one_candidate_fails_ends_the_others_and_says_why(se
     taught = {"name": "xnor-net", "recipe": {"distillation": 1.0}}
     job = client.submit_training({**base, "methods": ["bnn", taught], "teacher": teacher.id})
     (service.settings.home / "artifacts" / "candidates" / teacher.id / "latent.safetensors").unlink()
-    for training in (first, job):
-        ended = wait_until(lambda key=training.id: client.training(key), lambda seen: seen.state in FINISHED)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    wait_until(lambda: client.training(first.id), lambda seen: seen.state in FINISHED)
+    ended = wait_until(lambda: client.training(job.id), lambda seen: seen.state in FINISHED)
     assert ended.state == "failed"
     assert ended.error is not None
     assert ended.error.startswith("1 of 2 candidates failed; the first: the artifact store has lost the network")

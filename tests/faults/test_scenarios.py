@@ -180,10 +180,23 @@ def _is_equal(client: NasClient, search_id: str, expected: dict[str, Any]) -> bo
     return all(actual[name] == expected[name] for name in ("samples", "arms", "architectures"))
 
 
+def _submit(client: NasClient, spec: dict[str, Any]) -> str:
+    """Submit a search as soon as the cluster can take one."""
+
+    def try_it() -> str:
+        try:
+            return client.submit_search(spec).id
+        except ApiError:
+            time.sleep(1)
+            return ""
+
+    return wait_until(try_it, bool, 120)
+
+
 def test_a_frozen_job_server_stops_neither_the_controller_nor_the_search(cluster: Cluster, undisturbed: dict[str, Any]) -> None:
     client = cluster.client
-    running = client.submit_search(SEARCH).id
-    queued = client.submit_search(SEARCH).id
+    running = _submit(client, SEARCH)
+    queued = _submit(client, SEARCH)
     _sampled(client, running, 4)
     with _few_lines(cluster), _frozen(cluster.pids("job-server")):
         _says(cluster, "launcher", "job server does not answer")
@@ -207,7 +220,7 @@ def _frozen(pids: list[int]) -> Iterator[None]:
 
 def test_a_head_that_is_away_for_minutes_is_waited_for(cluster: Cluster, undisturbed: dict[str, Any]) -> None:
     client = cluster.client
-    search_id = client.submit_search(SEARCH).id
+    search_id = _submit(client, SEARCH)
     _sampled(client, search_id, 4)
     with _few_lines(cluster):
         cluster.end_nodes()
@@ -224,7 +237,7 @@ def test_a_head_that_is_away_for_minutes_is_waited_for(cluster: Cluster, undistu
 
 def test_without_a_worker_node_work_is_refused_or_says_that_it_waits(cluster: Cluster, undisturbed: dict[str, Any]) -> None:
     client = cluster.client
-    search_id = client.submit_search(SEARCH).id
+    search_id = _submit(client, SEARCH)
     _sampled(client, search_id, 4)
     with _few_lines(cluster):
         cluster.end_worker()
@@ -240,7 +253,7 @@ def test_without_a_worker_node_work_is_refused_or_says_that_it_waits(cluster: Cl
 @pytest.mark.parametrize("kind", ["search", "training"])
 def test_frozen_actors_end_the_attempt_and_the_job_says_why(kind: str, cluster: Cluster, undisturbed: dict[str, Any]) -> None:
     client = cluster.client
-    search_id = client.submit_search(SPEC).id
+    search_id = _submit(client, SPEC)
     job_id, ask = search_id, lambda key: client.events(key)  # noqa: PLW0108 - of another name than the other
     if kind == "training":
         _ended(client, search_id)
