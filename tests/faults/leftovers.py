@@ -5,11 +5,11 @@ from pathlib import Path
 
 import psutil
 from sqlalchemy import func, select
-from workers.scratch import scratch_folders
 
 from nas_service.storage.models import Litter
 from nas_service.storage.session import Database
 from tests.faults.world import World, matching
+from workers.scratch import scratch_folders
 
 LIMIT_S = 30.0
 
