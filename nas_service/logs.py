@@ -63,8 +63,8 @@ class Seldom:
         self._lock = threading.Lock()
         self._told: dict[str, tuple[float, int]] = {}  # what -> when it was told, and how many came since
 
-    def tell(self, what: str, **facts: object) -> None:
-        """Tell of `what`, unless it was told a short while ago."""
+    def tell(self, what: str, **facts: object) -> bool:
+        """Tell of `what`, unless it was told a short while ago; return whether it was told."""
         now = time.monotonic()
         with self._lock:
             told_at, kept = self._told.get(what, (-self._every_s, 0))
@@ -76,3 +76,4 @@ class Seldom:
                 self._told[what] = (told_at, kept + 1)
         if is_due:
             log.warning(self._event, what=what, **facts, **({"more_before": kept} if kept else {}))
+        return is_due

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     first_progress_s: float = Field(3600.0, gt=0, description="Seconds without any progress that are a stall before the first.")
     max_stalls: int = Field(3, ge=1, description="Attempts in a row without progress after which a job fails.")
     poll_s: float = Field(0.5, gt=0, description="Seconds between two looks of the controller.")
+    litter_s: float = Field(
+        60.0, ge=0, description="Seconds that files which nobody needs stay: a process that is being ended may still write them."
+    )
     checkpoint_s: float = Field(20.0, gt=0, description="Seconds between two checkpoints of a candidate's training.")
     max_body_bytes: int = Field(1_000_000, ge=1000, description="Largest request body.")
     header_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds that a client has to send a request's headers.")

@@ -89,4 +89,5 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def settings(sqlite_url: str, tmp_path: Path) -> Settings:
     """Return the settings of an embedded service in a folder of the test's own, without a controller."""
-    return Settings(home=tmp_path, database_url=sqlite_url, controller=False, poll_s=0.1)
+    # A driver in the test's own process must not end that by force where Ray takes its time.
+    return Settings(home=tmp_path, database_url=sqlite_url, controller=False, poll_s=0.1, leave_s=60.0)

@@ -1,41 +1,88 @@
 """How a job ends early and how an attempt is let go, whoever does it: its driver, or the controller where the driver is gone.
 
-A search keeps its best, a training's candidates end or wait with it.
+A search keeps its best, a training's candidates end or wait with it. The best are ranked before anything is written: a long
+history takes seconds, in which nobody else could write.
 """
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from nas_service.catalogue import build_space, build_strategy
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.specs import SearchSpec
-from nas_service.storage import attempts, jobs
+from nas_service.storage import attempts, events, jobs
 from nas_service.storage.architectures import Discovery, add_architectures
 from nas_service.storage.models import Job
 from nas_service.storage.samples import costs_of, history_of
-from nas_service.storage.session import Session
+from nas_service.storage.session import TRANSIENT_ERRORS, Database, Session
+
+log = structlog.get_logger()
 
 
-def conclude(session: Session, job: Job, state: JobState, error: str | None = None) -> bool:
+@dataclass(frozen=True)
+class Findings:
+    """What a search found before it was ended.
+
+    Attributes:
+        best: Architectures with the costs that were counted then.
+        trouble: Why they cannot be told; the job ends all the same, and says so.
+    """
+
+    best: tuple[Discovery, ...] = ()
+    trouble: str | None = None
+
+
+def findings_of(database: Database, job: Job) -> Findings:
+    """Rank what a search sampled so far; a training has nothing to rank.
+
+    Raises:
+        DatabaseAwayError: If the database is, for now.
+    """
+    if job.kind != jobs.SEARCH:
+        return Findings()
+    try:
+        with database.read() as session:
+            history, costs = history_of(session, job.id), costs_of(session, job.id)
+        if not history:
+            return Findings()
+        spec = SearchSpec.model_validate(job.spec)
+        strategy = build_strategy(spec.strategy, build_space(spec.space), spec.seed)
+        ranked = [entry for entry in strategy.rank(history, spec.keep) if entry.genotype.digest in costs]
+        return Findings(tuple(Discovery(entry.genotype, entry.score, costs[entry.genotype.digest]) for entry in ranked))
+    except TRANSIENT_ERRORS:
+        raise
+    except Exception as error:  # a spec of another version, a strategy that is gone: no reason to never end
+        log.exception("search.best_not_ranked", job_id=job.id)
+        return Findings(trouble=f"they could not be ranked ({type(error).__name__})")
+
+
+def conclude(session: Session, job: Job, state: JobState, found: Findings, error: str | None = None) -> bool:
     """Move a job to its last state, if `job.attempt` still holds it, with what it found so far; return whether it moved."""
     moved = jobs.move(session, job.id, state, attempt=job.attempt, error=error)
     if moved:
-        _keep_sampled(session, job)
+        _keep(session, job, found)
     return moved
 
 
-def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobState:
-    """Finish what a driver left that is gone, as `attempts.release`, and return where the job stands now."""
+def release(session: Session, job: Job, reason: str, max_stalls: int, found: Findings) -> JobState:
+    """Finish what a driver left that is gone, as `attempts.release`; what it found is kept if the job ends here."""
     state = attempts.release(session, job, reason, max_stalls)
     if state in FINISHED:
-        _keep_sampled(session, job)
+        _keep(session, job, found)
     return state
 
 
-def _keep_sampled(session: Session, job: Job) -> None:
-    """Keep the best of what a search sampled before it was ended: architectures with the costs that were counted then."""
-    history = history_of(session, job.id) if job.kind == jobs.SEARCH else ()
-    if not history:
-        return
-    spec = SearchSpec.model_validate(job.spec)
-    strategy = build_strategy(spec.strategy, build_space(spec.space), spec.seed)
-    costs = costs_of(session, job.id)
-    ranked = [entry for entry in strategy.rank(history, spec.keep) if entry.genotype.digest in costs]
-    add_architectures(session, job.id, [Discovery(entry.genotype, entry.score, costs[entry.genotype.digest]) for entry in ranked])
+def _keep(session: Session, job: Job, found: Findings) -> None:
+    trouble = found.trouble
+    try:
+        with session.begin_nested():
+            add_architectures(session, job.id, found.best)
+    except TRANSIENT_ERRORS:
+        raise
+    except SQLAlchemyError as error:
+        log.exception("search.best_not_kept", job_id=job.id)
+        trouble = f"they could not be written ({type(error).__name__})"
+    if trouble is not None:
+        events.record(session, job.id, "search.best_not_kept", {"reason": trouble})

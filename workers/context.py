@@ -24,7 +24,7 @@ from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import Job
 from nas_service.storage.session import Database, Session
-from workers.conclusion import conclude, release
+from workers.conclusion import conclude, findings_of, release
 from workers.watchdog import StallLimits, Watchdog
 
 log = structlog.get_logger()
@@ -162,10 +162,10 @@ class JobContext:
 
     def conclude(self, state: JobState, error: str | None = None) -> None:
         """End the job before its work is done, if this attempt still holds it."""
-        with self.database.write() as session:
-            job = jobs.get_job(session, self.hold.job_id)
-            if job.attempt == self.hold.attempt:
-                conclude(session, job, state, error)
+        job = self._job()
+        if job.attempt == self.hold.attempt:
+            found = findings_of(self.database, job)
+            self.commit(lambda session: conclude(session, job, state, found, error))
 
     def pause(self) -> None:
         """Let the job rest, if it should."""
@@ -179,10 +179,18 @@ class JobContext:
 
     def give_up(self, reason: str) -> None:
         """Let another attempt go on where this one cannot; the job fails after too many without progress."""
+        job = self._job()
+        if job.attempt != self.hold.attempt:
+            return
+        found = findings_of(self.database, job)
         with self.database.write() as session:
-            job = jobs.get_job(session, self.hold.job_id)
-            if job.attempt == self.hold.attempt:
-                release(session, job, reason, self.settings.max_stalls)
+            current = jobs.get_job(session, job.id)
+            if current.attempt == self.hold.attempt:
+                release(session, current, reason, self.settings.max_stalls, found)
+
+    def _job(self) -> Job:
+        with self.database.read() as session:
+            return jobs.get_job(session, self.hold.job_id)
 
     def close(self) -> None:
         """Close the database."""

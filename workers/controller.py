@@ -2,32 +2,34 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Hashable
 from datetime import timedelta
 
 import structlog
 
-from nas_service.errors import NasError
+from nas_service.data.paths import reason_of
+from nas_service.errors import NasError, NotFoundError
 from nas_service.lifecycle import HELD, JobState
-from nas_service.logs import Outage
+from nas_service.logs import Outage, Seldom
 from nas_service.settings import Settings
-from nas_service.storage import attempts, controllers, jobs, litter
-from nas_service.storage.artifacts import ArtifactStore
+from nas_service.storage import attempts, controllers, jobs
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import Job
 from nas_service.storage.session import TRANSIENT_ERRORS, Database, new_id
-from workers.conclusion import release
+from workers.conclusion import Findings, findings_of, release
 from workers.launcher import Launcher
+from workers.tidier import Tidier
 
 log = structlog.get_logger()
 
 STOP_GRACE_S = 6.0  # with what comes before it less than the 10 s after which Docker kills
 STEP_GRACE_S = 2.0
+STOPPED = "the service was stopped"
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
 REPORT_S = 5.0  # between two notes that this controller steps
-LITTER = 50  # keys that are deleted in one step
-SWEEP_S = 60.0  # between two looks for files that a writer left half-written
+RANKING_TRIES = 5  # with a database that does not give the samples of a search in time, before it ends without its best
 
 
 class Controller:
@@ -38,17 +40,19 @@ class Controller:
         self._settings = settings
         self._database = database
         self._launcher = launcher
-        self._store = ArtifactStore(settings.artifacts)
+        self._tidier = Tidier(settings, database)
         self._id = new_id()
         self._backoff_s = FIRST_BACKOFF_S
         self._launch_after = 0.0
         self._not_started: str | None = None  # what kept the last driver from starting
         self._seen: dict[Hashable, float] = {}  # what was seen of a held job -> when this controller saw it first
         self._good_step: float | None = None
+        self._launched: set[tuple[str, int]] = set()  # and not seen at work yet
+        self._unranked: Counter[str] = Counter()  # searches whose samples could not be read
         self._reported = 0.0
-        self._sweep_at = 0.0
-        self._outage = Outage("controller.step_failed")
-        self._store_outage = Outage("store.away")
+        self._away = Outage("controller.database_away")
+        self._failure = Outage("controller.step_failed")
+        self._put_off = Seldom("job.put_off")
         self._over = False
         self._awake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -85,7 +89,7 @@ class Controller:
         """Finish what ended without saying so, forget what nobody needs, then start what waits."""
         self._launcher.tidy()
         self._reap()
-        self._tidy()
+        self._tidier.tidy()
         self.trouble = self._launcher.trouble() or (self._not_started if time.monotonic() < self._launch_after else None)
         while self._claim():
             pass
@@ -103,37 +107,51 @@ class Controller:
                 break
             try:
                 self.step()
-                self._outage.over()
+                self._away.over()
+                self._failure.over()
             except TRANSIENT_ERRORS as error:
                 # The database is away for a moment. Nobody could renew a lease meanwhile, so watching begins anew.
                 self._seen.clear()
-                self._outage.seen(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+                self._away.seen(f"{type(error).__name__}: {str(error).splitlines()[0]}")
             except Exception as error:
                 # Whatever it is must not end the service; the next step looks again.
-                if self._outage.reason is None:
+                if self._failure.reason is None:
                     log.exception("controller.step_failed")
-                self._outage.seen(f"{type(error).__name__}: {error}")
+                self._failure.seen(f"{type(error).__name__}: {error}")
 
     def _end_drivers(self) -> None:
         """End the drivers that this process started, and give back the jobs of those that could not do so themselves."""
         ended = self._launcher.close(grace_s=STOP_GRACE_S)
         try:
+            for job_id, attempt in ended:
+                self._give_back(job_id, attempt)
             with self._database.write() as session:
-                for job_id, attempt in ended:
-                    job = jobs.get_job(session, job_id)
-                    gone = job.attempt == attempt and JobState(job.state) in HELD
-                    if gone and not attempts.requeue(session, Hold(job_id, attempt, timedelta()), "the service was stopped"):
-                        release(session, job, "the service was stopped", self._settings.max_stalls)
                 controllers.sign_off(session, self._id)
         except TRANSIENT_ERRORS as error:
             log.warning("controller.jobs_not_given_back", error=str(error), until="their leases run out")
+
+    def _give_back(self, job_id: str, attempt: int) -> None:
+        """Let a job go on elsewhere, or end where it should end; one that moved on, or was deleted, is left alone."""
+        try:
+            with self._database.read() as session:
+                job = jobs.get_job(session, job_id)
+        except NotFoundError:
+            return
+        found = findings_of(self._database, job) if job.state == JobState.CANCELLING.value else Findings()
+        with self._database.write() as session:
+            if job.attempt != attempt or JobState(job.state) not in HELD or not attempts.is_unchanged(session, job, lease=False):
+                return
+            if not attempts.requeue(session, Hold(job_id, attempt, timedelta()), STOPPED):
+                release(session, jobs.get_job(session, job_id), STOPPED, self._settings.max_stalls, found)
 
     def _reap(self) -> None:
         with self._database.read() as session:
             held = attempts.held(session)
             lapsed = {job.id for job in held if attempts.has_lapsed(session, job)}
-        if any(job.state == JobState.RUNNING.value for job in held):
-            self._backoff_s = FIRST_BACKOFF_S
+        if any(job.state == JobState.RUNNING.value and (job.id, job.attempt) in self._launched for job in held):
+            self._backoff_s = FIRST_BACKOFF_S  # drivers of ours begin their work
+        starting = {(job.id, job.attempt) for job in held if job.state == JobState.STARTING.value}
+        self._launched &= starting
         seen = {key for job in held for key in (_lease(job), _state(job))}
         self._seen = {key: since for key, since in self._seen.items() if key in seen}
         for job in held:
@@ -141,11 +159,15 @@ class Controller:
                 reason = self._why_over(job, lapsed=job.id in lapsed)
                 if reason is not None:
                     self._release(job, reason, lapsed=job.id in lapsed)
-            except TRANSIENT_ERRORS:
-                raise
-            except Exception:
+            except TRANSIENT_ERRORS as error:
+                # It cannot be written for a moment, and neither can its driver write: watching it begins anew.
+                self._seen.pop(_lease(job), None)
+                self._seen.pop(_state(job), None)
+                self._put_off.tell(job.id, cause=str(error).splitlines()[0])
+            except Exception as error:
                 # What is wrong with one job must not keep the others waiting; the next step looks again.
-                log.exception("job.not_released", job_id=job.id)
+                if self._put_off.tell(job.id, cause=f"{type(error).__name__}: {error}"):
+                    log.exception("job.not_released", job_id=job.id)
 
     def _why_over(self, job: Job, *, lapsed: bool) -> str | None:
         """Return why an attempt is over, if it is.
@@ -158,8 +180,9 @@ class Controller:
             return ended.reason
         if job.lease_expires_at is None:
             return "it had no driver"
-        if lapsed and self._watched_s(_lease(job)) >= self._settings.lease_s / 2:
-            return "its driver did not start in time" if job.state == JobState.STARTING.value else "its lease ran out"
+        starts = job.state == JobState.STARTING.value
+        if lapsed and self._watched_s(_lease(job)) >= (self._settings.start_limit_s if starts else self._settings.lease_s) / 2:
+            return "its driver did not start in time" if starts else "its lease ran out"
         asked = job.state in {JobState.PAUSING.value, JobState.CANCELLING.value}
         if asked and self._watched_s(_state(job)) >= 2 * self._settings.leave_s:
             return "its driver did not let go"
@@ -170,36 +193,29 @@ class Controller:
         return time.monotonic() - self._seen.setdefault(key, time.monotonic())
 
     def _release(self, job: Job, reason: str, *, lapsed: bool) -> None:
-        self._launcher.stop(job.id, job.attempt, grace_s=0)  # a driver whose lease ran out may still be there
-        with self._database.write() as session:
-            current = jobs.get_job(session, job.id)
-            if (current.attempt, current.state) != (job.attempt, job.state):
+        with self._database.write() as session:  # where nobody can write, its driver cannot renew a lease either
+            if not attempts.is_unchanged(session, job, lease=lapsed):
                 return  # it moved on while we looked
-            if lapsed and _lease(current) != _lease(job):
-                return  # it was renewed while we looked
-            state = release(session, current, reason, self._settings.max_stalls)
+        self._launcher.stop(job.id, job.attempt, grace_s=0)  # a driver whose lease ran out may still be there
+        found = self._findings_of(job)
+        with self._database.write() as session:
+            if not attempts.is_unchanged(session, job, lease=lapsed):
+                return
+            state = release(session, jobs.get_job(session, job.id), reason, self._settings.max_stalls, found)
         log.warning("job.released", job_id=job.id, attempt=job.attempt, reason=reason, state=state.value)
         if job.state == JobState.STARTING.value:
             self._back_off(reason)
 
-    def _tidy(self) -> None:
-        """Delete from the store what nobody needs any more."""
-        with self._database.read() as session:
-            keys = litter.list_litter(session, LITTER)
-        gone = []
+    def _findings_of(self, job: Job) -> Findings:
         try:
-            for key in keys:
-                self._store.delete(key)
-                gone.append(key)
-            if time.monotonic() >= self._sweep_at:
-                self._store.remove_abandoned()
-                self._sweep_at = time.monotonic() + SWEEP_S
-            self._store_outage.over()
-        except OSError as error:
-            self._store_outage.seen(f"{type(error).__name__}: {error}")
-        if gone:
-            with self._database.write() as session:
-                litter.picked_up(session, gone)
+            found = findings_of(self._database, job)
+        except TRANSIENT_ERRORS:
+            self._unranked[job.id] += 1
+            if self._unranked[job.id] < RANKING_TRIES:
+                raise
+            found = Findings(trouble="the database did not give its samples in time")
+        self._unranked.pop(job.id, None)
+        return found
 
     def _claim(self) -> bool:
         """Start the oldest job that waits; return whether another may be tried.
@@ -219,14 +235,14 @@ class Controller:
         try:
             self._launcher.launch(job.id, job.attempt)
         except (NasError, OSError, RuntimeError) as error:
-            self._back_off(str(error))
-            reason = f"the driver did not start: {error}"
+            reason = reason_of(error)
+            self._back_off(reason)
+            hold, waiting_for = Hold(job.id, job.attempt, timedelta()), f"its driver to start: {reason}"
             with self._database.write() as session:
-                attempts.requeue(
-                    session, Hold(job.id, job.attempt, timedelta()), reason, waiting_for=f"its driver to start: {error}"
-                )
+                attempts.requeue(session, hold, f"the driver did not start: {reason}", waiting_for=waiting_for)
             log.warning("job.not_launched", job_id=job.id, error=str(error), again_in_s=self._backoff_s)
             return False
+        self._launched.add((job.id, job.attempt))
         log.info("job.launched", job_id=job.id, kind=job.kind, attempt=job.attempt)
         return True
 

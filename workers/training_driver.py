@@ -9,7 +9,7 @@ from nas_service.lifecycle import CANDIDATE_FINISHED, CandidateState
 from nas_service.recipes.recipe import Recipe
 from nas_service.reports import TrainingPhase
 from nas_service.specs import EarlyStopping, MethodChoice, TrainingSpec
-from nas_service.storage import candidates
+from nas_service.storage import attempts, candidates
 from nas_service.storage.architectures import get_architecture
 from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.candidates import PlannedCandidate
@@ -45,6 +45,7 @@ class TrainingDriver:
             for seed in spec.seeds
         ]
         with context.database.write() as session:
+            context.note_state(attempts.renew(session, context.hold))  # refuses an attempt that is over
             self._rows = candidates.plan_candidates(session, job.id, planned)
             self._architectures = {key: get_architecture(session, key) for key in set(spec.architectures)}
         self._recipes = {row.id: self._recipe(row) for row in self._rows}

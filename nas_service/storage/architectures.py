@@ -24,7 +24,7 @@ class Discovery:
     cost: dict[str, Any]
 
 
-def add_architectures(session: Session, job_id: str, discoveries: list[Discovery]) -> list[Architecture]:
+def add_architectures(session: Session, job_id: str, discoveries: Sequence[Discovery]) -> list[Architecture]:
     """Insert the discoveries of a search, best first."""
     now = database_now(session)
     rows = [

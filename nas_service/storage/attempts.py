@@ -146,6 +146,17 @@ def has_lapsed(session: Session, job: Job) -> bool:
     return job.lease_expires_at is None or job.lease_expires_at < database_now(session)
 
 
+def is_unchanged(session: Session, seen: Job, *, lease: bool) -> bool:
+    """Return whether a job is still in the attempt, the state and, where that matters, the lease in which it was seen.
+
+    The row is written, so this also tells whether it can be, and nobody else changes it before the transaction ends.
+    """
+    statement = update(Job).where(Job.id == seen.id, Job.attempt == seen.attempt, Job.state == seen.state)
+    if lease:
+        statement = statement.where(Job.lease_expires_at == seen.lease_expires_at)
+    return update_one(session, statement.values(attempt=seen.attempt))
+
+
 def requeue(session: Session, hold: Hold, reason: str, *, waiting_for: str | None = None) -> bool:
     """Let another attempt go on, through no fault of this one: it does not count as fruitless. Return whether it does.
 

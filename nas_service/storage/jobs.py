@@ -152,8 +152,13 @@ def request_resume(session: Session, job_id: str, kind: str) -> Job:
 def _request(session: Session, job_id: str, kind: str, targets: Sequence[JobState], already: set[JobState], asked: str) -> Job:
     """Move to the first of `targets` that can be reached; being there, or in one of `already`, is no error."""
     job = get_job(session, job_id, kind)
-    state = JobState(job.state)
-    if state in {*targets, *already} or any(state in sources_of(target) and move(session, job_id, target) for target in targets):
-        return get_job(session, job_id, kind)
-    job = get_job(session, job_id, kind)
-    raise ConflictError(f"{kind} {job_id} is {job.state} and cannot be {asked}")
+    while True:
+        state = JobState(job.state)
+        if state in {*targets, *already}:
+            return job
+        if any(state in sources_of(target) and move(session, job_id, target) for target in targets):
+            return get_job(session, job_id, kind)
+        job = get_job(session, job_id, kind)
+        if JobState(job.state) is state:
+            raise ConflictError(f"{kind} {job_id} is {job.state} and cannot be {asked}")
+        # It moved meanwhile, as when a controller claims it: what is asked holds for where it is now.

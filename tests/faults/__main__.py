@@ -1,7 +1,8 @@
 """`python -m tests.faults`: kills and freezes at random moments, and whether everything ends as if nothing had happened.
 
-In each world a search with its training is carried out again and again while faults hit one kind of process after another,
-each kind at least twice each way. Every round has to end with the results of an undisturbed one; at the end nothing may be left.
+In each world a search with its training is carried out again and again while faults hit one kind of process after another.
+Every round has to end with the results of an undisturbed one; at the end nothing may be left. Nothing else of this project may
+be started meanwhile.
 """
 
 import argparse
@@ -15,14 +16,16 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults.injection import Fault, inject, schedule
-from tests.faults.leftovers import left_after_the_end, left_while_running
+from tests.faults.leftovers import Before, left_after_the_end, left_while_running
 from tests.faults.results import SPEC, differences, is_over, marker, patiently, results
 from tests.faults.world import World, worlds
 
 ROUND_LIMIT_S = 900.0
+WORLD_LIMIT_S = 1500.0
 PAUSE_S = (2.0, 7.0)  # after a sign of progress, before the next fault
 GIVE_UP_WAITING_S = 120.0  # for a sign of progress
 PER_ROUND = 6
+KILLS = {"embedded": 1, "cluster": 2}  # of every kind of process: 21 in all
 
 
 class Round:
@@ -34,7 +37,7 @@ class Round:
         self._draw = draw
         key = str(draw.random())
         self.search_id = patiently(lambda: world.client.submit_search(SPEC, idempotency_key=key), world.keep_alive).id
-        self.hits: list[Fault] = []
+        self.hits: list[tuple[Fault, str]] = []
 
     def run(self, faults: list[Fault]) -> None:
         """Let faults hit it, each after a sign of progress, until it is over; those that found no target stay in the list.
@@ -66,12 +69,14 @@ class Round:
         time.sleep(self._draw.uniform(*PAUSE_S))
 
     def _hit(self, faults: list[Fault]) -> None:
+        jobs = len(patiently(lambda: marker(self._world.client, self.search_id), self._world.keep_alive))
         for fault in faults:
             said = inject(self._world, fault, self._draw)
             if said is not None:
                 faults.remove(fault)
-                self.hits.append(fault)
-                print(f"  {time.strftime('%H:%M:%S')} {said}", flush=True)
+                during = "search" if jobs == 1 else "training"
+                self.hits.append((fault, during))
+                print(f"  {time.strftime('%H:%M:%S')} {during}: {said}", flush=True)
                 return
 
 
@@ -79,7 +84,7 @@ def torment(
     world: World, kills: int, freezes: int, expected: dict[str, object] | None, seed: int
 ) -> tuple[dict[str, object], list[str]]:
     """Let every fault hit the world; return the undisturbed results and what was wrong."""
-    draw, wrong = random.Random(seed), []
+    draw, wrong, before = random.Random(seed), [], Before.now()
     world.start()
     if expected is None:
         undisturbed = Round(world, draw)
@@ -89,23 +94,27 @@ def torment(
     faults, hits, number = schedule(world.kinds, kills, freezes, draw), Counter[tuple[str, str]](), 0
     started = time.monotonic()
     while faults:
+        if time.monotonic() - started > WORLD_LIMIT_S:
+            raise TimeoutError(f"{len(faults)} faults are left after {WORLD_LIMIT_S:g} s: {faults[:3]}")
         number += 1
         tried = Round(world, draw)
         tried.run(faults)
         actual = patiently(partial(results, world.client, tried.search_id), world.keep_alive)
         differing = differences(expected, actual)
-        hits.update((fault.kind, fault.how) for fault in tried.hits)
+        for fault, during in tried.hits:
+            hits.update([(fault.kind, fault.how), (fault.kind, during)])
         wrong += [f"{world.name}, round {number}: {name}" for name in differing]
         print(f"{world.name}: round {number}, {len(tried.hits)} faults, {differing or 'equal'}", flush=True)
     minutes = (time.monotonic() - started) / 60
     wrong += [f"{world.name}: {entry} is left" for entry in left_while_running(world)]
     lines = sum(service.log_lines for service in world.services())
     world.end()
-    wrong += [f"{world.name}: {entry} is left" for entry in left_after_the_end(world)]
+    wrong += [f"{world.name}: {entry} is left" for entry in left_after_the_end(world, before)]
     print(f"{world.name}: {number} rounds in {minutes:.1f} minutes, {lines / minutes:.0f} lines of log a minute")
-    print(f"  {'process':12} kills freezes")
+    columns = ("kill", "freeze", "search", "training")
+    print(f"  {'process':12}" + "".join(f"{name:>9}" for name in columns))
     for kind in world.kinds:
-        print(f"  {kind:12} {hits[kind, 'kill']:5} {hits[kind, 'freeze']:7}", flush=True)
+        print(f"  {kind:12}" + "".join(f"{hits[kind, name]:9}" for name in columns), flush=True)
     return expected, wrong
 
 
@@ -113,7 +122,7 @@ def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--worlds", nargs="+", default=["embedded", "cluster"], choices=["embedded", "cluster"])
-    parser.add_argument("--kills", type=int, default=2, help="of every kind of process")
+    parser.add_argument("--kills", type=int, help="of every kind of process; 1 embedded and 2 in the cluster if left out")
     parser.add_argument("--freezes", type=int, default=1, help="of every kind of process")
     parser.add_argument("--seed", type=int, default=0, help="of the order and the moments")
     arguments = parser.parse_args()
@@ -123,7 +132,8 @@ def main() -> int:
     expected: dict[str, object] | None = None
     for world in worlds(home, arguments.worlds):
         try:
-            expected, found = torment(world, arguments.kills, arguments.freezes, expected, arguments.seed)
+            kills = KILLS[world.name] if arguments.kills is None else arguments.kills
+            expected, found = torment(world, kills, arguments.freezes, expected, arguments.seed)
             wrong += found
         except (TimeoutError, OSError) as error:
             wrong.append(f"{world.name}: {error}")

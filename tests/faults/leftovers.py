@@ -1,6 +1,9 @@
 """What may not be left when all is over: processes, zombies, folders of Ray, half-written files, checkpoints, litter."""
 
+import os
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -11,7 +14,21 @@ from nas_service.storage.session import Database
 from tests.faults.world import World, matching
 from workers.scratch import scratch_folders
 
-LIMIT_S = 30.0
+LIMIT_S = 90.0  # litter stays for a while
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Ray keeps objects
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there before a world began: this user's processes, and files in shared memory."""
+
+    pids: frozenset[int]
+    shared: frozenset[str]
+
+    @classmethod
+    def now(cls) -> "Before":
+        """Look."""
+        return cls(frozenset(_ours()), frozenset(path.name for path in SHARED_MEMORY.glob("*")))
 
 
 def zombies(world: World) -> list[int]:
@@ -53,17 +70,34 @@ def left_while_running(world: World) -> list[str]:
         time.sleep(0.5)
 
 
-def left_after_the_end(world: World) -> list[str]:
-    """Return what is left when everything was asked to end."""
+def left_after_the_end(world: World, before: Before) -> list[str]:
+    """Return what is left when everything was asked to end.
+
+    Processes are found by the home in their environment, and since some of Ray's overwrite theirs, also by what they run. So
+    nothing else of this project may be started meanwhile.
+    """
     deadline = time.monotonic() + LIMIT_S
     while True:
         home = world.settings.home
-        found = [f"process {pid}: {_words(pid)}" for pid in matching(home, lambda *_: True)]
+        pids = {*matching(home, lambda *_: True), *(set(_ours()) - before.pids)}
+        found = [f"process {pid}: {_words(pid)}" for pid in sorted(pids)]
         found += [f"folder {folder}" for folder in scratch_folders(world.settings)]
-        found += [f"shared memory {path}" for path in Path("/dev/shm").glob("*") if _is_ours(path, home)]  # noqa: S108 - where Ray keeps objects
+        found += [f"shared memory {path}" for path in SHARED_MEMORY.glob("*") if path.name not in before.shared]
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(0.5)
+
+
+def _ours() -> Iterator[int]:
+    """Yield processes that run Ray, the service or its drivers."""
+    for process in psutil.process_iter(["pid", "uids", "status", "cmdline"]):
+        info = process.info
+        if info["uids"] is None or info["uids"].real != os.getuid() or info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        words = info["cmdline"] or [""]
+        is_ray = words[0].startswith("ray::") or words[0].endswith(("/raylet", "/gcs_server")) or "/ray/" in " ".join(words[:3])
+        if is_ray or words[1:3] in (["-m", "workers"], ["-m", "api.cli"]):
+            yield info["pid"]
 
 
 def _words(pid: int) -> str:
@@ -71,7 +105,3 @@ def _words(pid: int) -> str:
         return " ".join(psutil.Process(pid).cmdline())[:80]
     except psutil.Error:
         return "gone"
-
-
-def _is_ours(path: Path, home: Path) -> bool:
-    return str(home) in path.name

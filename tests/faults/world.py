@@ -4,10 +4,12 @@ A world starts its processes, finds them by kind, and plays the supervisor (syst
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +32,7 @@ FAST = {  # what a person waits minutes for, in seconds
     "first_progress_s": 60.0,
     "poll_s": 0.2,
     "checkpoint_s": 0.5,
+    "litter_s": 20.0,  # a trial outlives its driver by less
     "object_store_bytes": 100_000_000,
 }
 
@@ -234,6 +237,7 @@ class Cluster:
     def __init__(self, home: Path) -> None:
         """Start nothing yet."""
         self._home = home
+        self._temporary = Path(tempfile.mkdtemp(prefix="nas-ray-", dir="/tmp"))  # short: Ray puts sockets into it
         self._gcs, self._jobs, api, controller = (free_port() for _ in range(4))
         self._token = os.urandom(16).hex()
         self._server = get_server(home / "postgres", cleanup_mode="delete")
@@ -262,7 +266,7 @@ class Cluster:
 
     def _node(self, name: str, *words: str) -> Process:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats", *words]
-        command += ["--object-store-memory=100000000", f"--temp-dir=/tmp/nas-faults-{os.getpid()}"]
+        command += ["--object-store-memory=100000000", f"--temp-dir={self._temporary}"]
         return Process(command, self.settings, self._home / f"{name}.log", **self._secrets())
 
     def start(self) -> None:
@@ -307,7 +311,7 @@ class Cluster:
         if kind in owned:
             return owned[kind].pids
         if kind == "postgres":
-            return [self._server.get_pid() or 0]
+            return [pid for pid in [self._server.get_pid()] if pid]
         found = matching(
             self._home,
             {"driver": is_driver, "actor": is_actor, "raylet": is_raylet, "head": is_head, "job-server": is_job_server}[kind],
@@ -321,6 +325,7 @@ class Cluster:
         for process in (self._api, self._controller, self._worker, self._head):
             process.end()
         self._server.cleanup()
+        shutil.rmtree(self._temporary, ignore_errors=True)  # an operator's: Ray never removes a session's folder
 
     def services(self) -> list[Process]:
         """Return both services."""

@@ -39,7 +39,7 @@ def context(settings: Settings, opened: Database) -> Iterator[JobContext]:
     job = submitted(opened)
     with opened.write() as session:
         claimed(session)
-    made = JobContext(settings.model_copy(update={"lease_s": 0.8, "leave_s": 60.0}), job.id, 1)
+    made = JobContext(settings.model_copy(update={"lease_s": 0.8}), job.id, 1)
     made.start()
     yield made
     made.close()
@@ -113,7 +113,7 @@ def test_no_sign_of_progress_is_a_stall_and_waiting_for_a_place_is_none(settings
     job = submitted(opened)
     with opened.write() as session:
         claimed(session)
-    quick = settings.model_copy(update={"first_progress_s": 1.0, "stall_s": 0.5, "leave_s": 60.0})
+    quick = settings.model_copy(update={"first_progress_s": 1.0, "stall_s": 0.5})
     context = JobContext(quick, job.id, 1)
     context.start()
     with context.alive(_never):

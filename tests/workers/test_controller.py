@@ -6,18 +6,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
-from nas_service.storage import attempts, events, jobs, litter
-from nas_service.storage.architectures import Discovery, add_architectures, list_architectures
-from nas_service.storage.artifacts import ArtifactStore
+from nas_service.storage import attempts, events, jobs
+from nas_service.storage.architectures import list_architectures
 from nas_service.storage.models import Job
 from nas_service.storage.session import Database
-from search_spaces.space import SPACES
 from tests.holds import claimed, held, let_lapse
 from tests.processes import driver_pids
-from tests.samples import random_genotype
 from tests.waiting import wait_until
 from tests.workers.conftest import job_of, running, sampled, submitted
 from workers.controller import Controller
@@ -37,7 +35,7 @@ def _step_until(controller: Controller, database: Database, job_id: str, reached
 
 def _quick(settings: Settings, database: Database, **changes: object) -> Controller:
     """Return a controller that watches a lease for a moment only."""
-    changed = settings.model_copy(update={"lease_s": 0.4, "leave_s": 0.1, **changes})
+    changed = settings.model_copy(update={"lease_s": 0.4, "start_limit_s": 0.4, "leave_s": 0.1, **changes})
     return Controller(changed, database, ChildProcessLauncher(changed))
 
 
@@ -199,20 +197,64 @@ def test_being_asked_to_end_does_not_count_as_a_fruitless_attempt(opened: Databa
     assert (job_of(opened, job.id).state, job_of(opened, job.id).stalls) == ("queued", 0)
 
 
-def test_one_job_that_cannot_be_released_does_not_keep_others_waiting(settings: Settings, opened: Database) -> None:
-    """Its architectures are there already, so that keeping its best fails: as after a bug, or by another's hand."""
-    broken = sampled(opened)
+class _Clumsy(ChildProcessLauncher):
+    """It cannot stop one of the jobs."""
+
+    stuck = ""
+    asked = 0
+
+    def stop(self, job_id: str, attempt: int, *, grace_s: float) -> None:
+        self.asked += job_id == self.stuck
+        if job_id == self.stuck:
+            raise RuntimeError("no such device")
+        super().stop(job_id, attempt, grace_s=grace_s)
+
+
+def test_one_job_that_cannot_be_released_keeps_no_other_waiting_and_is_told_of_once(settings: Settings, opened: Database) -> None:
+    stuck = submitted(opened)
+    running(opened)
     waiting = submitted(opened)
+    let_lapse(opened, stuck.id)
+    changed = settings.model_copy(update={"lease_s": 0.4, "max_concurrent_jobs": 2})
+    launcher = _Clumsy(changed)
+    launcher.stuck = stuck.id
+    controller = Controller(changed, opened, launcher)
+    with capture_logs() as told:
+        _step_until(controller, opened, waiting.id, lambda seen: seen.state == "starting")
+        while launcher.asked < 3:
+            controller.step()
+    launcher.close(grace_s=0)
+    assert job_of(opened, stuck.id).state == "running"
+    assert [entry["event"] for entry in told if stuck.id in str(entry)] == ["job.put_off", "job.not_released"]
+
+
+def test_a_driver_that_renewed_its_lease_meanwhile_is_not_stopped(settings: Settings, opened: Database) -> None:
+    """Between the look at all jobs and the end of one of them others may have taken their time."""
+    job = submitted(opened)
     with opened.write() as session:
-        add_architectures(session, broken.id, [Discovery(random_genotype(SPACES.get("tiny")), 0.5, {})])
-        jobs.request_cancel(session, broken.id, jobs.SEARCH)
-    let_lapse(opened, broken.id)
-    controller = _quick(settings, opened, max_concurrent_jobs=2)
-    _step_until(controller, opened, waiting.id, lambda seen: seen.state == "starting")
-    for _ in range(3):
-        controller.step()
-    assert job_of(opened, broken.id).state == "cancelling"
-    controller._launcher.close(grace_s=0)
+        _, hold = held(session)
+    let_lapse(opened, job.id)
+    launcher = _Clumsy(settings)
+    launcher.stuck = job.id
+    controller = Controller(settings, opened, launcher)
+    before = job_of(opened, job.id)
+    with opened.write() as session:
+        attempts.renew(session, hold)
+    controller._release(before, "its lease ran out", lapsed=True)
+    assert (launcher.asked, job_of(opened, job.id).state) == (0, "running")
+
+
+def test_a_reason_that_people_are_told_holds_no_path_of_this_machine(settings: Settings, opened: Database) -> None:
+    """The folder of the drivers' logs is a file here."""
+    job = submitted(opened)
+    (settings.home / "logs").write_text("in the way")
+    controller = Controller(settings, opened, ChildProcessLauncher(settings))
+    controller.step()
+    with opened.read() as session:
+        told = [str(event.data) for event in events.list_events(session, job.id, limit=9)]
+    for text in (*told, str(job_of(opened, job.id).waiting_for), str(controller.trouble)):
+        assert str(settings.home) not in text
+    assert "its driver to start: " in str(job_of(opened, job.id).waiting_for)
 
 
 def test_a_job_that_loses_every_driver_fails_with_the_last_reason(settings: Settings, opened: Database) -> None:
@@ -239,21 +281,6 @@ def test_stopping_ends_the_drivers_and_gives_their_jobs_back(settings: Settings,
     assert driver_pids(job.id) == []
     given_back = job_of(opened, job.id)
     assert (given_back.state, given_back.stalls) == ("queued", 0)
-
-
-def test_what_nobody_needs_any_more_is_deleted_from_the_store(
-    controller: Controller, settings: Settings, opened: Database
-) -> None:
-    store = ArtifactStore(settings.artifacts)
-    for key in ("supernets/a/1.safetensors", "supernets/a/2.safetensors", "candidates/b/checkpoint", "candidates/b/bundle.zip"):
-        store.put(key, b"content")
-    with opened.write() as session:
-        litter.drop(session, ["supernets/a/", "candidates/b/checkpoint", "candidates/never/there"])
-    controller.step()
-    assert store.keys("supernets/") == []
-    assert store.keys("candidates/b/") == ["candidates/b/bundle.zip"]
-    with opened.read() as session:
-        assert litter.list_litter(session, 9) == []
 
 
 def test_what_a_driver_prints_is_kept(controller: Controller, opened: Database) -> None:

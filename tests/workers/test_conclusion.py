@@ -1,0 +1,82 @@
+"""How jobs end early: with the best they found, and in any case."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from nas_service.lifecycle import JobState
+from nas_service.storage import events, jobs
+from nas_service.storage.architectures import Discovery, add_architectures, list_architectures
+from nas_service.storage.models import Job
+from nas_service.storage.session import Database
+from search_spaces.space import SPACES
+from tests.samples import random_genotype
+from tests.workers.conftest import job_of, running, sampled, submitted
+from workers.conclusion import Findings, conclude, findings_of, release
+
+
+def _end(database: Database, job: Job) -> None:
+    found = findings_of(database, job)
+    with database.write() as session:
+        assert conclude(session, job, JobState.FAILED, found, "an error")
+
+
+def _told(database: Database, job_id: str) -> list[dict[str, Any]]:
+    with database.read() as session:
+        found = events.list_events(session, job_id, limit=20)
+    return [event.data for event in found if event.kind == "search.best_not_kept"]
+
+
+def _kept(database: Database, job_id: str) -> int:
+    with database.read() as session:
+        return len(list_architectures(session, limit=9, job_id=job_id))
+
+
+def test_a_search_that_ends_early_keeps_its_best(opened: Database) -> None:
+    job = sampled(opened, 3)
+    _end(opened, job)
+    assert (job_of(opened, job.id).state, _kept(opened, job.id), _told(opened, job.id)) == ("failed", 3, [])
+
+
+@pytest.mark.parametrize("spec", [{"space": {"name": "gone", "settings": {}}}, {"no": "spec"}])
+def test_a_search_whose_spec_means_nothing_any_more_ends_all_the_same(opened: Database, spec: dict[str, Any]) -> None:
+    """As after a release that took a space away."""
+    job = sampled(opened, 3)
+    with opened.write() as session:
+        session.execute(update(Job).where(Job.id == job.id).values(spec={**(job.spec if "space" in spec else {}), **spec}))
+    _end(opened, job_of(opened, job.id))
+    assert (job_of(opened, job.id).state, _kept(opened, job.id)) == ("failed", 0)
+    assert [set(data) for data in _told(opened, job.id)] == [{"reason"}]
+
+
+def test_a_search_whose_best_cannot_be_written_ends_all_the_same(opened: Database) -> None:
+    """Its architectures are there already, by another's hand."""
+    job = sampled(opened, 3)
+    with opened.write() as session:
+        add_architectures(session, job.id, [Discovery(random_genotype(SPACES.get("tiny")), 0.5, {})])
+    _end(opened, job)
+    assert (job_of(opened, job.id).state, _kept(opened, job.id)) == ("failed", 1)
+    assert _told(opened, job.id) == [{"reason": "they could not be written (IntegrityError)"}]
+
+
+def test_a_search_that_goes_on_keeps_nothing_yet(opened: Database) -> None:
+    job = sampled(opened, 3)
+    with opened.write() as session:
+        assert release(session, job, "killed", 3, findings_of(opened, job)) is JobState.QUEUED
+    assert _kept(opened, job.id) == 0
+
+
+def test_nothing_is_found_before_the_first_sample(opened: Database) -> None:
+    submitted(opened)
+    assert findings_of(opened, running(opened)) == Findings()
+
+
+def test_an_attempt_that_is_over_concludes_nothing(opened: Database) -> None:
+    job = sampled(opened, 3)
+    found = findings_of(opened, job)
+    with opened.write() as session:
+        release(session, jobs.get_job(session, job.id), "killed", 3, found)
+        session.execute(update(Job).where(Job.id == job.id).values(state="running", attempt=2))
+        assert not conclude(session, job, JobState.FAILED, found)
+    assert (job_of(opened, job.id).state, _kept(opened, job.id)) == ("running", 0)
