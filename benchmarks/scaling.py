@@ -113,12 +113,15 @@ class Unwatched:
     def check(self) -> None:
         """Let it go on."""
 
-    def mark(self) -> None:
+    def mark(self, took_s: float | None = None, *, known: bool | None = None) -> None:
         """Count nothing."""
 
     def wait_for(self, reason: str) -> None:
         """Say what is missing."""
         print(f"waits for {reason}", flush=True)
+
+    def go_on(self) -> None:
+        """Say nothing."""
 
 
 def training(most: int, waves: int) -> None:

@@ -99,7 +99,13 @@ class TrialResources(GivenModel):
     cpus_per_trial: int = Field(1, ge=1, le=1024, description="Threads of a trial; part of what makes results repeat.")
     gpus_per_trial: Gpus = Field(0.0, description="GPUs of a trial; fractions share one.")
     max_concurrent: int = Field(2, ge=1, le=1024, description="Trials that may run at once.")
-    max_failures: int = Field(2, ge=0, le=100, description="Times a trial that died is tried again.")
+    max_failures: int = Field(
+        2,
+        ge=0,
+        le=100,
+        description="Times a trial whose process died, or that ended with an exception of its own, is tried again within an "
+        "attempt at the training. After one more death another attempt goes on; after one more exception the candidate failed.",
+    )
 
 
 class TrainingSection(GivenModel):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray._private.state import actors  # the public way to ask needs Ray's dashboard, which a local Ray does without
 
 from nas_service.capacity import Capacity
 from nas_service.settings import Settings
@@ -58,7 +59,12 @@ def _ray_folder(settings: Settings) -> Iterator[Path]:
 
 
 def missing_place(cpus: float, gpus: float) -> str | None:
-    """Return what keeps work that takes so much on one machine from being placed now; None: nothing does."""
+    """Return what keeps actors of this driver that take so much each on one machine from being placed now.
+
+    None: nothing does, or one has its place and a process there that has yet to say so.
+    """
+    if _is_starting():
+        return None
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # as above
     able = [node for node in nodes if _fits(node["Resources"], cpus, gpus)]
     wanted = f"{cpus:g} CPU(s)" + (f" and {gpus:g} GPU(s)" if gpus else "")
@@ -67,6 +73,12 @@ def missing_place(cpus: float, gpus: float) -> str | None:
     if _fits(ray.available_resources(), cpus, gpus):  # type: ignore[no-untyped-call]  # as above
         return None
     return f"a place on the cluster: {wanted} are not free, other work has them"
+
+
+def _is_starting() -> bool:
+    """Return whether an actor of this driver has a process that is not ready: what is not free is its own then."""
+    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+    return any(actor["Pid"] for actor in actors(job_id=job, actor_state_name="PENDING_CREATION").values())
 
 
 def _fits(resources: Mapping[str, float], cpus: float, gpus: float) -> bool:

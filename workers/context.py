@@ -115,17 +115,22 @@ class JobContext:
         """Whether `check` would raise."""
         return self._ending is not None
 
-    def mark(self) -> None:
-        """Note a sign of progress: a sample, an epoch, a training step somewhere."""
-        self._watchdog.mark()
+    def mark(self, took_s: float | None = None, *, known: bool | None = None) -> None:
+        """Note a sign of progress: a sample, an epoch, a training step somewhere; arguments as of `Watchdog.mark`."""
+        self._watchdog.mark(took_s, known=known)
         self._stop_waiting()
 
     def wait_for(self, reason: str) -> None:
-        """Say what keeps the job from going on, until the next mark; that is no stall."""
+        """Say what keeps the job from going on, until the next mark or `go_on`; that is no stall."""
         self._watchdog.rest()
         if reason != self._waiting_for:
             self._waiting_for = reason
             self.commit(lambda session: attempts.wait(session, self.hold, reason))
+
+    def go_on(self) -> None:
+        """Say that nothing keeps the job from going on any more; silence counts from now, if it did not."""
+        self._watchdog.wake()
+        self._stop_waiting()
 
     def _stop_waiting(self) -> None:
         if self._waiting_for is not None:
@@ -134,7 +139,7 @@ class JobContext:
 
     @property
     def usual_s(self) -> float | None:
-        """The longest time between two signs of progress so far."""
+        """The longest that work was silent so far and then was not."""
         return self._watchdog.usual_s
 
     def commit(self, write: Callable[[Session], Result]) -> Result:
@@ -148,7 +153,7 @@ class JobContext:
 
     def tell(self, progress: SearchProgress | TrainingProgress) -> None:
         """Show progress that nothing durable stands behind: another phase, say."""
-        self._watchdog.mark(usual=False)
+        self._watchdog.mark()
         self.note_state(self.commit(lambda session: attempts.tell(session, self.hold, progress)))
 
     def note_state(self, state: JobState) -> None:

@@ -1,18 +1,16 @@
 """The driver: the process that carries out one job, whatever its kind."""
 
-import traceback
 from typing import Protocol
 
 import structlog
 from ray.exceptions import RayError, RayTaskError
 
-from nas_service.errors import AwayError, LateResultError, NasError
+from nas_service.errors import AwayError, LateResultError
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.models import Job
 from nas_service.storage.session import TRANSIENT_ERRORS
-from search_spaces.errors import InvalidFieldError, UnknownNameError
 from workers.context import (
     ELSEWHERE,
     CancelledError,
@@ -22,10 +20,10 @@ from workers.context import (
     ReleasedError,
     StalledError,
 )
+from workers.reasons import described
 
 log = structlog.get_logger()
 
-_EXPECTED = (NasError, InvalidFieldError, UnknownNameError)
 _TRANSIENT: tuple[type[BaseException], ...] = (OSError, RayError, AwayError, *TRANSIENT_ERRORS)  # files, cluster or database
 
 
@@ -74,12 +72,12 @@ def carry_out(context: JobContext, job: Job) -> int:
     except LateResultError:
         raise
     except Exception as error:
-        described = str(error) if isinstance(error, _EXPECTED) else "".join(traceback.format_exception_only(error)).strip()
-        log.exception("driver.failed", job_id=job.id, error=described)
+        reason = described(error)
+        log.exception("driver.failed", job_id=job.id, error=reason)
         if isinstance(error, _TRANSIENT) and not isinstance(error, RayTaskError):  # a task's own exception is no accident
-            context.give_up(described)
+            context.give_up(reason)
             return ELSEWHERE
-        context.conclude(JobState.FAILED, described)
+        context.conclude(JobState.FAILED, reason)
         return 1
     log.info("driver.finished", job_id=job.id)
     return 0

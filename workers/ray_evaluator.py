@@ -32,12 +32,16 @@ class Watch(Protocol):
         """Raise why waiting should end, if it should."""
         ...
 
-    def mark(self) -> None:
-        """Take note of a sign of progress."""
+    def mark(self, took_s: float | None = None, *, known: bool | None = None) -> None:
+        """Take note of a sign of progress; arguments as of `Watchdog.mark`."""
         ...
 
     def wait_for(self, reason: str) -> None:
         """Take note of what keeps everything from going on."""
+        ...
+
+    def go_on(self) -> None:
+        """Take note that nothing does any more."""
         ...
 
 
@@ -93,20 +97,22 @@ class RayEvaluator:
         """
         self._failures = 0
         waiting = list(enumerate(genotypes))
-        running: dict[Any, tuple[int, int]] = {}  # object reference -> (sample, worker)
+        running: dict[Any, tuple[int, int, float]] = {}  # object reference -> (sample, worker, when it could begin)
         idle: list[int] = []
         results: dict[int, tuple[Evaluation, FlatWeights]] = {}
         while len(results) < len(genotypes):
             while waiting and idle:
                 sample, genotype = waiting.pop(0)
                 worker = idle.pop(0)
-                running[self._workers[worker].evaluate.remote(first_index + sample, genotype)] = (sample, worker)
+                reference = self._workers[worker].evaluate.remote(first_index + sample, genotype)
+                running[reference] = (sample, worker, time.monotonic())
             for reference in self._next([*running, *self._loading, *self._starting]):
                 if reference in running:
-                    sample, worker = running.pop(reference)
+                    sample, worker, begun = running.pop(reference)
                     try:
                         results[sample] = ray.get(reference)
                         idle.append(worker)
+                        self._watch.mark(time.monotonic() - begun, known=True)
                     except RayActorError as error:
                         self._replace_worker(worker, error)
                         waiting.insert(0, (sample, genotypes[sample]))
@@ -158,7 +164,9 @@ class RayEvaluator:
             if all(reference in self._starting for reference in references) and time.monotonic() - asked_at > PLACE_S:
                 asked_at = time.monotonic()
                 missing = missing_place(self._resources["num_cpus"], self._resources["num_gpus"])
-                if missing is not None:
+                if missing is None:
+                    self._watch.go_on()
+                else:
                     self._watch.wait_for(missing)
 
     def _wait(self, reference: Any) -> Any:  # noqa: ANN401 - what the actor gives

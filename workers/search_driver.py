@@ -74,7 +74,7 @@ class SearchDriver:
                     ),
                 )
             context.check()
-            self._conclude(history, dataset.image_format)
+        self._conclude(history, dataset.image_format)  # the job is held while Ray shuts down, however long that takes
 
     def _load(self) -> ImageDataset:
         """Read the data, without the test part."""

@@ -7,7 +7,7 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.errors import NasError
 from nas_service.lifecycle import CANDIDATE_FINISHED, CandidateState
 from nas_service.recipes.recipe import Recipe
-from nas_service.reports import TrainingPhase
+from nas_service.reports import PROGRESS, TrainingPhase, TrainingProgress
 from nas_service.specs import EarlyStopping, MethodChoice, TrainingSpec
 from nas_service.storage import attempts, candidates
 from nas_service.storage.architectures import get_architecture
@@ -50,7 +50,9 @@ class TrainingDriver:
             self._architectures = {key: get_architecture(session, key) for key in set(spec.architectures)}
         self._recipes = {row.id: self._recipe(row) for row in self._rows}
         epochs = {key: recipe.epochs for key, recipe in self._recipes.items()}
-        self._tally = TrainingTally(self._rows, epochs, job.progress.get("best_validation_accuracy"))
+        told = PROGRESS.validate_python(job.progress) if job.progress else None
+        best = told.best_validation_accuracy if isinstance(told, TrainingProgress) else None
+        self._tally = TrainingTally(self._rows, epochs, best)
 
     def run(self) -> None:
         """Train the candidates that are not over; the training fails if one of them did.

@@ -46,6 +46,11 @@ class Attacking:
 
 
 @dataclass(frozen=True)
+class Exporting:
+    """The network is being frozen and written, which may take a while without a beat."""
+
+
+@dataclass(frozen=True)
 class Done:
     """The network is trained; of a candidate, with its files and figures."""
 
@@ -67,7 +72,7 @@ class Beat:
     """The trial is alive."""
 
 
-News = Began | EpochReport | Attacking | Done | Failed | Beat
+News = Began | EpochReport | Attacking | Exporting | Done | Failed | Beat
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,9 @@ def _train_candidate(trial: CandidateTrial, setup: TrialSetup, dataset: ImageDat
     last = _train(run, trial.checkpoint, store, setup)
     if task.robustness is not None:
         _tell(Attacking())
-    exported = run.export(run.attack(_load(trial.substitute, trial, dataset, store)))
+    robustness = run.attack(_load(trial.substitute, trial, dataset, store))
+    _tell(Exporting())
+    exported = run.export(robustness)
     contents = {"bundle": ("bundle.zip", exported.content), "safetensors": ("latent.safetensors", run.weights())}
     files = {}
     for kind, (name, content) in contents.items():

@@ -14,6 +14,7 @@ from nas_service.storage.session import Session
 from workers.context import JobContext
 from workers.training_tally import TrainingTally
 from workers.trial import Attacking, Began, Done, Failed, News
+from workers.trial_signs import TrialSigns
 
 
 class _Watched:
@@ -23,15 +24,32 @@ class _Watched:
         """Keep both."""
         self._context = context
         self._tally = tally
+        self._signs = TrialSigns()
 
     @property
     def should_end(self) -> bool:
         """Whether all trials should be stopped."""
         return self._context.should_end
 
+    def started(self, name: str) -> None:
+        """Note that a trial has a process."""
+        self._signs.start(name)
+        self._context.mark(known=self._signs.known)
+
     def wait_for(self, reason: str) -> None:
         """Say what keeps every trial from running."""
         self._context.wait_for(reason)
+
+    def go_on(self) -> None:
+        """Say that nothing does any more."""
+        self._context.go_on()
+
+    def _hear(self, name: str, news: News) -> None:
+        self._context.mark(self._signs.hear(name, news), known=self._signs.known)
+
+    def _over(self, name: str) -> None:
+        self._signs.end(name)
+        self._context.mark(known=self._signs.known)
 
 
 class CandidateListener(_Watched):
@@ -39,7 +57,7 @@ class CandidateListener(_Watched):
 
     def told(self, name: str, news: News) -> None:
         """Take note of what the trial of a candidate told."""
-        self._context.mark()
+        self._hear(name, news)
         match news:
             case Began():
                 self._tally.note_state(name, CandidateState.TRAINING)
@@ -59,10 +77,12 @@ class CandidateListener(_Watched):
 
     def stopped(self, name: str) -> None:
         """Keep that a trial was ended early, at once."""
+        self._over(name)
         self._end(name, CandidateState.STOPPED, lambda session: candidates.move(session, name, CandidateState.STOPPED))
 
     def failed(self, name: str, error: str) -> None:
         """Keep why a candidate failed, at once."""
+        self._over(name)
         failed = CandidateState.FAILED
         self._end(name, failed, lambda session: candidates.move(session, name, failed, error=error))
 
@@ -95,7 +115,7 @@ class FullPrecisionListener(_Watched):
 
     def told(self, name: str, news: News) -> None:
         """Take note of what the trial of a network told."""
-        self._context.mark()
+        self._hear(name, news)
         match news:
             case EpochReport():
                 self._show()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ray import cloudpickle, tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler
@@ -22,6 +22,7 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.errors import AwayError
 from nas_service.specs import EarlyStopping, TrialResources
 from workers.cluster import missing_place
+from workers.reasons import described
 from workers.trial import EPOCHS, NEWS, SCORE, Done, Failed, News, Trial, TrialSetup, train
 
 PLACE_S = 5.0  # without a running trial, after which somebody asks why
@@ -35,6 +36,10 @@ class Listener(Protocol):
         """Whether all trials should be stopped."""
         ...
 
+    def started(self, name: str) -> None:
+        """Take note that a trial has a process, its first one or another."""
+        ...
+
     def told(self, name: str, news: News) -> None:
         """Take note of what a trial told."""
         ...
@@ -44,11 +49,15 @@ class Listener(Protocol):
         ...
 
     def failed(self, name: str, error: str) -> None:
-        """Take note that a trial died as often as it may."""
+        """Take note that a trial ended with an exception of its own as often as it may."""
         ...
 
     def wait_for(self, reason: str) -> None:
         """Take note of what keeps every trial from running."""
+        ...
+
+    def go_on(self) -> None:
+        """Take note that nothing keeps them from it any more."""
         ...
 
 
@@ -60,7 +69,7 @@ class TrialRun:
         trials: By name.
         setup: What they have in common.
         dataset: That they learn.
-        resources: What each takes, how many may run at once, how often one may die.
+        resources: What each takes, how many may run at once, how often one is tried again.
         stopping: Whether weak ones are ended early, and when.
         longest: Epochs of the longest.
         folder: Where Tune may write; whoever made it removes it.
@@ -96,7 +105,11 @@ class _Recorder(_NotPickled, tune.Callback):
         self._idle_since: float | None = None
         self.error: BaseException | None = None
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:  # noqa: ANN401 - Tune's own
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401 - Tune's own
+        del iteration, trials, info
+        self._guard(lambda: self._listener.started(trial.config["name"]))
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:  # noqa: ANN401
         del iteration, trials, info
         name, news = trial.config["name"], result[NEWS]
         self._guard(lambda: self._listener.told(name, news))
@@ -110,13 +123,15 @@ class _Recorder(_NotPickled, tune.Callback):
             self._guard(lambda: self._listener.stopped(name))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ANN401
+        """Part a trial's own exception, after which it failed, from accidents, after which another attempt may go on."""
         del iteration, trials, info
         name, error = trial.config["name"], _error_of(trial)
-        if isinstance(error, RayTaskError) and isinstance(error.cause, OSError):
-            self._guard(lambda: _raise_away(str(error.cause)))
+        if not isinstance(error, RayTaskError):
+            self._guard(lambda: _raise_away(f"the process of trial {name} died: {described(error)}"))
+        elif isinstance(error.cause, OSError | RayError):
+            self._guard(lambda: _raise_away(described(error)))
         else:
-            text = str(error).strip().splitlines() or ["its process died"]
-            self._guard(lambda: self._listener.failed(name, text[-1]))
+            self._guard(lambda: self._listener.failed(name, described(error)))
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ANN401
         """Look whether something runs; where nothing does for a while, say what is missing."""
@@ -129,7 +144,9 @@ class _Recorder(_NotPickled, tune.Callback):
         elif now - self._idle_since > PLACE_S:
             self._idle_since = now
             missing = missing_place(self._resources.cpus_per_trial, self._resources.gpus_per_trial)
-            if missing is not None:
+            if missing is None:
+                self._guard(self._listener.go_on)
+            else:
                 self._guard(lambda: self._listener.wait_for(missing))
 
     def _guard(self, call: Callable[[], None]) -> None:
@@ -160,11 +177,11 @@ def _raise_away(message: str) -> None:
     raise AwayError(message)
 
 
-def _error_of(trial: TuneTrial) -> BaseException | str:
-    """Return what a trial died of, as the exception it was where Tune kept it."""
+def _error_of(trial: TuneTrial) -> Exception:
+    """Return what a trial ended with, as the exception it was where Tune kept it: its own ones and the deaths of its process."""
     with suppress(OSError, TypeError, AttributeError):
         return cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())  # type: ignore[no-any-return]  # Tune's own file, written a moment ago
-    return str(trial.get_error() or "")
+    return TuneError("Ray Tune does not say of what")
 
 
 def _scheduler(run: TrialRun) -> ASHAScheduler | None:
@@ -184,7 +201,7 @@ def run_trials(run: TrialRun, listener: Listener) -> None:
     """Run all trials to their ends.
 
     Raises:
-        AwayError: If Ray, or the store for a trial, was away.
+        AwayError: If Ray, or the store for a trial, was away, or the process of a trial died too often.
         Exception: What a method of the listener raised.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the database keeps the results
@@ -209,6 +226,6 @@ def run_trials(run: TrialRun, listener: Listener) -> None:
         tuner.fit()
     except TuneError as error:
         if recorder.error is None:
-            raise AwayError(f"Ray Tune: {str(error).strip().splitlines()[-1]}") from error
+            raise AwayError(f"Ray Tune: {described(error)}") from error
     if recorder.error is not None:
         raise recorder.error

@@ -11,9 +11,9 @@ class StallLimits:
     """How long work may show no sign of progress.
 
     Attributes:
-        first_s: Before its first sign, when nobody knows what is usual.
+        first_s: While nobody knows what is usual: before the first sample, in a trial's first epoch, in its export.
         floor_s: At least, however short the usual time is.
-        factor: Times the longest stretch that ended with a sign.
+        factor: Times the longest that work was silent and then was not.
     """
 
     first_s: float
@@ -29,7 +29,7 @@ class Watchdog:
 
         Args:
             limits: How long is too long.
-            usual_s: The longest stretch that earlier attempts saw; None: there was none.
+            usual_s: The longest silence that earlier attempts saw; None: there was none.
             clock: Seconds from anywhere, always growing.
         """
         self._limits = limits
@@ -37,20 +37,34 @@ class Watchdog:
         self._lock = threading.Lock()
         self._marked = clock()
         self._resting = False
+        self._known = False
         self.usual_s = usual_s
 
-    def mark(self, *, usual: bool = True) -> None:
-        """Note a sign of progress; a `usual` one also says how far apart they are."""
+    def mark(self, took_s: float | None = None, *, known: bool | None = None) -> None:
+        """Note a sign of progress.
+
+        Args:
+            took_s: How long the work that gives it was silent, counted from when it could begin, where that is usual of it.
+                Only work itself can say so: that data were read or a process is there says nothing of a sample.
+            known: Whether all work that is under way has been seen before, so that what is usual holds for it; None: as
+                before. Nothing is known when an attempt begins.
+        """
         with self._lock:
-            now = self._clock()
-            if usual and not self._resting:
-                self.usual_s = max(self.usual_s or 0.0, now - self._marked)
-            self._marked, self._resting = now, False
+            if took_s is not None:
+                self.usual_s = max(self.usual_s or 0.0, took_s)
+            self._known = self._known if known is None else known
+            self._marked, self._resting = self._clock(), False
 
     def rest(self) -> None:
-        """Stop counting until the next mark: the work waits for something that is known, and says so."""
+        """Stop counting until the next mark or `wake`: the work waits for something that is known, and says so."""
         with self._lock:
             self._resting = True
+
+    def wake(self) -> None:
+        """Count again, from now, if nothing was counted: what the work waited for is there."""
+        with self._lock:
+            if self._resting:
+                self._marked, self._resting = self._clock(), False
 
     def overdue(self) -> str | None:
         """Return in words that the work has stalled, if it has."""
@@ -60,10 +74,9 @@ class Watchdog:
             silent_s, limit_s = self._clock() - self._marked, self._limit_s()
         if silent_s <= limit_s:
             return None
-        usual = "" if self.usual_s is None else f"; the longest time between two was {self.usual_s:.0f} s"
+        usual = "" if self.usual_s is None else f"; the longest silence before was {self.usual_s:.0f} s"
         return f"no sign of progress for {silent_s:.0f} s{usual}: workers, a node or a device are stuck or gone"
 
     def _limit_s(self) -> float:
-        if self.usual_s is None:
-            return self._limits.first_s
-        return max(self._limits.floor_s, self._limits.factor * self.usual_s)
+        usual_s = 0.0 if self.usual_s is None else self._limits.factor * self.usual_s
+        return max(self._limits.floor_s if self._known else self._limits.first_s, usual_s)

@@ -1,18 +1,35 @@
 """Paths under the data root. No message names a path that its reader did not give: the root is "the data root"."""
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 
 from search_spaces.errors import InvalidFieldError
 
 DATA_ROOT = "the data root (NAS_DATA_ROOT)"
 
+_SCHEME = r"(?:\b(?:file|sqlite)[\w+]*:/{2,3}(?=/))"  # of an address that is a path
+_ABSOLUTE = re.compile(
+    rf"""(?<=['"]){_SCHEME}?/(?!/)[^'"\n]*(?=['"])"""  # in quotes, where it may hold spaces
+    rf"""|(?:{_SCHEME}|(?<![\w./~-]))/(?!/)[^\s'"()\[\]<>,;]+"""
+)
+
+
+def without_paths(text: str) -> str:
+    """Return a text in which every absolute path is but its last name; addresses of other machines stay.
+
+    Example:
+        >>> without_paths("cannot map '/srv/nas/my data/a.parquet': see https://example.org/help")
+        "cannot map 'a.parquet': see https://example.org/help"
+    """
+    return _ABSOLUTE.sub(lambda found: PurePosixPath(found[0]).name, text)
+
 
 def reason_of(error: Exception, *paths: Path) -> str:
-    """Return what an error says, for people far away: without the paths, which are this machine's own."""
+    """Return what an error says, for people far away: without absolute paths, which are this machine's own, and `paths`."""
     text = str(getattr(error, "strerror", None) or error)
     for path in paths:
         text = text.replace(str(path), path.name)
-    return text
+    return without_paths(text)
 
 
 def path_inside(data_root: Path, path: str, field: str) -> Path:

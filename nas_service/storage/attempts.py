@@ -78,7 +78,7 @@ def renew(
         session: An open write session.
         hold: Of the attempt.
         progress: What is committed with it.
-        usual_s: The longest time between two signs of progress so far.
+        usual_s: The longest that work was silent so far and then was not.
 
     Raises:
         LateResultError: If the attempt is over; nothing may be committed then.

@@ -87,7 +87,7 @@ class Job(Base):
     waiting_for: Mapped[str | None]  # what keeps it from going on, where somebody knows; in words
     progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
     committed_at: Mapped[datetime | None]  # last progress
-    usual_s: Mapped[float | None]  # longest time without progress that was no stall
+    usual_s: Mapped[float | None]  # the longest that work was silent and then was not
     error: Mapped[str | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]

@@ -27,7 +27,7 @@ class WaveRecord:
         costs: One cost a sample.
         arms: The statistics of every arm after the wave, in the space's order.
         progress: The job's new progress.
-        usual_s: The longest time between two signs of progress so far, if somebody watched.
+        usual_s: The longest that work was silent so far and then was not, if somebody watched.
     """
 
     wave: Wave

@@ -21,7 +21,6 @@ SPEC: dict[str, Any] = {
         "methods": ["bnn", "xnor-net"],
         "recipe": {"epochs": 24},
         "robustness": {"eps": 0.1, "images": 100, "restarts": 1},
-        "resources": {"max_failures": 20},
     },
 }
 

@@ -78,18 +78,24 @@ class _Watch:
 
     def __init__(self) -> None:
         self.marks = 0
+        self.took: list[float] = []
         self.waits: list[str] = []
 
     def check(self) -> None:
         """Let it go on."""
 
-    def mark(self) -> None:
+    def mark(self, took_s: float | None = None, *, known: bool | None = None) -> None:
         """Count."""
         self.marks += 1
+        assert (took_s is not None) == (known is True)
+        self.took += [] if took_s is None else [took_s]
 
     def wait_for(self, reason: str) -> None:
         """Keep the reason."""
         self.waits.append(reason)
+
+    def go_on(self) -> None:
+        """Take no note of it."""
 
 
 @pytest.mark.parametrize("slow", [None, 0, 1])
@@ -140,10 +146,22 @@ def test_samples_are_signs_of_progress_and_a_missing_place_is_said(dataset: Imag
     watch = _GivesBack(holders)
     evaluator = RayEvaluator(SPEC, dataset, 1, watch)
     assert watch.waits == ["a place on the cluster: 1 CPU(s) are not free, other work has them"]
-    marks = watch.marks
-    evaluator.evaluate(0, WAVES[0])
-    assert watch.marks >= marks + len(WAVES[0])
+    assert watch.marks > 0
+    assert watch.took == []  # that an actor is there and has given its weights says nothing of how long a sample takes
+    evaluations = evaluator.evaluate(0, WAVES[0])
+    assert [took >= evaluation.seconds for took, evaluation in zip(watch.took, evaluations, strict=True)] == [True] * 3
     ray.kill(evaluator._workers[0])
+
+
+def test_a_sample_took_as_long_as_its_actor_had_it_whatever_others_answered(dataset: ImageDataset) -> None:
+    watch = _Watch()
+    evaluator = RayEvaluator(SPEC, dataset, 2, watch)
+    evaluator.evaluate(0, WAVES[0])
+    ray.get(list(evaluator._loading))
+    evaluator._workers[0].__ray_call__.remote(lambda _: time.sleep(4))
+    watch.took.clear()
+    evaluator.evaluate(3, WAVES[0])
+    assert max(watch.took) > 3.9  # the others came meanwhile
 
 
 class _GivesBack(_Watch):
@@ -186,3 +204,37 @@ def test_a_wish_to_end_is_heard_while_a_sample_runs(dataset: ImageDataset) -> No
         evaluator.evaluate(0, WAVES[0])
     assert ray.wait([sleeping], timeout=0)[0] == []  # it sleeps on, and nobody waited for it
     ray.kill(evaluator._workers[0])
+
+
+class _Hanging:
+    """Is placed, and does not get ready."""
+
+    def __init__(self, *_: object) -> None:
+        time.sleep(30)
+
+
+class _GoesOn(_GivesBack):
+    """Asks for the end when it hears that nothing is missing any more."""
+
+    def __init__(self, holders: list[Any]) -> None:
+        super().__init__(holders)
+        self.gone_on = False
+
+    def check(self) -> None:
+        if self.gone_on:
+            raise _EndError
+
+    def go_on(self) -> None:
+        self.gone_on = True
+
+
+def test_an_actor_that_has_its_place_and_is_silent_waits_for_none_although_nothing_is_free(dataset: ImageDataset) -> None:
+    """It takes every processor, and nobody else has any."""
+    holders: list[Any] = [ray.remote(_Holder).options(num_cpus=1).remote() for _ in range(2)]
+    ray.get([holder.__ray_ready__.remote() for holder in holders])
+    processors = int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]  # Ray does not annotate it
+    greedy = SPEC.model_copy(update={"resources": SPEC.resources.model_copy(update={"cpus_per_worker": processors})})
+    watch = _GoesOn(holders)
+    with pytest.raises(_EndError):
+        RayEvaluator(greedy, dataset, 1, watch, _Hanging)
+    assert len(watch.waits) == 1

@@ -1,0 +1,30 @@
+"""What an actor of a search does, without Ray."""
+
+import pytest
+import torch
+
+from nas_service.specs import SearchSpec
+from tests.samples import digits, random_genotype
+from workers.supernet_worker import SupernetWorker, build_search, pick_device
+
+SPEC = SearchSpec.model_validate({"space": "tiny", "evaluation": {"max_steps": 2, "validation_images": 50}})
+
+
+def test_a_sample_leaves_the_shared_weights_as_they_are() -> None:
+    worker = SupernetWorker(SPEC.model_dump(mode="json"), digits().without_test())
+    before = worker.weights().split()
+    evaluation, trained = worker.evaluate(0, random_genotype(build_search(SPEC)[0].space, 1))
+    after = worker.weights().split()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    changed = trained.split()
+    assert changed.keys() <= before.keys()
+    assert any(not torch.equal(before[name], changed[name]) for name in changed)
+    assert not evaluation.diverged
+
+
+def test_a_gpu_that_torch_does_not_see_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than training on the processor for days."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device(0.0) == torch.device("cpu")
+    with pytest.raises(RuntimeError, match="a GPU was asked for, but torch sees none here"):
+        pick_device(0.5)
