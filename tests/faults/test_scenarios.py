@@ -26,7 +26,8 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.ray]
 
 LINES_A_MINUTE = 100
-SPEC = {**QUICK, "evaluation": {**QUICK["evaluation"], "max_steps": 40}}  # long enough to take something away in its middle
+LONG = {"epochs": 20, "max_steps": 100}  # enough to take something away in its middle
+SPEC = {**QUICK, "evaluation": {**QUICK["evaluation"], **LONG}}
 SEARCH = {key: value for key, value in SPEC.items() if key != "training"}
 
 
