@@ -22,7 +22,7 @@ from nas_service.storage.session import Database
 from tests.processes import frozen
 from tests.serving import in_thread, nas_serve
 from tests.waiting import wait_until
-from workers.launchers import ChildProcessLauncher
+from workers.child_processes import ChildProcessLauncher
 
 SOON_S = LOOK_S + 5.0  # 5 for a busy machine
 WELL = {"database": "ok", "migrations": "ok", "write": "ok", "store": "ok", "space": "ok"}
