@@ -100,6 +100,7 @@ def test_an_address_of_another_machine_is_said_plainly() -> None:
             pass
 
 
+@pytest.mark.slow
 def test_a_start_on_a_taken_port_touches_no_job(taken: int, tmp_path: Path) -> None:
     """It claimed the job, failed, and did so again: after three starts the job had failed for good."""
     settings = Settings(home=tmp_path / "home")
