@@ -38,7 +38,7 @@ test: $(VENV)/.dev ## run the tests but the slow ones; those that start Ray one 
 	$(BIN)/python -m pytest -m "not ray and not slow" --numprocesses 2
 	$(BIN)/python -m pytest -m "ray and not slow"
 
-test-all: $(VENV)/.dev ## run all tests, also those that compile every method
+test-all: $(VENV)/.dev ## run all tests but the faults, also the slow ones: every method compiled, services under stress
 	$(BIN)/python -m pytest -m "not ray and not faults" --numprocesses 2
 	$(BIN)/python -m pytest -m "ray and not faults"
 

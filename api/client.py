@@ -44,11 +44,13 @@ class ApiError(PortableError):
 
     Attributes:
         problem: What it said.
+        retry_after_s: When the same request may succeed; None: it did not say.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, retry_after_s: float | None = None) -> None:
         """Put the fields that are wrong into the message."""
         self.problem = problem
+        self.retry_after_s = retry_after_s
         lines = [f"{entry.field}: {entry.given!r} is not allowed; allowed: {entry.allowed}" for entry in problem.errors]
         if problem.more:
             lines.append(f"and {problem.more} more")
@@ -63,7 +65,8 @@ def _raise_for(reply: httpx.Response) -> None:
     except ValidationError:
         phrase = HTTPStatus(reply.status_code).phrase
         problem = Problem(type="about:blank", title=phrase, status=reply.status_code, detail=f"{phrase}: {reply.text[:200]}")
-    raise ApiError(problem)
+    told = reply.headers.get("Retry-After", "")
+    raise ApiError(problem, float(told) if told.isdecimal() else None)  # a date would need the service's clock
 
 
 class NasClient:
@@ -143,7 +146,7 @@ class NasClient:
         return self._ask("trainings", training_id, "resume")
 
     def delete_search(self, search_id: str, *, trainings: bool = False) -> None:
-        """Delete a search that is over with everything that belongs to it; `trainings`: also those of what it found."""
+        """Delete a search that is over with its results and their files; `trainings`: also those of what it found."""
         self._request("DELETE", f"/v1/searches/{search_id}", params={"trainings": trainings})
 
     def delete_training(self, training_id: str) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.client import NasClient
+from api.patience import patiently
 from api.views import JobView
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.reports import SearchPhase, SearchProgress, TrainingPhase, TrainingProgress
@@ -147,11 +148,15 @@ def _shown(where: Console) -> Iterator[Callable[[JobView], None]]:
         yield _BarProgress(progress).show
 
 
+def _say(where: Console, text: str) -> None:
+    where.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def watch(fetch: Callable[[], JobView], where: Console) -> JobView:
-    """Show a job's progress until it is over, and return it."""
+    """Show a job's progress until it is over, and return it; a service that is away for a moment is waited for."""
     with _shown(where) as show:
         while True:
-            job = fetch()
+            job = patiently(fetch, partial(_say, where))
             show(job)
             if job.state in FINISHED:
                 return job
@@ -161,5 +166,5 @@ def watch(fetch: Callable[[], JobView], where: Console) -> JobView:
 def watch_search(client: NasClient, search_id: str, where: Console) -> list[JobView]:
     """Show a search and the trainings that it starts until all are over; return them, the search first."""
     jobs = [watch(partial(client.search, search_id), where)]
-    started = list(client.trainings(parent=search_id))
+    started = patiently(lambda: list(client.trainings(parent=search_id)), partial(_say, where))
     return [*jobs, *(watch(partial(client.training, training.id), where) for training in started)]

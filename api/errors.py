@@ -136,7 +136,7 @@ def _from_domain(_: Request, error: Exception) -> JSONResponse:
         problems = (error,)
     mapped = map_error(error)
     if mapped.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        _put_off.tell(str(error), cause=str(error.__cause__).partition("\n")[0])
+        _put_off.tell(mapped.kind, what=str(error), cause=str(error.__cause__).partition("\n")[0])
     elif mapped.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request.failed", error=str(error), exc_info=error)
     return problem_response(mapped, _given_text(str(error)), problems)

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.connections import WAITING, ConnectionLimits, GuardedConfig, LoopTrouble, raise_handle_limit
+from nas_service.catalogue import load_entries
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 
@@ -40,6 +42,9 @@ def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
                     raise NotReadyError(f"port {taken} of {host} {_reason(error)}; choose one with --port or NAS_PORT") from error
                 absent = error  # a name may stand for an IPv6 address too where there is no IPv6
             else:
+                # Connections inherit it. asyncio sets it for sockets of its own making only, and every second write would
+                # wait some 40 ms for the client's system to say that it got the first.
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sockets.append(opened.enter_context(listener))
         if not sockets:
             raise NotReadyError(f"{host} is no address of this machine: choose one with --host or NAS_HOST") from absent
@@ -91,8 +96,20 @@ class GuardedServer(uvicorn.Server):
             log.warning("server.ended_early", limit_s=END_S)  # a driver that is left goes on or is taken over: the lease decides
 
 
+def _settle() -> None:
+    """Do what the first requests would hold up everybody with: importing the catalogue, and garbage collection.
+
+    A full collection walks through everything that torch and its like made, some 0.4 s in which no thread runs. None of it is
+    ever garbage, so it is taken out of what is walked through.
+    """
+    load_entries()
+    gc.collect()
+    gc.freeze()
+
+
 def serve_application(app: FastAPI, sockets: list[socket.socket], settings: Settings) -> None:
     """Serve the application of `api.app.create_app` until SIGTERM or SIGINT."""
+    _settle()
     limits = ConnectionLimits.of_handles(raise_handle_limit(), settings.header_timeout_s)
     config = GuardedConfig(app, limits, log_level="warning", timeout_graceful_shutdown=DRAIN_S)
     GuardedServer(config, app.state.end_drivers).run(sockets)

@@ -23,6 +23,12 @@ from search_spaces.template import TEMPLATES
 Spec = TypeVar("Spec", SearchSpec, TrainingSpec, LocalTrainingSpec)
 
 
+def load_entries() -> None:
+    """Import every entry there is: else the first request does, which holds up whatever else its process does by a second."""
+    for registry in (SPACES, OPERATIONS, TEMPLATES, STRATEGIES, METHODS, DATASETS):
+        registry.names()
+
+
 def build_space(component: Component) -> SearchSpace:
     """Return a space with its settings; operations and templates are known to exist.
 

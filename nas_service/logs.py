@@ -61,19 +61,22 @@ class Seldom:
         self._event = event
         self._every_s = every_s
         self._lock = threading.Lock()
-        self._told: dict[str, tuple[float, int]] = {}  # what -> when it was told, and how many came since
+        self._told: dict[str, tuple[float, int]] = {}  # kind -> when it was told, and how many came since
 
-    def tell(self, what: str, **facts: object) -> bool:
-        """Tell of `what`, unless it was told a short while ago; return whether it was told."""
+    def tell(self, kind: str, **facts: object) -> bool:
+        """Tell of a kind of trouble, unless it was told a short while ago; return whether it was told.
+
+        What differs each time belongs into `facts`.
+        """
         now = time.monotonic()
         with self._lock:
-            told_at, kept = self._told.get(what, (-self._every_s, 0))
+            told_at, kept = self._told.get(kind, (-self._every_s, 0))
             is_due = now - told_at >= self._every_s
             if is_due:
                 fresh = {key: entry for key, entry in self._told.items() if now - entry[0] < self._every_s}
-                self._told = fresh | {what: (now, 0)}
+                self._told = fresh | {kind: (now, 0)}
             else:
-                self._told[what] = (told_at, kept + 1)
+                self._told[kind] = (told_at, kept + 1)
         if is_due:
-            log.warning(self._event, what=what, **facts, **({"more_before": kept} if kept else {}))
+            log.warning(self._event, kind=kind, **facts, **({"more_before": kept} if kept else {}))
         return is_due

@@ -22,9 +22,9 @@ ROOMY = ConnectionLimits(connections=100, header_s=30.0)
 
 
 @contextmanager
-def in_thread(app: FastAPI, limits: ConnectionLimits = ROOMY) -> Iterator[str]:
-    """Serve an application, and give its address."""
-    with listening("127.0.0.1", 0) as sockets:
+def in_thread(app: FastAPI, limits: ConnectionLimits = ROOMY, port: int = 0) -> Iterator[str]:
+    """Serve an application, and give its address; port 0 is any free one."""
+    with listening("127.0.0.1", port) as sockets:
         server = GuardedServer(GuardedConfig(app, limits, log_level="error", timeout_graceful_shutdown=3), lambda: None)
         thread = threading.Thread(target=server.run, args=(sockets,))
         address = url_of(sockets)

@@ -163,10 +163,10 @@ class Controller:
                 # It cannot be written for a moment, and neither can its driver write: watching it begins anew.
                 self._seen.pop(_lease(job), None)
                 self._seen.pop(_state(job), None)
-                self._put_off.tell(job.id, cause=str(error).splitlines()[0])
+                self._put_off.tell(f"job {job.id}", cause=str(error).splitlines()[0])
             except Exception as error:
                 # What is wrong with one job must not keep the others waiting; the next step looks again.
-                if self._put_off.tell(job.id, cause=f"{type(error).__name__}: {error}"):
+                if self._put_off.tell(f"job {job.id}", cause=f"{type(error).__name__}: {error}"):
                     log.exception("job.not_released", job_id=job.id)
 
     def _why_over(self, job: Job, *, lapsed: bool) -> str | None:

@@ -13,6 +13,7 @@ import httpx
 import structlog
 
 from nas_service.errors import NotReadyError
+from nas_service.logs import Outage
 
 log = structlog.get_logger()
 
@@ -62,6 +63,7 @@ class JobServer:
         self._http = httpx.Client(base_url=url, headers=headers, timeout=limits)
         self._lock = threading.Lock()
         self._outage: _Outage | None = None
+        self._refused: dict[str, Outage] = {}  # calls that are answered with an error, while they are
 
     def submit(self, submission_id: str, entrypoint: str, env_vars: dict[str, str]) -> None:
         """Start a Ray Job, unless there is one of that id.
@@ -79,8 +81,9 @@ class JobServer:
 
     def job(self, submission_id: str) -> dict[str, Any] | None:
         """Return what is known of a Ray Job, with `status`, `driver_exit_code` and `error_type`; None: it is not known."""
-        reply = self._call("GET", f"{_JOBS}{submission_id}")
-        if not _is_found(reply):
+        path = f"{_JOBS}{submission_id}"
+        reply = self._call("GET", path)
+        if not self._is_found(path, reply):
             return None
         try:
             found = dict(reply.json())
@@ -90,7 +93,8 @@ class JobServer:
 
     def stop(self, submission_id: str) -> bool:
         """Ask for a Ray Job's end; return whether there is one."""
-        return _is_found(self._call("POST", f"{_JOBS}{submission_id}/stop"))
+        path = f"{_JOBS}{submission_id}/stop"
+        return self._is_found(path, self._call("POST", path))
 
     def forget(self, submission_id: str) -> None:
         """Drop the record of a Ray Job that is over; Ray keeps it for good otherwise."""
@@ -175,25 +179,25 @@ class JobServer:
             outage.pause_s = min(MAX_PAUSE_S, 2 * outage.pause_s)
             return outage.error()
 
+    def _is_found(self, path: str, reply: httpx.Response) -> bool:
+        """Whether the Ray Job that was asked for exists; an error is told in the log when it begins and when it is over.
+
+        Raises:
+            NotReadyError: If the answer says neither.
+        """
+        if reply.is_error and reply.status_code != httpx.codes.NOT_FOUND:
+            outage = self._refused.setdefault(path, Outage("ray.call_failed", path=path))
+            outage.seen(f"status {reply.status_code}: {reply.text[-2000:]}")
+            raise NotReadyError(f"Ray's job server answers with status {reply.status_code}; the service's log says more")
+        if path in self._refused:
+            self._refused.pop(path).over()
+        return not reply.is_error
+
     def _answered(self, part: str) -> None:
         with self._lock:
             if self._outage is not None and self._outage.part == part:
                 log.info("ray.back", away_s=round(time.monotonic() - self._outage.since, 1))
                 self._outage = None
-
-
-def _is_found(reply: httpx.Response) -> bool:
-    """Whether the Ray Job that was asked for exists.
-
-    Raises:
-        NotReadyError: If the answer says neither.
-    """
-    if reply.status_code == httpx.codes.NOT_FOUND:
-        return False
-    if reply.is_error:
-        log.warning("ray.call_failed", status=reply.status_code, reply=reply.text[-2000:])
-        raise NotReadyError(f"Ray's job server answers with status {reply.status_code}; the service's log says more")
-    return True
 
 
 def _words(seconds: float) -> str:

@@ -115,12 +115,13 @@ class RayJobLauncher:
 
     def tidy(self) -> None:
         """Stop what could not be stopped while Ray was away, and let Ray forget drivers that ended."""
-        with contextlib.suppress(NotReadyError):
-            for key in sorted(self._unwanted):
+        for key in sorted(self._unwanted):
+            with contextlib.suppress(NotReadyError):  # one that cannot be stopped keeps no other from it
                 self._stop_unwanted(key)
-            if time.monotonic() >= self._tidy_at:
-                self._tidy_at = time.monotonic() + _TIDY_EVERY_S
-                for key in sorted(self._launched):
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + _TIDY_EVERY_S
+            for key in sorted(self._launched):
+                with contextlib.suppress(NotReadyError):
                     self._look(key)
 
     def close(self, *, grace_s: float) -> list[tuple[str, int]]:

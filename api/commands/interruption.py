@@ -1,4 +1,4 @@
-"""What becomes of a search when the command that started it is interrupted."""
+"""What becomes of a search when the command that started it is interrupted, or fails."""
 
 import time
 from collections.abc import Iterator
@@ -39,6 +39,21 @@ def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> I
         if isinstance(interruption, SystemExit):
             raise
         raise typer.Exit(_INTERRUPTED) from None
+
+
+@contextmanager
+def kept_if_it_fails(search_id: str, home: Path) -> Iterator[None]:
+    """Say what becomes of the search if the block fails; hours of work are not thrown away for an error."""
+    try:
+        yield
+    except typer.Exit:
+        raise  # what there was to say was said
+    except Exception:
+        serve = f"NAS_HOME={home} nas serve"
+        then = f"`nas search watch {search_id}` then watches it, `nas search cancel {search_id}` drops it"
+        said = f"search {search_id} is kept: `{serve}` goes on with it, or shows what it found; {then}"
+        errors.print(said, markup=False, highlight=False, soft_wrap=True)
+        raise
 
 
 def _cancel(client: NasClient, search_id: str) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service
-from api.commands.interruption import cancelled_if_interrupted
+from api.commands.interruption import cancelled_if_interrupted, kept_if_it_fails
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.results import finish_run, print_architectures, print_candidates
@@ -125,7 +125,7 @@ def delete(
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
-    """Delete a search that is over, with everything that belongs to it."""
+    """Delete a search that is over, with its results and their files."""
     with connect(url) as client:
         client.delete_search(search_id, trainings=trainings)
     if as_json:
@@ -187,11 +187,12 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
         say.print(f"service: {address} (API documentation at {address}/docs)", highlight=False)
         job = client.submit_search(body)
         say.print(f"search: {job.id}", highlight=False)
-        with cancelled_if_interrupted(client, job.id, settings.home):
-            jobs = watch_search(client, job.id, say)
-        exit_for(jobs)
-        found = list(client.architectures(search=job.id))
-        bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
+        with kept_if_it_fails(job.id, settings.home):
+            with cancelled_if_interrupted(client, job.id, settings.home):
+                jobs = watch_search(client, job.id, say)
+            exit_for(jobs)
+            found = list(client.architectures(search=job.id))
+            bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
     if as_json:
         print_json(
             {

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, status
 
-from api.deps import ServiceDep
+from api.deps import Service, ServiceDep
 from api.errors import documented
 from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.views import BestView, CandidateView, EventView, JobView, Page
@@ -38,11 +38,10 @@ def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
 
 
 def add_job_routes(router: APIRouter, kind: str) -> None:
-    """Add the routes that every kind of job has."""
+    """Add the routes that every kind of job has alike."""
     _add_readers(router, kind)
     for action, (summary, request) in _ACTIONS.items():
         _add_action(router, kind, action, summary, request)
-    _add_deletion(router, kind)
 
 
 def _add_readers(router: APIRouter, kind: str) -> None:
@@ -107,19 +106,8 @@ def _add_action(router: APIRouter, kind: str, action: str, summary: str, request
         return view
 
 
-def _add_deletion(router: APIRouter, kind: str) -> None:
-    @router.delete(
-        "/{job_id}",
-        summary=f"Delete a {kind} that is over, with everything that belongs to it",
-        name=f"delete_{kind}",
-        status_code=status.HTTP_204_NO_CONTENT,
-        responses=NOT_FOUND | CONFLICT,
-    )
-    def delete(
-        service: ServiceDep,
-        job_id: str,
-        trainings: Annotated[bool, Query(description="Of a search: also the trainings of what it found.")] = False,  # noqa: FBT002 - FastAPI's way
-    ) -> None:
-        with service.database.write() as session:
-            delete_job(session, job_id, kind, with_trainings=trainings)
-        service.wake_controller()
+def delete_and_wake(service: Service, job_id: str, kind: str, *, with_trainings: bool) -> None:
+    """Delete a job, and let the controller remove its files."""
+    with service.database.write() as session:
+        delete_job(session, job_id, kind, with_trainings=with_trainings)
+    service.wake_controller()

@@ -1,12 +1,14 @@
 """/searches: submit, watch, cancel, and read samples and arms."""
 
-from fastapi import APIRouter, Response, status
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
 
 from api.bodies import SearchBody
 from api.deps import ServiceDep
 from api.estimates import EstimateView
 from api.pagination import Cursor, Limit, decode_cursor, paginate
-from api.resources.jobs import NOT_FOUND, add_job_routes
+from api.resources.jobs import CONFLICT, NOT_FOUND, add_job_routes, delete_and_wake
 from api.resources.submission import IdempotencyKey, accept
 from api.views import ArmView, JobView, Page, SampleView
 from nas_service.checking.specs import check_search
@@ -43,6 +45,21 @@ def estimate(service: ServiceDep, body: SearchBody) -> EstimateView:
 
 
 add_job_routes(router, jobs.SEARCH)
+
+
+@router.delete(
+    "/{job_id}",
+    summary="Delete a search that is over, with its results and their files",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=NOT_FOUND | CONFLICT,
+)
+def delete_search(
+    service: ServiceDep,
+    job_id: str,
+    trainings: Annotated[bool, Query(description="Also the trainings of what it found.")] = False,  # noqa: FBT002 - FastAPI's way
+) -> None:
+    """Refuse where something that is not over needs it, or where trainings would go that nobody named."""
+    delete_and_wake(service, job_id, jobs.SEARCH, with_trainings=trainings)
 
 
 @router.get("/{job_id}/samples", summary="Samples in order", responses=NOT_FOUND)

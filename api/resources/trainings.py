@@ -12,7 +12,7 @@ from api.bodies import TrainingBody
 from api.deps import ServiceDep
 from api.estimates import TrainingEstimateView
 from api.resources.etags import tagged, tagged_view
-from api.resources.jobs import NOT_FOUND, add_job_routes
+from api.resources.jobs import CONFLICT, NOT_FOUND, add_job_routes, delete_and_wake
 from api.resources.named_results import NamedResults
 from api.resources.submission import IdempotencyKey, accept
 from api.views import ComparisonView, JobView, MethodView, PairView
@@ -85,3 +85,14 @@ def compare_candidates(
 
 
 add_job_routes(router, jobs.TRAINING)
+
+
+@router.delete(
+    "/{job_id}",
+    summary="Delete a training that is over, with its candidates and their files",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=NOT_FOUND | CONFLICT,
+)
+def delete_training(service: ServiceDep, job_id: str) -> None:
+    """Refuse where something that is not over needs it."""
+    delete_and_wake(service, job_id, jobs.TRAINING, with_trainings=False)

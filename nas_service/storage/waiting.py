@@ -9,22 +9,26 @@ from nas_service.lifecycle import HELD, JobState
 from nas_service.storage import controllers
 from nas_service.storage.models import Job
 
+_NEXT = "its turn, which is next"
 _NOBODY = "a controller: none has looked at the queue for a minute; `nas serve` runs one"
 
 
 def waits_of(session: Session, jobs: Sequence[Job]) -> dict[str, str]:
-    """Return by id what those of `jobs` wait for that wait."""
-    found: dict[str, str] = {}
+    """Return by id what those of `jobs` wait for that wait.
+
+    What kept the last driver of a queued job from starting is told only where nothing is known that keeps the next one.
+    """
     queued = [job for job in jobs if job.state == JobState.QUEUED.value]
+    found = _in_the_queue(session, queued) if queued else {}
     for job in jobs:
+        if found.get(job.id, _NEXT) != _NEXT:
+            continue
         if job.waiting_for is not None:
             found[job.id] = job.waiting_for
         elif job.state == JobState.PAUSED.value:
             found[job.id] = "somebody to resume it"
         elif job.state == JobState.STARTING.value:
             found[job.id] = "its driver to start"
-    if queued:
-        found |= _in_the_queue(session, [job for job in queued if job.id not in found])
     return found
 
 
@@ -48,4 +52,4 @@ def _turn(at_work: list[str], before: int) -> str:
     if at_work:
         others = f" and {len(at_work) - 1} more" if len(at_work) > 1 else ""
         ahead.insert(0, f"{at_work[0]}{others} at work")
-    return f"its turn: {', '.join(ahead)}" if ahead else "its turn, which is next"
+    return f"its turn: {', '.join(ahead)}" if ahead else _NEXT

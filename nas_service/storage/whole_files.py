@@ -7,7 +7,7 @@ import time
 import uuid
 from pathlib import Path
 
-ELSEWHERE_S = 86_400.0  # after which what another host began counts as given up: nobody here can ask whether it lives
+GIVEN_UP_S = 86_400.0  # without a change, after which any file counts as given up, whoever has the number of its writer now
 
 
 def write_whole(path: Path, content: bytes, scratch: Path) -> None:
@@ -37,7 +37,8 @@ def write_whole(path: Path, content: bytes, scratch: Path) -> None:
 def remove_abandoned(scratch: Path) -> int:
     """Remove what writers left half-written in a scratch folder, and return how many files that were.
 
-    A writer of this host is gone when its process is, one of another host after a day.
+    A writer of this host is gone when its process is, any other after a day: nobody here can ask whether one of another host
+    lives, and a process of this host may have the number of one that is gone.
     """
     removed = 0
     for file in scratch.iterdir() if scratch.is_dir() else ():
@@ -49,9 +50,11 @@ def remove_abandoned(scratch: Path) -> int:
 
 
 def _is_abandoned(file: Path) -> bool:
+    if time.time() - file.stat().st_mtime > GIVEN_UP_S:
+        return True
     host, _, rest = file.name.rpartition("-")[0].rpartition("-")
     if host != socket.gethostname() or not rest.isdigit():
-        return time.time() - file.stat().st_mtime > ELSEWHERE_S
+        return False
     try:
         os.kill(int(rest), 0)
     except ProcessLookupError:

@@ -33,6 +33,14 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.sc
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
+def test_only_searches_are_deleted_with_trainings(schema: schemathesis.schemas.BaseSchema) -> None:
+    asked = {
+        kind: [entry["name"] for entry in schema.raw_schema["paths"][f"/v1/{kind}/{{job_id}}"]["delete"]["parameters"]]
+        for kind in ("searches", "trainings")
+    }
+    assert asked == {"searches": ["job_id", "trainings"], "trainings": ["job_id"]}
+
+
 def test_made_up_requests_get_replies_that_the_document_describes(schema: schemathesis.schemas.BaseSchema) -> None:
     """No request ends in a server error, and every reply has a documented status, type and shape."""
     tried = 0

@@ -20,9 +20,9 @@ from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.session import Database
 from tests.processes import frozen
-from tests.serving import in_thread
+from tests.serving import in_thread, nas_serve
 from tests.waiting import wait_until
-from workers.launchers import ChildProcessLauncher
+from workers.child_processes import ChildProcessLauncher
 
 SOON_S = LOOK_S + 5.0  # 5 for a busy machine
 WELL = {"database": "ok", "migrations": "ok", "write": "ok", "store": "ok", "space": "ok"}
@@ -102,7 +102,8 @@ def test_a_launcher_that_is_away_is_degraded_in_its_own_words(settings: Settings
     job_id = _submitted(settings)
     with _client(settings.model_copy(update={"controller": True}), _Away(settings)) as client:
         code, told = wait_until(lambda: _ready(client), lambda seen: seen[1]["status"] == "degraded")
-        assert (code, _wrong(told["checks"])) == (200, {"launcher": f"no place for attempt 1 of {job_id}"})
+        said = f"a driver to start, tried again in 2 s: no place for attempt 1 of {job_id}"
+        assert (code, _wrong(told["checks"])) == (200, {"launcher": said})
 
 
 def test_a_controller_whose_step_hangs_is_not_ready(settings: Settings) -> None:
@@ -117,25 +118,37 @@ def test_a_controller_whose_step_hangs_is_not_ready(settings: Settings) -> None:
 
 
 @pytest.mark.slow
-def test_health_answers_while_every_thread_waits_for_a_locked_database(settings: Settings) -> None:
-    """45 writes on 40 threads: each gets 503 with Retry-After, and nobody else waits for them."""
-    with in_thread(create_app(settings)) as url, sqlite3.connect(settings.home / "nas.db", isolation_level=None) as other:
-        assert httpx.get(f"{url}/readyz", timeout=60).status_code == 200
+def test_health_answers_while_every_thread_waits_for_a_locked_database(tmp_path: Path) -> None:
+    """45 writes on 40 threads: each gets 503 with Retry-After, and nobody else waits for them.
+
+    Health is asked some dozens of times meanwhile, the first burst of requests of a fresh process included. All answers but one
+    have to come within half a second: one may be late through no fault of the service, on a machine that does other things too.
+    """
+    took = []
+    with (
+        nas_serve(tmp_path / "home", NAS_CONTROLLER="false") as served,
+        sqlite3.connect(tmp_path / "home" / "nas.db", isolation_level=None) as other,
+        httpx.Client(base_url=served.url, timeout=60) as client,
+        httpx.Client(base_url=served.url, timeout=60) as writer,
+        ThreadPoolExecutor(45) as pool,
+    ):
+        assert client.get("/readyz").status_code == 200
         other.execute("BEGIN IMMEDIATE")
-        with ThreadPoolExecutor(45) as pool, httpx.Client(base_url=url, timeout=60) as client:
-            post = {"url": f"{url}/v1/searches", "json": {"space": "tiny"}, "timeout": 60}
-            replies = [pool.submit(httpx.post, **post) for _ in range(45)]  # type: ignore[arg-type]  # a mixed dictionary
-            while not all(reply.done() for reply in replies):
+        wait_until(lambda: _ready(client)[0], lambda code: code == 503, 10)  # a look is told again for a second
+        replies = [pool.submit(writer.post, "/v1/searches", json={"space": "tiny"}) for _ in range(45)]
+        while not all(reply.done() for reply in replies):
+            for _ in range(5):
                 begun = time.monotonic()
                 assert client.get("/healthz").status_code == 200
-                assert time.monotonic() - begun < 2.0
-                assert _ready(client)[0] == 503
-                assert client.get("/metrics").status_code == 200
+                took.append(time.monotonic() - begun)
+            assert _ready(client)[0] == 503
+            assert client.get("/metrics").status_code == 200
         problems = [reply.result() for reply in replies]
         assert {(reply.status_code, reply.json()["type"]) for reply in problems} == {(503, "urn:nas:problem:database-away")}
         assert all(int(reply.headers["retry-after"]) > 0 for reply in problems)
+        assert sorted(took)[-2] < 0.5, took
         other.execute("ROLLBACK")
-        assert httpx.post(**post).status_code == 202  # type: ignore[arg-type]  # as above
+        assert writer.post("/v1/searches", json={"space": "tiny"}).status_code == 202
 
 
 @pytest.mark.slow

@@ -56,6 +56,33 @@ def test_a_port_is_taken_for_good_and_the_real_one_is_told() -> None:
         pass
 
 
+def test_the_second_write_of_a_reply_does_not_wait_for_the_client() -> None:
+    """It did, for the 40 ms after which a system says that the first came."""
+    with (
+        listening("127.0.0.1", 0) as (listener,),
+        socket.create_connection(listener.getsockname(), timeout=5),
+        listener.accept()[0] as taken,
+    ):
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+SETTLED = """
+import gc, sys
+from api.server import _settle
+_settle()
+loaded, frozen = set(sys.modules), gc.get_freeze_count()
+from nas_service.catalogue import load_entries
+load_entries()
+print(len(set(sys.modules) - loaded), frozen > len(gc.get_objects()))
+"""
+
+
+def test_a_service_answers_only_when_all_is_loaded_and_out_of_the_garbage_collectors_way() -> None:
+    """Else the first requests do it, and every full collection holds up all threads for some 0.4 s."""
+    command = [sys.executable, "-c", SETTLED]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "0 True\n"
+
+
 def test_a_name_is_listened_on_at_each_of_its_addresses_on_one_port() -> None:
     with listening("localhost", 0) as sockets:
         ports = {listener.getsockname()[1] for listener in sockets}

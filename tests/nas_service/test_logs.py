@@ -1,5 +1,7 @@
 """Logs that stay short whatever goes on."""
 
+import time
+
 from structlog.testing import capture_logs
 
 from nas_service.logs import Outage, Seldom
@@ -21,11 +23,11 @@ def test_what_comes_in_floods_is_told_at_once_and_then_with_how_many_were_not() 
     with capture_logs() as lines:
         seldom = Seldom("request.put_off", every_s=1000)
         for what in ("locked", "locked", "full", "locked"):
-            seldom.tell(what, cause="x")
+            seldom.tell(what, what=f"{what} (for {time.monotonic()} s)")
         again = Seldom("request.put_off", every_s=0)
         again.tell("locked")
         again.tell("locked")
-    assert [line["what"] for line in lines] == ["locked", "full", "locked", "locked"]
+    assert [line["kind"] for line in lines] == ["locked", "full", "locked", "locked"]
     seldom._every_s = 0
     with capture_logs() as later:
         seldom.tell("locked")

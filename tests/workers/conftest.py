@@ -15,8 +15,8 @@ from nas_service.storage.samples import WaveRecord, commit_wave
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
 from tests.holds import held, progress
+from workers.child_processes import ChildProcessLauncher
 from workers.controller import Controller
-from workers.launchers import ChildProcessLauncher
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from nas_service.settings import Settings
-from workers.launchers import ChildProcessLauncher
+from workers.child_processes import ChildProcessLauncher
 from workers.processes import Running, end_leftovers, family
 from workers.scratch import remove_scratch, scratch_folder
 

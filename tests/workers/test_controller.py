@@ -18,9 +18,9 @@ from tests.holds import claimed, held, let_lapse
 from tests.processes import driver_pids
 from tests.waiting import wait_until
 from tests.workers.conftest import job_of, running, sampled, submitted
+from workers.child_processes import ChildProcessLauncher
 from workers.controller import Controller
 from workers.launcher import log_path
-from workers.launchers import ChildProcessLauncher
 
 MISSING = {"dataset": {"name": "image-folder", "settings": {"path": "gone"}}}
 

@@ -14,8 +14,8 @@ from nas_service.storage.session import Database
 from tests.holds import claimed
 from tests.processes import driver_pids
 from tests.waiting import wait_until
-from tests.workers.test_launchers import LAUNCH
-from workers.launchers import ChildProcessLauncher
+from tests.workers.test_child_processes import LAUNCH
+from workers.child_processes import ChildProcessLauncher
 from workers.processes import Running, family
 from workers.scratch import scratch_folder, scratch_folders
 

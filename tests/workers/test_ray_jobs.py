@@ -1,11 +1,14 @@
 """Drivers as Ray Jobs on a real cluster: a head without processors, and worker nodes that come and go."""
 
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -279,3 +282,37 @@ def test_a_launcher_is_made_while_nobody_answers_and_says_what_is_wrong(settings
 def test_only_http_addresses_are_taken(settings: Settings, url: str) -> None:
     with pytest.raises(NotReadyError, match="an http or https address"):
         create_launcher(settings.model_copy(update={"launcher": "ray-job", "ray_jobs_url": url}))
+
+
+class _Stubborn(BaseHTTPRequestHandler):
+    """Ray's job server as it answers where one Ray Job, `a-1`, cannot be stopped, for as long as `is_stuck`."""
+
+    is_stuck = True
+    asked: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(500 if self.is_stuck and self.path == "/api/jobs/a-1/stop" else 200)
+        self.end_headers()
+        self.wfile.write(b"cannot")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has there
+        """Say nothing."""
+
+
+def test_a_driver_that_cannot_be_stopped_keeps_no_other_from_it_and_is_told_once(settings: Settings) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Stubborn) as server, capture_logs() as lines:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        launcher = RayJobLauncher(settings.model_copy(update={"ray_jobs_url": url}))
+        launcher._unwanted = {("a", 1), ("b", 1)}
+        launcher._tidy_at = time.monotonic() + 60
+        for _ in range(10):
+            launcher.tidy()
+        assert _Stubborn.asked.count("/api/jobs/b-1/stop") == 1
+        assert launcher._unwanted == {("a", 1)}
+        _Stubborn.is_stuck = False
+        launcher.tidy()
+        server.shutdown()
+    assert launcher._unwanted == set()
+    assert [line["event"] for line in lines] == ["ray.call_failed", "ray.call_failed.over"]

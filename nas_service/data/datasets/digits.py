@@ -1,5 +1,6 @@
 """The bundled default: 1,797 real handwritten digits that ship inside scikit-learn."""
 
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -32,9 +33,18 @@ class DigitsSettings(DatasetSettings):
     validation_fraction: float = Field(0.25, gt=0, lt=1, description="Share of the other images kept for validation.")
 
 
-@cache
+_reading = threading.Lock()
+
+
 def _labels() -> Labels:
-    """Read the bundled file once: it is a table in text, and the labels are 14 kB."""
+    """Read the bundled file once, however many requests ask at the same time."""
+    with _reading:
+        return _read_labels()
+
+
+@cache
+def _read_labels() -> Labels:
+    """Read the bundled file: it is a table in text, which takes long; the labels are 14 kB."""
     labels: Labels = load_digits().target.astype(np.int64)
     labels.setflags(write=False)
     return labels

@@ -61,6 +61,20 @@ def test_what_troubles_the_controller_is_what_queued_jobs_wait_for(database: Dat
     assert _waits(database, job) == ["Ray's job server does not answer"]
 
 
+def test_what_keeps_a_driver_from_starting_now_is_told_before_what_kept_the_last_one(database: Database) -> None:
+    job = _new(database)
+    with database.write() as session:
+        attempts.requeue(session, held(session)[1], "it did not start", waiting_for="its driver to start: no memory")
+    _step(database, "Ray's job server does not answer")
+    assert _waits(database, job) == ["Ray's job server does not answer"]
+    _step(database)
+    assert _waits(database, job) == ["its driver to start: no memory"]
+    with database.write() as session:
+        controllers.sign_off(session, "a controller")
+    (said,) = _waits(database, job)
+    assert str(said).startswith("a controller")
+
+
 def test_one_controller_without_trouble_is_enough(database: Database) -> None:
     job = _new(database)
     _step(database, "Ray's job server does not answer")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_service.storage.whole_files import ELSEWHERE_S, remove_abandoned, write_whole
+from nas_service.storage.whole_files import GIVEN_UP_S, remove_abandoned, write_whole
 from tests.disks import fill, mounted
 from tests.waiting import wait_until
 
@@ -79,10 +79,19 @@ def test_what_another_host_writes_is_left_alone_for_a_day(tmp_path: Path) -> Non
     names = [f"elsewhere-{os.getpid()}-a", "elsewhere-1-b", "no-name-of-ours", f"{host}-{2**22}-c", f"{host}-{os.getpid()}-d"]
     for name in names:
         (tmp_path / name).touch()
-    yesterday = time.time() - ELSEWHERE_S - 60
+    yesterday = time.time() - GIVEN_UP_S - 60
     os.utime(tmp_path / "elsewhere-1-b", (yesterday, yesterday))
     assert remove_abandoned(tmp_path) == 2
     assert {file.name for file in tmp_path.iterdir()} == {names[0], names[2], names[4]}
+
+
+def test_a_process_that_got_the_number_of_a_writer_keeps_its_file_for_a_day(tmp_path: Path) -> None:
+    for name, age_s in (("new", 0.0), ("old", GIVEN_UP_S + 60)):
+        file = tmp_path / f"{socket.gethostname()}-{os.getpid()}-{name}"
+        file.touch()
+        os.utime(file, (time.time() - age_s, time.time() - age_s))
+    assert remove_abandoned(tmp_path) == 1
+    assert [file.name.rpartition("-")[2] for file in tmp_path.iterdir()] == ["new"]
 
 
 def test_nothing_is_removed_where_nothing_was_written(tmp_path: Path) -> None:
