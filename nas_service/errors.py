@@ -40,10 +40,6 @@ class LateResultError(NasError):
     """A driver whose attempt is over tried to commit; nothing was written."""
 
 
-class AwayError(NasError):
-    """Something outside, such as the cluster, is away for a moment: another attempt may find it again."""
-
-
 class CannotFreezeError(NasError):
     """A layer has no exact deployed form."""
 
@@ -57,7 +53,7 @@ class NotReadyError(NasError):
 
 
 class UnavailableError(NasError):
-    """Something that the service stands on is away for a moment; the same request may succeed later."""
+    """Something that the service stands on is away for a moment; the same request, or another attempt, may succeed later."""
 
 
 class DatabaseAwayError(UnavailableError):

@@ -5,7 +5,7 @@ from typing import Protocol
 import structlog
 from ray.exceptions import RayError, RayTaskError
 
-from nas_service.errors import AwayError, LateResultError
+from nas_service.errors import LateResultError, UnavailableError
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import jobs
@@ -24,7 +24,7 @@ from workers.reasons import described
 
 log = structlog.get_logger()
 
-_TRANSIENT: tuple[type[BaseException], ...] = (OSError, RayError, AwayError, *TRANSIENT_ERRORS)  # files, cluster or database
+_TRANSIENT: tuple[type[BaseException], ...] = (OSError, RayError, UnavailableError, *TRANSIENT_ERRORS)
 
 
 class Driver(Protocol):

@@ -19,7 +19,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler
 
 from nas_service.data.dataset import ImageDataset
-from nas_service.errors import AwayError
+from nas_service.errors import UnavailableError
 from nas_service.specs import EarlyStopping, TrialResources
 from workers.cluster import missing_place
 from workers.reasons import described
@@ -174,7 +174,7 @@ class _Stop(_NotPickled, tune.Stopper):
 
 
 def _raise_away(message: str) -> None:
-    raise AwayError(message)
+    raise UnavailableError(message)
 
 
 def _error_of(trial: TuneTrial) -> Exception:
@@ -201,7 +201,7 @@ def run_trials(run: TrialRun, listener: Listener) -> None:
     """Run all trials to their ends.
 
     Raises:
-        AwayError: If Ray, or the store for a trial, was away, or the process of a trial died too often.
+        UnavailableError: If Ray, or the store for a trial, was away, or the process of a trial died too often.
         Exception: What a method of the listener raised.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the database keeps the results
@@ -226,6 +226,6 @@ def run_trials(run: TrialRun, listener: Listener) -> None:
         tuner.fit()
     except TuneError as error:
         if recorder.error is None:
-            raise AwayError(f"Ray Tune: {described(error)}") from error
+            raise UnavailableError(f"Ray Tune: {described(error)}") from error
     if recorder.error is not None:
         raise recorder.error

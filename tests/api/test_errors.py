@@ -19,7 +19,9 @@ DOMAIN_ERRORS = [
     kind
     for module in (nas_service.errors, search_spaces.errors)
     for _, kind in inspect.getmembers(module, inspect.isclass)
-    if issubclass(kind, Exception) and kind.__module__ == module.__name__
+    if issubclass(kind, Exception)
+    and kind.__module__ == module.__name__
+    and kind is not search_spaces.errors.PortableError  # the base of all
 ]
 
 

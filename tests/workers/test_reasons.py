@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
-from nas_service.errors import AwayError, StoreAwayError
+from nas_service.errors import StoreAwayError, UnavailableError
 from workers.reasons import described
 
 
@@ -20,7 +20,7 @@ def _task_error(cause: Exception) -> RayTaskError:
 
 
 def test_an_error_of_our_own_is_its_sentence() -> None:
-    assert described(AwayError("the cluster is away")) == "the cluster is away"
+    assert described(UnavailableError("the cluster is away")) == "the cluster is away"
     assert described(StoreAwayError("the artifact store cannot be used now")) == "the artifact store cannot be used now"
 
 

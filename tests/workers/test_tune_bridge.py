@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nas_service.errors import AwayError, LateResultError
+from nas_service.errors import LateResultError, UnavailableError
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import Recipe
 from nas_service.reports import EpochReport
@@ -198,7 +198,7 @@ def test_a_trial_whose_process_dies_too_often_ends_the_attempt_and_did_not_fail(
 
     listener = _Listener(kill)
     trials = {"a": _candidate("a", epochs=200), "b": _candidate("b", epochs=10_000)}
-    with pytest.raises(AwayError, match=r"^the process of trial a died: [A-Za-z]+: The actor died"):
+    with pytest.raises(UnavailableError, match=r"^the process of trial a died: [A-Za-z]+: The actor died"):
         _run(listener, trials, tmp_path, max_failures=1)
     assert listener.of("a") == ["started", "Began"] * 2
     assert not {"failed", "stopped", "Done"} & {what.partition(":")[0] for what in listener.of("b")}
@@ -215,7 +215,7 @@ def test_an_exception_of_a_trials_own_is_a_failure_in_its_own_words(tmp_path: Pa
 def test_a_store_that_is_away_is_no_fault_of_the_candidate(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     listener = _Listener()
-    with pytest.raises(AwayError):
+    with pytest.raises(UnavailableError):
         _run(listener, {"a": _candidate("a")}, tmp_path, url=(tmp_path / "file" / "below").as_uri())
     assert not [what for _, what in listener.heard if what.startswith("failed")]
 
