@@ -24,7 +24,7 @@ ROUND_LIMIT_S = 900.0
 WORLD_LIMIT_S = 1500.0
 PAUSE_S = (2.0, 7.0)  # after a sign of progress, before the next fault
 GIVE_UP_WAITING_S = 120.0  # for a sign of progress
-PER_ROUND = 6
+PER_ROUND = 8
 KILLS = {"embedded": 1, "cluster": 2}  # of every kind of process: 21 in all
 
 

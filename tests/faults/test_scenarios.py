@@ -239,7 +239,7 @@ def test_a_head_that_is_away_for_minutes_is_waited_for(cluster: Cluster, undistu
         _waits(client, search_id, "job server does not answer", 150)
         with pytest.raises(ApiError, match="job server"):
             client.submit_search(SEARCH)
-        time.sleep(60)
+        time.sleep(40)
         assert _checks(cluster)["controller"] == "ok"
     cluster.start_nodes()
     ended = _ended(client, search_id)
