@@ -52,7 +52,9 @@ class Running:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Run a service for all end-to-end tests, with CIFAR-10-like files under its data root."""
-    settings = Settings(home=tmp_path_factory.mktemp("service"), object_store_bytes=100_000_000, poll_s=0.1, checkpoint_s=0.5, litter_s=2.0)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("service"), object_store_bytes=100_000_000, poll_s=0.1, checkpoint_s=0.5, litter_s=2.0
+    )
     settings.data.mkdir()
     write_cifar_parquet(settings.data)
     with embedded_service(settings) as address, NasClient(address) as client:
