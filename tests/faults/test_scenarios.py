@@ -35,9 +35,11 @@ SEARCH = {key: value for key, value in SPEC.items() if key != "training"}
 def embedded(tmp_path: Path) -> Iterator[Embedded]:
     """Run a service on SQLite."""
     made = Embedded(tmp_path)
-    made.start()
-    yield made
-    made.end()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +49,24 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     for folder in (home, *home.parents[:2]):
         folder.chmod(0o755)  # PostgreSQL runs as another user where this is root
     made = Cluster(home)
-    made.start()
-    yield made
-    made.end()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what the search and its training lead to when nothing happens."""
     world = Embedded(tmp_path_factory.mktemp("undisturbed"))
-    world.start()
-    search_id = world.client.submit_search(SPEC).id
-    wait_until(lambda: is_over(world.client, search_id), bool)
-    found = results(world.client, search_id)
-    world.end()
-    return found
+    try:
+        world.start()
+        search_id = world.client.submit_search(SPEC).id
+        wait_until(lambda: is_over(world.client, search_id), bool)
+        return results(world.client, search_id)
+    finally:
+        world.end()
 
 
 def _sampled(client: NasClient, search_id: str, least: int) -> JobView:
