@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from scipy.stats import rankdata
-
 from nas_service.reports import CandidateMetrics
 
 MIN_FOR_CORRELATION = 3  # two points always lie on a line
@@ -133,7 +131,14 @@ def rank_correlation(left: Sequence[float], right: Sequence[float]) -> float | N
     """Return Spearman's rho, or None where it means nothing."""
     if len(left) < MIN_FOR_CORRELATION or len(set(left)) == 1 or len(set(right)) == 1:
         return None
-    return statistics.correlation(rankdata(left).tolist(), rankdata(right).tolist())
+    return statistics.correlation(_ranks(left), _ranks(right))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Return the rank of each value from 1 on, the mean rank where some are equal."""
+    from scipy.stats import rankdata  # noqa: PLC0415 - it takes 2 s, for which every command would wait
+
+    return [float(rank) for rank in rankdata(values)]
 
 
 def compare(candidates: Iterable[TrainedCandidate]) -> tuple[list[ComparedPair], list[ComparedMethod]]:
@@ -146,7 +151,7 @@ def compare(candidates: Iterable[TrainedCandidate]) -> tuple[list[ComparedPair],
     for architecture in scores:
         here = {method: group for (where, method), group in groups.items() if where == architecture}
         means = [statistics.fmean(entry.metrics.test_accuracy for entry in group) for group in here.values()]
-        ranks = rankdata([-mean for mean in means]).tolist()
+        ranks = _ranks([-mean for mean in means])
         rows = [_pair(method, group, rank) for (method, group), rank in zip(here.items(), ranks, strict=True)]
         pairs += sorted(rows, key=lambda row: row.rank)
     methods = [_method(method, pairs, scores) for method in dict.fromkeys(pair.method for pair in pairs)]
