@@ -63,8 +63,12 @@ def _agrees(check: Callable[[], object], prefix: str, expected: Complaint) -> bo
     try:
         check()
     except InvalidInputError as error:
-        assert all(problem.field.startswith(prefix) for problem in error.problems)
-        return expected in [(problem.field.removeprefix(prefix), problem.allowed) for problem in error.problems]
+        found = [
+            (problem.field.removeprefix(prefix), problem.allowed)
+            for problem in error.problems
+            if problem.field.startswith(prefix)
+        ]
+        return expected in found and len(found) == len(error.problems)
     return expected is None
 
 
