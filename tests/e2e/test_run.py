@@ -34,6 +34,7 @@ def _run(folder: Path, *words: str) -> subprocess.Popen[str]:
         signal.signal(signal.SIGHUP, earlier)
 
 
+@pytest.mark.slow
 def test_a_spec_without_training_ends_with_the_architectures_that_were_found(tmp_path: Path) -> None:
     process = _run(tmp_path)
     lines = [line.strip() for line in process.communicate()[0].splitlines()]
@@ -43,7 +44,7 @@ def test_a_spec_without_training_ends_with_the_architectures_that_were_found(tmp
     assert lines[-1].startswith("trained: nothing, since the spec has no training")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 def test_a_run_that_is_ended_leaves_neither_service_nor_driver(number: signal.Signals, tmp_path: Path) -> None:
     process = _run(tmp_path)
     assert process.stdout is not None
@@ -74,6 +75,7 @@ def test_an_interrupted_run_cancels_its_own_search_and_says_so(tmp_path: Path) -
     assert driver_pids(job_id) == []
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     """As `nohup` asks for."""
     earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)

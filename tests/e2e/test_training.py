@@ -74,6 +74,7 @@ def test_methods_are_compared_over_seeds_and_architectures(
     assert _teachers(service) == teachers
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_killed_goes_on_from_its_checkpoint_and_is_counted_once(service: Running, base: dict[str, Any]) -> None:
     """Curves and accuracy are those of the training that nobody disturbed."""
     given = {**base, "methods": ["xnor-net"], "recipe": {"epochs": 24}}
@@ -159,6 +160,7 @@ def test_a_training_of_which_one_candidate_fails_ends_the_others_and_says_why(se
     assert wait_until(lambda: _left(service, job.id), lambda left: not left, 30) == []
 
 
+@pytest.mark.slow
 def test_a_candidate_may_teach(service: Running, base: dict[str, Any]) -> None:
     given = {**base, "methods": ["bnn"], "recipe": {**SHORT, "distillation": 1.0}}
     (teacher,) = service.client.candidates(training=service.train(**{**base, "methods": ["bi-real"]}).id)

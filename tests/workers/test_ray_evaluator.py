@@ -115,6 +115,7 @@ def test_the_result_is_that_of_one_process_whichever_actor_answers_first(
         assert _equal(ray.get(worker.weights.remote()).split(), expected[1])
 
 
+@pytest.mark.slow
 def test_an_actor_that_finds_no_place_does_not_stop_the_search(
     dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:
@@ -139,6 +140,7 @@ def test_an_actor_that_dies_is_replaced_and_its_sample_evaluated_anew(
     assert _equal(evaluator.weights, expected[1])
 
 
+@pytest.mark.slow
 def test_samples_are_signs_of_progress_and_a_missing_place_is_said(dataset: ImageDataset) -> None:
     """Both processors are taken for good: it waits, says for what, and goes on when one is given back."""
     holders: list[Any] = [ray.remote(_Holder).options(num_cpus=1).remote() for _ in range(2)]
@@ -153,6 +155,7 @@ def test_samples_are_signs_of_progress_and_a_missing_place_is_said(dataset: Imag
     ray.kill(evaluator._workers[0])
 
 
+@pytest.mark.slow
 def test_a_sample_took_as_long_as_its_actor_had_it_whatever_others_answered(dataset: ImageDataset) -> None:
     watch = _Watch()
     evaluator = RayEvaluator(SPEC, dataset, 2, watch)
@@ -228,6 +231,7 @@ class _GoesOn(_GivesBack):
         self.gone_on = True
 
 
+@pytest.mark.slow
 def test_an_actor_that_has_its_place_and_is_silent_waits_for_none_although_nothing_is_free(dataset: ImageDataset) -> None:
     """It takes every processor, and nobody else has any."""
     holders: list[Any] = [ray.remote(_Holder).options(num_cpus=1).remote() for _ in range(2)]

@@ -159,6 +159,7 @@ def test_how_a_driver_ended_is_told_without_path_or_address_its_log_is_kept_and_
     assert launcher.ended(job, 1) is None
 
 
+@pytest.mark.slow
 def test_a_later_service_process_stops_a_driver_which_gives_its_job_back(running: Running, opened: Database) -> None:
     job = _create(opened)
     with opened.write() as session:
@@ -176,6 +177,7 @@ def test_a_later_service_process_stops_a_driver_which_gives_its_job_back(running
         jobs.request_cancel(session, job, jobs.SEARCH)
 
 
+@pytest.mark.slow
 def test_a_frozen_job_server_costs_one_time_out_and_two_lines_and_drivers_are_left_alone(running: Running) -> None:
     launcher = running.launcher()
     server = part(running.head, "dashboard.py")
@@ -195,6 +197,7 @@ def test_a_frozen_job_server_costs_one_time_out_and_two_lines_and_drivers_are_le
     assert [line["event"] for line in lines] == ["ray.away", "ray.back"]
 
 
+@pytest.mark.slow
 def test_a_driver_that_ray_got_without_saying_so_is_ended_when_ray_is_back(running: Running) -> None:
     """The job server freezes between the question whether the driver is there and the submission of it."""
     launcher, job = running.launcher(), new_id()
@@ -213,6 +216,7 @@ def test_a_driver_that_ray_got_without_saying_so_is_ended_when_ray_is_back(runni
     wait_until(status, lambda seen: seen == "STOPPED", limit_s=60)
 
 
+@pytest.mark.slow
 def test_a_part_of_the_job_server_that_is_frozen_is_trouble_too(running: Running) -> None:
     """Ray has one process for jobs and one for nodes: the other answers."""
     launcher = running.launcher()
@@ -229,6 +233,7 @@ def test_a_wrong_token_is_said(running: Running) -> None:
     assert wrong.trouble() == "Ray's job server refuses this service (for 0 s): RAY_AUTH_TOKEN must be the cluster's"
 
 
+@pytest.mark.slow
 def test_worker_nodes_are_counted_while_they_live(tmp_path: Path, sqlite_template: Path) -> None:
     """A node that was stopped is not counted, however long nobody asked; a head without processors never is."""
     with _running(tmp_path, sqlite_template) as made:

@@ -169,6 +169,7 @@ def test_what_a_listener_raises_first_ends_all_trials_and_is_raised_as_it_was(tm
     assert "Done" not in [what for _, what in listener.heard]
 
 
+@pytest.mark.slow
 def test_a_wish_to_end_stops_all_trials_without_a_word_about_them(tmp_path: Path) -> None:
     def end(_: str, news: News) -> None:
         listener.should_end = listener.should_end or isinstance(news, EpochReport)
@@ -178,6 +179,7 @@ def test_a_wish_to_end_stops_all_trials_without_a_word_about_them(tmp_path: Path
     assert not {"Done", "stopped"} & {what for _, what in listener.heard}
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_candidate_itself_is_told_at_once_and_not_tried_again(tmp_path: Path) -> None:
     gone = NetworkSource("teachers/gone.safetensors", tiny_genotype())
     listener = _Listener()
@@ -189,6 +191,7 @@ def test_what_is_wrong_with_a_candidate_itself_is_told_at_once_and_not_tried_aga
     assert listener.of("b")[-1] == "Done"
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_dies_too_often_ends_the_attempt_and_did_not_fail(tmp_path: Path) -> None:
     """Memory, a node or somebody ended it: another attempt at the training may go on, with the others as they are."""
 
@@ -212,6 +215,7 @@ def test_an_exception_of_a_trials_own_is_a_failure_in_its_own_words(tmp_path: Pa
     assert listener.of("b")[-1] == "Done"
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_no_fault_of_the_candidate(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     listener = _Listener()
