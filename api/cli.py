@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from api.client import ApiError
 from api.commands import local, results, searches, service, trainings
 from api.console import errors
+from nas_service.checking.problems import field_errors
 from nas_service.errors import NasError
+from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 
 # What bad input and the world outside may raise; the network is apart, since its message says what to do.
@@ -18,7 +20,6 @@ EXPECTED = (
     NasError,
     InvalidFieldError,
     UnknownNameError,
-    ValidationError,
     OSError,
     FloatingPointError,  # a training that diverged
     UnicodeError,  # words of the command line that are no text
@@ -49,8 +50,20 @@ def main() -> None:
     """Run a command; an error is one message on standard error and exit status 1."""
     try:
         app()
+    except ValidationError as error:
+        for problem in field_errors(error):
+            setting = f"NAS_{problem.field.upper()}" if error.title == Settings.__name__ else problem.field
+            message = f"error: {setting}: {problem.given!r} is not allowed; allowed: {problem.allowed}"
+            errors.print(message, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
     except EXPECTED as error:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except httpx.UnsupportedProtocol as error:
+        message = (
+            f"error: {str(error.request.url)!r} is no address of a service; allowed: http://HOST:PORT, with --url or NAS_URL"
+        )
+        errors.print(message, markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except httpx.TransportError as error:
         where = f"no service answers at {error.request.url.copy_with(raw_path=b'/')}"

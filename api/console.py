@@ -1,11 +1,15 @@
 """What the CLI prints: JSON for programs, tables and progress bars for people."""
 
 import json
+import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -27,6 +31,14 @@ errors = Console(stderr=True)
 
 POLL_S = 0.5
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
+
+
+def program() -> str:
+    """Return how this program is called from where its user is: `nas`, or its path where it is not on the search path."""
+    called = Path(sys.argv[0])
+    if called.name != "nas" or shutil.which("nas") is not None:
+        return "nas"
+    return os.path.relpath(called)
 
 
 def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
@@ -53,6 +65,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[obje
 def _cell(value: object) -> Text:
     if value is None:
         return Text("-")
+    if isinstance(value, datetime):
+        return Text(f"{value:%Y-%m-%d %H:%M:%S} UTC")
     if isinstance(value, dict | list):
         return Text(json.dumps(value))
     return Text(f"{value:.4f}" if isinstance(value, float) else str(value))
@@ -115,12 +129,14 @@ class _PlainProgress:
         self._console = where
         self._last = 0.0
         self._state = ""
+        self._line = ""
 
     def show(self, job: JobView) -> None:
         now, state = time.monotonic(), f"{job.state} {job.waiting_for}"
-        if state != self._state or now - self._last >= PLAIN_EVERY_S:
-            self._console.print(f"{job.kind} {job.state}: {describe(job)[2]}", markup=False, highlight=False)
-            self._last, self._state = now, state
+        line = f"{job.kind} {job.state}: {describe(job)[2]}"
+        if line != self._line and (state != self._state or now - self._last >= PLAIN_EVERY_S):
+            self._console.print(line, markup=False, highlight=False)
+            self._last, self._state, self._line = now, state, line
 
 
 class _BarProgress:

@@ -12,7 +12,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.connections import WAITING, ConnectionLimits, GuardedConfig, LoopTrouble, raise_handle_limit
-from nas_service.catalogue import load_entries
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 
@@ -102,6 +101,8 @@ def _settle() -> None:
     A full collection walks through everything that torch and its like made, some 0.4 s in which no thread runs. None of it is
     ever garbage, so it is taken out of what is walked through.
     """
+    from nas_service.catalogue import load_entries  # noqa: PLC0415 - it loads torch, and whether the port is free is told first
+
     load_entries()
     gc.collect()
     gc.freeze()

@@ -202,7 +202,8 @@ class Controller:
             if not attempts.is_unchanged(session, job, lease=lapsed):
                 return
             state = release(session, jobs.get_job(session, job.id), reason, self._settings.max_stalls, found)
-        log.warning("job.released", job_id=job.id, attempt=job.attempt, reason=reason, state=state.value)
+        tell = log.info if state in {JobState.PAUSED, JobState.CANCELLED} else log.warning
+        tell("job.released", job_id=job.id, attempt=job.attempt, reason=reason, state=state.value)
         if job.state == JobState.STARTING.value:
             self._back_off(reason)
 

@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 import httpx
 
@@ -56,12 +58,11 @@ def embedded_service(settings: Settings) -> Iterator[str]:
     Raises:
         NotReadyError: If it does not become ready; its log says why.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
     log_path = settings.home / "service.log"
     with _unwinding():
-        with log_path.open("ab") as log:
+        with _opened(log_path) as log:
             process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "api.cli", "serve", "--host", "127.0.0.1", "--port", str(port)],
                 stdin=subprocess.DEVNULL,
@@ -80,6 +81,17 @@ def embedded_service(settings: Settings) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _opened(log_path: Path) -> BinaryIO:
+    home = log_path.parent
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        return log_path.open("ab")
+    except OSError as error:
+        is_file = isinstance(error, FileExistsError | NotADirectoryError)
+        what = "is no folder" if is_file else f"cannot be written ({error.strerror})"
+        raise NotReadyError(f"the folder {home} {what}: set NAS_HOME to a folder that can be written") from error
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log_path: str) -> None:

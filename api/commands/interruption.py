@@ -9,7 +9,7 @@ import httpx
 import typer
 
 from api.client import ApiError, NasClient
-from api.console import errors
+from api.console import errors, program
 from nas_service.errors import NasError
 from nas_service.lifecycle import FINISHED
 
@@ -27,14 +27,18 @@ def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> I
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as interruption:
-        again = f"NAS_HOME={home} nas serve"
+        again, is_asked = f"NAS_HOME={home} {program()} serve", False
         try:
             _cancel(client, search_id)
+            is_asked = True
+            _wait_for_end(client, search_id)
             said = f"interrupted: search {search_id} is cancelled; what it found is kept, and {again} shows it"
         except (httpx.HTTPError, NasError, ApiError, KeyboardInterrupt, TimeoutError) as error:
             why = f" ({error})" if str(error) else ""
-            drop = f"nas search cancel {search_id}"
+            drop = f"{program()} search cancel {search_id}"
             said = f"interrupted: search {search_id} is kept{why}; {again} goes on with it, and `{drop}` then drops it"
+            if is_asked:
+                said = f"interrupted: search {search_id} is being cancelled{why}; what it found is kept, and {again} shows it"
         errors.print(said, markup=False, highlight=False, soft_wrap=True)
         if isinstance(interruption, SystemExit):
             raise
@@ -49,25 +53,29 @@ def kept_if_it_fails(search_id: str, home: Path) -> Iterator[None]:
     except typer.Exit:
         raise  # what there was to say was said
     except Exception:
-        serve = f"NAS_HOME={home} nas serve"
-        then = f"`nas search watch {search_id}` then watches it, `nas search cancel {search_id}` drops it"
+        serve = f"NAS_HOME={home} {program()} serve"
+        then = f"`{program()} search watch {search_id}` then watches it, `{program()} search cancel {search_id}` drops it"
         said = f"search {search_id} is kept: `{serve}` goes on with it, or shows what it found; {then}"
         errors.print(said, markup=False, highlight=False, soft_wrap=True)
         raise
 
 
 def _cancel(client: NasClient, search_id: str) -> None:
-    """Cancel whatever is not over, and wait for its end.
-
-    Raises:
-        TimeoutError: If it takes too long.
-    """
+    """Ask for the end of whatever is not over."""
     with suppress(ApiError):  # it may be over already
         client.cancel_search(search_id)
     for training in client.trainings(parent=search_id):
         if training.state not in FINISHED:
             with suppress(ApiError):
                 client.cancel_training(training.id)
+
+
+def _wait_for_end(client: NasClient, search_id: str) -> None:
+    """Wait until everything is over.
+
+    Raises:
+        TimeoutError: If it takes too long.
+    """
     deadline = time.monotonic() + WIND_UP_S
     while any(job.state not in FINISHED for job in [client.search(search_id), *client.trainings(parent=search_id)]):
         if time.monotonic() > deadline:

@@ -11,7 +11,7 @@ from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.results import finish_run, print_architectures, print_candidates
 from api.commands.specs import Sets, SpecFile, make_robust, read_spec
-from api.console import console, errors, print_json, print_table, watch_search
+from api.console import console, errors, print_json, print_table, program, watch_search
 from api.estimates import search_rows
 from api.views import JobView
 from nas_service.lifecycle import JobState
@@ -206,7 +206,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     print_architectures("architectures", found)
     if bundle is not None:
         print_candidates("trained candidates", candidates)
-    console.print(f"NAS_HOME={settings.home} nas serve shows all of it again", markup=False, highlight=False)
+    console.print(f"NAS_HOME={settings.home} {program()} serve shows all of it again", markup=False, highlight=False)
     untrained = "trained: nothing, since the spec has no training; --train METHOD trains the best architecture"
     console.file.write(f"bundle: {bundle}\n" if bundle is not None else f"{untrained}\n")
 

@@ -116,7 +116,7 @@ def check_candidates(problems: Problems, section: TrainingSection, prefix: str, 
     third, count = architectures
     methods, seeds = len(section.methods), len(section.seeds)
     candidates = methods * seeds * count
-    if candidates > MAX_CANDIDATES and problems.sound(*(f"{prefix}{name}" for name in ("methods", "seeds", third))):
+    if candidates > MAX_CANDIDATES and problems.sound(f"{prefix}seeds", f"{prefix}{third}"):
         given = f"{methods} methods x {seeds} seeds x {count} architectures = {candidates:,} candidates"
         allowed = f"methods x seeds x {third} of at most {MAX_CANDIDATES:,} candidates a training"
         problems.complain(f"{prefix}methods", given, allowed)

@@ -33,7 +33,6 @@ from nas_service.specs import (
     TrainingSection,
     TrainingSpec,
 )
-from search_spaces.errors import InvalidFieldError
 from search_spaces.space import SPACES, SearchSpace, SpaceSettings
 
 Spec = TypeVar("Spec", SearchSpec, TrainingSpec, LocalTrainingSpec)
@@ -171,7 +170,6 @@ def _check_section(
     *,
     has_teacher: bool = False,
 ) -> None:
-    check_candidates(problems, section, prefix, subjects)
     places = [f"{prefix}methods.{index}" for index in range(len(section.methods))]
     tried = [fit_method(problems, *entry, section.recipe) for entry in zip(places, section.methods, strict=True)]
     fitted = [entry for entry in tried if entry is not None]
@@ -179,6 +177,7 @@ def _check_section(
     check_early_stopping(problems, section.early_stopping, fitted, prefix)
     for name in ("cpus_per_trial", "gpus_per_trial"):
         _check_resources(problems, f"{prefix}resources.{name}", getattr(section.resources, name), 1, capacity)
+    check_candidates(problems, section, prefix, subjects)  # last: a complaint about `methods` hides what depends on one of them
 
 
 def _check_fitted(
@@ -207,10 +206,8 @@ def _check_acceleration(
     problems: Problems, field: str, settings: Recipe | EvaluationSettings, method: Method, gpus: float
 ) -> None:
     """Refuse switches that cannot work on the kind of device where it will be trained, or with the method."""
-    try:
-        settings.acceleration.resolve("cuda" if gpus else "cpu", method, settings.epochs)
-    except InvalidFieldError as error:
-        problems.found.append(error.under(field))
+    found = settings.acceleration.refusals("cuda" if gpus else "cpu", method, settings.epochs)
+    problems.found.extend(error.under(field) for error in found)
 
 
 def _check_resources(problems: Problems, field: str, each: float, count: int, capacity: Capacity) -> None:

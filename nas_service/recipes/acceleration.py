@@ -79,6 +79,19 @@ class Acceleration(GivenModel):
             raise ValueError("false or null: cuda_graph needs fused_optimizer, a recorded step reads its rate from the device")
         return given
 
+    def refusals(self, device: str, facts: StepFacts, epochs: int) -> list[InvalidFieldError]:
+        """Return what is wrong with switches that are set and cannot work; arguments as of `resolve`."""
+        found = []
+        if self.cuda_graph and (device != "cuda" or facts.needs_eager):
+            why = f" on the device {device}" if device != "cuda" else f": {facts.needs_eager}"
+            found.append(InvalidFieldError("acceleration.cuda_graph", self.cuda_graph, f"false or null{why}"))
+        if self.compile is Compilation.REGIONS and facts.needs_eager:
+            found.append(InvalidFieldError("acceleration.compile", self.compile.value, f"none: {facts.needs_eager}"))
+        elif self.compile is Compilation.REGIONS and epochs > 1 and facts.changes_every_epoch:
+            allowed = f"none, or a single epoch: {facts.changes_every_epoch}, and all regions would be compiled anew"
+            found.append(InvalidFieldError("acceleration.compile", self.compile.value, allowed))
+        return found
+
     def resolve(self, device: str, facts: StepFacts, epochs: int) -> "Acceleration":
         """Return the settings with every switch decided: the one place that decides, for specs and for trainers.
 
@@ -90,16 +103,9 @@ class Acceleration(GivenModel):
         Raises:
             InvalidFieldError: If a switch is set that cannot work on the device or with the method.
         """
+        for refusal in self.refusals(device, facts, epochs):
+            raise refusal
         cuda, regions, needs_eager = device == "cuda", self.compile is Compilation.REGIONS, facts.needs_eager
-        if self.cuda_graph and not cuda:
-            raise InvalidFieldError("acceleration.cuda_graph", self.cuda_graph, f"false or null on the device {device}")
-        if self.cuda_graph and needs_eager:
-            raise InvalidFieldError("acceleration.cuda_graph", self.cuda_graph, f"false or null: {needs_eager}")
-        if regions and needs_eager:
-            raise InvalidFieldError("acceleration.compile", self.compile.value, f"none: {needs_eager}")
-        if regions and epochs > 1 and facts.changes_every_epoch:
-            allowed = f"none, or a single epoch: {facts.changes_every_epoch}, and all regions would be compiled anew"
-            raise InvalidFieldError("acceleration.compile", self.compile.value, allowed)
         graph = cuda and needs_eager is None and self.fused_optimizer is not False
         return Acceleration(
             precision=self.precision or (ActivationType.BF16 if cuda else ActivationType.FLOAT32),

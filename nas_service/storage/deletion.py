@@ -28,7 +28,7 @@ def delete_job(session: Session, job_id: str, kind: str, *, with_trainings: bool
         named = ", ".join(entry.id for entry in going[1:4])
         raise ConflictError(
             f"search {job_id} has {len(going) - 1} training(s) whose networks would go too ({named}); "
-            "delete those first, or ask for it with trainings=true"
+            "delete those first, or ask for that (trainings=true, or --trainings)"
         )
     ids = [entry.id for entry in going]
     trained = list(session.scalars(select(Candidate.id).where(Candidate.job_id.in_(ids))))

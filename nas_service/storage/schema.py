@@ -90,6 +90,7 @@ def _alone(file: Path | None) -> Iterator[None]:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        Path(f"{file}.lock").touch()  # where that cannot be, a lock is waited for in vain
         lock = FileLock(f"{file}.lock", timeout=MIGRATION_WAIT_S)
         lock.acquire()
     except Timeout as error:
@@ -98,7 +99,9 @@ def _alone(file: Path | None) -> Iterator[None]:
         what = (
             "is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else f"cannot be written ({error.strerror})"
         )
-        raise NotReadyError(f"the folder {file.parent} {what}: set NAS_HOME to a folder that can be written") from error
+        raise NotReadyError(
+            f"the folder {file.parent} {what}: set NAS_HOME or NAS_DATABASE_URL to a place that can be written"
+        ) from error
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from nas_service.storage import controllers
 from nas_service.storage.models import Job
 
 _NEXT = "its turn, which is next"
-_NOBODY = "a controller: none has looked at the queue for a minute; `nas serve` runs one"
+_NOBODY = "a controller: none is at work; `nas serve` runs one"
 
 
 def waits_of(session: Session, jobs: Sequence[Job]) -> dict[str, str]:

@@ -232,6 +232,22 @@ def test_an_acceleration_that_cannot_work_is_refused_before_anything_starts(tmp_
     assert "rebnn looks at gradients" in problems["evaluation.acceleration.cuda_graph"]
 
 
+def test_switches_that_cannot_work_are_all_named(tmp_path: Path) -> None:
+    both = {"acceleration": {"cuda_graph": True, "compile": "regions"}}
+    assert list(_problems({"training": {"methods": ["ir-net"], "recipe": {"epochs": 2, **both}}}, tmp_path)) == [
+        "training.methods.0.recipe.acceleration.cuda_graph",
+        "training.methods.0.recipe.acceleration.compile",
+    ]
+
+
+def test_too_many_candidates_hide_no_other_mistake(tmp_path: Path) -> None:
+    methods = ["bnn", {"name": "bnn", "recipe": {"epochs": 0}}, "nope"]
+    training = {"methods": methods, "top_k": 5, "seeds": list(range(100))}
+    assert {"training.methods", "training.methods.1.recipe.epochs", "training.methods.2.name"} <= set(
+        _problems({"training": training}, tmp_path)
+    )
+
+
 class _Endless(Random):
     """A strategy of somebody else's that bounds nothing itself."""
 

@@ -118,8 +118,17 @@ def test_a_read_only_home_is_said(tmp_path: Path) -> None:
     with mounted(tmp_path / "home", 1_000_000) as home:
         schema.upgrade(Settings(home=home).database)
         make_read_only(home)
-        with pytest.raises(NotReadyError, match=r"cannot be written .*set NAS_HOME to a folder that can be written"):
+        with pytest.raises(
+            NotReadyError, match=r"cannot be written .*set NAS_HOME or NAS_DATABASE_URL to a place that can be written"
+        ):
             schema.upgrade(Settings(home=home).database)
+
+
+def test_a_folder_in_which_nothing_can_be_made_is_said_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(NotReadyError, match=r"^the folder /proc cannot be written \(.*\): set NAS_HOME or NAS_DATABASE_URL"):
+        schema.upgrade("sqlite:////proc/x.db")
+    assert time.monotonic() - began < schema.MIGRATION_WAIT_S / 2
 
 
 def test_a_postgres_that_is_not_there_is_said_without_its_password() -> None:
