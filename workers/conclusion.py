@@ -7,7 +7,6 @@ history takes seconds, in which nobody else could write.
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from nas_service.catalogue import build_space, build_strategy
 from nas_service.lifecycle import FINISHED, JobState
@@ -81,7 +80,7 @@ def _keep(session: Session, job: Job, found: Findings) -> None:
             add_architectures(session, job.id, found.best)
     except TRANSIENT_ERRORS:
         raise
-    except SQLAlchemyError as error:
+    except Exception as error:
         log.exception("search.best_not_kept", job_id=job.id)
         trouble = f"they could not be written ({type(error).__name__})"
     if trouble is not None:

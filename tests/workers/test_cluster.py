@@ -168,3 +168,39 @@ def test_other_addresses_of_this_machine_are_refused(driver: Driver) -> None:
             for _, port in _listening(entry):
                 with pytest.raises(OSError, match="refused"):
                     socket.create_connection((address, port), timeout=5).close()
+
+
+UNLUCKY = """
+import os, threading, time
+import psutil
+from nas_service.errors import UnavailableError
+from nas_service.settings import Settings
+from workers.cluster import connected
+
+def kill_raylets():
+    while True:
+        for child in psutil.Process().children(recursive=True):
+            if child.name().startswith("raylet"):
+                child.kill()
+        time.sleep(0.05)
+
+threading.Thread(target=kill_raylets, daemon=True).start()
+try:
+    with connected(Settings()):
+        print("connected")
+except UnavailableError as error:
+    print("away:", error)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_a_ray_that_dies_while_it_starts_is_away(tmp_path: Path) -> None:
+    """It raises a plain Exception then, which is no fault of the job."""
+    settings = Settings(home=tmp_path, scratch=tmp_path / "scratch", object_store_bytes=100_000_000)
+    environment = {**os.environ, **settings.environment()}
+    done = subprocess.run(
+        [sys.executable, "-c", UNLUCKY], env=environment, capture_output=True, text=True, check=True, timeout=300
+    )
+    end_leftovers(tmp_path / "scratch")
+    assert done.stdout.startswith("away: Ray did not start: "), done.stdout + done.stderr
