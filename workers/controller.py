@@ -180,8 +180,8 @@ class Controller:
             return ended.reason
         if job.lease_expires_at is None:
             return "it had no driver"
-        starts = job.state == JobState.STARTING.value
-        if lapsed and self._watched_s(_lease(job)) >= (self._settings.start_limit_s if starts else self._settings.lease_s) / 2:
+        starts, stood_s = job.state == JobState.STARTING.value, self._watched_s(_lease(job))
+        if lapsed and stood_s >= (self._settings.start_limit_s if starts else self._settings.lease_s) / 2:
             return "its driver did not start in time" if starts else "its lease ran out"
         asked = job.state in {JobState.PAUSING.value, JobState.CANCELLING.value}
         if asked and self._watched_s(_state(job)) >= 2 * self._settings.leave_s:

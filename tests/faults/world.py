@@ -27,6 +27,7 @@ START_LIMIT_S = 120.0
 HEAD_STARTS_S = 8.0  # before a worker node can join
 FAST = {  # what a person waits minutes for, in seconds
     "lease_s": 12.0,
+    "start_limit_s": 40.0,
     "stall_s": 15.0,
     "stall_factor": 3.0,
     "first_progress_s": 60.0,
