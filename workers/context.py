@@ -210,7 +210,8 @@ class JobContext:
         outage = Outage("lease.not_renewed", job_id=self.hold.job_id)
         renewed = time.monotonic()
         while not self._left.wait(min(TICK_S, self.settings.lease_s / 4)):
-            due = time.monotonic() - renewed > self.settings.lease_s / 4
+            looked = time.monotonic()
+            due = looked - renewed > self.settings.lease_s / 4
             try:
                 with self.database.write() if due else self.database.read() as session:
                     state = attempts.renew(session, self.hold) if due else attempts.state_of(session, self.hold)
@@ -221,6 +222,8 @@ class JobContext:
                 self._end(JobEndedError(str(error)))
             except Exception as error:  # noqa: BLE001 - the database is away: the lease tells when it is for too long
                 outage.seen(f"{type(error).__name__}: {error}")
+            if outage.reason is not None or time.monotonic() - looked > TICK_S:
+                self._watchdog.excuse()  # who cannot write what was done tells nothing of it either
             stalled = self._watchdog.overdue()
             if stalled is not None:
                 self._end(StalledError(stalled))

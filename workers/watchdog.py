@@ -66,6 +66,11 @@ class Watchdog:
             if self._resting:
                 self._marked, self._resting = self._clock(), False
 
+    def excuse(self) -> None:
+        """Count from now, if anything is counted: the silence had a cause that is known, and was nobody's stall."""
+        with self._lock:
+            self._marked = self._clock()
+
     def overdue(self) -> str | None:
         """Return in words that the work has stalled, if it has."""
         with self._lock:

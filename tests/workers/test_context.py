@@ -129,6 +129,22 @@ def test_no_sign_of_progress_is_a_stall_and_waiting_for_a_place_is_none(settings
     context.close()
 
 
+def test_silence_while_the_database_is_locked_is_no_stall(settings: Settings, opened: Database) -> None:
+    """Work goes on, and nobody can write what was done."""
+    job = submitted(opened)
+    with opened.write() as session:
+        claimed(session)
+    context = JobContext(settings.model_copy(update={"first_progress_s": 2.5, "lease_s": 2.0}), job.id, 1)
+    context.start()
+    with context.alive(_never):
+        with opened.write():
+            time.sleep(5)
+        time.sleep(1)
+        context.check()
+        assert isinstance(_ended(context), StalledError)
+    context.close()
+
+
 _STUCK = """
 import sys, time
 from nas_service.settings import Settings
