@@ -42,8 +42,10 @@ test-all: $(VENV)/.dev ## run all tests but the faults, also the slow ones: ever
 	$(BIN)/python -m pytest -m "not ray and not faults" --numprocesses 2
 	$(BIN)/python -m pytest -m "ray and not faults"
 
-test-faults: $(VENV)/.dev ## kill, freeze and take away what the service stands on, and see that every job ends the same
+test-faults: $(VENV)/.dev ## kill and freeze what the service stands on, at random moments, and see that every job ends the same
 	$(BIN)/python -m tests.faults
+
+test-outages: $(VENV)/.dev ## take away what the service stands on for as long as it takes, and see what people are told
 	$(BIN)/python -m pytest -m faults tests/faults
 
 check: $(VENV)/.dev ## ruff, mypy, import-linter, size limits, imports of the search core
