@@ -11,7 +11,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults check fmt bench compare-methods docs clean
+.PHONY: help setup search serve test test-all test-faults test-outages check fmt bench compare-methods docs clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
