@@ -27,6 +27,7 @@ def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path:
     assert result["images"] == 359
 
 
+@pytest.mark.slow
 def test_a_local_training_of_a_given_genotype(tmp_path: Path) -> None:
     run_nas("train-local", "--space", "tiny", "--epochs", "1", "-o", "one.zip", cwd=tmp_path)
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
@@ -36,6 +37,7 @@ def test_a_local_training_of_a_given_genotype(tmp_path: Path) -> None:
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
+@pytest.mark.slow
 def test_test_images_can_be_exported_for_a_bundle_without_them(tmp_path: Path) -> None:
     run_nas("train-local", "--space", "tiny", "--epochs", "1", "-o", "b.zip", cwd=tmp_path, NAS_BUNDLED_TEST_BYTES="0")
     assert run_nas("dataset", "export", "digits", "test.safetensors", cwd=tmp_path).returncode == 0

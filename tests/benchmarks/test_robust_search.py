@@ -33,6 +33,7 @@ def test_a_search_runs_without_ray_fastapi_and_sqlalchemy() -> None:
     assert '"precision":"float32"' in output  # what the device decided is printed
 
 
+@pytest.mark.slow
 def test_eps_makes_the_samples_adversarial() -> None:
     output = _search("--evaluation", '{"max_steps": 2, "validation_images": 50}', "--eps", "0.1", "--plain-samples", "0")
     assert '"adversarial":{"attack":"fgsm","eps":0.1' in output
