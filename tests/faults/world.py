@@ -31,6 +31,7 @@ FAST = {  # what a person waits minutes for, in seconds
     "stall_s": 15.0,
     "stall_factor": 3.0,
     "first_progress_s": 60.0,
+    "max_stalls": 10,  # three kills before a job gets on at all are nothing unusual here
     "poll_s": 0.2,
     "checkpoint_s": 0.5,
     "litter_s": 20.0,  # a trial outlives its driver by less
