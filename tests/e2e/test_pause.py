@@ -41,6 +41,7 @@ def test_a_search_rests_without_processes_and_ends_as_if_it_had_not(service: Run
     assert states == ["queued", "starting", "running", "pausing", "paused", "queued", "starting", "running", "succeeded"]
 
 
+@pytest.mark.slow
 def test_a_training_rests_with_its_candidates_and_ends_as_if_it_had_not(service: Running) -> None:
     client = service.client
     quick = {"max_steps": 1, "validation_images": 50, "calibration_batches": 1}

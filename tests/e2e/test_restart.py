@@ -17,6 +17,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.ray
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_where_it_was_when_the_service_is_restarted(bare: Callable[..., Bare], tmp_path: Path) -> None:
     """Ended with SIGTERM, the service ends its drivers; the next one goes on from the last committed sample."""
     settings = Settings(home=tmp_path, object_store_bytes=100_000_000, poll_s=0.1)

@@ -28,11 +28,13 @@ def _run(folder: Path, *words: str) -> subprocess.Popen[str]:
     (folder / "spec.json").write_text(json.dumps(SPEC))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NAS_")} | SEARCH
     command = [sys.executable, "-m", "api.cli", "search", "run", "--spec", "spec.json", *words]
-    earlier = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, whose wish children inherit
+    # The tests may run under nohup or in the background, where these are ignored, which children inherit.
+    earlier = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
     try:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment)
     finally:
-        signal.signal(signal.SIGHUP, earlier)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.slow

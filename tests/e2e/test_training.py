@@ -105,6 +105,7 @@ def test_a_trial_that_is_killed_goes_on_from_its_checkpoint_and_is_counted_once(
     assert told[0]["worker"] != told[1]["worker"] == actual.worker
 
 
+@pytest.mark.slow
 def test_weak_candidates_are_ended_early_if_asked_for(service: Running, base: dict[str, Any]) -> None:
     """Two train well; two with a vanishing learning rate come after them and are ended at a rung, without files."""
     weak = {"name": "xnor-net", "recipe": {"learning_rate": 1e-9}}
@@ -179,6 +180,7 @@ def test_a_teacher_that_does_not_fit_is_refused(service: Running, base: dict[str
             service.client.submit_training({**taught, "teacher": teacher})
 
 
+@pytest.mark.slow
 def test_a_robust_candidate_shows_what_it_stands_everywhere(service: Running, base: dict[str, Any]) -> None:
     """Trained against PGD, attacked when it is trained; the transfer attack follows a full-precision network trained for it."""
     recipe = {"epochs": 3, "adversarial": {"attack": "pgd", "eps": 0.1, "steps": 2}}

@@ -98,7 +98,7 @@ class _Watch:
         """Take no note of it."""
 
 
-@pytest.mark.parametrize("slow", [None, 0, 1])
+@pytest.mark.parametrize("slow", [None, pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow)])
 def test_the_result_is_that_of_one_process_whichever_actor_answers_first(
     slow: int | None, dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:

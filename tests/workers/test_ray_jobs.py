@@ -148,6 +148,7 @@ def test_a_search_runs_as_a_ray_job_and_one_that_fails_says_why(running: Running
     assert [launcher._server.job(submission_id) for submission_id in ids] == [None, None]
 
 
+@pytest.mark.slow
 def test_how_a_driver_ended_is_told_without_path_or_address_its_log_is_kept_and_ray_forgets_it(running: Running) -> None:
     launcher, job = running.launcher(), new_id()  # of no job in the database
     launcher.launch(job, 1)
@@ -305,6 +306,7 @@ class _Stubborn(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.slow
 def test_a_driver_that_cannot_be_stopped_keeps_no_other_from_it_and_is_told_once(settings: Settings) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Stubborn) as server, capture_logs() as lines:
         threading.Thread(target=server.serve_forever, daemon=True).start()
