@@ -117,6 +117,7 @@ def test_no_checkpoint_of_the_supernet_is_left(service: Running, finished: JobVi
     assert left == []
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_arm_table_genotype_and_accuracies(service: Running, finished: JobView) -> None:
     again = service.search(**SPEC, training=TRAINING)
     client = service.client
@@ -144,6 +145,7 @@ def test_waves_of_two_equal_the_engine_without_ray_on_any_number_of_actors(
     assert len(used) == workers
 
 
+@pytest.mark.slow
 def test_a_search_whose_driver_is_killed_ends_as_the_uninterrupted_one(
     service: Running, finished: JobView, expected: Bare
 ) -> None:
@@ -164,6 +166,7 @@ def test_a_search_whose_driver_is_killed_ends_as_the_uninterrupted_one(
     assert [row.digest for row in client.architectures(search=job.id)] == [r.genotype.digest for r in expected.ranked]
 
 
+@pytest.mark.slow
 def test_a_training_whose_driver_is_killed_gives_the_same_candidates(service: Running, finished: JobView) -> None:
     client = service.client
     (architecture, *_) = client.architectures(search=finished.id)
@@ -196,6 +199,7 @@ def test_a_search_that_is_cancelled_keeps_its_best_so_far(service: Running, expe
     assert wait_until(lambda: driver_pids(job.id), lambda pids: not pids) == []
 
 
+@pytest.mark.slow
 def test_cifar10_goes_through_the_same_path(service: Running) -> None:
     """Made-up pictures in CIFAR-10's parquet layout; few steps, no accuracy asked."""
     job = service.search(
@@ -212,6 +216,7 @@ def test_cifar10_goes_through_the_same_path(service: Running) -> None:
     assert candidate.metrics.test_images == 20
 
 
+@pytest.mark.slow
 def test_a_robust_search_by_child_and_parent_equals_the_engine_without_ray(service: Running, bare: Callable[..., Bare]) -> None:
     """Three accuracies a sample reach the database: clean, attacked, and the full-precision parent's."""
     strategy = {"name": "cp-nas", "settings": {"samples_per_arm": 1}}
@@ -240,6 +245,7 @@ def test_a_search_that_cannot_run_says_why(service: Running) -> None:
     assert job.error == "path: 'pictures/cat/1.png' is not allowed; allowed: images in a format that Pillow knows"
 
 
+@pytest.mark.slow
 def test_a_search_that_abandons_all_but_one_architecture_ends_early_and_says_so(
     service: Running, bare: Callable[..., Bare]
 ) -> None:

@@ -46,6 +46,7 @@ def _teachers(service: Running) -> list[str]:
     return sorted(path.name for path in (service.settings.home / "artifacts" / "teachers").glob("*"))
 
 
+@pytest.mark.slow
 def test_methods_are_compared_over_seeds_and_architectures(
     service: Running, base: dict[str, Any], architectures: list[str]
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_cancelled_training_leaves_no_candidate_open_and_no_checkpoint(service
     assert wait_until(lambda: _left(service, job.id), lambda left: not left, 30) == []
 
 
+@pytest.mark.slow
 def test_a_training_of_which_one_candidate_fails_ends_the_others_and_says_why(service: Running, base: dict[str, Any]) -> None:
     """The weights of the teacher are gone when its turn comes; the other method needs none."""
     client = service.client
