@@ -87,6 +87,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _train(tmp_path_factory.mktemp("bundle"), "b.zip", 4)
 
 
+@pytest.mark.slow
 def test_a_bundle_whose_weights_are_not_its_own_is_refused(bundle: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(_train(tmp_path, "other.zip", 5)) as archive:
         weights = archive.read("weights.safetensors")
@@ -113,6 +114,7 @@ def test_a_bundle_that_is_damaged_or_lacks_something_is_refused_in_one_message(b
         assert f"'{lost}'" in _message("evaluate", "x.zip", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_test_images_of_another_shape_are_refused(bundle: Path, tmp_path: Path) -> None:
     for name, images, labels in (("colour", (2, 3, 8, 8), 2), ("fewer", (2, 1, 8, 8), 3), ("none", (0, 1, 8, 8), 0)):
         content = {"images": torch.zeros(images, dtype=torch.uint8), "labels": torch.zeros(labels, dtype=torch.int64)}

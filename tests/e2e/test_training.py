@@ -173,6 +173,7 @@ def test_a_candidate_may_teach(service: Running, base: dict[str, Any]) -> None:
     assert _teachers(service) == before
 
 
+@pytest.mark.slow
 def test_a_teacher_that_does_not_fit_is_refused(service: Running, base: dict[str, Any]) -> None:
     """Of another space; of other images; not there."""
     (other,) = service.client.candidates(training=service.train(**{**base, "dataset": "cifar10", "methods": ["bnn"]}).id)

@@ -49,6 +49,7 @@ def _left(started: list[Running]) -> list[int]:
     return [entry.process.pid for entry in started if entry.process.is_running()]
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_driver_that_was_killed_while_an_actor_of_it_is_frozen(
     settings: Settings, opened: Database, launcher: ChildProcessLauncher
 ) -> None:
