@@ -22,6 +22,7 @@ _OVER = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 _STOP_WAIT_S = 15  # Ray's own grace before it kills a driver; its default of 3 s is too short to give a job back
 _LOOK_EVERY_S = 0.5
 _TIDY_EVERY_S = 10.0
+_FORGET_AFTER_S = 5.0  # Ray looks once a second whether a driver lives, and writes a record anew that was dropped before
 _TROUBLE_FOR_S = 5.0
 _EXITS_KEPT = 1000  # of drivers whose jobs were over already, nobody asks how they ended
 
@@ -48,6 +49,7 @@ class RayJobLauncher:
         self._launched: set[tuple[str, int]] = set()
         self._unwanted: set[tuple[str, int]] = set()  # to be stopped when Ray is back
         self._exits: dict[tuple[str, int], Exit] = {}
+        self._over: dict[tuple[str, int], float] = {}  # when Ray may forget them
         self._tidy_at = 0.0
         self._trouble: str | None = None
         self._trouble_until = 0.0
@@ -97,7 +99,7 @@ class RayJobLauncher:
     def ended(self, job_id: str, attempt: int) -> Exit | None:
         """Return how a driver ended, also one of an earlier service process; a job server that is away says nothing."""
         key = (job_id, attempt)
-        if key not in self._exits:
+        if key not in self._exits and key not in self._over:
             with contextlib.suppress(NotReadyError):
                 self._look(key)
         return self._exits.pop(key, None)
@@ -123,6 +125,10 @@ class RayJobLauncher:
             for key in sorted(self._launched):
                 with contextlib.suppress(NotReadyError):
                     self._look(key)
+            for key in [key for key, due in self._over.items() if due <= time.monotonic()]:
+                with contextlib.suppress(NotReadyError):
+                    self._server.forget(_id(*key))
+                    del self._over[key]
 
     def close(self, *, grace_s: float) -> list[tuple[str, int]]:
         """Leave the drivers alone: on a cluster they outlive the controller."""
@@ -158,7 +164,7 @@ class RayJobLauncher:
             return False
         self._keep_log(key, info)
         self._note(key, _exit(key, info))
-        self._server.forget(_id(*key))
+        self._over.setdefault(key, time.monotonic() + _FORGET_AFTER_S)
         return True
 
     def _note(self, key: tuple[str, int], ended: Exit) -> None:
