@@ -1,25 +1,29 @@
 """The contract of a dataset: uint8 images, labels, class names and a fixed split."""
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from nas_service.data.facts import DatasetFacts, untrained_classes
-from nas_service.data.split import split_validation
+from nas_service.data.cache import ImageCache, decode_in_memory
+from nas_service.data.decoded import DecodedImages
+from nas_service.data.facts import DatasetFacts, facts_of
+from nas_service.data.part import Indices, Labels, Part
+from nas_service.data.source import PartName, Source, Tell, tell_nobody
+from nas_service.data.split import Split, split_by_class, split_by_seed
 from search_spaces.cost import Size
+from search_spaces.errors import InvalidFieldError
 from search_spaces.given import GivenModel
 from search_spaces.network import ImageFormat
 from search_spaces.registry import Registry
 
-Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
-ImageShape = tuple[int, int, int]  # channels, height, width
+_MOSTLY = 0.5  # of a part's images
 
 
 @dataclass(frozen=True)
@@ -36,25 +40,20 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of a split: `images` (N, C, H, W) uint8 and `labels` (N,) int64."""
-
-    images: Images
-    labels: Labels
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
 class ImageDataset:
-    """Images in memory, split.
+    """Images, split.
 
     Attributes:
+        name: What to call it.
+        class_names: Of all classes; a label is an index into them.
+        train: Images to train with.
+        validation: Images to score with while searching and training.
         test: None where it must not be seen: what a search is given.
         mean: Of each channel of the training images in [0, 1].
         std: As `mean`.
+        augmentation: What batches of training images go through.
+        facts: Counts by class and part, and what people should know.
+        digest: Of the images, their classes and the split.
     """
 
     name: str
@@ -65,26 +64,18 @@ class ImageDataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     augmentation: Augmentation
+    facts: DatasetFacts
+    digest: str
 
     @property
     def image_format(self) -> ImageFormat:
         """What a network for this dataset takes and gives."""
-        _, channels, height, width = self.train.images.shape
+        channels, height, width = self.train.store.shape[1:]
         return ImageFormat(channels, Size(height, width), len(self.class_names), self.mean, self.std)
-
-    @property
-    def facts(self) -> DatasetFacts:
-        """What `Dataset.facts` tells of it."""
-        image, tests = self.image_format, 0 if self.test is None else len(self.test)
-        untrained = untrained_classes(self.class_names, self.train.labels)
-        counts = (len(self.train), len(self.validation), tests)
-        return DatasetFacts(self.class_names, image.channels, *image.size, *counts, untrained)
 
     def without_test(self) -> "ImageDataset":
         """Return the dataset as a search may see it."""
-        return ImageDataset(
-            self.name, self.class_names, self.train, self.validation, None, self.mean, self.std, self.augmentation
-        )
+        return replace(self, test=None)
 
 
 class DatasetSettings(GivenModel):
@@ -96,16 +87,25 @@ class DatasetSettings(GivenModel):
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="Share of the training images kept for validation.")
 
 
+class SplitSettings(DatasetSettings):
+    """Settings of a dataset whose owner may not keep test images apart."""
+
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of the images kept for the test, if none are given for it.")
+
+
 class Dataset(ABC):
     """A named source of an `ImageDataset`.
 
     Attributes:
         summary: One line for the catalogue.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
+        split_by_class: Whether each class gives its share; without, as published figures want it for two datasets, images
+            are drawn from all of them.
     """
 
     summary: ClassVar[str]
     settings_model: ClassVar[type[DatasetSettings]]
+    split_by_class: ClassVar[bool] = True
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Dataset":
@@ -129,70 +129,107 @@ class Dataset(ABC):
         """
 
     @abstractmethod
-    def facts(self, data_root: Path) -> DatasetFacts:
-        """Count what `load` would give from labels, names, metadata and the header of one image: requests wait for it.
+    def source(self, data_root: Path) -> Source:
+        """List images, labels and classes, decoding no image: requests wait for it.
 
         Raises:
             InvalidFieldError: As `check`, and if labels or class names are not as they should be.
         """
 
-    @abstractmethod
-    def load(self, data_root: Path) -> ImageDataset:
-        """Read everything.
+    @property
+    def augmentation(self) -> Augmentation:
+        """What batches of training images go through."""
+        return Augmentation()
+
+    def facts(self, data_root: Path) -> DatasetFacts:
+        """Count what `load` would give, from the listing and the header of one image.
 
         Raises:
-            InvalidFieldError: Naming the file or row that is wrong.
+            InvalidFieldError: As `source`, and if it cannot be split.
         """
+        source = self.source(data_root)
+        return facts_of(source, self.split(source), source.images.shape())
+
+    def load(self, data_root: Path, cache: ImageCache | None = None, tell: Tell = tell_nobody) -> ImageDataset:
+        """Read everything, or map what was read before.
+
+        Args:
+            data_root: That the settings' paths are under.
+            cache: Of decoded images; None: they are decoded into memory.
+            tell: Called as images are decoded.
+
+        Raises:
+            InvalidFieldError: As `facts`, or naming all files and rows that are wrong.
+            NotReadyError: If the cache cannot be written.
+        """
+        source = self.source(data_root)
+        split = self.split(source)
+        decoded = decode_in_memory(source.images, tell) if cache is None else cache.get(source.images, tell)
+        return assemble(source, split, decoded, self.augmentation)
+
+    def split(self, source: Source) -> Split:
+        """Divide the images: what their owner keeps apart stays apart, the rest is drawn by `split_seed`, class by class.
+
+        Raises:
+            InvalidFieldError: If there are fewer than two classes, or too few images.
+        """
+        if len(source.class_names) < 2:  # noqa: PLR2004 - two classes are the least to tell apart
+            raise InvalidFieldError("classes", source.class_names, "at least two classes")
+        held = {part: source.given.get(part) for part in (PartName.TEST, PartName.VALIDATION)}
+        given = [rows for rows in held.values() if rows is not None]
+        left = np.setdiff1d(np.arange(len(source.labels)), np.concatenate(given)) if given else np.arange(len(source.labels))
+        for part, rows in held.items():
+            if rows is None:
+                rest, taken = self._take(source.labels[left], part)
+                left, held[part] = left[rest], left[taken]
+        return Split(left, held[PartName.VALIDATION], held[PartName.TEST])
+
+    def _take(self, labels: Labels, part: PartName) -> tuple[Indices, Indices]:
+        """Divide images with these labels (N,) into (rest, part)."""
+        field = f"{part}_fraction"
+        share, seed = getattr(self.settings, field), self.settings.split_seed
+        kept = 2 if part is PartName.TEST else 1  # images that are left, so that there is one to train with
+        if not self.split_by_class:
+            return split_by_seed(len(labels), share, seed, field, least=kept)
+        return split_by_class(labels, share, seed, field, sure=kept + 1)
 
 
-def count_facts(
-    class_names: tuple[str, ...], labels: Labels, test: int, settings: DatasetSettings, image: ImageShape
-) -> DatasetFacts:
-    """Return the facts of what `assemble` makes of training images with these labels (N,) and so many test images.
-
-    Raises:
-        InvalidFieldError: As `assemble`.
-    """
-    rest, validation = split_validation(class_names, len(labels), settings.validation_fraction, settings.split_seed)
-    counts = (len(rest), len(validation), test)
-    return DatasetFacts(class_names, *image, *counts, untrained_classes(class_names, labels[rest]))
-
-
-def assemble(
-    name: str,
-    class_names: tuple[str, ...],
-    train: Part,
-    test: Part,
-    settings: DatasetSettings,
-    augmentation: Augmentation,
-) -> ImageDataset:
-    """Split validation images off the training images and compute mean and std of what is left.
-
-    Raises:
-        InvalidFieldError: If there are fewer than two classes, or too few training images to split.
-    """
-    rest, validation = split_validation(class_names, len(train), settings.validation_fraction, settings.split_seed)
-    images = train.images[rest]
-    mean, std = _statistics(images)
+def assemble(source: Source, split: Split, decoded: DecodedImages, augmentation: Augmentation) -> ImageDataset:
+    """Put the parts of a split together, with mean and std of the training images."""
+    mean, std = decoded.statistics(split.train)
+    train, validation, test = (Part(decoded.pixels, source.labels[rows], rows) for rows in split.parts().values())
+    warnings = (*decoded.warnings, *_flat(split, decoded))
+    channels, height, width = decoded.pixels.shape[1:]
     return ImageDataset(
-        name=name,
-        class_names=class_names,
-        train=Part(images, train.labels[rest]),
-        validation=Part(train.images[validation], train.labels[validation]),
+        name=source.name,
+        class_names=source.class_names,
+        train=train,
+        validation=validation,
         test=test,
         mean=mean,
         std=std,
         augmentation=augmentation,
+        facts=facts_of(source, split, (channels, height, width), warnings),
+        digest=_digest(source, split, decoded),
     )
 
 
-def _statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of every channel in [0, 1], from counts of the 256 levels: no copy of the images."""
-    levels = np.arange(256) / 255
-    counts = [np.bincount(images[:, channel].ravel(), minlength=256) for channel in range(images.shape[1])]
-    means = [float(count @ levels / count.sum()) for count in counts]
-    variances = [float(count @ (levels - mean) ** 2 / count.sum()) for count, mean in zip(counts, means, strict=True)]
-    return tuple(means), tuple(max(variance**0.5, 1 / 255) for variance in variances)  # a constant channel: no division by 0
+def _flat(split: Split, decoded: DecodedImages) -> Iterator[str]:
+    """Say which parts have images of one flat colour."""
+    for part, rows in split.parts().items():
+        flat = int(decoded.constant[rows].sum())
+        if flat:
+            mostly = "; nothing can be learnt from most of them" if flat > _MOSTLY * len(rows) else ""
+            yield f"{flat} of {len(rows)} {part} images are of one flat colour{mostly}"
+
+
+def _digest(source: Source, split: Split, decoded: DecodedImages) -> str:
+    """Return the digest of images, classes and split."""
+    digest = hashlib.sha256(json.dumps([decoded.content, source.class_names]).encode())
+    for numbers in (source.labels, *split.parts().values()):
+        digest.update(np.ascontiguousarray(numbers, np.int64).tobytes())
+        digest.update(b"|")
+    return digest.hexdigest()
 
 
 DATASETS: Registry[type[Dataset]] = Registry("dataset", "nas_service.data.datasets")

@@ -6,8 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from nas_service.data.part import ImageShape, Indices, Labels
+from nas_service.data.source import PartName, Source
+from nas_service.data.split import Split
 from search_spaces.cost import Size
 from search_spaces.network import ImageFormat
+
+NAMED = 3  # classes in a warning; all are counted
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,9 @@ class DatasetFacts:
         train: Images to train with.
         validation: Images to score with while searching and training.
         test: Images of the test part.
-        untrained: Classes of which there is no image to train with.
+        by_class: How many images each class has, in the order of `class_names`, by part.
+        skipped: How many files were left out, by reason.
+        warnings: What people should know before they train.
     """
 
     class_names: tuple[str, ...]
@@ -32,7 +39,14 @@ class DatasetFacts:
     train: int
     validation: int
     test: int
-    untrained: tuple[str, ...]
+    by_class: Mapping[str, tuple[int, ...]]
+    skipped: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Classes of which there is no image to train with."""
+        return self.without(PartName.TRAIN)
 
     @property
     def image_format(self) -> ImageFormat:
@@ -44,9 +58,15 @@ class DatasetFacts:
         """Height and width of an image."""
         return Size(self.height, self.width)
 
+    def without(self, part: PartName) -> tuple[str, ...]:
+        """Return the classes of which a part has no image."""
+        return tuple(name for name, count in zip(self.class_names, self.by_class[part], strict=True) if count == 0)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
-        return {**vars(self), "class_names": list(self.class_names), "untrained": list(self.untrained)}
+        counts = {part: list(found) for part, found in self.by_class.items()}
+        listed = {name: list(getattr(self, name)) for name in ("class_names", "warnings")}
+        return {**vars(self), **listed, "by_class": counts, "skipped": dict(self.skipped)}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self | None:
@@ -54,10 +74,39 @@ class DatasetFacts:
         if not stored.keys() >= cls.__dataclass_fields__.keys():
             return None
         fields = {name: stored[name] for name in cls.__dataclass_fields__}
-        return cls(**fields | {name: tuple(fields[name]) for name in ("class_names", "untrained")})
+        fields |= {name: tuple(fields[name]) for name in ("class_names", "warnings")}
+        fields["by_class"] = {part: tuple(counts) for part, counts in fields["by_class"].items()}
+        return cls(**fields)
 
 
-def untrained_classes(class_names: tuple[str, ...], labels: np.ndarray[Any, np.dtype[np.int64]]) -> tuple[str, ...]:
-    """Return the classes that none of the training labels (N,) names."""
-    counts = np.bincount(labels, minlength=len(class_names))
-    return tuple(name for name, count in zip(class_names, counts, strict=True) if count == 0)
+def named(names: tuple[str, ...]) -> str:
+    """Return some names, and how many more there are."""
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def facts_of(source: Source, split: Split, shape: ImageShape, warnings: tuple[str, ...] = ()) -> DatasetFacts:
+    """Count what a split makes of a source whose images have this shape; `warnings` are those of the images themselves."""
+    counts = {part: _counted(source.labels, rows, len(source.class_names)) for part, rows in split.parts().items()}
+    facts = DatasetFacts(
+        source.class_names,
+        *shape,
+        *(len(rows) for rows in split.parts().values()),
+        by_class=counts,
+        skipped=dict(source.skipped),
+        warnings=(),
+    )
+    return DatasetFacts(**{**vars(facts), "warnings": (*source.warnings, *_gaps(facts), *warnings)})
+
+
+def _counted(labels: Labels, rows: Indices, classes: int) -> tuple[int, ...]:
+    return tuple(np.bincount(labels[rows], minlength=classes).tolist())
+
+
+def _gaps(facts: DatasetFacts) -> tuple[str, ...]:
+    """Say which classes nothing will be known of."""
+    gaps = ((part, facts.without(part)) for part in (PartName.VALIDATION, PartName.TEST))
+    return tuple(
+        f"{len(missing)} of {len(facts.class_names)} classes have no {part} image, so that part says nothing of them: {named(missing)}"
+        for part, missing in gaps
+        if missing
+    )

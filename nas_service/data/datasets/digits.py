@@ -8,28 +8,17 @@ import numpy as np
 from pydantic import Field
 from sklearn.datasets import load_digits
 
-from nas_service.data.dataset import (
-    DATASETS,
-    Augmentation,
-    Dataset,
-    DatasetSettings,
-    ImageDataset,
-    Labels,
-    Part,
-    assemble,
-    count_facts,
-)
-from nas_service.data.facts import DatasetFacts
-from nas_service.data.split import Indices, split_by_seed
+from nas_service.data.dataset import DATASETS, Augmentation, Dataset, SplitSettings
+from nas_service.data.part import Images, ImageShape, Labels
+from nas_service.data.source import ImageSource, Source, Tell
 
 _CLASSES = tuple(str(digit) for digit in range(10))
 _SHAPE = (1, 8, 8)
 
 
-class DigitsSettings(DatasetSettings):
+class DigitsSettings(SplitSettings):
     """Settings of the digits."""
 
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of all images kept for the test.")
     validation_fraction: float = Field(0.25, gt=0, lt=1, description="Share of the other images kept for validation.")
 
 
@@ -50,6 +39,24 @@ def _read_labels() -> Labels:
     return labels
 
 
+class _BundledDigits(ImageSource):
+    """The images of the bundled file, as counts from 0 to 16."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(_labels())
+
+    def shape(self) -> ImageShape:
+        """Return the shape of every image."""
+        return _SHAPE
+
+    def fill(self, images: Images, tell: Tell) -> tuple[str, ...]:
+        """Read the bundled file."""
+        images[:, 0] = np.round(load_digits().images * (255 / 16))
+        tell(len(images), len(images))
+        return ()
+
+
 @DATASETS.register("digits")
 class Digits(Dataset):
     """8x8 grey images of ten digits; 1,078 train, 360 validation, 359 test with the default split.
@@ -63,33 +70,18 @@ class Digits(Dataset):
 
     summary = "1,797 real 8x8 grey digits, 10 classes, bundled with scikit-learn"
     settings_model = DigitsSettings
+    split_by_class = False
     settings: DigitsSettings
 
     def check(self, data_root: Path) -> None:
         """Nothing to look for: the images come with scikit-learn."""
 
-    def facts(self, data_root: Path) -> DatasetFacts:
-        """Count the labels of the split."""
+    def source(self, data_root: Path) -> Source:
+        """Read the labels."""
         del data_root
-        labels = _labels()
-        rest, test = self._split(len(labels))
-        return count_facts(_CLASSES, labels[rest], len(test), self.settings, _SHAPE)
+        return Source("digits", _CLASSES, _labels(), _BundledDigits())
 
-    def load(self, data_root: Path) -> ImageDataset:
-        """Read the bundled file and split it."""
-        del data_root
-        bunch = load_digits()
-        images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
-        labels = bunch.target.astype(np.int64)
-        rest, test = self._split(len(labels))
-        return assemble(
-            "digits",
-            _CLASSES,
-            Part(images[rest], labels[rest]),
-            Part(images[test], labels[test]),
-            self.settings,
-            Augmentation(crop_padding=1),
-        )
-
-    def _split(self, count: int) -> tuple[Indices, Indices]:
-        return split_by_seed(count, self.settings.test_fraction, self.settings.split_seed, "test_fraction", least=2)
+    @property
+    def augmentation(self) -> Augmentation:
+        """Digits are moved by a pixel, never mirrored."""
+        return Augmentation(crop_padding=1)
