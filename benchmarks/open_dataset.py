@@ -3,8 +3,8 @@
     python -m benchmarks.open_dataset --dataset cifar10 --data-root DATA
     python -m benchmarks.open_dataset --dataset image-folder --set path=photos --set image_size=32 --data-root DATA
 
-Every opening is a process of its own, with an empty cache of decoded images before the first. Memory is the largest resident set of
-the process above the one it had before it opened anything; pages of mapped files that it touched count.
+Every opening is a process of its own, with an empty cache of decoded images before the first. Memory is the largest resident set
+of the process above the one it had before it opened anything; pages of mapped files that it touched count.
 """
 
 import argparse
