@@ -34,8 +34,13 @@ def split_validation(class_names: tuple[str, ...], count: int, fraction: float, 
     """Divide the training images of a dataset into (training, validation): for those who load them and those who count them.
 
     Raises:
-        InvalidFieldError: If there are fewer than two classes, or too few training images to split.
+        InvalidFieldError: If a class name is no text, there are fewer than two classes, or too few training images to split.
     """
+    for name in class_names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:  # Python keeps the bytes of a file name that is no UTF-8 as lone surrogates
+            raise InvalidFieldError("classes", name, "names that are Unicode text: rename the folder or the class") from error
     if len(class_names) < 2:  # noqa: PLR2004 - two classes are the least to tell apart
         raise InvalidFieldError("classes", class_names, "at least two classes")
     return split_by_seed(count, fraction, seed, "validation_fraction", least=1)
