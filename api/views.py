@@ -181,8 +181,8 @@ class PairView(View):
     test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
     validation_mean: float
     balanced_mean: float | None = Field(
-        description="Mean balanced test accuracy: that of a candidate is the mean over the classes that have test images. Null, as "
-        "are the next three, if an earlier version trained one of the candidates."
+        description="Mean balanced test accuracy: that of a candidate is the mean over the classes that have test images. Null, "
+        "as are the next three, if an earlier version trained one of the candidates."
     )
     balanced_spread: float | None = Field(description="As `test_spread`, of the balanced test accuracy.")
     worst_class: str | None = Field(description="The class with the lowest test accuracy, the mean over seeds.")

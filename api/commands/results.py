@@ -8,7 +8,7 @@ import typer
 from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.views import ArchitectureView, CandidateView, PairView
+from api.views import ArchitectureView, CandidateView, ComparisonView, PairView
 from nas_service.reports import ClassFigures, RobustnessFigures
 from nas_service.settings import Settings
 from nas_service.wording import printable
@@ -111,6 +111,11 @@ def compare(
     if as_json:
         print_json(found)
         return
+    print_comparison(found)
+
+
+def print_comparison(found: ComparisonView) -> None:
+    """Print the pairs, their classes, and the methods."""
     rows = [
         (pair.architecture, pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
         for pair in found.pairs

@@ -36,7 +36,7 @@ def _accuracy_table(metrics: Mapping[str, Any]) -> list[str]:
         *rows,
         "",
         "The test images were read once, after training; the search never saw them. Balanced accuracy is the mean of the",
-        f"accuracies of the classes that have images; test images are of {tested['covered']} of {len(tested['names'])} classes.",
+        f"accuracies of the classes that have images; {tested['covered']} of {len(tested['names'])} have test images.",
     ]
 
 
@@ -122,9 +122,9 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
         "",
         *_accuracy_table(manifest["metrics"]),
         "",
-        *_class_table(ClassFigures.model_validate(manifest["metrics"]["test_classes"])),
         *_cost_table(manifest["cost"]),
         "",
+        *_class_table(ClassFigures.model_validate(manifest["metrics"]["test_classes"])),
         *(_robustness_table(manifest["metrics"]["robustness"]) if "robustness" in manifest["metrics"] else []),
         "## Data",
         "",

@@ -67,14 +67,14 @@ def test_a_table_says_how_each_class_does_and_what_it_is_confused_with() -> None
         ["third", "4", "0.5000", "rare (2)"],
     ]
     assert _table(card, "balanced accuracy")[2] == ["test", f"{202 / 205:.4f}", "0.5000", "205"]
-    assert "test images are of 3 of 3 classes" in card
+    assert "3 of 3 have test images" in card
     assert "nothing is known" not in card
 
 
 def test_classes_without_test_images_are_named() -> None:
     card = _card(class_figures(("cat", "dog", "eel"), [[2, 0, 0], [0, 0, 0], [0, 0, 0]]))
     assert "nothing is known of dog, eel." in card
-    assert "test images are of 1 of 3 classes" in card
+    assert "1 of 3 have test images" in card
     assert _table(card, "class")[2] == ["dog", "0", "-", "-"]
 
 
