@@ -105,7 +105,8 @@ def _ordinary(source: Opened) -> Layers:
         colour = picture if picture.mode == "RGB" else picture.convert("L")
         return Layers(colour, None if key is None else _opaque(np.atleast_3d(np.asarray(colour)), np.asarray(key) & _BYTE))
     if picture.mode in {"LA", "La"}:
-        return Layers(*picture.split(), premultiplied=picture.mode == "La")
+        grey, alpha = picture.split()
+        return Layers(grey, alpha, picture.mode == "La")
     if not picture.has_transparency_data or (source.format == "TGA" and not _tga_has_alpha(source)):
         return Layers(picture.convert("RGB"))
     whole = picture.convert("RGBA")
@@ -154,7 +155,7 @@ def _deep_grey(source: Opened) -> _Deep:
     samples = np.atleast_3d(np.asarray(picture).astype(np.uint16))
     if source.format == "JPEG 2000":  # which Pillow has scaled to 16 bits
         precision = _jpeg2000_precision(source)
-        return _Deep(samples >> (16 - precision), "L", _white_of(precision))
+        return _Deep(samples >> np.uint16(16 - precision), "L", _white_of(precision))
     inverted = source.format == "TIFF" and tags.get(_PHOTOMETRIC, 0) == 0
     return _Deep(samples, "L", _said(source, samples), picture.info.get("transparency"), inverted)
 
@@ -165,8 +166,8 @@ def _deep_colours(source: Opened) -> _Deep:
     if rawmode == "LA;16B":  # four bytes a pixel, as RGBA
         _retile(picture, "RGBA")
         picture.load()
-        pair = np.asarray(picture).astype(np.uint16)
-        samples = pair[..., 0::2] << 8 | pair[..., 1::2]
+        pair = np.asarray(picture, np.uint16)
+        samples = pair[..., 0::2] << np.uint16(8) | pair[..., 1::2]
         return _Deep(samples, "L", _said(source, samples[..., :1]))
     straight = rawmode.replace("RGBa", "RGBA")
     _retile(picture, straight)
@@ -174,7 +175,7 @@ def _deep_colours(source: Opened) -> _Deep:
     source.file.seek(0)
     lower = type(picture)(source.file)
     _retile(lower, straight[:-4] + _OTHER_BYTE[straight[-4:]])
-    samples = np.asarray(picture).astype(np.uint16) << 8 | np.asarray(lower)
+    samples = np.asarray(picture, np.uint16) << np.uint16(8) | np.asarray(lower, np.uint16)
     mode = "CMYK" if picture.mode == "CMYK" else "RGB"
     said = _said(source, samples[..., : len(mode)])
     return _Deep(samples, mode, said, picture.info.get("transparency"), premultiplied=rawmode != straight)
