@@ -18,14 +18,12 @@ from nas_service.catalogue import build_space
 from nas_service.data.loader import ResidentPart
 from nas_service.errors import ExportError
 from nas_service.export.bundle import (
-    Bundle,
     architecture_bundle,
     candidate_bundle,
-    network_of,
-    read_bundle,
-    read_test_images,
 )
+from nas_service.export.bundle_reading import Bundle, read_bundle, read_test_images
 from nas_service.export.diagram import draw
+from nas_service.export.rebuilding import network_of
 from nas_service.export.runtime import count_correct
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component
