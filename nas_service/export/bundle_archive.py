@@ -5,18 +5,23 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from nas_service.errors import ExportError
 
 MAX_FILES = 16
-MAX_TEXT_BYTES = 4 * 2**20  # of a file that is no tensors: a manifest, a source, a picture
+MAX_TENSOR_BYTES = 2**30
+MAX_JSON_BYTES = 2 * 2**20
+MAX_TEXT_BYTES = 4 * 2**20  # of another file: a source, a model card, a picture
 MAX_BYTES = 2**30  # of the zip, and of all that is in it
 MAX_RATIO = 200  # of unpacked to packed bytes ...
-FREE_BYTES = 64 * 2**20  # ... of what unpacks to more than this
+FREE_BYTES = 16 * 2**20  # ... of a zip that unpacks to more than this
+WEIGHTS = "weights.safetensors"
+MAX_WEIGHTS_RATIO = 16  # trained weights hardly shrink, and a network of zeros takes a hundred times the memory of its bits ...
+FREE_WEIGHTS_BYTES = 4 * 2**20  # ... if it is larger than this
 _MAX_DIRECTORY_BYTES = 2**16
-_TENSORS = ".safetensors"
+_LIMITS = {".safetensors": MAX_TENSOR_BYTES, ".json": MAX_JSON_BYTES}
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1  # a bit of an entry's flags
 _SECOND_NAME = 0x7075  # an extra field: a name that some programs unpack an entry under, and others do not see
@@ -81,13 +86,21 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], packed_bytes: int) -> Non
             raise ValueError(f"{name!r} is packed with method {entry.compress_type}; allowed: stored (0) or deflated (8)")
         if _SECOND_NAME in _extra_fields(entry.extra):
             raise ValueError(f"{name!r} has a second name")
-        if entry.file_size > MAX_TEXT_BYTES and not name.endswith(_TENSORS):
-            raise ValueError(f"{name!r} unpacks to {_mib(entry.file_size)}; allowed: up to {_mib(MAX_TEXT_BYTES)}")
+        limit = _LIMITS.get(PurePosixPath(name).suffix, MAX_TEXT_BYTES)
+        if entry.file_size > limit:
+            raise ValueError(f"{name!r} unpacks to {_mib(entry.file_size)}; allowed: up to {_mib(limit)}")
+        if name == WEIGHTS:
+            _check_ratio(repr(name), entry.file_size, entry.compress_size, MAX_WEIGHTS_RATIO, FREE_WEIGHTS_BYTES)
     total = sum(entry.file_size for entry in entries)
-    allowed = min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * packed_bytes))
-    if total > allowed:
-        limits = f"up to {_mib(MAX_BYTES)}, and {MAX_RATIO} times its own size if that is more than {_mib(FREE_BYTES)}"
-        raise ValueError(f"it unpacks to {_mib(total)} from {_mib(packed_bytes)}; allowed: {limits}")
+    if total > MAX_BYTES:
+        raise ValueError(f"it unpacks to {_mib(total)}; allowed: up to {_mib(MAX_BYTES)}")
+    _check_ratio("it", total, packed_bytes, MAX_RATIO, FREE_BYTES)
+
+
+def _check_ratio(what: str, unpacked: int, packed: int, ratio: int, free: int) -> None:
+    if unpacked > max(free, ratio * packed):
+        limits = f"{ratio} times as much, or {_mib(free)}"
+        raise ValueError(f"{what} unpacks to {_mib(unpacked)} from {_mib(packed)}; allowed: up to {limits}")
 
 
 def _extra_fields(extra: bytes) -> Iterator[int]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nas_service.checking.problems import field_errors
 from nas_service.errors import ExportError
-from nas_service.export.bundle_archive import unpack
+from nas_service.export.bundle_archive import WEIGHTS, unpack
 from nas_service.export.strict_json import read_object
 from nas_service.specs import Component
 from search_spaces.cost import Size
@@ -24,9 +24,9 @@ from search_spaces.network import ImageFormat
 FORMAT = "nas-bundle/1"
 MANIFEST = "manifest.json"
 # Of either kind. Others are refused: Python looks for what `model.py` imports beside it first, also for a file torch.py.
-FILES = frozenset({"genotype.json", "weights.safetensors", "model.py", "test.safetensors", "README.md", "diagram.svg"})
+FILES = frozenset({"genotype.json", WEIGHTS, "model.py", "test.safetensors", "README.md", "diagram.svg"})
 _LARGEST_SIDE = 2**15  # pixels
-_MOST_CLASSES = 2**20
+_MOST_CLASSES = 2**15
 _WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 StatedModel = TypeVar("StatedModel", bound="Stated")
@@ -63,8 +63,8 @@ class StatedImage(Stated):
     height: int = Field(ge=1, le=_LARGEST_SIDE)
     width: int = Field(ge=1, le=_LARGEST_SIDE)
     classes: int = Field(ge=1, le=_MOST_CLASSES)
-    mean: list[float]
-    std: list[float]
+    mean: list[float] = Field(max_length=3)
+    std: list[float] = Field(max_length=3)
 
     @model_validator(mode="after")
     def _one_a_channel(self) -> Self:
@@ -91,8 +91,15 @@ class StatedCandidate(Stated):
     method: Component
     dataset: Component
     image: StatedImage
+    class_names: list[str] = Field(fail_fast=True)
     metrics: StatedMetrics
     pruned: dict[str, int] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_a_class(self) -> Self:
+        if len(self.class_names) != self.image.classes:
+            raise ValueError(f"as many class_names as classes: {self.image.classes}")
+        return self
 
 
 @dataclass(frozen=True)

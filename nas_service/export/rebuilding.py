@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
 from torch import Tensor
 
 from nas_service.binarization.method import Method
 from nas_service.binarization.network import binary_network
 from nas_service.catalogue import build_method, build_space
-from nas_service.checking.problems import field_errors
+from nas_service.checking.problems import Problems
 from nas_service.errors import CannotFreezeError, ExportError
 from nas_service.export import runtime
+from nas_service.export.bundle_archive import WEIGHTS
 from nas_service.export.bundle_reading import Bundle, StatedCandidate, read_tensors
 from nas_service.export.packed import freeze_network, shrink_layers
 from nas_service.export.standalone import frozen_weights, source_title, weight_name, write_source
@@ -19,9 +19,8 @@ from search_spaces.genotype import Genotype
 from search_spaces.network import Network, network_cost
 from search_spaces.space import SearchSpace
 
-MAX_PARAMETERS = 2**28
+MAX_PARAMETERS = 2**27  # they take some fifteen bytes each while the network is built
 _MOST_PRUNED = 32  # an unpruned network may be so many times as large as its weights
-_WEIGHTS = "weights.safetensors"
 
 
 def network_of(bundle: Bundle) -> Network:
@@ -32,15 +31,17 @@ def network_of(bundle: Bundle) -> Network:
     Raises:
         ExportError: If the bundle holds no trained network or its weights do not fit.
     """
-    stated, weights = bundle.candidate, read_tensors(bundle.file(_WEIGHTS), _WEIGHTS)
+    stated, weights = bundle.candidate, read_tensors(bundle.file(WEIGHTS), WEIGHTS)
     given = read_object(bundle.file("genotype.json"), "genotype.json")
+    problems = Problems()
+    space = problems.attempt("space", lambda: build_space(stated.space))
+    method = problems.attempt("method", lambda: build_method(stated.method))
     try:
-        space, method = build_space(stated.space), build_method(stated.method)
+        problems.finish()
+        assert space is not None and method is not None  # noqa: PT018, S101 - for the type checker; no problem, so both are there
         network = _build(space, space.parse(given), method, stated, weights)
         shrink_layers(network, stated.pruned)
         _fill(network, weights)
-    except ValidationError as error:
-        raise ExportError(f"the bundle's network cannot be rebuilt: {field_errors(error)[0]}") from error
     except (CannotFreezeError, LookupError, TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise ExportError(f"the bundle's network cannot be rebuilt: {error}") from error
     return network
@@ -58,7 +59,7 @@ def _build(
     given_bytes = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
     if cost.packed_bytes > given_bytes * (_MOST_PRUNED if stated.pruned else 1):
         needed = f"{cost.packed_bytes} bytes of weights and there are {given_bytes}"
-        raise ExportError(f"{_WEIGHTS} does not fit the genotype, which takes {needed}")
+        raise ExportError(f"{WEIGHTS} does not fit the genotype, which takes {needed}")
     return freeze_network(binary_network(space, genotype, method, image), method)
 
 
@@ -66,18 +67,18 @@ def _fill(network: Network, weights: Mapping[str, Tensor]) -> None:
     """Load weights that fit to the last one."""
     expected = frozen_weights(network)
     if differing := sorted(expected.keys() ^ weights.keys()):
-        raise ExportError(f"{_WEIGHTS} does not fit the genotype: {', '.join(differing[:3])} ...")
+        raise ExportError(f"{WEIGHTS} does not fit the genotype: {', '.join(differing[:3])} ...")
     for name, tensor in expected.items():
         if _form(weights[name]) != _form(tensor):
             forms = f"{name} is {_form(weights[name])} instead of {_form(tensor)}"
-            raise ExportError(f"{_WEIGHTS} does not fit the genotype: {forms}")
+            raise ExportError(f"{WEIGHTS} does not fit the genotype: {forms}")
     names = {weight_name(name): name for name in network.state_dict()}
     network.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
     for name, layer in network.named_modules():
         if isinstance(layer, runtime.BinaryConv2d) and layer.gather is not None:
             computed = len(layer.signs) * layer.planes
             if not 0 <= int(layer.gather.min()) <= int(layer.gather.max()) <= computed:
-                raise ExportError(f"{_WEIGHTS}: {weight_name(f'{name}.gather')} points at outputs other than 0 to {computed}")
+                raise ExportError(f"{WEIGHTS}: {weight_name(f'{name}.gather')} points at outputs other than 0 to {computed}")
 
 
 def _form(tensor: Tensor) -> str:

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
-PYTHON, TORCH = "3.9", "2.2"  # the oldest that this file runs on
+PYTHON, TORCH = "3.9", "2.3"  # the oldest that this file runs on
 HERE = Path(__file__).resolve().parent
 BATCH = 512  # images in a forward pass of `evaluate`
-_ROUNDING = 1e-4  # that pixels may be outside [0, 1] by: a fortieth of one of 256 grey levels, and far above what sums round by
+ROUNDING = 1e-4  # that pixels may be outside [0, 1] by: a fortieth of one of 256 grey levels, and far above what sums round by
 _DTYPES = {"F32": torch.float32, "U8": torch.uint8, "I16": torch.int16, "I64": torch.int64}
 
 
@@ -41,7 +41,7 @@ def check_pixels(pixels: object, channels: int, height: int, width: int) -> None
         return
     try:
         low, high = torch.stack(pixels.detach().aminmax()).tolist()
-        is_inside = bool(low >= -_ROUNDING and high <= 1 + _ROUNDING)  # NaN is not
+        is_inside = bool(low >= -ROUNDING and high <= 1 + ROUNDING)  # NaN is not
     except RuntimeError:  # torch's word for tensors without values: on the meta device, fake, or mapped over
         return
     if not is_inside:
