@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.jit._trace import TracerWarning
 
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.network import binary_network
@@ -126,7 +127,7 @@ def test_tracers_and_compilers_see_no_branch_on_values(way: str, tmp_path: Path,
     network = importlib.import_module("written_model").Network().eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, of torch.jit
-        warnings.simplefilter("error", torch.jit.TracerWarning)  # a branch that depends on a tensor's values
+        warnings.simplefilter("error", TracerWarning)  # a branch that depends on a tensor's values
         traced = TRACED[way](network, PIXELS)
         torch.testing.assert_close(traced(PIXELS), network(PIXELS))
     torch.compiler.reset()
