@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from search_spaces.errors import InvalidFieldError, PortableError
+from search_spaces.errors import InvalidFieldError, PortableError, printable
+
+_LONGEST = 500  # letters of a message
 
 
 class NasError(PortableError):
@@ -45,7 +47,15 @@ class CannotFreezeError(NasError):
 
 
 class ExportError(NasError):
-    """A bundle could not be made, or is not what its manifest says."""
+    """A bundle could not be made, or is not what its manifest says.
+
+    What it says may come out of somebody else's file: it is one line, and not a long one.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Keep the message, made printable and cut short."""
+        shown = printable(message)
+        super().__init__(shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}...")
 
 
 class NotReadyError(NasError):

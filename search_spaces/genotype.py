@@ -89,7 +89,7 @@ class Genotype:
         """
         try:
             payload = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also a number of too many digits, and brackets deeper than the stack
             raise InvalidFieldError("genotype", text, f"JSON ({error})") from error
         return cls.from_dict(payload)
 

@@ -165,6 +165,7 @@ class CellStack(nn.Module):
     four edges and the cells add up, so without it the scale of the features, and with it the loss, runs away.
 
     Attributes:
+        image: What it was built for.
         run: Calls stem and last batch norm.
     """
 
@@ -177,6 +178,7 @@ class CellStack(nn.Module):
     ) -> None:
         """Build the modules of `operations(cell type, edge)` in every cell of `space.plan()`."""
         super().__init__()
+        self.image = image
         self.run: Run = run_module
         block = TEMPLATES.get(space.template)().wrap(conv)
         plans = space.plan()

@@ -84,6 +84,7 @@ class SpaceSettings(GivenModel):
     operations: list[str] | None = Field(
         None,
         min_length=1,
+        max_length=100,
         description="The operations every edge may choose from, in order, instead of the space's own.",
     )
 

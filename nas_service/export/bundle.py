@@ -1,42 +1,34 @@
-"""Bundle: the downloadable zip of one candidate or architecture, and reading one back."""
+"""Bundle: the downloadable zip of one candidate or architecture; `bundle_reading` reads one back."""
 
 import hashlib
 import io
-import json
 import zipfile
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from nas_service.binarization.method import Method
-from nas_service.binarization.network import binary_network
-from nas_service.catalogue import build_method, build_space
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.part import Part
 from nas_service.errors import ExportError
 from nas_service.export import runtime
+from nas_service.export.bundle_reading import FORMAT
 from nas_service.export.measured_cost import measured_cost
 from nas_service.export.model_card import architecture_card, candidate_card
-from nas_service.export.packed import freeze_network, pruned_layers, shrink_layers
-from nas_service.export.standalone import frozen_weights, weight_name, write_source
+from nas_service.export.packed import freeze_network, pruned_layers
+from nas_service.export.standalone import frozen_weights, source_title, write_source
 from nas_service.json_text import json_text
 from nas_service.reports import Beat, CandidateMetrics, ClassFigures, EpochReport, RobustnessFigures, no_beat
 from nas_service.specs import Component
 from nas_service.tasks import CandidateTask
-from search_spaces.cost import Size
 from search_spaces.genotype import Genotype
 from search_spaces.network import ImageFormat, Network
 
-FORMAT = "nas-bundle/1"
 LOGIT_TOLERANCE = 1e-4  # of the largest logit; methods with one scale a channel are exact
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal contents make equal files
 
@@ -89,19 +81,6 @@ def write_test_images(part: Part) -> bytes:
     return save({"images": torch.tensor(part.images), "labels": torch.tensor(part.labels)})
 
 
-def read_test_images(content: bytes) -> tuple[Tensor, Tensor]:
-    """Return images (N, C, H, W) uint8 and labels (N,) from what `write_test_images` wrote.
-
-    Raises:
-        ExportError: If it is something else.
-    """
-    try:
-        tensors = load(content)
-        return tensors["images"], tensors["labels"]
-    except (SafetensorError, KeyError) as error:
-        raise ExportError(f"not a safetensors file with images and labels: {error}") from error
-
-
 def _run_source(source: str, weights: Mapping[str, Tensor]) -> torch.nn.Module:
     """Return the network that a written `model.py` defines, with its weights."""
     module = ModuleType("bundled_model")
@@ -146,7 +125,7 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
         raise ExportError(message)
     frozen = freeze_network(network, method)
     weights = {name: tensor.contiguous() for name, tensor in frozen_weights(frozen).items()}
-    source = write_source(frozen, f"A 1-bit network: {task.genotype.space}, {task.method.name}, {task.dataset.name}.")
+    source = write_source(frozen, source_title(task.space.name, task.method.name, task.dataset.name))
     live, written = network.cpu().eval(), _run_source(source, weights)
     parts = (("validation", dataset.validation), ("test", dataset.test))
     scores = [_score(live, written, name, part, dataset.class_names, beat) for name, part in parts]
@@ -215,75 +194,3 @@ def architecture_bundle(space: Component, genotype: Genotype, diagram: str, fact
         "README.md": architecture_card(manifest).encode(),
     }
     return _zip(files, manifest)
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """A bundle that was read and whose files have the digests that its manifest states."""
-
-    manifest: dict[str, Any]
-    files: dict[str, bytes]
-
-
-def read_bundle(path: Path) -> Bundle:
-    """Read and verify a bundle; nothing in it is executed.
-
-    Raises:
-        ExportError: If it is no bundle, a file is missing, or a digest differs.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            manifest = json.loads(archive.read("manifest.json"))
-            files = {name: archive.read(name) for name in manifest["files"]}
-        form, digests = manifest["format"], {name: manifest["files"][name]["sha256"] for name in files}
-    except FileNotFoundError as error:
-        raise ExportError(f"{path}: there is no such file") from error
-    # A damaged zip fails in many ways: zlib.error, EOFError, a compression or an encryption that is none.
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        message = f"{path} is not a bundle: {error}"
-        raise ExportError(message) from error
-    if form != FORMAT:
-        message = f"{path} has format {form!r}; this version reads {FORMAT}"
-        raise ExportError(message)
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != digests[name]:
-            message = f"{path}: {name} is not the file that the manifest describes (SHA-256 differs)"
-            raise ExportError(message)
-    return Bundle(manifest, files)
-
-
-def network_of(bundle: Bundle) -> Network:
-    """Rebuild the frozen network from genotype and weights, without the bundle's own `model.py`.
-
-    Raises:
-        ExportError: If the bundle holds no trained network or its weights do not fit.
-    """
-    manifest = bundle.manifest
-    if manifest.get("kind") != "candidate":
-        message = "this bundle holds an architecture that was not trained: there is nothing to evaluate"
-        raise ExportError(message)
-    try:
-        weights = load(bundle.files["weights.safetensors"])
-        facts = manifest["image"]
-        image = ImageFormat(
-            facts["channels"],
-            Size(facts["height"], facts["width"]),
-            facts["classes"],
-            tuple(facts["mean"]),
-            tuple(facts["std"]),
-        )
-        genotype = Genotype.from_json(bundle.files["genotype.json"].decode())
-        method = build_method(Component.model_validate(manifest["method"]))
-        space = build_space(Component.model_validate(manifest["space"]))
-        network = freeze_network(binary_network(space, genotype, method, image), method)  # its weights are overwritten below
-        shrink_layers(network, manifest.get("pruned", {}))
-        if set(frozen_weights(network)) != set(weights):
-            differing = sorted(set(frozen_weights(network)) ^ set(weights))
-            raise ExportError(f"weights.safetensors does not fit the genotype: {', '.join(differing[:3])} ...")
-        names = {weight_name(name): name for name in network.state_dict()}
-        network.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
-    except KeyError as error:
-        raise ExportError(f"the bundle's manifest or files lack {error}") from error
-    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise ExportError(f"the bundle's network cannot be rebuilt: {error}") from error
-    return network

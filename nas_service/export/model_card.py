@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nas_service.export.runtime import PYTHON, ROUNDING, TORCH
 from nas_service.reports import MATRIX_CLASSES, ClassFigures
 from nas_service.wording import code_span, listed, markdown
 
@@ -91,19 +92,26 @@ def _robustness_table(robustness: Mapping[str, Any]) -> list[str]:
 def _use(image: Mapping[str, Any], *, has_test_images: bool) -> list[str]:
     shape = f"(N, {image['channels']}, {image['height']}, {image['width']})"
     return [
-        "Needs Python and torch, nothing else.",
+        f"Needs Python {PYTHON} and torch {TORCH} or newer, nothing else.",
         "",
         "```",
+        "nas evaluate BUNDLE.zip  # before running it: is model.py what is written from these weights? nothing in the zip is run",
         "python model.py" if has_test_images else "python model.py --data test.safetensors  # uint8 images (NCHW) and labels",
         "```",
+        "",
+        "Running `model.py`, or importing it, runs whatever code is in it. Whoever gives a bundle on can change it, and with it",
+        "the SHA-256 in `manifest.json`. `nas evaluate`, which comes with nas-service, reads the zip and runs nothing of it.",
         "",
         "```python",
         "from model import HERE, Network, read_safetensors",
         "",
         "network = Network()",
         'network.load_state_dict(read_safetensors(HERE / "weights.safetensors"))',
-        f"logits = network.eval()(pixels)  # float32 in [0, 1], {shape}",
+        f"logits = network.eval()(pixels)  # float32 in [0, 1], {shape}: images.to(torch.float32) / 255",
         "```",
+        "",
+        f"Other pixels (0 to 255, mean and std already taken out, NaN; outside [0, 1] by more than {ROUNDING:g}) and images of",
+        "another shape are refused with a `ValueError`. While the network is traced or compiled there are no values to look at.",
         "",
         "`weights.safetensors` holds binary weights as bits: bit i of byte j, least significant first, is 1 where weight",
         "8j + i of the row-major (out, in / groups, k, k) kernel is +1. sign(0) is +1; binary convolutions pad with -1.",

@@ -11,6 +11,7 @@ from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import Deployable, Method
 from nas_service.export import runtime
+from search_spaces.errors import InvalidFieldError
 from search_spaces.network import Network
 
 
@@ -71,12 +72,15 @@ def shrink_layers(frozen: Network, filters: Mapping[str, int]) -> None:
     """Make room in a frozen network for the weights of a pruned one of the same architecture.
 
     Raises:
-        AttributeError: If there is no layer of a name.
+        InvalidFieldError: If there is no binary convolution of a name, or it has not as many filters.
     """
+    layers = {name: module for name, module in frozen.named_modules() if isinstance(module, runtime.BinaryConv2d)}
     for name, kept in filters.items():
-        layer = frozen.get_submodule(name)
-        if not isinstance(layer, runtime.BinaryConv2d):
-            raise TypeError(f"{name} is no binary convolution and cannot be pruned")
+        if name not in layers:
+            raise InvalidFieldError(f"pruned.{name}", kept, "nothing: the network has no such binary convolution")
+        layer = layers[name]
+        if not 1 <= kept <= len(layer.signs):
+            raise InvalidFieldError(f"pruned.{name}", kept, f"1 to {len(layer.signs)}, the filters of the layer")
         small = runtime.BinaryConv2d(
             layer.in_channels,
             layer.out_channels,
@@ -100,7 +104,8 @@ def shrink_layers(frozen: Network, filters: Mapping[str, int]) -> None:
 def freeze_network(network: Network, method: Method) -> Network:
     """Return a copy of `network` on the CPU, in evaluation, whose binary layers hold packed bits and nothing of training.
 
-    What a method put in the place of other layers becomes one of torch's own again, if it says how.
+    What a method put in the place of other layers becomes one of torch's own again, if it says how. The copy refuses pixels
+    that are none (`runtime.check_pixels`).
 
     Raises:
         CannotFreezeError: If the method has no exact frozen form for a layer.
@@ -112,4 +117,7 @@ def freeze_network(network: Network, method: Method) -> Network:
             setattr(parent, name, deploy(method.freeze(child)))
         elif isinstance(child, Deployable):
             setattr(parent, name, child.deployed().eval())
+    normalize = runtime.Normalize(network.image.channels, *network.image.size)
+    normalize.load_state_dict(network.normalize.state_dict())
+    frozen.set_submodule("normalize", normalize.eval())
     return frozen.requires_grad_(False)  # noqa: FBT003 - torch's own signature

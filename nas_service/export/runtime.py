@@ -1,8 +1,11 @@
 """What a bundled network needs at run time, from torch alone.
 
 This file is the first half of every bundle's `model.py`: it imports nothing of this project and nothing but torch and the
-standard library. The second half, the network itself, is generated (`standalone.py`).
+standard library. The second half, the network itself, is generated (`standalone.py`). Both run on PYTHON and TORCH, which are
+older than what this project itself needs.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -12,9 +15,61 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
+PYTHON, TORCH = "3.9", "2.3"  # the oldest that this file runs on
 HERE = Path(__file__).resolve().parent
 BATCH = 512  # images in a forward pass of `evaluate`
+ROUNDING = 1e-4  # that pixels may be outside [0, 1] by: a fortieth of one of 256 grey levels, and far above what sums round by
 _DTYPES = {"F32": torch.float32, "U8": torch.uint8, "I16": torch.int16, "I64": torch.int64}
+
+
+def check_pixels(pixels: object, channels: int, height: int, width: int) -> None:
+    """Refuse what is no batch of images as the network was trained on.
+
+    Values are not looked at where there are none yet: while the network is traced, compiled, exported or captured.
+
+    Raises:
+        ValueError: Unless `pixels` is floating point in [0, 1], (N, channels, height, width).
+    """
+    if not isinstance(pixels, Tensor) or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # torch
+        return  # a tracer's placeholder
+    if tuple(pixels.shape[1:]) != (channels, height, width):
+        wanted = f"(N, {channels}, {height}, {width})"
+        raise ValueError(f"pixels of shape {tuple(pixels.shape)} are not allowed; allowed: {wanted}, N images at once")
+    if not pixels.is_floating_point():
+        raise ValueError(f"pixels of {pixels.dtype} are not allowed; allowed: float in [0, 1], as images.to(torch.float32) / 255")
+    if torch.compiler.is_compiling() or (pixels.is_cuda and torch.cuda.is_current_stream_capturing()) or not pixels.numel():
+        return
+    try:
+        low, high = torch.stack(pixels.detach().aminmax()).tolist()
+        is_inside = bool(low >= -ROUNDING and high <= 1 + ROUNDING)  # NaN is not
+    except RuntimeError:  # torch's word for tensors without values: on the meta device, fake, or mapped over
+        return
+    if not is_inside:
+        given = f"pixels from {low:g} to {high:g}" if low <= high else "pixels that are not numbers (NaN)"
+        raise ValueError(f"{given} are not allowed; allowed: [0, 1], neither 0 to 255 nor with mean and std taken out")
+
+
+class Normalize(nn.Module):
+    """(x - mean) / std per channel, of pixels that were looked at first: other inputs would be classified as well, wrongly."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        """Make room for mean and std, (1, C, 1, 1)."""
+        super().__init__()
+        self.channels, self.height, self.width = channels, height, width
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("std", torch.ones(1, channels, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape.
+
+        Raises:
+            ValueError: If the pixels are none: see `check_pixels`.
+        """
+        check_pixels(pixels, self.channels, self.height, self.width)
+        return (pixels - self.mean) / self.std
 
 
 class BinaryConv2d(nn.Module):

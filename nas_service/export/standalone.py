@@ -23,19 +23,24 @@ _INFIX = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.true
 _CONTAINERS = (nn.Sequential, nn.ModuleDict, nn.ModuleList)
 
 
+def _is_runtime(module: nn.Module) -> bool:
+    """Return whether a layer's class stands in the first half of the source."""
+    return type(module).__module__ == runtime.__name__
+
+
 class _Tracer(fx.Tracer):
-    """Stops at torch's own layers, at frozen convolutions and, in the whole network, at cells."""
+    """Stops at torch's own layers, at those of the run time and, in the whole network, at cells."""
 
     proxy_buffer_attributes = True  # what is computed from a buffer is written as computed
 
     def __init__(self, root: nn.Module) -> None:
         super().__init__()
-        self._stops = (runtime.BinaryConv2d,) if isinstance(root, Cell) else (runtime.BinaryConv2d, Cell)
+        self._stops_at_cells = not isinstance(root, Cell)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         del module_qualified_name
         own = type(m).__module__.startswith("torch.nn") and not isinstance(m, _CONTAINERS)
-        return own or isinstance(m, self._stops)
+        return own or _is_runtime(m) or (self._stops_at_cells and isinstance(m, Cell))
 
 
 def _identifier(path: str) -> str:
@@ -84,7 +89,7 @@ def _constructor(module: nn.Module) -> str:
             value = value is not None
         if value != parameter.default:
             arguments.append(f"{name}={value!r}")
-    prefix = "" if isinstance(module, runtime.BinaryConv2d) else "nn."
+    prefix = "" if _is_runtime(module) else "nn."
     return f"{prefix}{type(module).__name__}({', '.join(arguments)})"
 
 
@@ -178,15 +183,23 @@ def _write_class(name: str, docstring: str, root: nn.Module) -> list[str]:
     return [*lines, "", ""]
 
 
+def source_title(space: str, method: str, dataset: str) -> str:
+    """Return the first line of a candidate's `model.py`, from the names of its space, method and dataset."""
+    return f"A 1-bit network: {space}, {method}, {dataset}."
+
+
 def write_source(frozen: Network, title: str) -> str:
-    """Return the text of `model.py` for a frozen network.
+    """Return the text of `model.py` for a frozen network; `title` is its first line.
 
     Raises:
-        ExportError: If the network does something that cannot be written as source.
+        ExportError: If the network does something that cannot be written as source, or the title is no line of plain text.
     """
+    if not title.isprintable() or set(title) & set('"\\'):  # it could end the docstring, and what follows would be run
+        raise ExportError(f"the title {title!a} cannot be written into source: no quotes, backslashes or control characters")
     text = inspect.getsource(runtime)
-    body = text[text.index("import argparse") :]
-    lines = [f'"""{title}', "", "Needs torch and nothing else. As a script it classifies the bundled test images."]
+    body = text[text.index("from __future__ import annotations") :]
+    needs = f"Needs Python {runtime.PYTHON} and torch {runtime.TORCH} or newer, nothing else."
+    lines = [f'"""{title}', "", f"{needs} As a script it classifies the bundled test images."]
     lines += ['"""', "", body, ""]
     for index, (cell, cell_type) in enumerate(zip(frozen.cells, frozen.cell_types, strict=True)):
         lines += _write_class(f"Cell{index}", f"Cell {index}, type {cell_type}.", cell)

@@ -28,6 +28,7 @@ def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path:
     assert isinstance(result, dict)
     assert result["accuracy"] == result["manifest_accuracy"]
     assert result["images"] == 359
+    assert result["model_py"] == "as written"
 
 
 @pytest.mark.slow
@@ -108,13 +109,51 @@ def test_a_bundle_that_is_damaged_or_lacks_something_is_refused_in_one_message(b
     (tmp_path / "x.zip").write_bytes(whole[:start] + b"\xff" * 20 + whole[start + 20 :])
     assert "x.zip is not a bundle: Error -3 while decompressing" in _message("evaluate", "x.zip", cwd=tmp_path)
     _rewrite(bundle, tmp_path / "x.zip", {"weights.safetensors": b"none"}, sealed=True)
-    assert "cannot be rebuilt" in _message("evaluate", "x.zip", cwd=tmp_path)
+    assert "weights.safetensors is no safetensors file" in _message("evaluate", "x.zip", cwd=tmp_path)
     with zipfile.ZipFile(bundle) as archive:
         manifest = json.loads(archive.read("manifest.json"))
     for lost in ("image", "metrics", "class_names"):
         changed = json.dumps({key: value for key, value in manifest.items() if key != lost}).encode()
         _rewrite(bundle, tmp_path / "x.zip", {"manifest.json": changed})
-        assert f"'{lost}'" in _message("evaluate", "x.zip", cwd=tmp_path)
+        message = _message("evaluate", "x.zip", cwd=tmp_path)
+        assert message == f"manifest.json: {lost}: None is not allowed; allowed: a value: this field is required\n"
+
+
+def test_a_hostile_bundle_is_refused_in_one_line(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    manifest["pruned"] = {"cells.0\x1b[31m\n": 1}
+    _rewrite(bundle, tmp_path / "x.zip", {"manifest.json": json.dumps(manifest).encode()})
+    message = _message("evaluate", "x.zip", cwd=tmp_path)
+    assert message.startswith(
+        "the bundle's network cannot be rebuilt: pruned.cells.0\\x1b[31m : 1 is not allowed; allowed: nothing"
+    )
+    assert message.removesuffix("\n").isprintable()
+    _rewrite(bundle, tmp_path / "x.zip", {"weights.safetensors": bytes(50 * 2**20)})
+    assert _message("evaluate", "x.zip", cwd=tmp_path).startswith("x.zip is not a bundle: ")
+
+
+def test_a_source_that_is_not_what_we_write_is_told_and_not_run(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        source = archive.read("model.py")
+    assert _evaluated(bundle, tmp_path)["model_py"] == "as written"
+    told = "model.py differs from what this version writes from genotype and weights: another version wrote it, or somebody"
+    assert told not in run_nas("evaluate", str(bundle), cwd=tmp_path).stdout
+    hostile = source.replace(b"import argparse", b"import argparse; open('ran', 'w')")
+    _rewrite(bundle, tmp_path / "x.zip", {"model.py": hostile}, sealed=True)
+    shown = run_nas("evaluate", "x.zip", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert [line for line in shown.stdout.splitlines() if told in line] == [
+        f"{told} changed it. It was not run here; run it only if you trust where it came from."
+    ]
+    assert _evaluated(tmp_path / "x.zip", tmp_path)["model_py"] == "differs"
+    assert not (tmp_path / "ran").exists()
+
+
+def _evaluated(bundle: Path, folder: Path) -> dict[str, object]:
+    result = run_json("evaluate", str(bundle), cwd=folder)
+    assert isinstance(result, dict)
+    return result
 
 
 @pytest.mark.slow

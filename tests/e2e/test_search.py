@@ -13,7 +13,8 @@ import torch
 from api.views import JobView
 from nas_service.binarization.method import METHODS
 from nas_service.data.loader import ResidentPart
-from nas_service.export.bundle import network_of, read_bundle, read_test_images
+from nas_service.export.bundle_reading import read_bundle, read_test_images
+from nas_service.export.rebuilding import network_of
 from nas_service.export.runtime import count_correct
 from nas_service.recipes.recipe import Recipe
 from nas_service.reports import SearchPhase, SearchProgress
@@ -94,7 +95,7 @@ def test_a_bundle_reaches_the_accuracy_that_it_states(service: Running, finished
         path = tmp_path / name
         path.write_bytes(content)
         bundle = read_bundle(path)
-        images, labels = read_test_images(bundle.files["test.safetensors"])
+        images, labels = read_test_images(bundle.files["test.safetensors"], bundle.candidate.image)
         correct = count_correct(network_of(bundle), images, labels)
         stated = bundle.manifest["metrics"]["test_accuracy"]
         assert correct / len(labels) == stated == candidate.test_accuracy

@@ -70,6 +70,18 @@ def test_text_that_is_no_json_says_where() -> None:
         Genotype.from_json("{")
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000], ids=["brackets", "digits"])
+def test_text_that_python_does_not_read_is_refused_as_well(text: str) -> None:
+    with pytest.raises(InvalidFieldError, match=r"genotype: '.*\.\.\. is not allowed; allowed: JSON \("):
+        Genotype.from_json(text)
+
+
+def test_what_a_message_quotes_of_a_genotype_is_printable() -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        Genotype.from_dict({"space": "tiny", "cells": {"a\x1b[2J\nb\ud800": 1}})
+    assert str(caught.value).startswith(r"genotype.cells.a\x1b[2J b\ud800: 1 is not allowed")
+
+
 def test_an_operation_that_the_space_does_not_allow_is_named_with_those_it_does() -> None:
     payload = tiny_genotype("skip").to_dict()
     payload["cells"]["b"]["1-2"] = "separable-conv-3x3"  # type: ignore[index]  # a dictionary, typed as object

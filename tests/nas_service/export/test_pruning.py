@@ -11,8 +11,10 @@ import torch
 
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.methods.rbcn import RbcnConv2d
-from nas_service.export.bundle import Exported, candidate_bundle, network_of, read_bundle, read_test_images
+from nas_service.export.bundle import Exported, candidate_bundle
+from nas_service.export.bundle_reading import read_bundle, read_test_images
 from nas_service.export.packed import verify
+from nas_service.export.rebuilding import network_of
 from nas_service.export.runtime import BinaryConv2d, count_correct
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component
@@ -72,7 +74,7 @@ def test_a_pruned_bundle_is_smaller_and_evaluates_to_what_it_states(name: str, s
     pruned = [layer for layer in network.modules() if isinstance(layer, BinaryConv2d) and layer.filters]
     assert pruned
     assert all(layer.signs.shape[0] == layer.filters < layer.out_channels for layer in pruned)
-    images, labels = read_test_images(bundle.files["test.safetensors"])
+    images, labels = read_test_images(bundle.files["test.safetensors"], bundle.candidate.image)
     assert count_correct(network, images, labels) == bundle.manifest["metrics"]["test_correct"]
     whole = network_cost(
         SPACES.get("tiny"), tiny_genotype(), digits().image_format, METHODS.get(name).from_settings(settings).precision
