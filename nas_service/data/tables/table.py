@@ -1,0 +1,142 @@
+"""Tables: parquet files read column by column, some rows at a time, however large they are."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nas_service.data.part import Indices
+from nas_service.data.paths import reason_of, shown
+from nas_service.data.source import PartName
+from nas_service.data.tables.shards import Shard
+from search_spaces.errors import InvalidFieldError
+
+_BUFFER_BYTES = 65_536
+_BATCH_BYTES = 2**24  # of a column's cells at a time
+_BATCH_ROWS = 65_536
+_POINTER = b"version https://git-lfs"
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One parquet file, which is open only while it is read: there may be thousands.
+
+    Attributes:
+        shard: The file.
+        schema: Names and types of its columns, and its metadata (an Arrow schema).
+        rows: How many it has.
+    """
+
+    shard: Shard
+    schema: Any
+    rows: int
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return shown(self.shard.name)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.schema.names)
+
+    def kind(self, column: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+        """Return the Arrow type of a column."""
+        return self.schema.field(column).type
+
+    def error(self, given: str, allowed: str) -> InvalidFieldError:
+        """Return a complaint about something in the file."""
+        return InvalidFieldError(self.shard.setting, f"{self.name} {given}", allowed)
+
+    def cells(self, column: str) -> Iterator[tuple[int, Any]]:
+        """Yield a column as Arrow arrays of some rows, each with the row that it begins with.
+
+        A file is held in memory by its pages; whoever writes them decides how large one is (about 1,000 rows or 1 MB).
+
+        Raises:
+            InvalidFieldError: If the file cannot be read to its end, or is another one than before.
+        """
+        with _opened(self.shard) as file:
+            if file.metadata.num_rows != self.rows:
+                raise self.error("changed while it was read", "files that nobody writes to meanwhile")
+            start = 0
+            for batch in file.iter_batches(batch_size=_rows_at_once(file, column), columns=[column]):
+                yield start, batch.column(column)
+                start += batch.num_rows
+
+
+def open_tables(shards: Sequence[Shard]) -> tuple[Table, ...]:
+    """Read the schemas of all files.
+
+    Raises:
+        InvalidFieldError: Naming a file that is no parquet.
+    """
+    tables = []
+    for shard in shards:
+        with _opened(shard) as file:
+            tables.append(Table(shard, file.schema_arrow, file.metadata.num_rows))
+    return tuple(tables)
+
+
+def rows_of(tables: Sequence[Table], part: PartName) -> Indices:
+    """Return the places of a part's rows among those of all tables."""
+    parts = np.repeat([table.shard.part is part for table in tables], [table.rows for table in tables])
+    return np.flatnonzero(parts)
+
+
+def given_rows(tables: Sequence[Table]) -> dict[PartName, Indices]:
+    """Return the places of the rows that are validation or test by their owner's will."""
+    held = {table.shard.part for table in tables} - {PartName.TRAIN}
+    return {part: rows_of(tables, part) for part in held}
+
+
+def locate(tables: Sequence[Table], place: int) -> tuple[Table, int]:
+    """Return the table that holds a row of all tables', and its number there."""
+    for table in tables:
+        if place < table.rows:
+            return table, place
+        place -= table.rows
+    raise IndexError(place)
+
+
+@contextlib.contextmanager
+def _opened(shard: Shard) -> Iterator[Any]:
+    """Give the open file inside the block; whatever is wrong with it there is said of it."""
+    _check_no_pointer(shard)
+    try:
+        # With a buffer of its own size, rows are read without the rest of their row group.
+        with pq.ParquetFile(shard.file, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
+            yield file
+    except _UNREADABLE as error:
+        allowed = f"parquet files that can be read to their end ({reason_of(error, shard.file)})"
+        raise InvalidFieldError(shard.setting, shown(shard.name), allowed) from error
+
+
+def _check_no_pointer(shard: Shard) -> None:
+    try:
+        with Path(shard.file).open("rb") as file:
+            start = file.read(len(_POINTER))
+    except OSError as error:
+        raise InvalidFieldError(shard.setting, shown(shard.name), f"a file that can be read ({reason_of(error)})") from error
+    if start == _POINTER:
+        allowed = "the file itself: this is a Git LFS pointer to it, as left by a clone without LFS; run git lfs pull"
+        raise InvalidFieldError(shard.setting, shown(shard.name), allowed)
+
+
+def _rows_at_once(file: Any, column: str) -> int:  # noqa: ANN401 - pyarrow has no types
+    """Return how many rows hold about as many bytes of a column as are to be in memory at once."""
+    row_bytes, top = 1.0, column.split(".", maxsplit=1)[0]
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        chunks = (group.column(place) for place in range(group.num_columns))
+        size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".", maxsplit=1)[0] == top)
+        row_bytes = max(row_bytes, size / max(1, group.num_rows))
+    return max(1, min(_BATCH_ROWS, int(_BATCH_BYTES / row_bytes)))
