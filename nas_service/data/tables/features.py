@@ -93,7 +93,7 @@ def _plain_names(table: Table) -> tuple[str, ...] | None:
     except ValueError:
         return tuple(name.strip() for name in text.split(","))
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
-        allowed = "a JSON list of names, or names with commas, as the schema's metadata; or names in this setting"
+        allowed = "a JSON list of names, or names with commas, in the metadata key `classes`"
         raise InvalidFieldError("classes", text, allowed)
     return tuple(listed)
 
@@ -132,5 +132,5 @@ def _names_of(label: Mapping[str, Any]) -> tuple[str, ...] | None:
     if isinstance(names, Mapping) and names.keys() == {str(index) for index in range(len(names))}:
         names = [names[str(index)] for index in range(len(names))]
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise InvalidFieldError("classes", names, "a list of names, in the metadata of Hugging Face or in this setting")
+        raise InvalidFieldError("classes", names, "a list of names in the metadata of Hugging Face")
     return tuple(names) if names else None

@@ -11,6 +11,9 @@ from nas_service.data.picture_source import Content, PictureSource
 from nas_service.data.pictures import PictureSettings
 from nas_service.data.tables.table import Table
 
+_BYTES = 2**22  # of rows that are read at a time
+_MOST_ROWS = 1024
+
 
 class TablePictures(PictureSource):
     """The pictures of all rows of some tables, of which no more than some are in memory at once."""
@@ -30,7 +33,8 @@ class TablePictures(PictureSource):
     def contents(self) -> Iterator[tuple[str, Content]]:
         """Yield the bytes of every row's picture."""
         for table in self._tables:
-            for start, cells in table.cells(self._column):
+            rows = max(1, min(_MOST_ROWS, _BYTES // max(1, table.row_bytes)))
+            for start, cells in table.cells(self._column, rows):
                 for row, content in enumerate(_contents(cells), start):
                     if content is None:
                         raise table.error(f"row {row}: no image", _wanted(cells[row - start].as_py()))

@@ -19,6 +19,7 @@ from search_spaces.errors import InvalidFieldError
 
 Value = int | str | bool
 
+_ROWS = 65_536  # read at a time
 _MOST_CATEGORIES = 10 * MAX_CLASSES  # in use or not
 _UNLABELLED = -1  # as Hugging Face writes where a label is kept secret
 
@@ -132,7 +133,7 @@ def _read_column(tables: Sequence[Table], column: str) -> _Column:
     places: list[Indices] = []
     first, missing = None, 0
     for table in tables:
-        for start, cells in table.cells(column):
+        for start, cells in table.cells(column, _ROWS):
             lacking = pc.is_null(cells, nan_is_null=True)
             if pc.any(lacking).as_py():
                 first = first or (table, start + pc.index(lacking, value=True).as_py())

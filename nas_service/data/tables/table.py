@@ -18,8 +18,6 @@ from nas_service.data.tables.shards import Shard
 from search_spaces.errors import InvalidFieldError
 
 _BUFFER_BYTES = 65_536
-_BATCH_BYTES = 2**24  # of a column's cells at a time
-_BATCH_ROWS = 65_536
 _POINTER = b"version https://git-lfs"
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
@@ -32,11 +30,13 @@ class Table:
         shard: The file.
         schema: Names and types of its columns, and its metadata (an Arrow schema).
         rows: How many it has.
+        row_bytes: Of all columns of a row, where rows are largest.
     """
 
     shard: Shard
     schema: Any
     rows: int
+    row_bytes: int
 
     @property
     def name(self) -> str:
@@ -56,8 +56,8 @@ class Table:
         """Return a complaint about something in the file."""
         return InvalidFieldError(self.shard.setting, f"{self.name} {given}", allowed)
 
-    def cells(self, column: str) -> Iterator[tuple[int, Any]]:
-        """Yield a column as Arrow arrays of some rows, each with the row that it begins with.
+    def cells(self, column: str, rows: int) -> Iterator[tuple[int, Any]]:
+        """Yield a column as Arrow arrays of up to so many rows, each with the row that it begins with.
 
         A file is held in memory by its pages; whoever writes them decides how large one is (about 1,000 rows or 1 MB).
 
@@ -68,9 +68,11 @@ class Table:
             if file.metadata.num_rows != self.rows:
                 raise self.error("changed while it was read", "files that nobody writes to meanwhile")
             start = 0
-            for batch in file.iter_batches(batch_size=_rows_at_once(file, column), columns=[column]):
+            for batch in file.iter_batches(batch_size=rows, columns=[column]):
                 yield start, batch.column(column)
                 start += batch.num_rows
+            if start != self.rows:
+                raise self.error(f"row {start}: nothing", f"files that can be read to their end, of {self.rows} rows")
 
 
 def open_tables(shards: Sequence[Shard]) -> tuple[Table, ...]:
@@ -82,7 +84,7 @@ def open_tables(shards: Sequence[Shard]) -> tuple[Table, ...]:
     tables = []
     for shard in shards:
         with _opened(shard) as file:
-            tables.append(Table(shard, file.schema_arrow, file.metadata.num_rows))
+            tables.append(Table(shard, file.schema_arrow, file.metadata.num_rows, _row_bytes(file)))
     return tuple(tables)
 
 
@@ -131,12 +133,10 @@ def _check_no_pointer(shard: Shard) -> None:
         raise InvalidFieldError(shard.setting, shown(shard.name), allowed)
 
 
-def _rows_at_once(file: Any, column: str) -> int:  # noqa: ANN401 - pyarrow has no types
-    """Return how many rows hold about as many bytes of a column as are to be in memory at once."""
-    row_bytes, top = 1.0, column.split(".", maxsplit=1)[0]
-    for number in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(number)
-        chunks = (group.column(place) for place in range(group.num_columns))
-        size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".", maxsplit=1)[0] == top)
-        row_bytes = max(row_bytes, size / max(1, group.num_rows))
-    return max(1, min(_BATCH_ROWS, int(_BATCH_BYTES / row_bytes)))
+def _row_bytes(file: Any) -> int:  # noqa: ANN401 - pyarrow has no types
+    """Return how many bytes a row has, in the row group with the largest ones.
+
+    Those of one column are not asked for: that ends the whole process if the file's statistics are damaged.
+    """
+    groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+    return max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=1)
