@@ -13,7 +13,8 @@ import numpy.typing as npt
 from PIL import Image, ImageChops, ImageColor
 from pydantic import Field, field_validator
 
-from nas_service.data.dataset import DatasetSettings, Images
+from nas_service.data.dataset import SplitSettings
+from nas_service.data.part import Images
 from nas_service.data.picture_files import MAX_PIXELS, SUFFIXES, Opened, UnreadableError, opened
 from nas_service.data.picture_samples import Layers, decode
 
@@ -31,7 +32,7 @@ _TURNS = {
 _SIDEWAYS = range(5, 9)
 
 
-class PictureSettings(DatasetSettings):
+class PictureSettings(SplitSettings):
     """Settings of every dataset that is made of picture files."""
 
     channels: int = Field(3, description="1 for grey, 3 for RGB; others are converted.", json_schema_extra={"enum": [1, 3]})

@@ -102,19 +102,20 @@ def _regular(data_root: Path, path: str, setting: str) -> Path:
 def _below(data_root: Path, folder: PurePosixPath, under: PurePosixPath, setting: str) -> Iterator[PurePosixPath]:
     """Yield the paths of all table files below a folder, seen from it."""
     try:
-        entries = sorted(os.listdir(path_inside(data_root, str(folder / under), setting)))  # noqa: PTH208 - names, not paths
+        with os.scandir(path_inside(data_root, str(folder / under), setting)) as entries:
+            seen = [(under / entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(_UNSEEN)]
     except OSError as error:
         raise InvalidFieldError(setting, shown(str(folder / under)), f"a folder that can be read ({error.strerror})") from error
-    for name in entries:
-        path = under / name
-        if name.startswith(_UNSEEN):
-            continue
-        if os.path.isdir(data_root / folder / path):  # noqa: PTH112 - Path.is_dir raises what may not be looked at
-            if len(path.parts) <= _DEPTH:
-                path_inside(data_root, str(folder / path), setting)
-                yield from _below(data_root, folder, path, setting)
-        elif name.casefold().endswith(SUFFIX):
+    for path, is_folder in seen:
+        if is_folder and len(path.parts) <= _DEPTH:
+            yield from _below(data_root, folder, path, setting)
+        elif path.name.casefold().endswith(SUFFIX) and not is_folder:
             yield path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Ask the disk for links only: there may be a million images beside."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112 - Path.is_dir raises what may not be looked at
 
 
 def _check_one_data_set(names: list[FileName], path: str, setting: str) -> None:

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.datasets.parquet import Parquet
 from nas_service.data.facts import DatasetFacts
+from nas_service.data.picture_source import Content
 from nas_service.data.source import Source
+from nas_service.data.tables.images import TablePictures
 from tests.nas_service.data.files import pictures, png
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # how Hugging Face stores images
@@ -51,6 +53,12 @@ def write(
 def write_labels(root: Path, labels: Any, metadata: Mapping[str, str] | None = None, name: str = "t.parquet") -> None:  # noqa: ANN401
     """Write a table of pictures with these labels: a list, or an Arrow array."""
     write(root, name, {"image": cells(1) * len(labels), "label": labels}, metadata)
+
+
+def contents(found: Source) -> list[tuple[str, Content]]:
+    """Return what to call every picture of a data set, and its bytes."""
+    assert isinstance(found.images, TablePictures)
+    return list(found.images.contents())
 
 
 def source(root: Path, path: str = "t.parquet", **settings: object) -> Source:

@@ -13,7 +13,19 @@ import pytest
 from nas_service.data.datasets.parquet import Parquet
 from search_spaces.errors import InvalidFieldError
 from tests.nas_service.data.files import pictures, png, write_parquet
-from tests.nas_service.data.tables import STRUCT, cells, class_label, facts, features, load, source, structs, write, write_labels
+from tests.nas_service.data.tables import (
+    STRUCT,
+    cells,
+    class_label,
+    contents,
+    facts,
+    features,
+    load,
+    source,
+    structs,
+    write,
+    write_labels,
+)
 
 LABELS = [0, 1] * 4
 IMAGE = {"_type": "Image"}
@@ -77,7 +89,7 @@ def test_columns_are_found(
     found = source(tmp_path)
     assert found.images.reading["column"] == image
     assert found.class_names == (("cat", "dog") if label == "y" else ("0", "1"))
-    assert len(list(found.images.contents())) == 8  # type: ignore[attr-defined]  # of its class
+    assert len(contents(found)) == 8
 
 
 def test_a_column_that_can_hold_no_images_is_none_of_those_that_may(tmp_path: Path) -> None:
@@ -223,7 +235,7 @@ def _is_refused(root: Path, content: bytes) -> bool:
     (root / "t.parquet").write_bytes(content)
     try:
         found = source(root)
-        assert len(list(found.images.contents())) == len(found.labels)  # type: ignore[attr-defined]  # of its class
+        assert len(contents(found)) == len(found.labels)
     except InvalidFieldError:
         return True
     return False

@@ -9,7 +9,18 @@ import pytest
 
 from search_spaces.errors import InvalidFieldError
 from tests.nas_service.data.files import png
-from tests.nas_service.data.tables import cells, class_label, facts, features, load, source, structs, write, write_labels
+from tests.nas_service.data.tables import (
+    cells,
+    class_label,
+    contents,
+    facts,
+    features,
+    load,
+    source,
+    structs,
+    write,
+    write_labels,
+)
 
 SAID = features(image={"_type": "Image"}, label=class_label("cat", "dog"))
 
@@ -23,8 +34,8 @@ def _publish(root: Path, *names: str) -> None:
 def _parts(root: Path, path: str = "d") -> dict[str, list[str]]:
     """Return the names of the files of every part, in the order in which they are read."""
     found = source(root, path)
-    named = [name.rpartition(" row ")[0].removeprefix("d/") for name, _ in found.images.contents()]
-    held = {part: [named[row] for row in rows] for part, rows in found.given.items()}
+    named = [name.rpartition(" row ")[0].removeprefix("d/") for name, _ in contents(found)]
+    held = {str(part): [named[row] for row in rows] for part, rows in found.given.items()}
     rest = sorted(set(range(len(named))) - {int(row) for rows in found.given.values() for row in rows})
     files = {"train": [named[row] for row in rest], **held}
     return {part: list(dict.fromkeys(names)) for part, names in files.items()}
@@ -214,8 +225,8 @@ def test_rows_stay_with_their_labels_over_shards_and_parts(tmp_path: Path) -> No
     loaded = load(tmp_path, "d")
     assert loaded.test is not None
     assert [len(part) for part in (loaded.train, loaded.validation, loaded.test)] == [120, 40, 80]
-    for part in (loaded.train, loaded.validation, loaded.test):
-        assert np.array_equal(part.images[:, 0, 0, 0], 60 * part.labels)
+    for images in (loaded.train, loaded.validation, loaded.test):
+        assert np.array_equal(images.images[:, 0, 0, 0], 60 * images.labels)
 
 
 def test_a_folder_that_has_test_files_takes_no_others(tmp_path: Path) -> None:
