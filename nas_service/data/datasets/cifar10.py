@@ -1,7 +1,7 @@
 """CIFAR-10 from files under the data root: the published binary or Python batches, or parquet."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +21,7 @@ from nas_service.data.tables.features import class_names
 from nas_service.data.tables.images import TablePictures
 from nas_service.data.tables.labels import read_labels
 from nas_service.data.tables.shards import Shards, find_file, find_shards
-from nas_service.data.tables.table import given_rows, open_tables
+from nas_service.data.tables.table import Table, given_rows, open_tables
 from search_spaces.errors import InvalidFieldError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -41,11 +41,18 @@ class Cifar10Settings(DatasetSettings):
 class _Cifar10Pictures(TablePictures):
     """Cells that must hold pictures of 32x32 pixels in colour."""
 
+    def __init__(self, tables: Sequence[Table], column: str) -> None:
+        """Keep where they are; what is read of the same cells for another dataset may be other pictures."""
+        super().__init__(tables, column, PictureSettings(channels=3))
+        self.reading = {**self.reading, "only": SHAPE}
+
     def shape(self) -> ImageShape:
         """Return the one shape there is, if the first picture has it."""
         name, content = next(self.contents())
         try:
-            _check_size(*read_size(content))
+            size = read_size(content)
+            if size != SHAPE[1:]:
+                raise _other_size(*size)
         except UnreadableError as error:
             raise InvalidFieldError(self.field, shown(name), f"the pictures of CIFAR-10 ({error})") from error
         return SHAPE
@@ -54,20 +61,20 @@ class _Cifar10Pictures(TablePictures):
         try:
             with opened(content) as file:
                 mode, bands = file.picture.mode, file.picture.getbands()
-            picture = super()._read(content)
-            if isinstance(picture, Picture):
-                _check_size(*picture.pixels.shape[1:])
         except UnreadableError as error:
             return error
         if len(bands) < SHAPE[0] and mode != "P":
             return UnreadableError(f"grey (mode {mode}): CIFAR-10 is in colour")
+        picture = super()._read(content)
+        if isinstance(picture, Picture) and picture.pixels.shape != SHAPE:
+            return _other_size(*picture.pixels.shape[1:])
+        if isinstance(picture, Picture) and picture.deep_peak is not None:
+            return UnreadableError("more than 8 bits a channel: CIFAR-10 has 8")
         return picture
 
 
-def _check_size(height: int, width: int) -> None:
-    if (height, width) != SHAPE[1:]:
-        message = f"{height}x{width} pixels: CIFAR-10 has {SHAPE[1]}x{SHAPE[2]}"
-        raise UnreadableError(message)
+def _other_size(height: int, width: int) -> UnreadableError:
+    return UnreadableError(f"{height}x{width} pixels: CIFAR-10 has {SHAPE[1]}x{SHAPE[2]}")
 
 
 @DATASETS.register("cifar10")
@@ -138,7 +145,7 @@ def _table_source(found: Shards) -> Source:
         allowed = f"the ten classes in the order {', '.join(CLASSES)}; the metadata say {named(names)}"
         raise InvalidFieldError("path", tables[0].name, allowed)
     classes, labels = read_labels(tables, columns.label, CLASSES)
-    images = _Cifar10Pictures(tables, columns.image, PictureSettings(channels=3))
+    images = _Cifar10Pictures(tables, columns.image)
     return Source("cifar10", classes, labels, images, given_rows(tables), found.skipped, found.warnings)
 
 

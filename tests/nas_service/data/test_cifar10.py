@@ -9,21 +9,26 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from nas_service.data.cache import ImageCache
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.datasets.cifar10 import CLASSES, Cifar10
+from nas_service.data.datasets.parquet import Parquet
 from nas_service.data.facts import DatasetFacts
 from search_spaces.errors import InvalidFieldError
 from tests.nas_service.data.files import (
     BATCHES,
     cifar_rows,
+    pictures,
     png,
     write_cifar_binary,
     write_cifar_parquet,
     write_cifar_python,
 )
 from tests.nas_service.data.tables import cells, class_label, features, structs, write
+from tests.picture_files import png as deep_png
 
 SAID = features(img={"_type": "Image"}, label=class_label(*CLASSES))
+DEEP = deep_png(np.full((32, 32, 3), 900, np.uint16), 2, 16)  # RGB
 LABELS = [row % 10 for row in range(20)]
 
 
@@ -162,8 +167,9 @@ def test_facts_decode_no_image(tmp_path: Path) -> None:
         ({"img": [*cells(19, size=32), None], "label": LABELS}, None, r"row 19: no image' .* an image in every row$"),
         ({"img": [*cells(19, size=32), png(np.zeros((32, 32), np.uint8))], "label": LABELS}, None, r"row 19 \(grey \(mode L\)"),
         ({"img": [png(np.zeros((32, 32), np.uint16) + 9)] * 20, "label": LABELS}, None, r"\(grey \(mode I;16\)"),
+        ({"img": [DEEP] * 20, "label": LABELS}, None, r"row 19 \(more than 8 bits a channel: CIFAR-10 has 8\)"),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_tables_that_are_not_cifar_10_are_refused_without_settings_of_other_kinds(
     columns: dict[str, Any], metadata: dict[str, str] | None, complaint: str, tmp_path: Path
@@ -173,9 +179,18 @@ def test_tables_that_are_not_cifar_10_are_refused_without_settings_of_other_kind
     with pytest.raises(InvalidFieldError, match=rf"(?s)^path: .*{complaint}") as caught:
         _load(tmp_path)
     said = str(caught.value)
-    assert not any(
-        setting in said for setting in ("image_column", "label_column", "image_size", "bits", "channels", "in this setting")
-    )
+    assert not any(setting in said for setting in ("image_column", "label_column", "image_size", "channels", "in this setting"))
+
+
+def test_what_was_decoded_for_another_dataset_is_not_taken_for_cifar_10(tmp_path: Path) -> None:
+    """Parquet files of other pictures, which may have been read as such before."""
+    for part in ("train", "test"):
+        grey = [png(picture[:, :, 0]) for picture in pictures(20, seed=len(part), size=32)]
+        write(tmp_path, f"cifar10-{part}.parquet", {"image": grey, "label": LABELS})
+    cache = ImageCache(tmp_path / "cache", 10**9)
+    Parquet.from_settings({"path": "cifar10-train.parquet", "test_path": "cifar10-test.parquet"}).load(tmp_path, cache)
+    with pytest.raises(InvalidFieldError, match=r"grey \(mode L\): CIFAR-10 is in colour"):
+        Cifar10.from_settings({}).load(tmp_path, cache)
 
 
 def test_names_of_the_metadata_in_our_order_are_ours(tmp_path: Path) -> None:
