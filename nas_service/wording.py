@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control and format characters, halves of pairs, ends of lines and paragraphs
 _JOINERS = "\u200c\u200d"  # in words and in emoji
+_FEW = 3  # words in a sentence
 _MARKS = re.compile(r"[\\`*_\[\]<>|~&$:@]")
 
 
@@ -47,3 +48,8 @@ def listed(words: Sequence[str], most: int) -> str:
     """Return the first `most` words joined by commas, and how many there are besides."""
     rest = len(words) - most
     return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def named(words: Sequence[str]) -> str:
+    """Return the first few words joined by commas, and how many there are besides: for a sentence."""
+    return listed(words, _FEW)

@@ -9,11 +9,9 @@ import numpy as np
 from nas_service.data.part import ImageShape, Indices, Labels
 from nas_service.data.source import PartName, Source
 from nas_service.data.split import Split
-from nas_service.wording import listed
+from nas_service.wording import named
 from search_spaces.cost import Size
 from search_spaces.network import ImageFormat
-
-NAMED = 3  # classes in a warning; all are counted
 
 
 @dataclass(frozen=True)
@@ -108,5 +106,5 @@ def _gaps(names: tuple[str, ...], counts: Mapping[str, tuple[int, ...]]) -> Iter
     for part in (PartName.VALIDATION, PartName.TEST):
         missing = without(names, counts[part])
         if missing:
-            few = listed(missing, NAMED)
+            few = named(missing)
             yield f"{len(missing)} of {len(names)} classes have no {part} image: nothing is said of them there: {few}"

@@ -19,7 +19,7 @@ def pictures(count: int, seed: int = 0, size: int = 12) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 
-def png(picture: Pixels) -> bytes:
+def png(picture: Pixels | npt.NDArray[np.uint16]) -> bytes:
     """Return a picture as PNG bytes."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "png")
