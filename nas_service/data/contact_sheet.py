@@ -19,7 +19,7 @@ _LINE = 16
 _INK, _PAPER = (20, 20, 20), (255, 255, 255)
 
 
-def contact_sheet(dataset: ImageDataset) -> bytes:
+def contact_sheet(dataset: ImageDataset, title: str) -> bytes:
     """Return a PNG with a row a class: number, name, count of its training images, and up to eight of those.
 
     The pixels are the decoded ones, as the network gets them. Where images are larger than a tile they are reduced, which the
@@ -31,7 +31,7 @@ def contact_sheet(dataset: ImageDataset) -> bytes:
     chosen = spread(len(dataset.class_names), CLASSES)
     sheet = Image.new("RGB", (_LABEL + IMAGES * (width + _GAP), 2 * _LINE + _GAP + len(chosen) * row), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    for place, line in enumerate(_headings(dataset, len(chosen), (height, width))):
+    for place, line in enumerate(_headings(dataset, title, len(chosen), (height, width))):
         _write(pen, (_GAP, place * _LINE), line, sheet.width)
     order = np.random.RandomState(_SEED).permutation(len(dataset.train))
     for place, label in enumerate(chosen):
@@ -59,11 +59,11 @@ def spread(count: int, most: int) -> Indices:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def _headings(dataset: ImageDataset, rows: int, size: tuple[int, int]) -> tuple[str, str]:
+def _headings(dataset: ImageDataset, title: str, rows: int, size: tuple[int, int]) -> tuple[str, str]:
     classes, (_, height, width) = len(dataset.class_names), dataset.train.store.shape[1:]
     shown = f"{classes} classes" if rows == classes else f"{rows} of {classes:,} classes, evenly spread"
     reduced = f", reduced to {size[0]}x{size[1]} here" if size[0] < height else ""
-    return f"{_plain(dataset.name)}: {shown}", f"training images of {height}x{width} pixels{reduced}"
+    return f"{title}: {shown}", f"training images of {height}x{width} pixels{reduced}"
 
 
 def _tile(image: Images, size: tuple[int, int]) -> Image.Image:
