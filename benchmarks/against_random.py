@@ -142,7 +142,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     space = build_space(Component(name=given.space))
-    dataset = open_dataset(Component(name=given.dataset), Settings().data)
+    dataset = open_dataset(Component(name=given.dataset), Settings())
     setting = Setting(space, build_method(Component(name=given.method)), dataset, torch.device(given.device), given.eps)
     if given.genotype is None:
         winner = find_winner(setting, given.strategy, 0)

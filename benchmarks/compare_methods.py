@@ -23,6 +23,7 @@ from nas_service.candidate import CandidateRun, TrainingRun
 from nas_service.catalogue import build_method, build_recipe, build_space, build_strategy
 from nas_service.checking.datasets import open_dataset
 from nas_service.recipes.recipe import Recipe
+from nas_service.settings import Settings
 from nas_service.specs import Component, MethodChoice
 from nas_service.tasks import CandidateTask
 from nas_service.training.candidate.full_precision import FullPrecisionPlan, load_network
@@ -72,7 +73,7 @@ class Outcome:
 def train_teacher(setting: Setting) -> tuple[bytes, float]:
     """Return the weights of the shared full-precision teacher and its validation accuracy."""
     torch.set_num_threads(1)
-    dataset = open_dataset(Component(name=setting.dataset), Path(setting.data_root))
+    dataset = open_dataset(Component(name=setting.dataset), Settings(data_root=Path(setting.data_root)))
     recipe = Recipe.model_validate(setting.recipe)
     plan = FullPrecisionPlan(build_space(setting.component), setting.genotype(), recipe, setting.dataset)
     run = TrainingRun(plan.trainer(dataset, torch.device(setting.device)))
@@ -85,7 +86,7 @@ def train_one(setting: Setting, method: dict[str, Any], seed: int, teacher: byte
     torch.set_num_threads(1)
     choice = MethodChoice.model_validate(method)
     space, genotype = build_space(setting.component), setting.genotype()
-    dataset = open_dataset(Component(name=setting.dataset), Path(setting.data_root))
+    dataset = open_dataset(Component(name=setting.dataset), Settings(data_root=Path(setting.data_root)))
     recipe = build_recipe(Recipe.model_validate(setting.recipe), choice)
     task = CandidateTask(
         candidate_id="",

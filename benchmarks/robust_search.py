@@ -26,6 +26,7 @@ from nas_service.recipes.acceleration import PLAIN, Acceleration
 from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.search.loop import Wave, run_search
 from nas_service.search.strategy import Strategy
+from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.training.supernet.local_evaluator import LocalEvaluator
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
@@ -163,7 +164,7 @@ def main() -> None:
     device = pick_device(arguments.device)
     if device.type == "cpu":
         torch.set_num_threads(1)
-    dataset = open_dataset(Component(name=arguments.dataset), Path(arguments.data_root)).without_test()
+    dataset = open_dataset(Component(name=arguments.dataset), Settings(data_root=Path(arguments.data_root))).without_test()
     search = Search(arguments, dataset, device)
     resolved = search.fast.bench.acceleration
     print(

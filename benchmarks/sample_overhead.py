@@ -19,6 +19,7 @@ import torch
 from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.checking.datasets import open_dataset
 from nas_service.recipes.recipe import EvaluationSettings
+from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 
@@ -26,7 +27,7 @@ from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 def median_ms(space_name: str, samples: int, device: torch.device) -> float:
     """Return the median milliseconds of a sample and the loading of its weights, after one to warm up."""
     space = build_space(Component(name=space_name))
-    dataset = open_dataset(Component(name="digits"), Path()).without_test()
+    dataset = open_dataset(Component(name="digits"), Settings()).without_test()
     settings = EvaluationSettings(max_steps=1, batch_size=2, validation_images=1, calibration_batches=1)
     method = build_method(Component(name="xnor-net"))
     trainer = SupernetTrainer(SupernetPlan(space, method, settings, 0, samples), dataset, device)

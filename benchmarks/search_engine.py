@@ -27,6 +27,7 @@ from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.acceleration import PLAIN, Acceleration, ActivationType
 from nas_service.recipes.recipe import EvaluationSettings
+from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.training.state.path_weights import PathWeights
 from nas_service.training.step.replayed import WARM_UP_STEPS, TrainingStep
@@ -184,7 +185,7 @@ def main() -> None:
     device = pick_device(arguments.device)
     if device.type == "cpu":
         torch.set_num_threads(1)
-    dataset = open_dataset(Component(name=arguments.dataset), Path(arguments.data_root)).without_test()
+    dataset = open_dataset(Component(name=arguments.dataset), Settings(data_root=Path(arguments.data_root))).without_test()
     rungs = _rungs(arguments, device, dataset)
     images = torch.tensor(dataset.train.images[: arguments.batch_size]).to(device, torch.float32) / 255
     labels = torch.tensor(dataset.train.labels[: arguments.batch_size]).to(device)

@@ -8,7 +8,6 @@ is not part of a step.
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 import torch
 
@@ -20,6 +19,7 @@ from nas_service.catalogue import build_method, build_space
 from nas_service.checking.datasets import open_dataset
 from nas_service.recipes.acceleration import PLAIN
 from nas_service.recipes.recipe import Recipe
+from nas_service.settings import Settings
 from nas_service.specs import Component, MethodChoice
 from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
@@ -38,7 +38,7 @@ def main() -> None:
     torch.set_num_threads(1)
     device = torch.device(arguments.device)
     space = build_space(Component(name=arguments.space))
-    genotype, dataset = first_genotype(space, 0), open_dataset(Component(name="digits"), Path())
+    genotype, dataset = first_genotype(space, 0), open_dataset(Component(name="digits"), Settings())
     recipe = Recipe(epochs=10, acceleration=PLAIN)
     teacher = FullPrecisionPlan(space, genotype, recipe, "").trainer(dataset, device).network
     methods: dict[str, Method] = {FULL: FullPrecision(MethodSettings())}

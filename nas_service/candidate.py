@@ -127,7 +127,7 @@ def train_to_bundle(
     Raises:
         FloatingPointError: If the training diverged.
     """
-    dataset = open_dataset(spec.dataset, settings.data)
+    dataset = open_dataset(spec.dataset, settings)
     task = CandidateTask(
         candidate_id="",
         space=spec.space,
@@ -141,7 +141,7 @@ def train_to_bundle(
     )
     full_precision = None
     if task.transfers or task.recipe.distillation > 0 or build_method(task.method).needs_teacher:
-        plan = FullPrecisionPlan(build_space(spec.space), genotype, spec.recipe, "")
+        plan = FullPrecisionPlan(build_space(spec.space), genotype, spec.recipe, dataset.digest)
         lesson = TrainingRun(plan.trainer(dataset, device))
         for report in lesson.train():
             show(report)

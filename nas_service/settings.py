@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     )
     step_limit_s: float = Field(30.0, gt=0, description="Seconds without a good step of the controller that end readiness.")
     page_limit: int = Field(200, ge=1, le=10_000, description="Most entries in one page of a list.")
+    dataset_cache_bytes: int = Field(
+        20_000_000_000, ge=0, description="Decoded images kept under <home>/cache; the least recently used go first."
+    )
     bundled_test_bytes: int = Field(4_000_000, ge=0, description="Test images up to this size go into a bundle.")
 
     @cached_property
@@ -86,6 +89,11 @@ class Settings(BaseSettings):
     def data(self) -> Path:
         """Folder that datasets are read from."""
         return self.data_root if self.data_root is not None else self.home / "data"
+
+    @cached_property
+    def dataset_cache(self) -> Path:
+        """Folder for the cache of decoded images."""
+        return self.home / "cache"
 
     def environment(self) -> dict[str, str]:
         """Return the settings as the environment variables that give them back."""

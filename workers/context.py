@@ -120,6 +120,16 @@ class JobContext:
         self._watchdog.mark(took_s, known=known)
         self._stop_waiting()
 
+    def reading(self, done: int, total: int) -> None:
+        """Note that images were decoded, so many of so many.
+
+        Raises:
+            JobEndedError: As `check`.
+        """
+        del done, total
+        self.mark()
+        self.check()
+
     def wait_for(self, reason: str) -> None:
         """Say what keeps the job from going on, until the next mark or `go_on`; that is no stall."""
         self._watchdog.rest()

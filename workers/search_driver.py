@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from nas_service.catalogue import build_dataset, build_method, build_space, build_strategy
+from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
 from nas_service.lifecycle import JobState
@@ -78,7 +79,7 @@ class SearchDriver:
 
     def _load(self) -> ImageDataset:
         """Read the data, without the test part."""
-        return build_dataset(self._spec.dataset).load(self._context.settings.data).without_test()
+        return open_dataset(self._spec.dataset, self._context.settings, self._context.reading).without_test()
 
     def _restore(self, evaluator: RayEvaluator, history: History) -> None:
         """Load the shared weights that belong to a committed history."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from nas_service.catalogue import build_dataset, build_recipe, build_space, needs_teacher
+from nas_service.catalogue import build_recipe, build_space, needs_teacher
+from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import NasError
 from nas_service.lifecycle import CANDIDATE_FINISHED, CandidateState
@@ -65,7 +66,7 @@ class TrainingDriver:
         left = [row for row in self._rows if row.state not in _OVER]
         if left:
             context.tell(self._tally.progress(TrainingPhase.LOADING))
-            dataset = build_dataset(self._spec.dataset).load(context.settings.data)
+            dataset = open_dataset(self._spec.dataset, context.settings, context.reading)
             with connected(context.settings):
                 sources = self._train_full_precision(left, dataset)
                 self._train(left, sources, dataset)
@@ -107,7 +108,7 @@ class TrainingDriver:
         trials: dict[str, Trial] = {}
         for key in sorted(wanted):
             genotype = self._space.parse(self._architectures[key].genotype)
-            plan = FullPrecisionPlan(self._space, genotype, spec.recipe, spec.dataset.model_dump_json())
+            plan = FullPrecisionPlan(self._space, genotype, spec.recipe, dataset.digest)
             sources[key] = NetworkSource(full_precision_key(plan.digest), genotype)
             known = {trial.key for trial in trials.values() if isinstance(trial, FullPrecisionTrial)}  # of an equal architecture
             if sources[key].key not in known and not context.store.exists(sources[key].key):

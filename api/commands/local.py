@@ -93,7 +93,7 @@ def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "
         return read_test_images(bundle.files["test.safetensors"])
     import torch  # noqa: PLC0415
 
-    part = open_dataset(Component.model_validate(bundle.manifest["dataset"]), Settings().data).test
+    part = open_dataset(Component.model_validate(bundle.manifest["dataset"]), Settings()).test
     if part is None:
         raise ExportError("the dataset of this bundle has no test images; give --data FILE.safetensors")
     return torch.tensor(part.images), torch.tensor(part.labels)

@@ -125,7 +125,7 @@ def export(
     from nas_service.export.bundle import write_test_images  # noqa: PLC0415
     from nas_service.specs import Component  # noqa: PLC0415
 
-    dataset = open_dataset(Component(name=name, settings=read_spec(None, {}, sets)), Settings().data)
+    dataset = open_dataset(Component(name=name, settings=read_spec(None, {}, sets)), Settings())
     if dataset.test is None:
         raise NotReadyError(f"dataset {name} has no test images")
     output.write_bytes(write_test_images(dataset.test))

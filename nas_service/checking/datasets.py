@@ -9,9 +9,12 @@ from pathlib import Path
 from nas_service.catalogue import build_dataset
 from nas_service.checking.problems import Problems
 from nas_service.checking.suitability import check_classes
+from nas_service.data.cache import ImageCache
 from nas_service.data.dataset import DATASETS, ImageDataset
 from nas_service.data.facts import DatasetFacts
 from nas_service.data.paths import reason_of
+from nas_service.data.source import Tell, tell_nobody
+from nas_service.settings import Settings
 from nas_service.specs import Component
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from search_spaces.registry import near_matches
@@ -95,15 +98,26 @@ def readable_files(component: Component) -> Iterator[None]:
         raise InvalidFieldError("path", given, f"files that can be read ({reason_of(error)})") from error
 
 
-def open_dataset(component: Component, data_root: Path) -> ImageDataset:
-    """Read a built-in kind of dataset with its settings, whole.
+def image_cache(settings: Settings) -> ImageCache:
+    """Return where this process keeps decoded images."""
+    return ImageCache(settings.dataset_cache, settings.dataset_cache_bytes)
+
+
+def open_dataset(component: Component, settings: Settings, tell: Tell = tell_nobody) -> ImageDataset:
+    """Read a built-in kind of dataset with its settings, whole, or map what was read before.
+
+    Args:
+        component: Kind and settings.
+        settings: For the data root and the cache of decoded images.
+        tell: Called as images are decoded.
 
     Raises:
         InvalidInputError: If the kind or a setting is unknown, or a file is not as it should be.
+        NotReadyError: If decoded images cannot be kept.
     """
     problems = Problems()
     with readable_files(component):
-        loaded = problems.attempt("dataset", lambda: build_dataset(component).load(data_root))
+        loaded = problems.attempt("dataset", lambda: build_dataset(component).load(settings.data, image_cache(settings), tell))
     problems.finish()
     assert loaded is not None  # noqa: S101 - for the type checker; no problem, so it was loaded
     return loaded

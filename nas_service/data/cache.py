@@ -77,17 +77,17 @@ class ImageCache:
         try:
             for folder in (self._images, self._seen):
                 folder.mkdir(parents=True, exist_ok=True)
-            key = content_key(source, self._digest(source.files))
-            entry = self._images / key
-            if not entry.exists():
-                with self._alone(key, source, tell):
-                    if not entry.exists():
-                        self._decode(source, entry, tell)
-                self._evict(entry)
-            return _read(entry)
-        except PermissionError as error:
+        except OSError as error:
             message = f"the cache of decoded images under NAS_HOME cannot be written ({error.strerror})"
             raise NotReadyError(message) from error
+        key = content_key(source, self._digest(source.files))
+        entry = self._images / key
+        if not entry.exists():
+            with self._alone(key, source, tell):
+                if not entry.exists():
+                    self._decode(source, entry, tell)
+            self._evict(entry)
+        return _read(entry)
 
     def _digest(self, files: Sequence[Path]) -> str:
         """Return the digest of the files' contents; files that were seen in the same state are not read again."""
@@ -135,8 +135,8 @@ class ImageCache:
     def _make_room(self, size: int) -> None:
         free = shutil.disk_usage(self._images).free
         if free < size + _RESERVE_BYTES:
-            message = f"the decoded images take {size / 1e9:.1f} GB under NAS_HOME, where {free / 1e9:.1f} GB are free; choose a smaller image_size"
-            raise NotReadyError(message)
+            there = f"the decoded images take {size / 1e9:.1f} GB under NAS_HOME, where {free / 1e9:.1f} GB are free"
+            raise NotReadyError(f"{there}; choose a smaller image_size")
 
     def _evict(self, kept: Path) -> None:
         """Remove the least recently used entries until the limit is kept, and locks that nobody needs."""
@@ -178,7 +178,10 @@ def _read(entry: Path) -> DecodedImages:
     with np.load(entry / "counts.npz") as counts:
         kept: dict[str, Any] = {name: counts[name] for name in ("sums", "squares", "constant")}
     return DecodedImages(
-        pixels=map_images(entry / "images.npy"), content=entry.name, warnings=tuple(json.loads((entry / "notes.json").read_text())), **kept
+        pixels=map_images(entry / "images.npy"),
+        content=entry.name,
+        warnings=tuple(json.loads((entry / "notes.json").read_text())),
+        **kept,
     )
 
 

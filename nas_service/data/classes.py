@@ -31,7 +31,7 @@ def check_class_names(names: Sequence[str], field: str) -> tuple[str, ...]:
         if not 0 < len(kept) <= MAX_LETTERS:
             raise InvalidFieldError(field, f"class {shown(name)[:40]!r}", f"class names of 1 to {MAX_LETTERS} letters")
         if kept in seen:
-            allowed = f"class names that look different: {ascii(seen[kept])} and {ascii(name)} do not"
+            allowed = f"class names that look different: {seen[kept]!a} and {name!a} do not"
             raise InvalidFieldError(field, f"two classes {kept!r}", allowed)
         seen[kept] = name
     return tuple(seen)

@@ -175,14 +175,19 @@ class Dataset(ABC):
         """
         if len(source.class_names) < 2:  # noqa: PLR2004 - two classes are the least to tell apart
             raise InvalidFieldError("classes", source.class_names, "at least two classes")
-        held = {part: source.given.get(part) for part in (PartName.TEST, PartName.VALIDATION)}
-        given = [rows for rows in held.values() if rows is not None]
-        left = np.setdiff1d(np.arange(len(source.labels)), np.concatenate(given)) if given else np.arange(len(source.labels))
-        for part, rows in held.items():
-            if rows is None:
-                rest, taken = self._take(source.labels[left], part)
-                left, held[part] = left[rest], left[taken]
-        return Split(left, held[PartName.VALIDATION], held[PartName.TEST])
+        held = np.zeros(len(source.labels), np.bool_)
+        for rows in source.given.values():
+            held[rows] = True
+        left, test = self._part(source, np.flatnonzero(~held), PartName.TEST)
+        train, validation = self._part(source, left, PartName.VALIDATION)
+        return Split(train, validation, test)
+
+    def _part(self, source: Source, left: Indices, part: PartName) -> tuple[Indices, Indices]:
+        """Return (rest, part): the images given for a part, or its share of those that are left."""
+        if part in source.given:
+            return left, source.given[part]
+        rest, taken = self._take(source.labels[left], part)
+        return left[rest], left[taken]
 
     def _take(self, labels: Labels, part: PartName) -> tuple[Indices, Indices]:
         """Divide images with these labels (N,) into (rest, part)."""

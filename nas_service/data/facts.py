@@ -1,6 +1,6 @@
 """Facts: what is known of a dataset without its images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -46,7 +46,7 @@ class DatasetFacts:
     @property
     def untrained(self) -> tuple[str, ...]:
         """Classes of which there is no image to train with."""
-        return self.without(PartName.TRAIN)
+        return without(self.class_names, self.by_class[PartName.TRAIN])
 
     @property
     def image_format(self) -> ImageFormat:
@@ -57,10 +57,6 @@ class DatasetFacts:
     def size(self) -> Size:
         """Height and width of an image."""
         return Size(self.height, self.width)
-
-    def without(self, part: PartName) -> tuple[str, ...]:
-        """Return the classes of which a part has no image."""
-        return tuple(name for name, count in zip(self.class_names, self.by_class[part], strict=True) if count == 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
@@ -79,6 +75,11 @@ class DatasetFacts:
         return cls(**fields)
 
 
+def without(class_names: tuple[str, ...], counts: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the classes of which there is no image, by their counts."""
+    return tuple(name for name, count in zip(class_names, counts, strict=True) if count == 0)
+
+
 def named(names: tuple[str, ...]) -> str:
     """Return some names, and how many more there are."""
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
@@ -86,27 +87,29 @@ def named(names: tuple[str, ...]) -> str:
 
 def facts_of(source: Source, split: Split, shape: ImageShape, warnings: tuple[str, ...] = ()) -> DatasetFacts:
     """Count what a split makes of a source whose images have this shape; `warnings` are those of the images themselves."""
-    counts = {part: _counted(source.labels, rows, len(source.class_names)) for part, rows in split.parts().items()}
-    facts = DatasetFacts(
-        source.class_names,
-        *shape,
-        *(len(rows) for rows in split.parts().values()),
+    names, (channels, height, width) = source.class_names, shape
+    counts = {str(part): _counted(source.labels, rows, len(names)) for part, rows in split.parts().items()}
+    return DatasetFacts(
+        class_names=names,
+        channels=channels,
+        height=height,
+        width=width,
+        train=len(split.train),
+        validation=len(split.validation),
+        test=len(split.test),
         by_class=counts,
         skipped=dict(source.skipped),
-        warnings=(),
+        warnings=(*source.warnings, *_gaps(names, counts), *warnings),
     )
-    return DatasetFacts(**{**vars(facts), "warnings": (*source.warnings, *_gaps(facts), *warnings)})
 
 
 def _counted(labels: Labels, rows: Indices, classes: int) -> tuple[int, ...]:
     return tuple(np.bincount(labels[rows], minlength=classes).tolist())
 
 
-def _gaps(facts: DatasetFacts) -> tuple[str, ...]:
+def _gaps(names: tuple[str, ...], counts: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
     """Say which classes nothing will be known of."""
-    gaps = ((part, facts.without(part)) for part in (PartName.VALIDATION, PartName.TEST))
-    return tuple(
-        f"{len(missing)} of {len(facts.class_names)} classes have no {part} image, so that part says nothing of them: {named(missing)}"
-        for part, missing in gaps
-        if missing
-    )
+    for part in (PartName.VALIDATION, PartName.TEST):
+        missing = without(names, counts[part])
+        if missing:
+            yield f"{len(missing)} of {len(names)} classes have no {part} image: nothing is said of them there: {named(missing)}"

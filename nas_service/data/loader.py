@@ -31,7 +31,7 @@ class ResidentPart:
 
     @classmethod
     def of(cls, part: Part, device: torch.device, limit: int | None = None) -> "ResidentPart":
-        """Bring a part to a device, or `limit` of its images: always the same ones, drawn at random, since files may be sorted."""
+        """Bring a part to a device, or `limit` of its images: always the same, drawn at random, since files may be sorted."""
         if limit is not None and limit < len(part):
             part = part.only(np.sort(np.random.RandomState(0).permutation(len(part))[:limit]))
         labels = torch.tensor(part.labels).to(device)
@@ -53,7 +53,7 @@ class ResidentPart:
         """Yield all images in order, as pixels (B, C, H, W) in [0, 1], with their labels (B,)."""
         for start in range(0, len(self), size):
             labels = self.labels[start : start + size]
-            yield to_pixels(self.images(torch.arange(start, start + len(labels)))), labels
+            yield to_pixels(self.images(torch.arange(start, start + len(labels), device=labels.device))), labels
 
 
 def _fits(part: Part, device: torch.device) -> bool:

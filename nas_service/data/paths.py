@@ -29,11 +29,11 @@ def without_paths(text: str) -> str:
 
 
 def shown(name: str) -> str:
-    """Return a name from a disk as it can be shown and stored: what is no text, or would steer a terminal, is escaped.
+    r"""Return a name from a disk as it can be shown and stored: what is no text, or would steer a terminal, is escaped.
 
     Example:
-        >>> shown("caf\\udce9 \\x1b[31m.png")
-        'caf\\\\xe9 \\\\x1b[31m.png'
+        >>> shown("caf\udce9 \x1b[31m.png")
+        'caf\\xe9 \\x1b[31m.png'
     """
     return "".join(letter if _is_plain(letter) else _escaped(letter) for letter in name)
 

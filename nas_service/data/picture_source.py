@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_service.data.paths import shown
 from nas_service.data.part import Images, ImageShape
+from nas_service.data.paths import shown
 from nas_service.data.pictures import Picture, PictureSettings, UnreadableError, read_picture, read_size
 from nas_service.data.source import ImageSource, Tell
 from search_spaces.errors import InvalidFieldError
@@ -65,7 +65,9 @@ class PictureSource(ImageSource):
                 broken.append((name, str(picture)))
             elif picture.pixels.shape != images.shape[1:]:
                 height, width = picture.pixels.shape[1:]
-                broken.append((name, f"{height}x{width} pixels, not {images.shape[2]}x{images.shape[3]} as the first: set image_size"))
+                broken.append(
+                    (name, f"{height}x{width} pixels, not {images.shape[2]}x{images.shape[3]} as the first: set image_size")
+                )
             else:
                 images[place] = picture.pixels
                 several += picture.frames > 1

@@ -33,7 +33,7 @@ class ImageSource(ABC):
     """
 
     files: Sequence[Path] = ()
-    reading: Mapping[str, Any] = {}  # noqa: RUF012 - nobody writes to it
+    reading: Mapping[str, Any] = {}
 
     @abstractmethod
     def __len__(self) -> int:

@@ -20,7 +20,8 @@ from torch import Tensor
 from nas_service.binarization.method import Method
 from nas_service.binarization.network import binary_network
 from nas_service.catalogue import build_method, build_space
-from nas_service.data.dataset import ImageDataset, Part
+from nas_service.data.dataset import ImageDataset
+from nas_service.data.part import Part
 from nas_service.errors import ExportError
 from nas_service.export import runtime
 from nas_service.export.measured_cost import measured_cost
@@ -156,7 +157,7 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
         "weights.safetensors": save(weights),
         "model.py": source.encode(),
     }
-    if dataset.test.images.nbytes <= task.bundled_test_bytes:
+    if dataset.test.nbytes <= task.bundled_test_bytes:
         files["test.safetensors"] = write_test_images(dataset.test)
     files["README.md"] = candidate_card(manifest, has_test_images="test.safetensors" in files).encode()
     return Exported(_zip(files, manifest), metrics, cost)
@@ -170,11 +171,10 @@ def _score(live: torch.nn.Module, written: torch.nn.Module, name: str, part: Par
         ExportError: If logits differ by more than the order of float sums explains, or in a single class; the first image and
             both logits are named.
     """
-    images, labels = torch.tensor(part.images), torch.tensor(part.labels)
-    correct = 0
-    for start in range(0, len(images), runtime.BATCH):
+    labels, correct = torch.tensor(part.labels), 0
+    for start in range(0, len(part), runtime.BATCH):
         beat()
-        pixels = images[start : start + runtime.BATCH].to(torch.float32).div(255)
+        pixels = torch.tensor(part.at(slice(start, start + runtime.BATCH))).to(torch.float32).div(255)
         expected, actual = live(pixels), written(pixels)
         differs = (expected - actual).abs().amax(1) > LOGIT_TOLERANCE * expected.abs().amax(1).clamp_min(1)
         differs |= expected.argmax(1) != actual.argmax(1)

@@ -14,7 +14,8 @@ from torch import nn
 from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.method import METHODS, MethodSettings
 from nas_service.binarization.network import binary_network
-from nas_service.data.dataset import ImageDataset, Part
+from nas_service.data.dataset import ImageDataset
+from nas_service.data.part import Part
 from nas_service.export.bundle import candidate_bundle
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import EvaluationSettings, Recipe

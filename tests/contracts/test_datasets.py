@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_service.data.dataset import DATASETS, ImageDataset, Part
+from nas_service.data.dataset import DATASETS, ImageDataset
 from nas_service.data.facts import DatasetFacts
+from nas_service.data.part import Part
 from tests.nas_service.data.files import (
     write_cifar_binary,
     write_cifar_parquet,

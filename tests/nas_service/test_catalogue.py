@@ -13,6 +13,7 @@ from nas_service.errors import InvalidInputError
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategies.random import Random
 from nas_service.search.strategy import STRATEGIES
+from nas_service.settings import Settings
 from nas_service.specs import MAX_SAMPLES, Component, MethodChoice, SearchSpec
 from search_spaces.errors import UnknownNameError
 from search_spaces.space import SPACES
@@ -146,7 +147,7 @@ def test_a_local_training_is_checked_like_a_search(tmp_path: Path) -> None:
 
 def test_opening_a_dataset_says_what_is_wrong_with_its_files(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"dataset\.settings\.path"):
-        open_dataset(Component(name="image-folder", settings={"path": "nowhere"}), tmp_path)
+        open_dataset(Component(name="image-folder", settings={"path": "nowhere"}), Settings(home=tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -1,151 +1,172 @@
-"""Any folder of images with one sub-folder a class."""
+"""Any folder of pictures with one folder a class, maybe in folders for training, validation and test."""
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from nas_service.data.dataset import (
-    DATASETS,
-    Augmentation,
-    Dataset,
-    DatasetSettings,
-    ImageDataset,
-    Labels,
-    Part,
-    assemble,
-    count_facts,
-)
-from nas_service.data.facts import DatasetFacts
-from nas_service.data.paths import path_inside, reason_of, resolve_path
-from nas_service.data.pictures import decode, read_shape, stack
-from nas_service.data.split import Indices, split_by_seed
+from nas_service.data.classes import check_class_names
+from nas_service.data.dataset import DATASETS, Augmentation, Dataset
+from nas_service.data.folders import Listing, Nested, PictureFolder
+from nas_service.data.paths import resolve_path, shown
+from nas_service.data.picture_source import Content, PictureSource
+from nas_service.data.pictures import PictureSettings
+from nas_service.data.source import PartName, Source
 from search_spaces.errors import InvalidFieldError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+_PARTS = {
+    "train": PartName.TRAIN, "training": PartName.TRAIN,
+    "validation": PartName.VALIDATION, "valid": PartName.VALIDATION, "val": PartName.VALIDATION, "dev": PartName.VALIDATION,
+    "test": PartName.TEST, "testing": PartName.TEST,
+}  # fmt: skip
 
 
-class ImageFolderSettings(DatasetSettings):
+class ImageFolderSettings(PictureSettings):
     """Settings of an image folder."""
 
-    path: str = Field(min_length=1, description="Folder under the data root: <path>/<class>/<image>.")
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of all images kept for the test.")
-    channels: int = Field(3, description="1 for grey, 3 for RGB.", json_schema_extra={"enum": [1, 3]})
-    image_size: int | None = Field(None, ge=4, le=512, description="Resize to this height and width; None: as they are.")
-    crop_padding: int = Field(4, ge=0, le=64, description="Border of the random crop in training, in pixels.")
-    flip: bool = Field(True, description="Whether left and right may be swapped in training.")  # noqa: FBT003 - pydantic's default
+    path: str = Field(min_length=1, description="Folder under the data root: <path>/<class>/<picture>, or as `layout` says.")
+    layout: Literal["auto", "classes", "parts"] = Field(
+        "auto",
+        description="parts: <path>/train|validation|test/<class>/<picture>, and each part is used for nothing else; "
+        "classes: <path>/<class>/<picture>; auto: parts if all folders are named so and hold folders.",
+    )
+    nested: Nested | None = Field(
+        None,
+        description="What folders in a class's folder are: first: more pictures of the class; full: classes of their own, named "
+        "by all folders on the way; null: refused.",
+    )
 
 
-@dataclass(frozen=True)
-class _Files:
-    """Names of the images, by class.
+class _FolderPictures(PictureSource):
+    """Pictures in files of their own."""
 
-    Attributes:
-        folder: That holds the classes' folders.
-        given: The same as the settings say it.
-    """
+    def __init__(self, folder: PictureFolder, places: Sequence[Path], how: PictureSettings) -> None:
+        """Keep where they are; no file is opened."""
+        super().__init__(how)
+        self._folder = folder
+        self._places = places
+        self.files = [folder.folder / place for place in places]
 
-    folder: Path
-    given: str
-    by_class: dict[str, list[str]]
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self._places)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return tuple(self.by_class)
-
-    @property
-    def labels(self) -> Labels:
-        """Of the images, in order, (N,)."""
-        return np.repeat(np.arange(len(self.by_class)), [len(names) for names in self.by_class.values()])
-
-    def located(self) -> Iterator[tuple[Path, str]]:
-        """Yield every image, and what to call it."""
-        for label, names in self.by_class.items():
-            for name in names:
-                yield self.folder / label / name, f"{self.given}/{label}/{name}"
-
-
-def _entries(folder: Path | os.DirEntry[str], given: str) -> list[os.DirEntry[str]]:
-    """Return what is in a folder, by name: one look at the disk tells folders and links from files."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise InvalidFieldError("path", given, f"folders that can be read ({reason_of(error)})") from error
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a circle of links
-        return False
-
-
-def _is_picture(name: str) -> bool:
-    stem, _, suffix = name.lower().rpartition(".")
-    return bool(stem) and f".{suffix}" in SUFFIXES
+    def contents(self) -> Iterator[tuple[str, Content]]:
+        """Yield every file, and what to call it."""
+        for file, place in zip(self.files, self._places, strict=True):
+            yield f"{self._folder.path}/{place}", file
 
 
 @DATASETS.register("image-folder")
 class ImageFolder(Dataset):
-    """Classes are the sub-folders in alphabetical order; every file in them with an image suffix is an image."""
+    """Classes are folders, in alphabetical order; what systems and tools leave behind is neither class nor picture."""
 
-    summary = "your own images: a folder under the data root with one sub-folder a class"
+    summary = "your own images: a folder under the data root with one folder a class"
     settings_model = ImageFolderSettings
     settings: ImageFolderSettings
 
     def check(self, data_root: Path) -> None:
         """Look at the folders and count files, reading none."""
-        self._files(data_root)
+        self.source(data_root)
 
-    def facts(self, data_root: Path) -> DatasetFacts:
-        """Count files; the first one's header tells the size."""
-        files = self._files(data_root)
-        labels, (first, name) = files.labels, next(files.located())
-        rest, test = self._split(len(labels))
-        shape = read_shape(first, name, self.settings.channels, self.settings.image_size)
-        return count_facts(files.classes, labels[rest], len(test), self.settings, shape)
+    @property
+    def augmentation(self) -> Augmentation:
+        """What the settings say."""
+        return Augmentation(self.settings.crop_padding, self.settings.flip)
 
-    def load(self, data_root: Path) -> ImageDataset:
-        """Decode every image and split them by seed."""
-        files, settings = self._files(data_root), self.settings
-        located = list(files.located())
-        pictures = [decode(file, name, settings.channels, settings.image_size) for file, name in located]
-        images, labels = stack(pictures, [name for _, name in located]), files.labels
-        rest, test = self._split(len(labels))
-        return assemble(
-            settings.path,
-            files.classes,
-            Part(images[rest], labels[rest]),
-            Part(images[test], labels[test]),
-            settings,
-            Augmentation(settings.crop_padding, settings.flip),
-        )
+    def source(self, data_root: Path) -> Source:
+        """List the folder; links must stay inside the data root."""
+        path, listing = self.settings.path, Listing()
+        root = resolve_path(data_root, path, "path")
+        if not root.is_dir():
+            raise InvalidFieldError("path", path, "a folder with one folder a class")
+        folder = PictureFolder(data_root, path, root)
+        found = {part: self._listed(folder, below, listing) for part, below in self._parts(folder, listing).items()}
+        names = self._class_names(found)
+        places: list[Path] = []
+        labels: list[int] = []
+        given: dict[PartName, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+        for part, by_class in found.items():
+            first = len(places)
+            for label, name in enumerate(sorted(found[PartName.TRAIN])):
+                places += by_class.get(name, [])
+                labels += [label] * len(by_class.get(name, []))
+            if part is not PartName.TRAIN:
+                given[part] = np.arange(first, len(places))
+        pictures = _FolderPictures(folder, places, self.settings)
+        return Source(path, names, np.array(labels), pictures, given, listing.skipped, tuple(listing.warnings()))
 
-    def _split(self, count: int) -> tuple[Indices, Indices]:
-        return split_by_seed(count, self.settings.test_fraction, self.settings.split_seed, "test_fraction", least=2)
+    def _parts(self, folder: PictureFolder, listing: Listing) -> dict[PartName, Path]:
+        """Return the folders of the parts, training first; of training alone where the classes are not in parts.
 
-    def _files(self, data_root: Path) -> _Files:
-        """List the folder; entries that are links must stay inside the data root."""
-        path = self.settings.path
-        if self.settings.channels not in (1, 3):
-            raise InvalidFieldError("channels", self.settings.channels, "1 (grey) or 3 (RGB)")
-        folder = resolve_path(data_root, path, "path")
-        if not folder.is_dir():
-            raise InvalidFieldError("path", path, "a folder with one sub-folder a class")
-        by_class: dict[str, list[str]] = {}
-        for class_folder in (entry for entry in _entries(folder, path) if _is_folder(entry)):
-            files = [entry for entry in _entries(class_folder, f"{path}/{class_folder.name}") if _is_picture(entry.name)]
-            for link in (entry for entry in (class_folder, *files) if entry.is_symlink()):
-                path_inside(data_root, f"{path}/{Path(link.path).relative_to(folder)}", "path")
-            if not files:
-                allowed = f"class folders with at least one image ({', '.join(SUFFIXES)}); this one is empty"
-                raise InvalidFieldError("path", f"{path}/{class_folder.name}", allowed)
-            by_class[class_folder.name] = [file.name for file in files]
-        if len(by_class) < 2:  # noqa: PLR2004 - two classes are the least to tell apart
-            raise InvalidFieldError("path", path, "a folder with at least two class folders")
-        return _Files(folder, path, by_class)
+        Raises:
+            InvalidFieldError: If that is not to be told, or there is no folder to train with.
+        """
+        layout, seen = self.settings.layout, Listing()
+        folders, pictures = folder.entries(Path(), seen)
+        known = [(place, _PARTS[place.name.lower()]) for place in folders if place.name.lower() in _PARTS]
+        if layout == "auto":
+            layout = self._guess(folder, folders, known)
+        if layout == "classes":
+            self._check_classes(folder, folders, pictures)
+            return {PartName.TRAIN: Path()}
+        for _ in (*pictures, *(place for place in folders if place.name.lower() not in _PARTS)):
+            listing.skip("beside the folders of the parts")
+        listing.skipped.update(seen.skipped)
+        parts: dict[PartName, Path] = {}
+        for place, part in sorted(known, key=lambda entry: list(PartName).index(entry[1])):
+            if part in parts:
+                given = f"{shown(parts[part].name)} and {shown(place.name)}"
+                raise InvalidFieldError("path", given, f"one folder for the {part} part")
+            parts[part] = place
+        if PartName.TRAIN not in parts:
+            allowed = "a folder `train` with one folder a class; or layout=classes, where these are the classes"
+            raise InvalidFieldError("layout", f"parts without one to train with in {folder.named(Path())}", allowed)
+        return parts
+
+    def _guess(
+        self, folder: PictureFolder, folders: list[Path], known: list[tuple[Path, PartName]]
+    ) -> Literal["classes", "parts"]:
+        """Tell parts from classes by their names and by what they hold."""
+        holding = [place for place, _ in known if _holds_folders(folder, place)]
+        if not any(part is PartName.TRAIN and place in holding for place, part in known) or len(known) < 2:  # noqa: PLR2004 - a part alone is none
+            return "classes"
+        others = [shown(place.name) for place in folders if place not in holding]
+        if others:
+            allowed = "parts (folders of other names are left out), or classes (train and test are classes as the others)"
+            raise InvalidFieldError("layout", f"auto, and beside train there is {', '.join(others[:5])}", allowed)
+        return "parts"
+
+    def _check_classes(self, folder: PictureFolder, folders: list[Path], pictures: list[Path]) -> None:
+        """Explain what is not as it should be: pictures without classes, or classes one folder deeper."""
+        allowed = "a folder with at least two folders of classes"
+        if len(folders) == 1 and _holds_folders(folder, folders[0]):
+            allowed += f"; is path={folder.named(folders[0])} meant?"
+        elif not folders and pictures:
+            allowed += f": the {len(pictures)} pictures that lie in it have no class"
+        if len(folders) < 2 and not (len(folders) == 1 and self.settings.nested == "full"):  # noqa: PLR2004 - two classes are the least to tell apart
+            raise InvalidFieldError("path", self.settings.path, allowed)
+
+    def _listed(self, folder: PictureFolder, below: Path, listing: Listing) -> dict[str, list[Path]]:
+        part = Listing(skipped=listing.skipped)
+        folder.list_classes(below, self.settings.nested, part)
+        listing.by_class |= part.by_class
+        return part.by_class
+
+    def _class_names(self, found: dict[PartName, dict[str, list[Path]]]) -> tuple[str, ...]:
+        """Return the classes of the training part, having seen that the others have no more."""
+        trained = found[PartName.TRAIN]
+        for part, by_class in found.items():
+            unknown = sorted(by_class.keys() - trained.keys())
+            if unknown:
+                given = f"{part} images of {', '.join(map(shown, unknown[:5]))}"
+                raise InvalidFieldError("path", given, "classes that have training images")
+        return check_class_names(sorted(trained), "path")
+
+
+def _holds_folders(folder: PictureFolder, place: Path) -> bool:
+    """Whether there are folders in a folder, and no pictures directly."""
+    folders, pictures = folder.entries(place, Listing())
+    return bool(folders) and not pictures

@@ -32,7 +32,7 @@ class FullPrecisionPlan:
         space: As it was searched.
         genotype: The architecture.
         recipe: Of the candidates.
-        dataset: Name and settings, as JSON.
+        dataset: Digest of images, classes and split.
     """
 
     space: SearchSpace

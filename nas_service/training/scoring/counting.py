@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from nas_service.data.loader import ResidentPart, to_pixels
+from nas_service.data.loader import ResidentPart
 from nas_service.reports import Beat
 from nas_service.training.scoring.attacks import Attack, Noise
 
@@ -44,9 +44,8 @@ def count_correct(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch
 def correct_on_device(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> Tensor:
     """As `count_correct`, but the count stays on the device, int64, (): nobody waits for it."""
     correct = torch.zeros((), dtype=torch.int64, device=part.labels.device)
-    for start in range(0, len(part), batch_size):
-        logits = forward(to_pixels(part.images[start : start + batch_size]))
-        correct += (logits.argmax(1) == part.labels[start : start + batch_size]).sum()
+    for pixels, labels in part.batches(batch_size):
+        correct += (forward(pixels).argmax(1) == labels).sum()
     return correct
 
 
@@ -67,9 +66,7 @@ def standing(
         attacked: The network whose gradients the attack follows; `forward` itself if None, another for a transfer attack.
     """
     found = []
-    for start in range(0, len(part), ATTACK_BATCH):
-        labels = part.labels[start : start + ATTACK_BATCH]
-        pixels = to_pixels(part.images[start : start + ATTACK_BATCH])
+    for pixels, labels in part.batches(ATTACK_BATCH):
         found.append(forward(attack.perturb(attacked or forward, pixels, labels, generator)).argmax(1) == labels)
     return torch.cat(found)
 

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.binarization.layer import binary_layers
-from nas_service.data.dataset import ImageDataset, Part
+from nas_service.data.dataset import ImageDataset
 from nas_service.data.loader import ResidentPart
+from nas_service.data.part import Part
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.reports import Beat, RobustnessFigures, no_beat
 from nas_service.training.scoring.attacks import Attack, Noise, fgsm, mi_fgsm, pgd

@@ -1,11 +1,17 @@
 """Batches cut from device-resident data."""
 
+import pickle
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from nas_service.data.dataset import Augmentation, Part
+from nas_service.data.dataset import Augmentation
 from nas_service.data.loader import ResidentPart, epoch_batches
+from nas_service.data.part import Part
+from nas_service.errors import NotReadyError
 from tests.samples import digits
 
 CPU = torch.device("cpu")
@@ -61,3 +67,60 @@ def test_a_limit_takes_the_same_random_images_in_their_order() -> None:
 def test_a_limit_that_is_not_one_takes_all_images(limit: int | None) -> None:
     part = Part(np.zeros((20, 1, 2, 2), np.uint8), np.arange(20))
     assert ResidentPart.of(part, CPU, limit=limit).labels.tolist() == list(range(20))
+
+
+def _mapped(folder: Path, count: int = 40) -> np.memmap:
+    images = np.random.RandomState(0).randint(0, 256, (count, 3, 4, 5)).astype(np.uint8)
+    np.save(folder / "images.npy", images)
+    return np.load(folder / "images.npy", mmap_mode="r")
+
+
+def test_images_that_lie_in_a_file_give_the_batches_of_those_in_memory(tmp_path: Path) -> None:
+    store, rows = _mapped(tmp_path), np.array([1, 3, 4, 8, 30, 39])
+    there = Part(store, np.arange(6), rows)
+    here = Part(np.array(store[rows]), np.arange(6))
+    assert np.array_equal(there.images, here.images)
+    assert np.array_equal(there.at(slice(1, 3)), here.images[1:3])
+    assert np.array_equal(there.only(np.array([0, 5])).images, here.images[[0, 5]])
+    assert there.nbytes == here.nbytes == 6 * 60
+    for size in (2, 4, 6):
+        pairs = zip(ResidentPart.of(there, CPU).batches(size), ResidentPart.of(here, CPU).batches(size), strict=True)
+        for (pixels, labels), (expected, same) in pairs:
+            assert torch.equal(pixels, expected)
+            assert torch.equal(labels, same)
+    seeds = (torch.Generator().manual_seed(3) for _ in range(2))
+    epochs = [epoch_batches(ResidentPart.of(part, CPU), 2, Augmentation(1, flip=True), next(seeds)) for part in (there, here)]
+    for (pixels, labels), (expected, same) in zip(*epochs, strict=True):
+        assert torch.equal(pixels, expected)
+        assert torch.equal(labels, same)
+
+
+def test_bringing_a_part_to_the_processor_copies_no_image_and_warns_of_nothing(tmp_path: Path) -> None:
+    store = _mapped(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resident = ResidentPart.of(Part(store, np.arange(40)), CPU)
+    assert resident.store.data_ptr() == store.ctypes.data
+
+
+def test_a_part_crosses_processes_with_its_own_images_alone(tmp_path: Path) -> None:
+    part = Part(_mapped(tmp_path), np.arange(2), np.array([7, 9]))
+    content = pickle.dumps(part, protocol=5)
+    again = pickle.loads(content)  # noqa: S301 - our own
+    assert len(content) < 1000
+    assert np.array_equal(again.images, part.images)
+    assert again.rows is None
+
+
+def test_many_images_cross_processes_as_the_place_of_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_service.data.part.BY_VALUE_BYTES", 100)
+    part = Part(_mapped(tmp_path), np.arange(2), np.array([7, 9]))
+    content = pickle.dumps(part)
+    again = pickle.loads(content)  # noqa: S301 - our own
+    assert isinstance(again.store, np.memmap)
+    assert np.array_equal(again.images, part.images)
+    (tmp_path / "images.npy").unlink()
+    with pytest.raises(
+        NotReadyError, match="not on this node: data sets of more than 512 MiB want a NAS_HOME that all nodes share"
+    ):
+        pickle.loads(content)  # noqa: S301 - our own

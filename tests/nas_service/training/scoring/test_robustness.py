@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.layer import binary_layers
 from nas_service.binarization.method import METHODS, Method, MethodSettings
-from nas_service.data.dataset import Part
 from nas_service.data.loader import ResidentPart
+from nas_service.data.part import Part
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import Recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nas_service.binarization.method import METHODS
-from nas_service.data.dataset import Part
+from nas_service.data.part import Part
 from nas_service.recipes.acceleration import PLAIN
 from nas_service.recipes.adversarial import AdversarialSearch
 from nas_service.recipes.recipe import EvaluationSettings

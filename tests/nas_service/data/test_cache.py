@@ -1,0 +1,184 @@
+"""The cache of decoded images: what is decoded when, and that nothing half done is ever read."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas_service.data.cache import ImageCache, decode_in_memory
+from nas_service.data.part import Images, ImageShape
+from nas_service.data.source import ImageSource, Tell, tell_nobody
+from nas_service.errors import NotReadyError
+
+SHAPE = (3, 4, 5)
+SIZE = 60  # bytes of an image
+PLENTY = 10**9
+
+
+class RawFile(ImageSource):
+    """Images that lie in a file as they are."""
+
+    def __init__(self, file: Path, **reading: object) -> None:
+        self.files = [file]
+        self.reading = reading
+        self.filled = 0
+
+    def __len__(self) -> int:
+        return self.files[0].stat().st_size // SIZE
+
+    def shape(self) -> ImageShape:
+        return SHAPE
+
+    def fill(self, images: Images, tell: Tell) -> tuple[str, ...]:
+        self.filled += 1
+        content = self.files[0].read_bytes()
+        for place in range(len(images)):
+            tell(place, len(images))
+            images[place] = np.frombuffer(content[place * SIZE : (place + 1) * SIZE], np.uint8).reshape(SHAPE)
+        return ("they are raw",)
+
+
+def _written(file: Path, seed: int = 0, count: int = 7) -> Images:
+    images = np.random.RandomState(seed).randint(0, 256, (count, *SHAPE)).astype(np.uint8)
+    images[3] = 9
+    file.write_bytes(images.tobytes())
+    return images
+
+
+def _left(folder: Path) -> list[str]:
+    return sorted(path.suffix or "entry" for path in (folder / "images").iterdir())
+
+
+def test_images_are_decoded_once_and_mapped_from_then_on(tmp_path: Path) -> None:
+    images, source = _written(tmp_path / "raw"), RawFile(tmp_path / "raw")
+    for _ in range(2):
+        found = ImageCache(tmp_path / "cache", PLENTY).get(source)
+        assert np.array_equal(found.pixels, images)
+        assert isinstance(found.pixels, np.memmap)
+        assert found.warnings == ("they are raw",)
+        assert found.constant.tolist() == [False] * 3 + [True] + [False] * 3
+        assert np.array_equal(found.sums, images.reshape(7, 3, -1).astype(np.int64).sum(2))
+        assert np.array_equal(found.squares, (images.reshape(7, 3, -1).astype(np.int64) ** 2).sum(2))
+    assert source.filled == 1
+    assert decode_in_memory(RawFile(tmp_path / "raw")).content == found.content
+
+
+def test_mean_and_deviation_are_those_of_the_chosen_images(tmp_path: Path) -> None:
+    images = _written(tmp_path / "raw")
+    means, stds = decode_in_memory(RawFile(tmp_path / "raw")).statistics(np.array([0, 2, 5]))
+    chosen = images[[0, 2, 5]] / 255
+    assert means == pytest.approx(chosen.mean((0, 2, 3)), rel=1e-12)
+    assert stds == pytest.approx(chosen.std((0, 2, 3)), rel=1e-12)
+
+
+def test_a_changed_file_is_another_entry_even_if_its_size_and_time_are_as_before(tmp_path: Path) -> None:
+    file = tmp_path / "raw"
+    first = _written(file)
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    time.sleep(2.1)  # the state is trusted from then on
+    cache = ImageCache(tmp_path / "cache", PLENTY)
+    for _ in range(2):
+        assert np.array_equal(cache.get(RawFile(file)).pixels, first)
+    second = _written(file, seed=1)
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    assert np.array_equal(cache.get(RawFile(file)).pixels, second)
+    assert _left(tmp_path / "cache").count("entry") == 2
+
+
+def test_another_way_of_reading_is_another_entry(tmp_path: Path) -> None:
+    _written(tmp_path / "raw")
+    cache = ImageCache(tmp_path / "cache", PLENTY)
+    keys = {cache.get(RawFile(tmp_path / "raw", size=size)).content for size in (8, 16, 8)}
+    assert len(keys) == 2
+
+
+def test_those_who_want_the_same_images_wait_for_the_one_that_decodes(tmp_path: Path) -> None:
+    images = _written(tmp_path / "raw")
+    source, begun, waited = RawFile(tmp_path / "raw"), threading.Event(), threading.Event()
+
+    def slowly(done: int, total: int) -> None:
+        begun.set()
+        assert waited.wait(30)
+
+    first = threading.Thread(target=ImageCache(tmp_path / "cache", PLENTY).get, args=(source, slowly))
+    first.start()
+    assert begun.wait(30)
+    other = RawFile(tmp_path / "raw")
+    found = ImageCache(tmp_path / "cache", PLENTY).get(other, lambda *_: waited.set())
+    first.join()
+    assert (source.filled, other.filled) == (1, 0)
+    assert np.array_equal(found.pixels, images)
+
+
+def test_decoding_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    _written(tmp_path / "raw")
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    cache = ImageCache(tmp_path / "cache", PLENTY)
+    with pytest.raises(KeyboardInterrupt):
+        cache.get(RawFile(tmp_path / "raw"), stop)
+    assert set(_left(tmp_path / "cache")) <= {".lock"}
+    assert len(cache.get(RawFile(tmp_path / "raw")).pixels) == 7
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from nas_service.data.cache import ImageCache
+from tests.nas_service.data.test_cache import RawFile
+def die(done, total):
+    if done == 3: os.kill(os.getpid(), 9)
+ImageCache(Path(sys.argv[1]) / "cache", 10**9).get(RawFile(Path(sys.argv[1]) / "raw"), die)
+"""
+
+
+def test_a_process_that_is_killed_holds_up_nobody_and_what_it_left_is_removed(tmp_path: Path) -> None:
+    images = _written(tmp_path / "raw")
+    assert subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False).returncode == -9
+    assert ".part" in _left(tmp_path / "cache")
+    found = ImageCache(tmp_path / "cache", PLENTY).get(RawFile(tmp_path / "raw"))
+    assert np.array_equal(found.pixels, images)
+    assert _left(tmp_path / "cache") == ["entry"]
+
+
+def test_the_least_recently_used_go_first_and_never_the_one_in_use(tmp_path: Path) -> None:
+    cache = ImageCache(tmp_path / "cache", 2 * (7 * SIZE + 128) + 100)
+    sources = [RawFile(tmp_path / f"raw{number}") for number in range(3)]
+    for number, source in enumerate(sources):
+        _written(source.files[0], seed=number)
+    cache.get(sources[0])
+    cache.get(sources[1])
+    time.sleep(0.02)
+    cache.get(sources[0])
+    cache.get(sources[2])
+    for source in sources[:2]:
+        cache.get(source)
+    assert [source.filled for source in sources] == [1, 2, 1]
+    assert len(ImageCache(tmp_path / "small", 1).get(sources[0]).pixels) == 7
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    _written(tmp_path / "raw")
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(NotReadyError, match=r"cache of decoded images under NAS_HOME cannot be written \(Not a directory\)"):
+        ImageCache(tmp_path / "cache", PLENTY).get(RawFile(tmp_path / "raw"), tell_nobody)
+
+
+def test_a_full_disk_is_said_before_it_is_full(tmp_path: Path) -> None:
+    class Huge(RawFile):
+        def shape(self) -> ImageShape:
+            return (3, 2**20, 2**20)
+
+    _written(tmp_path / "raw")
+    with pytest.raises(
+        NotReadyError, match=r"take 23089\.7 GB under NAS_HOME, where .* GB are free; choose a smaller image_size"
+    ):
+        ImageCache(tmp_path / "cache", PLENTY).get(Huge(tmp_path / "raw"))
