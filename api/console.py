@@ -18,18 +18,25 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from api.client import NasClient
+from api.client import POLL_S, NasClient
 from api.patience import patiently
 from api.views import JobView
 from nas_service.lifecycle import FINISHED, JobState
-from nas_service.reports import SearchPhase, SearchProgress, TrainingPhase, TrainingProgress
+from nas_service.reports import (
+    AnyProgress,
+    RegistrationPhase,
+    RegistrationProgress,
+    SearchPhase,
+    SearchProgress,
+    TrainingPhase,
+    TrainingProgress,
+)
 
 WIDTH = 160  # columns where there is no terminal to ask
 
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 errors = Console(stderr=True)
 
-POLL_S = 0.5
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 
 
@@ -84,6 +91,7 @@ def _left(seconds: float) -> str:
 
 _SEARCH_PHASES = {SearchPhase.LOADING: "reading the data", SearchPhase.PLACING: "starting workers"}
 _TRAINING_PHASES = {TrainingPhase.LOADING: "reading the data"}
+_REGISTRATION_PHASES = {RegistrationPhase.LISTING: "listing the files", RegistrationPhase.CONCLUDING: "drawing the contact sheet"}
 
 
 def describe(job: JobView) -> tuple[int, int, str]:
@@ -93,9 +101,21 @@ def describe(job: JobView) -> tuple[int, int, str]:
     if progress is None:
         return 0, 0, ", ".join(waits) or job.state
     is_running = job.state == JobState.RUNNING
-    words = _search_words(progress, is_running) if isinstance(progress, SearchProgress) else _training_words(progress, is_running)
-    done = progress.samples if isinstance(progress, SearchProgress) else progress.epochs
+    done, words = _told(progress, is_running)
     return done, progress.total, ", ".join([*waits, *words])
+
+
+def _told(progress: AnyProgress, is_running: bool) -> tuple[int, list[str]]:  # noqa: FBT001 - one of two ways to say it
+    if isinstance(progress, SearchProgress):
+        return progress.samples, _search_words(progress, is_running)
+    if isinstance(progress, TrainingProgress):
+        return progress.epochs, _training_words(progress, is_running)
+    return progress.images, _registration_words(progress, is_running)
+
+
+def _registration_words(progress: RegistrationProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - as above
+    words = [_REGISTRATION_PHASES[progress.phase]] if is_running and progress.phase in _REGISTRATION_PHASES else []
+    return [*words, f"{progress.images:,}/{progress.total:,} images"] if progress.total else words
 
 
 def _search_words(progress: SearchProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - one of two ways to say it
