@@ -6,11 +6,9 @@ from typing import Any
 import torch
 
 from nas_service.catalogue import build_method, build_recipe, build_space
-from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.export.bundle import Exported, candidate_bundle
 from nas_service.reports import Beat, EpochReport, RobustnessFigures, no_beat
-from nas_service.settings import Settings
 from nas_service.specs import LocalTrainingSpec
 from nas_service.tasks import CandidateTask
 from nas_service.training.candidate.full_precision import FullPrecisionPlan
@@ -108,10 +106,11 @@ class CandidateRun(TrainingRun):
         return candidate_bundle(network, self._method, self._dataset, self._task, last, robustness, beat=self._beat)
 
 
-def train_to_bundle(
+def train_to_bundle(  # noqa: PLR0913, PLR0917 - what, on what, where
     spec: LocalTrainingSpec,
     genotype: Genotype,
-    settings: Settings,
+    dataset: ImageDataset,
+    bundled_test_bytes: int,
     device: torch.device,
     show: Callable[[EpochReport], Any],
 ) -> Exported:
@@ -120,14 +119,14 @@ def train_to_bundle(
     Args:
         spec: Checked by `check_local_training`.
         genotype: Of the spec's space.
-        settings: For the data root and the size of bundled test images.
+        dataset: Of the spec, with its test part.
+        bundled_test_bytes: Test images up to this size go into the bundle.
         device: Where to train.
         show: Called after every epoch.
 
     Raises:
         FloatingPointError: If the training diverged.
     """
-    dataset = open_dataset(spec.dataset, settings)
     task = CandidateTask(
         candidate_id="",
         space=spec.space,
@@ -136,7 +135,7 @@ def train_to_bundle(
         dataset=spec.dataset,
         recipe=build_recipe(spec.recipe, spec.method),
         seed=spec.seed,
-        bundled_test_bytes=settings.bundled_test_bytes,
+        bundled_test_bytes=bundled_test_bytes,
         robustness=spec.robustness,
     )
     full_precision = None

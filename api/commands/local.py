@@ -18,6 +18,7 @@ from search_spaces.space import SearchSpace
 if TYPE_CHECKING:
     import torch
 
+    from nas_service.data.facts import DatasetFacts
     from nas_service.export.bundle import Bundle
     from nas_service.reports import EpochReport
 
@@ -60,6 +61,7 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
 
     from nas_service.candidate import train_to_bundle  # noqa: PLC0415
     from nas_service.catalogue import build_space  # noqa: PLC0415
+    from nas_service.checking.datasets import open_dataset  # noqa: PLC0415
     from nas_service.checking.specs import check_local_training  # noqa: PLC0415
 
     settings, place = Settings(), _device(device)
@@ -73,13 +75,25 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
             console.print(f"epoch {report.epoch + 1}/{spec.recipe.epochs}: {figures}", highlight=False)
 
     chosen = _genotype(build_space(spec.space), genotype, seed)
-    content, metrics, _ = train_to_bundle(spec, chosen, settings, place, show)
+    with console.status("reading images") as status:
+        data = open_dataset(spec.dataset, settings, lambda done, total: status.update(f"reading images: {done:,} of {total:,}"))
+    if not as_json:
+        _tell_facts(data.facts)
+    content, metrics, _ = train_to_bundle(spec, chosen, data, settings.bundled_test_bytes, place, show)
     output.write_bytes(content)
     if as_json:
         print_json({"bundle": str(output), "metrics": metrics.model_dump(mode="json", exclude_none=True)})
     else:
         console.print(f"test accuracy {percent(metrics.test_accuracy)}", highlight=False)
         console.file.write(f"bundle: {output}\n")
+
+
+def _tell_facts(facts: "DatasetFacts") -> None:
+    """Say what was left out and what people should know before they train."""
+    for reason, count in sorted(facts.skipped.items()):
+        console.print(f"left out: {count} {reason}", markup=False, highlight=False)
+    for warning in facts.warnings:
+        console.print(f"warning: {warning}", markup=False, highlight=False)
 
 
 def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "torch.Tensor"]:
