@@ -252,9 +252,7 @@ class NasClient:
         """Return the entries of `spaces`, `operations`, `templates`, `strategies`, `methods` or `datasets`."""
         return list(self._all(f"/v1/{shelf}", EntryView, {}))
 
-    def register_dataset(
-        self, name: str, kind: str, settings: Mapping[str, Any], idempotency_key: str | None = None
-    ) -> JobView:
+    def register_dataset(self, name: str, kind: str, settings: Mapping[str, Any], idempotency_key: str | None = None) -> JobView:
         """Queue the registration of files under the service's data root; the name is known when it has succeeded.
 
         Raises:

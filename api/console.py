@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -77,6 +77,14 @@ def _cell(value: object) -> Text:
     if isinstance(value, dict | list):
         return Text(json.dumps(value))
     return Text(f"{value:.4f}" if isinstance(value, float) else str(value))
+
+
+def print_remarks(skipped: Mapping[str, int], warnings: Sequence[str]) -> None:
+    """Say what was left out of a dataset, and what people should know before they train."""
+    for reason, count in sorted(skipped.items()):
+        console.print(f"left out: {count:,} {reason}", markup=False, highlight=False, soft_wrap=True)
+    for warning in warnings:
+        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
 
 
 def percent(share: float | None) -> str:

@@ -86,9 +86,7 @@ def list_datasets(service: ServiceDep) -> Page[EntryView]:
 @router.post(
     "", status_code=status.HTTP_202_ACCEPTED, summary="Register a folder or file under the data root", responses=CONFLICT
 )
-def register(
-    service: ServiceDep, body: RegistrationBody, response: Response, idempotency_key: IdempotencyKey = None
-) -> JobView:
+def register(service: ServiceDep, body: RegistrationBody, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
     """Look whether the files are there, and queue a job that reads every image once and then keeps the name."""
     spec = check_registration(body, service.settings.data)
     free = partial(datasets.require_free_name, name=spec.name)
@@ -101,9 +99,7 @@ def get_dataset(service: ServiceDep, name: str) -> DatasetView:
     """Return classes, counts by class and part, what was skipped, and what people should know before they train."""
     if name in DATASETS.names():
         entry = _built_in(name)
-        return DatasetView(
-            name=name, kind=name, summary=entry.summary, settings={}, settings_schema=entry.settings_schema
-        )
+        return DatasetView(name=name, kind=name, summary=entry.summary, settings={}, settings_schema=entry.settings_schema)
     with service.database.read() as session:
         return _registered(datasets.get_dataset(session, name))
 

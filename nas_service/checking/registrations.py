@@ -5,9 +5,9 @@ from pathlib import Path
 from nas_service.catalogue import build_dataset
 from nas_service.checking.datasets import image_cache, readable_files
 from nas_service.checking.drafts import Draft, read_draft
+from nas_service.checking.problems import Problems
 from nas_service.data.dataset import DATASETS, ImageDataset
 from nas_service.data.source import Tell
-from nas_service.checking.problems import Problems
 from nas_service.errors import ConflictError
 from nas_service.settings import Settings
 from nas_service.specs import RegistrationSpec

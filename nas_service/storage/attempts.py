@@ -73,9 +73,7 @@ def start(session: Session, hold: Hold) -> Job:
     return get_job(session, hold.job_id)
 
 
-def renew(
-    session: Session, hold: Hold, progress: AnyProgress | None = None, usual_s: float | None = None
-) -> JobState:
+def renew(session: Session, hold: Hold, progress: AnyProgress | None = None, usual_s: float | None = None) -> JobState:
     """Renew the lease of a running attempt, with its progress if there is new; return the job's state.
 
     Progress resets the count of fruitless attempts, since the next one goes on from there; what is only told to people does

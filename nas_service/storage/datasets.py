@@ -1,7 +1,6 @@
 """Datasets that users registered."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
