@@ -106,7 +106,7 @@ class CandidateRun(TrainingRun):
         return candidate_bundle(network, self._method, self._dataset, self._task, last, robustness, beat=self._beat)
 
 
-def train_to_bundle(  # noqa: PLR0913, PLR0917 - what, on what, where
+def train_to_bundle(
     spec: LocalTrainingSpec,
     genotype: Genotype,
     dataset: ImageDataset,

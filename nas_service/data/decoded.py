@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nas_service.data.part import Images, Indices
 
-_CHUNK = 4096  # images counted at a time
+_CHUNK_BYTES = 2**23  # of pixels counted at a time
 Counts = npt.NDArray[np.int64]
 
 
@@ -36,10 +36,12 @@ class DecodedImages:
 
     @classmethod
     def counted(cls, pixels: Images, content: str, warnings: tuple[str, ...]) -> "DecodedImages":
-        """Count what is kept of every image, some thousand images at a time."""
+        """Count what is kept of every image, some megabytes at a time."""
         sums, squares, constant = [], [], []
-        for start in range(0, len(pixels), _CHUNK):
-            chunk = pixels[start : start + _CHUNK].reshape(*pixels[start : start + _CHUNK].shape[:2], -1)
+        step = max(1, _CHUNK_BYTES // int(np.prod(pixels.shape[1:])))
+        for start in range(0, len(pixels), step):
+            images = pixels[start : start + step]
+            chunk = images.reshape(*images.shape[:2], -1)
             sums.append(chunk.sum(2, dtype=np.int64))
             squares.append(_squares(chunk))
             constant.append((chunk == chunk[:, :, :1]).all((1, 2)))

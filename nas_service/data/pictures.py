@@ -1,71 +1,138 @@
-"""Decoding image files into uint8 arrays, or reading no more than their headers."""
+"""Reading pictures as people see them, as uint8 arrays, or refusing them by name.
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+Every mode and depth is scaled by its range, transparent pixels stand on a background, and the orientation that cameras write is
+applied. Colour profiles are not: what a profile other than sRGB changes (Display P3 of phones: a few levels of saturated
+colours) is less than what cameras differ by, and CMYK is read as the complement of RGB.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import numpy.typing as npt
+from PIL import Image, ImageChops, ImageColor
+from pydantic import Field
 
-from nas_service.data.dataset import Images, ImageShape
-from nas_service.data.paths import reason_of
-from search_spaces.errors import InvalidFieldError
+from nas_service.data.dataset import SplitSettings
+from nas_service.data.part import Images
+from nas_service.data.picture_files import MAX_PIXELS, SUFFIXES, Opened, UnreadableError, opened
+from nas_service.data.picture_samples import Layers, decode
 
-MODES = {1: "L", 3: "RGB"}
-_UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+__all__ = ["MAX_PIXELS", "SUFFIXES", "Picture", "PictureSettings", "UnreadableError", "is_constant", "read_picture", "read_size"]
 
-
-@contextmanager
-def _opened(source: bytes | Path, where: str, field: str) -> Iterator[Image.Image]:
-    """Give the picture inside the block; whatever is wrong with it is said of `where`."""
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-            yield picture
-    except UnidentifiedImageError as error:  # its message has the whole path, or an address
-        raise InvalidFieldError(field, where, "images in a format that Pillow knows") from error
-    except _UNREADABLE as error:
-        reason = reason_of(error, *([source] if isinstance(source, Path) else []))
-        raise InvalidFieldError(field, where, f"images that can be read to their end ({reason})") from error
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = range(5, 9)
 
 
-def decode(source: bytes | Path, where: str, channels: int, size: int | None, field: str = "path") -> Images:
-    """Return one picture as (C, H, W) uint8.
+class PictureSettings(SplitSettings):
+    """Settings of every dataset that is made of picture files."""
+
+    channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB; other pictures are converted.")
+    image_size: int | None = Field(None, ge=4, le=512, description="Resize to this height and width; None: as they are.")
+    background: str = Field(
+        "#ffffff", pattern="^#[0-9a-fA-F]{6}$", description="Colour that transparent pixels stand on, #rrggbb."
+    )
+    bits: int | None = Field(
+        None,
+        ge=9,
+        le=16,
+        description="Significant bits of pictures stored with 16 bits a channel: 12 where white is 4095; "
+        "None: what the file says, else 16.",
+    )
+    crop_padding: int = Field(4, ge=0, le=64, description="Border of the random crop in training, in pixels.")
+    flip: bool = Field(True, description="Whether left and right may be swapped in training.")  # noqa: FBT003 - pydantic's default
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture, read.
+
+    Attributes:
+        pixels: (C, H, W) uint8.
+        deep_peak: Largest raw value of a picture with more than 8 bits a channel of which neither the file nor the settings say
+            how many are significant; else None.
+        frames: How many pictures the file holds, of which this is the first: more than 1 if it is animated or has several pages.
+    """
+
+    pixels: Images
+    deep_peak: int | None
+    frames: int
+
+
+def read_picture(source: bytes | Path, how: PictureSettings) -> Picture:
+    """Return one picture, turned upright, on its background, resized (bilinear) and converted, in this order.
+
+    A JPEG that is to become much smaller is reduced in the decoder, to no less than twice the size that is asked for; its pixels
+    differ from those of the whole picture by a few levels at edges. May be called by several threads.
 
     Args:
         source: The file, or its bytes.
-        where: What to call it in a message.
-        channels: 1 for grey, 3 for RGB; other pictures are converted.
-        size: Height and width to resize to (bilinear); None keeps the picture's own.
-        field: The setting that led to it.
+        how: What to make of it.
 
     Raises:
-        InvalidFieldError: If it is not a picture that Pillow can read to its end.
+        UnreadableError: If it is no picture, or none that is read.
     """
-    with _opened(source, where, field) as picture:
-        converted = picture.convert(MODES[channels])
-        if size is not None and converted.size != (size, size):
-            converted = converted.resize((size, size), Image.Resampling.BILINEAR)
-        pixels = np.asarray(converted, dtype=np.uint8)
-    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))  # noqa: PLR2004 - grey has no channel axis
+    with opened(source) as file:
+        frames = file.frames
+        if how.image_size is not None:
+            file.picture.draft(None, (2 * how.image_size, 2 * how.image_size))
+        layers = decode(file, how.bits)
+        upright = _on_background(_turned(layers, file.orientation), how)
+        if how.image_size is not None and upright.size != (how.image_size, how.image_size):
+            upright = upright.resize((how.image_size, how.image_size), Image.Resampling.BILINEAR)
+        pixels = np.asarray(upright.convert("L" if how.channels == 1 else "RGB"))
+    return Picture(np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), 2, 0)), layers.deep_peak, frames)
 
 
-def read_shape(source: bytes | Path, where: str, channels: int, size: int | None, field: str = "path") -> ImageShape:
-    """Return the shape that `decode` would give, from the file's header alone; arguments and errors as of `decode`."""
-    with _opened(source, where, field) as picture:
-        width, height = picture.size
-    return (channels, height, width) if size is None else (channels, size, size)
-
-
-def stack(pictures: list[Images], names: list[str], field: str = "path") -> Images:
-    """Return (N, C, H, W); `field` is the setting that led to the pictures.
+def read_size(source: bytes | Path) -> tuple[int, int]:
+    """Return height and width as people see the picture, in pixels, from the header alone.
 
     Raises:
-        InvalidFieldError: If two pictures differ in size.
+        UnreadableError: If it is no picture, or its header is of a kind that is not read.
     """
-    for picture, name in zip(pictures, names, strict=True):
-        if picture.shape != pictures[0].shape:
-            height, width = picture.shape[1:]
-            first = f"{pictures[0].shape[1]}x{pictures[0].shape[2]} pixels, as {names[0]}"
-            raise InvalidFieldError(field, f"{name}: {height}x{width} pixels", f"images of {first}; or set image_size")
-    return np.stack(pictures)
+    with opened(source) as file:
+        return _upright_size(file)
+
+
+def is_constant(pixels: Images) -> npt.NDArray[np.bool_]:
+    """Return whether a picture (C, H, W) has one colour only; of a stack (N, C, H, W), for each one, (N,)."""
+    return np.asarray((pixels.max(axis=(-2, -1)) == pixels.min(axis=(-2, -1))).all(axis=-1))
+
+
+def _upright_size(file: Opened) -> tuple[int, int]:
+    width, height = file.size
+    return (width, height) if file.orientation in _SIDEWAYS else (height, width)
+
+
+def _turned(layers: Layers, orientation: int) -> Layers:
+    turn = _TURNS.get(orientation)
+    if turn is None:
+        return layers
+    alpha = None if layers.alpha is None else layers.alpha.transpose(turn)
+    return Layers(layers.colour.transpose(turn), alpha, layers.premultiplied)
+
+
+def _on_background(layers: Layers, how: PictureSettings) -> Image.Image:
+    """Composite in 8 bits, rounding to the nearest: colour * alpha + background * (1 - alpha)."""
+    colour, alpha = layers.colour, layers.alpha
+    if how.channels == 3 and colour.mode != "RGB":  # noqa: PLR2004 - RGB
+        colour = colour.convert("RGB")
+    if alpha is None:
+        return colour
+    background = Image.new("RGB", (1, 1), ImageColor.getrgb(how.background)).convert(colour.mode)
+    under = background.resize(colour.size)
+    if not layers.premultiplied:
+        under.paste(colour, mask=alpha)
+        return under
+    under.paste(0, (0, 0, *colour.size), mask=alpha)
+    limit = Image.merge(colour.mode, [alpha] * len(colour.getbands()))
+    return ImageChops.add(under, ImageChops.darker(colour, limit))
