@@ -21,6 +21,7 @@ from rich.text import Text
 from api.client import POLL_S, NasClient
 from api.patience import patiently
 from api.views import JobView
+from nas_service.json_text import json_text
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.reports import (
     AnyProgress,
@@ -31,6 +32,7 @@ from nas_service.reports import (
     TrainingPhase,
     TrainingProgress,
 )
+from nas_service.wording import printable
 
 WIDTH = 160  # columns where there is no terminal to ask
 
@@ -56,11 +58,11 @@ def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
         plain = value
     else:
         plain = [entry.model_dump(mode="json") for entry in value]
-    console.file.write(json.dumps(plain, indent=2) + "\n")
+    console.file.write(json_text(plain) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[object]] | Sequence[Sequence[object]]) -> None:
-    """Print rows under headings; nothing in them is read as markup."""
+    """Print rows under headings; nothing in them is read as markup, nor obeyed by the terminal."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=position == 0)
@@ -76,15 +78,17 @@ def _cell(value: object) -> Text:
         return Text(f"{value:%Y-%m-%d %H:%M:%S} UTC")
     if isinstance(value, dict | list):
         return Text(json.dumps(value))
-    return Text(f"{value:.4f}" if isinstance(value, float) else str(value))
+    if isinstance(value, float):
+        return Text(f"{value:.4f}")
+    return Text("\n".join(printable(line) for line in str(value).split("\n")))
 
 
 def print_remarks(skipped: Mapping[str, int], warnings: Sequence[str]) -> None:
     """Say what was left out of a dataset, and what people should know before they train."""
     for reason, count in sorted(skipped.items()):
-        console.print(f"left out: {count:,} {reason}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"left out: {count:,} {printable(reason)}", markup=False, highlight=False, soft_wrap=True)
     for warning in warnings:
-        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"warning: {printable(warning)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def percent(share: float | None) -> str:

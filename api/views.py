@@ -187,6 +187,13 @@ class PairView(View):
     test_mean: float
     test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
     validation_mean: float
+    balanced_mean: float | None = Field(
+        description="Mean balanced test accuracy: that of a candidate is the mean over the classes that have test images. Null, "
+        "as are the next three, if an earlier version trained one of the candidates."
+    )
+    balanced_spread: float | None = Field(description="As `test_spread`, of the balanced test accuracy.")
+    worst_class: str | None = Field(description="The class with the lowest test accuracy, the mean over seeds.")
+    worst_class_mean: float | None = Field(description="Its mean test accuracy.")
     rank: float = Field(description="Among the methods on this architecture by mean test accuracy; equal ones share it.")
     packed_bytes: float
     seconds: float
@@ -197,6 +204,7 @@ class MethodView(View):
 
     method: str
     test_mean: float
+    balanced_mean: float | None = Field(description="Mean of its pairs' balanced test accuracies; null if one has none.")
     mean_rank: float
     score_correlation: float | None = Field(
         description="Spearman's rank correlation between the search's score and the trained test accuracy; null under three "

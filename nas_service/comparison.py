@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from nas_service.reports import CandidateMetrics
+from nas_service.reports import CandidateMetrics, ClassFigures
 
 MIN_FOR_CORRELATION = 3  # two points always lie on a line
 
@@ -86,6 +86,10 @@ class ComparedPair:
         test_mean: Mean test accuracy.
         test_spread: Sample standard deviation over seeds; None for one seed.
         validation_mean: Mean validation accuracy.
+        balanced_mean: Mean balanced test accuracy; None, as the next three, if an earlier version trained one of the candidates.
+        balanced_spread: As `test_spread`, of the balanced test accuracy.
+        worst_class: Name of the class with the lowest test accuracy, the mean over seeds; the first of equal ones.
+        worst_class_mean: Its mean test accuracy.
         rank: Among the methods on this architecture by `test_mean`, 1 best; equal means share the mean of their ranks.
         packed_bytes: Of the frozen network, the mean.
         seconds: Of a training, the mean.
@@ -97,6 +101,10 @@ class ComparedPair:
     test_mean: float
     test_spread: float | None
     validation_mean: float
+    balanced_mean: float | None
+    balanced_spread: float | None
+    worst_class: str | None
+    worst_class_mean: float | None
     rank: float
     packed_bytes: float
     seconds: float
@@ -109,6 +117,7 @@ class ComparedMethod:
     Attributes:
         method: Label.
         test_mean: Mean over its pairs.
+        balanced_mean: Mean over its pairs; None if one has none.
         mean_rank: Mean over its pairs.
         score_correlation: Spearman's rank correlation between the search's score of an architecture and `test_mean`; None with
             fewer than three architectures, or where one side is constant.
@@ -116,6 +125,7 @@ class ComparedMethod:
 
     method: str
     test_mean: float
+    balanced_mean: float | None
     mean_rank: float
     score_correlation: float | None
 
@@ -160,24 +170,54 @@ def compare(candidates: Iterable[TrainedCandidate]) -> tuple[list[ComparedPair],
 
 def _pair(method: str, group: Sequence[TrainedCandidate], rank: float) -> ComparedPair:
     tests = [entry.metrics.test_accuracy for entry in group]
+    by_class = _by_class(group)
+    balanced = [figures.balanced_accuracy for figures in by_class]
+    worst = _worst_class(by_class)
     return ComparedPair(
         method=method,
         architecture=group[0].architecture,
         seeds=len(group),
         test_mean=statistics.fmean(tests),
-        test_spread=statistics.stdev(tests) if len(tests) > 1 else None,
+        test_spread=_spread(tests),
         validation_mean=statistics.fmean(entry.metrics.validation_accuracy for entry in group),
+        balanced_mean=statistics.fmean(balanced) if balanced else None,
+        balanced_spread=_spread(balanced),
+        worst_class=worst and worst[0],
+        worst_class_mean=worst and worst[1],
         rank=rank,
         packed_bytes=statistics.fmean(entry.packed_bytes for entry in group),
         seconds=statistics.fmean(entry.seconds for entry in group),
     )
 
 
+def _spread(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def _by_class(group: Sequence[TrainedCandidate]) -> list[ClassFigures]:
+    """Return the figures of all candidates, or none if an earlier version trained one of them."""
+    figures = [found for entry in group if (found := entry.metrics.test_classes) is not None]
+    return figures if len(figures) == len(group) else []
+
+
+def _worst_class(by_class: Sequence[ClassFigures]) -> tuple[str, float] | None:
+    """Return the class with the lowest mean accuracy over seeds, and that mean; None without figures."""
+    shares: dict[str, list[float]] = defaultdict(list)
+    for figures in by_class:
+        for name, share in zip(figures.names, figures.accuracies, strict=True):
+            if share is not None:
+                shares[name].append(share)
+    means = {name: statistics.fmean(of_seeds) for name, of_seeds in shares.items()}
+    return min(means.items(), key=lambda entry: entry[1], default=None)
+
+
 def _method(method: str, pairs: Sequence[ComparedPair], scores: Mapping[str, float]) -> ComparedMethod:
     own = [pair for pair in pairs if pair.method == method]
+    balanced = [pair.balanced_mean for pair in own if pair.balanced_mean is not None]
     return ComparedMethod(
         method=method,
         test_mean=statistics.fmean(pair.test_mean for pair in own),
+        balanced_mean=statistics.fmean(balanced) if len(balanced) == len(own) else None,
         mean_rank=statistics.fmean(pair.rank for pair in own),
         score_correlation=rank_correlation([scores[pair.architecture] for pair in own], [pair.test_mean for pair in own]),
     )

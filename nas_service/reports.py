@@ -1,11 +1,15 @@
 """What a job, an epoch and a candidate tell: frozen, typed values without torch, the same from driver to screen."""
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from statistics import fmean
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+MATRIX_CLASSES = 100  # of more a confusion matrix is not kept: this one takes about 20 kB of JSON
 
 Beat = Callable[[], None]  # called by the thread that works, after every step or batch: a process that hangs falls silent
 
@@ -150,16 +154,77 @@ class RobustnessFigures(Report):
     )
 
 
-class CountedAccuracy(Report):
-    """An accuracy as the ratio that it is."""
+class ClassFigures(Report):
+    """How a network classifies the images of each class: exact counts and their ratios, all in the order of `names`."""
 
-    correct: int
-    images: int
+    names: tuple[str, ...] = Field(description="Names of all classes, in the order of the labels.")
+    images: tuple[int, ...] = Field(description="Images of each class.")
+    correct: tuple[int, ...] = Field(description="Those that are classified correctly.")
+    accuracies: tuple[float | None, ...] = Field(
+        description="correct / images, in [0, 1]; null for a class without images, of which nothing is known."
+    )
+    confused_with: tuple[int | None, ...] = Field(
+        description="The wrong class, as a place in `names`, that most images of this class were taken for (the first of equal "
+        "ones); null where none was taken for another."
+    )
+    confused: tuple[int, ...] = Field(description="How many images were taken for that class.")
+    covered: int = Field(description="Classes that have images: the balanced accuracy is the mean of so many accuracies.")
+    missing: tuple[str, ...] = Field(description="Names of the classes without images.")
+    confusion: tuple[tuple[int, ...], ...] | None = Field(
+        None,
+        description="Confusion matrix: entry j of row i counts the images of class i (the true one) that were classified as "
+        f"class j. Null with more than {MATRIX_CLASSES} classes, where it would be too large: the counts by class are kept.",
+    )
+
+    @classmethod
+    def count(cls, names: Sequence[str], labels: Iterable[int], predicted: Iterable[int]) -> Self:
+        """Count images by their true and their predicted class, both places in `names`.
+
+        Raises:
+            ValueError: If there are not as many labels as predictions.
+        """
+        pairs = Counter(zip(labels, predicted, strict=True))
+        rows: list[dict[int, int]] = [{} for _ in names]
+        for (label, guess), times in sorted(pairs.items()):
+            rows[label][guess] = times
+        images = tuple(sum(row.values()) for row in rows)
+        correct = tuple(row.get(label, 0) for label, row in enumerate(rows))
+        wrong = [{guess: times for guess, times in row.items() if guess != label} for label, row in enumerate(rows)]
+        places = range(len(names))
+        return cls(
+            names=tuple(names),
+            images=images,
+            correct=correct,
+            accuracies=tuple(right / count if count else None for right, count in zip(correct, images, strict=True)),
+            confused_with=tuple(max(row, key=row.__getitem__, default=None) for row in wrong),
+            confused=tuple(max(row.values(), default=0) for row in wrong),
+            covered=sum(count > 0 for count in images),
+            missing=tuple(name for name, count in zip(names, images, strict=True) if count == 0),
+            confusion=tuple(tuple(row.get(place, 0) for place in places) for row in rows)
+            if len(names) <= MATRIX_CLASSES
+            else None,
+        )
 
     @property
     def accuracy(self) -> float:
-        """In [0, 1]."""
-        return self.correct / self.images
+        """Share of all images that are classified correctly, in [0, 1]."""
+        return sum(self.correct) / sum(self.images)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean of the accuracies of the classes that have images, in [0, 1]."""
+        return fmean(share for share in self.accuracies if share is not None)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all classes have equally many images: the balanced accuracy is the accuracy then."""
+        return len(set(self.images)) == 1
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """Places of the classes that have images, the lowest accuracy first; equal ones in the order of `names`."""
+        known = [(share, place) for place, share in enumerate(self.accuracies) if share is not None]
+        return tuple(place for _, place in sorted(known))
 
 
 class CandidateMetrics(Report):
@@ -176,11 +241,22 @@ class CandidateMetrics(Report):
     test_accuracy: float
     test_correct: int
     test_images: int
+    validation_balanced_accuracy: float | None = Field(
+        None, description="As `test_balanced_accuracy`, on validation images; null where an earlier version trained."
+    )
+    test_balanced_accuracy: float | None = Field(
+        None,
+        description="Mean of the accuracies of the classes that have test images (`test_classes.covered` says how many), in "
+        "[0, 1]: a rare class counts as much as a frequent one. Null where an earlier version trained.",
+    )
+    test_classes: ClassFigures | None = Field(
+        None, description="The test images by class; null where an earlier version trained."
+    )
     robustness: RobustnessFigures | None = None
 
     @classmethod
     def of(
-        cls, last: EpochReport, validation: CountedAccuracy, test: CountedAccuracy, robustness: RobustnessFigures | None
+        cls, last: EpochReport, validation: ClassFigures, test: ClassFigures, robustness: RobustnessFigures | None
     ) -> "CandidateMetrics":
         """Put together what the last epoch, the frozen network's scores and the attacks say."""
         return cls(
@@ -190,10 +266,13 @@ class CandidateMetrics(Report):
             sign_balance=last.sign_balance,
             bimodality=last.bimodality,
             validation_accuracy=validation.accuracy,
-            validation_correct=validation.correct,
-            validation_images=validation.images,
+            validation_correct=sum(validation.correct),
+            validation_images=sum(validation.images),
             test_accuracy=test.accuracy,
-            test_correct=test.correct,
-            test_images=test.images,
+            test_correct=sum(test.correct),
+            test_images=sum(test.images),
+            validation_balanced_accuracy=validation.balanced_accuracy,
+            test_balanced_accuracy=test.balanced_accuracy,
+            test_classes=test,
             robustness=robustness,
         )

@@ -1,6 +1,8 @@
 """Reports with made-up figures."""
 
-from nas_service.reports import CandidateMetrics, CountedAccuracy, EpochReport, RobustnessFigures
+from collections.abc import Sequence
+
+from nas_service.reports import CandidateMetrics, ClassFigures, EpochReport, RobustnessFigures
 
 
 def epoch_report(epoch: int = 0, **figures: float) -> EpochReport:
@@ -17,9 +19,21 @@ def epoch_report(epoch: int = 0, **figures: float) -> EpochReport:
     return EpochReport.model_validate({"epoch": epoch, "phase": "train", "extra": {}, **told})
 
 
+def class_figures(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> ClassFigures:
+    """Return the figures of a network with this confusion matrix (rows: true class)."""
+    pairs = [(label, guess) for label, row in enumerate(matrix) for guess, times in enumerate(row) for _ in range(times)]
+    return ClassFigures.count(names, [label for label, _ in pairs], [guess for _, guess in pairs])
+
+
+def even(correct: int) -> ClassFigures:
+    """Return the figures of two classes of 500 images each, of which so many are classified correctly."""
+    first = correct // 2
+    return class_figures(("cat", "dog"), [[first, 500 - first], [500 - (correct - first), correct - first]])
+
+
 def metrics(validation: float = 0.9, test: float = 0.8, pgd_20: float | None = None, eps: float = 0.1) -> CandidateMetrics:
     """Return what is known of a candidate: accuracies in thousandths, and what it stands if `pgd_20` is given."""
-    scores = [CountedAccuracy(correct=round(1000 * share), images=1000) for share in (validation, test)]
+    scores = [even(round(1000 * share)) for share in (validation, test)]
     stood = None
     if pgd_20 is not None:
         accuracies = {"clean": test, "pgd-20": pgd_20}

@@ -1,7 +1,8 @@
 """What the errors of a job say to people far away; the log of the process that met one keeps the rest."""
 
-from nas_service.data.paths import reason_of, shown
+from nas_service.data.paths import reason_of
 from nas_service.errors import NasError
+from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from workers.ray_errors import cause_of
 
@@ -17,7 +18,7 @@ def described(error: Exception) -> str:
     cause = cause_of(error)
     if isinstance(cause, Exception):
         return described(cause)
-    text = "\n".join(map(shown, reason_of(error).strip().split("\n")))  # it may hold names of files
+    text = "\n".join(map(printable, reason_of(error).strip().split("\n")))  # it may hold names of files
     if isinstance(error, _OURS):
         return text
     kind, first = type(error).__name__, text.partition("\n")[0]

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.commands.classes import print_weak, print_worst
 from api.commands.options import Json
 from api.commands.specs import Sets, read_spec
 from api.console import console, percent, print_json, print_remarks, print_table
 from nas_service.errors import ExportError
+from nas_service.reports import ClassFigures
 from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError
@@ -83,7 +85,10 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
     if as_json:
         print_json({"bundle": str(output), "metrics": metrics.model_dump(mode="json", exclude_none=True)})
     else:
-        console.print(f"test accuracy {percent(metrics.test_accuracy)}", highlight=False)
+        told = f"test accuracy {percent(metrics.test_accuracy)}, balanced {percent(metrics.test_balanced_accuracy)}"
+        console.print(told, highlight=False)
+        if metrics.test_classes is not None:
+            print_weak(metrics.test_classes)
         console.file.write(f"bundle: {output}\n")
 
 
@@ -112,6 +117,18 @@ def _check_images(bundle: "Bundle", images: "torch.Tensor", labels: "torch.Tenso
         raise ExportError(f"test images of shape {given}; this network takes (N, {wanted[1]}, {wanted[2]}, {wanted[3]}) and (N,)")
 
 
+def _check_labels(bundle: "Bundle", names: list[str], labels: "torch.Tensor") -> None:
+    classes = bundle.manifest["image"]["classes"]
+    if len(names) != classes:
+        raise ExportError(f"the manifest names {len(names)} classes, and its network tells {classes} apart")
+    allowed = f"those of this network are whole numbers from 0 to {classes - 1}"
+    if labels.is_floating_point() or labels.is_complex():
+        raise ExportError(f"labels of type {labels.dtype}; {allowed}")
+    least, most = min(labels.tolist()), max(labels.tolist())
+    if least < 0 or most >= classes:
+        raise ExportError(f"labels from {least} to {most}; {allowed}")
+
+
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Bundle of a candidate.")],
     data: Annotated[Path | None, typer.Option(help="Safetensors file with images (uint8 NCHW) and labels.")] = None,
@@ -124,16 +141,24 @@ def evaluate(
     read = read_bundle(bundle)
     network = network_of(read)
     try:
-        stated = read.manifest["metrics"]["test_accuracy"]
+        stated, names = read.manifest["metrics"]["test_accuracy"], [str(name) for name in read.manifest["class_names"]]
         images, labels = _test_images(read, data)
     except (KeyError, TypeError) as error:
         raise ExportError(f"the manifest of {bundle} lacks {error}") from error
     _check_images(read, images, labels)
-    correct = runtime.count_correct(network, images, labels)
-    result = {"accuracy": correct / len(labels), "correct": correct, "images": len(labels), "manifest_accuracy": stated}
+    _check_labels(read, names, labels)
+    by_class = ClassFigures.count(names, labels.tolist(), runtime.classify(network, images).tolist())
+    result = {
+        "accuracy": by_class.accuracy,
+        "balanced_accuracy": by_class.balanced_accuracy,
+        "correct": sum(by_class.correct),
+        "images": len(labels),
+        "manifest_accuracy": stated,
+    }
     if as_json:
-        print_json(result)
+        print_json({**result, "classes": by_class.model_dump(mode="json")})
     else:
         print_table(str(bundle), ["figure", "value"], [(key, repr(value)) for key, value in result.items()])
+        print_worst(by_class)
     if data is None and result["accuracy"] != stated:
         raise ExportError(f"the network reaches {result['accuracy']!r}, the manifest states {stated!r}")

@@ -8,11 +8,13 @@ import typer
 from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.views import ArchitectureView, CandidateView
-from nas_service.reports import RobustnessFigures
+from api.views import ArchitectureView, CandidateView, ComparisonView, PairView
+from nas_service.reports import ClassFigures, RobustnessFigures
 from nas_service.settings import Settings
+from nas_service.wording import printable
 
 _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "transfer-pgd-20"}  # column -> attack
+_BALANCED = ["candidate", "test", "balanced", "worst class"]
 _ROBUSTNESS = ["candidate", "method", "eps", *_ATTACKS, "all attacks", "masked"]
 
 Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
@@ -41,8 +43,14 @@ def _robustness(row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]
     return (row.id, row.method["name"], f"{stood.eps:.3g}", *figures, percent(stood.worst), "yes" if stood.masked_by else "no")
 
 
+def _balanced(row: CandidateView, figures: ClassFigures) -> tuple[str, ...]:
+    place = figures.worst[0]
+    worst = f"{printable(figures.names[place])} {percent(figures.accuracies[place])}"
+    return (row.id, percent(figures.accuracy), percent(figures.balanced_accuracy), worst)
+
+
 def print_candidates(title: str, candidates: list[CandidateView]) -> None:
-    """Print a table of candidates, and another of what those stand that were attacked."""
+    """Print a table of candidates, one of those whose classes differ in size, and one of those that were attacked."""
     rows = [
         (
             row.id,
@@ -58,7 +66,11 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
         for row in candidates
     ]
     print_table(title, ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"], rows)
-    stood = [(row, row.metrics.robustness) for row in candidates if row.metrics is not None]
+    known = [(row, row.metrics) for row in candidates if row.metrics is not None]
+    by_class = [(row, metrics.test_classes) for row, metrics in known]
+    if uneven := [_balanced(row, figures) for row, figures in by_class if figures is not None and not figures.is_even]:
+        print_table("balanced test accuracy: the mean over the classes with test images", _BALANCED, uneven)
+    stood = [(row, metrics.robustness) for row, metrics in known]
     if attacked := [_robustness(row, figures) for row, figures in stood if figures is not None]:
         print_table("test accuracy under attack", _ROBUSTNESS, attacked)
 
@@ -79,6 +91,11 @@ def list_candidates(
         print_candidates("candidates", found)
 
 
+def _compared_classes(pair: PairView, worst: str) -> tuple[str, ...]:
+    figures = percent(pair.balanced_mean), percent(pair.balanced_spread)
+    return (pair.architecture, pair.method, *figures, f"{printable(worst)} {percent(pair.worst_class_mean)}")
+
+
 def compare(
     training: Annotated[str, typer.Argument(help="Id of a training.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,  # noqa: FBT002 - typer's way
@@ -94,21 +111,30 @@ def compare(
     if as_json:
         print_json(found)
         return
+    print_comparison(found)
+
+
+def print_comparison(found: ComparisonView) -> None:
+    """Print the pairs, their classes, and the methods."""
     rows = [
         (pair.architecture, pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
         for pair in found.pairs
     ]
     print_table("methods by architecture", ["architecture", "method", "seeds", "test mean", "spread", "rank"], rows)
+    if balanced := [_compared_classes(pair, pair.worst_class) for pair in found.pairs if pair.worst_class is not None]:
+        columns = ["architecture", "method", "balanced", "spread", "worst class"]
+        print_table("balanced test accuracy by architecture: the mean over the classes with test images", columns, balanced)
     summary = [
         (
             row.method,
             percent(row.test_mean),
+            percent(row.balanced_mean),
             f"{row.mean_rank:.2f}",
             None if row.score_correlation is None else f"{row.score_correlation:.2f}",
         )
         for row in found.methods
     ]
-    print_table("methods", ["method", "test mean", "mean rank", "correlation with the search's score"], summary)
+    print_table("methods", ["method", "test mean", "balanced", "mean rank", "correlation with the search's score"], summary)
 
 
 def download(

@@ -21,6 +21,7 @@ from nas_service.reports import DatasetReport
 from nas_service.storage import datasets, jobs
 from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.models import DatasetRow
+from nas_service.wording import printable
 
 router = APIRouter(prefix="/datasets", tags=["catalogue"])
 
@@ -30,7 +31,7 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")  # an earlier version kept names of fil
 def _showable(stored: object) -> object:
     """Return JSON from the database as it can be sent: what is no text is escaped."""
     if isinstance(stored, str):
-        return _NO_TEXT.sub(lambda found: ascii(found[0])[1:-1], stored)
+        return _NO_TEXT.sub(lambda found: printable(found[0]), stored)
     if isinstance(stored, Mapping):
         return {str(_showable(key)): _showable(value) for key, value in stored.items()}
     return [_showable(entry) for entry in stored] if isinstance(stored, list) else stored

@@ -22,6 +22,7 @@ from nas_service.comparison import ComparedPair, compare
 from nas_service.estimates.training import Conditions, costings, estimate_training
 from nas_service.storage import candidates, jobs
 from nas_service.storage.timings import epoch_timings
+from nas_service.wording import printable
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
 
@@ -78,7 +79,9 @@ def compare_candidates(
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(ComparedPair)])
         writer.writeheader()
-        writer.writerows(asdict(pair) for pair in pairs)
+        # A class may be called anything: a pair stays one line, and a terminal shows it.
+        rows = (asdict(pair) | {"worst_class": pair.worst_class and printable(pair.worst_class)} for pair in pairs)
+        writer.writerows(rows)
         return tagged(request, text.getvalue().encode(), "text/csv", f"comparison-{job_id}.csv")
     view = ComparisonView(pairs=[PairView(**asdict(pair)) for pair in pairs], methods=[MethodView(**asdict(m)) for m in methods])
     return tagged_view(request, view)

@@ -1,8 +1,9 @@
 """Suitability: what a spec asks of a dataset, held against the facts that are known of it."""
 
 from nas_service.checking.problems import Problems
-from nas_service.data.facts import DatasetFacts, named
+from nas_service.data.facts import NAMED, DatasetFacts
 from nas_service.specs import SearchSpec
+from nas_service.wording import listed
 
 _LEAST = 2  # images in a batch: the statistics of a batch norm want more than one
 
@@ -12,7 +13,7 @@ def check_classes(problems: Problems, facts: DatasetFacts) -> None:
     missing = facts.untrained
     if missing:
         allowed = "a split with an image to train with in every class: more images, another split_seed, or smaller fractions"
-        problems.complain("dataset.settings.split_seed", f"no training image of {named(missing)}", allowed)
+        problems.complain("dataset.settings.split_seed", f"no training image of {listed(missing, NAMED)}", allowed)
     if facts.train < _LEAST:
         allowed = f"a split that leaves at least {_LEAST} images to train with"
         problems.complain("dataset.settings.validation_fraction", f"{facts.train} training image(s)", allowed)

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 
-from nas_service.data.paths import is_text, shown
+from nas_service.wording import is_text, printable
 from search_spaces.errors import InvalidFieldError
 
 MAX_CLASSES = 10_000
@@ -26,10 +26,10 @@ def check_class_names(names: Sequence[str], field: str) -> tuple[str, ...]:
     for name in names:
         if not is_text(name):
             allowed = "class names that are text in UTF-8 without control characters: rename it"
-            raise InvalidFieldError(field, f"class {shown(name)}", allowed)
+            raise InvalidFieldError(field, f"class {printable(name)}", allowed)
         kept = unicodedata.normalize("NFC", name).strip()
         if not 0 < len(kept) <= MAX_LETTERS:
-            raise InvalidFieldError(field, f"class {shown(name)[:40]!r}", f"class names of 1 to {MAX_LETTERS} letters")
+            raise InvalidFieldError(field, f"class {printable(name)[:40]!r}", f"class names of 1 to {MAX_LETTERS} letters")
         if kept in seen:
             allowed = f"class names that look different: {seen[kept]!a} and {name!a} do not"
             raise InvalidFieldError(field, f"two classes {kept!r}", allowed)

@@ -9,6 +9,7 @@ import numpy as np
 from nas_service.data.part import ImageShape, Indices, Labels
 from nas_service.data.source import PartName, Source
 from nas_service.data.split import Split
+from nas_service.wording import listed
 from search_spaces.cost import Size
 from search_spaces.network import ImageFormat
 
@@ -80,11 +81,6 @@ def without(class_names: tuple[str, ...], counts: tuple[int, ...]) -> tuple[str,
     return tuple(name for name, count in zip(class_names, counts, strict=True) if count == 0)
 
 
-def named(names: tuple[str, ...]) -> str:
-    """Return some names, and how many more there are."""
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-
-
 def facts_of(source: Source, split: Split, shape: ImageShape, warnings: tuple[str, ...] = ()) -> DatasetFacts:
     """Count what a split makes of a source whose images have this shape; `warnings` are those of the images themselves."""
     names, (channels, height, width) = source.class_names, shape
@@ -112,4 +108,5 @@ def _gaps(names: tuple[str, ...], counts: Mapping[str, tuple[int, ...]]) -> Iter
     for part in (PartName.VALIDATION, PartName.TEST):
         missing = without(names, counts[part])
         if missing:
-            yield f"{len(missing)} of {len(names)} classes have no {part} image: nothing is said of them there: {named(missing)}"
+            few = listed(missing, NAMED)
+            yield f"{len(missing)} of {len(names)} classes have no {part} image: nothing is said of them there: {few}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from nas_service.data.paths import path_inside, reason_of, shown
+from nas_service.data.paths import path_inside, reason_of
 from nas_service.data.pictures import SUFFIXES
+from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError
 
 Nested = Literal["first", "full"]
@@ -88,7 +89,7 @@ class PictureFolder:
             if entry.name.startswith(".") or entry.name.lower() in _LEFT_BEHIND or entry.name.endswith("~"):
                 listing.skip(_LEFT)
             elif not _is(entry.is_dir) and Path(entry.name).suffix.lower() not in SUFFIXES:
-                listing.skip(f"no picture that is read: {shown(Path(entry.name).suffix.lower())[:12] or 'no suffix'}")
+                listing.skip(f"no picture that is read: {printable(Path(entry.name).suffix.lower())[:12] or 'no suffix'}")
             elif not _is(entry.is_dir) and not (_is(entry.is_file) or entry.is_symlink()):
                 listing.skip("no regular file")
             else:
@@ -99,7 +100,7 @@ class PictureFolder:
 
     def named(self, below: Path) -> str:
         """Return what to call a place in a message."""
-        return shown(f"{self.path}/{below}" if below.parts else self.path)
+        return printable(f"{self.path}/{below}" if below.parts else self.path)
 
     def list_classes(self, below: Path, nested: Nested | None, listing: Listing) -> None:
         """List one folder a class below `below`.
@@ -129,10 +130,10 @@ class PictureFolder:
         places = list(self._walk(folder, listing))
         deeper = [place for place, pictures in places if pictures and place != folder]
         if deeper and nested is None:
-            first = folder.relative_to(below)
+            first, inner = (printable(str(place.relative_to(below))) for place in (folder, deeper[0]))
             allowed = (
-                f"pictures directly in {shown(str(first))}; or nested=first (all of them are one class, {shown(str(first))}), "
-                f"or nested=full (each folder is a class of its own, as {shown(str(deeper[0].relative_to(below)))})"
+                f"pictures directly in {first}; or nested=first (all of them are one class, {first}), "
+                f"or nested=full (each folder is a class of its own, as {inner})"
             )
             raise InvalidFieldError("nested", f"not set, and pictures lie in {self.named(deeper[0])}", allowed)
         for place, pictures in places:

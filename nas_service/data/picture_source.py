@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from nas_service.data.part import Images, ImageShape
-from nas_service.data.paths import shown
 from nas_service.data.pictures import Picture, PictureSettings, UnreadableError, read_picture, read_size
 from nas_service.data.source import ImageSource, Tell
+from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError
 
 Content = bytes | Path
@@ -51,7 +51,7 @@ class PictureSource(ImageSource):
         except UnreadableError as error:
             raise _unreadable(self.field, [(name, str(error))], len(self)) from error
         if max(height, width) > _LARGEST:
-            given = f"{shown(name)}: {height}x{width} pixels"
+            given = f"{printable(name)}: {height}x{width} pixels"
             raise InvalidFieldError("image_size", given, f"a size to which larger images than {_LARGEST}x{_LARGEST} are reduced")
         return self.how.channels, height, width
 
@@ -106,7 +106,7 @@ def _unreadable(field: str, broken: list[tuple[str, str]], count: int) -> Invali
     """Name what is broken, by reason."""
     reasons: dict[str, list[str]] = defaultdict(list)
     for name, reason in broken[:_NAMED]:
-        reasons[reason].append(shown(name))
+        reasons[reason].append(printable(name))
     listed = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
     more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
     return InvalidFieldError(field, f"{len(broken)} of {count} pictures", f"pictures that can be read, unlike {listed}{more}")

@@ -28,7 +28,8 @@ from nas_service.export.measured_cost import measured_cost
 from nas_service.export.model_card import architecture_card, candidate_card
 from nas_service.export.packed import freeze_network, pruned_layers, shrink_layers
 from nas_service.export.standalone import frozen_weights, weight_name, write_source
-from nas_service.reports import Beat, CandidateMetrics, CountedAccuracy, EpochReport, RobustnessFigures, no_beat
+from nas_service.json_text import json_text
+from nas_service.reports import Beat, CandidateMetrics, ClassFigures, EpochReport, RobustnessFigures, no_beat
 from nas_service.specs import Component
 from nas_service.tasks import CandidateTask
 from search_spaces.cost import Size
@@ -63,7 +64,7 @@ def _zip(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> bytes:
     listed = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)} for name, content in files.items()
     }
-    text = json.dumps({"format": FORMAT, **manifest, "versions": _versions(), "files": listed}, indent=2, sort_keys=True)
+    text = json_text({"format": FORMAT, **manifest, "versions": _versions(), "files": listed}, sort_keys=True)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in {"manifest.json": text.encode(), **files}.items():
@@ -148,7 +149,7 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
     source = write_source(frozen, f"A 1-bit network: {task.genotype.space}, {task.method.name}, {task.dataset.name}.")
     live, written = network.cpu().eval(), _run_source(source, weights)
     parts = (("validation", dataset.validation), ("test", dataset.test))
-    scores = [_score(live, written, name, part, beat) for name, part in parts]
+    scores = [_score(live, written, name, part, dataset.class_names, beat) for name, part in parts]
     metrics = CandidateMetrics.of(last, scores[0], scores[1], robustness)
     cost = measured_cost(frozen, dataset.image_format).to_dict()
     manifest = {**_candidate_manifest(task, dataset, metrics), "cost": cost, "pruned": pruned_layers(frozen)}
@@ -164,14 +165,16 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
 
 
 @torch.no_grad()
-def _score(live: torch.nn.Module, written: torch.nn.Module, name: str, part: Part, beat: Beat) -> CountedAccuracy:
-    """Count what the written network classifies correctly, showing batch by batch that it is the live one.
+def _score(
+    live: torch.nn.Module, written: torch.nn.Module, name: str, part: Part, class_names: tuple[str, ...], beat: Beat
+) -> ClassFigures:
+    """Count by class how the written network classifies, showing batch by batch that it is the live one.
 
     Raises:
         ExportError: If logits differ by more than the order of float sums explains, or in a single class; the first image and
             both logits are named.
     """
-    labels, correct = torch.tensor(part.labels), 0
+    predicted = list[int]()
     for start in range(0, len(part), runtime.BATCH):
         beat()
         pixels = torch.tensor(part.at(slice(start, start + runtime.BATCH))).to(torch.float32).div(255)
@@ -182,8 +185,8 @@ def _score(live: torch.nn.Module, written: torch.nn.Module, name: str, part: Par
             row = int(differs.nonzero()[0])
             given = f"{actual[row].tolist()} instead of {expected[row].tolist()}"
             raise ExportError(f"the frozen network's logits of {name} image {start + row} are {given}")
-        correct += int((actual.argmax(1) == labels[start : start + runtime.BATCH]).sum())
-    return CountedAccuracy(correct=correct, images=len(labels))
+        predicted += actual.argmax(1).tolist()
+    return ClassFigures.count(class_names, part.labels.tolist(), predicted)
 
 
 def _candidate_manifest(task: CandidateTask, dataset: ImageDataset, metrics: CandidateMetrics) -> dict[str, Any]:

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nas_service.reports import MATRIX_CLASSES, ClassFigures
+from nas_service.wording import code_span, listed, markdown
+
+_NAMED = 20  # classes in a table, or in a sentence; manifest.json has all
+
 
 def _cost_table(cost: Mapping[str, Any]) -> list[str]:
     bytes_32 = 4 * (cost["binary_parameters"] + cost["float_parameters"])
@@ -21,9 +26,44 @@ def _cost_table(cost: Mapping[str, Any]) -> list[str]:
 
 
 def _accuracy_table(metrics: Mapping[str, Any]) -> list[str]:
-    rows = [f"| {name} | {metrics[f'{name}_accuracy']:.4f} | {metrics[f'{name}_images']} |" for name in ("validation", "test")]
-    note = "The test images were read once, after training; the search never saw them."
-    return ["| | accuracy | images |", "|---|---|---|", *rows, "", note]
+    names = ("accuracy", "balanced_accuracy")
+    figures = {part: " | ".join(f"{metrics[f'{part}_{name}']:.4f}" for name in names) for part in ("validation", "test")}
+    rows = [f"| {part} | {shown} | {metrics[f'{part}_images']} |" for part, shown in figures.items()]
+    tested = metrics["test_classes"]
+    return [
+        "| | accuracy | balanced accuracy | images |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "The test images were read once, after training; the search never saw them. Balanced accuracy is the mean of the",
+        f"accuracies of the classes that have images; {tested['covered']} of {len(tested['names'])} have test images.",
+    ]
+
+
+def _class_row(figures: ClassFigures, place: int) -> str:
+    accuracy, other = figures.accuracies[place], figures.confused_with[place]
+    cells = [
+        markdown(figures.names[place]),
+        str(figures.images[place]),
+        "-" if accuracy is None else f"{accuracy:.4f}",
+        "-" if other is None else f"{markdown(figures.names[other])} ({figures.confused[place]})",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _class_table(figures: ClassFigures) -> list[str]:
+    count = len(figures.names)
+    shown = figures.worst[:_NAMED] if count > _NAMED else range(count)
+    lines = ["## Test images by class", ""]
+    if count > _NAMED:
+        kept = "with the confusion matrix" if figures.confusion else f"no confusion matrix is kept of more than {MATRIX_CLASSES}"
+        lines += [f"The {len(shown)} of {count} classes with the lowest accuracy; `manifest.json` has all, {kept}.", ""]
+    lines += ["| class | images | accuracy | most confused with (images) |", "|---|---|---|---|"]
+    lines += [*(_class_row(figures, place) for place in shown), ""]
+    if figures.missing:
+        unknown = listed([markdown(name) for name in figures.missing], _NAMED)
+        lines += [f"**Without test images**: nothing is known of {unknown}.", ""]
+    return lines
 
 
 def _robustness_table(robustness: Mapping[str, Any]) -> list[str]:
@@ -84,16 +124,17 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
         "",
         *_cost_table(manifest["cost"]),
         "",
+        *_class_table(ClassFigures.model_validate(manifest["metrics"]["test_classes"])),
         *(_robustness_table(manifest["metrics"]["robustness"]) if "robustness" in manifest["metrics"] else []),
         "## Data",
         "",
-        f"`{data['name']}` with settings `{data['settings']}`: {image['height']}x{image['width']} pixels,",
-        f"{image['channels']} channel(s), {image['classes']} classes: {', '.join(manifest['class_names'])}.",
+        f"`{data['name']}` with settings {code_span(str(data['settings']))}: {image['height']}x{image['width']} pixels,",
+        f"{image['channels']} channel(s), {image['classes']} classes: {', '.join(map(markdown, manifest['class_names']))}.",
         "",
         "## Training",
         "",
-        f"Method `{method['name']}` with settings `{method['settings']}`, seed {manifest['seed']}, recipe",
-        f"`{manifest['recipe']}`.",
+        f"Method `{method['name']}` with settings {code_span(str(method['settings']))}, seed {manifest['seed']}, recipe",
+        f"{code_span(str(manifest['recipe']))}.",
         "",
         "## Use",
         "",

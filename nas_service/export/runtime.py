@@ -131,15 +131,17 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def classify(network: nn.Module, images: Tensor) -> Tensor:
+    """Return the class (N,) that the network takes each of uint8 `images` (N, C, H, W) for."""
+    network.eval()
+    with torch.no_grad():
+        batches = (images[start : start + BATCH].to(torch.float32).div(255) for start in range(0, len(images), BATCH))
+        return torch.cat([network(pixels).argmax(1) for pixels in batches])
+
+
 def count_correct(network: nn.Module, images: Tensor, labels: Tensor) -> int:
     """Return how many uint8 `images` (N, C, H, W) the network classifies as `labels` (N,) say."""
-    network.eval()
-    correct = 0
-    with torch.no_grad():
-        for start in range(0, len(labels), BATCH):
-            logits = network(images[start : start + BATCH].to(torch.float32).div(255))
-            correct += int((logits.argmax(1) == labels[start : start + BATCH]).sum())
-    return correct
+    return int((classify(network, images) == labels).sum())
 
 
 def main(network: nn.Module) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from api.commands.results import print_candidates
-from api.console import describe
+from api.console import console, describe, print_table
 from api.views import CandidateView, JobView
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import (
@@ -16,7 +16,7 @@ from nas_service.reports import (
     TrainingPhase,
     TrainingProgress,
 )
-from tests.reports import metrics
+from tests.reports import class_figures, epoch_report, even, metrics
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TRAINING = TrainingProgress(
@@ -117,6 +117,33 @@ def test_robustness_has_a_table_of_its_own(capsys: pytest.CaptureFixture[str]) -
     assert "id-mcn" not in second
     for shown in ("id-bnn", "0.1", "80.00 %", "70.00 %", "60.00 %", "75.00 %", "55.00 %", "no"):
         assert shown in second
+
+
+def test_where_classes_differ_in_size_the_balanced_accuracy_has_a_table_that_fits_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "_width", 80)
+    uneven = CandidateMetrics.of(epoch_report(), even(900), class_figures(("common", "ra\x1bre"), [[200, 0], [1, 0]]), None)
+    found = [_candidate("bnn", uneven), _candidate("mcn", metrics())]
+    print_candidates("candidates", [row.model_copy(update={"id": f"{row.id:36}"}) for row in found])
+    first, second = capsys.readouterr().out.split("balanced test accuracy")
+    assert "id-mcn" in first
+    assert "id-mcn" not in second
+    for shown in ("id-bnn", "99.50 %", "50.00 %", "0.00 %", "ra\\x1bre"):
+        assert shown in second
+    assert max(map(len, second.splitlines()[1:])) <= 80
+
+
+def test_classes_of_one_size_have_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_candidates("candidates", [_candidate("mcn", metrics())])
+    assert "balanced" not in capsys.readouterr().out
+
+
+def test_no_cell_of_a_table_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("names", ["name"], [("\x1b[2Jgone\rover",), ("two\nlines",)])
+    out = capsys.readouterr().out
+    assert "\\x1b[2Jgone\\rover" in out
+    assert "two\\n" not in out
 
 
 def test_candidates_that_were_not_attacked_have_one_table(capsys: pytest.CaptureFixture[str]) -> None:

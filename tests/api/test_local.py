@@ -1,6 +1,7 @@
 """`nas train-local` and `nas evaluate`: a bundle and back, and messages that help."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from nas_service.search.strategy import STRATEGIES
 from search_spaces.space import SPACES
 from tests.api.conftest import run_json, run_nas
+from tests.blind import blind_bundle
 
 
 def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path: Path) -> None:
@@ -21,6 +23,7 @@ def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path:
     trained = run_nas(*words, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert trained.stdout.splitlines()[-1] == "bundle: b.zip"
+    assert re.search(r"^test accuracy \d+\.\d\d %, balanced \d+\.\d\d %$", trained.stdout, re.MULTILINE)
     result = run_json("evaluate", "b.zip", cwd=tmp_path)
     assert isinstance(result, dict)
     assert result["accuracy"] == result["manifest_accuracy"]
@@ -108,7 +111,7 @@ def test_a_bundle_that_is_damaged_or_lacks_something_is_refused_in_one_message(b
     assert "cannot be rebuilt" in _message("evaluate", "x.zip", cwd=tmp_path)
     with zipfile.ZipFile(bundle) as archive:
         manifest = json.loads(archive.read("manifest.json"))
-    for lost in ("image", "metrics"):
+    for lost in ("image", "metrics", "class_names"):
         changed = json.dumps({key: value for key, value in manifest.items() if key != lost}).encode()
         _rewrite(bundle, tmp_path / "x.zip", {"manifest.json": changed})
         assert f"'{lost}'" in _message("evaluate", "x.zip", cwd=tmp_path)
@@ -122,6 +125,48 @@ def test_test_images_of_another_shape_are_refused(bundle: Path, tmp_path: Path) 
         message = _message("evaluate", str(bundle), "--data", name, cwd=tmp_path)
         assert message.startswith(f"test images of shape {images}"), message
         assert "(N, 1, 8, 8)" in message
+
+
+def test_evaluating_shows_what_accuracy_hides(tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_bytes(blind_bundle(("common", "rare\x1b[2J", "none"), (200, 1, 0)).content)
+    result = run_json("evaluate", "b.zip", cwd=tmp_path)
+    assert isinstance(result, dict)
+    assert (result["accuracy"], result["balanced_accuracy"]) == (200 / 201, 0.5)
+    assert result["classes"]["confusion"] == [[200, 0, 0], [1, 0, 0], [0, 0, 0]]
+    assert result["classes"]["accuracies"] == [1.0, 0.0, None]
+    shown = run_nas("evaluate", "b.zip", cwd=tmp_path).stdout
+    for words in (
+        r"balanced_accuracy .* 0\.5 ",
+        r"rare\\x1b\[2J .* 0\.00 % \(0 of 1\) .* common \(1\)",
+        "nothing is known of them: none",
+    ):
+        assert re.search(words, shown), shown
+
+
+def test_given_images_are_told_by_class_too_and_labels_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_bytes(blind_bundle(("common", "rare"), (3, 1)).content)
+    images = torch.zeros((4, 1, 8, 8), dtype=torch.uint8)
+    save_file({"images": images, "labels": torch.tensor([0, 1, 1, 1])}, tmp_path / "given")
+    result = run_json("evaluate", "b.zip", "--data", "given", cwd=tmp_path)
+    assert isinstance(result, dict)
+    assert (result["accuracy"], result["balanced_accuracy"], result["classes"]["images"]) == (0.25, 0.5, [1, 3])
+    allowed = "those of this network are whole numbers from 0 to 1"
+    wrong = {"labels from 0 to 2": torch.tensor([0, 1, 2, 1]), "labels from -1 to 1": torch.tensor([-1, 1, 1, 0])}
+    wrong |= {
+        "labels of type torch.float32": torch.zeros(4),
+        "labels from 0 to 255": torch.full((4,), 255, dtype=torch.uint8) * torch.tensor([0, 1, 1, 1], dtype=torch.uint8),
+    }
+    for message, labels in wrong.items():
+        save_file({"images": images, "labels": labels}, tmp_path / "given")
+        assert _message("evaluate", "b.zip", "--data", "given", cwd=tmp_path) == f"{message}; {allowed}\n"
+
+
+def test_a_manifest_with_other_class_names_than_classes_is_refused(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    for names, message in ((["one"], "the manifest names 1 classes, and its network tells 10 apart"), (3, "lacks")):
+        _rewrite(bundle, tmp_path / "x.zip", {"manifest.json": json.dumps(manifest | {"class_names": names}).encode()})
+        assert message in _message("evaluate", "x.zip", cwd=tmp_path)
 
 
 def test_a_local_training_draws_the_random_strategy_s_genotype(bundle: Path) -> None:

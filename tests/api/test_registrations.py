@@ -190,9 +190,9 @@ def test_rows_of_earlier_versions_are_shown_as_far_as_they_can_be(client: TestCl
     database.close()
     listed = {entry["name"]: entry for entry in client.get("/v1/datasets").json()["items"]}
     assert stored.keys() <= listed.keys()
-    assert listed["bytes"]["facts"]["class_names"] == ["caf\\udce9", "dog"]
+    assert listed["bytes"]["facts"]["class_names"] == ["caf\\xe9", "dog"]
     views = {name: client.get(f"/v1/datasets/{name}").json() for name in stored}
-    assert views["bytes"]["facts"]["class_names"] == ["caf\\udce9", "dog"]
+    assert views["bytes"]["facts"]["class_names"] == ["caf\\xe9", "dog"]
     assert (views["wrong"]["facts"]["class_names"], views["wrong"]["facts"]["height"]) == (None, 8)
     assert set(views["less"]["facts"].values()) == {None}
 

@@ -1,5 +1,6 @@
 """/architectures, /candidates, /trainings, the catalogue and health."""
 
+import csv
 import io
 import zipfile
 
@@ -71,6 +72,12 @@ def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings:
     table = client.get(path, params={"format": "csv"})
     assert table.headers["content-type"].startswith("text/csv")
     assert len(table.text.splitlines()) == 5
+    first = found.json()["pairs"][0]
+    assert (first["balanced_mean"], first["balanced_spread"]) == (pytest.approx(0.9), None)
+    assert (first["worst_class"], first["worst_class_mean"]) == ("cat", pytest.approx(0.9))
+    assert found.json()["methods"][1]["balanced_mean"] == pytest.approx(0.8)
+    row = next(csv.DictReader(io.StringIO(table.text)))
+    assert (float(row["balanced_mean"]), row["worst_class"]) == (first["balanced_mean"], "cat")
     assert client.get("/v1/trainings/gone/comparison").status_code == 404
 
 
@@ -89,6 +96,8 @@ def test_a_candidate_has_curves_and_files(client: TestClient, settings: Settings
     candidate = _trained(settings, architecture)
     (found,) = client.get("/v1/candidates", params={"search": finished_search}).json()["items"]
     assert (found["id"], found["test_accuracy"]) == (candidate, 0.8)
+    assert found["metrics"]["test_balanced_accuracy"] == pytest.approx(0.8)
+    assert found["metrics"]["test_classes"]["confusion"] == [[400, 100], [100, 400]]
     curves = client.get(f"/v1/candidates/{candidate}/curves", params={"limit": 2}).json()
     assert [entry["epoch"] for entry in curves["items"]] == [0, 1]
     reply = client.get(f"/v1/candidates/{candidate}/download")

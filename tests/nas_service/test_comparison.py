@@ -1,9 +1,12 @@
 """Comparing candidates: means, spreads, ranks and rank correlation, against figures worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from nas_service.comparison import Quantity, TrainedCandidate, best, compare, method_label, rank_correlation
-from tests.reports import metrics
+from nas_service.reports import CandidateMetrics, ClassFigures
+from tests.reports import class_figures, epoch_report, even, metrics
 
 
 def _candidate(architecture: str, score: float, method: str, test: float) -> TrainedCandidate:
@@ -21,6 +24,58 @@ def test_means_spreads_and_ranks_are_those_worked_out_by_hand() -> None:
     assert pairs[1].test_spread == pytest.approx(0.1 / 2**0.5)
     assert pairs[0].test_spread is None
     assert [method.method for method in methods] == ["mcn", "bnn"]
+
+
+def _of_classes(method: str, architecture: str, figures: ClassFigures) -> TrainedCandidate:
+    known = CandidateMetrics.of(epoch_report(), even(900), figures, None)
+    return TrainedCandidate("id", architecture, 0.5, {"name": method, "settings": {}}, known, 100, 2.0)
+
+
+def test_balanced_accuracies_and_worst_classes_are_those_worked_out_by_hand() -> None:
+    """Seeds: (1 + 0) / 2 and (0.9 + 0.5) / 2 on two classes, of a third there are no images. Sample spread 0.2 / sqrt(2)."""
+    names = ("common", "rare", "none")
+    first = class_figures(names, [[10, 0, 0], [2, 0, 0], [0, 0, 0]])
+    second = class_figures(names, [[9, 0, 1], [0, 1, 1], [0, 0, 0]])
+    other = class_figures(names, [[5, 5, 0], [0, 2, 0], [0, 0, 0]])
+    pairs, methods = compare([_of_classes("bnn", "a", first), _of_classes("bnn", "a", second), _of_classes("mcn", "a", other)])
+    assert [pair.method for pair in pairs] == ["bnn", "mcn"]
+    assert pairs[0].balanced_mean == pytest.approx(0.6)
+    assert pairs[0].balanced_spread == pytest.approx(0.2 / 2**0.5)
+    assert (pairs[0].worst_class, pairs[0].worst_class_mean) == ("rare", 0.25)
+    assert (pairs[1].balanced_mean, pairs[1].balanced_spread) == (0.75, None)
+    assert (pairs[1].worst_class, pairs[1].worst_class_mean) == ("common", 0.5)
+    assert [method.balanced_mean for method in methods] == [pytest.approx(0.6), 0.75]
+
+
+def test_a_method_s_balanced_accuracy_is_the_mean_over_its_architectures() -> None:
+    names = ("a", "b")
+    half, whole = class_figures(names, [[4, 0], [1, 0]]), class_figures(names, [[4, 0], [0, 1]])
+    _, (method,) = compare([_of_classes("bnn", "one", half), _of_classes("bnn", "two", whole)])
+    assert method.balanced_mean == 0.75
+
+
+def test_where_an_earlier_version_trained_one_candidate_nothing_is_said_of_classes() -> None:
+    known = _candidate("a", 0.5, "bnn", 0.8)
+    classes = {"test_balanced_accuracy": None, "test_classes": None}
+    earlier = replace(known, metrics=known.metrics.model_copy(update=classes))
+    (pair,), (method,) = compare([known, earlier])
+    assert (pair.balanced_mean, pair.balanced_spread, pair.worst_class, pair.worst_class_mean) == (None,) * 4
+    assert method.balanced_mean is None
+    assert pair.test_mean == pytest.approx(0.8)
+    _, (both,) = compare([known, replace(earlier, architecture="b")])
+    assert both.balanced_mean is None
+
+
+def _validated(name: str, matrix: list[list[int]]) -> TrainedCandidate:
+    known = CandidateMetrics.of(epoch_report(), class_figures(("a", "b"), matrix), even(800), None)
+    return TrainedCandidate(name, "a", 0.5, {"name": "bnn", "settings": {}}, known, 100, 2.0)
+
+
+def test_which_is_best_does_not_depend_on_the_size_of_classes() -> None:
+    """By accuracy the first is better on validation images, by balanced accuracy the second."""
+    found = best([_validated("plain", [[90, 0], [10, 0]]), _validated("even", [[60, 30], [0, 10]])])
+    assert found is not None
+    assert (found.candidate, found.value) == ("plain", 0.9)
 
 
 def test_equal_means_share_their_rank() -> None:

@@ -10,10 +10,11 @@ from pydantic import Field
 from nas_service.data.classes import check_class_names
 from nas_service.data.dataset import DATASETS, Augmentation, Dataset
 from nas_service.data.folders import Listing, Nested, PictureFolder
-from nas_service.data.paths import resolve_path, shown
+from nas_service.data.paths import resolve_path
 from nas_service.data.picture_source import Content, PictureSource
 from nas_service.data.pictures import PictureSettings
 from nas_service.data.source import PartName, Source
+from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError
 
 _PARTS = {
@@ -118,7 +119,7 @@ class ImageFolder(Dataset):
         parts: dict[PartName, Path] = {}
         for place, part in sorted(known, key=lambda entry: list(PartName).index(entry[1])):
             if part in parts:
-                given = f"{shown(parts[part].name)} and {shown(place.name)}"
+                given = f"{printable(parts[part].name)} and {printable(place.name)}"
                 raise InvalidFieldError("path", given, f"one folder for the {part} part")
             parts[part] = place
         if PartName.TRAIN not in parts:
@@ -133,7 +134,7 @@ class ImageFolder(Dataset):
         holding = [place for place, _ in known if _holds_folders(folder, place)]
         if not any(part is PartName.TRAIN and place in holding for place, part in known) or len(known) < 2:  # noqa: PLR2004 - a part alone is none
             return "classes"
-        others = [shown(place.name) for place in folders if place not in holding]
+        others = [printable(place.name) for place in folders if place not in holding]
         if others:
             allowed = "parts (folders of other names are left out), or classes (train and test are classes as the others)"
             raise InvalidFieldError("layout", f"auto, and beside train there is {', '.join(others[:5])}", allowed)
@@ -161,7 +162,7 @@ class ImageFolder(Dataset):
         for part, by_class in found.items():
             unknown = sorted(by_class.keys() - trained.keys())
             if unknown:
-                given = f"{part} images of {', '.join(map(shown, unknown[:5]))}"
+                given = f"{part} images of {', '.join(map(printable, unknown[:5]))}"
                 raise InvalidFieldError("path", given, "classes that have training images")
         return check_class_names(sorted(trained), "path")
 

@@ -1,5 +1,6 @@
 """What is special to single datasets, and what they say of bad files."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -215,6 +216,15 @@ def test_one_class_is_too_few(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(tmp_path / "pictures.parquet").replace_schema_metadata({}), tmp_path / "pictures.parquet")
     with pytest.raises(InvalidFieldError, match=r"^classes: .*at least two classes"):
         _load("parquet", tmp_path, path="pictures.parquet")
+
+
+def test_a_class_name_that_is_no_text_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    """A folder's name may be any bytes; no card, reply or database could hold it."""
+    write_folder(tmp_path, ("cat", os.fsdecode(b"d\xffg")))
+    with pytest.raises(InvalidFieldError, match=r"^classes: 'd\\udcffg' is not allowed; allowed: names that are Unicode text"):
+        _load("image-folder", tmp_path, path="pictures")
+    with pytest.raises(InvalidFieldError, match=r"^classes: "):
+        DATASETS.get("image-folder").from_settings({"path": "pictures"}).facts(tmp_path)
 
 
 def test_a_file_that_is_no_parquet_and_a_missing_column_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""What the command line says of test images by class."""
+
+import pytest
+
+from api.commands.classes import print_weak, print_worst
+from api.commands.results import print_comparison
+from api.console import console
+from api.views import ComparisonView, MethodView, PairView
+from tests.reports import class_figures, even
+
+
+def test_classes_below_half_of_the_accuracy_and_those_without_images_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Accuracy is 202 of 205, and one of three is less than half of it."""
+    matrix = [[201, 0, 0, 0], [1, 0, 0, 0], [2, 0, 1, 0], [0, 0, 0, 0]]
+    print_weak(class_figures(("common", "ra\nre", "third", "none"), matrix))
+    assert capsys.readouterr().out.splitlines() == [
+        r"classes below half of the test accuracy: ra\nre 0.00 % (0 of 1), third 33.33 % (1 of 3)",
+        "without test images, so that nothing is known of them: none",
+    ]
+
+
+def test_of_many_weak_classes_five_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    matrix = [[0] * 20 for _ in range(20)]
+    matrix[0][0] = 100
+    for place in range(1, 9):
+        matrix[place][0] = 1
+    print_weak(class_figures([f"c{place}" for place in range(20)], matrix))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(
+        "c1 0.00 % (0 of 1), c2 0.00 % (0 of 1), c3 0.00 % (0 of 1), c4 0.00 % (0 of 1), c5 0.00 % (0 of 1) and 3 more"
+    )
+    assert second.endswith("c9, c10, c11, c12, c13 and 6 more")
+
+
+def test_where_every_class_does_well_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    print_weak(even(800))
+    print_worst(class_figures(("cat", "dog"), [[3, 0], [0, 3]]))
+    assert not capsys.readouterr().out
+
+
+def test_the_worst_classes_have_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_worst(class_figures(("cat", "dog", "eel"), [[3, 1, 0], [0, 1, 3], [0, 0, 2]]))
+    rows = [line.replace("│", "").split() for line in capsys.readouterr().out.splitlines() if "of" in line]
+    assert rows == [["dog", "25.00", "%", "(1", "of", "4)", "eel", "(3)"], ["cat", "75.00", "%", "(3", "of", "4)", "dog", "(1)"]]
+
+
+def _pair(balanced: float | None) -> PairView:
+    return PairView(
+        method="xnor-net",
+        architecture="0199f3a2-7c31-7e55-9f0a-3b2d9c1a7e10",
+        seeds=2,
+        test_mean=0.995,
+        test_spread=0.01,
+        validation_mean=0.9,
+        balanced_mean=balanced,
+        balanced_spread=None if balanced is None else 0.02,
+        worst_class=None if balanced is None else "a rather long name",
+        worst_class_mean=None if balanced is None else 0.125,
+        rank=1,
+        packed_bytes=10,
+        seconds=1,
+    )
+
+
+def test_a_comparison_shows_balanced_accuracies_in_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "_width", 80)
+    methods = [MethodView(method="xnor-net", test_mean=0.995, balanced_mean=0.5, mean_rank=1, score_correlation=None)]
+    print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods))
+    out = capsys.readouterr().out
+    _, second = out.split("balanced test accuracy by architecture")
+    for shown in ("50.00 %", "2.00 %", "12.50 %"):
+        assert shown in second
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_without_figures_by_class_a_comparison_has_no_such_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_comparison(ComparisonView(pairs=[_pair(None)], methods=[]))
+    assert "balanced test accuracy" not in capsys.readouterr().out
