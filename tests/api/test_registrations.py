@@ -12,10 +12,8 @@ from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.models import DatasetRow
 from nas_service.storage.session import Database, utc_now
-from tests.holds import held
-from tests.nas_service.data.files import write_folder
-from workers.context import JobContext
-from workers.driver import carry_out
+from tests.nas_service.data.files import write_folder, write_parquet
+from tests.workers.conftest import carried_out
 
 PETS = {"name": "pets", "kind": "image-folder", "settings": {"path": "pictures"}}
 
@@ -26,19 +24,6 @@ def pictures(settings: Settings) -> Path:
     settings.data.mkdir()
     write_folder(settings.data)
     return settings.data / "pictures"
-
-
-def carried_out(settings: Settings) -> int:
-    """Carry out the oldest job, and return the exit status."""
-    database = Database(settings.database)
-    with database.write() as session:
-        job, _ = held(session)
-    database.close()
-    context = JobContext(settings, job.id, job.attempt)
-    try:
-        return carry_out(context, job)
-    finally:
-        context.close()
 
 
 def test_a_registration_is_accepted_and_the_dataset_known_when_it_has_succeeded(
@@ -152,6 +137,25 @@ def test_what_can_be_known_at_once_is_refused_by_field(
     assert reply.status_code == 422
     assert [problem["field"] for problem in reply.json()["errors"]] == fields
     assert client.get("/v1/registrations").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "field", "named"),
+    [
+        ("digits", {"test_fraction": 0.9999}, "settings.test_fraction", "0.9999"),
+        ("parquet", {"path": "pictures.parquet"}, "settings.", "label 7"),
+    ],
+)
+def test_what_only_reading_tells_fails_the_registration_with_the_same_words(
+    client: TestClient, settings: Settings, kind: str, given: dict[str, object], field: str, named: str
+) -> None:
+    settings.data.mkdir()
+    write_parquet(settings.data, [0, 1, 7])
+    job = client.post("/v1/datasets", json={"name": "mine", "kind": kind, "settings": given}).json()
+    assert carried_out(settings) == 1
+    told = client.get(job_path(job)).json()
+    assert (told["state"], told["error"].startswith(field), named in told["error"]) == ("failed", True, True), told["error"]
+    assert client.get("/v1/datasets/mine").status_code == 404
 
 
 def test_registrations_rest_go_on_and_end_like_other_jobs(client: TestClient, pictures: Path) -> None:
