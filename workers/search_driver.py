@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 from nas_service.catalogue import build_method, build_space, build_strategy
-from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
 from nas_service.lifecycle import JobState
@@ -27,6 +26,7 @@ from workers.cluster import connected
 from workers.context import JobContext
 from workers.in_order import InOrder
 from workers.ray_evaluator import RayEvaluator
+from workers.reading import read_dataset
 
 _TIMED = {SearchPhase.SAMPLING, SearchPhase.CONCLUDING}  # when samples of this attempt may be there
 
@@ -79,7 +79,7 @@ class SearchDriver:
 
     def _load(self) -> ImageDataset:
         """Read the data, without the test part."""
-        return open_dataset(self._spec.dataset, self._context.settings, self._context.reading).without_test()
+        return read_dataset(self._context, self._spec.dataset).without_test()
 
     def _restore(self, evaluator: RayEvaluator, history: History) -> None:
         """Load the shared weights that belong to a committed history."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from nas_service.catalogue import build_recipe, build_space, needs_teacher
-from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import NasError
 from nas_service.lifecycle import CANDIDATE_FINISHED, CandidateState
@@ -21,6 +20,7 @@ from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from search_spaces.genotype import Genotype
 from workers.cluster import connected
 from workers.context import JobContext
+from workers.reading import read_dataset
 from workers.scratch import scratch_of
 from workers.training_tally import TrainingTally
 from workers.trial import CandidateTrial, FullPrecisionTrial, Trial, TrialSetup
@@ -66,7 +66,7 @@ class TrainingDriver:
         left = [row for row in self._rows if row.state not in _OVER]
         if left:
             context.tell(self._tally.progress(TrainingPhase.LOADING))
-            dataset = open_dataset(self._spec.dataset, context.settings, context.reading)
+            dataset = read_dataset(context, self._spec.dataset)
             with connected(context.settings):
                 sources = self._train_full_precision(left, dataset)
                 self._train(left, sources, dataset)

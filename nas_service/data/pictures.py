@@ -7,12 +7,11 @@ colours) is less than what cameras differ by, and CMYK is read as the complement
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageColor
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nas_service.data.dataset import SplitSettings
 from nas_service.data.part import Images
@@ -36,7 +35,7 @@ _SIDEWAYS = range(5, 9)
 class PictureSettings(SplitSettings):
     """Settings of every dataset that is made of picture files."""
 
-    channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB; other pictures are converted.")
+    channels: int = Field(3, description="1 for grey, 3 for RGB; others are converted.", json_schema_extra={"enum": [1, 3]})
     image_size: int | None = Field(None, ge=4, le=512, description="Resize to this height and width; None: as they are.")
     background: str = Field(
         "#ffffff", pattern="^#[0-9a-fA-F]{6}$", description="Colour that transparent pixels stand on, #rrggbb."
@@ -51,6 +50,13 @@ class PictureSettings(SplitSettings):
     crop_padding: int = Field(4, ge=0, le=64, description="Border of the random crop in training, in pixels.")
     flip: bool = Field(True, description="Whether left and right may be swapped in training.")  # noqa: FBT003 - pydantic's default
 
+    @field_validator("channels")
+    @classmethod
+    def _grey_or_colours(cls, channels: int) -> int:  # not Literal[1, 3], for which true is 1
+        if channels not in (1, 3):
+            raise ValueError("1 (grey) or 3 (RGB)")
+        return channels
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -61,6 +67,7 @@ class Picture:
         deep_peak: Largest raw value of a picture with more than 8 bits a channel of which neither the file nor the settings say
             how many are significant; else None.
         frames: How many pictures the file holds, of which this is the first: more than 1 if it is animated or has several pages.
+            What cameras append to a JPEG (MPO: previews, gain maps, other views) is not counted.
     """
 
     pixels: Images
@@ -69,7 +76,7 @@ class Picture:
 
 
 def read_picture(source: bytes | Path, how: PictureSettings) -> Picture:
-    """Return one picture, turned upright, on its background, resized (bilinear) and converted, in this order.
+    """Return one picture, turned upright, on its background, converted and resized (bilinear), in this order.
 
     A JPEG that is to become much smaller is reduced in the decoder, to no less than twice the size that is asked for; its pixels
     differ from those of the whole picture by a few levels at edges. May be called by several threads.
@@ -82,15 +89,14 @@ def read_picture(source: bytes | Path, how: PictureSettings) -> Picture:
         UnreadableError: If it is no picture, or none that is read.
     """
     with opened(source) as file:
-        frames = file.frames
         if how.image_size is not None:
             file.picture.draft(None, (2 * how.image_size, 2 * how.image_size))
         layers = decode(file, how.bits)
         upright = _on_background(_turned(layers, file.orientation), how)
         if how.image_size is not None and upright.size != (how.image_size, how.image_size):
             upright = upright.resize((how.image_size, how.image_size), Image.Resampling.BILINEAR)
-        pixels = np.asarray(upright.convert("L" if how.channels == 1 else "RGB"))
-    return Picture(np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), 2, 0)), layers.deep_peak, frames)
+        pixels = np.atleast_3d(np.asarray(upright)).transpose(2, 0, 1)
+        return Picture(np.ascontiguousarray(pixels), layers.deep_peak, file.frames)
 
 
 def read_size(source: bytes | Path) -> tuple[int, int]:
@@ -122,17 +128,16 @@ def _turned(layers: Layers, orientation: int) -> Layers:
 
 
 def _on_background(layers: Layers, how: PictureSettings) -> Image.Image:
-    """Composite in 8 bits, rounding to the nearest: colour * alpha + background * (1 - alpha)."""
-    colour, alpha = layers.colour, layers.alpha
-    if how.channels == 3 and colour.mode != "RGB":  # noqa: PLR2004 - RGB
-        colour = colour.convert("RGB")
+    """Composite in 8 bits, rounding to the nearest: colour * alpha + background * (1 - alpha); and convert."""
+    colour, alpha, mode = layers.colour, layers.alpha, "L" if how.channels == 1 else "RGB"
     if alpha is None:
-        return colour
-    background = Image.new("RGB", (1, 1), ImageColor.getrgb(how.background)).convert(colour.mode)
-    under = background.resize(colour.size)
+        return colour if colour.mode == mode else colour.convert(mode)
+    if colour.mode == "L" and mode == "RGB":
+        colour = colour.convert(mode)
+    under = Image.new("RGB", (1, 1), ImageColor.getrgb(how.background)).convert(colour.mode).resize(colour.size)
     if not layers.premultiplied:
         under.paste(colour, mask=alpha)
-        return under
+        return under.convert(mode)
     under.paste(0, (0, 0, *colour.size), mask=alpha)
-    limit = Image.merge(colour.mode, [alpha] * len(colour.getbands()))
-    return ImageChops.add(under, ImageChops.darker(colour, limit))
+    limit = Image.merge(colour.mode, [alpha] * len(colour.getbands()))  # hidden colours of transparent pixels
+    return ImageChops.add(under, ImageChops.darker(colour, limit)).convert(mode)

@@ -18,3 +18,8 @@ def list_events(session: Session, job_id: str, *, limit: int, after: int = 0) ->
     """Return a job's events with ids above `after`, oldest first."""
     query = select(Event).where(Event.job_id == job_id, Event.id > after).order_by(Event.id).limit(limit)
     return list(session.scalars(query))
+
+
+def first_event(session: Session, job_id: str, kind: str) -> Event | None:
+    """Return a job's oldest event of a kind, if there is one."""
+    return session.scalars(select(Event).where(Event.job_id == job_id, Event.kind == kind).order_by(Event.id).limit(1)).first()

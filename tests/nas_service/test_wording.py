@@ -1,5 +1,7 @@
 """Names that others chose, as a terminal and a real Markdown reader show them."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -25,7 +27,7 @@ MARKUP = [
     "\\|",
     "<http://x>",
 ]
-INVISIBLE = ["a\nb", "a\r\n\nb", "\x1b[31m", "\x00", "\x07", "\u2028", "\u202etxt", "\u200b", "\udcff", "\x9b2J"]
+INVISIBLE = ["a\nb", "a\r\n\nb", "\x1b[31m", "\x00", "\x07", "\u2028", "\u202etxt", "\u200b", "\ud83d", "\x9b2J"]
 
 
 def _row(cell: str) -> list[list[Token]]:
@@ -62,8 +64,12 @@ def test_what_a_terminal_would_act_on_is_escaped(name: str) -> None:
     assert printable(shown) == shown
 
 
+def test_bytes_that_are_no_text_are_shown_as_bytes() -> None:
+    assert printable(os.fsdecode(b"caf\xe9.png")) == r"caf\xe9.png"
+
+
 def test_names_in_any_script_stay_as_they_are() -> None:
-    for name in ("cat", "größer als", "猫 と 犬", "ice-cream (cold), no. 1"):
+    for name in ("می‌خواهم", "👩‍🔬", "cat", "größer als", "猫 と 犬", "ice-cream (cold), no. 1"):
         assert markdown(name) == printable(name) == name
 
 

@@ -149,7 +149,7 @@ def test_a_search_runs_as_a_ray_job_and_one_that_fails_says_why(running: Running
         ends.append((job.state, job.error))
     assert ends[0] == ("succeeded", None)
     assert ends[1][0] == "failed"
-    assert str(ends[1][1]).startswith("path: 'gone' is not allowed")
+    assert str(ends[1][1]).startswith("dataset.settings.path: 'gone' is not allowed")
 
     _see_forgotten(launcher, *ids)
     assert (launcher._launched, launcher._over) == (set(), {})

@@ -11,10 +11,8 @@ from nas_service.checking.specs import Place, check_local_training, check_search
 from nas_service.errors import InvalidInputError
 from nas_service.specs import Component
 from search_spaces.errors import InvalidFieldError
-from tests.nas_service.data.files import write_folder, write_parquet
+from tests.nas_service.data.files import write_parquet
 from tests.samples import digits
-
-FOLDER = {"name": "image-folder", "settings": {"path": "pictures"}}
 
 
 def _place(root: Path, **registered: Registered) -> Place:
@@ -28,13 +26,14 @@ def _problems(body: dict[str, object], place: Place) -> dict[str, tuple[object, 
 
 
 def test_classes_without_a_training_image_are_named(tmp_path: Path) -> None:
-    write_folder(tmp_path, classes=tuple(f"c{index}" for index in range(30)), each=1)
-    given, allowed = _problems({"dataset": FOLDER}, _place(tmp_path))["dataset.settings.split_seed"]
-    assert str(given).startswith("no training image of c")
-    assert str(given).endswith("more")
+    write_parquet(tmp_path, [0, 2] * 20)
+    named = {"path": "pictures.parquet", "classes": [f"c{index}" for index in range(30)]}
+    dataset = {"name": "parquet", "settings": named}
+    given, allowed = _problems({"dataset": dataset}, _place(tmp_path))["dataset.settings.split_seed"]
+    assert given == "no training image of c1, c3, c4 and 25 more"
     assert "an image to train with in every class" in allowed
     with pytest.raises(InvalidInputError, match="no training image of"):
-        check_local_training({"dataset": FOLDER}, tmp_path)
+        check_local_training({"dataset": dataset}, tmp_path)
 
 
 def test_a_phantom_class_of_labels_from_one_is_named(tmp_path: Path) -> None:
@@ -44,9 +43,7 @@ def test_a_phantom_class_of_labels_from_one_is_named(tmp_path: Path) -> None:
 
 
 def test_a_split_or_a_share_that_leaves_no_batch_is_refused(tmp_path: Path) -> None:
-    write_folder(tmp_path, classes=("cat", "dog"), each=3)
-    split = {"path": "pictures", "test_fraction": 0.5, "validation_fraction": 0.6}
-    dataset = {"name": "image-folder", "settings": split}
+    dataset = {"name": "digits", "settings": {"test_fraction": 0.998, "validation_fraction": 0.7}}
     problems = _problems({"dataset": dataset}, _place(tmp_path))
     assert problems["dataset.settings.validation_fraction"][0] == "1 training image(s)"
     assert "evaluation.train_fraction" not in problems

@@ -1,0 +1,57 @@
+"""A job learns the same images in every attempt, or says that they changed."""
+
+import shutil
+
+import pytest
+
+from nas_service.settings import Settings
+from nas_service.specs import Component
+from nas_service.storage import events
+from nas_service.storage.session import Database
+from search_spaces.errors import InvalidFieldError
+from tests.holds import claimed
+from tests.nas_service.data.files import pictures, png, write_folder
+from tests.workers.conftest import submitted
+from workers.context import CancelledError, JobContext
+from workers.reading import DATA_READ, read_dataset
+
+FOLDER = Component(name="image-folder", settings={"path": "pictures"})
+
+
+@pytest.fixture
+def context(settings: Settings, opened: Database) -> JobContext:
+    """Return the context of a job that was claimed, with a folder under its data root."""
+    write_folder(settings.data)
+    job = submitted(opened)
+    with opened.write() as session:
+        claimed(session)
+    made = JobContext(settings, job.id, 1)
+    made.start()
+    return made
+
+
+def test_the_same_images_are_read_again_and_told_once(context: JobContext, opened: Database) -> None:
+    digests = {read_dataset(context, FOLDER).digest for _ in range(3)}
+    with opened.read() as session:
+        told = [event.data for event in events.list_events(session, context.hold.job_id, limit=99) if event.kind == DATA_READ]
+    assert told == [{"digest": digests.pop(), "train": 15, "validation": 4, "test": 5}]
+
+
+def test_a_later_attempt_does_not_go_on_with_other_images(context: JobContext, settings: Settings) -> None:
+    first = read_dataset(context, FOLDER)
+    file = settings.data / "pictures" / "cat" / "0.png"
+    kept = file.read_bytes()
+    file.write_bytes(png(pictures(1, seed=99)[0]))
+    with pytest.raises(InvalidFieldError, match=r"dataset: 'image-folder' .* that the job began with: its files were changed"):
+        read_dataset(context, FOLDER)
+    file.write_bytes(kept)
+    assert read_dataset(context, FOLDER).digest == first.digest
+    shutil.move(settings.data / "pictures" / "cat", settings.data / "pictures" / "zebra")  # the same images, other classes
+    with pytest.raises(InvalidFieldError, match="began with"):
+        read_dataset(context, FOLDER)
+
+
+def test_reading_ends_when_the_job_should(context: JobContext) -> None:
+    context._end(CancelledError("cancelled"))
+    with pytest.raises(CancelledError):
+        read_dataset(context, FOLDER)
