@@ -67,11 +67,11 @@ def main() -> None:
         errors.print(message, markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except httpx.TransportError as error:
-        errors.print(f"error: {_unanswered(error)}", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"error: {unanswered(error)}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
-def _unanswered(error: httpx.TransportError) -> str:
+def unanswered(error: httpx.TransportError) -> str:
     """Say what became of a request: only one that reached nobody means that no service is there."""
     where = error.request.url.copy_with(raw_path=b"/")
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):

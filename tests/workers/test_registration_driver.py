@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,15 @@ from workers.context import ELSEWHERE, JobContext
 from workers.controller import Controller
 from workers.driver import carry_out
 
-MANY = {"path": "pictures", "image_size": 32}
+PETS: Mapping[str, object] = {"path": "pictures"}
+MANY: Mapping[str, object] = {"path": "pictures", "image_size": 32}
 
 
-def _submitted(opened: Database, name: str = "pets", kind: str = "image-folder", **given: object) -> str:
-    spec = RegistrationSpec(name=name, kind=kind, settings=given or {"path": "pictures"})
+def _submitted(opened: Database, settings: Mapping[str, object] = PETS) -> str:
+    """Queue the registration of `pets`, and return its id."""
+    spec = RegistrationSpec(name="pets", kind="image-folder", settings=dict(settings))
     with opened.write() as session:
-        return jobs.create_job(session, jobs.REGISTRATION, name, spec.model_dump(mode="json")).id
+        return jobs.create_job(session, jobs.REGISTRATION, "pets", spec.model_dump(mode="json")).id
 
 
 def _rows(opened: Database) -> list[DatasetRow]:
@@ -120,7 +123,7 @@ def test_every_broken_file_is_named_in_the_error_and_nothing_is_kept(
 
 
 def test_what_is_gone_since_it_was_submitted_fails_at_once(settings: Settings, opened: Database) -> None:
-    job_id = _submitted(opened, path="gone")
+    job_id = _submitted(opened, {"path": "gone"})
     assert carried_out(settings) == 1
     assert str(job_of(opened, job_id).error).startswith(
         "settings.path: 'gone' is not allowed; allowed: a file or folder that exists"
@@ -154,7 +157,7 @@ def test_a_name_that_is_free_again_gets_the_facts_of_changed_files(settings: Set
 def test_one_that_is_stopped_amid_decoding_leaves_nothing(
     settings: Settings, opened: Database, many: Path, ask: object, state: str
 ) -> None:
-    job_id = _submitted(opened, **MANY)
+    job_id = _submitted(opened, MANY)
 
     def stop() -> None:
         wait_until(lambda: _images(opened, job_id), bool, 60)
@@ -174,7 +177,7 @@ def test_one_that_is_stopped_amid_decoding_leaves_nothing(
 
 
 def test_one_whose_driver_is_killed_is_carried_out_by_another(settings: Settings, opened: Database, many: Path) -> None:
-    job_id, launcher = _submitted(opened, **MANY), ChildProcessLauncher(settings)
+    job_id, launcher = _submitted(opened, MANY), ChildProcessLauncher(settings)
     controller = Controller(settings, opened, launcher)
 
     def stepped() -> Job:
