@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -59,10 +60,10 @@ def test_a_dataset_is_registered_waited_for_and_read(nas: NasClient, settings: S
     job = nas.register_dataset("pets", "image-folder", {"path": "pictures"}, "key")
     assert nas.register_dataset("pets", "image-folder", {"path": "pictures"}, "key") == job
     assert nas.resume_registration(nas.pause_registration(job.id).id).state == "queued"
-    carrying = threading.Timer(0.7, carried_out, [settings])
-    carrying.start()
-    done = nas.wait(job)
-    carrying.join()
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(nas.wait, job)
+        assert carried_out(settings) == 0
+        done = waiting.result(60)
     assert (done.state, nas.registration(job.id), list(nas.registrations())) == ("succeeded", done, [done])
     assert [event.kind for event in nas.registration_events(job.id)][-1] == "state"
     facts = nas.dataset("pets").facts
@@ -86,11 +87,8 @@ def silent() -> Iterator[tuple[str, socket.socket]]:
 def test_a_slow_answer_is_never_called_a_service_that_is_not_there(silent: tuple[str, socket.socket]) -> None:
     with NasClient(silent[0], timeout_s=0.2) as nas, pytest.raises(httpx.ReadTimeout) as caught:
         nas.search("x")
-    said = unanswered(caught.value)
-    assert (
-        said
-        == f"the service at {silent[0]}/ took the connection and did not answer GET /v1/searches/x within 0.2 s; it may still be at work on it"
-    )
+    asked = f"the service at {silent[0]}/ took the connection and did not answer GET /v1/searches/x"
+    assert unanswered(caught.value) == f"{asked} within 0.2 s; it may still be at work on it"
 
 
 def test_a_connection_that_is_given_up_is_told_as_that(silent: tuple[str, socket.socket]) -> None:

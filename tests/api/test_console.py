@@ -78,8 +78,8 @@ def _changed(progress: SearchProgress | TrainingProgress, **changes: object) -> 
         (_job(RegistrationProgress(phase=RegistrationPhase.LISTING)), (0, 0, "listing the files")),
         (_job(DECODING), (1500, 3000, "1,500/3,000 images")),
         (
-            _job(DECODING, "queued", "its turn, which is next"),
-            (1500, 3000, "waits for its turn, which is next, 1,500/3,000 images"),
+            _job(DECODING, "queued", "its turn"),
+            (1500, 3000, "waits for its turn, 1,500/3,000 images"),
         ),
         (
             _job(_changed(TRAINING, under_attack=2, failed=1)),
