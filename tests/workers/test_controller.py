@@ -44,7 +44,7 @@ def test_a_job_whose_driver_fails_says_why(controller: Controller, opened: Datab
     job = submitted(opened, **MISSING)
     failed = _step_until(controller, opened, job.id, lambda job: job.state == "failed")
     assert failed.error is not None
-    assert failed.error.startswith("dataset.settings.path: 'gone' is not allowed; allowed: a file or folder that exists under the data root")
+    assert failed.error.startswith("dataset.settings.path: 'gone' is not allowed; allowed: a file or folder that exists")
     with opened.read() as session:
         states = [event.data["state"] for event in events.list_events(session, job.id, limit=9)]
     assert states == ["queued", "starting", "running", "failed"]
