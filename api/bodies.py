@@ -7,8 +7,7 @@ from pydantic import BaseModel, GetJsonSchemaHandler, GetPydanticSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from api.views import DatasetRegistration
-from nas_service.specs import SearchSpec, TrainingSpec
+from nas_service.specs import RegistrationSpec, SearchSpec, TrainingSpec
 
 
 def _as_described(model: type[BaseModel]) -> GetPydanticSchema:
@@ -22,4 +21,4 @@ def _as_described(model: type[BaseModel]) -> GetPydanticSchema:
 
 SearchBody = Annotated[object, _as_described(SearchSpec), Body()]
 TrainingBody = Annotated[object, _as_described(TrainingSpec), Body()]
-RegistrationBody = Annotated[object, _as_described(DatasetRegistration), Body()]
+RegistrationBody = Annotated[object, _as_described(RegistrationSpec), Body()]

@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from api.client import ApiError
-from api.commands import local, results, searches, service, trainings
+from api.commands import datasets, local, registrations, results, searches, service, trainings
 from api.console import errors
 from nas_service.checking.problems import field_errors
 from nas_service.errors import NasError
@@ -43,7 +43,8 @@ app.command()(results.download)
 app.command()(local.evaluate)
 app.command("train-local")(local.train_local)
 app.command()(service.catalogue)
-app.add_typer(service.datasets_app, name="dataset")
+app.add_typer(datasets.app, name="dataset")
+app.add_typer(registrations.app, name="registration")
 
 
 def main() -> None:
@@ -66,10 +67,23 @@ def main() -> None:
         errors.print(message, markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except httpx.TransportError as error:
-        where = f"no service answers at {error.request.url.copy_with(raw_path=b'/')}"
-        message = f"error: {where} ({error}); start one with `nas serve`, or say where with --url or NAS_URL"
-        errors.print(message, markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"error: {unanswered(error)}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
+
+
+def unanswered(error: httpx.TransportError) -> str:
+    """Say what became of a request: only one that reached nobody means that no service is there."""
+    where = error.request.url.copy_with(raw_path=b"/")
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return f"no service answers at {where} ({error}); start one with `nas serve`, or say where with --url or NAS_URL"
+    asked = f"{error.request.method} {error.request.url.path}"
+    if isinstance(error, httpx.TimeoutException):
+        limit_s = error.request.extensions.get("timeout", {}).get("read")
+        within = "in time" if limit_s is None else f"within {limit_s:g} s"
+        return f"the service at {where} took the connection and did not answer {asked} {within}; it may still be at work on it"
+    return (
+        f"the service at {where} took the connection and gave it up before it had answered {asked} ({error}); its log may say why"
+    )
 
 
 if __name__ == "__main__":

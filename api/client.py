@@ -8,7 +8,9 @@ Example:
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,6 +25,7 @@ from api.views import (
     BestView,
     CandidateView,
     ComparisonView,
+    DatasetView,
     EntryView,
     EventView,
     JobView,
@@ -31,12 +34,14 @@ from api.views import (
     Readiness,
     SampleView,
 )
+from nas_service.lifecycle import FINISHED
 from nas_service.reports import EpochReport
 from search_spaces.errors import PortableError
 
 Item = TypeVar("Item", bound=BaseModel)
 
 TIMEOUT_S = 60.0
+POLL_S = 0.5  # between two looks at a job that is waited for
 
 
 class ApiError(PortableError):
@@ -113,6 +118,24 @@ class NasClient:
         """Return a training."""
         return self._one(f"/v1/trainings/{training_id}", JobView)
 
+    def registration(self, registration_id: str) -> JobView:
+        """Return a registration."""
+        return self._one(f"/v1/registrations/{registration_id}", JobView)
+
+    def wait(self, job: JobView) -> JobView:
+        """Return a job of any kind when it is over; a service that is away for a moment is waited for.
+
+        Raises:
+            ApiError: If the job is deleted, or the service is away for longer than two minutes.
+            httpx.TransportError: If the way to it is.
+        """
+        from api.patience import patiently  # noqa: PLC0415 - it needs the errors of this module
+
+        while job.state not in FINISHED:
+            time.sleep(POLL_S)
+            job = patiently(partial(self._one, job.path, JobView), lambda _: None)
+        return job
+
     def searches(self, **filters: str) -> Iterator[JobView]:
         """Yield searches, newest first."""
         return self._all("/v1/searches", JobView, filters)
@@ -120,6 +143,10 @@ class NasClient:
     def trainings(self, **filters: str) -> Iterator[JobView]:
         """Yield trainings, newest first; `parent` is the search that started them."""
         return self._all("/v1/trainings", JobView, filters)
+
+    def registrations(self, **filters: str) -> Iterator[JobView]:
+        """Yield registrations, newest first."""
+        return self._all("/v1/registrations", JobView, filters)
 
     def cancel_search(self, search_id: str) -> JobView:
         """Ask for the end of a search; what it found so far is kept."""
@@ -129,6 +156,10 @@ class NasClient:
         """Ask for the end of a training; candidates that are done are kept."""
         return self._ask("trainings", training_id, "cancel")
 
+    def cancel_registration(self, registration_id: str) -> JobView:
+        """Ask for the end of a registration; nothing of it is kept."""
+        return self._ask("registrations", registration_id, "cancel")
+
     def pause_search(self, search_id: str) -> JobView:
         """Let a search rest: its processes end within seconds, and everything is kept."""
         return self._ask("searches", search_id, "pause")
@@ -136,6 +167,10 @@ class NasClient:
     def pause_training(self, training_id: str) -> JobView:
         """As `pause_search`, for a training."""
         return self._ask("trainings", training_id, "pause")
+
+    def pause_registration(self, registration_id: str) -> JobView:
+        """Let a registration rest; it begins anew when it goes on."""
+        return self._ask("registrations", registration_id, "pause")
 
     def resume_search(self, search_id: str) -> JobView:
         """Put a paused search back into the queue; it ends as if it had not rested."""
@@ -145,6 +180,10 @@ class NasClient:
         """As `resume_search`, for a training."""
         return self._ask("trainings", training_id, "resume")
 
+    def resume_registration(self, registration_id: str) -> JobView:
+        """Put a paused registration back into the queue."""
+        return self._ask("registrations", registration_id, "resume")
+
     def delete_search(self, search_id: str, *, trainings: bool = False) -> None:
         """Delete a search that is over with its results and their files; `trainings`: also those of what it found."""
         self._request("DELETE", f"/v1/searches/{search_id}", params={"trainings": trainings})
@@ -152,6 +191,10 @@ class NasClient:
     def delete_training(self, training_id: str) -> None:
         """Delete a training that is over with its candidates and their files."""
         self._request("DELETE", f"/v1/trainings/{training_id}")
+
+    def delete_registration(self, registration_id: str) -> None:
+        """Delete a registration that is over; its dataset stays."""
+        self._request("DELETE", f"/v1/registrations/{registration_id}")
 
     def best_of_search(self, search_id: str) -> BestView:
         """Return the best trained candidate of what a search found, judged on validation images."""
@@ -176,6 +219,10 @@ class NasClient:
     def training_events(self, training_id: str) -> Iterator[EventView]:
         """Yield what happened to a training, oldest first: teachers that were trained, trials that went on after they died."""
         return self._all(f"/v1/trainings/{training_id}/events", EventView, {})
+
+    def registration_events(self, registration_id: str) -> Iterator[EventView]:
+        """Yield what happened to a registration, oldest first."""
+        return self._all(f"/v1/registrations/{registration_id}/events", EventView, {})
 
     def architectures(self, **filters: str) -> Iterator[ArchitectureView]:
         """Yield architectures; with `search=` those of one search by rank."""
@@ -205,10 +252,21 @@ class NasClient:
         """Return the entries of `spaces`, `operations`, `templates`, `strategies`, `methods` or `datasets`."""
         return list(self._all(f"/v1/{shelf}", EntryView, {}))
 
-    def register_dataset(self, name: str, kind: str, settings: Mapping[str, Any]) -> EntryView:
-        """Give files under the service's data root a name."""
-        body = {"name": name, "kind": kind, "settings": dict(settings)}
-        return EntryView.model_validate_json(self._request("POST", "/v1/datasets", json=body).content)
+    def register_dataset(self, name: str, kind: str, settings: Mapping[str, Any], idempotency_key: str | None = None) -> JobView:
+        """Queue the registration of files under the service's data root; the name is known when it has succeeded.
+
+        Raises:
+            ApiError: If it is refused; its problem names every field that is wrong.
+        """
+        return self._submit("datasets", {"name": name, "kind": kind, "settings": settings}, idempotency_key)
+
+    def dataset(self, name: str) -> DatasetView:
+        """Return a dataset, built in or registered, with what was counted of it."""
+        return self._one(f"/v1/datasets/{name}", DatasetView)
+
+    def dataset_sheet(self, name: str) -> bytes:
+        """Return a PNG of some training images of every class of a registered dataset."""
+        return self._request("GET", f"/v1/datasets/{name}/sheet.png").content
 
     def delete_dataset(self, name: str) -> None:
         """Forget the name of a registered dataset; its files stay, and so do jobs that learnt it."""

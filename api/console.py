@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -18,12 +18,20 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from api.client import NasClient
+from api.client import POLL_S, NasClient
 from api.patience import patiently
 from api.views import JobView
 from nas_service.json_text import json_text
 from nas_service.lifecycle import FINISHED, JobState
-from nas_service.reports import SearchPhase, SearchProgress, TrainingPhase, TrainingProgress
+from nas_service.reports import (
+    AnyProgress,
+    RegistrationPhase,
+    RegistrationProgress,
+    SearchPhase,
+    SearchProgress,
+    TrainingPhase,
+    TrainingProgress,
+)
 from nas_service.wording import printable
 
 WIDTH = 160  # columns where there is no terminal to ask
@@ -31,7 +39,6 @@ WIDTH = 160  # columns where there is no terminal to ask
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 errors = Console(stderr=True)
 
-POLL_S = 0.5
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 
 
@@ -76,6 +83,14 @@ def _cell(value: object) -> Text:
     return Text("\n".join(printable(line) for line in str(value).split("\n")))
 
 
+def print_remarks(skipped: Mapping[str, int], warnings: Sequence[str]) -> None:
+    """Say what was left out of a dataset, and what people should know before they train."""
+    for reason, count in sorted(skipped.items()):
+        console.print(f"left out: {count:,} {printable(reason)}", markup=False, highlight=False, soft_wrap=True)
+    for warning in warnings:
+        console.print(f"warning: {printable(warning)}", markup=False, highlight=False, soft_wrap=True)
+
+
 def percent(share: float | None) -> str:
     """Return a share in [0, 1] as per cent."""
     return "-" if share is None else f"{100 * share:.2f} %"
@@ -88,6 +103,7 @@ def _left(seconds: float) -> str:
 
 _SEARCH_PHASES = {SearchPhase.LOADING: "reading the data", SearchPhase.PLACING: "starting workers"}
 _TRAINING_PHASES = {TrainingPhase.LOADING: "reading the data"}
+_REGISTRATION_PHASES = {RegistrationPhase.LISTING: "listing the files", RegistrationPhase.CONCLUDING: "drawing the contact sheet"}
 
 
 def describe(job: JobView) -> tuple[int, int, str]:
@@ -97,9 +113,21 @@ def describe(job: JobView) -> tuple[int, int, str]:
     if progress is None:
         return 0, 0, ", ".join(waits) or job.state
     is_running = job.state == JobState.RUNNING
-    words = _search_words(progress, is_running) if isinstance(progress, SearchProgress) else _training_words(progress, is_running)
-    done = progress.samples if isinstance(progress, SearchProgress) else progress.epochs
+    done, words = _told(progress, is_running)
     return done, progress.total, ", ".join([*waits, *words])
+
+
+def _told(progress: AnyProgress, is_running: bool) -> tuple[int, list[str]]:  # noqa: FBT001 - one of two ways to say it
+    if isinstance(progress, SearchProgress):
+        return progress.samples, _search_words(progress, is_running)
+    if isinstance(progress, TrainingProgress):
+        return progress.epochs, _training_words(progress, is_running)
+    return progress.images, _registration_words(progress, is_running)
+
+
+def _registration_words(progress: RegistrationProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - as above
+    words = [_REGISTRATION_PHASES[progress.phase]] if is_running and progress.phase in _REGISTRATION_PHASES else []
+    return [*words, f"{progress.images:,}/{progress.total:,} images"] if progress.total else words
 
 
 def _search_words(progress: SearchProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - one of two ways to say it

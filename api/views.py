@@ -7,8 +7,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from nas_service.comparison import Quantity
 from nas_service.lifecycle import CandidateState, JobState
-from nas_service.reports import CandidateMetrics, Progress
-from search_spaces.given import GivenModel
+from nas_service.reports import CandidateMetrics, DatasetReport, Progress
 
 Item = TypeVar("Item")
 
@@ -45,8 +44,11 @@ class FieldProblem(View):
     allowed: str
 
 
+PLURALS = {"search": "searches", "training": "trainings", "registration": "registrations"}  # of kinds of jobs, in paths
+
+
 class JobView(View):
-    """A search or a training."""
+    """A search, a training or a registration."""
 
     id: str
     kind: str
@@ -67,6 +69,11 @@ class JobView(View):
     @classmethod
     def _nothing_told(cls, given: object) -> object:
         return given or None
+
+    @property
+    def path(self) -> str:
+        """Where it is told."""
+        return f"/v1/{PLURALS[self.kind]}/{self.id}"
 
 
 class SampleView(View):
@@ -222,14 +229,20 @@ class EntryView(View):
     facts: dict[str, Any] = Field(default_factory=dict)
 
 
-class DatasetRegistration(GivenModel):
-    """A folder or file under the data root, to be known by a name."""
+class DatasetView(View):
+    """A dataset: built in, or a name for a kind with settings, and what was counted of it."""
 
-    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, description="Lower-case words joined by hyphens.")
-    kind: str = Field(
-        min_length=1, max_length=100, description="A built-in dataset that reads files: image-folder, parquet or cifar10."
+    name: str
+    kind: str = Field(description="Of a built-in dataset its name.")
+    summary: str
+    settings: dict[str, Any]
+    settings_schema: dict[str, Any] | None = Field(None, description="Of a built-in dataset.")
+    facts: DatasetReport | None = Field(None, description="As they were counted when it was registered; null if it is built in.")
+    registered_at: datetime | None = None
+    registration_id: str | None = Field(
+        None, description="The registration that counted; it may be deleted. Null if it is built in, or older than registrations."
     )
-    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the kind.")
+    sheet: str | None = Field(None, description="Path of a picture of some of the images; null where there is none.")
 
 
 class Readiness(View):

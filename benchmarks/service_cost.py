@@ -17,9 +17,8 @@ from pathlib import Path
 
 import torch
 
-from api.client import NasClient
+from api.client import POLL_S, NasClient
 from api.commands.embedded import embedded_service
-from api.console import POLL_S
 from benchmarks.conditions import conditions
 from nas_service.catalogue import build_dataset
 from nas_service.lifecycle import FINISHED

@@ -71,8 +71,43 @@ class TrainingProgress(Report):
     full_precision_left: int = Field(0, description="Full-precision networks that are still in training.")
 
 
-Progress = Annotated[SearchProgress | TrainingProgress, Field(discriminator="kind")]
-PROGRESS: TypeAdapter[SearchProgress | TrainingProgress] = TypeAdapter(Progress)
+class RegistrationPhase(StrEnum):
+    """What a registration is doing."""
+
+    LISTING = "listing"  # files, labels and classes are looked at, and files that nobody saw before are read once
+    DECODING = "decoding"
+    CONCLUDING = "concluding"  # some images are drawn for people
+
+
+class RegistrationProgress(Report):
+    """How far a registration is."""
+
+    kind: Literal["registration"] = "registration"
+    phase: RegistrationPhase
+    images: int = Field(0, description="Decoded.")
+    total: int = Field(0, description="Images of the whole dataset; 0 until they are listed.")
+
+
+AnyProgress = SearchProgress | TrainingProgress | RegistrationProgress
+Progress = Annotated[AnyProgress, Field(discriminator="kind")]
+PROGRESS: TypeAdapter[AnyProgress] = TypeAdapter(Progress)
+
+
+class DatasetReport(Report):
+    """What was counted of a dataset when it was registered; null where an earlier version did not count it."""
+
+    class_names: tuple[str, ...] | None = Field(None, description="Of all classes.")
+    channels: int | None = Field(None, description="1 (grey) or 3 (RGB).")
+    height: int | None = Field(None, description="Of an image, in pixels.")
+    width: int | None = Field(None, description="Of an image, in pixels.")
+    train: int | None = Field(None, description="Images to train with.")
+    validation: int | None = Field(None, description="Images to score with while searching and training.")
+    test: int | None = Field(None, description="Images of the test part.")
+    by_class: dict[str, tuple[int, ...]] | None = Field(
+        None, description="How many images each class has, in the order of `class_names`, by part."
+    )
+    skipped: dict[str, int] | None = Field(None, description="How many files were left out, by reason.")
+    warnings: tuple[str, ...] | None = Field(None, description="What people should know before they train.")
 
 
 class EpochReport(Report):

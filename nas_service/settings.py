@@ -39,7 +39,10 @@ class Settings(BaseSettings):
         description="Token of Ray's job server; read from Ray's own variable RAY_AUTH_TOKEN.",
     )
     object_store_bytes: int = Field(200_000_000, ge=80_000_000, description="Object store of a local Ray.")
-    max_concurrent_jobs: int = Field(1, ge=1, le=1000, description="Jobs that may run at once.")
+    max_concurrent_jobs: int = Field(1, ge=1, le=1000, description="Searches and trainings that may run at once.")
+    max_concurrent_registrations: int = Field(
+        1, ge=1, le=1000, description="Registrations that may run at once, whatever else is at work."
+    )
     lease_s: float = Field(30.0, gt=0, description="Seconds after which a silent driver counts as lost.")
     start_limit_s: float = Field(180.0, gt=0, description="Seconds that a driver may take to start.")
     leave_s: float = Field(4.0, gt=0, description="Seconds that a driver may take to let go of a job that should end or rest.")

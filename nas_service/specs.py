@@ -173,6 +173,21 @@ class TrainingSpec(TrainingSection):
     dataset: Component = Field(description="Dataset: built in or registered.")
 
 
+class RegistrationSpec(GivenModel):
+    """A folder or file under the data root, to be known by a name."""
+
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, description="Lower-case words joined by hyphens.")
+    kind: str = Field(
+        min_length=1, max_length=100, description="A built-in dataset that reads files: image-folder, parquet or cifar10."
+    )
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the kind.")
+
+    @property
+    def component(self) -> Component:
+        """What the name will stand for."""
+        return Component(name=self.kind, settings=self.settings)
+
+
 class LocalTrainingSpec(_Spec):
     """One training in this process, without a service."""
 

@@ -17,7 +17,7 @@ import structlog
 from nas_service.errors import LateResultError
 from nas_service.lifecycle import JobState
 from nas_service.logs import Outage
-from nas_service.reports import SearchProgress, TrainingProgress
+from nas_service.reports import AnyProgress
 from nas_service.settings import Settings
 from nas_service.storage import attempts, jobs
 from nas_service.storage.artifacts import ArtifactStore
@@ -161,7 +161,7 @@ class JobContext:
         with self.database.write() as session:
             return write(session)
 
-    def tell(self, progress: SearchProgress | TrainingProgress) -> None:
+    def tell(self, progress: AnyProgress) -> None:
         """Show progress that nothing durable stands behind: another phase, say."""
         self._watchdog.mark()
         self.note_state(self.commit(lambda session: attempts.tell(session, self.hold, progress)))

@@ -230,7 +230,8 @@ class Controller:
                 return False
         with self._database.write() as session:
             limit = timedelta(seconds=self._settings.start_limit_s)
-            job = attempts.claim(session, limit, self._settings.max_concurrent_jobs)
+            most, most_registrations = self._settings.max_concurrent_jobs, self._settings.max_concurrent_registrations
+            job = attempts.claim(session, limit, most, most_registrations)
         if job is None:
             return False
         try:

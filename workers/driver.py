@@ -3,7 +3,6 @@
 from typing import Protocol
 
 import structlog
-from ray.exceptions import RayError, RayTaskError
 
 from nas_service.errors import LateResultError, UnavailableError
 from nas_service.lifecycle import JobState
@@ -20,11 +19,12 @@ from workers.context import (
     ReleasedError,
     StalledError,
 )
+from workers.ray_errors import cause_of, is_ray_error
 from workers.reasons import described
 
 log = structlog.get_logger()
 
-_TRANSIENT: tuple[type[BaseException], ...] = (OSError, RayError, UnavailableError, *TRANSIENT_ERRORS)
+_TRANSIENT: tuple[type[BaseException], ...] = (OSError, UnavailableError, *TRANSIENT_ERRORS)
 
 
 class Driver(Protocol):
@@ -37,6 +37,10 @@ class Driver(Protocol):
 
 def create_driver(context: JobContext, job: Job) -> Driver:
     """Return the driver for a job's kind."""
+    if job.kind == jobs.REGISTRATION:
+        from workers.registration_driver import RegistrationDriver  # noqa: PLC0415 - a registration needs no Ray
+
+        return RegistrationDriver(context, job)
     if job.kind == jobs.SEARCH:
         from workers.search_driver import SearchDriver  # noqa: PLC0415 - a search need not load Ray Tune (0.7 s)
 
@@ -74,7 +78,8 @@ def carry_out(context: JobContext, job: Job) -> int:
     except Exception as error:
         reason = described(error)
         log.exception("driver.failed", job_id=job.id, error=reason)
-        if isinstance(error, _TRANSIENT) and not isinstance(error, RayTaskError):  # a task's own exception is no accident
+        is_accident = isinstance(error, _TRANSIENT) or is_ray_error(error)
+        if is_accident and cause_of(error) is None:  # a task's own exception is no accident
             context.give_up(reason)
             return ELSEWHERE
         context.conclude(JobState.FAILED, reason)

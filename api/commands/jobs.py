@@ -1,4 +1,4 @@
-"""What `nas search` and `nas training` have in common: list, show, cancel, pause, resume."""
+"""What `nas search`, `nas training` and `nas registration` have in common: list, show, cancel, pause, resume."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,11 +25,12 @@ class JobKind:
     """How the commands reach one kind of job.
 
     Attributes:
-        name: `search` or `training`.
+        name: `search`, `training` or `registration`.
         plural: Of it.
         get: Of one job.
         list_all: Of all, newest first.
         columns: That its list has beside id, name, state, progress and time.
+        is_kept: Whether what it has done so far outlives it.
     """
 
     name: str
@@ -37,20 +38,24 @@ class JobKind:
     get: Callable[[NasClient, str], JobView]
     list_all: Callable[[NasClient], Iterator[JobView]]
     columns: Sequence[str] = ()
+    is_kept: bool = True
 
 
 _REQUESTS = {
-    "cancel": "Cancel a {name}; what it has so far is kept.",
-    "pause": "Let a {name} rest: its processes end within seconds, and everything is kept.",
+    "cancel": "Cancel a {name}; {found}.",
+    "pause": "Let a {name} rest: its processes end within seconds, and {kept}.",
     "resume": "Put a paused {name} back into the queue; it ends as if it had not rested.",
 }
+_KEEPING = {"found": "what it has so far is kept", "kept": "everything is kept"}
+_BEGINNING_ANEW = {"found": "nothing of it is kept", "kept": "it begins anew when it goes on"}
 
 
 def add_job_commands(app: typer.Typer, kind: JobKind) -> None:
-    """Add the commands that both kinds have."""
+    """Add the commands that all kinds have."""
     _add_readers(app, kind)
+    words = _KEEPING if kind.is_kept else _BEGINNING_ANEW
     for request, text in _REQUESTS.items():
-        _add_request(app, kind, request, text.format(name=kind.name))
+        _add_request(app, kind, request, text.format(name=kind.name, **words))
 
 
 def _add_readers(app: typer.Typer, kind: JobKind) -> None:

@@ -8,7 +8,7 @@ import typer
 from api.commands.classes import print_weak, print_worst
 from api.commands.options import Json
 from api.commands.specs import Sets, read_spec
-from api.console import console, percent, print_json, print_table
+from api.console import console, percent, print_json, print_remarks, print_table
 from nas_service.errors import ExportError
 from nas_service.reports import ClassFigures
 from nas_service.search.strategy import STRATEGIES
@@ -20,7 +20,6 @@ from search_spaces.space import SearchSpace
 if TYPE_CHECKING:
     import torch
 
-    from nas_service.data.facts import DatasetFacts
     from nas_service.export.bundle_reading import Bundle
     from nas_service.reports import EpochReport
 
@@ -86,7 +85,7 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
     with console.status("reading images") as status:
         data = open_dataset(spec.dataset, settings, lambda done, total: status.update(f"reading images: {done:,} of {total:,}"))
     if not as_json:
-        _tell_facts(data.facts)
+        print_remarks(data.facts.skipped, data.facts.warnings)
     content, metrics, _ = train_to_bundle(spec, chosen, data, settings.bundled_test_bytes, place, show)
     output.write_bytes(content)
     if as_json:
@@ -97,14 +96,6 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
         if metrics.test_classes is not None:
             print_weak(metrics.test_classes)
         console.file.write(f"bundle: {output}\n")
-
-
-def _tell_facts(facts: "DatasetFacts") -> None:
-    """Say what was left out and what people should know before they train."""
-    for reason, count in sorted(facts.skipped.items()):
-        console.print(f"left out: {count} {reason}", markup=False, highlight=False)
-    for warning in facts.warnings:
-        console.print(f"warning: {warning}", markup=False, highlight=False)
 
 
 def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "torch.Tensor"]:

@@ -215,5 +215,6 @@ def exit_for(jobs: list[JobView]) -> None:
     """End with status 1 if a job did not succeed, saying why."""
     for job in jobs:
         if job.state != JobState.SUCCEEDED:
-            errors.print(f"{job.kind} {job.id} {job.state}: {job.error or 'as somebody asked'}", markup=False)
+            said = f"{job.kind} {job.id} {job.state}: {job.error or 'as somebody asked'}"
+            errors.print(said, markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(1)

@@ -1,21 +1,17 @@
-"""`nas serve`, `nas migrate`, `nas catalogue`, `nas dataset`: running a service and what it offers."""
+"""`nas serve`, `nas migrate`, `nas catalogue`: running a service and what it offers."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.client import NasClient
 from api.commands.options import Json, Url
-from api.commands.specs import Sets, read_spec
 from api.console import console, print_json, print_table
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 
 SHELVES = ("spaces", "operations", "templates", "strategies", "methods", "datasets")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-datasets_app = typer.Typer(no_args_is_help=True, help="Register and export datasets.")
 
 
 def migrate(as_json: Json = False) -> None:  # noqa: FBT002 - typer's way
@@ -79,57 +75,3 @@ def catalogue(
         print_json(entries)
     else:
         print_table(shelf, ["name", "summary", "reference"], [(row.name, row.summary, row.reference) for row in entries])
-
-
-@datasets_app.command()
-def register(
-    name: Annotated[str, typer.Argument(help="Name to use in specs.")],
-    kind: Annotated[str, typer.Argument(help="image-folder, parquet or cifar10.")],
-    sets: Sets = None,
-    as_json: Json = False,  # noqa: FBT002 - typer's way
-    url: Url = None,
-) -> None:
-    """Give files under the service's data root a name: nas dataset register flowers image-folder --set path=flowers."""
-    with NasClient(url or Settings().url) as client:
-        entry = client.register_dataset(name, kind, read_spec(None, {}, sets))
-    if as_json:
-        print_json(entry)
-    else:
-        print_table(name, ["fact", "value"], list(entry.facts.items()))
-
-
-@datasets_app.command()
-def delete(
-    name: Annotated[str, typer.Argument(help="Registered dataset.")],
-    as_json: Json = False,  # noqa: FBT002 - typer's way
-    url: Url = None,
-) -> None:
-    """Forget the name of a registered dataset; its files stay, and so do jobs that learnt it."""
-    with NasClient(url or Settings().url) as client:
-        client.delete_dataset(name)
-    if as_json:
-        print_json({"deleted": name})
-    else:
-        console.print(f"dataset {name} is deleted; its files are where they were", highlight=False)
-
-
-@datasets_app.command()
-def export(
-    name: Annotated[str, typer.Argument(help="Built-in dataset.")],
-    output: Annotated[Path, typer.Argument(help="Safetensors file to write.")],
-    sets: Sets = None,
-    as_json: Json = False,  # noqa: FBT002 - typer's way
-) -> None:
-    """Write the test images of a dataset as `python model.py --data` reads them."""
-    from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - other commands start faster
-    from nas_service.export.bundle import write_test_images  # noqa: PLC0415
-    from nas_service.specs import Component  # noqa: PLC0415
-
-    dataset = open_dataset(Component(name=name, settings=read_spec(None, {}, sets)), Settings())
-    if dataset.test is None:
-        raise NotReadyError(f"dataset {name} has no test images")
-    output.write_bytes(write_test_images(dataset.test))
-    if as_json:
-        print_json({"path": str(output), "images": len(dataset.test)})
-        return
-    console.print(str(output), markup=False, highlight=False)

@@ -1,56 +1,138 @@
 """/datasets: what can be learnt from: built in, or registered by users."""
 
-from fastapi import APIRouter, status
+import re
+from collections.abc import Mapping
+from functools import partial
+
+from fastapi import APIRouter, Request, Response, status
+from pydantic import ValidationError
 
 from api.bodies import RegistrationBody
 from api.deps import ServiceDep
+from api.errors import file_reply
+from api.resources.etags import tagged
 from api.resources.jobs import CONFLICT, NOT_FOUND
-from api.views import DatasetRegistration, EntryView, Page
-from nas_service.checking.datasets import open_dataset
-from nas_service.checking.drafts import read_draft
+from api.resources.submission import IdempotencyKey, Submission, accept
+from api.views import DatasetView, EntryView, JobView, Page
+from nas_service.checking.registrations import check_registration
 from nas_service.data.dataset import DATASETS
-from nas_service.errors import ConflictError
-from nas_service.specs import Component
-from nas_service.storage.datasets import delete_dataset, register_dataset
-from nas_service.storage.datasets import list_datasets as list_registered
+from nas_service.errors import ConflictError, ExportError, NotFoundError
+from nas_service.reports import DatasetReport
+from nas_service.storage import datasets, jobs
+from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.models import DatasetRow
+from nas_service.wording import printable
 
 router = APIRouter(prefix="/datasets", tags=["catalogue"])
 
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # an earlier version kept names of files as they were
 
-def _registered(row: DatasetRow) -> EntryView:
-    return EntryView(name=row.name, summary=f"{row.kind}: {row.settings.get('path', '')}", facts=row.facts)
+
+def _showable(stored: object) -> object:
+    """Return JSON from the database as it can be sent: what is no text is escaped."""
+    if isinstance(stored, str):
+        return _NO_TEXT.sub(lambda found: printable(found[0]), stored)
+    if isinstance(stored, Mapping):
+        return {str(_showable(key)): _showable(value) for key, value in stored.items()}
+    return [_showable(entry) for entry in stored] if isinstance(stored, list) else stored
+
+
+def _mapping(stored: object) -> dict[str, object]:
+    shown = _showable(stored)
+    return shown if isinstance(shown, dict) else {}
+
+
+def _entry(row: DatasetRow) -> EntryView:
+    settings = _mapping(row.settings)
+    return EntryView(name=row.name, summary=f"{row.kind}: {settings.get('path', '')}", facts=_mapping(row.facts))
+
+
+def _report(row: DatasetRow) -> DatasetReport:
+    """Return what a row says was counted, as much of it as can be told."""
+    stored = _mapping(row.facts)
+    try:
+        return DatasetReport.model_validate(stored)
+    except ValidationError as error:
+        faulty = {entry["loc"][0] for entry in error.errors()}
+        return DatasetReport.model_validate({field: value for field, value in stored.items() if field not in faulty})
+
+
+def _registered(row: DatasetRow) -> DatasetView:
+    entry = _entry(row)
+    return DatasetView(
+        name=row.name,
+        kind=row.kind,
+        summary=entry.summary,
+        settings=_mapping(row.settings),
+        facts=_report(row),
+        registered_at=row.created_at,
+        registration_id=row.registration_id,
+        sheet=None if row.registration_id is None else f"/v1/datasets/{row.name}/sheet.png",
+    )
+
+
+def _built_in(name: str) -> EntryView:
+    kind = DATASETS.get(name)
+    return EntryView(name=name, summary=kind.summary, settings_schema=kind.settings_model.model_json_schema())
 
 
 @router.get("", summary="List datasets, built in and registered")
 def list_datasets(service: ServiceDep) -> Page[EntryView]:
     """Return names to use in specs."""
-    built_in = [
-        EntryView(name=name, summary=entry.summary, settings_schema=entry.settings_model.model_json_schema())
-        for name, entry in ((name, DATASETS.get(name)) for name in DATASETS.names())
-    ]
+    built_in = [_built_in(name) for name in DATASETS.names()]
     with service.database.read() as session:
-        return Page(items=built_in + [_registered(row) for row in list_registered(session)])
+        return Page(items=built_in + [_entry(row) for row in datasets.list_datasets(session)])
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, summary="Register a folder or file under the data root", responses=CONFLICT)
-def register(service: ServiceDep, body: RegistrationBody) -> EntryView:
-    """Read every image once, so that a broken one is found now, and keep the name.
+@router.post(
+    "", status_code=status.HTTP_202_ACCEPTED, summary="Register a folder or file under the data root", responses=CONFLICT
+)
+def register(service: ServiceDep, body: RegistrationBody, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
+    """Look whether the files are there, and queue a job that reads every image once and then keeps the name."""
+    spec = check_registration(body, service.settings.data)
+    free = partial(datasets.require_free_name, name=spec.name)
+    submission = Submission(jobs.REGISTRATION, spec.name, spec.model_dump(mode="json"), idempotency_key, free)
+    return accept(service, response, submission)
+
+
+@router.get("/{name}", summary="One dataset: its settings, and what was counted of it", responses=NOT_FOUND)
+def get_dataset(service: ServiceDep, name: str) -> DatasetView:
+    """Return classes, counts by class and part, what was skipped, and what people should know before they train."""
+    if name in DATASETS.names():
+        entry = _built_in(name)
+        return DatasetView(name=name, kind=name, summary=entry.summary, settings={}, settings_schema=entry.settings_schema)
+    with service.database.read() as session:
+        return _registered(datasets.get_dataset(session, name))
+
+
+@router.get(
+    "/{name}/sheet.png",
+    summary="Some training images of every class, as a network gets them",
+    response_class=Response,
+    responses=NOT_FOUND | file_reply("image/png"),
+)
+def get_sheet(service: ServiceDep, request: Request, name: str) -> Response:
+    """Return the contact sheet that was drawn when the dataset was registered.
 
     Raises:
-        ConflictError: If the name is taken.
-        InvalidInputError: If the kind is unknown, or its settings or files are not right.
+        NotFoundError: If none was drawn.
+        ExportError: If the store lost the file.
     """
-    draft = read_draft(DatasetRegistration, body)
-    draft.finish()
-    registration = draft.spec
-    if registration.name in DATASETS.names():
-        raise ConflictError(f"a dataset {registration.name!r} is built in")
-    component = Component(name=registration.kind, settings=registration.settings)
-    loaded = open_dataset(component, service.settings.data)
-    facts = {"kind": component.name, "settings": component.settings, **loaded.facts.to_dict()}
-    with service.database.write() as session:
-        return _registered(register_dataset(session, registration.name, component.name, component.settings, facts))
+    if name in DATASETS.names():
+        raise NotFoundError("contact sheet of the built-in dataset", name)
+    with service.database.read() as session:
+        row = datasets.get_dataset(session, name)
+        if row.registration_id is None:
+            raise NotFoundError("contact sheet, since an earlier version registered the dataset", name)
+        stored = get_artifact(session, row.registration_id, datasets.SHEET)
+
+    def fetched() -> bytes:
+        content = service.store.get(stored.key)
+        if content is None:
+            raise ExportError(f"the artifact store has lost {stored.key}")
+        return content
+
+    return tagged(request, fetched, "image/png", sha256=stored.sha256)
 
 
 @router.delete(
@@ -60,7 +142,7 @@ def register(service: ServiceDep, body: RegistrationBody) -> EntryView:
     responses=NOT_FOUND | CONFLICT,
 )
 def delete(service: ServiceDep, name: str) -> None:
-    """Keep its files, and the jobs that learnt it.
+    """Keep its files, and the jobs that learnt it; its contact sheet goes.
 
     Raises:
         ConflictError: If it is built in.
@@ -68,4 +150,5 @@ def delete(service: ServiceDep, name: str) -> None:
     if name in DATASETS.names():
         raise ConflictError(f"the dataset {name!r} is built in and cannot be deleted")
     with service.database.write() as session:
-        delete_dataset(session, name)
+        datasets.delete_dataset(session, name)
+    service.wake_controller()

@@ -42,7 +42,7 @@ async def get_metrics(service: ServiceDep) -> Response:
         checked.labels(name).set(told == OK)
     if counts is not None:
         gauge = Gauge("nas_jobs", "Jobs by kind and state.", ["kind", "state"], registry=registry)
-        for kind in (jobs.SEARCH, jobs.TRAINING):
+        for kind in jobs.KINDS:
             for state in JobState:
                 gauge.labels(kind, state.value).set(counts.get((kind, state.value), 0))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""What searches and trainings have in common: lists, single jobs, events, requests. Not a resource of its own."""
+"""What searches, trainings and registrations have in common: lists, single jobs, events, requests. Not a resource of its own."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -25,10 +25,12 @@ States = Annotated[list[JobState] | None, Query(description="Only jobs in these 
 
 # What can be asked of a job beside its deletion: what it does, in the API's words, and how.
 _ACTIONS: dict[str, tuple[str, Callable[[Session, str, str], Job]]] = {
-    "cancel": ("Cancel a {kind}; what it found so far is kept", jobs.request_cancel),
-    "pause": ("Let a {kind} rest: its processes end, and everything is kept", jobs.request_pause),
+    "cancel": ("Cancel a {kind}; {found}", jobs.request_cancel),
+    "pause": ("Let a {kind} rest: its processes end, and {kept}", jobs.request_pause),
     "resume": ("Put a paused {kind} back into the queue; it ends as if it had not rested", jobs.request_resume),
 }
+_KEEPING = {"found": "what it found so far is kept", "kept": "everything is kept"}
+_BEGINNING_ANEW = {"found": "nothing of it is kept", "kept": "it begins anew when it goes on"}
 
 
 def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
@@ -40,8 +42,9 @@ def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
 def add_job_routes(router: APIRouter, kind: str) -> None:
     """Add the routes that every kind of job has alike."""
     _add_readers(router, kind)
+    words = {"kind": kind, **(_BEGINNING_ANEW if kind == jobs.REGISTRATION else _KEEPING)}
     for action, (summary, request) in _ACTIONS.items():
-        _add_action(router, kind, action, summary, request)
+        _add_action(router, kind, action, summary.format(**words), request)
 
 
 def _add_readers(router: APIRouter, kind: str) -> None:
@@ -78,6 +81,10 @@ def _add_readers(router: APIRouter, kind: str) -> None:
             rows = events.list_events(session, job_id, limit=count + 1, after=decode_cursor(cursor, int) or 0)
         return paginate(rows, count, lambda row: row.id, EventView.model_validate)
 
+
+def add_best_route(router: APIRouter, kind: str) -> None:
+    """Add the route that tells the best of what a search found, or of what a training trained."""
+
     @router.get("/{job_id}/best", summary=f"The best trained candidate of a {kind}", responses=NOT_FOUND)
     def get_best(service: ServiceDep, job_id: str) -> BestView:
         with service.database.read() as session:
@@ -94,7 +101,7 @@ def _add_readers(router: APIRouter, kind: str) -> None:
 def _add_action(router: APIRouter, kind: str, action: str, summary: str, request: Callable[[Session, str, str], Job]) -> None:
     @router.post(
         f"/{{job_id}}/{action}",
-        summary=summary.format(kind=kind),
+        summary=summary,
         name=f"{action}_{kind}",
         status_code=status.HTTP_202_ACCEPTED,
         responses=NOT_FOUND | CONFLICT,

@@ -8,8 +8,8 @@ from api.bodies import SearchBody
 from api.deps import ServiceDep
 from api.estimates import EstimateView
 from api.pagination import Cursor, Limit, decode_cursor, paginate
-from api.resources.jobs import CONFLICT, NOT_FOUND, add_job_routes, delete_and_wake
-from api.resources.submission import IdempotencyKey, accept
+from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
+from api.resources.submission import IdempotencyKey, Submission, accept
 from api.views import ArmView, JobView, Page, SampleView
 from nas_service.checking.specs import check_search
 from nas_service.estimates.search import estimate_search
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/searches", tags=["searches"])
 def submit_search(service: ServiceDep, body: SearchBody, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
     """Check the whole spec, then queue it: a spec that is accepted does not fail for what could be known now."""
     spec = check_search(body, service.place()).spec
-    return accept(service, response, jobs.SEARCH, spec.name, spec.model_dump(mode="json"), idempotency_key)
+    return accept(service, response, Submission(jobs.SEARCH, spec.name, spec.model_dump(mode="json"), idempotency_key))
 
 
 @router.post("/estimate", summary="What a search would take; nothing is started")
@@ -45,6 +45,7 @@ def estimate(service: ServiceDep, body: SearchBody) -> EstimateView:
 
 
 add_job_routes(router, jobs.SEARCH)
+add_best_route(router, jobs.SEARCH)
 
 
 @router.delete(

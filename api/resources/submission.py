@@ -1,5 +1,7 @@
 """Accepting work: 202, Location, and Idempotency-Key."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Header, Response
@@ -8,6 +10,7 @@ from api.deps import Service
 from api.resources.jobs import job_views
 from api.views import JobView
 from nas_service.storage import idempotency, jobs
+from nas_service.storage.session import Session
 
 IdempotencyKey = Annotated[
     str | None,
@@ -17,21 +20,42 @@ IdempotencyKey = Annotated[
 RETRY_AFTER_S = 2
 
 
-def accept(service: Service, response: Response, kind: str, name: str, spec: dict[str, Any], key: str | None) -> JobView:
+@dataclass(frozen=True)
+class Submission:
+    """A job to be queued.
+
+    Attributes:
+        kind: Of job.
+        name: Of the job.
+        spec: Checked, with every default written out.
+        key: The request's Idempotency-Key.
+        check: What only the database knows, looked at in the transaction that queues the job.
+    """
+
+    kind: str
+    name: str
+    spec: dict[str, Any]
+    key: str | None
+    check: Callable[[Session], None] = lambda _: None
+
+
+def accept(service: Service, response: Response, submission: Submission) -> JobView:
     """Queue a job and describe it; a key that was used for the same spec gives the job that was made then.
 
     Raises:
         InvalidInputError: If the key was used for another request.
     """
+    kind, name, spec, key = submission.kind, submission.name, submission.spec, submission.key
     digest = idempotency.request_digest(kind, spec)
     with service.database.write() as session:
         earlier = idempotency.earlier_job(session, key, digest) if key else None
-        job = jobs.get_job(session, earlier) if earlier else jobs.create_job(session, kind, name, spec)
-        if key and not earlier:
+        if earlier is None:
+            submission.check(session)
+        job = jobs.create_job(session, kind, name, spec) if earlier is None else jobs.get_job(session, earlier)
+        if key and earlier is None:
             idempotency.remember(session, key, digest, job.id)
         (view,) = job_views(session, [job])
     service.wake_controller()
-    plural = {jobs.SEARCH: "searches", jobs.TRAINING: "trainings"}[kind]
-    response.headers["Location"] = f"/v1/{plural}/{job.id}"
+    response.headers["Location"] = view.path
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return view

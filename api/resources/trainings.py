@@ -12,9 +12,9 @@ from api.bodies import TrainingBody
 from api.deps import ServiceDep
 from api.estimates import TrainingEstimateView
 from api.resources.etags import tagged, tagged_view
-from api.resources.jobs import CONFLICT, NOT_FOUND, add_job_routes, delete_and_wake
+from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
 from api.resources.named_results import NamedResults
-from api.resources.submission import IdempotencyKey, accept
+from api.resources.submission import IdempotencyKey, Submission, accept
 from api.views import ComparisonView, JobView, MethodView, PairView
 from nas_service.catalogue import build_space
 from nas_service.checking.specs import check_training
@@ -34,7 +34,7 @@ def submit_training(
     """Queue architectures x methods x seeds; the architectures must be there and of the space that is named."""
     place = service.place()
     spec = check_training(body, place, NamedResults(service, place).check).spec
-    return accept(service, response, jobs.TRAINING, spec.name, spec.model_dump(mode="json"), idempotency_key)
+    return accept(service, response, Submission(jobs.TRAINING, spec.name, spec.model_dump(mode="json"), idempotency_key))
 
 
 @router.post("/estimate", summary="What a training would take; nothing is started")
@@ -88,6 +88,7 @@ def compare_candidates(
 
 
 add_job_routes(router, jobs.TRAINING)
+add_best_route(router, jobs.TRAINING)
 
 
 @router.delete(

@@ -66,16 +66,20 @@ class Problems:
 
     def attempt(self, field: str, build: Callable[[], Built], part: str = "settings") -> Built | None:
         """Return what `build` makes of a component's name and its `part`; None, with one complaint, if they are faulty."""
-        if not self.sound(f"{field}.name", f"{field}.{part}"):
+        return self.build(f"{field}.name", f"{field}.{part}", build)
+
+    def build(self, name: str, part: str, build: Callable[[], Built]) -> Built | None:
+        """As `attempt`, of a name and settings in these two fields."""
+        if not self.sound(name, part):
             return None
         try:
             return build()
         except UnknownNameError as error:
-            self.complain(f"{field}.name", error.name, error.allowed)
+            self.complain(name, error.name, error.allowed)
         except InvalidFieldError as error:
-            self.found.append(error.under(f"{field}.{part}"))
+            self.found.append(error.under(part))
         except ValidationError as error:
-            self.found.extend(field_errors(error, f"{field}.{part}"))
+            self.found.extend(field_errors(error, part))
         return None
 
     def finish(self, order: Sequence[str] = ()) -> None:

@@ -3,6 +3,7 @@
 Time is the database's: it writes leases and judges them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import LateResultError
 from nas_service.lifecycle import COMMITTING, HELD, JobState
-from nas_service.reports import SearchProgress, TrainingProgress
+from nas_service.reports import AnyProgress
 from nas_service.storage import events
-from nas_service.storage.jobs import get_job, move, set_values, update_one
+from nas_service.storage.jobs import KINDS, LANES, get_job, move, set_values, update_one
 from nas_service.storage.models import Job
 from nas_service.storage.session import database_now, exclusive
 
@@ -36,16 +37,22 @@ class Hold:
     lease: timedelta
 
 
-def claim(session: Session, start_limit: timedelta, most: int) -> Job | None:
-    """Take the oldest queued job unless `most` are held already: it is `starting`, and its attempt is one higher.
+def claim(session: Session, start_limit: timedelta, most: int, most_registrations: int = 1) -> Job | None:
+    """Take the oldest queued job of a kind that may begin: it is `starting`, and its attempt is one higher.
 
-    Until the driver takes over, the lease runs for `start_limit`. However many controllers share the database, they count and
-    take one after another.
+    However many controllers share the database, they count and take one after another.
+
+    Args:
+        session: An open write session.
+        start_limit: For which the lease runs until the driver takes over.
+        most: Searches and trainings that may be held at once.
+        most_registrations: Registrations likewise, which neither wait for the others nor hold them up.
     """
     exclusive(session, _CLAIMS)
-    if held_count(session) >= most:
-        return None
-    job = session.scalars(select(Job).where(Job.state == JobState.QUEUED.value).order_by(Job.id).limit(1)).first()
+    limits = zip(LANES, (most, most_registrations), strict=True)
+    free = [kind for lane, limit in limits if held_count(session, lane) < limit for kind in lane]
+    waiting = select(Job).where(Job.state == JobState.QUEUED.value, Job.kind.in_(free))
+    job = session.scalars(waiting.order_by(Job.id).limit(1)).first()
     if job is None or not move(session, job.id, JobState.STARTING):
         return None
     set_values(session, job.id, attempt=Job.attempt + 1, lease_expires_at=database_now(session) + start_limit)
@@ -66,9 +73,7 @@ def start(session: Session, hold: Hold) -> Job:
     return get_job(session, hold.job_id)
 
 
-def renew(
-    session: Session, hold: Hold, progress: SearchProgress | TrainingProgress | None = None, usual_s: float | None = None
-) -> JobState:
+def renew(session: Session, hold: Hold, progress: AnyProgress | None = None, usual_s: float | None = None) -> JobState:
     """Renew the lease of a running attempt, with its progress if there is new; return the job's state.
 
     Progress resets the count of fruitless attempts, since the next one goes on from there; what is only told to people does
@@ -90,7 +95,7 @@ def renew(
     return _renew(session, hold, values)
 
 
-def tell(session: Session, hold: Hold, progress: SearchProgress | TrainingProgress) -> JobState:
+def tell(session: Session, hold: Hold, progress: AnyProgress) -> JobState:
     """As `renew`, with progress that nothing durable stands behind: the count of fruitless attempts stays."""
     return _renew(session, hold, {"progress": progress.model_dump(mode="json")})
 
@@ -130,9 +135,9 @@ def held(session: Session) -> list[Job]:
     return list(session.scalars(select(Job).where(Job.state.in_([state.value for state in HELD]))))
 
 
-def held_count(session: Session) -> int:
-    """Return how many jobs a driver may be working on."""
-    query = select(func.count()).select_from(Job).where(Job.state.in_([state.value for state in HELD]))
+def held_count(session: Session, kinds: Sequence[str] = KINDS) -> int:
+    """Return how many jobs of some kinds a driver may be working on."""
+    query = select(func.count()).select_from(Job).where(Job.state.in_([state.value for state in HELD]), Job.kind.in_(kinds))
     return session.scalar(query) or 0
 
 

@@ -1,41 +1,106 @@
 """Datasets that users registered."""
 
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, NotFoundError
-from nas_service.storage.models import DatasetRow
-from nas_service.storage.session import database_now
+from nas_service.lifecycle import FINISHED
+from nas_service.reports import DatasetReport
+from nas_service.specs import RegistrationSpec
+from nas_service.storage import keys, litter
+from nas_service.storage.artifacts import StoredFile, record_artifact
+from nas_service.storage.jobs import REGISTRATION
+from nas_service.storage.models import Artifact, DatasetRow, Job
+from nas_service.storage.session import database_now, exclusive
+
+SHEET = "sheet"  # the kind of artifact
+
+_NAMES = 7_230_002  # the lock of those who look whether a name is free and take it
 
 
-def register_dataset(session: Session, name: str, kind: str, settings: dict[str, Any], facts: dict[str, Any]) -> DatasetRow:
-    """Keep a dataset under `name`.
+@dataclass(frozen=True)
+class Registration:
+    """What a registration found.
+
+    Attributes:
+        spec: What was asked for.
+        facts: As they were counted.
+        sheet: Where some of the images are drawn.
+    """
+
+    spec: RegistrationSpec
+    facts: DatasetReport
+    sheet: StoredFile
+
+
+def require_free_name(session: Session, name: str) -> None:
+    """Refuse a name that a dataset has, or a registration that is not over wants; until the transaction ends it stays free.
+
+    Raises:
+        ConflictError: If it is taken.
+    """
+    _require_unregistered(session, name)
+    over = [state.value for state in FINISHED]
+    query = select(Job).where(Job.kind == REGISTRATION, Job.name == name, Job.state.not_in(over)).limit(1)
+    job = session.scalars(query).first()
+    if job is not None:
+        raise ConflictError(f"registration {job.id}, which is {job.state}, is about to take the name {name!r}")
+
+
+def _require_unregistered(session: Session, name: str) -> None:
+    exclusive(session, _NAMES)
+    if session.get(DatasetRow, name, populate_existing=True) is not None:
+        raise ConflictError(f"a dataset {name!r} is registered already")
+
+
+def register_dataset(session: Session, job_id: str, found: Registration) -> DatasetRow:
+    """Keep what a registration found, with its sheet.
 
     Raises:
         ConflictError: If the name is taken.
     """
-    if session.get(DatasetRow, name) is not None:
-        message = f"a dataset {name!r} is registered already"
-        raise ConflictError(message)
-    row = DatasetRow(name=name, kind=kind, settings=settings, facts=facts, created_at=database_now(session))
+    spec = found.spec
+    _require_unregistered(session, spec.name)
+    row = DatasetRow(
+        name=spec.name,
+        kind=spec.kind,
+        settings=spec.settings,
+        facts=found.facts.model_dump(mode="json"),
+        registration_id=job_id,
+        created_at=database_now(session),
+    )
     session.add(row)
     session.flush()
+    record_artifact(session, job_id, SHEET, found.sheet)
     return row
 
 
 def delete_dataset(session: Session, name: str) -> None:
-    """Forget the name of a dataset; jobs that learnt it hold what it stood for.
+    """Forget the name of a dataset; jobs that learnt it hold what it stood for. Its sheet becomes litter.
 
     Raises:
         NotFoundError: If nothing is registered under it.
+    """
+    row = get_dataset(session, name)
+    session.delete(row)
+    if row.registration_id is not None:
+        session.execute(delete(Artifact).where(Artifact.owner_id == row.registration_id))
+        litter.drop(session, [keys.registration_folder(row.registration_id)])
+
+
+def get_dataset(session: Session, name: str) -> DatasetRow:
+    """Return a registered dataset.
+
+    Raises:
+        NotFoundError: If nothing is registered under the name.
     """
     row = session.get(DatasetRow, name)
     if row is None:
         kind = "registered dataset"
         raise NotFoundError(kind, name)
-    session.delete(row)
+    return row
 
 
 def list_datasets(session: Session) -> list[DatasetRow]:

@@ -18,6 +18,9 @@ from nas_service.storage.session import database_now, new_id
 
 SEARCH = "search"
 TRAINING = "training"
+REGISTRATION = "registration"
+KINDS = (SEARCH, TRAINING, REGISTRATION)
+LANES = ((SEARCH, TRAINING), (REGISTRATION,))  # kinds that wait for one another: minutes of work do not wait for a night's
 
 
 def create_job(session: Session, kind: str, name: str, spec: dict[str, Any], parent_id: str | None = None) -> Job:
@@ -119,6 +122,8 @@ def move(session: Session, job_id: str, target: JobState, *, attempt: int | None
         candidates.end_open(session, job_id, CandidateState.FAILED, f"its training failed: {error}")
     if target in FINISHED:
         litter.drop(session, [keys.supernet_folder(job_id), keys.training_folder(job_id)])
+    if target in FINISHED - {JobState.SUCCEEDED}:
+        litter.drop(session, [keys.registration_folder(job_id)])
     return True
 
 

@@ -4,6 +4,7 @@ supernets/<search>/<samples>.safetensors        shared weights after so many sam
 trainings/<training>/<digest>.safetensors       a full-precision network under way; litter when the training is over
 candidates/<candidate>/checkpoint.safetensors   a candidate under way; litter when it is over
 candidates/<candidate>/<file>                   its results; litter when it is deleted
+registrations/<registration>/sheet.png          some images of a dataset; litter with it, or if the registration fails
 teachers/<digest>.safetensors                   full-precision networks by what they depend on; a cache that trainings share
 
 Folders end in a slash.
@@ -33,6 +34,16 @@ def full_precision_checkpoint_key(training_id: str, digest: str) -> str:
 def full_precision_key(digest: str) -> str:
     """Return where a trained full-precision network lies."""
     return f"teachers/{digest}.safetensors"
+
+
+def registration_folder(registration_id: str) -> str:
+    """Return the folder of what a registration makes."""
+    return f"registrations/{registration_id}/"
+
+
+def sheet_key(registration_id: str) -> str:
+    """Return where the contact sheet of a registered dataset lies."""
+    return f"{registration_folder(registration_id)}sheet.png"
 
 
 def candidate_folder(candidate_id: str) -> str:

@@ -70,7 +70,7 @@ Id = String(36)
 
 
 class Job(Base):
-    """A search or a training, with its own progress so that lists never read histories."""
+    """A search, a training or a registration, with its own progress so that lists never read histories."""
 
     __tablename__ = "jobs"
     __table_args__ = (Index(None, "kind", "id"), Index(None, "state", "id"))
@@ -203,7 +203,7 @@ class Artifact(Base):
     __table_args__ = (UniqueConstraint("owner_id", "kind"),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    owner_id: Mapped[str] = mapped_column(Id, index=True)  # a candidate or an architecture
+    owner_id: Mapped[str] = mapped_column(Id, index=True)  # a candidate, an architecture or a registration
     kind: Mapped[str] = mapped_column(String(32))
     key: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -220,6 +220,7 @@ class DatasetRow(Base):
     kind: Mapped[str] = mapped_column(String(50))
     settings: Mapped[dict[str, Any]]
     facts: Mapped[dict[str, Any]]
+    registration_id: Mapped[str | None] = mapped_column(Id)  # the job that counted them; it may be deleted before the dataset
     created_at: Mapped[datetime]
 
 

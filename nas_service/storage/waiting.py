@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.lifecycle import HELD, JobState
 from nas_service.storage import controllers
+from nas_service.storage.jobs import LANES
 from nas_service.storage.models import Job
 
 _NEXT = "its turn, which is next"
@@ -38,13 +39,15 @@ def _in_the_queue(session: Session, queued: list[Job]) -> dict[str, str]:
         return {job.id: _NOBODY for job in queued}
     if all(controller.trouble is not None for controller in awake):
         return {job.id: awake[0].trouble or "" for job in queued}
-    at_work = session.execute(
-        select(Job.kind, Job.id).where(Job.state.in_([state.value for state in HELD])).order_by(Job.id)
-    ).all()
-    before = {
-        key: place for place, key in enumerate(session.scalars(select(Job.id).where(Job.state == "queued").order_by(Job.id)))
-    }
-    return {job.id: _turn([f"{kind} {key}" for kind, key in at_work], before.get(job.id, 0)) for job in queued}
+    found: dict[str, str] = {}
+    for lane in LANES:
+        open_jobs = select(Job.kind, Job.id).where(Job.kind.in_(lane)).order_by(Job.id)
+        at_work = session.execute(open_jobs.where(Job.state.in_([state.value for state in HELD]))).all()
+        waiting = session.execute(open_jobs.where(Job.state == JobState.QUEUED.value)).all()
+        before = {key: place for place, (_, key) in enumerate(waiting)}
+        turns = {job.id: before.get(job.id, 0) for job in queued if job.kind in lane}
+        found |= {key: _turn([f"{kind} {held}" for kind, held in at_work], place) for key, place in turns.items()}
+    return found
 
 
 def _turn(at_work: list[str], before: int) -> str:

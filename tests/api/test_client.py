@@ -1,10 +1,19 @@
 """NasClient against a real application."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from api.cli import unanswered
 from api.client import ApiError, NasClient
+from nas_service.settings import Settings
+from tests.nas_service.data.files import write_folder
+from tests.workers.conftest import carried_out
 
 
 @pytest.fixture
@@ -43,6 +52,63 @@ def test_everything_of_a_search_can_be_read(nas: NasClient, finished_search: str
     assert nas.estimate({"space": "tiny"}).samples == 18
     assert {entry.name for entry in nas.catalogue("methods")} >= {"bnn", "xnor-net"}
     assert nas.readiness().status == "ready"
+
+
+def test_a_dataset_is_registered_waited_for_and_read(nas: NasClient, settings: Settings) -> None:
+    settings.data.mkdir()
+    write_folder(settings.data)
+    job = nas.register_dataset("pets", "image-folder", {"path": "pictures"}, "key")
+    assert nas.register_dataset("pets", "image-folder", {"path": "pictures"}, "key") == job
+    assert nas.resume_registration(nas.pause_registration(job.id).id).state == "queued"
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(nas.wait, job)
+        assert carried_out(settings) == 0
+        done = waiting.result(60)
+    assert (done.state, nas.registration(job.id), list(nas.registrations())) == ("succeeded", done, [done])
+    assert [event.kind for event in nas.registration_events(job.id)][-1] == "state"
+    facts = nas.dataset("pets").facts
+    assert facts is not None
+    assert facts.class_names == ("cat", "dog", "eel")
+    assert nas.dataset_sheet("pets")[:4] == b"\x89PNG"
+    nas.delete_registration(job.id)
+    nas.delete_dataset("pets")
+    assert "pets" not in {entry.name for entry in nas.catalogue("datasets")}
+    second = nas.register_dataset("pets", "image-folder", {"path": "pictures"})
+    assert nas.cancel_registration(second.id).state == "cancelling"
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, socket.socket]]:
+    """Return the address of a socket to which one can connect, and the socket; nobody answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", listening
+
+
+def test_a_slow_answer_is_never_called_a_service_that_is_not_there(silent: tuple[str, socket.socket]) -> None:
+    with NasClient(silent[0], timeout_s=0.2) as nas, pytest.raises(httpx.ReadTimeout) as caught:
+        nas.search("x")
+    asked = f"the service at {silent[0]}/ took the connection and did not answer GET /v1/searches/x"
+    assert unanswered(caught.value) == f"{asked} within 0.2 s; it may still be at work on it"
+
+
+def test_a_connection_that_is_given_up_is_told_as_that(silent: tuple[str, socket.socket]) -> None:
+    def hang_up() -> None:
+        connection, _ = silent[1].accept()
+        connection.recv(9)
+        connection.close()
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    with NasClient(silent[0]) as nas, pytest.raises(httpx.TransportError) as caught:
+        nas.search("x")
+    thread.join()
+    assert "took the connection and gave it up before it had answered GET /v1/searches/x" in unanswered(caught.value)
+
+
+def test_where_nobody_listens_no_service_answers() -> None:
+    with NasClient("http://127.0.0.1:1") as nas, pytest.raises(httpx.TransportError) as caught:
+        nas.search("x")
+    assert unanswered(caught.value).startswith("no service answers at http://127.0.0.1:1/ (")
 
 
 def test_a_reply_that_is_no_problem_is_told_as_it_is() -> None:

@@ -9,7 +9,10 @@ from api.console import console, describe, print_table
 from api.views import CandidateView, JobView
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import (
+    AnyProgress,
     CandidateMetrics,
+    RegistrationPhase,
+    RegistrationProgress,
     RobustnessFigures,
     SearchPhase,
     SearchProgress,
@@ -26,8 +29,10 @@ SEARCH = SearchProgress(
     phase=SearchPhase.SAMPLING, samples=3, total=9, arms=18, arms_left=12, best_reward=0.25, seconds_left=65.0
 )
 
+DECODING = RegistrationProgress(phase=RegistrationPhase.DECODING, images=1500, total=3000)
 
-def _job(progress: SearchProgress | TrainingProgress | None, state: str = "running", waiting_for: str | None = None) -> JobView:
+
+def _job(progress: AnyProgress | None, state: str = "running", waiting_for: str | None = None) -> JobView:
     return JobView(
         id="1",
         kind="search" if progress is None else progress.kind,
@@ -70,6 +75,12 @@ def _changed(progress: SearchProgress | TrainingProgress, **changes: object) -> 
             (0, 40, "1 full-precision network(s) first, to learn or to attack from, 0/2 candidates, 0/40 epochs"),
         ),
         (_job(TRAINING), (40, 40, "0/2 candidates, 40/40 epochs, best so far 50.00 % validation")),
+        (_job(RegistrationProgress(phase=RegistrationPhase.LISTING)), (0, 0, "listing the files")),
+        (_job(DECODING), (1500, 3000, "1,500/3,000 images")),
+        (
+            _job(DECODING, "queued", "its turn"),
+            (1500, 3000, "waits for its turn, 1,500/3,000 images"),
+        ),
         (
             _job(_changed(TRAINING, under_attack=2, failed=1)),
             (40, 40, "0/2 candidates, 40/40 epochs, 1 failed, 2 under attack, best so far 50.00 % validation"),

@@ -8,6 +8,7 @@ from nas_service.settings import Settings
 from nas_service.storage.models import DatasetRow
 from nas_service.storage.session import Database
 from tests.nas_service.data.files import write_folder
+from tests.workers.conftest import carried_out
 
 
 @pytest.mark.parametrize(
@@ -94,12 +95,12 @@ def test_a_registered_dataset_is_estimated_by_its_facts_and_one_of_an_earlier_ve
     """The images are broken after they were registered: nobody looks at them."""
     settings.data.mkdir()
     write_folder(settings.data)
-    body = {"name": "pets", "kind": "image-folder", "settings": {"path": "pictures"}}
-    facts = client.post("/v1/datasets", json=body).json()["facts"]
+    client.post("/v1/datasets", json={"name": "pets", "kind": "image-folder", "settings": {"path": "pictures"}})
+    assert carried_out(settings) == 0
+    facts = client.get("/v1/datasets/pets").json()["facts"]
     for file in (settings.data / "pictures" / "dog").iterdir():
         file.write_bytes(b"broken")
     asked = {"space": "tiny", "dataset": "pets"}
-    assert facts["untrained"] == []
     assert client.post("/v1/searches/estimate", json=asked).json()["training_images"] == facts["train"]
     split = {"name": "pets", "settings": {"validation_fraction": 0.5}}
     assert client.post("/v1/searches/estimate", json={**asked, "dataset": split}).json()["training_images"] < facts["train"]
@@ -107,6 +108,6 @@ def test_a_registered_dataset_is_estimated_by_its_facts_and_one_of_an_earlier_ve
     with database.write() as session:
         row = session.get(DatasetRow, "pets")
         assert row is not None
-        row.facts = {key: value for key, value in row.facts.items() if key not in {"untrained", "train"}}
+        row.facts = {key: value for key, value in row.facts.items() if key not in {"by_class", "train"}}
     database.close()
     assert client.post("/v1/searches/estimate", json=asked).json()["training_images"] == facts["train"]

@@ -14,9 +14,8 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.app import create_app
-from api.views import DatasetRegistration
 from nas_service.settings import Settings
-from nas_service.specs import SearchSpec, TrainingSpec
+from nas_service.specs import RegistrationSpec, SearchSpec, TrainingSpec
 from nas_service.storage.schema import upgrade
 
 EXAMPLES = 15  # requests made up for every route
@@ -73,7 +72,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "/v1/searches": SearchSpec,
     "/v1/searches/estimate": SearchSpec,
     "/v1/trainings": TrainingSpec,
-    "/v1/datasets": DatasetRegistration,
+    "/v1/datasets": RegistrationSpec,
 }
 
 

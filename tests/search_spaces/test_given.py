@@ -9,11 +9,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from api.views import DatasetRegistration
 from nas_service.binarization.method import METHODS
 from nas_service.data.dataset import DATASETS
 from nas_service.search.strategy import STRATEGIES
-from nas_service.specs import LocalTrainingSpec, SearchSpec, TrainingSpec
+from nas_service.specs import LocalTrainingSpec, RegistrationSpec, SearchSpec, TrainingSpec
 from search_spaces.given import GivenModel
 from search_spaces.space import SpaceSettings
 
@@ -22,7 +21,7 @@ ROOTS: list[type[BaseModel]] = [
     SearchSpec,
     TrainingSpec,
     LocalTrainingSpec,
-    DatasetRegistration,
+    RegistrationSpec,
     SpaceSettings,
     *(registry.get(name).settings_model for registry in REGISTRIES for name in registry.names()),
 ]

@@ -16,7 +16,9 @@ from nas_service.storage.session import Database
 from search_spaces.space import SPACES
 from tests.holds import held, progress
 from workers.child_processes import ChildProcessLauncher
+from workers.context import JobContext
 from workers.controller import Controller
+from workers.driver import carry_out
 
 
 @pytest.fixture
@@ -52,6 +54,19 @@ def job_of(database: Database, job_id: str) -> Job:
     """Return a job as it stands now."""
     with database.read() as session:
         return jobs.get_job(session, job_id)
+
+
+def carried_out(settings: Settings) -> int:
+    """Carry out one attempt at the oldest job in this process, and return the exit status."""
+    database = Database(settings.database)
+    with database.write() as session:
+        job, _ = held(session)
+    database.close()
+    context = JobContext(settings, job.id, job.attempt)
+    try:
+        return carry_out(context, job)
+    finally:
+        context.close()
 
 
 def running(database: Database) -> Job:

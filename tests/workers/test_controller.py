@@ -57,6 +57,16 @@ def test_no_more_jobs_are_started_than_may_run_at_once(controller: Controller, o
     assert (job_of(opened, first.id).state, job_of(opened, second.id).state) == ("starting", "queued")
 
 
+def test_a_registration_starts_beside_a_search_and_before_the_next_one(controller: Controller, opened: Database) -> None:
+    search, second = submitted(opened), submitted(opened)
+    with opened.write() as session:
+        spec = {"name": "mine", "kind": "digits", "settings": {}}
+        registrations = [jobs.create_job(session, jobs.REGISTRATION, "mine", spec) for _ in range(2)]
+    controller.step()
+    states = [job_of(opened, job.id).state for job in (search, second, *registrations)]
+    assert states == ["starting", "queued", "starting", "queued"]
+
+
 def test_a_queued_job_is_cancelled_without_a_driver(controller: Controller, opened: Database) -> None:
     job = submitted(opened)
     with opened.write() as session:

@@ -10,13 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from api.views import DatasetRegistration
 from nas_service.capacity import Capacity
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import COMPONENTS, LISTS, MAX_VALUES, WORDS, read_draft
 from nas_service.checking.specs import Place, check_local_training, check_search, check_training
 from nas_service.errors import InvalidInputError
-from nas_service.specs import LocalTrainingSpec, SearchSpec, TrainingSpec
+from nas_service.specs import LocalTrainingSpec, RegistrationSpec, SearchSpec, TrainingSpec
 
 HERE = Place(Capacity(cpus=2, gpus=0), DatasetSource(Path(), {}))
 SEARCH = {
@@ -206,7 +205,7 @@ def test_every_field_that_a_spec_requires_has_a_stand_in() -> None:
             return [annotation]
         return [model for part in get_args(annotation) for model in _models(part)]
 
-    for model in (SearchSpec, TrainingSpec, LocalTrainingSpec, DatasetRegistration):
+    for model in (SearchSpec, TrainingSpec, LocalTrainingSpec, RegistrationSpec):
         assert required(model) <= COMPONENTS | LISTS | WORDS
 
 

@@ -57,6 +57,20 @@ def test_no_more_jobs_are_claimed_than_may_be_held(database: Database) -> None:
     assert [job is not None for job in taken] == [True, True, False]
 
 
+def test_registrations_neither_wait_for_other_jobs_nor_hold_them_up(database: Database) -> None:
+    """Each lane counts what it holds itself; the oldest that may begin is taken first."""
+    with database.write() as session:
+        kinds = [jobs.SEARCH, jobs.TRAINING, jobs.REGISTRATION, jobs.REGISTRATION, jobs.SEARCH]
+        made = [jobs.create_job(session, kind, "", {}).id for kind in kinds]
+        taken = [attempts.claim(session, LEASE, most=2, most_registrations=1) for _ in range(4)]
+        assert [job.id if job else None for job in taken] == [*made[:3], None]
+        jobs.move(session, made[2], JobState.FAILED)
+        fourth = attempts.claim(session, LEASE, most=2, most_registrations=1)
+        assert fourth is not None
+        assert fourth.id == made[3]
+        assert attempts.claim(session, LEASE, most=2, most_registrations=1) is None
+
+
 def _in_threads(count: int, work: Callable[[], None]) -> None:
     threads = [threading.Thread(target=work) for _ in range(count)]
     for thread in threads:

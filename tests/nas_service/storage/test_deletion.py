@@ -5,11 +5,14 @@ from sqlalchemy import func, select
 
 from nas_service.errors import ConflictError, NotFoundError
 from nas_service.lifecycle import CandidateState, JobState
-from nas_service.storage import architectures, artifacts, candidates, jobs, litter
+from nas_service.reports import DatasetReport
+from nas_service.specs import RegistrationSpec
+from nas_service.storage import architectures, artifacts, candidates, datasets, jobs, litter
 from nas_service.storage.artifacts import StoredFile
 from nas_service.storage.candidates import PlannedCandidate
+from nas_service.storage.datasets import Registration
 from nas_service.storage.deletion import delete_job
-from nas_service.storage.keys import candidate_folder
+from nas_service.storage.keys import candidate_folder, registration_folder, sheet_key
 from nas_service.storage.models import Base
 from nas_service.storage.session import Database, Session
 from search_spaces.space import SPACES
@@ -82,6 +85,23 @@ def test_what_an_open_training_needs_stays(database: Database, history: tuple[st
     with pytest.raises(ConflictError, match="teaches in training"), database.write() as session:
         delete_job(session, training_id, jobs.TRAINING, with_trainings=False)
     assert _count(database)["candidates"] == 1
+
+
+def test_a_registration_goes_without_its_dataset(database: Database) -> None:
+    with database.write() as session:
+        job = jobs.create_job(session, jobs.REGISTRATION, "pets", {})
+        sheet = StoredFile.of(sheet_key(job.id), b"content")
+        datasets.register_dataset(
+            session, job.id, Registration(RegistrationSpec(name="pets", kind="digits"), DatasetReport(), sheet)
+        )
+        _finish(session)
+        delete_job(session, job.id, jobs.REGISTRATION, with_trainings=False)
+        assert registration_folder(job.id) not in litter.list_litter(session, 99)
+    assert {name for name, count in _count(database).items() if count} == {"datasets", "artifacts", "litter"}
+    with database.write() as session:
+        datasets.delete_dataset(session, "pets")
+        assert registration_folder(job.id) in litter.list_litter(session, 99)
+    assert {name for name, count in _count(database).items() if count} == {"litter"}
 
 
 def test_a_job_that_is_not_over_stays(database: Database) -> None:

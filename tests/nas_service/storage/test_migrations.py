@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, inspect, make_url, text
 
 from api.views import CandidateView, JobView
 from nas_service.lifecycle import CANDIDATE_FINISHED, FINISHED, JobState
-from nas_service.storage import candidates, jobs, litter
+from nas_service.storage import candidates, datasets, jobs, litter
 from nas_service.storage.keys import checkpoint_key, supernet_folder
 from nas_service.storage.models import Base
 from nas_service.storage.schema import MIGRATIONS, alembic_config, current_revision, head_revision, upgrade
@@ -122,6 +122,32 @@ def test_taking_migrations_back_loses_no_row_either(filled_url: str) -> None:
     assert {name: _counts(filled_url)[name] for name in first} == first
     upgrade(filled_url)
     assert {name: _counts(filled_url)[name] for name in before} == before
+
+
+def test_a_registered_dataset_of_an_earlier_version_has_no_registration(filled_url: str) -> None:
+    upgrade(filled_url)
+    database = Database(filled_url)
+    with database.read() as session:
+        (row,) = datasets.list_datasets(session)
+        assert (row.name, row.registration_id, row.facts["train"]) == ("mine", None, 6400)
+    database.close()
+
+
+def test_a_registration_that_is_not_over_is_cancelled_where_there_are_none(empty_url: str) -> None:
+    upgrade(empty_url)
+    database = Database(empty_url)
+    with database.write() as session:
+        made = [jobs.create_job(session, jobs.REGISTRATION, "", {}).id for _ in range(2)]
+        jobs.move(session, made[0], JobState.PAUSED)
+        search = jobs.create_job(session, jobs.SEARCH, "", {}).id
+    config = alembic_config(empty_url)
+    command.downgrade(config, "c4a17f0e93b8")
+    upgrade(empty_url)
+    with database.read() as session:
+        found = [jobs.get_job(session, job_id) for job_id in (*made, search)]
+    assert [row.state for row in found] == ["cancelled", "cancelled", "queued"]
+    assert [row.finished_at is None for row in found] == [False, False, True]
+    database.close()
 
 
 def test_what_an_earlier_version_left_can_be_shown_and_has_ended(filled_url: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from nas_service.errors import ConflictError, InvalidInputError, NotFoundError
 from nas_service.reports import EpochReport
-from nas_service.storage import architectures, artifacts, candidates, datasets, idempotency, jobs
+from nas_service.storage import architectures, artifacts, candidates, idempotency, jobs
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.models import Architecture, IdempotencyKey
@@ -83,13 +83,6 @@ def test_candidates_are_found_by_the_search_that_found_their_architecture(databa
 def test_what_is_not_there_is_not_found(get: object, database: Database) -> None:
     with database.read() as session, pytest.raises(NotFoundError, match="'nowhere'"):
         get(session, "nowhere")  # type: ignore[operator]  # a function, parametrised
-
-
-def test_a_dataset_name_is_taken_once(database: Database) -> None:
-    with database.write() as session:
-        datasets.register_dataset(session, "mine", "parquet", {"path": "x"}, {})
-    with pytest.raises(ConflictError, match="'mine' is registered already"), database.write() as session:
-        datasets.register_dataset(session, "mine", "parquet", {"path": "y"}, {})
 
 
 def test_an_idempotency_key_gives_the_job_it_made_and_refuses_another_request(database: Database) -> None:

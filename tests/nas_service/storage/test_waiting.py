@@ -55,6 +55,21 @@ def test_queued_jobs_say_behind_what_they_wait(database: Database) -> None:
     ]
 
 
+def test_a_registration_waits_for_registrations_alone(database: Database) -> None:
+    searches = [_new(database), _new(database)]
+    with database.write() as session:
+        registrations = [jobs.create_job(session, jobs.REGISTRATION, "", {}) for _ in range(3)]
+        held(session)
+    _step(database)
+    at_work = f"search {searches[0].id} at work"
+    assert _waits(database, searches[1], *registrations) == [
+        f"its turn: {at_work}",
+        "its turn, which is next",
+        "its turn: 1 queued before it",
+        "its turn: 2 queued before it",
+    ]
+
+
 def test_what_troubles_the_controller_is_what_queued_jobs_wait_for(database: Database) -> None:
     job = _new(database)
     _step(database, "Ray's job server does not answer")

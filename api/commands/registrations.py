@@ -1,0 +1,57 @@
+"""`nas registration ...`: registrations of datasets as jobs; `nas dataset register` submits them."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from api.client import NasClient
+from api.commands.jobs import JobKind, add_job_commands, connect
+from api.commands.options import Json, Url
+from api.commands.searches import exit_for
+from api.console import console, errors, print_json, program
+from api.console import watch as watch_job
+from api.views import JobView
+
+app = typer.Typer(no_args_is_help=True, help="Look at registrations of datasets that are under way or over.")
+add_job_commands(app, JobKind("registration", "registrations", NasClient.registration, NasClient.registrations, is_kept=False))
+
+RegistrationId = Annotated[str, typer.Argument(help="Id of a registration.")]
+
+_INTERRUPTED = 130  # what shells say of Ctrl-C
+
+
+def until_over(client: NasClient, registration_id: str, *, as_json: bool) -> JobView:
+    """Show a registration's progress until it is over, and return it.
+
+    Raises:
+        typer.Exit: With status 130, after Ctrl-C: the registration goes on.
+    """
+    try:
+        return watch_job(partial(client.registration, registration_id), errors if as_json else console)
+    except KeyboardInterrupt:
+        watching, ending = (f"`{program()} registration {word} {registration_id}`" for word in ("watch", "cancel"))
+        said = f"interrupted: registration {registration_id} goes on; {watching} watches it, {ending} ends it"
+        errors.print(said, markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+@app.command()
+def watch(registration_id: RegistrationId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Show the progress of a registration until it is over."""
+    with connect(url) as client:
+        job = until_over(client, registration_id, as_json=as_json)
+    if as_json:
+        print_json(job)
+    exit_for([job])
+
+
+@app.command()
+def delete(registration_id: RegistrationId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Delete a registration that is over; its dataset stays."""
+    with connect(url) as client:
+        client.delete_registration(registration_id)
+    if as_json:
+        print_json({"deleted": registration_id})
+    else:
+        console.print(f"registration {registration_id} is deleted", highlight=False)

@@ -1,0 +1,76 @@
+"""Names of datasets, on both kinds of database."""
+
+import threading
+
+import pytest
+
+from nas_service.errors import ConflictError, NotFoundError
+from nas_service.lifecycle import JobState
+from nas_service.reports import DatasetReport
+from nas_service.specs import RegistrationSpec
+from nas_service.storage import datasets, jobs
+from nas_service.storage.artifacts import StoredFile
+from nas_service.storage.datasets import Registration
+from nas_service.storage.session import Database
+from tests.holds import held
+
+PETS = Registration(
+    RegistrationSpec(name="pets", kind="parquet", settings={"path": "x"}), DatasetReport(train=3), StoredFile.of("k", b"")
+)
+
+
+def test_a_name_is_taken_once(database: Database) -> None:
+    with database.write() as session:
+        datasets.register_dataset(session, "first", PETS)
+    with pytest.raises(ConflictError, match="'pets' is registered already"), database.write() as session:
+        datasets.register_dataset(session, "second", PETS)
+    with pytest.raises(ConflictError, match="'pets' is registered already"), database.write() as session:
+        datasets.require_free_name(session, "pets")
+    with database.read() as session:
+        assert datasets.get_dataset(session, "pets").registration_id == "first"
+
+
+def test_a_name_belongs_to_a_registration_until_that_is_over(database: Database) -> None:
+    with database.write() as session:
+        job = jobs.create_job(session, jobs.REGISTRATION, "pets", {})
+        jobs.create_job(session, jobs.SEARCH, "eels", {})  # a search's name is for people
+        datasets.require_free_name(session, "eels")
+    for state in ("queued", "paused"):
+        with (
+            pytest.raises(ConflictError, match=f"registration {job.id}, which is {state}, is about to take"),
+            database.write() as session,
+        ):
+            datasets.require_free_name(session, "pets")
+        with database.write() as session:
+            jobs.move(session, job.id, JobState.PAUSED if state == "queued" else JobState.QUEUED)
+    with database.write() as session:
+        held(session)
+        jobs.move(session, job.id, JobState.FAILED)
+        datasets.require_free_name(session, "pets")
+
+
+def test_of_two_that_ask_for_a_name_at_once_one_gets_it(database: Database) -> None:
+    begin, outcomes = threading.Barrier(4), []
+
+    def ask() -> None:
+        begin.wait(30)
+        try:
+            with database.write() as session:
+                datasets.require_free_name(session, "pets")
+                jobs.create_job(session, jobs.REGISTRATION, "pets", {})
+            outcomes.append("queued")
+        except ConflictError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(outcomes) == ["queued", "refused", "refused", "refused"]
+
+
+def test_what_nobody_registered_is_not_found(database: Database) -> None:
+    for act in (datasets.get_dataset, datasets.delete_dataset):
+        with pytest.raises(NotFoundError, match="there is no registered dataset 'pets'"), database.write() as session:
+            act(session, "pets")
