@@ -7,7 +7,7 @@ import torch
 
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.network import binary_network
-from nas_service.data.dataset import Part
+from nas_service.data.part import Part
 from nas_service.export.bundle import Exported, candidate_bundle
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component

@@ -56,16 +56,15 @@ def _left(folder: Path) -> list[str]:
 
 def test_images_are_decoded_once_and_mapped_from_then_on(tmp_path: Path) -> None:
     images, source = _written(tmp_path / "raw"), RawFile(tmp_path / "raw")
-    for _ in range(2):
-        found = ImageCache(tmp_path / "cache", PLENTY).get(source)
+    for found in [ImageCache(tmp_path / "cache", PLENTY).get(source) for _ in range(2)]:
         assert np.array_equal(found.pixels, images)
         assert isinstance(found.pixels, np.memmap)
         assert found.warnings == ("they are raw",)
         assert found.constant.tolist() == [False] * 3 + [True] + [False] * 3
         assert np.array_equal(found.sums, images.reshape(7, 3, -1).astype(np.int64).sum(2))
         assert np.array_equal(found.squares, (images.reshape(7, 3, -1).astype(np.int64) ** 2).sum(2))
+        assert decode_in_memory(RawFile(tmp_path / "raw")).content == found.content
     assert source.filled == 1
-    assert decode_in_memory(RawFile(tmp_path / "raw")).content == found.content
 
 
 def test_mean_and_deviation_are_those_of_the_chosen_images(tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ def _also(first: Callable[[Path], None], *names: str) -> Callable[[Path], None]:
     return write
 
 
+def _also_folder(first: Callable[[Path], None], name: str) -> Callable[[Path], None]:
+    def write(root: Path) -> None:
+        first(root)
+        (root / name).mkdir()
+
+    return write
+
+
 def _nothing(root: Path) -> None:
     _classes(root, "cat", "dog")
 
@@ -129,7 +137,7 @@ READ: dict[str, tuple[Callable[[Path], None], dict[str, Any], dict[str, int], di
     "classes that are called train and test": (lambda root: _classes(root, "train", "test"), {}, {"test": 2, "train": 2}, {}),
     "parts taken for classes": (_parts("train", "test"), {"layout": "classes", "nested": "first"}, {"test": 4, "train": 4}, {}),
     "empty folders of tools": (
-        lambda root: (_classes(root, "cat", "dog"), (root / ".ipynb_checkpoints").mkdir())[0],
+        _also_folder(_nothing, ".ipynb_checkpoints"),
         {},
         TWO,
         {LEFT: 1},
@@ -170,7 +178,7 @@ def test_given_parts_are_used_for_nothing_else(name: str, tmp_path: Path) -> Non
 
 REFUSED: dict[str, tuple[Callable[[Path], None], dict[str, Any], str]] = {
     "empty classes, all named": (
-        lambda root: (_classes(root, "cat", "dog"), (root / "eel").mkdir(), _put(root, "fox/a.txt", content=b""))[0],
+        _also(_also_folder(_nothing, "eel"), "fox/a.txt"),
         {},
         r"path: 'd/eel, d/fox' .* at least one picture .*; left out: 1 no picture that is read: \.txt",
     ),

@@ -72,7 +72,8 @@ def test_a_limit_that_is_not_one_takes_all_images(limit: int | None) -> None:
 def _mapped(folder: Path, count: int = 40) -> np.memmap:
     images = np.random.RandomState(0).randint(0, 256, (count, 3, 4, 5)).astype(np.uint8)
     np.save(folder / "images.npy", images)
-    return np.load(folder / "images.npy", mmap_mode="r")
+    mapped: np.memmap = np.load(folder / "images.npy", mmap_mode="r")
+    return mapped
 
 
 def test_images_that_lie_in_a_file_give_the_batches_of_those_in_memory(tmp_path: Path) -> None:

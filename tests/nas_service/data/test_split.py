@@ -10,7 +10,7 @@ from search_spaces.errors import InvalidFieldError
 
 
 def _counts(labels: np.ndarray, rows: np.ndarray) -> list[int]:
-    return np.bincount(labels[rows], minlength=int(labels.max()) + 1).tolist()
+    return [int(count) for count in np.bincount(labels[rows], minlength=int(labels.max()) + 1)]
 
 
 @pytest.mark.parametrize(

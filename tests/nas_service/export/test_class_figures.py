@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nas_service.export.bundle import Bundle, Exported, read_bundle
+from nas_service.export.bundle import Exported
+from nas_service.export.bundle_reading import Bundle, read_bundle
 from nas_service.reports import CandidateMetrics
 from tests.blind import blind_bundle
 
