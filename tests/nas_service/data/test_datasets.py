@@ -8,8 +8,6 @@ import pytest
 from nas_service.data.dataset import DATASETS, ImageDataset
 from search_spaces.errors import InvalidFieldError
 from tests.nas_service.data.files import (
-    pictures,
-    png,
     write_folder,
     write_parquet,
 )
@@ -30,34 +28,6 @@ def test_digits_are_the_1797_bundled_images(tmp_path: Path) -> None:
 def test_a_missing_data_set_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(InvalidFieldError, match="exists under the data root"):
         DATASETS.get("image-folder").from_settings({"path": "nowhere"}).check(tmp_path)
-
-
-def test_a_broken_image_in_a_folder_is_named(tmp_path: Path) -> None:
-    write_folder(tmp_path)
-    (tmp_path / "pictures" / "dog" / "3.png").write_bytes(png(pictures(1)[0])[:60])
-    with pytest.raises(InvalidFieldError, match=r"^path: 'pictures/dog/3\.png' is not allowed; allowed: images that can"):
-        _load("image-folder", tmp_path, path="pictures")
-
-
-def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
-    write_folder(tmp_path)
-    (tmp_path / "pictures" / "fox").mkdir()
-    with pytest.raises(InvalidFieldError, match=r"pictures/fox.*this one is empty"):
-        DATASETS.get("image-folder").from_settings({"path": "pictures"}).check(tmp_path)
-
-
-def test_a_folder_with_one_class_is_refused(tmp_path: Path) -> None:
-    write_folder(tmp_path, classes=("cat",))
-    with pytest.raises(InvalidFieldError, match="at least two class folders"):
-        _load("image-folder", tmp_path, path="pictures")
-
-
-def test_images_of_different_sizes_need_image_size(tmp_path: Path) -> None:
-    write_folder(tmp_path)
-    (tmp_path / "pictures" / "cat" / "odd.png").write_bytes(png(pictures(1, size=20)[0]))
-    with pytest.raises(InvalidFieldError, match=r"^path: 'pictures/cat/odd\.png: 20x20 pixels'.*12x12 .*set image_size"):
-        _load("image-folder", tmp_path, path="pictures")
-    assert _load("image-folder", tmp_path, path="pictures", image_size=8).train.images.shape[1:] == (3, 8, 8)
 
 
 @pytest.mark.parametrize("path", ["../outside", "/etc", "pictures/../../x"])
@@ -110,11 +80,17 @@ def test_a_path_that_no_file_system_holds_is_refused(name: str, path: str, tmp_p
 
 @pytest.mark.parametrize("field", ["test_fraction", "validation_fraction"])
 def test_a_share_that_leaves_nothing_to_train_with_is_named(field: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidFieldError, match=f"^{field}: 0.9999 is not allowed; allowed: a share that leaves at least"):
+        _load("digits", tmp_path, **{field: 0.9999})
+
+
+def test_a_share_of_users_images_leaves_one_of_each_class(tmp_path: Path) -> None:
     write_folder(tmp_path)
     write_parquet(tmp_path)
-    for name, settings in (("digits", {}), ("image-folder", {"path": "pictures"}), ("parquet", {"path": "pictures.parquet"})):
-        with pytest.raises(InvalidFieldError, match=f"^{field}: 0.9999 is not allowed; allowed: a share that leaves at least"):
-            _load(name, tmp_path, **settings, **{field: 0.9999})
+    for name, settings in (("image-folder", {"path": "pictures"}), ("parquet", {"path": "pictures.parquet"})):
+        assert _load(name, tmp_path, **settings, validation_fraction=0.9999).facts.by_class["train"] == (1, 1, 1)
+        with pytest.raises(InvalidFieldError, match="^validation_fraction: 0.2 .* the largest of 3 has 1"):
+            _load(name, tmp_path, **settings, test_fraction=0.9999)
 
 
 def test_grey_images_have_one_channel(tmp_path: Path) -> None:

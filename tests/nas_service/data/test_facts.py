@@ -39,22 +39,14 @@ def test_no_image_is_decoded(name: str, write: Callable[[Path], None], settings:
     facts = _facts(name, tmp_path, **settings)
     assert (facts.channels, facts.height, facts.width) == (3, 12, 12)
     assert facts.train > 0
-    with pytest.raises(InvalidFieldError, match=r"images that can be read to their end|a format that Pillow knows"):
+    with pytest.raises(InvalidFieldError, match=r"pictures that can be read, unlike"):
         DATASETS.get(name).from_settings(settings).load(tmp_path)
 
 
-def test_classes_without_training_images_are_told(tmp_path: Path) -> None:
-    write_folder(tmp_path, each=1)
-    facts = _facts("image-folder", tmp_path, path="pictures")
-    assert (facts.train, facts.validation, facts.test) == (1, 1, 1)
-    assert len(facts.untrained) == 2
-    assert set(facts.untrained) < set(facts.class_names) == set(CLASSES)
-
-
 def test_facts_of_an_earlier_version_are_no_facts() -> None:
-    """They lacked the classes without training images."""
+    """They lacked the counts by class."""
     facts = _facts("digits", Path())
-    earlier = {key: value for key, value in facts.to_dict().items() if key != "untrained"}
+    earlier = {key: value for key, value in facts.to_dict().items() if key != "by_class"}
     assert DatasetFacts.from_dict(earlier) is None
     assert DatasetFacts.from_dict({}) is None
 
