@@ -89,7 +89,7 @@ def test_a_share_of_users_images_leaves_one_of_each_class(tmp_path: Path) -> Non
     write_parquet(tmp_path)
     for name, settings in (("image-folder", {"path": "pictures"}), ("parquet", {"path": "pictures.parquet"})):
         assert _load(name, tmp_path, **settings, validation_fraction=0.9999).facts.by_class["train"] == (1, 1, 1)
-        with pytest.raises(InvalidFieldError, match="^validation_fraction: 0.2 .* the largest of 3 has 1"):
+        with pytest.raises(InvalidFieldError, match=r"^validation_fraction: 0.2 .* the largest of 3 has 1"):
             _load(name, tmp_path, **settings, test_fraction=0.9999)
 
 
