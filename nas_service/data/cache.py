@@ -17,8 +17,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from nas_service.data.source import ImageSource, Tell, tell_nobody
 from nas_service.errors import NotReadyError
 
 _FORMAT = 1  # of entries, and of the way in which pictures are read
+_COUNTS = ("sums", "squares", "constant", "digests")
 _SETTLED_S = 2.0  # a file that changed just now may change again without another time
 _LOOK_EVERY_S = 0.2
 _RESERVE_BYTES = 200_000_000  # of the disk, which an entry leaves free
@@ -80,7 +82,7 @@ class ImageCache:
         except OSError as error:
             message = f"the cache of decoded images under NAS_HOME cannot be written ({error.strerror})"
             raise NotReadyError(message) from error
-        key = content_key(source, self._digest(source.files))
+        key = content_key(source, self._digest(source, tell))
         entry = self._images / key
         if not entry.exists():
             with self._alone(key, source, tell):
@@ -89,14 +91,15 @@ class ImageCache:
             self._evict(entry)
         return _read(entry)
 
-    def _digest(self, files: Sequence[Path]) -> str:
+    def _digest(self, source: ImageSource, tell: Tell) -> str:
         """Return the digest of the files' contents; files that were seen in the same state are not read again."""
-        states = [(str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for file, stat in _stats(files)]
+        stats = _stats(source.files)
+        states = [(str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for file, stat in stats]
         seen = self._seen / hashlib.sha256(json.dumps(states).encode()).hexdigest()
         with contextlib.suppress(FileNotFoundError):
             return seen.read_text()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            whole = digest_of_digests(pool.map(digest_of_file, files))
+            whole = digest_of_digests(_told(pool.map(digest_of_file, source.files), partial(tell, 0, len(source))))
         newest = max(max(mtime, ctime) for _, _, mtime, ctime, _ in states)
         if time.time_ns() - newest > _SETTLED_S * 1e9:
             _write(seen, whole)
@@ -125,7 +128,7 @@ class ImageCache:
                 os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             decoded = DecodedImages.counted(pixels, entry.name, source.fill(pixels, tell))
             pixels.flush()
-            np.savez(part / "counts.npz", sums=decoded.sums, squares=decoded.squares, constant=decoded.constant)
+            np.savez(part / "counts.npz", **{name: getattr(decoded, name) for name in _COUNTS})
             (part / "notes.json").write_text(json.dumps(decoded.warnings))
             part.rename(entry)
         except BaseException:
@@ -169,6 +172,13 @@ def _stats(files: Sequence[Path]) -> Iterator[tuple[Path, os.stat_result]]:
     return ((file, file.stat()) for file in files)
 
 
+def _told(digests: Iterable[str], tell: Callable[[], None]) -> Iterator[str]:
+    """Yield digests as they come, telling of each: files may be many, and who waits may want to stop."""
+    for digest in digests:
+        tell()
+        yield digest
+
+
 def _last_use(entry: Path) -> float:
     return (entry / "notes.json").stat().st_mtime
 
@@ -176,7 +186,7 @@ def _last_use(entry: Path) -> float:
 def _read(entry: Path) -> DecodedImages:
     (entry / "notes.json").touch()
     with np.load(entry / "counts.npz") as counts:
-        kept: dict[str, Any] = {name: counts[name] for name in ("sums", "squares", "constant")}
+        kept: dict[str, Any] = {name: counts[name] for name in _COUNTS}
     return DecodedImages(
         pixels=map_images(entry / "images.npy"),
         content=entry.name,

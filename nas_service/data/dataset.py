@@ -203,7 +203,7 @@ def assemble(source: Source, split: Split, decoded: DecodedImages, augmentation:
     """Put the parts of a split together, with mean and std of the training images."""
     mean, std = decoded.statistics(split.train)
     train, validation, test = (Part(decoded.pixels, source.labels[rows], rows) for rows in split.parts().values())
-    warnings = (*decoded.warnings, *_flat(split, decoded))
+    warnings = (*decoded.warnings, *_flat(split, decoded), *_known(split, decoded))
     channels, height, width = decoded.pixels.shape[1:]
     return ImageDataset(
         name=source.name,
@@ -226,6 +226,15 @@ def _flat(split: Split, decoded: DecodedImages) -> Iterator[str]:
         if flat:
             mostly = "; nothing can be learnt from most of them" if flat > _MOSTLY * len(rows) else ""
             yield f"{flat} of {len(rows)} {part} images are of one flat colour{mostly}"
+
+
+def _known(split: Split, decoded: DecodedImages) -> Iterator[str]:
+    """Say which parts hold images that are trained with as well: scores on them say little of images that are new."""
+    trained = decoded.digests[split.train]
+    for part, rows in split.parts().items():
+        known = int(np.isin(decoded.digests[rows], trained).sum())
+        if known and part is not PartName.TRAIN:
+            yield f"{known} of {len(rows)} {part} images are to be trained with as well, pixel for pixel"
 
 
 def _digest(source: Source, split: Split, decoded: DecodedImages) -> str:

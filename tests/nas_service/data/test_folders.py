@@ -1,6 +1,7 @@
 """Messy folders, as people have them: what each must give."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -321,6 +322,18 @@ def test_flat_pictures_are_told(tmp_path: Path) -> None:
         "1 of 3 validation images are of one flat colour",
         "2 of 4 test images are of one flat colour",
     ]
+
+
+def test_images_that_are_trained_with_and_tested_on_are_told(tmp_path: Path) -> None:
+    _classes(tmp_path / "d" / "train", "cat", "dog", each=5)
+    _put(tmp_path / "d" / "test", "cat/new.png", *(f"dog/{number}.png" for number in range(2)))
+    shutil.copy(tmp_path / "d" / "train" / "dog" / "4.png", tmp_path / "d" / "test" / "dog" / "9.png")
+    dataset = ImageFolder(ImageFolderSettings(path="d")).load(tmp_path)
+    trained = {image.tobytes() for image in dataset.train.images}
+    assert dataset.test is not None
+    known = sum(image.tobytes() in trained for image in dataset.test.images)
+    assert known > 0
+    assert f"{known} of 4 test images are to be trained with as well, pixel for pixel" in dataset.facts.warnings
 
 
 def test_capitals_and_left_out_photos_are_warned_of(tmp_path: Path) -> None:
