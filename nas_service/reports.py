@@ -108,6 +108,7 @@ class DatasetReport(Report):
     )
     skipped: dict[str, int] | None = Field(None, description="How many files were left out, by reason.")
     warnings: tuple[str, ...] | None = Field(None, description="What people should know before they train.")
+    digest: str | None = Field(None, description="Of images, classes and split: a job that finds others is refused.")
 
 
 class EpochReport(Report):

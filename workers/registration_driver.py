@@ -70,7 +70,7 @@ class RegistrationDriver:
             LateResultError: If the attempt is over.
         """
         context, job_id = self._context, self._context.hold.job_id
-        facts = DatasetReport.model_validate(dataset.facts.to_dict())
+        facts = DatasetReport.model_validate({**dataset.facts.to_dict(), "digest": dataset.digest})
         facts.model_dump_json()  # what cannot be shown must not be kept: this raises
         sheet = contact_sheet(dataset, self._spec.name)
         stored = StoredFile.of(sheet_key(job_id), sheet)

@@ -1,5 +1,6 @@
 """Datasets that users registered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -101,6 +102,12 @@ def get_dataset(session: Session, name: str) -> DatasetRow:
         kind = "registered dataset"
         raise NotFoundError(kind, name)
     return row
+
+
+def registered_digests(session: Session, kind: str, settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the digests of what was registered of this kind with equal settings, by name; earlier versions kept none."""
+    rows = session.scalars(select(DatasetRow).where(DatasetRow.kind == kind).order_by(DatasetRow.name))
+    return {row.name: row.facts["digest"] for row in rows if row.settings == settings and row.facts.get("digest") is not None}
 
 
 def list_datasets(session: Session) -> list[DatasetRow]:

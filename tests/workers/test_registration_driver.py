@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas_service.checking.datasets import open_dataset
 from nas_service.lifecycle import JobState
 from nas_service.reports import RegistrationProgress
 from nas_service.settings import Settings
-from nas_service.specs import RegistrationSpec
+from nas_service.specs import Component, RegistrationSpec
 from nas_service.storage import datasets, events, jobs, litter
 from nas_service.storage.artifacts import ArtifactStore, get_artifact
 from nas_service.storage.attempts import Hold
@@ -98,6 +100,19 @@ def test_a_dataset_is_known_with_its_facts_and_a_sheet_when_its_registration_has
     content = ArtifactStore(settings.artifacts).get(stored.key)
     assert content is not None
     assert (stored.key, stored.size_bytes, content[:4]) == (sheet_key(job_id), len(content), b"\x89PNG")
+
+
+def test_the_digest_that_is_kept_is_that_of_the_images_a_job_would_read(
+    settings: Settings, opened: Database, pictures: Path
+) -> None:
+    _submitted(opened)
+    assert carried_out(settings) == 0
+    component = Component(name="image-folder", settings={"path": "pictures"})
+    with opened.read() as session:
+        kept = datasets.registered_digests(session, component.name, component.settings)
+    assert kept == {"pets": open_dataset(component, settings).digest}
+    shutil.copytree(pictures / "eel", pictures / "fox")
+    assert open_dataset(component, settings).digest not in kept.values()
 
 
 def test_every_broken_file_is_named_in_the_error_and_nothing_is_kept(

@@ -70,6 +70,30 @@ def test_of_two_that_ask_for_a_name_at_once_one_gets_it(database: Database) -> N
     assert sorted(outcomes) == ["queued", "refused", "refused", "refused"]
 
 
+def test_digests_are_those_of_the_same_kind_and_settings_and_of_versions_that_kept_one(database: Database) -> None:
+    asked: list[tuple[str, str, dict[str, object], str | None]] = [
+        ("pets", "parquet", {"path": "x", "bits": 8}, "11"),
+        ("again", "parquet", {"bits": 8, "path": "x"}, "22"),
+        ("elsewhere", "parquet", {"path": "y", "bits": 8}, "33"),
+        ("shorter", "parquet", {"path": "x"}, "44"),
+        ("folder", "image-folder", {"path": "x", "bits": 8}, "55"),
+        ("old", "parquet", {"path": "x", "bits": 8}, None),
+    ]
+    with database.write() as session:
+        for name, kind, settings, digest in asked:
+            spec = RegistrationSpec(name=name, kind=kind, settings=settings)
+            found = Registration(spec, DatasetReport(train=3, digest=digest), StoredFile.of(name, b""))
+            datasets.register_dataset(session, f"job-{name}", found)
+        older = datasets.get_dataset(session, "old")
+        older.facts = {name: value for name, value in older.facts.items() if name != "digest"}
+    with database.read() as session:
+        assert datasets.registered_digests(session, "parquet", {"path": "x", "bits": 8}) == {"again": "22", "pets": "11"}
+        assert datasets.registered_digests(session, "parquet", {"path": "z"}) == {}
+    with database.write() as session:
+        datasets.delete_dataset(session, "again")
+        assert datasets.registered_digests(session, "parquet", {"path": "x", "bits": 8}) == {"pets": "11"}
+
+
 def test_what_nobody_registered_is_not_found(database: Database) -> None:
     for act in (datasets.get_dataset, datasets.delete_dataset):
         with pytest.raises(NotFoundError, match="there is no registered dataset 'pets'"), database.write() as session:
