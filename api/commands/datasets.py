@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from api.client import NasClient
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.commands.registrations import until_over
@@ -26,13 +27,15 @@ app = typer.Typer(
 )
 
 DatasetName = Annotated[str, typer.Argument(help="Name of a dataset.")]
+Sheet = Annotated[Path | None, typer.Option(help="Also write the picture of some of its images to this PNG file.")]
 
 
 @app.command()
-def register(
+def register(  # noqa: PLR0913, PLR0917 - the options of the command line
     name: Annotated[str, typer.Argument(help="Name to use in specs.")],
     kind: Annotated[str, typer.Argument(help="image-folder, parquet or cifar10.")],
     sets: Sets = None,
+    sheet: Sheet = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Only submit it, and print the registration's id.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
@@ -41,6 +44,10 @@ def register(
 
     Every image is read once, so that a broken one is found now.
     """
+    if sheet is not None:
+        if no_wait:
+            raise InvalidFieldError("--sheet", str(sheet), "nothing with --no-wait: the sheet is drawn when all is read")
+        _require_writable(sheet)
     with connect(url) as client:
         job = client.register_dataset(name, kind, read_spec(None, {}, sets))
         if no_wait:
@@ -50,11 +57,7 @@ def register(
                 console.print(job.id, highlight=False)
             return
         exit_for([until_over(client, job.id, as_json=as_json)])
-        view = client.dataset(name)
-    if as_json:
-        print_json(view)
-    else:
-        _print_dataset(view)
+        _show(client, name, sheet, as_json=as_json)
 
 
 @app.command("list")
@@ -71,7 +74,7 @@ def list_datasets(as_json: Json = False, url: Url = None) -> None:  # noqa: FBT0
 @app.command()
 def show(
     name: DatasetName,
-    sheet: Annotated[Path | None, typer.Option(help="Also write the picture of some of its images to this PNG file.")] = None,
+    sheet: Sheet = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
@@ -79,15 +82,7 @@ def show(
     if sheet is not None:
         _require_writable(sheet)
     with connect(url) as client:
-        view = client.dataset(name)
-        if sheet is not None:
-            sheet.write_bytes(client.dataset_sheet(name))
-    if as_json:
-        print_json(view)
-        return
-    _print_dataset(view)
-    if sheet is not None:
-        console.print(f"sheet: {sheet}", markup=False, highlight=False, soft_wrap=True)
+        _show(client, name, sheet, as_json=as_json)
 
 
 @app.command()
@@ -138,6 +133,22 @@ def _require_writable(path: Path) -> None:
         path.unlink()
 
 
+def _show(client: NasClient, name: str, sheet: Path | None, *, as_json: bool) -> None:
+    """Print a dataset, and write its sheet to a file if one is given; else say how to have it."""
+    view = client.dataset(name)
+    if sheet is not None:
+        sheet.write_bytes(client.dataset_sheet(name))
+    if as_json:
+        print_json(view)
+        return
+    _print_dataset(view)
+    if sheet is not None:
+        console.print(f"sheet: {sheet}", markup=False, highlight=False, soft_wrap=True)
+    elif view.sheet is not None:
+        said = f"`{program()} dataset show {name} --sheet FILE.png` writes a picture of some of them"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
 def _print_dataset(view: DatasetView) -> None:
     facts, rows = view.facts, {"kind": view.kind, "settings": view.settings, "registered": view.registered_at}
     if facts is None:
@@ -147,9 +158,6 @@ def _print_dataset(view: DatasetView) -> None:
     print_table(view.name, ["field", "value"], list(rows.items()))
     print_table("images by class", ["class", *_PARTS], _class_rows(facts))
     print_remarks(facts.skipped or {}, facts.warnings or ())
-    if view.sheet is not None:
-        said = f"`{program()} dataset show {view.name} --sheet FILE.png` writes a picture of some of them"
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 def _class_rows(facts: DatasetReport) -> list[Sequence[object]]:

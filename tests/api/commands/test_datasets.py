@@ -116,6 +116,42 @@ def test_one_that_is_interrupted_says_that_it_goes_on(served: tuple[str, Setting
     assert "goes on; `nas registration watch " in said
 
 
+def test_a_registration_leaves_the_sheet_too(served: tuple[str, Settings], tmp_path: Path) -> None:
+    words = ["dataset", "register", "drawn", "image-folder", "--set", "path=sound/pictures", "--sheet", "sheet.png"]
+    result = run_nas(*words, cwd=tmp_path, NAS_URL=served[0])
+    assert result.returncode == 0, result.stderr
+    with NasClient(served[0]) as client:
+        assert (tmp_path / "sheet.png").read_bytes() == client.dataset_sheet("drawn")
+    assert "sheet: sheet.png" in result.stdout
+    assert "FILE.png" not in result.stdout
+
+
+def test_a_registration_that_fails_leaves_the_file_of_the_sheet_as_it_was(served: tuple[str, Settings], tmp_path: Path) -> None:
+    (tmp_path / "sheet.png").write_bytes(b"mine")
+    words = ["dataset", "register", "undrawn", "image-folder", "--set", "path=broken/pictures", "--sheet", "sheet.png"]
+    assert run_nas(*words, cwd=tmp_path, NAS_URL=served[0]).returncode == 1
+    assert (tmp_path / "sheet.png").read_bytes() == b"mine"
+
+
+def test_a_sheet_of_a_registration_that_nobody_waits_for_is_refused(served: tuple[str, Settings], tmp_path: Path) -> None:
+    words = [
+        "dataset",
+        "register",
+        "unasked",
+        "image-folder",
+        "--set",
+        "path=sound/pictures",
+        "--no-wait",
+        "--sheet",
+        "sheet.png",
+    ]
+    result = run_nas(*words, cwd=tmp_path, NAS_URL=served[0])
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: --sheet: 'sheet.png' is not allowed; allowed: nothing with --no-wait")
+    with NasClient(served[0]) as client:
+        assert "unasked" not in {job.name for job in client.registrations()}
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_a_sheet_that_cannot_be_had_leaves_its_file_as_it_was(
     served: tuple[str, Settings], tmp_path: Path, *, there: bool
@@ -128,8 +164,9 @@ def test_a_sheet_that_cannot_be_had_leaves_its_file_as_it_was(
     assert (file.exists(), file.read_bytes() if there else None) == (there, b"mine" if there else None)
 
 
-def test_a_sheet_that_cannot_be_written_is_told_before_the_service_is_asked(tmp_path: Path) -> None:
-    result = run_nas("dataset", "show", "pets", "--sheet", "no/sheet.png", cwd=tmp_path, NAS_URL="http://127.0.0.1:1")
+@pytest.mark.parametrize("words", [["show", "pets"], ["register", "pets", "image-folder"]])
+def test_a_sheet_that_cannot_be_written_is_told_before_the_service_is_asked(words: list[str], tmp_path: Path) -> None:
+    result = run_nas("dataset", *words, "--sheet", "no/sheet.png", cwd=tmp_path, NAS_URL="http://127.0.0.1:1")
     assert result.returncode == 1
     assert result.stderr == (
         "error: --sheet: 'no/sheet.png' is not allowed; allowed: a file that can be written (No such file or directory)\n"
