@@ -12,8 +12,8 @@ COPY api api
 COPY migrations migrations
 RUN pip install --constraint constraints.txt '.[cluster]' \
     && useradd --create-home nas \
-    && mkdir -p /var/lib/nas /artifacts /data \
-    && chown nas /var/lib/nas /artifacts
+    && mkdir -p /var/lib/nas/cache /artifacts /data \
+    && chown nas /var/lib/nas /var/lib/nas/cache /artifacts
 
 USER nas
 CMD ["nas", "serve"]

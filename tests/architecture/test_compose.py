@@ -48,6 +48,37 @@ def test_the_api_waits_for_migrations_and_the_head_has_no_cpus(compose: dict[str
     assert services["ray-worker"]["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
 
 
+def test_every_process_of_ours_shares_artifacts_data_and_decoded_images_at_the_paths_of_the_settings(
+    compose: dict[str, Any],
+) -> None:
+    """A worker opens the file of decoded images that a driver names: the same volume has to be at the same path."""
+    given = compose["x-nas"]["environment"]
+    names = ("home", "artifact_url", "data_root")
+    settings = Settings.model_validate({name: given[f"NAS_{name.upper()}"] for name in names})
+    places = {str(settings.dataset_cache), settings.artifacts.removeprefix("file://"), str(settings.data)}
+    ours = {name: service for name, service in compose["services"].items() if service.get("image") == compose["x-nas"]["image"]}
+    assert ours
+    mounts = {name: sorted(service["volumes"]) for name, service in ours.items()}
+    assert len({tuple(volumes) for volumes in mounts.values()}) == 1
+    for volumes in mounts.values():
+        sources = {path: (source, mode) for source, path, *mode in (volume.split(":") for volume in volumes)}
+        assert set(sources) == places
+        assert {path for path, (_, mode) in sources.items() if mode} == {str(settings.data)}
+        for path in places - {str(settings.data)}:
+            assert sources[path][0] in compose["volumes"]
+
+
+def test_the_user_of_the_image_owns_what_volumes_are_made_of(compose: dict[str, Any]) -> None:
+    """A new volume takes the owner that its path has in the image; a path that is not there would be root's."""
+    text = (ROOT / "Dockerfile").read_text()
+    (made,), (owned,) = ([line for line in text.splitlines() if word in line] for word in ("mkdir -p", "chown nas"))
+    places = [volume.split(":")[1] for volume in compose["x-nas"]["volumes"] if volume.split(":")[0] in compose["volumes"]]
+    assert len(places) == 2
+    for place in places:
+        assert place in made.split()
+        assert place in owned.split()
+
+
 def test_the_image_holds_every_package_and_pins_versions() -> None:
     text = (ROOT / "Dockerfile").read_text()
     for package in ("search_spaces", "nas_service", "workers", "api", "migrations"):
