@@ -10,8 +10,12 @@ from sqlalchemy import create_engine, inspect, make_url, text
 
 from api.views import CandidateView, JobView
 from nas_service.lifecycle import CANDIDATE_FINISHED, FINISHED, JobState
+from nas_service.reports import DatasetReport
+from nas_service.specs import RegistrationSpec
 from nas_service.storage import candidates, datasets, jobs, litter
-from nas_service.storage.keys import checkpoint_key, supernet_folder
+from nas_service.storage.artifacts import StoredFile
+from nas_service.storage.datasets import Registration
+from nas_service.storage.keys import checkpoint_key, registration_folder, sheet_key, supernet_folder
 from nas_service.storage.models import Base
 from nas_service.storage.schema import MIGRATIONS, alembic_config, current_revision, head_revision, upgrade
 from nas_service.storage.session import Database, create_database_engine
@@ -147,6 +151,33 @@ def test_a_registration_that_is_not_over_is_cancelled_where_there_are_none(empty
         found = [jobs.get_job(session, job_id) for job_id in (*made, search)]
     assert [row.state for row in found] == ["cancelled", "cancelled", "queued"]
     assert [row.finished_at is None for row in found] == [False, False, True]
+    database.close()
+
+
+def test_contact_sheets_are_left_to_be_deleted_where_there_are_none(filled_url: str) -> None:
+    """Of datasets and of a registration under way; what else is stored stays, and so do the datasets."""
+    upgrade(filled_url)
+    before, database = _counts(filled_url), Database(filled_url)
+    with database.write() as session:
+        resting = jobs.create_job(session, jobs.REGISTRATION, "resting", {}).id
+        jobs.move(session, resting, JobState.PAUSED)
+        for name in ("first", "second"):
+            spec, sheet = RegistrationSpec(name=name, kind="digits"), StoredFile.of(sheet_key(name), b"drawn")
+            datasets.register_dataset(session, name, Registration(spec, DatasetReport(train=3), sheet))
+        litter.drop(session, [registration_folder("first")])  # as if somebody had begun to delete it
+    command.downgrade(alembic_config(filled_url), "c4a17f0e93b8")
+    assert {name: count - before[name] for name, count in _counts(filled_url).items() if count != before[name]} == {
+        "datasets": 2,
+        "events": 2,
+        "jobs": 1,
+        "litter": 3,
+    }
+    upgrade(filled_url)
+    with database.read() as session:
+        left = {row.name: row.registration_id for row in datasets.list_datasets(session)}
+        assert left == {"mine": None, "first": None, "second": None}
+        folders = {key for key in litter.list_litter(session, 1000) if key.startswith("registrations/")}
+    assert folders == {registration_folder(name) for name in ("first", "second", resting)}
     database.close()
 
 
