@@ -38,7 +38,7 @@ class Driver(Protocol):
 def create_driver(context: JobContext, job: Job) -> Driver:
     """Return the driver for a job's kind."""
     if job.kind == jobs.REGISTRATION:
-        from workers.registration_driver import RegistrationDriver  # noqa: PLC0415 - a registration needs no Ray
+        from workers.registration_driver import RegistrationDriver  # noqa: PLC0415 - a registration loads no Ray
 
         return RegistrationDriver(context, job)
     if job.kind == jobs.SEARCH:

@@ -1,6 +1,7 @@
 """Carries out one registration: lists and decodes a dataset, draws some of it, and keeps the name with what was counted.
 
-It needs no Ray. Images that were decoded stay in the cache for whoever learns them next.
+The process loads no Ray; where drivers are Ray Jobs it is one as well, and waits for a Ray that is away as they do. Images that
+were decoded stay in the cache for whoever learns them next.
 """
 
 import time
