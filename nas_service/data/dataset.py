@@ -191,9 +191,7 @@ class Dataset(ABC):
         """Return (rest, part): the images given for a part, or its share of those that are left."""
         if part in source.given:
             if len(source.given[part]) == 0:
-                raise InvalidFieldError(
-                    "path", f"no {part} image", f"images in the {part} part, since it is given; or leave it out"
-                )
+                raise InvalidFieldError("path", f"no {part} image", "images in a part, since it is given; or leave it out")
             return left, source.given[part]
         rest, taken = self._take(source.labels[left], part)
         return left[rest], left[taken]

@@ -133,9 +133,7 @@ class ImageFolder(Dataset):
         (train,) = [place for place in holding if PART_NAMES[place.name.lower()] is PartName.TRAIN][:1]
         for place, part in known:
             if place not in holding:
-                allowed = (
-                    f"folders of classes in it; path={folder.named(train)} reads the images that have classes, and splits them"
-                )
+                allowed = f"folders of classes in it; path={folder.named(train)} reads the images that have classes"
                 raise InvalidFieldError("path", f"pictures without classes in {folder.named(place)}, the {part} part", allowed)
         others = [printable(place.name) for place in folders if place not in holding]
         if others:

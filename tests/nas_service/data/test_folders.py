@@ -324,7 +324,7 @@ def test_a_part_that_is_given_without_images_is_refused_or_not_there(tmp_path: P
     _put(tmp_path / "d" / "val", "notes.txt", content=b"x")
     assert set(_source(tmp_path).given) == {PartName.TEST}
     dataset, source = ImageFolder(ImageFolderSettings(path="d")), _source(tmp_path)
-    with pytest.raises(InvalidFieldError, match="path: 'no validation image' .* since it is given"):
+    with pytest.raises(InvalidFieldError, match=r"path: 'no validation image' .* since it is given"):
         dataset.split(replace(source, given={**source.given, PartName.VALIDATION: np.array([], np.int64)}))
 
 
