@@ -140,7 +140,7 @@ def train_to_bundle(
     )
     full_precision = None
     if task.transfers or task.recipe.distillation > 0 or build_method(task.method).needs_teacher:
-        plan = FullPrecisionPlan(build_space(spec.space), genotype, spec.recipe, dataset.digest)
+        plan = FullPrecisionPlan(build_space(spec.space), genotype, spec.recipe, dataset.lesson)
         lesson = TrainingRun(plan.trainer(dataset, device))
         for report in lesson.train():
             show(report)

@@ -1,9 +1,12 @@
 """Reading a job's data: the same images in every attempt."""
 
+from typing import Any
+
+from nas_service.catalogue import build_dataset
 from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.specs import Component
-from nas_service.storage import events
+from nas_service.storage import attempts, events
 from nas_service.storage.session import Session
 from search_spaces.errors import InvalidFieldError
 from workers.context import JobContext
@@ -11,26 +14,38 @@ from workers.context import JobContext
 DATA_READ = "data.read"
 
 
-def read_dataset(context: JobContext, component: Component) -> ImageDataset:
+def read_dataset(context: JobContext, component: Component, *, begun: bool) -> ImageDataset:
     """Return a dataset, having seen that it is the one that the job began with.
+
+    Args:
+        context: Of the job.
+        component: Kind and settings of the dataset.
+        begun: Whether there are results of earlier attempts.
 
     Raises:
         InvalidInputError: As `open_dataset`.
         InvalidFieldError: If images, classes or split are others than in an earlier attempt: its results hold for those.
         JobEndedError: If the job should end here.
+        LateResultError: If the attempt is over.
     """
     dataset = open_dataset(component, context.settings, context.reading)
     job_id, facts = context.hold.job_id, dataset.facts
-    told = {"digest": dataset.digest, "train": facts.train, "validation": facts.validation, "test": facts.test}
+    told: dict[str, Any] = {"digest": dataset.digest, "train": facts.train, "validation": facts.validation, "test": facts.test}
+    told |= {"skipped": dict(facts.skipped), "warnings": list(facts.warnings)}
 
     def see(session: Session) -> str:
+        attempts.renew(session, context.hold)  # nothing is written by an attempt that is over
         first = events.first_event(session, job_id, DATA_READ)
-        if first is None:
+        if first is None and not (begun and build_dataset(component).split_by_class):
             events.record(session, job_id, DATA_READ, told)
             return dataset.digest
-        return str(first.data["digest"])
+        return "" if first is None else str(first.data["digest"])
 
-    if context.commit(see) != dataset.digest:
+    earlier = context.commit(see)
+    if not earlier:
+        allowed = "a job that began with this version: the one that began it split such images in another way; submit it anew"
+        raise InvalidFieldError("dataset", component.name, allowed)
+    if earlier != dataset.digest:
         allowed = "the images, classes and split that the job began with: its files were changed meanwhile; submit it anew"
         raise InvalidFieldError("dataset", component.name, allowed)
     return dataset

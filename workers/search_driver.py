@@ -56,7 +56,7 @@ class SearchDriver:
             history = history_of(session, context.hold.job_id)
         arms = self._strategy.arms(history)
         context.tell(self._progress(history, arms, SearchPhase.LOADING))
-        dataset = self._load()
+        dataset = self._load(begun=bool(history))
         context.tell(self._progress(history, arms, SearchPhase.PLACING))
         with connected(context.settings) as capacity:
             actors = self._spec.actors(capacity.cpus, capacity.gpus)
@@ -77,9 +77,9 @@ class SearchDriver:
             context.check()
         self._conclude(history, dataset.image_format)  # the job is held while Ray shuts down, however long that takes
 
-    def _load(self) -> ImageDataset:
+    def _load(self, *, begun: bool) -> ImageDataset:
         """Read the data, without the test part."""
-        return read_dataset(self._context, self._spec.dataset).without_test()
+        return read_dataset(self._context, self._spec.dataset, begun=begun).without_test()
 
     def _restore(self, evaluator: RayEvaluator, history: History) -> None:
         """Load the shared weights that belong to a committed history."""

@@ -66,7 +66,7 @@ class TrainingDriver:
         left = [row for row in self._rows if row.state not in _OVER]
         if left:
             context.tell(self._tally.progress(TrainingPhase.LOADING))
-            dataset = read_dataset(context, self._spec.dataset)
+            dataset = read_dataset(context, self._spec.dataset, begun=any(row.epochs_done for row in self._rows))
             with connected(context.settings):
                 sources = self._train_full_precision(left, dataset)
                 self._train(left, sources, dataset)
@@ -108,7 +108,7 @@ class TrainingDriver:
         trials: dict[str, Trial] = {}
         for key in sorted(wanted):
             genotype = self._space.parse(self._architectures[key].genotype)
-            plan = FullPrecisionPlan(self._space, genotype, spec.recipe, dataset.digest)
+            plan = FullPrecisionPlan(self._space, genotype, spec.recipe, dataset.lesson)
             sources[key] = NetworkSource(full_precision_key(plan.digest), genotype)
             known = {trial.key for trial in trials.values() if isinstance(trial, FullPrecisionTrial)}  # of an equal architecture
             if sources[key].key not in known and not context.store.exists(sources[key].key):

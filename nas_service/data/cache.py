@@ -1,13 +1,15 @@
 """The cache of decoded images: one folder for each content, mapped into memory instead of read.
 
-    <folder>/images/<key>/images.npy     pixels (N, C, H, W) uint8
+    <folder>/images/<key>/images.npy     pixels (N, C, H, W) uint8; locked, shared, by everybody who has it mapped
     <folder>/images/<key>/counts.npz     what was counted of each image
-    <folder>/images/<key>/notes.json     what people should know of them
+    <folder>/images/<key>/notes.json     what people should know of them; its time is that of the last use
     <folder>/images/<key>.lock           held by the process that decodes
+    <folder>/images/*.part               being written, or being removed
     <folder>/seen/<state>                the digest of files whose names, sizes and times are as in `state`
 
 A key is the digest of the files' contents and of all that decides their pixels, so that a changed file or setting is another
-entry. The least recently used entries go when the cache grows above its limit. Nothing is lost with it.
+entry. Entries appear and go by a rename. The least recently used ones that nobody has mapped go when the cache grows above its
+limit. Nothing is lost with it: an entry that is not whole is decoded anew.
 """
 
 import contextlib
@@ -17,8 +19,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import uuid
+import zipfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,31 +29,38 @@ from typing import Any
 import numpy as np
 import PIL
 
-from nas_service.data.decoded import DecodedImages, digest_of_digests, digest_of_file
+from nas_service.data.decoded import DecodedImages
+from nas_service.data.file_states import Digests, State, digest_of, states_of
 from nas_service.data.part import map_images
 from nas_service.data.source import ImageSource, Tell, tell_nobody
 from nas_service.errors import NotReadyError
+from search_spaces.errors import InvalidFieldError
 
 _FORMAT = 1  # of entries, and of the way in which pictures are read
 _COUNTS = ("sums", "squares", "constant", "digests")
-_SETTLED_S = 2.0  # a file that changed just now may change again without another time
 _LOOK_EVERY_S = 0.2
 _RESERVE_BYTES = 200_000_000  # of the disk, which an entry leaves free
+_TRIES = 3  # to map what others may remove
 
 
-def content_key(source: ImageSource, digest: str) -> str:
-    """Return the digest of all that decides the pixels of a source whose files have this one."""
-    said = {"format": _FORMAT, "pillow": PIL.__version__, "images": len(source), "reading": dict(source.reading)}
-    return hashlib.sha256(json.dumps([said, digest], sort_keys=True).encode()).hexdigest()
+def _content(source: ImageSource, digest: str) -> str:
+    """Return the digest of what the owner gave: files of this digest, and how they are to be read."""
+    said = {"images": len(source), "reading": dict(source.reading), "files": digest}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _key(content: str) -> str:
+    """Return the name of an entry: another version of the reader may make other pixels of the same content."""
+    return hashlib.sha256(json.dumps([_FORMAT, PIL.__version__, content]).encode()).hexdigest()
 
 
 def decode_in_memory(source: ImageSource, tell: Tell = tell_nobody) -> DecodedImages:
     """Read all images into memory, keeping nothing."""
     pixels = np.empty((len(source), *source.shape()), np.uint8)
     warnings = source.fill(pixels, tell)
-    files = digest_of_digests(map(digest_of_file, source.files))
-    digest = files if source.files else hashlib.sha256(pixels.tobytes()).hexdigest()
-    return DecodedImages.counted(pixels, content_key(source, digest), warnings)
+    read = digest_of(source.files, partial(tell, 0, len(source)))
+    digest = read if source.files else hashlib.sha256(pixels.tobytes()).hexdigest()
+    return DecodedImages.counted(pixels, _content(source, digest), warnings)
 
 
 class ImageCache:
@@ -61,7 +71,7 @@ class ImageCache:
 
         Args:
             folder: Of the cache alone.
-            limit_bytes: Above which the least recently used entries go; the one in use may be larger.
+            limit_bytes: Above which the least recently used entries go; those in use may be larger.
         """
         self._images = folder / "images"
         self._seen = folder / "seen"
@@ -71,90 +81,107 @@ class ImageCache:
         """Return the images of a source, decoded now or earlier; another process that decodes the same is waited for.
 
         Raises:
-            InvalidFieldError: Naming every image that cannot be read.
+            InvalidFieldError: Naming every image that cannot be read; or if files change while they are read.
             NotReadyError: If the cache cannot be written, or the disk is too full for it.
         """
         if not source.files:
             return decode_in_memory(source, tell)
-        try:
+        with _own_files():
             for folder in (self._images, self._seen):
                 folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"the cache of decoded images under NAS_HOME cannot be written ({error.strerror})"
-            raise NotReadyError(message) from error
-        key = content_key(source, self._digest(source, tell))
-        entry = self._images / key
-        if not entry.exists():
-            with self._alone(key, source, tell):
-                if not entry.exists():
-                    self._decode(source, entry, tell)
-            self._evict(entry)
-        return _read(entry)
+        states = states_of(source.files)
+        content = _content(source, Digests(self._seen).of(source.files, states, partial(tell, 0, len(source))))
+        entry = self._images / _key(content)
+        for _ in range(_TRIES):
+            found = _read(entry, content) or self._decoded(source, entry, content, states, tell)
+            if found is not None:
+                return found
+        raise NotReadyError("decoded images go as soon as they are kept: raise NAS_DATASET_CACHE_BYTES")
 
-    def _digest(self, source: ImageSource, tell: Tell) -> str:
-        """Return the digest of the files' contents; files that were seen in the same state are not read again."""
-        stats = _stats(source.files)
-        states = [(str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for file, stat in stats]
-        seen = self._seen / hashlib.sha256(json.dumps(states).encode()).hexdigest()
-        with contextlib.suppress(FileNotFoundError):
-            return seen.read_text()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            whole = digest_of_digests(_told(pool.map(digest_of_file, source.files), partial(tell, 0, len(source))))
-        newest = max(max(mtime, ctime) for _, _, mtime, ctime, _ in states)
-        if time.time_ns() - newest > _SETTLED_S * 1e9:
-            _write(seen, whole)
-        return whole
+    def _decoded(self, source: ImageSource, entry: Path, content: str, states: list[State], tell: Tell) -> DecodedImages | None:
+        """Decode, unless another process did; None if the entry went before it could be mapped."""
+        with self._alone(entry, source, tell):
+            found = _read(entry, content)
+            if found is None:
+                _remove(entry)
+                self._decode(source, entry, states, tell)
+                found = _read(entry, content)
+        return found
 
     @contextlib.contextmanager
-    def _alone(self, key: str, source: ImageSource, tell: Tell) -> Iterator[None]:
-        """Hold the key's lock inside the block: the system lets go of it when a process ends, however it ends."""
+    def _alone(self, entry: Path, source: ImageSource, tell: Tell) -> Iterator[None]:
+        """Hold the entry's lock inside the block: the system lets go of it when a process ends, however it ends."""
         while True:
-            with _locked(self._images / f"{key}.lock") as held:
+            with _locked(entry.with_suffix(".lock")) as held:
                 if held:
-                    yield
+                    try:
+                        yield
+                    finally:
+                        entry.with_suffix(".lock").unlink(missing_ok=True)  # who waits for it takes a new one
                     return
             tell(0, len(source))
             time.sleep(_LOOK_EVERY_S)
 
-    def _decode(self, source: ImageSource, entry: Path, tell: Tell) -> None:
+    def _decode(self, source: ImageSource, entry: Path, states: list[State], tell: Tell) -> None:
         part = entry.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)  # of a process that was killed: the lock is ours
         shape = (len(source), *source.shape())
-        self._make_room(int(np.prod(shape)))
-        part.mkdir()
+        with _own_files():
+            self._make_room(int(np.prod(shape)))
+            part.mkdir()
         try:
-            pixels = np.lib.format.open_memmap(part / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-            with (part / "images.npy").open("r+b") as file:  # a disk that fills up later would kill the process
-                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-            decoded = DecodedImages.counted(pixels, entry.name, source.fill(pixels, tell))
-            pixels.flush()
-            np.savez(part / "counts.npz", **{name: getattr(decoded, name) for name in _COUNTS})
-            (part / "notes.json").write_text(json.dumps(decoded.warnings))
-            part.rename(entry)
+            with _own_files():
+                pixels = np.lib.format.open_memmap(part / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+                with (part / "images.npy").open("r+b") as file:  # a disk that fills up later would kill the process
+                    os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+            decoded = DecodedImages.counted(pixels, "", source.fill(pixels, tell))
+            _check_unchanged(source, states)
+            with _own_files():
+                pixels.flush()
+                np.savez(part / "counts.npz", **{name: getattr(decoded, name) for name in _COUNTS})
+                (part / "notes.json").write_text(json.dumps(decoded.warnings))
+                _sync(part / "counts.npz", part / "notes.json", part)
+                part.rename(entry)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
 
     def _make_room(self, size: int) -> None:
+        """Remove the least recently used entries that nobody has mapped, until the limit is kept with one more of this size."""
+        Digests(self._seen).prune()
+        kept = {entry: used for entry in self._images.iterdir() if (used := _last_use(entry)) is not None}
+        total = size + sum(length for _, length in kept.values())
+        for entry, (_, length) in sorted(kept.items(), key=lambda item: item[1]):
+            if total > self._limit_bytes and _remove(entry):
+                total -= length
+        for part in self._images.glob("*.part"):
+            self._forget(part)
         free = shutil.disk_usage(self._images).free
         if free < size + _RESERVE_BYTES:
             there = f"the decoded images take {size / 1e9:.1f} GB under NAS_HOME, where {free / 1e9:.1f} GB are free"
             raise NotReadyError(f"{there}; choose a smaller image_size")
 
-    def _evict(self, kept: Path) -> None:
-        """Remove the least recently used entries until the limit is kept, and locks that nobody needs."""
-        entries = sorted((entry for entry in self._images.iterdir() if entry.is_dir() and not entry.suffix), key=_last_use)
-        sizes = {entry: (entry / "images.npy").stat().st_size for entry in entries}
-        total = sum(sizes.values())
-        for entry in entries:
-            if total > self._limit_bytes and entry != kept:
-                shutil.rmtree(entry, ignore_errors=True)
-                total -= sizes[entry]
-        for lock in self._images.glob("*.lock"):
-            with _locked(lock) as held:
-                if held:
-                    shutil.rmtree(lock.with_suffix(".part"), ignore_errors=True)
-                    lock.unlink(missing_ok=True)
+    def _forget(self, part: Path) -> None:
+        """Remove what a process left that was killed: nobody holds its lock."""
+        lock = part.with_suffix(".lock")
+        with _locked(lock) as held:
+            if held:
+                shutil.rmtree(part, ignore_errors=True)
+                lock.unlink(missing_ok=True)
+
+
+def _check_unchanged(source: ImageSource, states: list[State]) -> None:
+    if states_of(source.files) != states:
+        raise InvalidFieldError("path", "files that changed while they were read", "files that stay as they are")
+
+
+@contextlib.contextmanager
+def _own_files() -> Iterator[None]:
+    """Say of the cache what the file system refuses inside the block, and of nobody's data."""
+    try:
+        yield
+    except OSError as error:
+        raise NotReadyError(f"the cache of decoded images under NAS_HOME cannot be written ({error.strerror})") from error
 
 
 @contextlib.contextmanager
@@ -163,39 +190,54 @@ def _locked(file: Path) -> Iterator[bool]:
     with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield file.exists() and file.stat().st_ino == os.fstat(lock.fileno()).st_ino
         except BlockingIOError:
             yield False
+            return
+        yield file.exists() and file.stat().st_ino == os.fstat(lock.fileno()).st_ino
 
 
-def _stats(files: Sequence[Path]) -> Iterator[tuple[Path, os.stat_result]]:
-    return ((file, file.stat()) for file in files)
+def _last_use(entry: Path) -> tuple[float, int] | None:
+    """Return when an entry was used last, and its size; None if it is none, or not whole."""
+    try:
+        return (entry / "notes.json").stat().st_mtime, (entry / "images.npy").stat().st_size
+    except OSError:
+        return None
 
 
-def _told(digests: Iterable[str], tell: Callable[[], None]) -> Iterator[str]:
-    """Yield digests as they come, telling of each: files may be many, and who waits may want to stop."""
-    for digest in digests:
-        tell()
-        yield digest
+def _remove(entry: Path) -> bool:
+    """Remove an entry by one rename, unless somebody has it mapped; return whether it is gone."""
+    try:
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(FileNotFoundError):  # not whole: nobody has it
+                images = stack.enter_context((entry / "images.npy").open("rb"))
+                fcntl.flock(images, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            going = entry.with_name(f"{uuid.uuid4().hex}.part")
+            entry.rename(going)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    shutil.rmtree(going, ignore_errors=True)
+    return True
 
 
-def _last_use(entry: Path) -> float:
-    return (entry / "notes.json").stat().st_mtime
+def _read(entry: Path, content: str) -> DecodedImages | None:
+    """Map an entry; None if there is none, or not a whole one."""
+    try:
+        pixels = map_images(entry / "images.npy")
+        os.utime(entry / "notes.json")
+        with np.load(entry / "counts.npz") as counts:
+            kept: dict[str, Any] = {name: counts[name] for name in _COUNTS}
+        warnings = tuple(json.loads((entry / "notes.json").read_text()))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return DecodedImages(pixels=pixels, content=content, warnings=warnings, **kept)
 
 
-def _read(entry: Path) -> DecodedImages:
-    (entry / "notes.json").touch()
-    with np.load(entry / "counts.npz") as counts:
-        kept: dict[str, Any] = {name: counts[name] for name in _COUNTS}
-    return DecodedImages(
-        pixels=map_images(entry / "images.npy"),
-        content=entry.name,
-        warnings=tuple(json.loads((entry / "notes.json").read_text())),
-        **kept,
-    )
-
-
-def _write(file: Path, text: str) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(file)
+def _sync(*files: Path) -> None:
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -73,6 +73,11 @@ class ImageDataset:
         channels, height, width = self.train.store.shape[1:]
         return ImageFormat(channels, Size(height, width), len(self.class_names), self.mean, self.std)
 
+    @property
+    def lesson(self) -> str:
+        """Digest of all that a training is shown: the images, their classes, the split, and what batches go through."""
+        return hashlib.sha256(f"{self.digest} {self.augmentation}".encode()).hexdigest()
+
     def without_test(self) -> "ImageDataset":
         """Return the dataset as a search may see it."""
         return replace(self, test=None)
@@ -185,6 +190,8 @@ class Dataset(ABC):
     def _part(self, source: Source, left: Indices, part: PartName) -> tuple[Indices, Indices]:
         """Return (rest, part): the images given for a part, or its share of those that are left."""
         if part in source.given:
+            if len(source.given[part]) == 0:
+                raise InvalidFieldError("path", f"no {part} image", "images in a part, since it is given; or leave it out")
             return left, source.given[part]
         rest, taken = self._take(source.labels[left], part)
         return left[rest], left[taken]

@@ -1,9 +1,7 @@
 """Decoded images: all pixels of a dataset in one array, with what was counted of each image."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -79,14 +77,3 @@ def _squares(chunk: Images) -> Counts:
     wide *= wide
     sums: Counts = wide.sum(2, dtype=np.int64)
     return sums
-
-
-def digest_of_file(file: Path) -> str:
-    """Return the SHA-256 of a file's content."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def digest_of_digests(digests: Iterable[str]) -> str:
-    """Return one digest for several, in their order."""
-    return hashlib.sha256("".join(digests).encode()).hexdigest()

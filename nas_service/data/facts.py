@@ -103,7 +103,7 @@ def _counted(labels: Labels, rows: Indices, classes: int) -> tuple[int, ...]:
 
 def _gaps(names: tuple[str, ...], counts: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
     """Say which classes nothing will be known of."""
-    for part in (PartName.VALIDATION, PartName.TEST):
+    for part in PartName:
         missing = without(names, counts[part])
         if missing:
             few = named(missing)

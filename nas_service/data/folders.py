@@ -9,7 +9,7 @@ from typing import Literal
 
 from nas_service.data.paths import path_inside, reason_of
 from nas_service.data.pictures import SUFFIXES
-from nas_service.wording import printable
+from nas_service.wording import named, printable
 from search_spaces.errors import InvalidFieldError
 
 Nested = Literal["first", "full"]
@@ -90,7 +90,7 @@ class PictureFolder:
                 listing.skip(_LEFT)
             elif not _is(entry.is_dir) and Path(entry.name).suffix.lower() not in SUFFIXES:
                 listing.skip(f"no picture that is read: {printable(Path(entry.name).suffix.lower())[:12] or 'no suffix'}")
-            elif not _is(entry.is_dir) and not (_is(entry.is_file) or entry.is_symlink()):
+            elif not _is(entry.is_dir) and not _is(entry.is_file) and os.path.exists(entry.path):  # noqa: PTH110 - not a Path
                 listing.skip("no regular file")
             else:
                 if entry.is_symlink():
@@ -123,7 +123,7 @@ class PictureFolder:
             allowed = f"folders of classes with at least one picture ({', '.join(sorted(SUFFIXES))})" + (
                 f"; left out: {seen}" if seen else ""
             )
-            raise InvalidFieldError("path", ", ".join(map(self.named, empty)), allowed)
+            raise InvalidFieldError("path", named([self.named(folder) for folder in empty]), allowed)
 
     def _list_class(self, folder: Path, below: Path, nested: Nested | None, listing: Listing) -> bool:
         """List one class's folder; return whether there is a picture in it."""

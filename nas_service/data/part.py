@@ -1,5 +1,6 @@
 """Parts of a split: which of a dataset's images belong together, without a copy of them."""
 
+import fcntl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +65,17 @@ class Part:
 def map_images(file: Path) -> Images:
     """Return the images (M, C, H, W) of a `.npy` file without reading them.
 
+    The file is locked, shared, for as long as it is mapped: the mapping holds a copy of the descriptor that has the lock.
+
     Raises:
         FileNotFoundError: If it is not there.
+        ValueError: If it is something else.
     """
-    images: Images = np.load(file, mmap_mode="r")
-    return images
+    with file.open("rb") as opened:
+        fcntl.flock(opened, fcntl.LOCK_SH)
+        np.lib.format.read_magic(opened)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(opened)
+        return np.memmap(opened, dtype=dtype, mode="r", shape=shape, offset=opened.tell())
 
 
 def _mapped(file: str, labels: Labels, rows: Indices | None) -> Part:

@@ -20,6 +20,8 @@ Content = bytes | Path
 _AHEAD = 4  # pictures a thread has in work or done, before the first of them is taken
 _NAMED = 20  # broken pictures in one message; all are counted
 _TWELVE_BITS = 4096  # a picture of 16 bits that never gets there has less, or is very dark
+_MOSTLY = 0.5  # of the pictures
+_HALF = 32_768  # of 65,536
 _DARK = 16  # of 255
 _LARGEST = 512  # pixels: the largest image_size there is
 
@@ -58,7 +60,8 @@ class PictureSource(ImageSource):
     def fill(self, images: Images, tell: Tell) -> tuple[str, ...]:
         """Decode all pictures into the array."""
         broken: list[tuple[str, str]] = []
-        deep = peak = several = 0
+        several = 0
+        peaks: list[int] = []  # of pictures stored with 16 bits that do not say how many count
         for place, (name, picture) in enumerate(self._decoded()):
             tell(place + 1, len(images))
             if isinstance(picture, UnreadableError):
@@ -71,20 +74,16 @@ class PictureSource(ImageSource):
             else:
                 images[place] = picture.pixels
                 several += picture.frames > 1
-                deep, peak = deep + (picture.deep_peak is not None), max(peak, picture.deep_peak or 0)
+                if picture.deep_peak is not None:
+                    peaks.append(picture.deep_peak)
         if broken:
             raise _unreadable(self.field, broken, len(images))
-        self._check_depth(deep, peak)
-        return tuple(_remarks(images, several))
-
-    def _check_depth(self, deep: int, peak: int) -> None:
-        if deep and peak < _TWELVE_BITS:
-            given = f"not set, and the brightest value of {deep} picture(s) stored with 16 bits is {peak}"
-            raise InvalidFieldError("bits", given, "12 where white is 4095; 16 where the pictures are as dark as that")
+        _check_depth(peaks)
+        return tuple(_remarks(images, several, peaks))
 
     def _decoded(self) -> Iterator[tuple[str, Picture | UnreadableError]]:
         """Yield what became of every picture, in order, holding no more than some of them in memory."""
-        threads = os.cpu_count() or 1
+        threads = len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(threads) as pool:
             waiting: deque[tuple[str, Future[Picture | UnreadableError]]] = deque()
             for name, content in self.contents():
@@ -102,6 +101,14 @@ class PictureSource(ImageSource):
             return error
 
 
+def _check_depth(peaks: list[int]) -> None:
+    """Refuse pictures stored with 16 bits most of which use no more than 12 of them."""
+    few = sum(peak < _TWELVE_BITS for peak in peaks)
+    if few > _MOSTLY * len(peaks):
+        given = f"not set, and {few} of {len(peaks)} pictures stored with 16 bits have no value above {_TWELVE_BITS - 1}"
+        raise InvalidFieldError("bits", given, "12 where white is 4095; 16 where the pictures are as dark as that")
+
+
 def _unreadable(field: str, broken: list[tuple[str, str]], count: int) -> InvalidFieldError:
     """Name what is broken, by reason."""
     reasons: dict[str, list[str]] = defaultdict(list)
@@ -112,7 +119,9 @@ def _unreadable(field: str, broken: list[tuple[str, str]], count: int) -> Invali
     return InvalidFieldError(field, f"{len(broken)} of {count} pictures", f"pictures that can be read, unlike {listed}{more}")
 
 
-def _remarks(images: Images, several: int) -> Iterator[str]:
+def _remarks(images: Images, several: int, peaks: list[int]) -> Iterator[str]:
+    if peaks and max(peaks) < _HALF:
+        yield f"no value of {len(peaks)} pictures stored with 16 bits is above {max(peaks)}: if that is white, set bits"
     if several:
         yield f"{several} pictures have several frames or pages: the first is read"
     brightest = max((int(np.max(images[start : start + 1024])) for start in range(0, len(images), 1024)), default=255)

@@ -5,11 +5,12 @@ applied. Colour profiles are not: what a profile other than sRGB changes (Displa
 colours) is less than what cameras differ by, and CMYK is read as the complement of RGB.
 """
 
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageChops, ImageColor
 from pydantic import Field, field_validator
 
@@ -18,7 +19,7 @@ from nas_service.data.part import Images
 from nas_service.data.picture_files import MAX_PIXELS, SUFFIXES, Opened, UnreadableError, opened
 from nas_service.data.picture_samples import Layers, decode
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "Picture", "PictureSettings", "UnreadableError", "is_constant", "read_picture", "read_size"]
+__all__ = ["MAX_PIXELS", "SUFFIXES", "Picture", "PictureSettings", "UnreadableError", "read_picture", "read_size"]
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,6 +31,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = range(5, 9)
+_LARGE = 2**24  # pixels, which take up to 400 MB while they are decoded
+_one_at_a_time = threading.Lock()  # of the large ones
 
 
 class PictureSettings(SplitSettings):
@@ -91,12 +94,13 @@ def read_picture(source: bytes | Path, how: PictureSettings) -> Picture:
     with opened(source) as file:
         if how.image_size is not None:
             file.picture.draft(None, (2 * how.image_size, 2 * how.image_size))
-        layers = decode(file, how.bits)
-        upright = _on_background(_turned(layers, file.orientation), how)
-        if how.image_size is not None and upright.size != (how.image_size, how.image_size):
-            upright = upright.resize((how.image_size, how.image_size), Image.Resampling.BILINEAR)
-        pixels = np.atleast_3d(np.asarray(upright)).transpose(2, 0, 1)
-        return Picture(np.ascontiguousarray(pixels), layers.deep_peak, file.frames)
+        with _one_at_a_time if np.prod(file.picture.size) > _LARGE else nullcontext():
+            layers = decode(file, how.bits)
+            upright = _on_background(_turned(layers, file.orientation), how)
+            if how.image_size is not None and upright.size != (how.image_size, how.image_size):
+                upright = upright.resize((how.image_size, how.image_size), Image.Resampling.BILINEAR)
+            pixels = np.atleast_3d(np.asarray(upright)).transpose(2, 0, 1)
+            return Picture(np.ascontiguousarray(pixels), layers.deep_peak, file.frames)
 
 
 def read_size(source: bytes | Path) -> tuple[int, int]:
@@ -107,11 +111,6 @@ def read_size(source: bytes | Path) -> tuple[int, int]:
     """
     with opened(source) as file:
         return _upright_size(file)
-
-
-def is_constant(pixels: Images) -> npt.NDArray[np.bool_]:
-    """Return whether a picture (C, H, W) has one colour only; of a stack (N, C, H, W), for each one, (N,)."""
-    return np.asarray((pixels.max(axis=(-2, -1)) == pixels.min(axis=(-2, -1))).all(axis=-1))
 
 
 def _upright_size(file: Opened) -> tuple[int, int]:

@@ -24,6 +24,18 @@ class PartName(StrEnum):
     TEST = "test"
 
 
+PART_NAMES = {
+    "train": PartName.TRAIN,
+    "training": PartName.TRAIN,
+    "validation": PartName.VALIDATION,
+    "valid": PartName.VALIDATION,
+    "val": PartName.VALIDATION,
+    "dev": PartName.VALIDATION,
+    "test": PartName.TEST,
+    "testing": PartName.TEST,
+}  # as people call them, in lower case
+
+
 class ImageSource(ABC):
     """Images as they lie on the disk, or in memory, in a fixed order.
 

@@ -3,10 +3,13 @@
 import shutil
 
 import pytest
+from sqlalchemy import update
 
+from nas_service.errors import LateResultError
 from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.storage import events
+from nas_service.storage.models import Job
 from nas_service.storage.session import Database
 from search_spaces.errors import InvalidFieldError
 from tests.holds import claimed
@@ -31,27 +34,44 @@ def context(settings: Settings, opened: Database) -> JobContext:
 
 
 def test_the_same_images_are_read_again_and_told_once(context: JobContext, opened: Database) -> None:
-    digests = {read_dataset(context, FOLDER).digest for _ in range(3)}
+    digests = {read_dataset(context, FOLDER, begun=begun).digest for begun in (False, False, True)}
     with opened.read() as session:
         told = [event.data for event in events.list_events(session, context.hold.job_id, limit=99) if event.kind == DATA_READ]
-    assert told == [{"digest": digests.pop(), "train": 15, "validation": 4, "test": 5}]
+    assert told == [
+        {"digest": digests.pop(), "train": 15, "validation": 4, "test": 5, "skipped": {}, "warnings": []},
+    ]
 
 
 def test_a_later_attempt_does_not_go_on_with_other_images(context: JobContext, settings: Settings) -> None:
-    first = read_dataset(context, FOLDER)
+    first = read_dataset(context, FOLDER, begun=False)
     file = settings.data / "pictures" / "cat" / "0.png"
     kept = file.read_bytes()
     file.write_bytes(png(pictures(1, seed=99)[0]))
     with pytest.raises(InvalidFieldError, match=r"dataset: 'image-folder' .* that the job began with: its files were changed"):
-        read_dataset(context, FOLDER)
+        read_dataset(context, FOLDER, begun=True)
     file.write_bytes(kept)
-    assert read_dataset(context, FOLDER).digest == first.digest
+    assert read_dataset(context, FOLDER, begun=True).digest == first.digest
     shutil.move(settings.data / "pictures" / "cat", settings.data / "pictures" / "zebra")  # the same images, other classes
     with pytest.raises(InvalidFieldError, match="began with"):
-        read_dataset(context, FOLDER)
+        read_dataset(context, FOLDER, begun=True)
+
+
+def test_a_job_that_an_earlier_version_began_does_not_go_on_with_another_split(context: JobContext) -> None:
+    with pytest.raises(InvalidFieldError, match="the one that began it split such images in another way"):
+        read_dataset(context, FOLDER, begun=True)
+    assert read_dataset(context, Component(name="digits"), begun=True).digest  # which is split as it always was
+
+
+def test_an_attempt_that_is_over_writes_nothing(context: JobContext, settings: Settings, opened: Database) -> None:
+    with opened.write() as session:
+        session.execute(update(Job).where(Job.id == context.hold.job_id).values(attempt=2))
+    with pytest.raises(LateResultError):
+        read_dataset(context, FOLDER, begun=False)
+    with opened.read() as session:
+        assert events.first_event(session, context.hold.job_id, DATA_READ) is None
 
 
 def test_reading_ends_when_the_job_should(context: JobContext) -> None:
     context._end(CancelledError("cancelled"))
     with pytest.raises(CancelledError):
-        read_dataset(context, FOLDER)
+        read_dataset(context, FOLDER, begun=True)

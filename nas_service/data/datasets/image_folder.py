@@ -1,5 +1,6 @@
 """Any folder of pictures with one folder a class, maybe in folders for training, validation and test."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,15 +14,9 @@ from nas_service.data.folders import Listing, Nested, PictureFolder
 from nas_service.data.paths import resolve_path
 from nas_service.data.picture_source import Content, PictureSource
 from nas_service.data.pictures import PictureSettings
-from nas_service.data.source import PartName, Source
+from nas_service.data.source import PART_NAMES, PartName, Source
 from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError
-
-_PARTS = {
-    "train": PartName.TRAIN, "training": PartName.TRAIN,
-    "validation": PartName.VALIDATION, "valid": PartName.VALIDATION, "val": PartName.VALIDATION, "dev": PartName.VALIDATION,
-    "test": PartName.TEST, "testing": PartName.TEST,
-}  # fmt: skip
 
 
 class ImageFolderSettings(PictureSettings):
@@ -107,13 +102,14 @@ class ImageFolder(Dataset):
         """
         layout, seen = self.settings.layout, Listing()
         folders, pictures = folder.entries(Path(), seen)
-        known = [(place, _PARTS[place.name.lower()]) for place in folders if place.name.lower() in _PARTS]
+        folders = [place for place in folders if place.name.lower() not in PART_NAMES or _holds_anything(folder, place)]
+        known = [(place, PART_NAMES[place.name.lower()]) for place in folders if place.name.lower() in PART_NAMES]
         if layout == "auto":
             layout = self._guess(folder, folders, known)
         if layout == "classes":
             self._check_classes(folder, folders, pictures)
             return {PartName.TRAIN: Path()}
-        for _ in (*pictures, *(place for place in folders if place.name.lower() not in _PARTS)):
+        for _ in (*pictures, *(place for place in folders if place.name.lower() not in PART_NAMES)):
             listing.skip("beside the folders of the parts")
         listing.skipped.update(seen.skipped)
         parts: dict[PartName, Path] = {}
@@ -134,6 +130,11 @@ class ImageFolder(Dataset):
         holding = [place for place, _ in known if _holds_folders(folder, place)]
         if not any(part is PartName.TRAIN and place in holding for place, part in known) or len(known) < 2:  # noqa: PLR2004 - a part alone is none
             return "classes"
+        (train,) = [place for place in holding if PART_NAMES[place.name.lower()] is PartName.TRAIN][:1]
+        for place, part in known:
+            if place not in holding:
+                allowed = f"folders of classes in it; path={folder.named(train)} reads the images that have classes"
+                raise InvalidFieldError("path", f"pictures without classes in {folder.named(place)}, the {part} part", allowed)
         others = [printable(place.name) for place in folders if place not in holding]
         if others:
             allowed = "parts (folders of other names are left out), or classes (train and test are classes as the others)"
@@ -154,7 +155,8 @@ class ImageFolder(Dataset):
         part = Listing(skipped=listing.skipped)
         folder.list_classes(below, self.settings.nested, part)
         listing.by_class |= part.by_class
-        return part.by_class
+        composed = {unicodedata.normalize("NFC", name): files for name, files in part.by_class.items()}
+        return composed if len(composed) == len(part.by_class) else part.by_class  # else `check_class_names` says which
 
     def _class_names(self, found: dict[PartName, dict[str, list[Path]]]) -> tuple[str, ...]:
         """Return the classes of the training part, having seen that the others have no more."""
@@ -165,6 +167,10 @@ class ImageFolder(Dataset):
                 given = f"{part} images of {', '.join(map(printable, unknown[:5]))}"
                 raise InvalidFieldError("path", given, "classes that have training images")
         return check_class_names(sorted(trained), "path")
+
+
+def _holds_anything(folder: PictureFolder, place: Path) -> bool:
+    return any(folder.entries(place, Listing()))
 
 
 def _holds_folders(folder: PictureFolder, place: Path) -> bool:

@@ -9,22 +9,12 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from nas_service.data.source import PartName
+from nas_service.data.source import PART_NAMES, PartName
 from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError
 
 SUFFIX = ".parquet"
 
-_PARTS = {
-    "train": PartName.TRAIN,
-    "training": PartName.TRAIN,
-    "validation": PartName.VALIDATION,
-    "valid": PartName.VALIDATION,
-    "val": PartName.VALIDATION,
-    "dev": PartName.VALIDATION,
-    "test": PartName.TEST,
-    "testing": PartName.TEST,
-}
 _UNLABELLED = {"extra", "unsupervised", "unlabeled", "unlabelled"}  # splits that are nobody's training images
 _SHARD = re.compile(r"(?P<split>.*?)[-_.]?(?P<number>\d+)-of-(?P<count>\d+)(?:-[0-9a-f]+)?", re.IGNORECASE)
 _PARTIAL = "partial-"  # of a split of which Hugging Face converted the beginning
@@ -123,10 +113,10 @@ def _first_word(text: str) -> str | None:
 
 def _part_of_file(text: str) -> PartName | None:
     """Return the part that a name begins with, else the one that it holds as a word."""
-    parts = [_PARTS[word] for word in _words(text) if word in _PARTS]
-    begins = _first_word(text) in _PARTS
+    parts = [PART_NAMES[word] for word in _words(text) if word in PART_NAMES]
+    begins = _first_word(text) in PART_NAMES
     return parts[0] if begins or len(set(parts)) == 1 else None
 
 
 def _part_of_folder(name: str) -> PartName | None:
-    return _PARTS.get(_stem(name).casefold().removeprefix(_PARTIAL))
+    return PART_NAMES.get(_stem(name).casefold().removeprefix(_PARTIAL))

@@ -32,7 +32,7 @@ class FullPrecisionPlan:
         space: As it was searched.
         genotype: The architecture.
         recipe: Of the candidates.
-        dataset: Digest of images, classes and split.
+        dataset: Digest of all that it is shown (`ImageDataset.lesson`).
     """
 
     space: SearchSpace

@@ -1,6 +1,7 @@
 """The cache of decoded images: what is decoded when, and that nothing half done is ever read."""
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 
 from nas_service.data.cache import ImageCache, decode_in_memory
-from nas_service.data.part import Images, ImageShape
+from nas_service.data.part import Images, ImageShape, Part
 from nas_service.data.source import ImageSource, Tell, tell_nobody
 from nas_service.errors import NotReadyError
+from search_spaces.errors import InvalidFieldError
 
 SHAPE = (3, 4, 5)
 SIZE = 60  # bytes of an image
@@ -163,6 +165,94 @@ def test_the_least_recently_used_go_first_and_never_the_one_in_use(tmp_path: Pat
         cache.get(source)
     assert [source.filled for source in sources] == [1, 2, 1]
     assert len(ImageCache(tmp_path / "small", 1).get(sources[0]).pixels) == 7
+
+
+def test_what_somebody_has_mapped_stays_whoever_wants_room(tmp_path: Path) -> None:
+    cache = ImageCache(tmp_path / "cache", 1)
+    sources = [RawFile(tmp_path / f"raw{number}") for number in range(3)]
+    for number, source in enumerate(sources):
+        _written(source.files[0], seed=number)
+    kept = cache.get(sources[0])
+    crossed = pickle.dumps(Part(kept.pixels, np.arange(7)))
+    cache.get(sources[1])
+    cache.get(sources[2])
+    assert _left(tmp_path / "cache").count("entry") == 2
+    assert len(pickle.loads(crossed).images) == 7  # noqa: S301 - our own
+    del kept
+    cache.get(sources[1])
+    assert _left(tmp_path / "cache").count("entry") == 1
+
+
+@pytest.mark.parametrize("name", ["images.npy", "counts.npz", "notes.json"])
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04"])
+def test_an_entry_that_is_not_whole_is_decoded_anew(name: str, content: bytes | None, tmp_path: Path) -> None:
+    images, source = _written(tmp_path / "raw"), RawFile(tmp_path / "raw")
+    cache = ImageCache(tmp_path / "cache", PLENTY)
+    cache.get(source)
+    (file,) = (tmp_path / "cache" / "images").glob(f"*/{name}")
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    assert np.array_equal(cache.get(source).pixels, images)
+    assert source.filled == 2
+    other = RawFile(tmp_path / "other")
+    _written(other.files[0], seed=5)
+    cache.get(other)
+    assert _left(tmp_path / "cache") == ["entry", "entry"]
+
+
+def test_files_that_change_while_they_are_read_leave_no_entry(tmp_path: Path) -> None:
+    _written(tmp_path / "raw")
+    source = RawFile(tmp_path / "raw")
+
+    def change(done: int, total: int) -> None:
+        if source.filled and done == 3:
+            _written(tmp_path / "raw", seed=9)
+
+    cache = ImageCache(tmp_path / "cache", PLENTY)
+    with pytest.raises(InvalidFieldError, match="files that changed while they were read"):
+        cache.get(source, change)
+    assert _left(tmp_path / "cache") == []
+    first = _written(tmp_path / "raw")
+    assert np.array_equal(cache.get(source).pixels, first)
+
+
+def test_who_waits_for_files_to_be_looked_at_can_stop(tmp_path: Path) -> None:
+    class Many(RawFile):
+        def __init__(self, file: Path) -> None:
+            super().__init__(file)
+            self.files = [file] * 500
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    _written(tmp_path / "raw")
+    with pytest.raises(KeyboardInterrupt):
+        ImageCache(tmp_path / "cache", PLENTY).get(Many(tmp_path / "raw"), stop)
+    assert _left(tmp_path / "cache") == []
+
+
+CROWD = """
+import sys
+from pathlib import Path
+import numpy as np
+from nas_service.data.cache import ImageCache
+from tests.nas_service.data.test_cache import RawFile
+root = Path(sys.argv[1])
+cache = ImageCache(root / "cache", 1000)
+for turn in range(60):
+    number = (turn * int(sys.argv[2])) % 4
+    found = cache.get(RawFile(root / f"raw{number}"))
+    assert found.pixels.tobytes() == (root / f"raw{number}").read_bytes(), number
+"""
+
+
+def test_many_processes_and_little_room_never_give_wrong_images(tmp_path: Path) -> None:
+    for number in range(4):
+        _written(tmp_path / f"raw{number}", seed=number)
+    crowd = [subprocess.Popen([sys.executable, "-c", CROWD, str(tmp_path), str(step)]) for step in (1, 3)]
+    assert [process.wait(timeout=240) for process in crowd] == [0, 0]
+    assert set(_left(tmp_path / "cache")) == {"entry"}
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:

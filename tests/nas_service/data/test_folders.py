@@ -1,14 +1,18 @@
 """Messy folders, as people have them: what each must give."""
 
+import io
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from nas_service.data.cache import ImageCache
 from nas_service.data.datasets.image_folder import ImageFolder, ImageFolderSettings
 from nas_service.data.source import PartName, Source
 from search_spaces.errors import InvalidFieldError
@@ -199,7 +203,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], dict[str, Any], str]] = {
     "parts and pictures in one of them": (
         _also(_parts("train", "test"), "test/0.png"),
         {},
-        r"layout: 'auto, and beside train there is test'",
+        r"path: 'pictures without classes in d/test, the test part' .* path=d/train reads the images that have classes",
     ),
     "two folders for a part": (
         _parts("train", "val", "valid"),
@@ -261,7 +265,7 @@ def test_all_broken_pictures_are_named_at_once_by_reason(tmp_path: Path) -> None
     (tmp_path / "d" / "dog" / "7.png").write_bytes(png(pictures(1)[0])[:-30])
     (tmp_path / "d" / "dog" / "6.png").symlink_to(tmp_path / "d" / "gone.png")
     with pytest.raises(InvalidFieldError) as caught:
-        ImageFolder(ImageFolderSettings(path="d")).load(tmp_path)
+        ImageFolder(ImageFolderSettings(path="d")).load(tmp_path, ImageCache(tmp_path / "cache", 10**9))
     said = str(caught.value)
     assert said.startswith("path: '5 of 13 pictures' is not allowed; allowed: pictures that can be read, unlike")
     for name in ("d/cat/9.png", "d/dog/\\xff.png", "d/cat/8.png", "d/dog/7.png", "d/dog/6.png"):
@@ -296,7 +300,8 @@ def test_large_pictures_want_a_size(tmp_path: Path) -> None:
 def test_a_pipe_and_a_circle_of_links_hang_nobody(tmp_path: Path) -> None:
     _classes(tmp_path / "d", "cat", "dog")
     os.mkfifo(tmp_path / "d" / "cat" / "pipe.png")
-    assert dict(_source(tmp_path).skipped) == {"no regular file": 1}
+    (tmp_path / "d" / "cat" / "link.png").symlink_to("pipe.png")
+    assert dict(_source(tmp_path).skipped) == {"no regular file": 2}
     (tmp_path / "d" / "cat" / "again").symlink_to(tmp_path / "d" / "cat", target_is_directory=True)
     with pytest.raises(InvalidFieldError, match="circle of links"):
         _source(tmp_path, nested="first")
@@ -309,6 +314,48 @@ def test_links_out_of_the_data_root_are_refused(tmp_path: Path) -> None:
     (root / "d" / "cat" / "link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(InvalidFieldError, match="inside the data root"):
         _source(root)
+
+
+def test_a_part_that_is_given_without_images_is_refused_or_not_there(tmp_path: Path) -> None:
+    _parts("train", "test")(tmp_path / "d")
+    (tmp_path / "d" / "val").mkdir()
+    assert set(_source(tmp_path).given) == {PartName.TEST}
+    assert set(_source(tmp_path, layout="parts").given) == {PartName.TEST}
+    _put(tmp_path / "d" / "val", "notes.txt", content=b"x")
+    assert set(_source(tmp_path).given) == {PartName.TEST}
+    dataset, source = ImageFolder(ImageFolderSettings(path="d")), _source(tmp_path)
+    with pytest.raises(InvalidFieldError, match=r"path: 'no validation image' .* since it is given"):
+        dataset.split(replace(source, given={**source.given, PartName.VALIDATION: np.array([], np.int64)}))
+
+
+def test_composed_and_decomposed_names_of_parts_are_one_class(tmp_path: Path) -> None:
+    _classes(tmp_path / "d" / "train", "caf\u00e9", "dog")
+    _classes(tmp_path / "d" / "test", "cafe\u0301", "dog")
+    assert _source(tmp_path).class_names == ("caf\u00e9", "dog")
+
+
+def _deep(root: Path, peaks: list[int]) -> None:
+    for number, peak in enumerate(peaks):
+        content = io.BytesIO()
+        Image.fromarray(np.linspace(0, peak, 144, dtype=np.uint16).reshape(12, 12)).save(content, "png")
+        _put(root, f"{'cat' if number % 2 else 'dog'}/{number}.png", content=content.getvalue())
+
+
+@pytest.mark.parametrize("peaks", [[4095] * 8, [4000, 4095, 4095, 3000, 65_535, 4095, 4095, 65_535]])
+def test_twelve_bits_stored_in_sixteen_are_refused_until_somebody_says_so(peaks: list[int], tmp_path: Path) -> None:
+    _deep(tmp_path / "d", peaks)
+    with pytest.raises(InvalidFieldError, match=r"bits: 'not set, and [68] of 8 pictures .* no value above 4095'"):
+        ImageFolder(ImageFolderSettings(path="d")).load(tmp_path)
+    loaded = ImageFolder(ImageFolderSettings(path="d", bits=16)).load(tmp_path)
+    assert loaded.train.images.max() in {16, 255}
+
+
+def test_pictures_that_use_half_of_their_sixteen_bits_are_told_of(tmp_path: Path) -> None:
+    _deep(tmp_path / "d", [16_383] * 8)
+    warnings = ImageFolder(ImageFolderSettings(path="d")).load(tmp_path).facts.warnings
+    assert "no value of 8 pictures stored with 16 bits is above 16383: if that is white, set bits" in warnings
+    loaded = ImageFolder(ImageFolderSettings(path="d", bits=14)).load(tmp_path)
+    assert loaded.train.images.max() == 255
 
 
 def test_flat_pictures_are_told(tmp_path: Path) -> None:

@@ -18,12 +18,10 @@ from nas_service.data.pictures import (
     Picture,
     PictureSettings,
     UnreadableError,
-    is_constant,
     read_picture,
     read_size,
 )
 from tests.picture_files import (
-    BROWN,
     COLOURS,
     GREYS,
     LARGE,
@@ -366,12 +364,3 @@ def test_a_setting_out_of_range_is_refused_by_its_name(field: str, value: object
 def test_the_schema_lists_the_channels() -> None:
     channels = PictureSettings.model_json_schema()["properties"]["channels"]
     assert (channels["enum"], channels["type"], channels["default"]) == ([1, 3], "integer", 3)
-
-
-def test_a_picture_of_one_colour_is_told() -> None:
-    plain = np.broadcast_to(array(BROWN)[:, None, None], (3, 4, 5))
-    speck = plain.copy()
-    speck[1, 3, 4] += 1
-    assert is_constant(plain)
-    assert not is_constant(speck)
-    assert is_constant(np.stack([plain, speck, plain])).tolist() == [True, False, True]
