@@ -127,12 +127,14 @@ def test_test_images_that_would_not_be_read_back_stay_out_whatever_is_asked_for(
     assert bundled_images(Part(np.zeros((1, 3, 512, 512), np.uint8), rows, rows), most).keys() == names
 
 
-@pytest.mark.parametrize(("cells", "reason"), [(20, "does not fit the genotype"), (64, "parameters; allowed: up to 134217728")])
-def test_a_network_that_would_not_be_rebuilt_is_not_written(cells: int, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("channels", "reason"), [(16, "does not fit the genotype"), (512, "parameters; allowed: up to 134217728")]
+)
+def test_a_network_that_would_not_be_rebuilt_is_not_written(channels: int, reason: str) -> None:
     """The task tells of a larger network than the one that is given: its weights do not account for that, or none may."""
     method, dataset, space = METHODS.get("bnn").from_settings({}), digits(), SPACES.get("tiny")
     network = binary_network(space, tiny_genotype(), method, dataset.image_format)
-    larger = Component(name="abandit", settings={"channels": 8 * cells, "cells": cells})
+    larger = Component(name="abandit", settings={"channels": channels})
     genotype = random_genotype(build_space(larger))
     parts = (larger, genotype, Component(name="bnn"), Component(name="digits"))
     task = CandidateTask("", *parts, Recipe(), seed=0, bundled_test_bytes=0)
