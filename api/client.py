@@ -200,8 +200,12 @@ class NasClient:
         return self._one(f"/v1/architectures/{architecture_id}", ArchitectureView)
 
     def candidates(self, **filters: str) -> Iterator[CandidateView]:
-        """Yield candidates, newest first; filters are `training`, `search` and `architecture`."""
+        """Yield candidates, newest first, without figures by class; filters are `training`, `search` and `architecture`."""
         return self._all("/v1/candidates", CandidateView, filters)
+
+    def candidate(self, candidate_id: str) -> CandidateView:
+        """Return a candidate with its figures by class (`metrics.test_classes`)."""
+        return self._one(f"/v1/candidates/{candidate_id}", CandidateView)
 
     def comparison(self, training_id: str) -> ComparisonView:
         """Return the methods of a training compared: means, spreads, ranks."""

@@ -1,15 +1,17 @@
 """What the API gives: the resources as pydantic models, shared by the server, the client and the CLI. No FastAPI here."""
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from nas_service.comparison import Quantity
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import CandidateMetrics, DatasetReport, Progress
 
 Item = TypeVar("Item")
+
+_LISTED = {"listed": True}  # how pydantic tells a validator that it reads an entry of a list
 
 
 class View(BaseModel):
@@ -154,7 +156,9 @@ class CandidateView(View):
     epochs_done: int
     validation_accuracy: float | None = Field(description="Of its last epoch; when it succeeded, of the frozen network.")
     test_accuracy: float | None
-    metrics: CandidateMetrics | None = Field(description="Null until it succeeded.")
+    metrics: CandidateMetrics | None = Field(
+        description="Null until it succeeded. In lists `test_classes` is null too: `GET /v1/candidates/{candidate_id}` has it."
+    )
     cost: dict[str, int | float]
     seconds: float
     worker: str | None = Field(description="Host and process of its last trial.")
@@ -166,8 +170,15 @@ class CandidateView(View):
 
     @field_validator("metrics", mode="before")
     @classmethod
-    def _nothing_known(cls, given: object) -> object:
+    def _nothing_known(cls, given: object, how: ValidationInfo) -> object:
+        if how.context is _LISTED and isinstance(given, dict):
+            given = {name: value for name, value in given.items() if name != "test_classes"}
         return given or None
+
+    @classmethod
+    def listed(cls, row: object) -> Self:
+        """Return a row as lists give it: without the figures of every class, which may take half a megabyte."""
+        return cls.model_validate(row, context=_LISTED)
 
 
 class BestView(View):

@@ -217,11 +217,6 @@ class ClassFigures(Report):
         return fmean(share for share in self.accuracies if share is not None)
 
     @property
-    def is_even(self) -> bool:
-        """Whether all classes have equally many images: the balanced accuracy is the accuracy then."""
-        return len(set(self.images)) == 1
-
-    @property
     def worst(self) -> tuple[int, ...]:
         """Places of the classes that have images, the lowest accuracy first; equal ones in the order of `names`."""
         known = [(share, place) for place, share in enumerate(self.accuracies) if share is not None]
@@ -251,7 +246,7 @@ class CandidateMetrics(Report):
         "[0, 1]: a rare class counts as much as a frequent one. Null where an earlier version trained.",
     )
     test_classes: ClassFigures | None = Field(
-        None, description="The test images by class; null where an earlier version trained."
+        None, description="The test images by class; null where an earlier version trained, and in lists of candidates."
     )
     robustness: RobustnessFigures | None = None
 

@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     dataset_cache_bytes: int = Field(
         20_000_000_000, ge=0, description="Decoded images kept under <home>/cache; the least recently used go first."
     )
-    bundled_test_bytes: int = Field(4_000_000, ge=0, description="Test images up to this size go into a bundle.")
+    bundled_test_bytes: int = Field(
+        4_000_000, ge=0, description="Test images up to this size, and up to 256 MiB, go into a bundle."
+    )
 
     @cached_property
     def database(self) -> str:

@@ -29,6 +29,11 @@ _DIFFERS = (
     "It was not run here; run it only if you trust where it came from."
 )
 
+_OTHER_DATA = (
+    "the images, classes or split of dataset {} are not those that this network was trained and tested with, so they cannot "
+    "show what the manifest states; give test images with --data FILE.safetensors"
+)
+
 
 def _genotype(space: SearchSpace, file: Path | None, seed: int) -> Genotype:
     if file is None:
@@ -101,14 +106,18 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
 def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "torch.Tensor"]:
     from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - as above
     from nas_service.export.bundle import write_test_images  # noqa: PLC0415
+    from nas_service.export.bundle_archive import TEST_IMAGES  # noqa: PLC0415
     from nas_service.export.bundle_reading import read_test_images  # noqa: PLC0415
 
     stated = bundle.candidate
     if data is not None:
         return read_test_images(data.read_bytes(), stated.image)
-    if "test.safetensors" in bundle.files:
-        return read_test_images(bundle.files["test.safetensors"], stated.image)
-    part = open_dataset(stated.dataset, Settings()).test
+    if TEST_IMAGES in bundle.files:
+        return read_test_images(bundle.files.pop(TEST_IMAGES), stated.image)  # which copies them: their bytes are let go
+    dataset = open_dataset(stated.dataset, Settings())
+    if stated.dataset_digest not in {None, dataset.digest}:
+        raise ExportError(_OTHER_DATA.format(stated.dataset.name))
+    part = dataset.test
     if part is None:
         raise ExportError("the dataset of this bundle has no test images; give --data FILE.safetensors")
     return read_test_images(write_test_images(part), stated.image)
@@ -124,12 +133,14 @@ def evaluate(
     Nothing in the bundle is run; whether its model.py is what this version writes is told.
     """
     from nas_service.export import runtime  # noqa: PLC0415 - as above
+    from nas_service.export.bundle_archive import TEST_IMAGES  # noqa: PLC0415
     from nas_service.export.bundle_reading import read_bundle  # noqa: PLC0415
     from nas_service.export.rebuilding import has_own_source, network_of  # noqa: PLC0415
 
     read = read_bundle(bundle)
     network, stated = network_of(read), read.candidate.metrics.test_accuracy
     is_own = has_own_source(read, network)
+    is_sure = TEST_IMAGES in read.files or read.candidate.dataset_digest is not None
     images, labels = _test_images(read, data)
     try:
         predicted = runtime.classify(network, images)
@@ -152,4 +163,5 @@ def evaluate(
         if not is_own:
             console.print(_DIFFERS, highlight=False, soft_wrap=True)
     if data is None and by_class.accuracy != stated:
-        raise ExportError(f"the network reaches {by_class.accuracy!r}, the manifest states {stated!r}")
+        doubt = "" if is_sure else f"; it does not state the images of {read.candidate.dataset.name}, which may be others now"
+        raise ExportError(f"the network reaches {by_class.accuracy!r}, the manifest states {stated!r}{doubt}")

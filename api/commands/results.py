@@ -1,5 +1,6 @@
 """`nas architectures`, `nas candidates`, `nas download`: what came out."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,12 @@ from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
 from api.views import ArchitectureView, CandidateView, ComparisonView, PairView
-from nas_service.reports import ClassFigures, RobustnessFigures
+from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
 from nas_service.wording import printable
 
 _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "transfer-pgd-20"}  # column -> attack
-_BALANCED = ["candidate", "test", "balanced", "worst class"]
+_BALANCED = ["candidate", "method", "test", "balanced"]
 _ROBUSTNESS = ["candidate", "method", "eps", *_ATTACKS, "all attacks", "masked"]
 
 Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
@@ -43,14 +44,14 @@ def _robustness(row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]
     return (row.id, row.method["name"], f"{stood.eps:.3g}", *figures, percent(stood.worst), "yes" if stood.masked_by else "no")
 
 
-def _balanced(row: CandidateView, figures: ClassFigures) -> tuple[str, ...]:
-    place = figures.worst[0]
-    worst = f"{printable(figures.names[place])} {percent(figures.accuracies[place])}"
-    return (row.id, percent(figures.accuracy), percent(figures.balanced_accuracy), worst)
+def _is_uneven(known: CandidateMetrics) -> bool:
+    """Whether balanced accuracy and accuracy differ: they are one figure where all classes have equally many test images."""
+    balanced = known.test_balanced_accuracy
+    return balanced is not None and not math.isclose(balanced, known.test_accuracy)
 
 
 def print_candidates(title: str, candidates: list[CandidateView]) -> None:
-    """Print a table of candidates, one of those whose classes differ in size, and one of those that were attacked."""
+    """Print a table of candidates, one of those with another balanced accuracy, and one of those that were attacked."""
     rows = [
         (
             row.id,
@@ -67,8 +68,8 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
     ]
     print_table(title, ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"], rows)
     known = [(row, row.metrics) for row in candidates if row.metrics is not None]
-    by_class = [(row, metrics.test_classes) for row, metrics in known]
-    if uneven := [_balanced(row, figures) for row, figures in by_class if figures is not None and not figures.is_even]:
+    pairs = [(row, metrics.test_accuracy, metrics.test_balanced_accuracy) for row, metrics in known if _is_uneven(metrics)]
+    if uneven := [(row.id, row.method["name"], percent(accuracy), percent(balanced)) for row, accuracy, balanced in pairs]:
         print_table("balanced test accuracy: the mean over the classes with test images", _BALANCED, uneven)
     stood = [(row, metrics.robustness) for row, metrics in known]
     if attacked := [_robustness(row, figures) for row, figures in stood if figures is not None]:

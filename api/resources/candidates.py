@@ -42,7 +42,7 @@ def list_candidates(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[CandidateView]:
-    """Return trained networks with their accuracies; curves are a resource of their own."""
+    """Return trained networks with their accuracies; curves, and figures by class, are told of one candidate."""
     count = service.page_limit(limit)
     with service.database.read() as session:
         rows = candidates.list_candidates(
@@ -53,12 +53,12 @@ def list_candidates(
             architecture_id=architecture,
             search_id=search,
         )
-    return paginate(rows, count, lambda row: row.id, CandidateView.model_validate)
+    return paginate(rows, count, lambda row: row.id, CandidateView.listed)
 
 
 @router.get("/{candidate_id}", summary="One candidate", responses=NOT_FOUND, response_model=CandidateView)
 def get_candidate(service: ServiceDep, request: Request, candidate_id: str) -> Response:
-    """Return method, seed, state, accuracies and cost."""
+    """Return method, seed, state, accuracies, also by class, and cost."""
     with service.database.read() as session:
         return tagged_view(request, CandidateView.model_validate(candidates.get_candidate(session, candidate_id)))
 

@@ -23,7 +23,17 @@ _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEST = "test_batch"
 _NUMPY_GLOBALS = {"_reconstruct", "ndarray", "dtype", "scalar", "encode", "_frombuffer"}
 # What unpickling of a file that is no pickle, or asking it for arrays, was seen to raise.
-_NO_BATCH = (pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, ImportError, OverflowError)
+_NO_BATCH = (
+    pickle.UnpicklingError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    OverflowError,
+    MemoryError,
+)
 
 Rows = tuple[Images, npt.NDArray[Any]]  # flat images (N, 3072), labels (N,)
 

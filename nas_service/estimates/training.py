@@ -8,6 +8,7 @@ from nas_service.capacity import Capacity
 from nas_service.catalogue import build_method, build_recipe
 from nas_service.data.facts import DatasetFacts
 from nas_service.estimates.workload import Workload, candidate_work, robustness_work
+from nas_service.export.bundle_archive import MAX_TEST_BYTES
 from nas_service.recipes.recipe import OptimizerName, Recipe
 from nas_service.specs import TrainingSection
 from nas_service.timing import Timing, method_key
@@ -116,7 +117,7 @@ def _share(section: TrainingSection, index: int, architectures: Sequence[Costing
     costs = [cost(method.precision) for cost in architectures]
     count = len(costs) * len(section.seeds)
     tests = facts.test * facts.channels * facts.height * facts.width
-    bundled = _TEXT_BYTES + (tests if tests <= conditions.bundled_test_bytes else 0)
+    bundled = _TEXT_BYTES + (tests if tests <= min(conditions.bundled_test_bytes, MAX_TEST_BYTES) else 0)
     work = candidate_work(recipe, facts) + robustness_work(section.robustness, facts)
     return _MethodShare(
         epochs=count * recipe.epochs,

@@ -1,8 +1,6 @@
 """Bundle: the downloadable zip of one candidate or architecture; `bundle_reading` reads one back."""
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from types import ModuleType
@@ -13,24 +11,27 @@ from safetensors.torch import save
 from torch import Tensor
 
 from nas_service.binarization.method import Method
+from nas_service.catalogue import build_space
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.part import Part
 from nas_service.errors import ExportError
 from nas_service.export import runtime
+from nas_service.export.bundle_archive import MANIFEST, MAX_TEST_BYTES, TEST_IMAGES, WEIGHTS, pack
 from nas_service.export.bundle_reading import FORMAT
 from nas_service.export.measured_cost import measured_cost
 from nas_service.export.model_card import architecture_card, candidate_card
 from nas_service.export.packed import freeze_network, pruned_layers
+from nas_service.export.rebuilding import check_size
 from nas_service.export.standalone import frozen_weights, source_title, write_source
+from nas_service.export.strict_json import read_object
 from nas_service.json_text import json_text
 from nas_service.reports import Beat, CandidateMetrics, ClassFigures, EpochReport, RobustnessFigures, no_beat
 from nas_service.specs import Component
 from nas_service.tasks import CandidateTask
 from search_spaces.genotype import Genotype
-from search_spaces.network import ImageFormat, Network
+from search_spaces.network import ImageFormat, Network, network_cost
 
 LOGIT_TOLERANCE = 1e-4  # of the largest logit; methods with one scale a channel are exact
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal contents make equal files
 
 
 class Exported(NamedTuple):
@@ -56,12 +57,9 @@ def _zip(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> bytes:
     listed = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)} for name, content in files.items()
     }
-    text = json_text({"format": FORMAT, **manifest, "versions": _versions(), "files": listed}, sort_keys=True)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in {"manifest.json": text.encode(), **files}.items():
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
+    text = json_text({"format": FORMAT, **manifest, "versions": _versions(), "files": listed}, sort_keys=True).encode()
+    read_object(text, MANIFEST)  # what cannot be read back is not written
+    return pack({MANIFEST: text, **files})
 
 
 def image_facts(image: ImageFormat) -> dict[str, Any]:
@@ -79,6 +77,12 @@ def image_facts(image: ImageFormat) -> dict[str, Any]:
 def write_test_images(part: Part) -> bytes:
     """Return test images and labels as the safetensors file that `model.py` reads."""
     return save({"images": torch.tensor(part.images), "labels": torch.tensor(part.labels)})
+
+
+def bundled_images(part: Part, most: int) -> dict[str, bytes]:
+    """Return the file of test images by its name, unless they have more bytes than `most`, or than are read back."""
+    content = write_test_images(part) if part.nbytes <= min(most, MAX_TEST_BYTES) else b""
+    return {TEST_IMAGES: content} if 0 < len(content) <= MAX_TEST_BYTES else {}
 
 
 def _run_source(source: str, weights: Mapping[str, Tensor]) -> torch.nn.Module:
@@ -118,28 +122,31 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
 
     Raises:
         CannotFreezeError: If the method has no exact frozen form.
-        ExportError: If the frozen network does not classify as the trained one does, or the dataset has no test part.
+        ExportError: If the frozen network does not classify as the trained one does, the dataset has no test part, or the
+            bundle would not be read back.
     """
     if dataset.test is None:
         message = f"dataset {dataset.name} was loaded without its test part"
         raise ExportError(message)
     frozen = freeze_network(network, method)
     weights = {name: tensor.contiguous() for name, tensor in frozen_weights(frozen).items()}
+    pruned = pruned_layers(frozen)
+    whole = network_cost(build_space(task.space), task.genotype, dataset.image_format, method.precision)
+    check_size(whole, weights, is_pruned=bool(pruned))
     source = write_source(frozen, source_title(task.space.name, task.method.name, task.dataset.name))
     live, written = network.cpu().eval(), _run_source(source, weights)
     parts = (("validation", dataset.validation), ("test", dataset.test))
     scores = [_score(live, written, name, part, dataset.class_names, beat) for name, part in parts]
     metrics = CandidateMetrics.of(last, scores[0], scores[1], robustness)
     cost = measured_cost(frozen, dataset.image_format).to_dict()
-    manifest = {**_candidate_manifest(task, dataset, metrics), "cost": cost, "pruned": pruned_layers(frozen)}
+    manifest = {**_candidate_manifest(task, dataset, metrics), "cost": cost, "pruned": pruned}
     files = {
         "genotype.json": task.genotype.to_json().encode(),
-        "weights.safetensors": save(weights),
+        WEIGHTS: save(weights),
         "model.py": source.encode(),
+        **bundled_images(dataset.test, task.bundled_test_bytes),
     }
-    if dataset.test.nbytes <= task.bundled_test_bytes:
-        files["test.safetensors"] = write_test_images(dataset.test)
-    files["README.md"] = candidate_card(manifest, has_test_images="test.safetensors" in files).encode()
+    files["README.md"] = candidate_card(manifest, has_test_images=TEST_IMAGES in files).encode()
     return Exported(_zip(files, manifest), metrics, cost)
 
 
@@ -176,6 +183,7 @@ def _candidate_manifest(task: CandidateTask, dataset: ImageDataset, metrics: Can
         "genotype_digest": task.genotype.digest,
         "method": task.method.model_dump(),
         "dataset": task.dataset.model_dump(),
+        "dataset_digest": dataset.digest,
         "class_names": list(dataset.class_names),
         "image": image_facts(dataset.image_format),
         "seed": task.seed,

@@ -1,35 +1,95 @@
-"""The zip of a bundle, which a stranger may have made: looked at before anything is unpacked, and unpacked within limits."""
+"""The zip of a bundle: written such as it is read, and read within limits, since a stranger may have made it."""
 
+import io
 import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
+from nas_service.data.classes import MAX_CLASSES, MAX_LETTERS
 from nas_service.errors import ExportError
 
-MAX_FILES = 16
-MAX_TENSOR_BYTES = 2**30
-MAX_JSON_BYTES = 2 * 2**20
-MAX_TEXT_BYTES = 4 * 2**20  # of another file: a source, a model card, a picture
-MAX_BYTES = 2**30  # of the zip, and of all that is in it
-MAX_RATIO = 200  # of unpacked to packed bytes ...
-FREE_BYTES = 16 * 2**20  # ... of a zip that unpacks to more than this
-WEIGHTS = "weights.safetensors"
-MAX_WEIGHTS_RATIO = 16  # trained weights hardly shrink, and a network of zeros takes a hundred times the memory of its bits ...
-FREE_WEIGHTS_BYTES = 4 * 2**20  # ... if it is larger than this
+MIB = 2**20
+MAX_BYTES = 2**30  # of the zip
+MANIFEST, WEIGHTS, TEST_IMAGES = "manifest.json", "weights.safetensors", "test.safetensors"
+MAX_TEST_BYTES = 256 * MIB  # of the file of test images
+FREE_TEST_BYTES = 8 * MIB
+MAX_TEXT_BYTES = 4 * MIB
+MAX_JSON_BYTES = 2 * MIB  # without what is written of every class
+_NAME_BYTES = 12 * MAX_LETTERS + 16  # two escapes a letter, quotes, a comma and the indentation
+_LISTS_OF_NAMES = 4  # `class_names`, the `classes` of a dataset's settings, `names` and `missing` of `metrics.test_classes`
+_NUMBERS_BYTES = 5 * 24  # of a class, in `metrics.test_classes`
+MAX_MANIFEST_BYTES = MAX_JSON_BYTES + MAX_CLASSES * (_LISTS_OF_NAMES * _NAME_BYTES + _NUMBERS_BYTES)
+
+
+class Limit(NamedTuple):
+    """What a file may be.
+
+    Attributes:
+        unpacked: Most bytes.
+        ratio: Most unpacked bytes for each packed one ...
+        free: ... of a file that unpacks to more bytes than this.
+    """
+
+    unpacked: int
+    ratio: int = 200
+    free: int = 4 * MIB
+
+
+# All files of bundles of either kind. Others are refused: Python looks for what `model.py` imports beside it first, also for a
+# file torch.py. Together they are less than MAX_BYTES.
+LIMITS = {
+    MANIFEST: Limit(MAX_MANIFEST_BYTES),
+    "genotype.json": Limit(MAX_JSON_BYTES),
+    # Trained weights hardly shrink, and a network of zeros takes a hundred times the memory of its bits.
+    WEIGHTS: Limit(528 * MIB, ratio=16),
+    # Photographs shrink to three quarters, digits to a half or a fifth, line drawings of 28 to 105 pixels to a 16th to a 42nd.
+    TEST_IMAGES: Limit(MAX_TEST_BYTES, ratio=64, free=FREE_TEST_BYTES),
+    "model.py": Limit(MAX_TEXT_BYTES),
+    "README.md": Limit(MAX_TEXT_BYTES),
+    "diagram.svg": Limit(MAX_TEXT_BYTES),
+}
 _MAX_DIRECTORY_BYTES = 2**16
-_LIMITS = {".safetensors": MAX_TENSOR_BYTES, ".json": MAX_JSON_BYTES}
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1  # a bit of an entry's flags
 _SECOND_NAME = 0x7075  # an extra field: a name that some programs unpack an entry under, and others do not see
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal contents make equal files
 _END = struct.Struct("<4s4H2LH")  # signature, 2 disks, entries here and in all, bytes of the directory, its place, comment
 _END64 = struct.Struct("<4sLQL")  # where a zip64's own end stands: signature, disk, place, disks
 _EXTRA = struct.Struct("<2H")  # type and length
 # A damaged zip fails in many ways: zlib.error, EOFError, a compression or an encryption that is none.
 _BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, RuntimeError, struct.error, MemoryError)
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """Return the zip of a bundle's files, which `unpack` takes; equal files make equal zips.
+
+    A file that shrinks further than `unpack` believes is stored as it is.
+
+    Raises:
+        ExportError: If a file is larger than it may be.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content, _method(name, content))
+    try:
+        _check_end(buffer)
+        with zipfile.ZipFile(buffer) as archive:
+            _check_entries(archive.infolist())
+    except ValueError as error:
+        raise ExportError(f"no bundle can be made of this: {error}") from error
+    return buffer.getvalue()
+
+
+def _method(name: str, content: bytes) -> int:
+    limit = LIMITS[name]
+    if len(content) > limit.free and len(content) > limit.ratio * len(zlib.compress(content, wbits=-zlib.MAX_WBITS)):
+        return zipfile.ZIP_STORED
+    return zipfile.ZIP_DEFLATED
 
 
 def unpack(path: Path) -> dict[str, bytes]:
@@ -42,10 +102,10 @@ def unpack(path: Path) -> dict[str, bytes]:
     """
     try:
         with path.open("rb") as file:
-            packed_bytes = _check_end(file)
+            _check_end(file)
             with zipfile.ZipFile(file) as archive:
                 entries = archive.infolist()
-                _check_entries(entries, packed_bytes)
+                _check_entries(entries)
                 return {entry.orig_filename: _read(archive, entry) for entry in entries}
     except FileNotFoundError as error:
         raise ExportError(f"{path}: there is no such file") from error
@@ -53,8 +113,8 @@ def unpack(path: Path) -> dict[str, bytes]:
         raise ExportError(f"{path} is not a bundle: {str(error) or type(error).__name__}") from error
 
 
-def _check_end(file: BinaryIO) -> int:
-    """Return a zip's size in bytes, having seen that its directory, which is read as a whole, is small."""
+def _check_end(file: BinaryIO) -> None:
+    """See that a zip is not too large, nor its directory, which is read as a whole."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _END.size - _END64.size))
     tail = file.read(_END.size + _END64.size)
@@ -64,19 +124,18 @@ def _check_end(file: BinaryIO) -> int:
     if tail.startswith(b"PK\6\7"):
         raise ValueError("it is a zip64, which bundles never are")
     *_, entries, directory_bytes, _, _ = _END.unpack(tail[-_END.size :])
-    if entries > MAX_FILES or directory_bytes > _MAX_DIRECTORY_BYTES:
-        raise ValueError(f"it announces {entries} files in a directory of {directory_bytes} bytes; allowed: {MAX_FILES} files")
+    if entries > len(LIMITS) or directory_bytes > _MAX_DIRECTORY_BYTES:
+        raise ValueError(f"it announces {entries} files in a directory of {directory_bytes} bytes; allowed: {len(LIMITS)} files")
     if size > MAX_BYTES:
         raise ValueError(f"it has {_mib(size)}; allowed: up to {_mib(MAX_BYTES)}")
-    return size
 
 
-def _check_entries(entries: Sequence[zipfile.ZipInfo], packed_bytes: int) -> None:
-    if len(entries) > MAX_FILES:
-        raise ValueError(f"it holds {len(entries)} files; allowed: up to {MAX_FILES}")
+def _check_entries(entries: Sequence[zipfile.ZipInfo]) -> None:
     seen: set[str] = set()
     for entry in entries:
         name = entry.orig_filename
+        if name not in LIMITS:
+            raise ValueError(f"it holds {name!r}; allowed: {', '.join(sorted(LIMITS))}")
         if name in seen:
             raise ValueError(f"it holds {name!r} twice")
         seen.add(name)
@@ -86,21 +145,16 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], packed_bytes: int) -> Non
             raise ValueError(f"{name!r} is packed with method {entry.compress_type}; allowed: stored (0) or deflated (8)")
         if _SECOND_NAME in _extra_fields(entry.extra):
             raise ValueError(f"{name!r} has a second name")
-        limit = _LIMITS.get(PurePosixPath(name).suffix, MAX_TEXT_BYTES)
-        if entry.file_size > limit:
-            raise ValueError(f"{name!r} unpacks to {_mib(entry.file_size)}; allowed: up to {_mib(limit)}")
-        if name == WEIGHTS:
-            _check_ratio(repr(name), entry.file_size, entry.compress_size, MAX_WEIGHTS_RATIO, FREE_WEIGHTS_BYTES)
-    total = sum(entry.file_size for entry in entries)
-    if total > MAX_BYTES:
-        raise ValueError(f"it unpacks to {_mib(total)}; allowed: up to {_mib(MAX_BYTES)}")
-    _check_ratio("it", total, packed_bytes, MAX_RATIO, FREE_BYTES)
+        _check_size(name, entry)
 
 
-def _check_ratio(what: str, unpacked: int, packed: int, ratio: int, free: int) -> None:
-    if unpacked > max(free, ratio * packed):
-        limits = f"{ratio} times as much, or {_mib(free)}"
-        raise ValueError(f"{what} unpacks to {_mib(unpacked)} from {_mib(packed)}; allowed: up to {limits}")
+def _check_size(name: str, entry: zipfile.ZipInfo) -> None:
+    limit, unpacked, packed = LIMITS[name], entry.file_size, entry.compress_size
+    if unpacked > limit.unpacked:
+        raise ValueError(f"{name!r} unpacks to {_mib(unpacked)}; allowed: up to {_mib(limit.unpacked)}")
+    if unpacked > max(limit.free, limit.ratio * packed):
+        allowed = f"up to {limit.ratio} times as much, or {_mib(limit.free)}"
+        raise ValueError(f"{name!r} unpacks to {_mib(unpacked)} from {_mib(packed)}; allowed: {allowed}")
 
 
 def _extra_fields(extra: bytes) -> Iterator[int]:
@@ -120,4 +174,4 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _mib(size: int) -> str:
-    return f"{size / 2**20:,.1f} MiB"
+    return f"{size / MIB:,.1f} MiB"

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 import torch
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
 from nas_service.checking.problems import field_errors
+from nas_service.data.classes import MAX_CLASSES
 from nas_service.errors import ExportError
-from nas_service.export.bundle_archive import WEIGHTS, unpack
+from nas_service.export.bundle_archive import MANIFEST, unpack
 from nas_service.export.strict_json import read_object
 from nas_service.specs import Component
 from search_spaces.cost import Size
@@ -22,11 +23,7 @@ from search_spaces.given import GivenModel
 from search_spaces.network import ImageFormat
 
 FORMAT = "nas-bundle/1"
-MANIFEST = "manifest.json"
-# Of either kind. Others are refused: Python looks for what `model.py` imports beside it first, also for a file torch.py.
-FILES = frozenset({"genotype.json", WEIGHTS, "model.py", "test.safetensors", "README.md", "diagram.svg"})
 _LARGEST_SIDE = 2**15  # pixels
-_MOST_CLASSES = 2**15
 _WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 StatedModel = TypeVar("StatedModel", bound="Stated")
@@ -62,7 +59,7 @@ class StatedImage(Stated):
     channels: Literal[1, 3]
     height: int = Field(ge=1, le=_LARGEST_SIDE)
     width: int = Field(ge=1, le=_LARGEST_SIDE)
-    classes: int = Field(ge=1, le=_MOST_CLASSES)
+    classes: int = Field(ge=1, le=MAX_CLASSES)
     mean: list[float] = Field(max_length=3)
     std: list[float] = Field(max_length=3)
 
@@ -94,12 +91,15 @@ class StatedCandidate(Stated):
     class_names: list[str] = Field(fail_fast=True)
     metrics: StatedMetrics
     pruned: dict[str, int] = Field(default_factory=dict)
+    dataset_digest: str | None = None  # earlier versions stated none
 
-    @model_validator(mode="after")
-    def _one_a_class(self) -> Self:
-        if len(self.class_names) != self.image.classes:
-            raise ValueError(f"as many class_names as classes: {self.image.classes}")
-        return self
+    @field_validator("class_names")
+    @classmethod
+    def _one_a_class(cls, names: list[str], known: ValidationInfo) -> list[str]:
+        image = known.data.get("image")
+        if image is not None and len(names) != image.classes:
+            raise ValueError(f"{image.classes} names, one of each of image.classes")
+        return names
 
 
 @dataclass(frozen=True)
@@ -174,11 +174,9 @@ def _check_files(listing: _Listing, files: dict[str, bytes]) -> None:
     """Hold files against what the manifest says of them.
 
     Raises:
-        ExportError: If one is there that is not listed, or the other way round, or has another digest; or no bundle has it.
+        ExportError: If one is there that is not listed, or the other way round, or has another digest.
     """
     for name in sorted(files.keys() | listing.files.keys()):
-        if name not in FILES:
-            raise ExportError(f"it holds {name!r}; allowed: {', '.join(sorted(FILES))}")
         if name not in files:
             raise ExportError(f"it lacks {name}, which the manifest lists")
         if name not in listing.files:

@@ -8,6 +8,7 @@ from nas_service.reports import MATRIX_CLASSES, ClassFigures
 from nas_service.wording import code_span, listed, markdown
 
 _NAMED = 20  # classes in a table, or in a sentence; manifest.json has all
+_SETTINGS = 2000  # letters of settings; manifest.json has all
 
 
 def _cost_table(cost: Mapping[str, Any]) -> list[str]:
@@ -39,6 +40,11 @@ def _accuracy_table(metrics: Mapping[str, Any]) -> list[str]:
         "The test images were read once, after training; the search never saw them. Balanced accuracy is the mean of the",
         f"accuracies of the classes that have images; {tested['covered']} of {len(tested['names'])} have test images.",
     ]
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    shown = str(settings)
+    return code_span(shown if len(shown) <= _SETTINGS else f"{shown[:_SETTINGS]}...")
 
 
 def _class_row(figures: ClassFigures, place: int) -> str:
@@ -122,6 +128,7 @@ def _use(image: Mapping[str, Any], *, has_test_images: bool) -> list[str]:
 def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str:
     """Return the model card of a trained candidate."""
     image, data, method = manifest["image"], manifest["dataset"], manifest["method"]
+    names = [markdown(name) for name in manifest["class_names"]]
     lines = [
         f"# {method['name']} on {data['name']}",
         "",
@@ -136,12 +143,12 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
         *(_robustness_table(manifest["metrics"]["robustness"]) if "robustness" in manifest["metrics"] else []),
         "## Data",
         "",
-        f"`{data['name']}` with settings {code_span(str(data['settings']))}: {image['height']}x{image['width']} pixels,",
-        f"{image['channels']} channel(s), {image['classes']} classes: {', '.join(map(markdown, manifest['class_names']))}.",
+        f"`{data['name']}` with settings {_settings(data['settings'])}: {image['height']}x{image['width']} pixels,",
+        f"{image['channels']} channel(s), {image['classes']} classes: {listed(names, MATRIX_CLASSES)}.",
         "",
         "## Training",
         "",
-        f"Method `{method['name']}` with settings {code_span(str(method['settings']))}, seed {manifest['seed']}, recipe",
+        f"Method `{method['name']}` with settings {_settings(method['settings'])}, seed {manifest['seed']}, recipe",
         f"{code_span(str(manifest['recipe']))}.",
         "",
         "## Use",

@@ -15,6 +15,7 @@ from nas_service.export.bundle_reading import Bundle, StatedCandidate, read_tens
 from nas_service.export.packed import freeze_network, shrink_layers
 from nas_service.export.standalone import frozen_weights, source_title, weight_name, write_source
 from nas_service.export.strict_json import read_object
+from search_spaces.cost import Cost
 from search_spaces.genotype import Genotype
 from search_spaces.network import Network, network_cost
 from search_spaces.space import SearchSpace
@@ -52,15 +53,28 @@ def _build(
 ) -> Network:
     """Build the frozen network before it was pruned, once it is known how large that is; its weights are yet to be filled in."""
     image = stated.image.format
-    cost = network_cost(space, genotype, image, method.precision)
+    check_size(network_cost(space, genotype, image, method.precision), weights, is_pruned=bool(stated.pruned))
+    return freeze_network(binary_network(space, genotype, method, image), method)
+
+
+def check_size(cost: Cost, weights: Mapping[str, Tensor], *, is_pruned: bool) -> None:
+    """See that a network is not larger than is built from a bundle.
+
+    Args:
+        cost: Of the network before it was pruned.
+        weights: Of the frozen network.
+        is_pruned: Whether it was pruned.
+
+    Raises:
+        ExportError: If it has too many parameters, or more than such weights account for.
+    """
     parameters = cost.binary_parameters + cost.float_parameters
     if parameters > MAX_PARAMETERS:
         raise ExportError(f"the bundle's network has {parameters} parameters; allowed: up to {MAX_PARAMETERS}")
     given_bytes = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
-    if cost.packed_bytes > given_bytes * (_MOST_PRUNED if stated.pruned else 1):
+    if cost.packed_bytes > given_bytes * (_MOST_PRUNED if is_pruned else 1):
         needed = f"{cost.packed_bytes} bytes of weights and there are {given_bytes}"
         raise ExportError(f"{WEIGHTS} does not fit the genotype, which takes {needed}")
-    return freeze_network(binary_network(space, genotype, method, image), method)
 
 
 def _fill(network: Network, weights: Mapping[str, Tensor]) -> None:

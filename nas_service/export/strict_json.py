@@ -2,12 +2,16 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
+from nas_service.data.classes import MAX_CLASSES
 from nas_service.errors import ExportError
 
-MAX_ENTRIES = 2**16
+MAX_ENTRIES = 2**16 + 9 * MAX_CLASSES  # a manifest has four lists of names and five of numbers that hold an entry a class
+_MARKS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|([,:\[{])', re.DOTALL)  # a string as a whole, or what comes with every entry
 _LARGEST = 2**63 - 1
 
 
@@ -37,20 +41,11 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text}, which is not JSON")
 
 
-def _look_through(value: object) -> None:
-    """Count keys and values, and see that all text is some: halves of surrogate pairs have no UTF-8."""
-    left, entries = [value], 0
-    while left:
-        entry = left.pop()
-        entries += 1
-        if entries > MAX_ENTRIES:
-            raise ValueError(f"more than {MAX_ENTRIES} keys and values")
-        if isinstance(entry, str):
-            entry.encode()
-        elif isinstance(entry, dict):
-            left += [*entry.keys(), *entry.values()]
-        elif isinstance(entry, list):
-            left += entry
+def _count(content: bytes) -> None:
+    """See that there are not too many keys and values, before any is made: in memory they are forty times as large."""
+    marks = (found for found in _MARKS.finditer(content) if found[1])
+    if next(islice(marks, MAX_ENTRIES, None), None):
+        raise ValueError(f"more than {MAX_ENTRIES} keys and values")
 
 
 def read_object(content: bytes, name: str) -> dict[str, Any]:
@@ -61,10 +56,11 @@ def read_object(content: bytes, name: str) -> dict[str, Any]:
             beyond 64 bits, NaN, infinity or halves of surrogate pairs, or is larger than a bundle's ever are.
     """
     try:
+        _count(content)
         value = json.loads(
             content.decode(), object_pairs_hook=_object, parse_int=_whole, parse_float=_real, parse_constant=_no_number
         )
-        _look_through(value)
+        json.dumps(value, ensure_ascii=False).encode()  # halves of surrogate pairs have no UTF-8
     except UnicodeError as error:
         raise ExportError(f"{name} holds text that is not Unicode") from error
     except json.JSONDecodeError as error:

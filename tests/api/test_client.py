@@ -13,6 +13,7 @@ from api.cli import unanswered
 from api.client import NasClient
 from api.refusals import ApiError
 from nas_service.settings import Settings
+from tests.api.conftest import write_trained
 from tests.nas_service.data.files import write_folder
 from tests.workers.conftest import carried_out
 
@@ -53,6 +54,20 @@ def test_everything_of_a_search_can_be_read(nas: NasClient, finished_search: str
     assert nas.estimate({"space": "tiny"}).samples == 18
     assert {entry.name for entry in nas.catalogue("methods")} >= {"bnn", "xnor-net"}
     assert nas.readiness().status == "ready"
+
+
+def test_figures_by_class_are_told_of_one_candidate(nas: NasClient, settings: Settings, finished_search: str) -> None:
+    keys = [row.id for row in nas.architectures(search=finished_search)]
+    training = nas.submit_training({"space": "tiny", "dataset": "digits", "architectures": keys, "methods": ["bnn", "rebnn"]})
+    write_trained(settings, training.id, keys)
+    listed = list(nas.candidates(training=training.id))
+    assert len(listed) == 4
+    for row in listed:
+        whole = nas.candidate(row.id)
+        assert row.metrics is not None
+        assert whole.metrics is not None
+        assert whole.metrics.test_classes is not None
+        assert row.metrics == whole.metrics.model_copy(update={"test_classes": None})
 
 
 def test_a_dataset_is_registered_waited_for_and_read(nas: NasClient, settings: Settings) -> None:

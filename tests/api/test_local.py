@@ -16,6 +16,7 @@ from nas_service.search.strategy import STRATEGIES
 from search_spaces.space import SPACES
 from tests.api.conftest import run_json, run_nas
 from tests.blind import blind_bundle
+from tests.nas_service.data.files import pictures, png, write_folder
 
 
 def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path: Path) -> None:
@@ -189,25 +190,58 @@ def test_given_images_are_told_by_class_too_and_labels_that_are_none_are_refused
     result = run_json("evaluate", "b.zip", "--data", "given", cwd=tmp_path)
     assert isinstance(result, dict)
     assert (result["accuracy"], result["balanced_accuracy"], result["classes"]["images"]) == (0.25, 0.5, [1, 3])
-    allowed = "allowed: whole numbers from 0 to 1"
-    wrong = {
-        "labels of torch.int64 from 0 to 2": torch.tensor([0, 1, 2, 1]),
-        "labels of torch.int64 from -1 to 1": torch.tensor([-1, 1, 1, 0]),
-        "labels of torch.float32 from 0.0 to 0.0": torch.zeros(4),
-        "labels of torch.uint8 from 0 to 255": torch.full((4,), 255, dtype=torch.uint8)
-        * torch.tensor([0, 1, 1, 1], dtype=torch.uint8),
+    wrong = {"of torch.int64 from 0 to 2": torch.tensor([0, 1, 2, 1]), "of torch.int64 from -1 to 1": torch.tensor([-1, 1, 1, 0])}
+    wrong |= {
+        "of torch.float32 from 0.0 to 0.0": torch.zeros(4),
+        "of torch.uint8 from 0 to 255": torch.tensor([0, 255, 255, 255], dtype=torch.uint8),
     }
-    for message, labels in wrong.items():
+    for given, labels in wrong.items():
         save_file({"images": images, "labels": labels}, tmp_path / "given")
-        assert _message("evaluate", "b.zip", "--data", "given", cwd=tmp_path) == f"{message}; {allowed}\n"
+        message = _message("evaluate", "b.zip", "--data", "given", cwd=tmp_path)
+        assert message == f"labels {given}; allowed: whole numbers from 0 to 1\n"
 
 
 def test_a_manifest_with_other_class_names_than_classes_is_refused(bundle: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(bundle) as archive:
         manifest = json.loads(archive.read("manifest.json"))
-    for names, message in ((["one"], "allowed: as many class_names as classes: 10"), (3, "class_names: 3")):
+    wrong = {"['one']": ["one"], "3": 3}
+    for shown, names in wrong.items():
         _rewrite(bundle, tmp_path / "x.zip", {"manifest.json": json.dumps(manifest | {"class_names": names}).encode()})
-        assert message in _message("evaluate", "x.zip", cwd=tmp_path)
+        message = _message("evaluate", "x.zip", cwd=tmp_path)
+        assert message.startswith(f"manifest.json: class_names: {shown} is not allowed; allowed: ")
+
+
+def test_images_that_are_others_than_the_network_was_trained_with_are_told(tmp_path: Path) -> None:
+    """A bundle without test images, whose dataset gets one more picture; a manifest of earlier versions cannot tell."""
+    write_folder(tmp_path)
+    here = {"NAS_DATA_ROOT": str(tmp_path), "NAS_BUNDLED_TEST_BYTES": "0"}
+    settings = ["dataset.settings.path=pictures", "dataset.settings.image_size=12", "recipe.max_steps_per_epoch=1"]
+    words = ["--space", "tiny", "--dataset", "image-folder", "--epochs", "1", *(f"--set={entry}" for entry in settings)]
+    assert run_nas("train-local", *words, "-o", "b.zip", cwd=tmp_path, **here).returncode == 0
+    before = run_nas("evaluate", "b.zip", cwd=tmp_path, **here)
+    assert before.returncode == 0, before.stderr
+    for label, name in enumerate(("cat", "dog", "eel")):
+        for number in range(40):
+            picture = pictures(1, seed=100 * label + number)[0]
+            (tmp_path / "pictures" / name / f"new{number}.png").write_bytes(png(picture))
+    after = run_nas("evaluate", "b.zip", cwd=tmp_path, **here)
+    assert (after.returncode, after.stdout) == (1, "")
+    assert after.stderr == (
+        "error: the images, classes or split of dataset image-folder are not those that this network was trained and tested "
+        "with, so they cannot show what the manifest states; give test images with --data FILE.safetensors\n"
+    )
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    del manifest["dataset_digest"]
+    manifest["metrics"]["test_accuracy"] = 0.123
+    _rewrite(tmp_path / "b.zip", tmp_path / "old.zip", {"manifest.json": json.dumps(manifest).encode()})
+    old = run_nas("evaluate", "old.zip", cwd=tmp_path, **here)
+    assert old.returncode == 1
+    assert re.fullmatch(
+        r"error: the network reaches 0\.\d+, the manifest states 0\.123; it does not state the images of image-folder, "
+        r"which may be others now\n",
+        old.stderr,
+    )
 
 
 def test_a_local_training_draws_the_random_strategy_s_genotype(bundle: Path) -> None:

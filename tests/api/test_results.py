@@ -97,7 +97,10 @@ def test_a_candidate_has_curves_and_files(client: TestClient, settings: Settings
     (found,) = client.get("/v1/candidates", params={"search": finished_search}).json()["items"]
     assert (found["id"], found["test_accuracy"]) == (candidate, 0.8)
     assert found["metrics"]["test_balanced_accuracy"] == pytest.approx(0.8)
-    assert found["metrics"]["test_classes"]["confusion"] == [[400, 100], [100, 400]]
+    assert found["metrics"]["test_classes"] is None
+    whole = client.get(f"/v1/candidates/{candidate}").json()
+    assert whole["metrics"]["test_classes"]["confusion"] == [[400, 100], [100, 400]]
+    assert whole | {"metrics": whole["metrics"] | {"test_classes": None}} == found
     curves = client.get(f"/v1/candidates/{candidate}/curves", params={"limit": 2}).json()
     assert [entry["epoch"] for entry in curves["items"]] == [0, 1]
     reply = client.get(f"/v1/candidates/{candidate}/download")
@@ -135,6 +138,7 @@ def test_the_best_candidate_is_told_of_a_training_and_of_the_search_it_comes_fro
         found = client.get(path).json()
         assert (found["quantity"], found["value"]) == ("validation_accuracy", 0.9)
         assert (found["candidate"]["method"]["name"], found["candidate"]["state"]) == ("rebnn", "succeeded")
+        assert found["candidate"] == client.get(f"/v1/candidates/{found['candidate']['id']}").json()
     assert client.get("/v1/trainings/gone/best").status_code == 404
 
 

@@ -20,7 +20,6 @@ def test_images_are_counted_by_true_and_predicted_class() -> None:
     assert (found.covered, found.missing, found.worst) == (3, (), (1, 0, 2))
     assert found.accuracy == 4 / 6
     assert found.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2 + 1) / 3, abs=1e-15)
-    assert not found.is_even
 
 
 def test_a_network_that_never_says_the_rare_class_is_half_right() -> None:
@@ -47,7 +46,6 @@ def test_of_classes_that_are_confused_alike_the_first_is_named() -> None:
 
 def test_with_classes_of_one_size_both_accuracies_are_one() -> None:
     found = even(801)
-    assert found.is_even
     assert found.balanced_accuracy == pytest.approx(found.accuracy, abs=1e-15)
     assert found.accuracy == 0.801
 

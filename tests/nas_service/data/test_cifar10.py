@@ -221,6 +221,17 @@ def test_a_batch_that_would_run_code_is_refused(tmp_path: Path) -> None:
         _facts(tmp_path)
 
 
+def test_a_batch_that_asks_for_more_memory_than_there_is_is_refused(tmp_path: Path) -> None:
+    class Huge:
+        def __reduce__(self) -> tuple[object, tuple[tuple[int]]]:
+            return (np.ndarray, ((10**15,),))
+
+    write_cifar_python(tmp_path)
+    (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(pickle.dumps({b"data": Huge(), b"labels": []}))
+    with pytest.raises(InvalidFieldError, match="a published CIFAR-10 batch"):
+        _facts(tmp_path)
+
+
 @pytest.mark.parametrize(
     "batch",
     [

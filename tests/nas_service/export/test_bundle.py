@@ -7,17 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from nas_service.binarization.method import METHODS
+from nas_service.binarization.network import binary_network
 from nas_service.catalogue import build_space
 from nas_service.data.loader import ResidentPart
+from nas_service.data.part import Part
 from nas_service.errors import ExportError
-from nas_service.export.bundle import (
-    architecture_bundle,
-    candidate_bundle,
-)
+from nas_service.export.bundle import architecture_bundle, bundled_images, candidate_bundle
 from nas_service.export.bundle_reading import read_bundle, read_test_images
 from nas_service.export.diagram import draw
 from nas_service.export.rebuilding import network_of
@@ -28,7 +28,8 @@ from nas_service.tasks import CandidateTask
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import accuracy
 from search_spaces.space import SPACES
-from tests.samples import digits, random_genotype
+from tests.reports import epoch_report
+from tests.samples import digits, random_genotype, tiny_genotype
 
 CASES = [("bnn", {}, "shortcut"), ("xnor-net", {}, "shortcut"), ("xnor-net", {"input_scale": "kmap"}, "plain")]
 
@@ -117,6 +118,36 @@ def test_large_test_images_stay_out_and_the_card_says_how_to_give_them(tmp_path:
     bundle = read_bundle(tmp_path / "x.zip")
     assert "test.safetensors" not in bundle.files
     assert "--data" in bundle.files["README.md"].decode()
+
+
+@pytest.mark.parametrize(("count", "most", "names"), [(9, 10**9, {"test.safetensors"}), (9, 100, set()), (400, 10**9, set())])
+def test_test_images_that_would_not_be_read_back_stay_out_whatever_is_asked_for(count: int, most: int, names: set[str]) -> None:
+    """400 pictures of 512x512 pixels are 300 MiB."""
+    rows = np.zeros(count, np.int64)
+    assert bundled_images(Part(np.zeros((1, 3, 512, 512), np.uint8), rows, rows), most).keys() == names
+
+
+@pytest.mark.parametrize(
+    ("channels", "reason"), [(16, "does not fit the genotype"), (512, "parameters; allowed: up to 134217728")]
+)
+def test_a_network_that_would_not_be_rebuilt_is_not_written(channels: int, reason: str) -> None:
+    """The task tells of a larger network than the one that is given: its weights do not account for that, or none may."""
+    method, dataset, space = METHODS.get("bnn").from_settings({}), digits(), SPACES.get("tiny")
+    network = binary_network(space, tiny_genotype(), method, dataset.image_format)
+    larger = Component(name="abandit", settings={"channels": channels})
+    genotype = random_genotype(build_space(larger))
+    parts = (larger, genotype, Component(name="bnn"), Component(name="digits"))
+    task = CandidateTask("", *parts, Recipe(), seed=0, bundled_test_bytes=0)
+    with pytest.raises(ExportError, match=reason):
+        candidate_bundle(network, method, dataset, task, epoch_report())
+
+
+@pytest.mark.parametrize(("score", "reason"), [(float("nan"), "NaN, which is not JSON"), (10**20, "which is too large")])
+def test_a_manifest_that_would_not_be_read_back_is_not_written(score: float, reason: str) -> None:
+    cost = {"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 2.0}
+    facts = {"rank": 1, "search_id": "s", "score": score, "cost": cost}
+    with pytest.raises(ExportError, match=rf"^manifest\.json holds .*{reason}$"):
+        architecture_bundle(Component(name="tiny"), tiny_genotype(), "<svg/>", facts)
 
 
 def test_the_same_training_makes_the_same_bundle() -> None:

@@ -1,6 +1,7 @@
 """Zips of strangers: looked at before they are unpacked, and unpacked within limits."""
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -11,10 +12,8 @@ from pathlib import Path
 import pytest
 
 from nas_service.errors import ExportError
-from nas_service.export import bundle_archive
-from nas_service.export.bundle_archive import MAX_FILES, unpack
+from nas_service.export.bundle_archive import FREE_TEST_BYTES, LIMITS, MAX_BYTES, MAX_MANIFEST_BYTES, MIB, pack, unpack
 
-MIB = 2**20
 # Where things stand in an entry of a zip's directory.
 FLAGS, METHOD, CRC, PACKED, UNPACKED = 8, 10, 16, 20, 24
 
@@ -54,7 +53,7 @@ def _renamed() -> bytes:
 
 
 def _commented() -> bytes:
-    buffer = io.BytesIO(_zip({"a": b"1"}))
+    buffer = io.BytesIO(_zip({"model.py": b"1"}))
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.comment = b"hello"
     return buffer.getvalue()
@@ -62,57 +61,79 @@ def _commented() -> bytes:
 
 def _zip64() -> bytes:
     """Return a zip with a place for a second directory, which Python would read instead of the first."""
-    content = _zip({"a": b"1"})
+    content = _zip({"model.py": b"1"})
     return content[:-22] + struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1) + content[-22:]
 
 
-ONE = _zip({"a": b"1" * 100})
+ONE = _zip({"model.py": b"1" * 100})
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "no zip": (lambda: b"no zip", "it does not end as a zip does"),
     "empty": (lambda: b"", "it does not end as a zip does"),
     "cut off": (lambda: ONE[:-1], "it does not end as a zip does"),
     "a comment": (_commented, "it does not end as a zip does"),
     "zip64": (_zip64, "it is a zip64"),
-    "many files": (lambda: _zip({str(index): b"" for index in range(MAX_FILES + 1)}), "it announces 17 files"),
+    "many files": (lambda: _zip({str(index): b"" for index in range(8)}), "it announces 8 files"),
     "many files, not announced": (
         lambda: (
             _zip({str(index): b"" for index in range(20)})[:-14]
             + struct.pack("<2H", 1, 1)
             + _zip({str(i): b"" for i in range(20)})[-10:]
         ),
-        "it holds 20 files; allowed: up to 16",
+        "it holds '0'; allowed: README.md, diagram.svg, genotype.json, manifest.json, model.py, test.safetensors, weights",
+    ),
+    "a file that bundles lack, damaged as well": (
+        lambda: _lying(_zip({"torch.py": b"1"}), CRC, "<L", 0),
+        "it holds 'torch.py'; allowed: README.md",
     ),
     "a large directory": (lambda: ONE[:-10] + struct.pack("<L", 2**31) + ONE[-6:], "in a directory of 2147483648 bytes"),
     "the same name twice": (_twice, "it holds 'model.py' twice"),
     "another name for unzip": (_renamed, "'diagram.svg' has a second name"),
-    "encrypted": (lambda: _lying(ONE, FLAGS, "<H", 1), "'a' is encrypted"),
-    "strongly encrypted": (lambda: _lying(ONE, FLAGS, "<H", 0x41), "'a' is encrypted"),
+    "encrypted": (lambda: _lying(ONE, FLAGS, "<H", 1), "'model.py' is encrypted"),
+    "strongly encrypted": (lambda: _lying(ONE, FLAGS, "<H", 0x41), "'model.py' is encrypted"),
     "bzip2": (
-        lambda: _zip({"a": b"1" * 100}, zipfile.ZIP_BZIP2),
-        "'a' is packed with method 12; allowed: stored (0) or deflated",
+        lambda: _zip({"model.py": b"1" * 100}, zipfile.ZIP_BZIP2),
+        "'model.py' is packed with method 12; allowed: stored (0) or deflated",
     ),
-    "lzma": (lambda: _zip({"a": b"1" * 100}, zipfile.ZIP_LZMA), "'a' is packed with method 14"),
-    "unknown method": (lambda: _lying(ONE, METHOD, "<H", 77), "'a' is packed with method 77"),
+    "lzma": (lambda: _zip({"model.py": b"1" * 100}, zipfile.ZIP_LZMA), "'model.py' is packed with method 14"),
+    "unknown method": (lambda: _lying(ONE, METHOD, "<H", 77), "'model.py' is packed with method 77"),
     "a large text": (lambda: _zip({"model.py": bytes(5 * MIB)}), "'model.py' unpacks to 5.0 MiB; allowed: up to 4.0 MiB"),
     "a large manifest": (
-        lambda: _zip({"manifest.json": bytes(3 * MIB)}),
-        "'manifest.json' unpacks to 3.0 MiB; allowed: up to 2.0",
+        lambda: _lying(_zip({"manifest.json": b""}), UNPACKED, "<L", MAX_MANIFEST_BYTES + 1),
+        "'manifest.json' unpacks to 95.3 MiB; allowed: up to 95.3",
     ),
-    "large tensors": (lambda: _lying(_zip({"x.safetensors": b""}), UNPACKED, "<L", 3 * 2**30), "unpacks to 3,072.0 MiB"),
-    "all large": (
-        lambda: _zip({f"{index}.safetensors": bytes(6 * MIB) for index in range(3)}),
-        "it unpacks to 18.0 MiB from 0.0 MiB; allowed: up to 200 times as much, or 16.0 MiB",
+    "a large genotype": (
+        lambda: _zip({"genotype.json": bytes(3 * MIB)}),
+        "'genotype.json' unpacks to 3.0 MiB; allowed: up to 2.0",
+    ),
+    "large tensors": (
+        lambda: _lying(_zip({"weights.safetensors": b""}), UNPACKED, "<L", 3 * 2**30),
+        "unpacks to 3,072.0 MiB; allowed: up to 528.0 MiB",
+    ),
+    "many test images": (
+        lambda: _lying(_zip({"test.safetensors": b""}), UNPACKED, "<L", 257 * MIB),
+        "unpacks to 257.0 MiB; allowed: up to 256.0 MiB",
+    ),
+    "test images of zeros": (
+        lambda: _zip({"README.md": os.urandom(3 * MIB), "test.safetensors": bytes(9 * MIB)}),
+        "'test.safetensors' unpacks to 9.0 MiB from 0.0 MiB; allowed: up to 64 times as much, or 8.0 MiB",
+    ),
+    "a manifest of spaces": (
+        lambda: _zip({"manifest.json": b" " * 5 * MIB}),
+        "'manifest.json' unpacks to 5.0 MiB from 0.0 MiB; allowed: up to 200 times as much, or 4.0 MiB",
     ),
     "weights of zeros": (
         lambda: _zip({"weights.safetensors": bytes(5 * MIB)}),
         "'weights.safetensors' unpacks to 5.0 MiB from 0.0 MiB; allowed: up to 16 times as much, or 4.0 MiB",
     ),
-    "fewer bytes than announced": (lambda: _lying(ONE, UNPACKED, "<L", 1000), "'a' unpacks to 100 bytes and not to 1000"),
-    "more bytes than announced": (lambda: _lying(ONE, UNPACKED, "<L", 10), "Bad CRC-32 for file 'a'"),
-    "other bytes": (lambda: _lying(ONE, CRC, "<L", 0), "Bad CRC-32 for file 'a'"),
+    "fewer bytes than announced": (lambda: _lying(ONE, UNPACKED, "<L", 1000), "'model.py' unpacks to 100 bytes and not to 1000"),
+    "more bytes than announced": (lambda: _lying(ONE, UNPACKED, "<L", 10), "Bad CRC-32 for file 'model.py'"),
+    "other bytes": (lambda: _lying(ONE, CRC, "<L", 0), "Bad CRC-32 for file 'model.py'"),
     "packed bytes beyond the end": (lambda: _lying(_lying(ONE, PACKED, "<L", 2**20), UNPACKED, "<L", 2**20), "is not a bundle: "),
-    "control characters in a name": (lambda: _zip({"a\x1b[31m\n": bytes(5 * MIB)}), r"'a\x1b[31m\n' unpacks to"),
-    "a name of many letters": (lambda: _zip({"a" * 60_000: bytes(5 * MIB)}), "is not a bundle: 'aaaa"),
+    "control characters in a name": (
+        lambda: _zip({"a\x1b[31m\n": bytes(5 * MIB)}),
+        r"it holds 'a\x1b[31m\n'; allowed: README.md",
+    ),
+    "a name of many letters": (lambda: _zip({"a" * 60_000: bytes(5 * MIB)}), "is not a bundle: it holds 'aaaa"),
 }
 
 
@@ -137,20 +158,20 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_sound_zip_is_unpacked_stored_or_deflated(tmp_path: Path) -> None:
-    files = {"a": b"1" * 100, "b.safetensors": bytes(range(256)) * 4096, "empty": b""}
+    files = {"model.py": b"1" * 100, "test.safetensors": bytes(range(256)) * 4096, "README.md": b""}
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         (tmp_path / "x.zip").write_bytes(_zip(files, method))
         assert unpack(tmp_path / "x.zip") == files
 
 
 def test_memory_stays_small_whatever_the_directory_says(tmp_path: Path) -> None:
-    """In a process that may have 64 MiB more than it starts with: 256 MiB that announce 1,000 bytes, and 900 MiB, announced."""
+    """In a process that may have 64 MiB more than it starts with: 256 MiB that announce 1,000 bytes, and 200 MiB, announced."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.safetensors", "w") as file:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("test.safetensors", "w") as file:
         for _ in range(256):
             file.write(bytes(MIB))
     (tmp_path / "less.zip").write_bytes(_lying(buffer.getvalue(), UNPACKED, "<L", 1000))
-    (tmp_path / "more.zip").write_bytes(_lying(buffer.getvalue(), UNPACKED, "<L", 900 * MIB))
+    (tmp_path / "more.zip").write_bytes(_lying(buffer.getvalue(), UNPACKED, "<L", 200 * MIB))
     script = f"""
 import resource, sys
 from pathlib import Path
@@ -166,10 +187,31 @@ for name in ("less", "more"):
 """
     ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=tmp_path)
     less, more = ran.stdout.splitlines()
-    assert less == "less.zip is not a bundle: Bad CRC-32 for file 'x.safetensors'"
-    assert more.startswith("more.zip is not a bundle: it unpacks to 900.0 MiB from 0.2 MiB")
+    assert less == "less.zip is not a bundle: Bad CRC-32 for file 'test.safetensors'"
+    assert more.startswith("more.zip is not a bundle: 'test.safetensors' unpacks to 200.0 MiB from 0.2 MiB")
 
 
-def test_the_limits_hold_what_the_service_writes_by_default() -> None:
-    """Test images up to 4 MB may shrink to nothing, and the weights beside them do not shrink."""
-    assert bundle_archive.FREE_BYTES > 4_000_000 + 2 * bundle_archive.MAX_TEXT_BYTES
+def test_what_shrinks_further_than_is_believed_is_stored_and_read_back(tmp_path: Path) -> None:
+    """Every file at its own limit or at 20 MiB: of one byte, which shrinks to a thousandth; and a bit less than is free."""
+    for name, limit in LIMITS.items():
+        large, small = min(limit.unpacked, 20 * MIB), min(limit.unpacked, limit.free)
+        for size, method in ((large, zipfile.ZIP_STORED), (small, zipfile.ZIP_DEFLATED)):
+            (tmp_path / "x.zip").write_bytes(pack({name: b"1" * size}))
+            assert unpack(tmp_path / "x.zip") == {name: b"1" * size}
+            with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+                assert archive.infolist()[0].compress_type == (zipfile.ZIP_DEFLATED if large == small else method)
+
+
+@pytest.mark.parametrize("name", ["model.py", "README.md", "genotype.json", "diagram.svg"])
+def test_what_would_not_be_read_back_is_not_written(name: str) -> None:
+    with pytest.raises(ExportError, match=rf"^no bundle can be made of this: '{name}' unpacks to 5\.0 MiB; allowed: up to"):
+        pack({name: bytes(5 * MIB)})
+
+
+def test_all_files_together_fit_into_the_largest_zip() -> None:
+    assert sum(limit.unpacked for limit in LIMITS.values()) < MAX_BYTES - MIB
+
+
+def test_default_test_images_of_earlier_versions_are_read_however_they_shrank() -> None:
+    """Up to 4 MB of them were written, deflated always, with labels of 8 bytes each."""
+    assert FREE_TEST_BYTES > 4_000_000 + 8 * 4_000_000 / 16

@@ -76,7 +76,7 @@ MANIFESTS = [
     ({"format": "nas-bundle/1", "files": {"model.py": STATED, "README.md": STATED}}, "it lacks README.md, which the manifest"),
     (
         {"format": "nas-bundle/1", "files": {"model.py": STATED, "../x": STATED}},
-        "it holds '../x'; allowed: README.md, diagram.svg",
+        "it lacks ../x, which the manifest lists",
     ),
 ]
 
@@ -101,12 +101,12 @@ def test_a_file_that_no_bundle_has_is_refused_even_if_it_is_listed(name: str, tm
     manifest = {"format": "nas-bundle/1", "files": {name: STATED}}
     message = _refusal(_zipped(manifest, **{name: b"1"}), tmp_path)
     assert message.startswith(
-        f"x.zip is not a bundle: it holds {name!r}; allowed: README.md, diagram.svg, genotype.json, model.py"
+        f"x.zip is not a bundle: it holds {name!r}; allowed: README.md, diagram.svg, genotype.json, manifest.json, model.py"
     )
 
 
 def test_a_bundle_of_another_format_is_refused(tmp_path: Path) -> None:
-    message = _refusal(_zipped({"format": "nas-bundle/9", "files": []}, other=b""), tmp_path)
+    message = _refusal(_zipped({"format": "nas-bundle/9", "files": []}, **{"model.py": b""}), tmp_path)
     assert message == "x.zip has format 'nas-bundle/9'; this version reads nas-bundle/1"
 
 
@@ -136,7 +136,8 @@ MEMBERS: list[tuple[dict[str, Any], str]] = [
     ({"pruned": {"a": 1.5}}, "manifest.json: pruned.a: 1.5 is not allowed; allowed: a valid integer"),
     ({"space": {}}, "manifest.json: space.name: None is not allowed"),
     ({"dataset": {"name": "digits", "x": 1}}, "manifest.json: dataset.x: 1 is not allowed; allowed: nothing"),
-    ({"class_names": ["a"]}, "manifest.json"),
+    ({"class_names": ["a"]}, "manifest.json: class_names: ['a'] is not allowed; allowed: 10 names, one of each of image.classes"),
+    ({"dataset_digest": 3}, "manifest.json: dataset_digest: 3 is not allowed; allowed: a valid string"),
     ({"class_names": [0] * 10}, "manifest.json: class_names.0: 0 is not allowed; allowed: a valid string"),
 ]
 IMAGES: list[tuple[dict[str, Any], str]] = [

@@ -2,10 +2,17 @@
 
 from pathlib import Path
 
-from nas_service.export.bundle import Exported
+import pytest
+
+from nas_service.data.classes import MAX_CLASSES, MAX_LETTERS, check_class_names
+from nas_service.export.bundle import Exported, architecture_bundle
 from nas_service.export.bundle_reading import Bundle, read_bundle
-from nas_service.reports import CandidateMetrics
+from nas_service.export.rebuilding import network_of
+from nas_service.reports import CandidateMetrics, ClassFigures
+from nas_service.specs import Component
 from tests.blind import blind_bundle
+from tests.reports import epoch_report, even
+from tests.samples import tiny_genotype
 
 
 def _read(made: Exported, folder: Path) -> Bundle:
@@ -54,3 +61,42 @@ def test_a_class_name_does_not_break_the_card(tmp_path: Path) -> None:
     assert r"| b\|\\x1b\[31m | 2 | 0.0000 | a\\n# heading (2) |" in card
     assert "\n# heading" not in card
     assert "\x1b" not in card
+
+
+def _longest_names() -> tuple[str, ...]:
+    """Return as many names as a dataset may have, each as long as one may be, of letters that take most bytes in JSON."""
+    names = [f"{place:05}".ljust(MAX_LETTERS, "\N{GRINNING FACE}") for place in range(MAX_CLASSES)]
+    return check_class_names(names, "classes")
+
+
+def test_a_bundle_of_as_many_classes_as_there_may_be_is_read_back(tmp_path: Path) -> None:
+    """Nearly all lack test images, so that they are named once more."""
+    names = _longest_names()
+    bundle = _read(blind_bundle(names, [1] * 100 + [0] * (MAX_CLASSES - 100)), tmp_path)
+    assert tuple(bundle.candidate.class_names) == names
+    assert len(bundle.manifest["metrics"]["test_classes"]["missing"]) == MAX_CLASSES - 100
+    assert network_of(bundle).classifier.out_features == MAX_CLASSES
+    assert len(bundle.files["README.md"]) < 200_000
+
+
+@pytest.mark.parametrize("tested", [MAX_CLASSES, 0])
+def test_a_manifest_that_names_all_classes_wherever_it_can_is_read_back(tested: int, tmp_path: Path) -> None:
+    """In the settings of the dataset too; every class with a third of its images right, or no class with an image."""
+    names = _longest_names()
+    labels = [place for place in range(tested) for _ in range(300_000 // MAX_CLASSES)]
+    figures = ClassFigures.count(names, labels, [(place + turn % 3) % MAX_CLASSES for turn, place in enumerate(labels)])
+    known = CandidateMetrics.of(epoch_report(), even(900), even(900), None).model_copy(update={"test_classes": figures})
+    facts = {
+        "rank": 1,
+        "search_id": "s",
+        "score": 0.5,
+        "cost": {"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 2.0},
+        "class_names": list(names),
+        "dataset": {"name": "parquet", "settings": {"path": "x.parquet", "classes": list(names)}},
+        "metrics": known.model_dump(mode="json", exclude_none=True),
+    }
+    content = architecture_bundle(Component(name="tiny"), tiny_genotype(), "<svg/>", facts)
+    (tmp_path / "x.zip").write_bytes(content)
+    stored = read_bundle(tmp_path / "x.zip").manifest
+    assert CandidateMetrics.model_validate(stored["metrics"]) == known
+    assert stored["dataset"] == facts["dataset"]
