@@ -6,9 +6,9 @@ import httpx
 import typer
 from pydantic import ValidationError
 
-from api.client import ApiError
 from api.commands import datasets, local, registrations, results, searches, service, trainings
 from api.console import errors
+from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
 from nas_service.errors import NasError
 from nas_service.settings import Settings

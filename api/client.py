@@ -11,14 +11,15 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
-from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from api.estimates import EstimateView, TrainingEstimateView
+from api.patience import patiently
+from api.refusals import raise_for
 from api.views import (
     ArchitectureView,
     ArmView,
@@ -30,48 +31,16 @@ from api.views import (
     EventView,
     JobView,
     Page,
-    Problem,
     Readiness,
     SampleView,
 )
 from nas_service.lifecycle import FINISHED
 from nas_service.reports import EpochReport
-from search_spaces.errors import PortableError
 
 Item = TypeVar("Item", bound=BaseModel)
 
 TIMEOUT_S = 60.0
 POLL_S = 0.5  # between two looks at a job that is waited for
-
-
-class ApiError(PortableError):
-    """The service refused a request, or failed.
-
-    Attributes:
-        problem: What it said.
-        retry_after_s: When the same request may succeed; None: it did not say.
-    """
-
-    def __init__(self, problem: Problem, retry_after_s: float | None = None) -> None:
-        """Put the fields that are wrong into the message."""
-        self.problem = problem
-        self.retry_after_s = retry_after_s
-        lines = [f"{entry.field}: {entry.given!r} is not allowed; allowed: {entry.allowed}" for entry in problem.errors]
-        if problem.more:
-            lines.append(f"and {problem.more} more")
-        super().__init__("\n".join(lines) or problem.detail)
-
-
-def _raise_for(reply: httpx.Response) -> None:
-    if reply.is_success:
-        return
-    try:
-        problem = Problem.model_validate_json(reply.content)
-    except ValidationError:
-        phrase = HTTPStatus(reply.status_code).phrase
-        problem = Problem(type="about:blank", title=phrase, status=reply.status_code, detail=f"{phrase}: {reply.text[:200]}")
-    told = reply.headers.get("Retry-After", "")
-    raise ApiError(problem, float(told) if told.isdecimal() else None)  # a date would need the service's clock
 
 
 class NasClient:
@@ -129,8 +98,6 @@ class NasClient:
             ApiError: If the job is deleted, or the service is away for longer than two minutes.
             httpx.TransportError: If the way to it is.
         """
-        from api.patience import patiently  # noqa: PLC0415 - it needs the errors of this module
-
         while job.state not in FINISHED:
             time.sleep(POLL_S)
             job = patiently(partial(self._one, job.path, JobView), lambda _: None)
@@ -315,5 +282,5 @@ class NasClient:
 
     def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
         reply = self._http.request(verb, path, **options)
-        _raise_for(reply)
+        raise_for(reply)
         return reply

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import httpx
 
-from api.client import ApiError
+from api.refusals import ApiError
 
 Answer = TypeVar("Answer")
 

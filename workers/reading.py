@@ -7,6 +7,7 @@ from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
 from nas_service.specs import Component
 from nas_service.storage import attempts, events
+from nas_service.storage.datasets import registered_digests
 from nas_service.storage.session import Session
 from search_spaces.errors import InvalidFieldError
 from workers.context import JobContext
@@ -24,7 +25,8 @@ def read_dataset(context: JobContext, component: Component, *, begun: bool) -> I
 
     Raises:
         InvalidInputError: As `open_dataset`.
-        InvalidFieldError: If images, classes or split are others than in an earlier attempt: its results hold for those.
+        InvalidFieldError: If images, classes or split are others than in an earlier attempt, whose results hold for those, or
+            than when the dataset was registered, by which the job was checked.
         JobEndedError: If the job should end here.
         LateResultError: If the attempt is over.
     """
@@ -35,6 +37,10 @@ def read_dataset(context: JobContext, component: Component, *, begun: bool) -> I
 
     def see(session: Session) -> str:
         attempts.renew(session, context.hold)  # nothing is written by an attempt that is over
+        for name, digest in registered_digests(session, component.name, component.settings).items():
+            if digest != dataset.digest:
+                allowed = f"its files changed since it was registered as {name!r}: delete it and register it anew"
+                raise InvalidFieldError("dataset", component.name, allowed)
         first = events.first_event(session, job_id, DATA_READ)
         if first is None and not (begun and build_dataset(component).split_by_class):
             events.record(session, job_id, DATA_READ, told)

@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import typer
 
-from api.client import ApiError, NasClient
+from api.client import NasClient
 from api.console import errors, program
+from api.refusals import ApiError
 from nas_service.errors import NasError
 from nas_service.lifecycle import FINISHED
 

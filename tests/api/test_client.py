@@ -10,7 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.cli import unanswered
-from api.client import ApiError, NasClient
+from api.client import NasClient
+from api.refusals import ApiError
 from nas_service.settings import Settings
 from tests.nas_service.data.files import write_folder
 from tests.workers.conftest import carried_out

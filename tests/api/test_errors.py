@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 
 import nas_service.errors
 import search_spaces.errors
-from api.client import ApiError
 from api.errors import TABLE, map_error
+from api.refusals import ApiError
 from api.views import Problem
 from nas_service.settings import Settings
 

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from api import patience
 from api.app import create_app
-from api.client import ApiError, NasClient
+from api.client import NasClient
 from api.console import watch_search
 from api.patience import patiently
+from api.refusals import ApiError
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import jobs

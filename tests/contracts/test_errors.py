@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.client import ApiError
+from api.refusals import ApiError
 from api.views import Problem
 from nas_service.errors import InvalidInputError, NotFoundError
 from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError

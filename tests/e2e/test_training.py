@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api.client import ApiError
+from api.refusals import ApiError
 from nas_service.lifecycle import CANDIDATE_FINISHED, FINISHED, CandidateState
 from nas_service.reports import TrainingProgress
 from tests.e2e.conftest import Running, epochs_of

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from api.client import ApiError, NasClient
+from api.client import NasClient
+from api.refusals import ApiError
 from nas_service.lifecycle import FINISHED
 
 Seen = TypeVar("Seen")

@@ -14,7 +14,8 @@ import httpx
 import libfaketime
 import pytest
 
-from api.client import ApiError, NasClient
+from api.client import NasClient
+from api.refusals import ApiError
 from api.views import JobView
 from nas_service.lifecycle import FINISHED
 from tests.e2e.conftest import epochs_of, samples_of

@@ -5,12 +5,13 @@ import shutil
 import pytest
 from sqlalchemy import update
 
+from nas_service.checking.datasets import open_dataset
 from nas_service.errors import LateResultError
 from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.storage import events
-from nas_service.storage.models import Job
-from nas_service.storage.session import Database
+from nas_service.storage.models import DatasetRow, Job
+from nas_service.storage.session import Database, database_now
 from search_spaces.errors import InvalidFieldError
 from tests.holds import claimed
 from tests.nas_service.data.files import pictures, png, write_folder
@@ -54,6 +55,21 @@ def test_a_later_attempt_does_not_go_on_with_other_images(context: JobContext, s
     shutil.move(settings.data / "pictures" / "cat", settings.data / "pictures" / "zebra")  # the same images, other classes
     with pytest.raises(InvalidFieldError, match="began with"):
         read_dataset(context, FOLDER, begun=True)
+
+
+def test_images_that_changed_since_they_were_registered_are_not_learnt(
+    context: JobContext, settings: Settings, opened: Database
+) -> None:
+    facts = open_dataset(FOLDER, settings)
+    with opened.write() as session:
+        told = {**facts.facts.to_dict(), "digest": facts.digest}
+        now = database_now(session)
+        session.add(DatasetRow(name="mine", kind=FOLDER.name, settings=FOLDER.settings, facts=told, created_at=now))
+    write_folder(settings.data, classes=("fox",))
+    with pytest.raises(InvalidFieldError, match=r"its files changed since it was registered as 'mine': delete it and register"):
+        read_dataset(context, FOLDER, begun=False)
+    shutil.rmtree(settings.data / "pictures" / "fox")
+    assert read_dataset(context, FOLDER, begun=False).digest == facts.digest
 
 
 def test_a_job_that_an_earlier_version_began_does_not_go_on_with_another_split(context: JobContext) -> None:
