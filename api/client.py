@@ -191,6 +191,10 @@ class NasClient:
         """Yield what happened to a registration, oldest first."""
         return self._all(f"/v1/registrations/{registration_id}/events", EventView, {})
 
+    def events_of(self, job: JobView) -> Iterator[EventView]:
+        """Yield what happened to a job of any kind, oldest first."""
+        return self._all(f"{job.path}/events", EventView, {})
+
     def architectures(self, **filters: str) -> Iterator[ArchitectureView]:
         """Yield architectures; with `search=` those of one search by rank."""
         return self._all("/v1/architectures", ArchitectureView, filters)

@@ -39,6 +39,7 @@ WIDTH = 160  # columns where there is no terminal to ask
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 errors = Console(stderr=True)
 
+DATA_READ = "data.read"  # the event
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 
 
@@ -83,12 +84,18 @@ def _cell(value: object) -> Text:
     return Text("\n".join(printable(line) for line in str(value).split("\n")))
 
 
-def print_remarks(skipped: Mapping[str, int], warnings: Sequence[str]) -> None:
+def print_remarks(skipped: Mapping[str, int], warnings: Sequence[str], where: Console = console) -> None:
     """Say what was left out of a dataset, and what people should know before they train."""
     for reason, count in sorted(skipped.items()):
-        console.print(f"left out: {count:,} {printable(reason)}", markup=False, highlight=False, soft_wrap=True)
+        _say(where, f"left out: {count:,} {printable(reason)}")
     for warning in warnings:
-        console.print(f"warning: {printable(warning)}", markup=False, highlight=False, soft_wrap=True)
+        _say(where, f"warning: {printable(warning)}")
+
+
+def print_data_remarks(client: NasClient, job: JobView, where: Console = console) -> None:
+    """Say as `print_remarks` what a job learnt of its data; nothing if it has not read them, or an earlier version did."""
+    read = next((event.data for event in client.events_of(job) if event.kind == DATA_READ), {})
+    print_remarks(read.get("skipped", {}), read.get("warnings", ()), where)
 
 
 def percent(share: float | None) -> str:
@@ -200,19 +207,34 @@ def _say(where: Console, text: str) -> None:
     where.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def watch(fetch: Callable[[], JobView], where: Console) -> JobView:
-    """Show a job's progress until it is over, and return it; a service that is away for a moment is waited for."""
+def watch(fetch: Callable[[], JobView], where: Console, has_read: Callable[[JobView], None] | None = None) -> JobView:
+    """Show a job's progress until it is over, and return it; a service that is away for a moment is waited for.
+
+    Args:
+        fetch: Asks for the job as it stands.
+        where: To show it.
+        has_read: Called once, when the job has read its data or is over.
+    """
     with _shown(where) as show:
         while True:
             job = patiently(fetch, partial(_say, where))
             show(job)
+            if has_read is not None and _is_past_reading(job):
+                patiently(partial(has_read, job), partial(_say, where))
+                has_read = None
             if job.state in FINISHED:
                 return job
             time.sleep(POLL_S)
 
 
+def _is_past_reading(job: JobView) -> bool:
+    if job.state in FINISHED:
+        return True
+    return job.progress is not None and job.progress.phase not in {SearchPhase.LOADING, TrainingPhase.LOADING}
+
+
 def watch_search(client: NasClient, search_id: str, where: Console) -> list[JobView]:
-    """Show a search and the trainings that it starts until all are over; return them, the search first."""
-    jobs = [watch(partial(client.search, search_id), where)]
+    """Show a search and the trainings that it starts, on the same data, until all are over; return them, the search first."""
+    jobs = [watch(partial(client.search, search_id), where, partial(print_data_remarks, client, where=where))]
     started = patiently(lambda: list(client.trainings(parent=search_id)), partial(_say, where))
     return [*jobs, *(watch(partial(client.training, training.id), where) for training in started)]

@@ -8,7 +8,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.options import Json, Url
-from api.console import console, describe, print_json, print_table
+from api.console import console, describe, print_data_remarks, print_json, print_table
 from api.views import JobView
 from nas_service.settings import Settings
 
@@ -76,12 +76,17 @@ def _add_readers(app: typer.Typer, kind: JobKind) -> None:
     def show_job(job_id: JobId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
         with connect(url) as client:
             job = kind.get(client, job_id)
-        if as_json:
-            print_json(job)
-            return
-        told = {} if job.progress is None else job.progress.model_dump(exclude={"kind"})
-        facts = job.model_dump(exclude={"spec", "progress"}) | told | {"spec": job.spec}
-        print_table(f"{kind.name} {job.id}", ["field", "value"], list(facts.items()))
+            if as_json:
+                print_json(job)
+                return
+            _print_job(client, job)
+
+
+def _print_job(client: NasClient, job: JobView) -> None:
+    told = {} if job.progress is None else job.progress.model_dump(exclude={"kind"})
+    facts = job.model_dump(exclude={"spec", "progress"}) | told | {"spec": job.spec}
+    print_table(f"{job.kind} {job.id}", ["field", "value"], list(facts.items()))
+    print_data_remarks(client, job)
 
 
 def _add_request(app: typer.Typer, kind: JobKind, request: str, text: str) -> None:

@@ -10,7 +10,7 @@ from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.searches import exit_for
 from api.commands.specs import Sets, SpecFile, read_spec
-from api.console import console, errors, print_json, print_table
+from api.console import console, errors, print_data_remarks, print_json, print_table
 from api.console import watch as watch_job
 from api.estimates import training_rows
 from search_spaces.errors import InvalidFieldError
@@ -72,7 +72,8 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
 def watch(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """Show the progress of a training until it is over."""
     with connect(url) as client:
-        job = watch_job(partial(client.training, training_id), errors if as_json else console)
+        where = errors if as_json else console
+        job = watch_job(partial(client.training, training_id), where, partial(print_data_remarks, client, where=where))
     if as_json:
         print_json(job)
     exit_for([job])

@@ -16,11 +16,13 @@ from typer.core import TyperGroup
 
 from api.app import create_app
 from api.cli import app
+from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
-from nas_service.storage import samples
+from nas_service.storage import events, jobs, samples
 from nas_service.storage.session import Database
 from tests.api.conftest import run_json, run_nas, write_trained
 from tests.waiting import wait_until
+from workers.reading import DATA_READ
 
 
 @pytest.fixture
@@ -139,6 +141,39 @@ def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_se
     assert run_json("candidates", "--search", finished_search, cwd=tmp_path, NAS_URL=address) == []
     watched = run_nas("search", "watch", finished_search, cwd=tmp_path, NAS_URL=address)
     assert (watched.returncode, "search succeeded: 3/18 samples" in watched.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("verb", ["show", "watch"])
+@pytest.mark.parametrize("kind", ["search", "training"])
+def test_what_a_job_learnt_of_its_data_is_said_to_people_once(
+    address: str, finished_search: str, settings: Settings, kind: str, verb: str, tmp_path: Path
+) -> None:
+    database, job_id = Database(settings.database), finished_search
+    said = {"skipped": {"files that are no pictures": 1200}, "warnings": ["class [bold]eel[/] has few images\x1b[2J"]}
+    with database.write() as session:
+        if kind == "training":
+            job_id = jobs.create_job(session, jobs.TRAINING, "", {"name": "", "dataset": "digits"}).id
+        events.record(session, job_id, "other", {"warnings": ["not of data"]})
+        events.record(session, job_id, DATA_READ, {"digest": "12", **said})
+        if kind == "training":
+            jobs.move(session, job_id, JobState.CANCELLING)
+            jobs.move(session, job_id, JobState.CANCELLED)
+    database.close()
+    shown = run_nas(kind, verb, job_id, cwd=tmp_path, NAS_URL=address).stdout.splitlines()
+    remarks = [line for line in shown if line.startswith(("left out: ", "warning: "))]
+    assert remarks == ["left out: 1,200 files that are no pictures", r"warning: class [bold]eel[/] has few images\x1b[2J"]
+    run_json(kind, "show", job_id, cwd=tmp_path, NAS_URL=address)  # is JSON alone
+
+
+def test_what_an_earlier_version_told_of_its_data_is_no_fault(
+    address: str, finished_search: str, settings: Settings, tmp_path: Path
+) -> None:
+    database = Database(settings.database)
+    with database.write() as session:
+        events.record(session, finished_search, DATA_READ, {"digest": "12", "train": 3})
+    database.close()
+    shown = run_nas("search", "show", finished_search, cwd=tmp_path, NAS_URL=address)
+    assert (shown.returncode, shown.stderr, "warning" in shown.stdout) == (0, "", False)
 
 
 @pytest.mark.parametrize("shelf", ["spaces", "operations", "templates", "strategies", "methods", "datasets"])

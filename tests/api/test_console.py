@@ -1,11 +1,13 @@
 """What the command line says of a job that is under way."""
 
+import io
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
 from api.commands.results import print_candidates
-from api.console import console, describe, print_table
+from api.console import console, describe, print_table, watch
 from api.views import CandidateView, JobView
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import (
@@ -89,6 +91,17 @@ def _changed(progress: SearchProgress | TrainingProgress, **changes: object) -> 
 )
 def test_progress_in_words(job: JobView, said: tuple[int, int, str]) -> None:
     assert describe(job) == said
+
+
+@pytest.mark.parametrize("last", ["succeeded", "failed"])
+def test_a_watcher_is_told_once_when_the_data_were_read_or_the_job_is_over(last: str) -> None:
+    loading = _job(_changed(SEARCH, phase=SearchPhase.LOADING))
+    ways = {"succeeded": [_job(None, "queued"), loading, _job(SEARCH), _job(SEARCH)], "failed": [loading]}
+    coming, told = iter([*ways[last], _job(SEARCH, last)]), list[tuple[str, bool]]()
+    screen = Console(file=io.StringIO())
+    ended = watch(lambda: next(coming), screen, lambda job: told.append((job.state, job.progress == SEARCH)))
+    assert ended.state == last
+    assert told == [("running" if last == "succeeded" else "failed", True)]
 
 
 def _candidate(method: str, known: CandidateMetrics) -> CandidateView:
