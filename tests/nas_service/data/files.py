@@ -80,3 +80,17 @@ def write_cifar_parquet(root: Path) -> None:
         table = pa.table({"image": [png(np.ascontiguousarray(picture)) for picture in data], "label": labels})
         names = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"  # as files in the wild have them
         pq.write_table(table.replace_schema_metadata({"classes": names}), root / f"cifar10-{part}.parquet")
+
+
+def put(root: Path, *names: str, content: bytes | None = None) -> None:
+    """Write files, by default each another picture."""
+    for seed, name in enumerate(names):
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(png(pictures(1, seed)[0]) if content is None else content)
+
+
+def write_classes(root: Path, *classes: str, each: int = 2) -> None:
+    """Write folders of pictures."""
+    for name in classes:
+        put(root, *(f"{name}/{number}.png" for number in range(each)))

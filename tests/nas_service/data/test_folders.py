@@ -1,8 +1,6 @@
 """Messy folders, as people have them: what each must give."""
 
-import io
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,27 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from nas_service.data.cache import ImageCache
 from nas_service.data.datasets.image_folder import ImageFolder, ImageFolderSettings
 from nas_service.data.source import PartName, Source
 from search_spaces.errors import InvalidFieldError
-from tests.nas_service.data.files import pictures, png
+from tests.nas_service.data.files import pictures, png, put, write_classes
 
 LEFT = "left by systems and tools"
-
-
-def _put(root: Path, *names: str, content: bytes | None = None) -> None:
-    for seed, name in enumerate(names):
-        file = root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(png(pictures(1, seed)[0]) if content is None else content)
-
-
-def _classes(root: Path, *classes: str, each: int = 2) -> None:
-    for name in classes:
-        _put(root, *(f"{name}/{number}.png" for number in range(each)))
 
 
 def _source(root: Path, **settings: object) -> Source:
@@ -43,8 +28,8 @@ def _counted(source: Source) -> dict[str, int]:
 
 def _junk(*names: str) -> Callable[[Path], None]:
     def write(root: Path) -> None:
-        _classes(root, "cat", "dog")
-        _put(root, *names, content=b"\0\5\x16\7")
+        write_classes(root, "cat", "dog")
+        put(root, *names, content=b"\0\5\x16\7")
 
     return write
 
@@ -52,7 +37,7 @@ def _junk(*names: str) -> Callable[[Path], None]:
 def _parts(*parts: str) -> Callable[[Path], None]:
     def write(root: Path) -> None:
         for part in parts:
-            _classes(root / part, "cat", "dog")
+            write_classes(root / part, "cat", "dog")
 
     return write
 
@@ -60,7 +45,7 @@ def _parts(*parts: str) -> Callable[[Path], None]:
 def _also(first: Callable[[Path], None], *names: str) -> Callable[[Path], None]:
     def write(root: Path) -> None:
         first(root)
-        _put(root, *names)
+        put(root, *names)
 
     return write
 
@@ -74,7 +59,7 @@ def _also_folder(first: Callable[[Path], None], name: str) -> Callable[[Path], N
 
 
 def _nothing(root: Path) -> None:
-    _classes(root, "cat", "dog")
+    write_classes(root, "cat", "dog")
 
 
 TWO = {"cat": 2, "dog": 2}
@@ -110,7 +95,7 @@ READ: dict[str, tuple[Callable[[Path], None], dict[str, Any], dict[str, int], di
     ),
     "phone photos": (_also(_nothing, "cat/IMG_1.HEIC"), {}, TWO, {"no picture that is read: .heic": 1}),
     "names with all sorts of letters": (
-        lambda root: _classes(root, "a|b", "c d", "ümläut", "犬", "<b>", "-1", "👩‍🔬"),
+        lambda root: write_classes(root, "a|b", "c d", "ümläut", "犬", "<b>", "-1", "👩‍🔬"),
         {},
         {"-1": 2, "<b>": 2, "a|b": 2, "c d": 2, "ümläut": 2, "犬": 2, "👩‍🔬": 2},
         {},
@@ -122,24 +107,29 @@ READ: dict[str, tuple[Callable[[Path], None], dict[str, Any], dict[str, int], di
         {},
     ),
     "pictures deeper, as classes": (
-        lambda root: _classes(root, "pets/cat", "pets/dog", "wild/cat"),
+        lambda root: write_classes(root, "pets/cat", "pets/dog", "wild/cat"),
         {"nested": "full"},
         {"pets/cat": 2, "pets/dog": 2, "wild/cat": 2},
         {},
     ),
     "one folder around them, as classes": (
-        lambda root: _classes(root, "pets/cat", "pets/dog"),
+        lambda root: write_classes(root, "pets/cat", "pets/dog"),
         {"nested": "full"},
         {"pets/cat": 2, "pets/dog": 2},
         {},
     ),
     "a class that is called train": (
-        lambda root: _classes(root, "bus", "train", "car"),
+        lambda root: write_classes(root, "bus", "train", "car"),
         {},
         {"bus": 2, "car": 2, "train": 2},
         {},
     ),
-    "classes that are called train and test": (lambda root: _classes(root, "train", "test"), {}, {"test": 2, "train": 2}, {}),
+    "classes that are called train and test": (
+        lambda root: write_classes(root, "train", "test"),
+        {},
+        {"test": 2, "train": 2},
+        {},
+    ),
     "parts taken for classes": (_parts("train", "test"), {"layout": "classes", "nested": "first"}, {"test": 4, "train": 4}, {}),
     "empty folders of tools": (
         _also_folder(_nothing, ".ipynb_checkpoints"),
@@ -187,11 +177,11 @@ REFUSED: dict[str, tuple[Callable[[Path], None], dict[str, Any], str]] = {
         {},
         r"path: 'd/eel, d/fox' .* at least one picture .*; left out: 1 no picture that is read: \.txt",
     ),
-    "no classes": (lambda root: _put(root, "1.png", "2.png"), {}, r"the 2 pictures that lie in it have no class"),
-    "one class": (lambda root: _classes(root, "cat"), {}, r"path: 'd' .* at least two folders of classes$"),
-    "one folder around the classes": (lambda root: _classes(root, "d/cat", "d/dog"), {}, r"is path=d/d meant\?"),
+    "no classes": (lambda root: put(root, "1.png", "2.png"), {}, r"the 2 pictures that lie in it have no class"),
+    "one class": (lambda root: write_classes(root, "cat"), {}, r"path: 'd' .* at least two folders of classes$"),
+    "one folder around the classes": (lambda root: write_classes(root, "d/cat", "d/dog"), {}, r"is path=d/d meant\?"),
     "pictures deeper": (
-        lambda root: _classes(root, "cat", "dog/small", "dog/big"),
+        lambda root: write_classes(root, "cat", "dog/small", "dog/big"),
         {},
         r"nested: 'not set, .* lie in d/dog/big' .* nested=first \(all .* are one class, dog\), or nested=full .* as dog/big",
     ),
@@ -217,18 +207,18 @@ REFUSED: dict[str, tuple[Callable[[Path], None], dict[str, Any], str]] = {
         r"path: 'test images of eel' .* classes that have training images",
     ),
     "a name with a line break": (
-        lambda root: _classes(root, "cat", "c\nd"),
+        lambda root: write_classes(root, "cat", "c\nd"),
         {},
         r"class c\\\\nd' .* without control characters",
     ),
-    "a name that steers a terminal": (lambda root: _classes(root, "cat", "\x1b[31mred"), {}, r"class \\\\x1b\[31mred"),
-    "a name that is written backwards": (lambda root: _classes(root, "cat", "a\u202eb"), {}, r"class a\\\\u202eb"),
+    "a name that steers a terminal": (lambda root: write_classes(root, "cat", "\x1b[31mred"), {}, r"class \\\\x1b\[31mred"),
+    "a name that is written backwards": (lambda root: write_classes(root, "cat", "a\u202eb"), {}, r"class a\\\\u202eb"),
     "names that look alike": (
-        lambda root: _classes(root, "caf\u00e9", "cafe\u0301"),
+        lambda root: write_classes(root, "caf\u00e9", "cafe\u0301"),
         {},
         r"two classes \\?'café.* look different: 'cafe\\u0301' and 'caf\\xe9' do not",
     ),
-    "a name with a space behind it": (lambda root: _classes(root, "cat", "cat "), {}, r"two classes 'cat'"),
+    "a name with a space behind it": (lambda root: write_classes(root, "cat", "cat "), {}, r"two classes 'cat'"),
 }
 
 
@@ -243,15 +233,15 @@ def test_what_cannot_be_told_is_refused_with_what_helps(name: str, tmp_path: Pat
 
 
 def test_a_name_that_is_no_text_is_refused_and_shown_escaped(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "cat", os.fsdecode(b"caf\xe9"))
+    write_classes(tmp_path / "d", "cat", os.fsdecode(b"caf\xe9"))
     with pytest.raises(InvalidFieldError, match=r"class caf\\\\xe9' .* text in UTF-8") as caught:
         _source(tmp_path)
     str(caught.value).encode()
 
 
 def test_pictures_whose_names_are_no_text_are_read(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "cat", "dog")
-    _put(tmp_path / "d", os.fsdecode(b"cat/caf\xe9.png"))
+    write_classes(tmp_path / "d", "cat", "dog")
+    put(tmp_path / "d", os.fsdecode(b"cat/caf\xe9.png"))
     source = _source(tmp_path)
     assert _counted(source) == {"cat": 3, "dog": 2}
     loaded = ImageFolder(ImageFolderSettings(path="d", validation_fraction=0.4)).load(tmp_path)
@@ -259,9 +249,9 @@ def test_pictures_whose_names_are_no_text_are_read(tmp_path: Path) -> None:
 
 
 def test_all_broken_pictures_are_named_at_once_by_reason(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "cat", "dog", each=4)
-    _put(tmp_path / "d", "cat/9.png", os.fsdecode(b"dog/\xff.png"), content=b"")
-    _put(tmp_path / "d", "cat/8.png", content=b"<html>not found</html>")
+    write_classes(tmp_path / "d", "cat", "dog", each=4)
+    put(tmp_path / "d", "cat/9.png", os.fsdecode(b"dog/\xff.png"), content=b"")
+    put(tmp_path / "d", "cat/8.png", content=b"<html>not found</html>")
     (tmp_path / "d" / "dog" / "7.png").write_bytes(png(pictures(1)[0])[:-30])
     (tmp_path / "d" / "dog" / "6.png").symlink_to(tmp_path / "d" / "gone.png")
     with pytest.raises(InvalidFieldError) as caught:
@@ -274,14 +264,14 @@ def test_all_broken_pictures_are_named_at_once_by_reason(tmp_path: Path) -> None
 
 
 def test_many_broken_pictures_are_counted(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "cat", "dog")
-    _put(tmp_path / "d", *(f"cat/x{number}.png" for number in range(30)), content=b"")
+    write_classes(tmp_path / "d", "cat", "dog")
+    put(tmp_path / "d", *(f"cat/x{number}.png" for number in range(30)), content=b"")
     with pytest.raises(InvalidFieldError, match=r"30 of 34 pictures.*; and 10 more$"):
         ImageFolder(ImageFolderSettings(path="d", image_size=8)).load(tmp_path)
 
 
 def test_pictures_of_other_sizes_are_named_with_what_helps(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "cat", "dog")
+    write_classes(tmp_path / "d", "cat", "dog")
     (tmp_path / "d" / "dog" / "9.png").write_bytes(png(pictures(1, size=9)[0]))
     with pytest.raises(
         InvalidFieldError, match=r"1 of 5 pictures.*d/dog/9.png \(9x9 pixels, not 12x12 as the first: set image_size\)"
@@ -291,14 +281,14 @@ def test_pictures_of_other_sizes_are_named_with_what_helps(tmp_path: Path) -> No
 
 
 def test_large_pictures_want_a_size(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "cat", "dog")
+    write_classes(tmp_path / "d", "cat", "dog")
     (tmp_path / "d" / "cat" / "0.png").write_bytes(png(pictures(1, size=600)[0]))
     with pytest.raises(InvalidFieldError, match=r"image_size: 'd/cat/0.png: 600x600 pixels'"):
         ImageFolder(ImageFolderSettings(path="d")).facts(tmp_path)
 
 
 def test_a_pipe_and_a_circle_of_links_hang_nobody(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "cat", "dog")
+    write_classes(tmp_path / "d", "cat", "dog")
     os.mkfifo(tmp_path / "d" / "cat" / "pipe.png")
     (tmp_path / "d" / "cat" / "link.png").symlink_to("pipe.png")
     assert dict(_source(tmp_path).skipped) == {"no regular file": 2}
@@ -309,8 +299,8 @@ def test_a_pipe_and_a_circle_of_links_hang_nobody(tmp_path: Path) -> None:
 
 def test_links_out_of_the_data_root_are_refused(tmp_path: Path) -> None:
     root = tmp_path / "root"
-    _classes(root / "d", "cat", "dog")
-    _put(tmp_path, "secret.png")
+    write_classes(root / "d", "cat", "dog")
+    put(tmp_path, "secret.png")
     (root / "d" / "cat" / "link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(InvalidFieldError, match="inside the data root"):
         _source(root)
@@ -321,7 +311,7 @@ def test_a_part_that_is_given_without_images_is_refused_or_not_there(tmp_path: P
     (tmp_path / "d" / "val").mkdir()
     assert set(_source(tmp_path).given) == {PartName.TEST}
     assert set(_source(tmp_path, layout="parts").given) == {PartName.TEST}
-    _put(tmp_path / "d" / "val", "notes.txt", content=b"x")
+    put(tmp_path / "d" / "val", "notes.txt", content=b"x")
     assert set(_source(tmp_path).given) == {PartName.TEST}
     dataset, source = ImageFolder(ImageFolderSettings(path="d")), _source(tmp_path)
     with pytest.raises(InvalidFieldError, match=r"path: 'no validation image' .* since it is given"):
@@ -329,82 +319,6 @@ def test_a_part_that_is_given_without_images_is_refused_or_not_there(tmp_path: P
 
 
 def test_composed_and_decomposed_names_of_parts_are_one_class(tmp_path: Path) -> None:
-    _classes(tmp_path / "d" / "train", "caf\u00e9", "dog")
-    _classes(tmp_path / "d" / "test", "cafe\u0301", "dog")
+    write_classes(tmp_path / "d" / "train", "caf\u00e9", "dog")
+    write_classes(tmp_path / "d" / "test", "cafe\u0301", "dog")
     assert _source(tmp_path).class_names == ("caf\u00e9", "dog")
-
-
-def _deep(root: Path, peaks: list[int]) -> None:
-    for number, peak in enumerate(peaks):
-        content = io.BytesIO()
-        Image.fromarray(np.linspace(0, peak, 144, dtype=np.uint16).reshape(12, 12)).save(content, "png")
-        _put(root, f"{'cat' if number % 2 else 'dog'}/{number}.png", content=content.getvalue())
-
-
-@pytest.mark.parametrize("peaks", [[4095] * 8, [4000, 4095, 4095, 3000, 65_535, 4095, 4095, 65_535]])
-def test_twelve_bits_stored_in_sixteen_are_refused_until_somebody_says_so(peaks: list[int], tmp_path: Path) -> None:
-    _deep(tmp_path / "d", peaks)
-    with pytest.raises(InvalidFieldError, match=r"bits: 'not set, and [68] of 8 pictures .* no value above 4095'"):
-        ImageFolder(ImageFolderSettings(path="d")).load(tmp_path)
-    loaded = ImageFolder(ImageFolderSettings(path="d", bits=16)).load(tmp_path)
-    assert loaded.train.images.max() in {16, 255}
-
-
-def test_pictures_that_use_half_of_their_sixteen_bits_are_told_of(tmp_path: Path) -> None:
-    _deep(tmp_path / "d", [16_383] * 8)
-    warnings = ImageFolder(ImageFolderSettings(path="d")).load(tmp_path).facts.warnings
-    assert "no value of 8 pictures stored with 16 bits is above 16383: if that is white, set bits" in warnings
-    loaded = ImageFolder(ImageFolderSettings(path="d", bits=14)).load(tmp_path)
-    assert loaded.train.images.max() == 255
-
-
-def test_flat_pictures_are_told(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "cat", each=10)
-    flat = png(np.full((12, 12, 3), 77, np.uint8))
-    for number in range(10):
-        _put(tmp_path / "d", f"dog/{number}.png", content=flat)
-    warnings = ImageFolder(ImageFolderSettings(path="d")).load(tmp_path).facts.warnings
-    assert [text for text in warnings if "flat" in text] == [
-        "7 of 13 train images are of one flat colour; nothing can be learnt from most of them",
-        "1 of 3 validation images are of one flat colour",
-        "2 of 4 test images are of one flat colour",
-    ]
-
-
-def test_images_that_are_trained_with_and_tested_on_are_told(tmp_path: Path) -> None:
-    _classes(tmp_path / "d" / "train", "cat", "dog", each=5)
-    _put(tmp_path / "d" / "test", "cat/new.png", *(f"dog/{number}.png" for number in range(2)))
-    shutil.copy(tmp_path / "d" / "train" / "dog" / "4.png", tmp_path / "d" / "test" / "dog" / "9.png")
-    dataset = ImageFolder(ImageFolderSettings(path="d")).load(tmp_path)
-    trained = {image.tobytes() for image in dataset.train.images}
-    assert dataset.test is not None
-    known = sum(image.tobytes() in trained for image in dataset.test.images)
-    assert known > 0
-    assert f"{known} of 4 test images are to be trained with as well, pixel for pixel" in dataset.facts.warnings
-
-
-def test_capitals_and_left_out_photos_are_warned_of(tmp_path: Path) -> None:
-    _classes(tmp_path / "d", "Cat", "cat")
-    _put(tmp_path / "d", "cat/1.heic", "cat/2.HEIC", content=b"x")
-    assert _source(tmp_path).warnings == (
-        "2 .heic files are left out: export them in a format that is read, as PNG or JPEG",
-        "classes 'Cat' and 'cat' differ in nothing but capitals",
-    )
-
-
-@pytest.mark.parametrize(
-    ("counts", "missing"),
-    [
-        ({"common": 200, "rare": 1}, ("validation", "test")),
-        ({"common": 200, "rare": 2}, ("test",)),
-        ({"common": 200, "rare": 5}, ()),
-    ],
-)
-def test_classes_too_small_for_a_part_are_told(counts: dict[str, int], missing: tuple[str, ...], tmp_path: Path) -> None:
-    for name, count in counts.items():
-        _classes(tmp_path / "d", name, each=count)
-    facts = ImageFolder(ImageFolderSettings(path="d")).facts(tmp_path)
-    assert facts.untrained == ()
-    assert [text for text in facts.warnings if "rare" in text] == [
-        f"1 of 2 classes have no {part} image: nothing is said of them there: rare" for part in missing
-    ]
