@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from search_spaces.errors import InvalidFieldError, PortableError, printable
+from search_spaces.errors import InvalidFieldError, PortableError
+from search_spaces.wording import one_line
 
 _LONGEST = 500  # letters of a message
 
@@ -53,8 +54,8 @@ class ExportError(NasError):
     """
 
     def __init__(self, message: str) -> None:
-        """Keep the message, made printable and cut short."""
-        shown = printable(message)
+        """Keep the message, made one line and cut short."""
+        shown = one_line(message)
         super().__init__(shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}...")
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from search_spaces.wording import one_line
+
 
 class PortableError(Exception):
     """Base of errors whose constructor takes the parts of a sentence: they cross processes with message and attributes.
@@ -23,12 +25,6 @@ def _listed(values: Iterable[object]) -> str:
     return ", ".join(str(value) for value in values)
 
 
-def printable(text: str) -> str:
-    """Return a text as one line, in which what does not print is written as Python's escapes."""
-    plain = " ".join(line.strip() for line in text.splitlines())
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in plain)
-
-
 class InvalidFieldError(PortableError, ValueError):
     """A value somebody gave is not allowed.
 
@@ -46,7 +42,7 @@ class InvalidFieldError(PortableError, ValueError):
         shown = repr(given)
         if len(shown) > 120:  # noqa: PLR2004 - a message is for reading; the whole value is in `given`
             shown = shown[:117] + "..."
-        super().__init__(printable(f"{field}: {shown} is not allowed; allowed: {allowed}"))
+        super().__init__(one_line(f"{field}: {shown} is not allowed; allowed: {allowed}"))
 
     def under(self, prefix: str) -> "InvalidFieldError":
         """Return the same complaint with the field's path put under `prefix`."""

@@ -1,7 +1,5 @@
 """Names that others chose, as a terminal and a real Markdown reader show them."""
 
-import os
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -9,6 +7,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from nas_service.wording import code_span, listed, markdown, printable
+from tests.search_spaces.test_wording import INVISIBLE
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 MARKUP = [
@@ -27,7 +26,6 @@ MARKUP = [
     "\\|",
     "<http://x>",
 ]
-INVISIBLE = ["a\nb", "a\r\n\nb", "\x1b[31m", "\x00", "\x07", "\u2028", "\u202etxt", "\u200b", "\ud83d", "\x9b2J"]
 
 
 def _row(cell: str) -> list[list[Token]]:
@@ -54,18 +52,6 @@ def test_so_is_any_text(name: str) -> None:
 def test_a_code_span_shows_any_text(text: str) -> None:
     (paragraph,) = [token for token in READER.parse(f"see {code_span(f'x{text}x')} there") if token.type == "inline"]
     assert [token.content for token in paragraph.children or []] == ["see ", f"x{printable(text)}x", " there"]
-
-
-@pytest.mark.parametrize("name", INVISIBLE, ids=ascii)
-def test_what_a_terminal_would_act_on_is_escaped(name: str) -> None:
-    shown = printable(name)
-    assert shown.isprintable()
-    assert shown.encode().decode("unicode_escape") == name
-    assert printable(shown) == shown
-
-
-def test_bytes_that_are_no_text_are_shown_as_bytes() -> None:
-    assert printable(os.fsdecode(b"caf\xe9.png")) == r"caf\xe9.png"
 
 
 def test_names_in_any_script_stay_as_they_are() -> None:
