@@ -107,7 +107,10 @@ def test_json_of_a_registration_is_the_dataset_alone(served: tuple[str, Settings
 def test_one_that_is_interrupted_says_that_it_goes_on(served: tuple[str, Settings], tmp_path: Path) -> None:
     words = ["dataset", "register", "long", "image-folder", "--set", "path=sound/pictures", "--url", served[0]]
     command, pipe = [sys.executable, "-m", "api.cli", *words], subprocess.PIPE
-    with subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) as process:
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits that it is ignored
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True)
+    signal.signal(signal.SIGINT, earlier)
+    with process:
         assert process.stdout is not None
         process.stdout.readline()  # its first line of progress
         process.send_signal(signal.SIGINT)
