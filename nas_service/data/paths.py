@@ -10,7 +10,7 @@ DATA_ROOT = "the data root (NAS_DATA_ROOT)"
 _SCHEME = r"(?:\b(?:file|sqlite)[\w+]*:/{2,3}(?=/))"  # of an address that is a path
 _ABSOLUTE = re.compile(
     rf"""(?<=['"]){_SCHEME}?/(?!/)[^'"\n]*(?=['"])"""  # in quotes, where it may hold spaces
-    rf"""|(?:{_SCHEME}|(?<![\w./~-]))/(?!/)[^\s'"()\[\]<>,;]+"""
+    rf"""|(?:{_SCHEME}|(?<![^\s'"(\[<>=:,;|]))/(?!/)[^\s'"()\[\]<>,;]+"""
 )
 
 

@@ -15,7 +15,7 @@ from nas_service.data.source import ImageSource, Tell
 from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError
 
-Content = bytes | Path
+Content = bytes | Path | UnreadableError  # where it is known before it is read
 
 _AHEAD = 4  # pictures a thread has in work or done, before the first of them is taken
 _NAMED = 20  # broken pictures in one message; all are counted
@@ -49,12 +49,14 @@ class PictureSource(ImageSource):
             return self.how.channels, self.how.image_size, self.how.image_size
         name, content = next(self.contents())
         try:
+            if isinstance(content, UnreadableError):
+                raise content
             height, width = read_size(content)
         except UnreadableError as error:
             raise _unreadable(self.field, [(name, str(error))], len(self)) from error
         if max(height, width) > _LARGEST:
-            given = f"{printable(name)}: {height}x{width} pixels"
-            raise InvalidFieldError("image_size", given, f"a size to which larger images than {_LARGEST}x{_LARGEST} are reduced")
+            given = f"not set, and {printable(name)} has {height}x{width} pixels"
+            raise InvalidFieldError("image_size", given, f"a whole number from 4 to {_LARGEST}, to which pictures are reduced")
         return self.how.channels, height, width
 
     def fill(self, images: Images, tell: Tell) -> tuple[str, ...]:
@@ -95,6 +97,8 @@ class PictureSource(ImageSource):
                 yield first, future.result()
 
     def _read(self, content: Content) -> Picture | UnreadableError:
+        if isinstance(content, UnreadableError):
+            return content
         try:
             return read_picture(content, self.how)
         except UnreadableError as error:

@@ -45,6 +45,7 @@ class _File(Stated):
     """What a manifest states of a file."""
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int | None = Field(None, ge=0)
 
 
 class _Listing(Stated):
@@ -183,6 +184,9 @@ def _check_files(listing: _Listing, files: dict[str, bytes]) -> None:
             raise ExportError(f"it holds {name}, which the manifest does not list")
         if hashlib.sha256(files[name]).hexdigest() != listing.files[name].sha256:
             raise ExportError(f"{name} is not the file that the manifest describes (SHA-256 differs)")
+        if listing.files[name].size_bytes not in {None, len(files[name])}:
+            stated = listing.files[name].size_bytes
+            raise ExportError(f"{name} has {len(files[name])} bytes, not the {stated} that the manifest states")
 
 
 def read_tensors(content: bytes, name: str) -> dict[str, Tensor]:

@@ -50,6 +50,8 @@ class _Cifar10Pictures(TablePictures):
         """Return the one shape there is, if the first picture has it."""
         name, content = next(self.contents())
         try:
+            if isinstance(content, UnreadableError):
+                raise content
             size = read_size(content)
             if size != SHAPE[1:]:
                 raise _other_size(*size)
@@ -58,6 +60,8 @@ class _Cifar10Pictures(TablePictures):
         return SHAPE
 
     def _read(self, content: Content) -> Picture | UnreadableError:
+        if isinstance(content, UnreadableError):
+            return content
         try:
             with opened(content) as file:
                 mode, bands = file.picture.mode, file.picture.getbands()

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nas_service.data.picture_source import Content, PictureSource
-from nas_service.data.pictures import PictureSettings
+from nas_service.data.pictures import PictureSettings, UnreadableError
 from nas_service.data.tables.table import Table
 from nas_service.wording import printable
 
@@ -36,9 +36,8 @@ class TablePictures(PictureSource):
             rows = max(1, min(_MOST_ROWS, _BYTES // max(1, table.row_bytes)))
             for start, cells in table.cells(self._column, rows):
                 for row, content in enumerate(_contents(cells), start):
-                    if content is None:
-                        raise table.error(f"row {row}: no image", _wanted(cells[row - start].as_py()))
-                    yield f"{table.shard.name} row {row}", content
+                    found = _lacking(cells[row - start].as_py()) if content is None else content
+                    yield f"{table.shard.name} row {row}", found
 
 
 def _contents(cells: Any) -> list[bytes | None]:  # noqa: ANN401 - pyarrow has no types
@@ -46,9 +45,9 @@ def _contents(cells: Any) -> list[bytes | None]:  # noqa: ANN401 - pyarrow has n
     return content
 
 
-def _wanted(cell: object) -> str:
-    """Say what a cell without an image should hold."""
+def _lacking(cell: object) -> UnreadableError:
+    """Say what a cell without an image lacks."""
     path = cell.get("path") if isinstance(cell, dict) else None
     if isinstance(path, str):
-        return f"the image's bytes; this cell has only the path {printable(path)!r}: embed the files when the table is written"
-    return "an image in every row"
+        return UnreadableError(f"no bytes, only the path {printable(path)!r}: embed the files when the table is written")
+    return UnreadableError("no image")

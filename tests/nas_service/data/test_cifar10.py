@@ -164,7 +164,7 @@ def test_facts_decode_no_image(tmp_path: Path) -> None:
             r"row 19 \(33x33 pixels: CIFAR-10 has 32x32\)",
         ),
         ({"img": [*cells(19, size=32), b""], "label": LABELS}, None, r"row 19 \(empty"),
-        ({"img": [*cells(19, size=32), None], "label": LABELS}, None, r"row 19: no image' .* an image in every row$"),
+        ({"img": [*cells(19, size=32), None], "label": LABELS}, None, r"row 19 \(no image\)$"),
         ({"img": [*cells(19, size=32), png(np.zeros((32, 32), np.uint8))], "label": LABELS}, None, r"row 19 \(grey \(mode L\)"),
         ({"img": [png(np.zeros((32, 32), np.uint16) + 9)] * 20, "label": LABELS}, None, r"\(grey \(mode I;16\)"),
         ({"img": [DEEP] * 20, "label": LABELS}, None, r"row 19 \(more than 8 bits a channel: CIFAR-10 has 8\)"),

@@ -163,20 +163,20 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     [
         (
             structs([*cells(3), None, *cells(4)], path="cat/3.png"),
-            r"row 3: no image' .* this cell has only the path 'cat/3\.png': embed",
+            r"row 3 \(no bytes, only the path 'cat/3\.png': embed",
         ),
-        (structs([*cells(3), None, *cells(4)]), r"row 3: no image' .* an image in every row$"),
+        (structs([*cells(3), None, *cells(4)]), r"row 3 \(no image\)$"),
         (
             pa.array([*({"bytes": cell, "path": ""} for cell in cells(7)), None], STRUCT),
-            r"row 7: no image' .* an image in every row$",
+            r"row 7 \(no image\)$",
         ),
-        (pa.array([None, *cells(7)]), r"row 0: no image' .* an image in every row$"),
+        (pa.array([None, *cells(7)]), r"row 0 \(no image\)$"),
     ],
     ids=["a path", "no path", "no struct", "no bytes"],
 )
 def test_a_row_without_an_image_is_named(images: Any, complaint: str, tmp_path: Path) -> None:  # noqa: ANN401
     write(tmp_path, "t.parquet", {"image": images, "label": LABELS})
-    with pytest.raises(InvalidFieldError, match=rf"^path: 't\.parquet {complaint}"):
+    with pytest.raises(InvalidFieldError, match=rf"^path: '1 of 8 pictures' .*unlike t\.parquet {complaint}"):
         load(tmp_path)
 
 

@@ -32,3 +32,9 @@ def test_what_is_no_absolute_path_stays(text: str) -> None:
 def test_a_reason_names_no_path_although_nobody_named_it() -> None:
     assert reason_of(ValueError("cannot map /srv/nas/a.parquet")) == "cannot map a.parquet"
     assert reason_of(OSError(28, "No space left on device", "/srv/nas/a.parquet")) == "No space left on device"
+
+
+@pytest.mark.parametrize("name", ["sun ☀️/x.jpg", "50%/b.jpg", "a&/b.jpg", "cats (new)/b.jpg", "q/☀️/y/x.jpg"])
+def test_names_below_the_data_root_keep_their_folders(name: str) -> None:
+    text = f"pictures that can be read, unlike {name} (empty), {name} (truncated)"
+    assert without_paths(text) == text
