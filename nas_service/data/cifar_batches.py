@@ -1,7 +1,5 @@
 """The batches that CIFAR-10 is published in: flat binary records, or pickled dictionaries."""
 
-import io
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +10,7 @@ import numpy.typing as npt
 
 from nas_service.data.part import Images, ImageShape, Indices, Labels
 from nas_service.data.paths import resolve_path, without_paths
+from nas_service.data.pickled_arrays import read_pickle
 from nas_service.data.source import ImageSource, PartName, Tell
 from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError
@@ -21,19 +20,7 @@ _CLASSES = 10
 _PIXELS = 3 * 32 * 32
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEST = "test_batch"
-_NUMPY_GLOBALS = {"_reconstruct", "ndarray", "dtype", "scalar", "encode", "_frombuffer"}
-# What unpickling of a file that is no pickle, or asking it for arrays, was seen to raise.
-_NO_BATCH = (
-    pickle.UnpicklingError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    ImportError,
-    OverflowError,
-    MemoryError,
-)
+_MOST_BYTES = 64 * 2**20  # of a file of pickled images; a published one has 31 MB
 
 Rows = tuple[Images, npt.NDArray[Any]]  # flat images (N, 3072), labels (N,)
 
@@ -145,23 +132,20 @@ def _binary_rows(file: Path, name: str) -> Rows:
 
 
 def _pickled_rows(file: Path, name: str) -> Rows:
+    size = file.stat().st_size
+    if size > _MOST_BYTES:
+        raise InvalidFieldError("path", printable(name), f"a published CIFAR-10 batch, of 31 MB; this file has {size} bytes")
     try:
-        batch = _ArrayUnpickler(io.BytesIO(file.read_bytes()), encoding="bytes").load()
-        images = np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, _PIXELS)
-        labels = np.asarray(batch[b"labels"], dtype=np.int64).reshape(len(images))
-    except _NO_BATCH as error:
+        batch = read_pickle(file.read_bytes())
+        images, labels = batch[b"data"], batch[b"labels"]
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+            raise ValueError("data that are no array of bytes")  # noqa: TRY301 - of a file, told with all that may be wrong
+        if not isinstance(labels, np.ndarray | list) or not all(isinstance(label, int | np.integer) for label in labels):
+            raise ValueError("labels that are no whole numbers")  # noqa: TRY301 - as above
+        images = images.reshape(-1, _PIXELS)
+        return images, np.asarray(labels, np.int64).reshape(len(images))
+    except (LookupError, ValueError, OverflowError) as error:
         raise InvalidFieldError("path", printable(name), f"a published CIFAR-10 batch ({without_paths(str(error))})") from error
-    return images, labels
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads what the published Python batches hold, arrays in dictionaries, and refuses every other class."""
-
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - pickle's protocol
-        if module.split(".", maxsplit=1)[0] in {"numpy", "_codecs"} and name in _NUMPY_GLOBALS:
-            return super().find_class(module, name)
-        message = f"{module}.{name} has no place in a CIFAR-10 batch"
-        raise pickle.UnpicklingError(message)
 
 
 LAYOUTS = (Layout("cifar-10-batches-bin", ".bin", _binary_rows), Layout("cifar-10-batches-py", "", _pickled_rows))
