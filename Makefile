@@ -68,7 +68,7 @@ bench: $(BIN)/nas ## measure what the README quotes
 compare-methods: $(BIN)/nas ## train every method on one architecture, 3 seeds, and print the table
 	$(BIN)/python -m benchmarks.compare_methods
 
-docs: $(VENV)/.dev ## write the generated tables of README.md anew
+docs: $(VENV)/.dev ## write the generated tables of the documentation anew
 	$(BIN)/python -m docs.tables
 
 clean: ## remove the virtual environment and the embedded service's data
