@@ -27,9 +27,9 @@ $(VENV)/.dev: $(BIN)/nas
 
 setup: $(VENV)/.dev ## make the virtual environment with everything in it
 
-search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS, ADVERSARIAL=1, EPS)
+search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS, ADVERSARIAL=1, EPS, KEEP=1)
 	$(BIN)/nas search run --space $(SPACE) --dataset $(DATASET) --seed $(SEED) --wave $(WAVE) --epochs $(EPOCHS) \
-		$(if $(filter 1 yes true,$(ADVERSARIAL)),--adversarial --eps $(EPS))
+		$(if $(filter 1 yes true,$(ADVERSARIAL)),--adversarial --eps $(EPS)) $(if $(filter 1 yes true,$(KEEP)),--keep)
 
 serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve
