@@ -11,7 +11,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check fmt bench compare-methods docs clean
+.PHONY: help setup search serve test test-all test-faults test-outages check fmt bench compare-methods docs screenshots clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -70,6 +70,9 @@ compare-methods: $(BIN)/nas ## train every method on one architecture, 3 seeds, 
 
 docs: $(VENV)/.dev ## write the generated tables of the documentation anew
 	$(BIN)/python -m docs.tables
+
+screenshots: $(VENV)/.dev ## take pictures of every page in light, dark and on a phone (docs/pictures); needs Chromium
+	$(BIN)/python -m docs.screenshots
 
 clean: ## remove the virtual environment and the embedded service's data
 	rm -rf $(VENV) $(NAS_HOME)
