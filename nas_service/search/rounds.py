@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_service.search.bandit import Arm
+from nas_service.search.history import History
 from nas_service.search.strategy import Strategy
 
 
@@ -20,10 +21,24 @@ class EndedRound:
     samples: int
 
 
+@dataclass(frozen=True)
+class RoundArms:
+    """Every arm as it was when a round ended, in the space's order."""
+
+    ended: EndedRound
+    arms: tuple[Arm, ...]
+
+
 def ended_rounds(strategy: Strategy, before: int, after: int) -> tuple[EndedRound, ...]:
     """Return the rounds that ended while the number of samples grew from `before` to `after`, in order."""
     ends = strategy.round_ends(after)
     return tuple(EndedRound(number, end) for number, end in enumerate(ends, start=1) if end > before)
+
+
+def rounds_between(strategy: Strategy, history: History, before: int) -> tuple[RoundArms, ...]:
+    """Return the arms at the end of every round that ended after `before` samples and within `history`, in order."""
+    ended = ended_rounds(strategy, before, len(history))
+    return tuple(RoundArms(entry, strategy.arms(history[: entry.samples])) for entry in ended)
 
 
 def total_rounds(strategy: Strategy) -> int | None:

@@ -156,6 +156,17 @@ class ArmRow(Base):
     best_probability: Mapped[float | None]
 
 
+class ArmRoundRow(Base):
+    """Every arm of a search as it was when a round ended, as columns in the space's order."""
+
+    __tablename__ = "arm_rounds"
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)  # from 1
+    samples: Mapped[int]  # committed when it ended
+    arms: Mapped[dict[str, Any]]
+
+
 class Architecture(Base):
     """A genotype that a search discovered."""
 

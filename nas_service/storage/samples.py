@@ -11,7 +11,8 @@ from nas_service.reports import SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import Sample
 from nas_service.search.loop import Wave
-from nas_service.storage import attempts, events
+from nas_service.search.rounds import RoundArms
+from nas_service.storage import arm_rounds, attempts, events
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import ArmRow, SampleRow
 from nas_service.storage.session import database_now
@@ -30,6 +31,7 @@ class WaveRecord:
         progress: The job's new progress.
         usual_s: The longest that work was silent so far and then was not, if somebody watched.
         before: The statistics of every arm before the wave; empty before the first sample.
+        rounds: Those that ended with the wave or within it.
     """
 
     wave: Wave
@@ -38,6 +40,7 @@ class WaveRecord:
     progress: SearchProgress
     usual_s: float | None = None
     before: tuple[Arm, ...] = ()
+    rounds: tuple[RoundArms, ...] = ()
 
 
 def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
@@ -73,6 +76,7 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
     ]
     session.execute(insert(SampleRow), rows)
     replace_arms(session, job_id, record.arms)
+    arm_rounds.add_rounds(session, job_id, record.rounds)
     for told in told_of_wave(wave, record.before, record.arms):
         events.record(session, job_id, told)
     return state
@@ -100,10 +104,13 @@ def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
     session.execute(insert(ArmRow), rows)
 
 
-def history_of(session: Session, job_id: str) -> tuple[Sample, ...]:
-    """Return the committed samples of a search in order."""
-    query = select(SampleRow).where(SampleRow.job_id == job_id).order_by(SampleRow.index)
-    rows = session.scalars(query)
+def history_of(session: Session, job_id: str, first: int = 0, until: int | None = None) -> tuple[Sample, ...]:
+    """Return the committed samples of a search in order, from the index `first` on and before `until`."""
+    columns = (SampleRow.index, SampleRow.genotype, SampleRow.reward, SampleRow.parent_reward)
+    query = select(*columns).where(SampleRow.job_id == job_id, SampleRow.index >= first).order_by(SampleRow.index)
+    if until is not None:
+        query = query.where(SampleRow.index < until)
+    rows = session.execute(query)
     return tuple(Sample(row.index, Genotype.from_dict(row.genotype), row.reward, row.parent_reward) for row in rows)
 
 
