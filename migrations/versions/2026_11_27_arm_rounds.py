@@ -1,4 +1,4 @@
-"""the arms of a search at the end of every round.
+"""the arms of a search at the end of every round, and between where they are costly.
 
 Revision: a10000000001
 Follows: 7d52c90ae1f4
@@ -18,11 +18,11 @@ def upgrade() -> None:
     op.create_table(
         "arm_rounds",
         sa.Column("job_id", sa.String(length=36), nullable=False),
-        sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("samples", sa.Integer(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=True),
         sa.Column("arms", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_arm_rounds_job_id_jobs"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("job_id", "round", name=op.f("pk_arm_rounds")),
+        sa.PrimaryKeyConstraint("job_id", "samples", name=op.f("pk_arm_rounds")),
     )
 
 

@@ -7,6 +7,8 @@ from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.strategy import Strategy
 
+KEPT = 300  # tables of a search whose arms are costly
+
 
 @dataclass(frozen=True)
 class EndedRound:
@@ -22,10 +24,17 @@ class EndedRound:
 
 
 @dataclass(frozen=True)
-class RoundArms:
-    """Every arm as it was when a round ended, in the space's order."""
+class Snapshot:
+    """Every arm as it was once.
 
-    ended: EndedRound
+    Attributes:
+        samples: Committed then.
+        round: The one that ended then, from 1; None between rounds.
+        arms: In the space's order.
+    """
+
+    samples: int
+    round: int | None
     arms: tuple[Arm, ...]
 
 
@@ -35,10 +44,19 @@ def ended_rounds(strategy: Strategy, before: int, after: int) -> tuple[EndedRoun
     return tuple(EndedRound(number, end) for number, end in enumerate(ends, start=1) if end > before)
 
 
-def rounds_between(strategy: Strategy, history: History, before: int) -> tuple[RoundArms, ...]:
-    """Return the arms at the end of every round that ended after `before` samples and within `history`, in order."""
-    ended = ended_rounds(strategy, before, len(history))
-    return tuple(RoundArms(entry, strategy.arms(history[: entry.samples])) for entry in ended)
+def arms_to_keep(strategy: Strategy, history: History, before: int) -> tuple[tuple[Arm, ...], tuple[Snapshot, ...]]:
+    """Return the arms after `history`, and those to be kept since there were `before` samples.
+
+    Kept are the ends of rounds. Where it is costly to work out arms again, about `KEPT` of the tables that are worked out
+    anyway are kept too, evenly spread.
+    """
+    count, ended = len(history), {entry.samples: entry.number for entry in ended_rounds(strategy, before, len(history))}
+    kept = [Snapshot(end, number, strategy.arms(history[:end])) for end, number in ended.items() if end < count]
+    arms = strategy.arms(history)
+    step = -(-strategy.total // KEPT)
+    if count in ended or (strategy.is_costly and count // step > before // step):
+        kept.append(Snapshot(count, ended.get(count), arms))
+    return arms, tuple(kept)
 
 
 def total_rounds(strategy: Strategy) -> int | None:

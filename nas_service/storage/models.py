@@ -157,13 +157,16 @@ class ArmRow(Base):
 
 
 class ArmRoundRow(Base):
-    """Every arm of a search as it was when a round ended, as columns in the space's order."""
+    """Every arm of a search as it was when a round ended, as columns in the space's order.
+
+    Where working the arms out again is costly, also in between.
+    """
 
     __tablename__ = "arm_rounds"
 
     job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), primary_key=True)
-    round: Mapped[int] = mapped_column(primary_key=True)  # from 1
-    samples: Mapped[int]  # committed when it ended
+    samples: Mapped[int] = mapped_column(primary_key=True)  # committed then
+    round: Mapped[int | None]  # that ended, from 1
     arms: Mapped[dict[str, Any]]
 
 
