@@ -11,15 +11,11 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import httpx
-from pydantic import BaseModel
+from typing import Any
 
 from api.estimates import EstimateView, TrainingEstimateView
+from api.job_calls import JobCalls
 from api.patience import patiently
-from api.refusals import raise_for
 from api.views import (
     ArchitectureView,
     ArmView,
@@ -30,34 +26,17 @@ from api.views import (
     EntryView,
     EventView,
     JobView,
-    Page,
     Readiness,
     SampleView,
 )
 from nas_service.lifecycle import FINISHED
 from nas_service.reports import EpochReport
 
-Item = TypeVar("Item", bound=BaseModel)
-
-TIMEOUT_S = 60.0
 POLL_S = 0.5  # between two looks at a job that is waited for
 
 
-class NasClient:
+class NasClient(JobCalls):
     """A connection to a service."""
-
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Connect lazily to `url`."""
-        self.url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
-
-    def __enter__(self) -> Self:
-        """Use it in a `with` block."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the connection."""
-        self._http.close()
 
     def submit_search(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> JobView:
         """Queue a search.
@@ -263,28 +242,3 @@ class NasClient:
     def readiness(self) -> Readiness:
         """Return whether the service can work."""
         return Readiness.model_validate_json(self._http.get("/readyz").content)
-
-    def _submit(self, kind: str, spec: Mapping[str, Any], key: str | None) -> JobView:
-        headers = {"Idempotency-Key": key} if key else {}
-        return JobView.model_validate_json(self._request("POST", f"/v1/{kind}", json=dict(spec), headers=headers).content)
-
-    def _ask(self, plural: str, job_id: str, action: str) -> JobView:
-        return JobView.model_validate_json(self._request("POST", f"/v1/{plural}/{job_id}/{action}").content)
-
-    def _one(self, path: str, view: type[Item]) -> Item:
-        return view.model_validate_json(self._request("GET", path).content)
-
-    def _all(self, path: str, view: type[Item], filters: Mapping[str, str]) -> Iterator[Item]:
-        cursor: str | None = None
-        while True:
-            params = dict(filters) | ({"cursor": cursor} if cursor else {})
-            page = Page[view].model_validate_json(self._request("GET", path, params=params).content)  # type: ignore[valid-type]
-            yield from page.items
-            cursor = page.next
-            if cursor is None:
-                return
-
-    def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
-        reply = self._http.request(verb, path, **options)
-        raise_for(reply)
-        return reply
