@@ -14,7 +14,7 @@ from api.deps import Service
 from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.readiness import ReadinessWatch
-from api.resources import architectures, candidates, catalogue, datasets, health, registrations, searches, trainings
+from api.resources import architectures, candidates, catalogue, datasets, health, registrations, reports, searches, trainings
 from nas_service.errors import StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
@@ -101,7 +101,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
-    for module in (searches, trainings, architectures, candidates, catalogue, datasets, registrations):
+    for module in (searches, trainings, architectures, candidates, catalogue, datasets, registrations, reports):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     return app
