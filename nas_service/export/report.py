@@ -11,7 +11,7 @@ from typing import Any
 from nas_service.comparison import TrainedCandidate, compare
 from nas_service.export.diagram import draw
 from nas_service.export.report_charts import bounds_chart, rewards_chart
-from nas_service.export.report_tables import arm_table, heat_styles, scrolled, table
+from nas_service.export.report_tables import arm_table, facts, heat_styles, scrolled, table
 from nas_service.export.svg_paint import BACKGROUND, LINE, MUTED, PANEL, TEXT, Pair, Theme
 from nas_service.export.svg_text import quoted
 from nas_service.json_text import json_text
@@ -85,13 +85,13 @@ def _styles() -> str:
     return (
         f":root{{color-scheme:light dark;{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
         "body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,sans-serif}"
-        "main{max-width:1000px;margin:0 auto;padding:16px}h1,h2,h3,td,p{overflow-wrap:anywhere}"
+        "main{max-width:1000px;margin:0 auto;padding:16px}h1,h2,h3,p,.facts td{overflow-wrap:anywhere}"
         "section{margin:28px 0}.wide{overflow-x:auto}svg{display:block;margin:8px 0}"
         "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-        "th,td{border:1px solid var(--line);padding:4px 8px;text-align:left;vertical-align:top}th{background:var(--panel)}"
-        ".arms td{text-align:right;white-space:nowrap}.gone,.muted{color:var(--muted)}td.gone{background:var(--ground)}"
+        "td,th{white-space:nowrap}.facts td{white-space:normal}th,td{border:1px solid var(--line);padding:4px 8px;text-align:left;vertical-align:top}th{background:var(--panel)}"
+        ".arms td{text-align:right}.arms thead th{white-space:normal}.gone,.muted{color:var(--muted)}td.gone{background:var(--ground)}"
         "pre{background:var(--panel);border:1px solid var(--line);padding:8px;overflow-x:auto}"
-        "summary{cursor:pointer;padding:4px 0}" + heat_styles()
+        "h4{margin:12px 0 0}summary{cursor:pointer;padding:4px 0}" + heat_styles()
     )
 
 
@@ -120,7 +120,7 @@ def _summary(record: SearchRecord) -> str:
         rows.append(("best reward", f"{_percent(record.rewards[best])}, sample {best}"))
     left = sum(arm.abandoned_round is None for arm in record.arms)
     rows.append(("arms left", f"{left} of {len(record.arms)}"))
-    return _section("The search", table(["", ""], rows))
+    return _section("The search", facts(rows))
 
 
 def _percent(share: float | None) -> str:

@@ -18,6 +18,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return scrolled(f"<table><thead><tr>{first}</tr></thead><tbody>{body}</tbody></table>")
 
 
+def facts(rows: Iterable[tuple[str, str]]) -> str:
+    """Return a table of names and what is said of each, as plain text."""
+    body = "".join(f'<tr><th scope="row">{quoted(name)}</th><td>{quoted(said)}</td></tr>' for name, said in rows)
+    return f'<table class="facts"><tbody>{body}</tbody></table>'
+
+
 def scrolled(content: str) -> str:
     """Return content that may be wider than the page; a keyboard reaches it."""
     return f'<div class="wide" tabindex="0">{content}</div>'
@@ -54,7 +60,9 @@ def arm_table(space: SearchSpace, cell: CellType, arms: Mapping[Choice, Arm]) ->
             cells.append(_cell(arms.get(Choice(cell.name, edge.name, name)), offset, largest))
         rows.append(f'<tr><th scope="row">{edge.name}</th>{"".join(cells)}</tr>')
     head = "".join(f'<th scope="col">{quoted(name)}</th>' for name in names)
-    return scrolled(f'<table class="arms"><thead><tr><th>edge</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>')
+    return scrolled(
+        f'<table class="arms"><thead><tr><th scope="col">edge</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    )
 
 
 def _centred(arms: Sequence[Arm | None]) -> list[float | None]:
