@@ -27,6 +27,7 @@ from api.resources import (
     datasets,
     health,
     registrations,
+    reports,
     searches,
     streams,
     system,
@@ -58,6 +59,7 @@ _MODULES = (
     catalogue,
     datasets,
     registrations,
+    reports,
     streams,
     system,
 )

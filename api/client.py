@@ -160,6 +160,10 @@ class NasClient(JobCalls):
         """Return the arm table of a search."""
         return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
 
+    def report(self, search_id: str) -> bytes:
+        """Return a search on one page, as HTML."""
+        return self._request("GET", f"/v1/searches/{search_id}/report.html").content
+
     def events(self, search_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a search, oldest first."""
         return self._events(f"/v1/searches/{search_id}/events")

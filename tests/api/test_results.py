@@ -86,6 +86,19 @@ def test_the_catalogue_tells_how_operations_look(client: TestClient) -> None:
     }
 
 
+def test_a_search_is_told_on_one_page(client: TestClient, settings: Settings, finished_search: str) -> None:
+    path = f"/v1/searches/{finished_search}/report.html"
+    first = client.get(path)
+    assert first.headers["content-type"].startswith("text/html")
+    assert first.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert "Nothing was trained" in first.text
+    for entry in _architectures(client, finished_search):
+        assert f"Architecture {entry['id']}, rank {entry['rank']}" in first.text
+    assert client.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    _trained(settings, str(_architectures(client, finished_search)[0]["id"]))
+    assert client.get("/v1/searches/gone/report.html").status_code == 404
+
+
 def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings: Settings, finished_search: str) -> None:
     keys = [str(entry["id"]) for entry in _architectures(client, finished_search)]
     spec = {"space": "tiny", "dataset": "digits", "architectures": keys, "methods": ["bnn", "rebnn"]}
