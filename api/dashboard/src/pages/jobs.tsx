@@ -51,7 +51,12 @@ function NoJobs(props: { isFiltered: boolean }) {
   if (props.isFiltered) {
     return (
       <Empty title="No job matches these filters.">
-        <button type="button" onClick={() => setQuery({ text: null, kind: null, space: null, dataset: null, strategy: null, tag: null, state: null, cursor: null })}>
+        <button
+          type="button"
+          onClick={() =>
+            setQuery({ text: null, kind: null, space: null, dataset: null, strategy: null, tag: null, state: null, cursor: null })
+          }
+        >
           Show all jobs
         </button>
       </Empty>
@@ -97,7 +102,11 @@ export default function JobsPage(_: PageProps) {
   const filters = filtersOf(query.value);
   const cursor = query.value.get("cursor") ?? "";
   const key = JSON.stringify([filters, cursor]);
-  const jobs = useResource<JobPage>(key, (signal) => get("/v1/jobs", {}, { ...filters, cursor, limit: 50 }, signal), "the last data");
+  const jobs = useResource<JobPage>(
+    key,
+    (signal) => get("/v1/jobs", {}, { ...filters, cursor, limit: 50 }, signal),
+    "the last data",
+  );
   const counted = JSON.stringify({ ...filters, state: "" });
   const counts = useResource(counted, (signal) => get("/v1/jobs/counts", {}, { ...filters, state: "" }, signal), "the last data");
   const reload = () => {

@@ -18,7 +18,8 @@ const ASKED: Readonly<Partial<Record<Action, { question: string; means: string }
 
 function request(action: Action, job: JobRow): Promise<unknown> {
   if (action === "delete") return send("DELETE", apiPath(job));
-  const headers: Record<string, string> = action === "clone" ? { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") } : {};
+  const headers: Record<string, string> =
+    action === "clone" ? { "Idempotency-Key": crypto.getRandomValues(new Uint32Array(4)).join("-") } : {};
   return send("POST", `${apiPath(job)}/${action}`, action === "clone" ? {} : undefined, headers);
 }
 
@@ -57,7 +58,13 @@ export function Actions(props: ActionsProps) {
   return (
     <div class="buttons">
       {actionsFor(job.state).map((action) => (
-        <button key={action} type="button" disabled={isSending.value} aria-label={`${action} ${title}`} onClick={() => begin(action)}>
+        <button
+          key={action}
+          type="button"
+          disabled={isSending.value}
+          aria-label={`${action} ${title}`}
+          onClick={() => begin(action)}
+        >
           {action}
         </button>
       ))}

@@ -30,7 +30,10 @@ function Choice(props: { name: FilterName; title: string; value: string; entries
   return (
     <label>
       {props.title}{" "}
-      <select value={props.value} onChange={(event) => setQuery({ [props.name]: event.currentTarget.value || null, cursor: null })}>
+      <select
+        value={props.value}
+        onChange={(event) => setQuery({ [props.name]: event.currentTarget.value || null, cursor: null })}
+      >
         <option value="">any</option>
         {entries.map((entry) => (
           <option key={entry} value={entry}>
@@ -64,7 +67,13 @@ export function FilterRow(props: { filters: Filters }) {
     <search class="filters">
       <label>
         Name or id{" "}
-        <input ref={field} type="search" maxLength={200} defaultValue={filters.text} onInput={(event) => typed(event.currentTarget.value)} />
+        <input
+          ref={field}
+          type="search"
+          maxLength={200}
+          defaultValue={filters.text}
+          onInput={(event) => typed(event.currentTarget.value)}
+        />
       </label>
       <Choice name="kind" title="Kind" value={filters.kind} entries={KINDS} />
       <Choice name="space" title="Space" value={filters.space} entries={names(spaces.data.value?.items)} />

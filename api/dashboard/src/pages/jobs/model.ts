@@ -85,7 +85,13 @@ export function howFar(job: Pick<JobRow, "progress">): Far | null {
   const words = PHASES[progress.phase] ?? "";
   if (progress.kind === "search") {
     const secondsLeft = progress.seconds_left ?? null;
-    return { done: progress.samples, total: progress.total, unit: "samples", words: words || phaseOfSearch(progress.phase), secondsLeft };
+    return {
+      done: progress.samples,
+      total: progress.total,
+      unit: "samples",
+      words: words || phaseOfSearch(progress.phase),
+      secondsLeft,
+    };
   }
   if (progress.kind === "training") {
     const attacked = progress.under_attack ? `, ${progress.under_attack} under attack` : "";

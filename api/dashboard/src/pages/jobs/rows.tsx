@@ -38,7 +38,13 @@ function Name({ job }: { job: JobRow }) {
       {job.tags?.length ? (
         <div class="buttons tags">
           {job.tags.map((tag) => (
-            <button key={tag} type="button" class="tag" title="Only jobs with this tag" onClick={() => setQuery({ tag, cursor: null })}>
+            <button
+              key={tag}
+              type="button"
+              class="tag"
+              title="Only jobs with this tag"
+              onClick={() => setQuery({ tag, cursor: null })}
+            >
               <bdi>{tag}</bdi>
             </button>
           ))}
@@ -82,7 +88,13 @@ const COLUMNS: readonly Column<JobRow>[] = [
   { key: "state", title: "State", cell: (job) => <StateMark state={job.state} /> },
   { key: "name", title: "Name", cell: (job) => <Name job={job} /> },
   { key: "progress", title: "Progress", cell: (job) => <Far job={job} /> },
-  { key: "best", title: "Best", unit: "% accuracy", isNumber: true, cell: (job) => (job.best === null ? NONE : percent(job.best)) },
+  {
+    key: "best",
+    title: "Best",
+    unit: "% accuracy",
+    isNumber: true,
+    cell: (job) => (job.best === null ? NONE : percent(job.best)),
+  },
   { key: "age", title: "Age", cell: (job) => <Age job={job} /> },
 ];
 
@@ -118,7 +130,13 @@ export function JobTable(props: { rows: readonly JobRow[]; onChange: () => void 
           </button>
         </div>
       ) : null}
-      <Table caption="Jobs, newest first" class="jobs" columns={[...COLUMNS, actions]} rows={props.rows} rowKey={(job) => job.id} />
+      <Table
+        caption="Jobs, newest first"
+        class="jobs"
+        columns={[...COLUMNS, actions]}
+        rows={props.rows}
+        rowKey={(job) => job.id}
+      />
     </>
   );
 }
