@@ -26,9 +26,11 @@ from api.resources import (
     health,
     registrations,
     searches,
+    streams,
     system,
     trainings,
 )
+from api.streams.hub import StreamHub
 from nas_service.errors import StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
@@ -36,7 +38,7 @@ from nas_service.storage.engines import STARTS, TimeOuts
 from nas_service.storage.schema import require_head
 from nas_service.storage.session import Database
 from workers.controller import Controller
-from workers.launcher import Launcher
+from workers.launcher import Launcher, log_name
 from workers.launchers import create_launcher
 
 log = structlog.get_logger()
@@ -86,7 +88,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     database, store = Database(settings.database, _time_outs(settings)), ArtifactStore(settings.artifacts)
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
-    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller))
+    hub = StreamHub(database, settings.max_streams, lambda job_id, attempt: settings.home / log_name(job_id, attempt))
+    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller), hub)
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -99,6 +102,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         try:
             yield
         finally:
+            await hub.stop()
             await asyncio.to_thread(end_drivers)
             service.readiness.close()
             database.close()
@@ -116,7 +120,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
-    for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, system):
+    modules = (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, streams, system)
+    for module in modules:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.router.routes.extend(pages.ROUTES)

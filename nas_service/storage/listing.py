@@ -67,7 +67,7 @@ def list_rows(session: Session, only: JobFilter, *, limit: int, before: str | No
 def count_rows(session: Session, only: JobFilter) -> dict[str, int]:
     """Return the number of jobs by state, of those that the filter lets pass."""
     rows = session.execute(_filtered(select(Job.state, func.count()), only).group_by(Job.state))
-    return dict(rows.tuples().all())
+    return dict(rows)
 
 
 def tags_of(session: Session, job_ids: Sequence[str]) -> dict[str, list[str]]:
