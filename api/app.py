@@ -10,6 +10,7 @@ import structlog
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from api import pages
 from api.compression import Compression
 from api.deps import Service
 from api.errors import documented, install_handlers
@@ -142,4 +143,5 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     for module in _MODULES:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
+    app.router.routes.extend(pages.ROUTES)
     return app

@@ -1,0 +1,87 @@
+import { useSignal } from "@preact/signals";
+import type { ComponentType } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { ApiProblem } from "./api/problem";
+import { followJobs } from "./live/jobs";
+import { type PageName, type PageProps, route } from "./state/router";
+import { Banner } from "./ui/Banner";
+import { ErrorBox, Gone } from "./ui/ErrorBox";
+import { Header } from "./ui/Header";
+import { Skeleton } from "./ui/States";
+
+type Page = ComponentType<PageProps>;
+
+/** Each page is a file of its own that the browser takes when it is first opened. */
+const PAGES: Readonly<Record<Exclude<PageName, "nowhere">, () => Promise<{ default: Page }>>> = {
+  jobs: () => import("./pages/jobs"),
+  new: () => import("./pages/new"),
+  search: () => import("./pages/search"),
+  architecture: () => import("./pages/architecture"),
+  training: () => import("./pages/training"),
+  system: () => import("./pages/system"),
+};
+
+function Nowhere() {
+  return (
+    <>
+      <h1 tabIndex={-1}>Not found</h1>
+      <Gone problem={null} back={{ href: "/", label: "All jobs" }} />
+    </>
+  );
+}
+
+/** After a step to another page, reading goes on at its heading, as after a page that loads. */
+function useFocusOnHeading(shown: string): void {
+  const first = useRef(true);
+  useEffect(() => {
+    if (!shown) return;
+    if (first.current) first.current = false;
+    else {
+      document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
+      scrollTo(0, 0);
+    }
+  }, [shown]);
+}
+
+export function App() {
+  const { page, id } = route.value;
+  const shown = useSignal<{ name: PageName; component: Page } | null>(null);
+  const failure = useSignal<ApiProblem | null>(null);
+  const turn = useSignal(0);
+
+  useEffect(() => {
+    if (page === "nowhere") return undefined;
+    let isLeft = false;
+    failure.value = null;
+    PAGES[page]().then(
+      (module) => {
+        if (!isLeft) shown.value = { name: page, component: module.default };
+      },
+      (reason: unknown) => {
+        if (!isLeft) failure.value = new ApiProblem(0, "page-missing", "This page could not be loaded", String(reason));
+      },
+    );
+    return () => {
+      isLeft = true;
+    };
+  }, [page, turn.value]);
+
+  useEffect(followJobs, []);
+  const Shown = shown.value?.name === page ? shown.value.component : null;
+  useFocusOnHeading(Shown || page === "nowhere" ? `${page}/${id}` : "");
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the page
+      </a>
+      <Header />
+      <Banner />
+      <main id="main" tabIndex={-1}>
+        {page === "nowhere" ? <Nowhere /> : null}
+        {failure.value ? <ErrorBox problem={failure.value} onRetry={() => location.reload()} /> : null}
+        {Shown ? <Shown key={id} id={id} /> : null}
+        {!Shown && !failure.value && page !== "nowhere" ? <Skeleton /> : null}
+      </main>
+    </>
+  );
+}

@@ -1,0 +1,55 @@
+import { type ReadonlySignal, signal } from "@preact/signals";
+import { onAway } from "../api/client";
+
+const PROBE_TIMEOUT_MS = 1000;
+const FIRST_PAUSE_MS = 300;
+const LONGEST_PAUSE_MS = 2000;
+
+const awaySince = signal<number | null>(null);
+const comebacks = signal(0);
+
+/** Since when (ms since 1970) the service gives no answer; null while it does. */
+export const away: ReadonlySignal<number | null> = awaySince;
+/** How often the service came back: what hangs on it asks anew. */
+export const recovered: ReadonlySignal<number> = comebacks;
+
+/** Whether the process answers at all, a refusal included. */
+async function answers(): Promise<boolean> {
+  try {
+    const response = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+let probing = false;
+const others = "BroadcastChannel" in window ? new BroadcastChannel("nas:status") : null;
+
+/** Find out whether the service is there, and if not, keep asking until it is. Many may call it at once. */
+export async function probe(): Promise<void> {
+  if (probing) return;
+  probing = true;
+  let pause = FIRST_PAUSE_MS;
+  try {
+    while (!(await answers())) {
+      if (awaySince.peek() === null) {
+        awaySince.value = Date.now();
+        others?.postMessage("away");
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS);
+    }
+    if (awaySince.peek() !== null) {
+      awaySince.value = null;
+      comebacks.value += 1;
+    }
+  } finally {
+    probing = false;
+  }
+}
+
+if (others) others.onmessage = () => void probe(); // only the tab that reads a stream hears of its end; each looks for itself
+onAway(() => void probe());
+addEventListener("offline", () => void probe());
+addEventListener("online", () => void probe());

@@ -1,0 +1,81 @@
+import type { ComponentChildren } from "preact";
+import { useId, useRef } from "preact/hooks";
+
+interface FigureProps {
+  title: string;
+  /** What the axes or cells mean and their units, in words. */
+  unit?: string;
+  children: ComponentChildren;
+  /** Address of the same figures as CSV, or how to make them here. */
+  csv?: string | (() => string);
+  /** Address of the picture as SVG; "inside" saves the SVG that is drawn here. */
+  svg?: string | "inside";
+  /** Path of the request that made it, from /v1 on. */
+  request?: string;
+  name?: string;
+}
+
+function save(text: string, type: string, name: string): void {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  const anchor = Object.assign(document.createElement("a"), { href: address, download: name });
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
+function Requests(props: { request: string }) {
+  const url = location.origin + props.request;
+  return (
+    <details class="request">
+      <summary>request</summary>
+      <pre>
+        <code>{`curl '${url}'\n\nimport httpx\nhttpx.get("${url}").json()`}</code>
+      </pre>
+    </details>
+  );
+}
+
+/** A picture with its title, its units in words, and its figures, itself and the request to take away. */
+export function Figure(props: FigureProps) {
+  const id = useId();
+  const body = useRef<HTMLDivElement>(null);
+  const name = props.name ?? props.title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+  const saveSvg = () => {
+    const drawn = body.current?.querySelector("svg");
+    if (drawn) save(new XMLSerializer().serializeToString(drawn), "image/svg+xml", `${name}.svg`);
+  };
+  const { csv, svg } = props;
+  return (
+    <figure class="figure" aria-labelledby={id}>
+      <figcaption>
+        <span class="figure-title" id={id}>
+          {props.title}
+        </span>
+        {props.unit ? <span class="figure-unit"> {props.unit}</span> : null}
+        <span class="figure-links">
+          {typeof csv === "string" ? (
+            <a href={csv} download={`${name}.csv`}>
+              CSV
+            </a>
+          ) : null}
+          {typeof csv === "function" ? (
+            <button type="button" class="link" onClick={() => save(csv(), "text/csv", `${name}.csv`)}>
+              CSV
+            </button>
+          ) : null}
+          {svg === "inside" ? (
+            <button type="button" class="link" onClick={saveSvg}>
+              SVG
+            </button>
+          ) : null}
+          {svg && svg !== "inside" ? (
+            <a href={svg} download={`${name}.svg`}>
+              SVG
+            </a>
+          ) : null}
+          {props.request ? <Requests request={props.request} /> : null}
+        </span>
+      </figcaption>
+      <div ref={body}>{props.children}</div>
+    </figure>
+  );
+}
