@@ -6,7 +6,7 @@ type Rgb = readonly [number, number, number];
 const LOW: Rgb = [0x08, 0x51, 0x9c];
 const MIDDLE: Rgb = [0xee, 0xec, 0xe6];
 const HIGH: Rgb = [0xe6, 0x61, 0x01];
-export const INK = "#10161d";
+export const INK = "#000000";
 export const PAPER = "#ffffff";
 
 /** What one field of the heat map shows. */
