@@ -55,7 +55,11 @@ export const paths = {
   history: (id: string, cell: string, edge: string) => address(`${root}/arms/history`, { id }, { cell, edge, points: 500 }),
   rounds: (id: string) => address(`${root}/rounds`, { id }),
   series: (id: string, format: "json" | "csv" = "json") =>
-    address(`${root}/series`, { id }, { fields: SERIES_FIELDS.join(","), points: MOST_POINTS, ...(format === "csv" ? { format } : {}) }),
+    address(
+      `${root}/series`,
+      { id },
+      { fields: SERIES_FIELDS.join(","), points: MOST_POINTS, ...(format === "csv" ? { format } : {}) },
+    ),
   samples: (id: string, cursor: string | null) => address(`${root}/samples`, { id }, { limit: 50, cursor }),
   events: (id: string, after: string | null, kinds: readonly string[]) =>
     address(`${root}/events`, { id }, { limit: 100, cursor: after, kind: kinds }),

@@ -56,8 +56,8 @@ export class SearchModel {
   readonly selection: ReadonlySignal<Selection>;
   readonly slots: ReadonlySignal<readonly Slot[]>;
   readonly isOver: ReadonlySignal<boolean> = computed(() => OVER.has(this.job.value?.state ?? ""));
-  readonly samples: ReadonlySignal<number> = computed(
-    () => Math.max(this.live.value?.samples ?? 0, this.replay.table.value?.samples ?? 0, progressSamples(this.job.value)),
+  readonly samples: ReadonlySignal<number> = computed(() =>
+    Math.max(this.live.value?.samples ?? 0, this.replay.table.value?.samples ?? 0, progressSamples(this.job.value)),
   );
   #stops: (() => void)[] = [];
   #exactTimer: ReturnType<typeof setTimeout> | null = null;
@@ -202,7 +202,9 @@ export class SearchModel {
     const series = this.series.peek();
     if (!series) return;
     const last = series.columns.index.at(-1) ?? -1;
-    const fresh = wave.rewards.map((reward, offset) => ({ index: wave.first + offset, reward })).filter((one) => one.index > last);
+    const fresh = wave.rewards
+      .map((reward, offset) => ({ index: wave.first + offset, reward }))
+      .filter((one) => one.index > last);
     if (fresh.length === 0) return;
     const none = fresh.map(() => null);
     const { columns } = series;
