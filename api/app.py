@@ -119,5 +119,5 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, system):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
-    app.include_router(pages.router)
+    app.router.routes.extend(pages.ROUTES)
     return app
