@@ -105,7 +105,6 @@ function Edge({ table, slot, bundle, isChosen, operation, onChoose }: EdgeProps)
   };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the same is a Tab stop in the table of arms
-    // biome-ignore lint/a11y/useKeyWithClickEvents: as above
     <g class={isChosen ? "bundle chosen" : "bundle"} onClick={onChoose} data-edge={slot.key}>
       <path d={bundle.spine} class="bundle-ground" stroke-width={bundle.breadth} />
       {[...arms]

@@ -137,7 +137,6 @@ function Body(props: HeatMapProps & { grid: Grid }) {
     <>
       {isFolding ? <Folds cells={[...new Set(grid.slots.map((slot) => slot.cell))]} open={open} onFold={fold} /> : null}
       <div class="heat-box">
-        {/* biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: a grid is what a table is to arrow keys */}
         <table
           ref={table}
           class="heat-map"
@@ -180,7 +179,6 @@ function Heads(props: { operations: readonly string[] }) {
 /** Words that may break after hyphens only. */
 function breakable(text: string) {
   return text.split(/(?<=-)/).map((part, place) => (
-    // biome-ignore lint/suspicious/noArrayIndexKey: parts of one word, which never change
     <Fragment key={place}>
       {part}
       <wbr />

@@ -65,7 +65,6 @@ export function HistoryChart({ at, lines, facts, shown, now, onChoose }: History
         {band ? <path d={bandPath(at, band.lower, band.upper, x, y)} class="band" /> : null}
         {ordered.map((line) => (
           // biome-ignore lint/a11y/noStaticElementInteractions: the same is a Tab stop in the table of arms
-          // biome-ignore lint/a11y/useKeyWithClickEvents: as above
           <path
             key={line.operation}
             d={linePath(at, line.mean, x, y)}

@@ -104,7 +104,6 @@ export function SamplesChart(props: SamplesChartProps) {
 
   return (
     <div ref={ref} class="picture">
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: samples are chosen by keyboard in the table of samples */}
       <svg
         xmlns="http://www.w3.org/2000/svg"
         width={width}

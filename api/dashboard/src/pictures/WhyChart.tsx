@@ -85,7 +85,6 @@ function Row({ row, y, places, x, width, isChosen, onChoose }: RowProps) {
   const words = places.isNarrow ? y + 14 : line + 4;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the same is a Tab stop in the table of arms
-    // biome-ignore lint/a11y/useKeyWithClickEvents: as above
     <g class={`why-row why-${kind}${isChosen ? " chosen" : ""}`} onClick={onChoose} data-operation={row.operation}>
       <rect x={0} y={y} width={width} height={places.row} class="why-ground" />
       <text x={places.isNarrow ? 8 : places.left - 8} y={words} text-anchor={places.isNarrow ? "start" : "end"} class="why-name">
