@@ -1,1 +1,0 @@
-import{t as e}from"./title-Dx-BrsNu.js";import{t}from"./jsxRuntime-S7KGWZPV.js";function n(n){return e(`New search`),t(`h1`,{tabIndex:-1,children:`New search`})}export{n as default};

@@ -1,1 +1,0 @@
-import{n as e}from"./jsxRuntime-S7KGWZPV.js";function t(t){e(()=>{document.title=`${t} · nas`},[t])}export{t};

@@ -1,1 +1,0 @@
-import{t as e}from"./title-Dx-BrsNu.js";import{t}from"./jsxRuntime-S7KGWZPV.js";function n(n){return e(`Training`),t(`h1`,{tabIndex:-1,children:`Training`})}export{n as default};
