@@ -1,11 +1,12 @@
 """Carries out one search: replays what is committed, samples waves on Ray, commits each, ranks what was found."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
+from nas_service.job_events import EndedEarly
 from nas_service.lifecycle import JobState
 from nas_service.reports import SearchPhase, SearchProgress
 from nas_service.search.bandit import Arm
@@ -31,6 +32,13 @@ from workers.reading import read_dataset
 _TIMED = {SearchPhase.SAMPLING, SearchPhase.CONCLUDING}  # when samples of this attempt may be there
 
 
+class ArmsAround(NamedTuple):
+    """The statistics of every arm before a wave, which a resumed search works out from what is committed, and after it."""
+
+    before: tuple[Arm, ...]
+    after: tuple[Arm, ...]
+
+
 class SearchDriver:
     """One attempt at one search."""
 
@@ -43,6 +51,7 @@ class SearchDriver:
         self._strategy = build_strategy(self._spec.strategy, self._space, self._spec.seed)
         self._started = time.monotonic()
         self._first = 0
+        self._arms: tuple[Arm, ...] = ()  # after the last wave that was handed to be committed
 
     def run(self) -> None:
         """Search to the end.
@@ -54,7 +63,7 @@ class SearchDriver:
         history: History
         with context.database.read() as session:
             history = history_of(session, context.hold.job_id)
-        arms = self._strategy.arms(history)
+        arms = self._arms = self._strategy.arms(history)
         context.tell(self._progress(history, arms, SearchPhase.LOADING))
         dataset = self._load(begun=bool(history))
         context.tell(self._progress(history, arms, SearchPhase.PLACING))
@@ -71,7 +80,7 @@ class SearchDriver:
                     self._spec.wave,
                     # arms are worked out here: a strategy remembers its last replay and belongs to this thread
                     lambda wave: commits.submit(
-                        self._commit, wave, self._strategy.arms(wave.history), evaluator.weights, dataset.image_format
+                        self._commit, wave, self._arms_around(wave), evaluator.weights, dataset.image_format
                     ),
                 )
             context.check()
@@ -93,7 +102,11 @@ class SearchDriver:
                 raise NotReadyError(message)
             evaluator.load(FlatWeights.from_checkpoint(Checkpoint.from_bytes(content)).split())
 
-    def _commit(self, wave: Wave, arms: tuple[Arm, ...], weights: Weights, image: ImageFormat) -> None:
+    def _arms_around(self, wave: Wave) -> ArmsAround:
+        before, self._arms = self._arms, self._strategy.arms(wave.history)
+        return ArmsAround(before, self._arms)
+
+    def _commit(self, wave: Wave, arms: ArmsAround, weights: Weights, image: ImageFormat) -> None:
         """Make the shared weights durable, then the wave, then forget older weights: no end of a process can part the two.
 
         Runs beside the next wave. A crash before its end costs that wave too, which will be evaluated again, the same.
@@ -102,8 +115,8 @@ class SearchDriver:
         key = supernet_key(context.hold.job_id, len(wave.history))
         context.store.put(key, FlatWeights.of(weights).to_checkpoint().to_bytes())
         costs = tuple(self._cost(sample.genotype, image) for sample in wave.samples)
-        progress = self._progress(wave.history, arms, SearchPhase.SAMPLING)
-        record = WaveRecord(wave, costs, arms, progress, context.usual_s)
+        progress = self._progress(wave.history, arms.after, SearchPhase.SAMPLING)
+        record = WaveRecord(wave, costs, arms.after, progress, context.usual_s, arms.before)
         state = context.commit(lambda session: commit_wave(session, context.hold, record))
         for older in context.store.keys(supernet_folder(context.hold.job_id)):
             if older < key:  # a newer one belongs to an attempt that took over
@@ -145,7 +158,7 @@ class SearchDriver:
         job_id = context.hold.job_id
         with context.database.write() as session:
             if taken < self._strategy.total:
-                events.record(session, job_id, "search.ended_early", {"samples": taken, "of": self._strategy.total})
+                events.record(session, job_id, EndedEarly(samples=taken, of=self._strategy.total))
             context.note_state(attempts.renew(session, context.hold, progress))
             context.check()
             found = add_architectures(session, job_id, discoveries)

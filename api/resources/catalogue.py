@@ -1,7 +1,7 @@
 """/spaces /operations /templates /strategies /methods: what can be asked for, with the JSON schema of its settings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -40,7 +40,8 @@ def _plain(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - operations and
 
 def _configurable(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - strategies and methods share these, not a type
     schema = entry.settings_model.model_json_schema()
-    return EntryView(name=name, summary=entry.summary, reference=entry.reference, settings_schema=schema)
+    facts = {"arms": asdict(entry.arm_facts)} if hasattr(entry, "arm_facts") else {}
+    return EntryView(name=name, summary=entry.summary, reference=entry.reference, settings_schema=schema, facts=facts)
 
 
 @dataclass(frozen=True)

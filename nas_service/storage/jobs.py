@@ -11,6 +11,7 @@ from sqlalchemy import CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, NotFoundError
+from nas_service.job_events import StateTold
 from nas_service.lifecycle import FINISHED, CandidateState, JobState, sources_of
 from nas_service.storage import candidates, events, keys, litter
 from nas_service.storage.models import Job
@@ -42,7 +43,7 @@ def create_job(session: Session, kind: str, name: str, spec: dict[str, Any], par
     )
     session.add(job)
     session.flush()
-    events.record(session, job.id, "state", {"state": job.state})
+    events.record(session, job.id, StateTold(state=JobState.QUEUED))
     return job
 
 
@@ -126,7 +127,7 @@ def move(session: Session, job_id: str, target: JobState, *, attempt: int | None
         statement = statement.where(Job.attempt == attempt)
     if not update_one(session, statement.values(values)):
         return False
-    events.record(session, job_id, "state", {"state": target.value} | ({"error": error} if error else {}))
+    events.record(session, job_id, StateTold(state=target, error=error or None))
     if target in {JobState.LOST, JobState.PAUSED}:
         candidates.put_back(session, job_id)
     elif target is JobState.CANCELLED:

@@ -15,6 +15,7 @@ from nas_service.storage import attempts, events
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import ArmRow, SampleRow
 from nas_service.storage.session import database_now
+from nas_service.wave_events import told_of_wave
 from search_spaces.genotype import Choice, Genotype
 
 
@@ -28,6 +29,7 @@ class WaveRecord:
         arms: The statistics of every arm after the wave, in the space's order.
         progress: The job's new progress.
         usual_s: The longest that work was silent so far and then was not, if somebody watched.
+        before: The statistics of every arm before the wave; empty before the first sample.
     """
 
     wave: Wave
@@ -35,10 +37,11 @@ class WaveRecord:
     arms: tuple[Arm, ...]
     progress: SearchProgress
     usual_s: float | None = None
+    before: tuple[Arm, ...] = ()
 
 
 def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
-    """Write samples, arms, progress, an event and the renewed lease; return the job's state, for cancelling.
+    """Write samples, arms, progress, what changed as events, and the renewed lease; return the job's state, for cancelling.
 
     Raises:
         LateResultError: If the attempt is over.
@@ -70,8 +73,8 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
     ]
     session.execute(insert(SampleRow), rows)
     replace_arms(session, job_id, record.arms)
-    rewards = [sample.reward for sample in wave.samples]
-    events.record(session, job_id, "wave", {"samples": len(wave.history), "rewards": rewards})
+    for told in told_of_wave(wave, record.before, record.arms):
+        events.record(session, job_id, told)
     return state
 
 
