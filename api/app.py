@@ -17,6 +17,7 @@ from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
+<<<<<<< HEAD
 from api.resources import (
     all_jobs,
     architectures,
@@ -29,6 +30,10 @@ from api.resources import (
     system,
     trainings,
 )
+=======
+from api.resources import architectures, candidates, catalogue, datasets, health, registrations, searches, streams, trainings
+from api.streams.hub import StreamHub
+>>>>>>> d-stream
 from nas_service.errors import StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
@@ -36,7 +41,7 @@ from nas_service.storage.engines import STARTS, TimeOuts
 from nas_service.storage.schema import require_head
 from nas_service.storage.session import Database
 from workers.controller import Controller
-from workers.launcher import Launcher
+from workers.launcher import Launcher, log_name
 from workers.launchers import create_launcher
 
 log = structlog.get_logger()
@@ -86,7 +91,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     database, store = Database(settings.database, _time_outs(settings)), ArtifactStore(settings.artifacts)
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
-    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller))
+    hub = StreamHub(database, settings.max_streams, lambda job_id, attempt: settings.home / log_name(job_id, attempt))
+    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller), hub)
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -99,6 +105,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         try:
             yield
         finally:
+            await hub.stop()
             await asyncio.to_thread(end_drivers)
             service.readiness.close()
             database.close()
@@ -115,8 +122,12 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
+<<<<<<< HEAD
     app.add_middleware(Compression)
     for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, system):
+=======
+    for module in (searches, trainings, architectures, candidates, catalogue, datasets, registrations, streams):
+>>>>>>> d-stream
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.router.routes.extend(pages.ROUTES)

@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel
 
 from api.estimates import EstimateView, TrainingEstimateView
+from api.event_views import AnyEvent, EventView
+from api.following import StreamMessage, follow
 from api.patience import patiently
 from api.refusals import raise_for
 from api.views import (
@@ -28,12 +30,12 @@ from api.views import (
     ComparisonView,
     DatasetView,
     EntryView,
-    EventView,
     JobView,
     Page,
     Readiness,
     SampleView,
 )
+from nas_service.job_events import EventKind
 from nas_service.lifecycle import FINISHED
 from nas_service.reports import EpochReport
 
@@ -179,21 +181,37 @@ class NasClient:
         """Return the arm table of a search."""
         return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
 
-    def events(self, search_id: str) -> Iterator[EventView]:
+    def events(self, search_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a search, oldest first."""
-        return self._all(f"/v1/searches/{search_id}/events", EventView, {})
+        return self._events(f"/v1/searches/{search_id}/events")
 
-    def training_events(self, training_id: str) -> Iterator[EventView]:
+    def training_events(self, training_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a training, oldest first: teachers that were trained, trials that went on after they died."""
-        return self._all(f"/v1/trainings/{training_id}/events", EventView, {})
+        return self._events(f"/v1/trainings/{training_id}/events")
 
-    def registration_events(self, registration_id: str) -> Iterator[EventView]:
+    def registration_events(self, registration_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a registration, oldest first."""
-        return self._all(f"/v1/registrations/{registration_id}/events", EventView, {})
+        return self._events(f"/v1/registrations/{registration_id}/events")
 
-    def events_of(self, job: JobView) -> Iterator[EventView]:
-        """Yield what happened to a job of any kind, oldest first."""
-        return self._all(f"{job.path}/events", EventView, {})
+    def events_of(self, job: JobView, *kinds: EventKind) -> Iterator[AnyEvent]:
+        """Yield what happened to a job of any kind, oldest first; only events of some kinds, where they are given."""
+        return self._events(f"{job.path}/events", *kinds)
+
+    def stream(self, job: JobView, after: int | None = None, *, log: bool = False) -> Iterator[StreamMessage]:
+        """Yield what happens to a job while it happens, until it is over; every event comes once, in order.
+
+        A service that is away for a moment is waited for, and asked for what came after the last event.
+
+        Args:
+            job: Of any kind.
+            after: Event after which to begin; left out: after `job.last_event`, when the job was looked at.
+            log: Whether lines of the driver's log come too, as `log` messages.
+
+        Raises:
+            ApiError: If the job is deleted, or the service is away for longer than two minutes.
+            httpx.TransportError: If the way to it is.
+        """
+        return follow(self._http, f"{job.path}/stream", job.last_event if after is None else after, log=log)
 
     def architectures(self, **filters: str) -> Iterator[ArchitectureView]:
         """Yield architectures; with `search=` those of one search by rank."""
@@ -274,7 +292,10 @@ class NasClient:
     def _one(self, path: str, view: type[Item]) -> Item:
         return view.model_validate_json(self._request("GET", path).content)
 
-    def _all(self, path: str, view: type[Item], filters: Mapping[str, str]) -> Iterator[Item]:
+    def _events(self, path: str, *kinds: EventKind) -> Iterator[AnyEvent]:
+        return self._all(path, cast("type[AnyEvent]", EventView), {"kind": list(kinds)} if kinds else {})
+
+    def _all(self, path: str, view: type[Item], filters: Mapping[str, str | list[str]]) -> Iterator[Item]:
         cursor: str | None = None
         while True:
             params = dict(filters) | ({"cursor": cursor} if cursor else {})

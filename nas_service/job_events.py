@@ -1,7 +1,7 @@
 """What can happen to a job: one model a kind of event, the same in the database, in the API and in a client. Plain pydantic."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -235,4 +235,3 @@ EventKind = Literal[
     "lost",
     "released",
 ]
-EventKinds = Annotated[list[EventKind] | None, "which kinds are asked for"]

@@ -11,10 +11,10 @@ as `idle_in_transaction_session_timeout` lets it.
 it takes the milliseconds since 2026 where that is more than the largest id so far.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from nas_service.job_events import JobEvent, StateTold
@@ -41,35 +41,12 @@ def record(session: Session, job_id: str, told: JobEvent) -> None:
     session.execute(insert(Event).values(**values, created_at=now))
 
 
-def list_events(
-    session: Session, job_id: str, *, limit: int, after: int = 0, kinds: Sequence[str] = (), before: int | None = None
-) -> list[Event]:
-    """Return a job's events with ids above `after` (and up to `before`), oldest first; only of some kinds, where given."""
+def list_events(session: Session, job_id: str, *, limit: int, after: int = 0, kinds: Sequence[str] = ()) -> list[Event]:
+    """Return a job's events with ids above `after`, oldest first; only of some kinds, where given."""
     query = select(Event).where(Event.job_id == job_id, Event.id > after).order_by(Event.id).limit(limit)
     if kinds:
         query = query.where(Event.kind.in_(kinds))
-    if before is not None:
-        query = query.where(Event.id <= before)
     return list(session.scalars(query))
-
-
-def events_since(session: Session, places: Mapping[str, int], *, limit: int) -> list[Event]:
-    """Return the events of several jobs, each after an id of its own, the oldest first, in one query."""
-    if not places:
-        return []
-    conditions = [(Event.job_id == job_id) & (Event.id > after) for job_id, after in places.items()]
-    return list(session.scalars(select(Event).where(or_(*conditions)).order_by(Event.id).limit(limit)))
-
-
-def list_moves(session: Session, *, after: int, limit: int) -> list[tuple[Event, str]]:
-    """Return the moves of all jobs with ids above `after`, oldest first, each with the job's kind."""
-    query = select(Event, Job.kind).join(Job, Job.id == Event.job_id).where(Event.id > after, Event.kind == StateTold.kind)
-    return [(event, kind) for event, kind in session.execute(query.order_by(Event.id).limit(limit))]
-
-
-def last_id(session: Session) -> int:
-    """Return the id of the newest event of any job; 0 without any."""
-    return session.scalar(select(func.max(Event.id))) or 0
 
 
 def first_event(session: Session, job_id: str, kind: str) -> Event | None:

@@ -57,13 +57,15 @@ function Pictures({ model }: { model: SearchModel }) {
     <>
       <ReplayBar model={model} />
       <div class="search-grid">
-        <ArmsCard model={model} />
+        <div class="search-side">
+          <ArmsCard model={model} />
+          <SamplesCard model={model} />
+        </div>
         <div class="search-side">
           <CellCard model={model} />
           <WhyCard model={model} />
         </div>
       </div>
-      <SamplesCard model={model} />
     </>
   );
 }

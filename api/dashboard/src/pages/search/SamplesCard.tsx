@@ -60,7 +60,7 @@ function Chart({ model, series }: { model: SearchModel; series: SeriesData }) {
         attacked={attacked}
         rounds={model.rounds.value}
         total={Math.max(total, model.samples.value)}
-        at={model.replay.at.value ?? Number.POSITIVE_INFINITY}
+        at={model.replay.at.value ?? model.samples.value}
         chosen={model.selection.value.sample}
         onChoose={(sample) => model.choose({ sample })}
       />

@@ -60,7 +60,7 @@ export const paths = {
       { id },
       { fields: SERIES_FIELDS.join(","), points: MOST_POINTS, ...(format === "csv" ? { format } : {}) },
     ),
-  samples: (id: string, cursor: string | null) => address(`${root}/samples`, { id }, { limit: 50, cursor }),
+  samples: (id: string, cursor: string | null) => address(`${root}/samples`, { id }, { limit: 20, cursor }),
   events: (id: string, after: string | null, kinds: readonly string[]) =>
     address(`${root}/events`, { id }, { limit: 100, cursor: after, kind: kinds }),
   logs: (id: string, attempt: number | null) => address(`${root}/logs`, { id }, { tail: 500, attempt }),
