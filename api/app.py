@@ -17,7 +17,6 @@ from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
-<<<<<<< HEAD
 from api.resources import (
     all_jobs,
     architectures,
@@ -27,13 +26,11 @@ from api.resources import (
     health,
     registrations,
     searches,
+    streams,
     system,
     trainings,
 )
-=======
-from api.resources import architectures, candidates, catalogue, datasets, health, registrations, searches, streams, trainings
 from api.streams.hub import StreamHub
->>>>>>> d-stream
 from nas_service.errors import StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
@@ -122,12 +119,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
-<<<<<<< HEAD
     app.add_middleware(Compression)
-    for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, system):
-=======
-    for module in (searches, trainings, architectures, candidates, catalogue, datasets, registrations, streams):
->>>>>>> d-stream
+    for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, streams, system):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.router.routes.extend(pages.ROUTES)

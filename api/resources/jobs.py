@@ -9,13 +9,9 @@ from api.deps import Service, ServiceDep
 from api.errors import documented
 from api.event_views import EventView, event_view
 from api.pagination import Cursor, Limit, decode_cursor, paginate
-<<<<<<< HEAD
 from api.resources.etags import UNCHANGED, tagged_view
-from api.views import BestView, CandidateView, EventView, JobView, Page
-=======
 from api.resources.streams import LARGEST_ID, add_stream_route
 from api.views import BestView, CandidateView, JobView, Page
->>>>>>> d-stream
 from nas_service.comparison import best
 from nas_service.errors import NotFoundError
 from nas_service.job_events import EventKind
@@ -44,10 +40,12 @@ _BEGINNING_ANEW = {"found": "nothing of it is kept", "kept": "it begins anew whe
 
 def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
     """Return jobs as they are shown, with what they wait for."""
-<<<<<<< HEAD
+    found = jobs_with_last_event(session, [row.id for row in rows])
+    told = [found.get(row.id, (row, 0)) for row in rows]
+    besides = told_beside(session, [job for job, _ in told])
     return [
-        JobView.model_validate(row).model_copy(update=beside)
-        for row, beside in zip(rows, told_beside(session, rows), strict=True)
+        JobView.model_validate(job).model_copy(update={**beside, "last_event": last})
+        for (job, last), beside in zip(told, besides, strict=True)
     ]
 
 
@@ -57,14 +55,6 @@ def told_beside(session: Session, rows: Sequence[Job]) -> list[dict[str, Any]]:
     waits, tags = waits_of(session, rows, places), listing.tags_of(session, [row.id for row in rows])
     return [
         {"waiting_for": waits.get(row.id), "queue_position": places.get(row.id), "tags": tags.get(row.id, [])} for row in rows
-=======
-    found = jobs_with_last_event(session, [row.id for row in rows])
-    told = [found.get(row.id, (row, 0)) for row in rows]
-    waits = waits_of(session, [job for job, _ in told])
-    return [
-        JobView.model_validate(job).model_copy(update={"waiting_for": waits.get(job.id), "last_event": last})
-        for job, last in told
->>>>>>> d-stream
     ]
 
 
