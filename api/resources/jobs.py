@@ -42,10 +42,10 @@ def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
     """Return jobs as they are shown, with what they wait for."""
     found = jobs_with_last_event(session, [row.id for row in rows])
     told = [found.get(row.id, (row, 0)) for row in rows]
-    besides = told_beside(session, [job for job, _ in told])
+    beside = told_beside(session, [job for job, _ in told])
     return [
-        JobView.model_validate(job).model_copy(update={**beside, "last_event": last})
-        for (job, last), beside in zip(told, besides, strict=True)
+        JobView.model_validate(job).model_copy(update={**known, "last_event": last})
+        for (job, last), known in zip(told, beside, strict=True)
     ]
 
 
