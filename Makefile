@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PAGES := api/dashboard
 SPACE ?= abandit-general
 DATASET ?= digits
 SEED ?= 0
@@ -11,7 +12,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check fmt bench compare-methods docs clean
+.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench compare-methods docs clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -48,12 +49,29 @@ test-faults: $(VENV)/.dev ## kill and freeze what the service stands on, at rand
 test-outages: $(VENV)/.dev ## take away what the service stands on for as long as it takes, and see what people are told
 	$(BIN)/python -m pytest -m faults tests/faults
 
-check: $(VENV)/.dev ## ruff, mypy, import-linter, size limits, imports of the search core
+check: $(VENV)/.dev check-dashboard ## ruff, mypy, import-linter, size limits, imports of the search core, and the pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
+
+check-dashboard: $(PAGES)/node_modules/.done $(VENV)/.dev ## types, linter and unit tests of the pages, and that what is committed is what they make
+	$(BIN)/python -m docs.openapi $(PAGES)/openapi.json
+	cd $(PAGES) && npm run --silent types -- --output .made/types.ts && npm run --silent check && npm run --silent lint \
+		&& npm run --silent test && npm run --silent build -- --outDir .made/built --logLevel warn
+	@cd $(PAGES) && diff -q src/api/types.ts .made/types.ts && diff -r -q built .made/built \
+		|| { echo "what is committed is not what the sources make: run \`make dashboard\` and commit $(PAGES)"; exit 1; }
+
+dashboard: $(PAGES)/node_modules/.done $(VENV)/.dev ## build the pages anew (needs Node; only who changes them does)
+	$(BIN)/python -m docs.openapi $(PAGES)/openapi.json
+	cd $(PAGES) && npm run --silent types -- --output src/api/types.ts && npm run --silent check && npm run --silent build
+
+$(PAGES)/node_modules/.done: $(PAGES)/package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' && npm --version >/dev/null \
+		|| { echo "the pages are built and checked with Node 20.19 or later and npm, which are not on PATH; make setup, search, serve and test need neither"; exit 1; }
+	cd $(PAGES) && npm ci --no-audit --no-fund
+	@touch $@
 
 fmt: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .

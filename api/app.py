@@ -10,6 +10,7 @@ import structlog
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from api import pages
 from api.deps import Service
 from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
@@ -104,4 +105,5 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     for module in (searches, trainings, architectures, candidates, catalogue, datasets, registrations):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
+    app.include_router(pages.router)
     return app
