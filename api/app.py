@@ -11,11 +11,24 @@ from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import pages
+from api.compression import Compression
 from api.deps import Service
 from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
+from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
-from api.resources import architectures, candidates, catalogue, datasets, health, registrations, searches, trainings
+from api.resources import (
+    all_jobs,
+    architectures,
+    candidates,
+    catalogue,
+    datasets,
+    health,
+    registrations,
+    searches,
+    system,
+    trainings,
+)
 from nas_service.errors import StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
@@ -96,14 +109,15 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         summary="Architecture search for 1-bit neural networks.",
         lifespan=lifespan,
         redirect_slashes=False,
-        dependencies=[Depends(require_storable_text)],
+        dependencies=[Depends(require_storable_text), Depends(require_known_parameters)],
         responses=documented(400, 408, 413, 422, 503),
     )
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
-    for module in (searches, trainings, architectures, candidates, catalogue, datasets, registrations):
+    app.add_middleware(Compression)
+    for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, system):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
-    app.include_router(pages.router)
+    app.router.routes.extend(pages.ROUTES)
     return app

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from nas_service.errors import NotFoundError
 
@@ -27,8 +29,6 @@ _STRICT = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-
-router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)
@@ -71,22 +71,20 @@ def _reply(request: Request, name: str, kept: str) -> Response:
     return Response(file.plain, media_type=file.media_type, headers=headers)
 
 
-async def get_page(request: Request) -> Response:
-    """Give index.html, which shows the page that its address names."""
+async def _page(request: Request) -> Response:
+    """Give index.html, which shows the page that its address names; what its query says is the page's affair."""
     return _reply(request, "index.html", _ASK_AGAIN)
 
 
-for _path in PATHS:
-    router.add_api_route(_path, get_page, methods=["GET", "HEAD"])
-
-
-@router.api_route("/assets/{name:path}", methods=["GET", "HEAD"])
-async def get_asset(request: Request, name: str) -> Response:
+async def _asset(request: Request) -> Response:
     """Give a file of the pages; another build has another name for it."""
-    return _reply(request, f"assets/{name}", _FOR_GOOD)
+    return _reply(request, f"assets/{request.path_params['name']}", _FOR_GOOD)
 
 
-@router.api_route("/icon.svg", methods=["GET", "HEAD"])
-async def get_icon(request: Request) -> Response:
+async def _icon(request: Request) -> Response:
     """Give the picture of the browser's tab."""
     return _reply(request, "icon.svg", _ASK_AGAIN)
+
+
+# Plain routes: the rules of the API's parameters, and its description, are not for them.
+ROUTES = [*(Route(path, _page) for path in PATHS), Route("/assets/{name:path}", _asset), Route("/icon.svg", _icon)]

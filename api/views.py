@@ -55,9 +55,12 @@ class JobView(View):
     id: str
     kind: str
     name: str
+    note: str = Field("", description="Of people, for people.")
+    tags: list[str] = Field(default_factory=list)
     state: JobState
     attempt: int
     waiting_for: str | None = Field(None, description="What it waits for, in words; null where it waits for nothing.")
+    queue_position: int | None = Field(None, description="1: it is claimed next of its kinds; null where it is not queued.")
     progress: Progress | None = Field(description="Null before its first attempt.")
     error: str | None
     parent_id: str | None

@@ -115,6 +115,12 @@ class RayJobLauncher:
                 time.sleep(_LOOK_EVERY_S)
         self._exits.pop(key, None)
 
+    def printed(self, job_id: str, attempt: int) -> str | None:
+        """Return what a driver printed as long as Ray knows it, up to 8 MB; None if it does not answer."""
+        with contextlib.suppress(NotReadyError):
+            return self._server.log_of(_id(job_id, attempt))
+        return None
+
     def tidy(self) -> None:
         """Stop what could not be stopped while Ray was away, and let Ray forget drivers that ended."""
         for key in sorted(self._unwanted):

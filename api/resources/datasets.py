@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response, status
 from pydantic import ValidationError
@@ -12,13 +12,12 @@ from api.deps import ServiceDep
 from api.errors import file_reply
 from api.resources.etags import tagged
 from api.resources.jobs import CONFLICT, NOT_FOUND
-from api.resources.submission import IdempotencyKey, Submission, accept
+from api.resources.submission import IdempotencyKey, accept, checked_registration
 from api.views import DatasetView, EntryView, JobView, Page
-from nas_service.checking.registrations import check_registration
 from nas_service.data.dataset import DATASETS
 from nas_service.errors import ConflictError, ExportError, NotFoundError
 from nas_service.reports import DatasetReport
-from nas_service.storage import datasets, jobs
+from nas_service.storage import datasets
 from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.models import DatasetRow
 from nas_service.wording import printable
@@ -89,10 +88,7 @@ def list_datasets(service: ServiceDep) -> Page[EntryView]:
 )
 def register(service: ServiceDep, body: RegistrationBody, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
     """Look whether the files are there, and queue a job that reads every image once and then keeps the name."""
-    spec = check_registration(body, service.settings.data)
-    free = partial(datasets.require_free_name, name=spec.name)
-    submission = Submission(jobs.REGISTRATION, spec.name, spec.model_dump(mode="json"), idempotency_key, free)
-    return accept(service, response, submission)
+    return accept(service, response, replace(checked_registration(service, body), key=idempotency_key))
 
 
 @router.get("/{name}", summary="One dataset: its settings, and what was counted of it", responses=NOT_FOUND)

@@ -2,9 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import Request, Response, status
 from pydantic import BaseModel
+
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The reader has it"}}
 
 
 def tagged(

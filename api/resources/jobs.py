@@ -1,18 +1,19 @@
 """What searches, trainings and registrations have in common: lists, single jobs, events, requests. Not a resource of its own."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from api.deps import Service, ServiceDep
 from api.errors import documented
 from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.resources.etags import UNCHANGED, tagged_view
 from api.views import BestView, CandidateView, EventView, JobView, Page
 from nas_service.comparison import best
 from nas_service.errors import NotFoundError
 from nas_service.lifecycle import JobState
-from nas_service.storage import candidates, events, jobs
+from nas_service.storage import candidates, events, jobs, listing, queue
 from nas_service.storage.deletion import delete_job
 from nas_service.storage.models import Job
 from nas_service.storage.session import Session
@@ -35,8 +36,19 @@ _BEGINNING_ANEW = {"found": "nothing of it is kept", "kept": "it begins anew whe
 
 def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
     """Return jobs as they are shown, with what they wait for."""
-    waits = waits_of(session, rows)
-    return [JobView.model_validate(row).model_copy(update={"waiting_for": waits.get(row.id)}) for row in rows]
+    return [
+        JobView.model_validate(row).model_copy(update=beside)
+        for row, beside in zip(rows, told_beside(session, rows), strict=True)
+    ]
+
+
+def told_beside(session: Session, rows: Sequence[Job]) -> list[dict[str, Any]]:
+    """Return what is told of every job that its row does not hold: what it waits for, its place in the queue, and tags."""
+    places = queue.places(session, rows)
+    waits, tags = waits_of(session, rows, places), listing.tags_of(session, [row.id for row in rows])
+    return [
+        {"waiting_for": waits.get(row.id), "queue_position": places.get(row.id), "tags": tags.get(row.id, [])} for row in rows
+    ]
 
 
 def add_job_routes(router: APIRouter, kind: str) -> None:
@@ -48,14 +60,15 @@ def add_job_routes(router: APIRouter, kind: str) -> None:
 
 
 def _add_readers(router: APIRouter, kind: str) -> None:
-    @router.get("", summary=f"List {kind} jobs, newest first")
+    @router.get("", summary=f"List {kind} jobs, newest first", responses=UNCHANGED, response_model=Page[JobView])
     def list_jobs(
         service: ServiceDep,
+        request: Request,
         state: States = None,
         parent: Annotated[str | None, Query(description="Only jobs that this search started.")] = None,
         cursor: Cursor = None,
         limit: Limit = 50,
-    ) -> Page[JobView]:
+    ) -> Response:
         count = service.page_limit(limit)
         with service.database.read() as session:
             rows = jobs.list_jobs(
@@ -66,12 +79,14 @@ def _add_readers(router: APIRouter, kind: str) -> None:
                 states=[entry.value for entry in state or ()],
                 parent_id=parent,
             )
-            return paginate(job_views(session, rows), count, lambda view: view.id, lambda view: view)
+            page = paginate(job_views(session, rows), count, lambda view: view.id, lambda view: view)
+        return tagged_view(request, page)
 
-    @router.get("/{job_id}", summary=f"One {kind}, with its progress", responses=NOT_FOUND)
-    def get_job(service: ServiceDep, job_id: str) -> JobView:
+    @router.get("/{job_id}", summary=f"One {kind}, with its progress", responses=NOT_FOUND | UNCHANGED, response_model=JobView)
+    def get_job(service: ServiceDep, request: Request, job_id: str) -> Response:
         with service.database.read() as session:
-            return job_views(session, [jobs.get_job(session, job_id, kind)])[0]
+            (view,) = job_views(session, [jobs.get_job(session, job_id, kind)])
+        return tagged_view(request, view)
 
     @router.get("/{job_id}/events", summary=f"What happened to a {kind}, oldest first", responses=NOT_FOUND)
     def list_events(service: ServiceDep, job_id: str, cursor: Cursor = None, limit: Limit = 100) -> Page[EventView]:

@@ -3,12 +3,15 @@
 from fastapi import APIRouter, status
 
 from api.deps import ServiceDep
+from api.resources.annotations import add_annotation_routes
 from api.resources.jobs import CONFLICT, NOT_FOUND, add_job_routes, delete_and_wake
+from api.resources.submission import checked_registration
 from nas_service.storage import jobs
 
 router = APIRouter(prefix="/registrations", tags=["registrations"])
 
 add_job_routes(router, jobs.REGISTRATION)
+add_annotation_routes(router, jobs.REGISTRATION, checked_registration)
 
 
 @router.delete(

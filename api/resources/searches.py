@@ -1,13 +1,15 @@
 """/searches: submit, watch, cancel, and read samples and arms."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
 from api.bodies import SearchBody
-from api.deps import ServiceDep
+from api.deps import Service, ServiceDep
 from api.estimates import EstimateView
 from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.resources.annotations import add_annotation_routes
 from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
 from api.resources.submission import IdempotencyKey, Submission, accept
 from api.views import ArmView, JobView, Page, SampleView
@@ -24,8 +26,12 @@ router = APIRouter(prefix="/searches", tags=["searches"])
 @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a search")
 def submit_search(service: ServiceDep, body: SearchBody, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
     """Check the whole spec, then queue it: a spec that is accepted does not fail for what could be known now."""
+    return accept(service, response, replace(_checked(service, body), key=idempotency_key))
+
+
+def _checked(service: Service, body: object) -> Submission:
     spec = check_search(body, service.place()).spec
-    return accept(service, response, Submission(jobs.SEARCH, spec.name, spec.model_dump(mode="json"), idempotency_key))
+    return Submission(jobs.SEARCH, spec.name, spec.model_dump(mode="json"))
 
 
 @router.post("/estimate", summary="What a search would take; nothing is started")
@@ -46,6 +52,7 @@ def estimate(service: ServiceDep, body: SearchBody) -> EstimateView:
 
 add_job_routes(router, jobs.SEARCH)
 add_best_route(router, jobs.SEARCH)
+add_annotation_routes(router, jobs.SEARCH, _checked)
 
 
 @router.delete(

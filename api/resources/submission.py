@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Header, Response
@@ -9,7 +10,8 @@ from fastapi import Header, Response
 from api.deps import Service
 from api.resources.jobs import job_views
 from api.views import JobView
-from nas_service.storage import idempotency, jobs
+from nas_service.checking.registrations import check_registration
+from nas_service.storage import datasets, idempotency, jobs
 from nas_service.storage.session import Session
 
 IdempotencyKey = Annotated[
@@ -35,7 +37,7 @@ class Submission:
     kind: str
     name: str
     spec: dict[str, Any]
-    key: str | None
+    key: str | None = None
     check: Callable[[Session], None] = lambda _: None
 
 
@@ -59,3 +61,10 @@ def accept(service: Service, response: Response, submission: Submission) -> JobV
     response.headers["Location"] = view.path
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return view
+
+
+def checked_registration(service: Service, body: object) -> Submission:
+    """Read a registration from JSON and look whether its files are there; its name must be free when it is queued."""
+    spec = check_registration(body, service.settings.data)
+    free = partial(datasets.require_free_name, name=spec.name)
+    return Submission(jobs.REGISTRATION, spec.name, spec.model_dump(mode="json"), check=free)

@@ -2,15 +2,16 @@
 
 import csv
 import io
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 
 from api.bodies import TrainingBody
-from api.deps import ServiceDep
+from api.deps import Service, ServiceDep
 from api.estimates import TrainingEstimateView
+from api.resources.annotations import add_annotation_routes
 from api.resources.etags import tagged, tagged_view
 from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
 from api.resources.named_results import NamedResults
@@ -32,9 +33,13 @@ def submit_training(
     service: ServiceDep, body: TrainingBody, response: Response, idempotency_key: IdempotencyKey = None
 ) -> JobView:
     """Queue architectures x methods x seeds; the architectures must be there and of the space that is named."""
+    return accept(service, response, replace(_checked(service, body), key=idempotency_key))
+
+
+def _checked(service: Service, body: object) -> Submission:
     place = service.place()
     spec = check_training(body, place, NamedResults(service, place).check).spec
-    return accept(service, response, Submission(jobs.TRAINING, spec.name, spec.model_dump(mode="json"), idempotency_key))
+    return Submission(jobs.TRAINING, spec.name, spec.model_dump(mode="json"))
 
 
 @router.post("/estimate", summary="What a training would take; nothing is started")
@@ -89,6 +94,7 @@ def compare_candidates(
 
 add_job_routes(router, jobs.TRAINING)
 add_best_route(router, jobs.TRAINING)
+add_annotation_routes(router, jobs.TRAINING, _checked)
 
 
 @router.delete(

@@ -30,17 +30,30 @@ def create_job(session: Session, kind: str, name: str, spec: dict[str, Any], par
         kind=kind,
         name=name,
         state=JobState.QUEUED.value,
+        folded_name=name.casefold(),
         spec=spec,
+        note="",
         parent_id=parent_id,
         attempt=0,
         stalls=0,
         progress={},
         created_at=database_now(session),
+        **listed_names(kind, spec),
     )
     session.add(job)
     session.flush()
     events.record(session, job.id, "state", {"state": job.state})
     return job
+
+
+def listed_names(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the names in a spec that lists show and are filtered by; a registration's dataset is what it registers."""
+    names: dict[str, Any] = {field: (spec.get(field) or {}).get("name") for field in ("space", "dataset", "strategy")}
+    if kind == REGISTRATION:
+        names["dataset"] = spec.get("name")
+    section = (spec.get("training") or {}) if kind == SEARCH else spec
+    methods = [entry["name"] for entry in section.get("methods", [])]
+    return names | {"methods": list(dict.fromkeys(methods))}
 
 
 def get_job(session: Session, job_id: str, kind: str | None = None) -> Job:

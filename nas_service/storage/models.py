@@ -73,13 +73,24 @@ class Job(Base):
     """A search, a training or a registration, with its own progress so that lists never read histories."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "kind", "id"), Index(None, "state", "id"))
+    __table_args__ = (
+        Index(None, "kind", "id"),
+        Index(None, "state", "id", "kind"),
+        # Lists are filtered in this one alone, from the newest on, without a look at the rows, whose specs are long.
+        Index("ix_jobs_listed", "id", "kind", "state", "space", "dataset", "strategy", "parent_id", "folded_name"),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
     name: Mapped[str] = mapped_column(String(200))
+    folded_name: Mapped[str]  # as it is compared where upper and lower case are the same
     state: Mapped[str] = mapped_column(String(16))
     spec: Mapped[dict[str, Any]]
+    space: Mapped[str | None] = mapped_column(String(100))  # the names in the spec, for lists
+    dataset: Mapped[str | None] = mapped_column(String(100))
+    strategy: Mapped[str | None] = mapped_column(String(100))
+    methods: Mapped[list[Any]]
+    note: Mapped[str] = mapped_column(default="")  # of people, for people
     parent_id: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), index=True)
     attempt: Mapped[int] = mapped_column(default=0)
     stalls: Mapped[int] = mapped_column(default=0)  # attempts lost since the last progress
@@ -92,6 +103,16 @@ class Job(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+class JobTag(Base):
+    """A word that people gave to a job."""
+
+    __tablename__ = "job_tags"
+    __table_args__ = (Index(None, "tag", "job_id"),)
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(50), primary_key=True)
 
 
 class SampleRow(Base):

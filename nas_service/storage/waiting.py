@@ -1,6 +1,6 @@
 """What jobs wait for, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,13 +14,13 @@ _NEXT = "its turn, which is next"
 _NOBODY = "a controller: none is at work; `nas serve` runs one"
 
 
-def waits_of(session: Session, jobs: Sequence[Job]) -> dict[str, str]:
-    """Return by id what those of `jobs` wait for that wait.
+def waits_of(session: Session, jobs: Sequence[Job], places: Mapping[str, int]) -> dict[str, str]:
+    """Return by id what those of `jobs` wait for that wait; `places` are theirs in the queue.
 
     What kept the last driver of a queued job from starting is told only where nothing is known that keeps the next one.
     """
     queued = [job for job in jobs if job.state == JobState.QUEUED.value]
-    found = _in_the_queue(session, queued) if queued else {}
+    found = _in_the_queue(session, queued, places) if queued else {}
     for job in jobs:
         if found.get(job.id, _NEXT) != _NEXT:
             continue
@@ -33,7 +33,7 @@ def waits_of(session: Session, jobs: Sequence[Job]) -> dict[str, str]:
     return found
 
 
-def _in_the_queue(session: Session, queued: list[Job]) -> dict[str, str]:
+def _in_the_queue(session: Session, queued: list[Job], places: Mapping[str, int]) -> dict[str, str]:
     awake = controllers.living(session)
     if not awake:
         return {job.id: _NOBODY for job in queued}
@@ -41,12 +41,9 @@ def _in_the_queue(session: Session, queued: list[Job]) -> dict[str, str]:
         return {job.id: awake[0].trouble or "" for job in queued}
     found: dict[str, str] = {}
     for lane in LANES:
-        open_jobs = select(Job.kind, Job.id).where(Job.kind.in_(lane)).order_by(Job.id)
-        at_work = session.execute(open_jobs.where(Job.state.in_([state.value for state in HELD]))).all()
-        waiting = session.execute(open_jobs.where(Job.state == JobState.QUEUED.value)).all()
-        before = {key: place for place, (_, key) in enumerate(waiting)}
-        turns = {job.id: before.get(job.id, 0) for job in queued if job.kind in lane}
-        found |= {key: _turn([f"{kind} {held}" for kind, held in at_work], place) for key, place in turns.items()}
+        at_work = select(Job.kind, Job.id).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD]))
+        held = [f"{kind} {key}" for kind, key in session.execute(at_work.order_by(Job.id))]
+        found |= {job.id: _turn(held, places.get(job.id, 1) - 1) for job in queued if job.kind in lane}
     return found
 
 

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiProblem } from "./api/problem";
+import { followJobs } from "./live/jobs";
 import { type PageName, type PageProps, route } from "./state/router";
 import { Banner } from "./ui/Banner";
 import { ErrorBox, Gone } from "./ui/ErrorBox";
@@ -65,6 +66,7 @@ export function App() {
     };
   }, [page, turn.value]);
 
+  useEffect(followJobs, []);
   const Shown = shown.value?.name === page ? shown.value.component : null;
   useFocusOnHeading(Shown || page === "nowhere" ? `${page}/${id}` : "");
   return (

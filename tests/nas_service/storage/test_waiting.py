@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from nas_service.storage import attempts, controllers, jobs
+from nas_service.storage import attempts, controllers, jobs, queue
 from nas_service.storage.models import ControllerRow, Job
 from nas_service.storage.session import Database, database_now
 from nas_service.storage.waiting import waits_of
@@ -13,7 +13,8 @@ from tests.holds import claimed, held
 
 def _waits(database: Database, *rows: Job) -> list[str | None]:
     with database.read() as session:
-        found = waits_of(session, [jobs.get_job(session, row.id) for row in rows])
+        told = [jobs.get_job(session, row.id) for row in rows]
+        found = waits_of(session, told, queue.places(session, told))
     return [found.get(row.id) for row in rows]
 
 

@@ -306,6 +306,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List jobs of every kind, newest first
+         * @description Return jobs without their specs; filters are taken together.
+         */
+        get: operations["list_all_v1_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count jobs by state
+         * @description Count the jobs that the same filters let pass in a list.
+         */
+        get: operations["count_all_v1_jobs_counts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/methods": {
         parameters: {
             query?: never;
@@ -409,7 +449,11 @@ export interface paths {
         delete: operations["delete_registration_v1_registrations__job_id__delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename, note or tag a registration, in any state
+         * @description Change what is given and leave the rest; the spec stays as it was submitted.
+         */
+        patch: operations["change_registration_v1_registrations__job_id__patch"];
         trace?: never;
     };
     "/v1/registrations/{job_id}/cancel": {
@@ -429,6 +473,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/registrations/{job_id}/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit a registration again, with some fields of its spec changed
+         * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         */
+        post: operations["clone_registration_v1_registrations__job_id__clone_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/registrations/{job_id}/events": {
         parameters: {
             query?: never;
@@ -438,6 +502,26 @@ export interface paths {
         };
         /** What happened to a registration, oldest first */
         get: operations["list_events_v1_registrations__job_id__events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/registrations/{job_id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the driver of a registration printed
+         * @description Return lines as they were printed, whole ones as long as the driver runs, up to 256 kB at once.
+         */
+        get: operations["log_of_registration_v1_registrations__job_id__logs_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -519,7 +603,11 @@ export interface paths {
         delete: operations["delete_search_v1_searches__job_id__delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename, note or tag a search, in any state
+         * @description Change what is given and leave the rest; the spec stays as it was submitted.
+         */
+        patch: operations["change_search_v1_searches__job_id__patch"];
         trace?: never;
     };
     "/v1/searches/{job_id}/arms": {
@@ -576,6 +664,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/searches/{job_id}/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit a search again, with some fields of its spec changed
+         * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         */
+        post: operations["clone_search_v1_searches__job_id__clone_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/searches/{job_id}/events": {
         parameters: {
             query?: never;
@@ -585,6 +693,26 @@ export interface paths {
         };
         /** What happened to a search, oldest first */
         get: operations["list_events_v1_searches__job_id__events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/searches/{job_id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the driver of a search printed
+         * @description Return lines as they were printed, whole ones as long as the driver runs, up to 256 kB at once.
+         */
+        get: operations["log_of_search_v1_searches__job_id__logs_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -737,6 +865,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the service stands on, who works for it, and at what
+         * @description Tell versions, launcher, controllers, workers, the queue, sizes and readiness; the workers as their commits tell.
+         */
+        get: operations["get_system_v1_system_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/templates": {
         parameters: {
             query?: never;
@@ -810,7 +958,11 @@ export interface paths {
         delete: operations["delete_training_v1_trainings__job_id__delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename, note or tag a training, in any state
+         * @description Change what is given and leave the rest; the spec stays as it was submitted.
+         */
+        patch: operations["change_training_v1_trainings__job_id__patch"];
         trace?: never;
     };
     "/v1/trainings/{job_id}/best": {
@@ -847,6 +999,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/trainings/{job_id}/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit a training again, with some fields of its spec changed
+         * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         */
+        post: operations["clone_training_v1_trainings__job_id__clone_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/trainings/{job_id}/comparison": {
         parameters: {
             query?: never;
@@ -876,6 +1048,26 @@ export interface paths {
         };
         /** What happened to a training, oldest first */
         get: operations["list_events_v1_trainings__job_id__events_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/trainings/{job_id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the driver of a training printed
+         * @description Return lines as they were printed, whole ones as long as the driver runs, up to 256 kB at once.
+         */
+        get: operations["log_of_training_v1_trainings__job_id__logs_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1248,6 +1440,16 @@ export interface components {
             worker: string | null;
         };
         /**
+         * CapacityView
+         * @description What the place where drivers run can give in all.
+         */
+        CapacityView: {
+            /** Cpus */
+            cpus: number;
+            /** Gpus */
+            gpus: number;
+        };
+        /**
          * ClassFigures
          * @description How a network classifies the images of each class: exact counts and their ratios, all in the order of `names`.
          */
@@ -1331,6 +1533,46 @@ export interface components {
             settings?: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * ControllerView
+         * @description A controller that looked after the queue within the last minute.
+         */
+        ControllerView: {
+            /** Id */
+            id: string;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * Stepped At
+             * Format: date-time
+             * @description Its last good step.
+             */
+            stepped_at: string;
+            /**
+             * Trouble
+             * @description Why it can start no driver.
+             */
+            trouble: string | null;
+        };
+        /**
+         * DatabaseFacts
+         * @description The database.
+         */
+        DatabaseFacts: {
+            /**
+             * Bytes
+             * @description Null where it cannot be told.
+             */
+            bytes: number | null;
+            /**
+             * Kind
+             * @description sqlite, or postgresql.
+             */
+            kind: string;
         };
         /**
          * DatasetReport
@@ -1436,6 +1678,19 @@ export interface components {
             sheet?: string | null;
             /** Summary */
             summary: string;
+        };
+        /**
+         * DiskView
+         * @description Room.
+         */
+        DiskView: {
+            /**
+             * Artifact Bytes
+             * @description Of the files of candidates and registrations, in the artifact store.
+             */
+            artifact_bytes: number | null;
+            /** Home Free Bytes */
+            home_free_bytes: number | null;
         };
         /**
          * DownloadFormat
@@ -1718,6 +1973,116 @@ export interface components {
             given: unknown;
         };
         /**
+         * JobChange
+         * @description What people may change of a job at any time; what is left out stays.
+         */
+        JobChange: {
+            /**
+             * Name
+             * @description The spec keeps the one that was submitted.
+             * @default
+             */
+            name: string;
+            /**
+             * Note
+             * @description For people; replaces the note that was there.
+             * @default
+             */
+            note: string;
+            /**
+             * Tags
+             * @description Replace the tags that were there; kept in order, each once.
+             * @default []
+             */
+            tags: string[];
+        };
+        /**
+         * JobCounts
+         * @description How many jobs there are.
+         */
+        JobCounts: {
+            /**
+             * By State
+             * @description States that no job is in are 0.
+             */
+            by_state: {
+                [key: string]: number;
+            };
+            /** Total */
+            total: number;
+        };
+        /**
+         * JobRow
+         * @description A job as lists show it: without its spec.
+         */
+        JobRow: {
+            /**
+             * Best
+             * @description Of a search the best reward, of a training the best validation accuracy of any epoch, so far.
+             */
+            best?: number | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Dataset
+             * @description Of a registration the one that it registers.
+             */
+            dataset?: string | null;
+            /**
+             * Error
+             * @description The first 200 letters.
+             */
+            error: string | null;
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /**
+             * Methods
+             * @description Binarization methods of a training, or of the training that a search starts.
+             */
+            methods: string[];
+            /** Name */
+            name: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * Progress
+             * @description Null before its first attempt.
+             */
+            progress: (components["schemas"]["SearchProgress"] | components["schemas"]["TrainingProgress"] | components["schemas"]["RegistrationProgress"]) | null;
+            /**
+             * Queue Position
+             * @description 1: it is claimed next of its kinds; null where it is not queued.
+             */
+            queue_position?: number | null;
+            /**
+             * Space
+             * @description By its name, as the next three; null for a registration.
+             */
+            space?: string | null;
+            /** Started At */
+            started_at: string | null;
+            state: components["schemas"]["JobState"];
+            /**
+             * Strategy
+             * @description Null unless it is a search.
+             */
+            strategy?: string | null;
+            /** Tags */
+            tags?: string[];
+            /**
+             * Waiting For
+             * @description What it waits for, in words; null where it waits for nothing.
+             */
+            waiting_for?: string | null;
+        };
+        /**
          * JobState
          * @description Where a job stands.
          * @enum {string}
@@ -1750,6 +2115,12 @@ export interface components {
             kind: string;
             /** Name */
             name: string;
+            /**
+             * Note
+             * @description Of people, for people.
+             * @default
+             */
+            note: string;
             /** Parent Id */
             parent_id: string | null;
             /**
@@ -1757,6 +2128,11 @@ export interface components {
              * @description Null before its first attempt.
              */
             progress: (components["schemas"]["SearchProgress"] | components["schemas"]["TrainingProgress"] | components["schemas"]["RegistrationProgress"]) | null;
+            /**
+             * Queue Position
+             * @description 1: it is claimed next of its kinds; null where it is not queued.
+             */
+            queue_position?: number | null;
             /** Spec */
             spec: {
                 [key: string]: unknown;
@@ -1764,11 +2140,73 @@ export interface components {
             /** Started At */
             started_at: string | null;
             state: components["schemas"]["JobState"];
+            /** Tags */
+            tags?: string[];
             /**
              * Waiting For
              * @description What it waits for, in words; null where it waits for nothing.
              */
             waiting_for?: string | null;
+        };
+        /**
+         * Kind
+         * @description A kind of job.
+         * @enum {string}
+         */
+        Kind: "search" | "training" | "registration";
+        /**
+         * LauncherView
+         * @description How drivers start.
+         */
+        LauncherView: {
+            /** @description Null where it cannot be told now. */
+            capacity: components["schemas"]["CapacityView"] | null;
+            /**
+             * Kind
+             * @description child-process, or ray-job.
+             */
+            kind: string;
+            /**
+             * Trouble
+             * @description Why no driver can be started now; null: one can, as far as is known.
+             */
+            trouble: string | null;
+        };
+        /**
+         * LogView
+         * @description A part of what the driver of an attempt printed.
+         */
+        LogView: {
+            /**
+             * Attempt
+             * @description Null before the first.
+             */
+            attempt: number | null;
+            /**
+             * Attempts
+             * @description Of which something is kept, and the last one.
+             */
+            attempts: number[];
+            /**
+             * Lines
+             * @description As they were printed, with whatever they hold: nothing is taken out.
+             */
+            lines: string[];
+            /**
+             * Missing
+             * @description Why nothing is there, and where it is instead, in words.
+             */
+            missing?: string | null;
+            /**
+             * Next
+             * @description Byte at which the next part begins: what to give as `after`.
+             */
+            next: number;
+            /**
+             * Size
+             * @description Bytes that are there now.
+             */
+            size: number;
         };
         /**
          * MethodChoice
@@ -1856,6 +2294,13 @@ export interface components {
         Page_EventView_: {
             /** Items */
             items: components["schemas"]["EventView"][];
+            /** Next */
+            next?: string | null;
+        };
+        /** Page[JobRow] */
+        Page_JobRow_: {
+            /** Items */
+            items: components["schemas"]["JobRow"][];
             /** Next */
             next?: string | null;
         };
@@ -2461,6 +2906,31 @@ export interface components {
             top_k: number;
         };
         /**
+         * SystemView
+         * @description The service, and what works for it.
+         */
+        SystemView: {
+            /** Controllers */
+            controllers: components["schemas"]["ControllerView"][];
+            database: components["schemas"]["DatabaseFacts"];
+            disk: components["schemas"]["DiskView"];
+            launcher: components["schemas"]["LauncherView"];
+            /**
+             * Queue
+             * @description Jobs by state.
+             */
+            queue: {
+                [key: string]: number;
+            };
+            readiness: components["schemas"]["Readiness"];
+            /** Versions */
+            versions: {
+                [key: string]: string;
+            };
+            /** Workers */
+            workers: components["schemas"]["WorkerView"][];
+        };
+        /**
          * TaskLoss
          * @description What the labels ask of the logits.
          * @enum {string}
@@ -2727,6 +3197,31 @@ export interface components {
              * @description Ray actors; None: as many as fit, at most one a sample of the wave.
              */
             workers?: number | null;
+        };
+        /**
+         * WorkerView
+         * @description A process that works for a job, as far as what it committed tells: nobody beats a drum.
+         */
+        WorkerView: {
+            /** Device */
+            device: string | null;
+            /** Doing */
+            doing: string;
+            /**
+             * Host
+             * @description Null where it is not known: of drivers.
+             */
+            host: string | null;
+            /** Id */
+            id: string;
+            /** Job */
+            job: string;
+            /** Job Kind */
+            job_kind: string;
+            /** Job Name */
+            job_name: string;
+            /** Since */
+            since: string | null;
         };
     };
     responses: never;
@@ -3126,6 +3621,84 @@ export interface operations {
             };
         };
     };
+    list_all_v1_jobs_get: {
+        parameters: {
+            query?: {
+                /** @description Cursor from the page before, as it was given. */
+                cursor?: string | null;
+                /** @description Only jobs on this dataset, by its name. */
+                dataset?: string | null;
+                /** @description Only jobs of these kinds. */
+                kind?: components["schemas"]["Kind"][] | null;
+                /** @description Entries in a page; the service has a cap of its own. */
+                limit?: number;
+                /** @description Only jobs that this search started. */
+                parent?: string | null;
+                /** @description Only jobs on this space, by its name. */
+                space?: string | null;
+                /** @description Only jobs in these states. */
+                state?: components["schemas"]["JobState"][] | null;
+                /** @description Only searches with this strategy, by its name. */
+                strategy?: string | null;
+                /** @description Only jobs with this tag. */
+                tag?: string | null;
+                /** @description Only jobs with this in their name, in any case, or at the start of their id. */
+                text?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JobRow_"];
+                };
+            };
+        };
+    };
+    count_all_v1_jobs_counts_get: {
+        parameters: {
+            query?: {
+                /** @description Only jobs on this dataset, by its name. */
+                dataset?: string | null;
+                /** @description Only jobs of these kinds. */
+                kind?: components["schemas"]["Kind"][] | null;
+                /** @description Only jobs that this search started. */
+                parent?: string | null;
+                /** @description Only jobs on this space, by its name. */
+                space?: string | null;
+                /** @description Only jobs in these states. */
+                state?: components["schemas"]["JobState"][] | null;
+                /** @description Only searches with this strategy, by its name. */
+                strategy?: string | null;
+                /** @description Only jobs with this tag. */
+                tag?: string | null;
+                /** @description Only jobs with this in their name, in any case, or at the start of their id. */
+                text?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobCounts"];
+                };
+            };
+        };
+    };
     list_methods_v1_methods_get: {
         parameters: {
             query?: never;
@@ -3281,6 +3854,32 @@ export interface operations {
             };
         };
     };
+    change_registration_v1_registrations__job_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+        };
+    };
     cancel_registration_v1_registrations__job_id__cancel_post: {
         parameters: {
             query?: never;
@@ -3291,6 +3890,37 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+        };
+    };
+    clone_registration_v1_registrations__job_id__clone_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sending the same request again with the same key changes nothing. */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                } | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -3326,6 +3956,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_EventView_"];
+                };
+            };
+        };
+    };
+    log_of_registration_v1_registrations__job_id__logs_get: {
+        parameters: {
+            query?: {
+                /** @description Byte from which on: `next` of the part before. */
+                after?: number | null;
+                /** @description Which one; the last if left out. */
+                attempt?: number | null;
+                /** @description So many last lines; 200 if neither this nor `after` is given. */
+                tail?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogView"];
                 };
             };
         };
@@ -3475,6 +4134,32 @@ export interface operations {
             };
         };
     };
+    change_search_v1_searches__job_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+        };
+    };
     list_arms_v1_searches__job_id__arms_get: {
         parameters: {
             query?: never;
@@ -3541,6 +4226,37 @@ export interface operations {
             };
         };
     };
+    clone_search_v1_searches__job_id__clone_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sending the same request again with the same key changes nothing. */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+        };
+    };
     list_events_v1_searches__job_id__events_get: {
         parameters: {
             query?: {
@@ -3564,6 +4280,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_EventView_"];
+                };
+            };
+        };
+    };
+    log_of_search_v1_searches__job_id__logs_get: {
+        parameters: {
+            query?: {
+                /** @description Byte from which on: `next` of the part before. */
+                after?: number | null;
+                /** @description Which one; the last if left out. */
+                attempt?: number | null;
+                /** @description So many last lines; 200 if neither this nor `after` is given. */
+                tail?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogView"];
                 };
             };
         };
@@ -3747,6 +4492,26 @@ export interface operations {
             };
         };
     };
+    get_system_v1_system_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemView"];
+                };
+            };
+        };
+    };
     list_templates_v1_templates_get: {
         parameters: {
             query?: never;
@@ -3887,6 +4652,32 @@ export interface operations {
             };
         };
     };
+    change_training_v1_trainings__job_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+        };
+    };
     get_best_v1_trainings__job_id__best_get: {
         parameters: {
             query?: never;
@@ -3919,6 +4710,37 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+        };
+    };
+    clone_training_v1_trainings__job_id__clone_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sending the same request again with the same key changes nothing. */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                } | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             202: {
@@ -3979,6 +4801,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_EventView_"];
+                };
+            };
+        };
+    };
+    log_of_training_v1_trainings__job_id__logs_get: {
+        parameters: {
+            query?: {
+                /** @description Byte from which on: `next` of the part before. */
+                after?: number | null;
+                /** @description Which one; the last if left out. */
+                attempt?: number | null;
+                /** @description So many last lines; 200 if neither this nor `after` is given. */
+                tail?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogView"];
                 };
             };
         };

@@ -25,8 +25,15 @@ function problemFrom(error: unknown): ApiProblem {
   return new ApiProblem(0, "page-failed", "The page failed", error instanceof Error ? error.message : String(error));
 }
 
-/** Ask the service when the key changes and when it comes back; a null key asks nothing. */
-export function useResource<Data>(key: string | null, load: (signal: AbortSignal) => Promise<Data>): Resource<Data> {
+/**
+ * Ask the service when the key changes and when it comes back; a null key asks nothing. Data of another key are taken away at
+ * once, unless they are kept until the new ones are there: a list under a filter, say.
+ */
+export function useResource<Data>(
+  key: string | null,
+  load: (signal: AbortSignal) => Promise<Data>,
+  keeps: "nothing" | "the last data" = "nothing",
+): Resource<Data> {
   const data = useSignal<Data | null>(null);
   const error = useSignal<ApiProblem | null>(null);
   const isSlow = useSignal(false);
@@ -38,7 +45,7 @@ export function useResource<Data>(key: string | null, load: (signal: AbortSignal
   useEffect(() => {
     if (key === null) return undefined;
     if (shownKey.current !== key) {
-      data.value = null;
+      if (keeps === "nothing") data.value = null;
       error.value = null;
     }
     shownKey.current = key;

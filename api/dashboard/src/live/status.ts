@@ -24,6 +24,7 @@ async function answers(): Promise<boolean> {
 }
 
 let probing = false;
+const others = "BroadcastChannel" in window ? new BroadcastChannel("nas:status") : null;
 
 /** Find out whether the service is there, and if not, keep asking until it is. Many may call it at once. */
 export async function probe(): Promise<void> {
@@ -32,7 +33,10 @@ export async function probe(): Promise<void> {
   let pause = FIRST_PAUSE_MS;
   try {
     while (!(await answers())) {
-      awaySince.value ??= Date.now();
+      if (awaySince.peek() === null) {
+        awaySince.value = Date.now();
+        others?.postMessage("away");
+      }
       await new Promise((resolve) => setTimeout(resolve, pause));
       pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS);
     }
@@ -45,6 +49,7 @@ export async function probe(): Promise<void> {
   }
 }
 
+if (others) others.onmessage = () => void probe(); // only the tab that reads a stream hears of its end; each looks for itself
 onAway(() => void probe());
 addEventListener("offline", () => void probe());
 addEventListener("online", () => void probe());

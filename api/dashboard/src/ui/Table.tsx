@@ -18,6 +18,7 @@ interface TableProps<Row> {
   rowKey: (row: Row) => string | number;
   rowClass?: (row: Row) => string;
   isCaptionShown?: boolean;
+  class?: string;
 }
 
 function classOf<Row>(column: Column<Row>): string {
@@ -29,7 +30,7 @@ export function Table<Row>(props: TableProps<Row>) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
     <section class="table-box" aria-label={props.caption} tabIndex={0}>
-      <table>
+      <table class={props.class ?? ""}>
         <caption class={props.isCaptionShown ? "" : "sr-only"}>{props.caption}</caption>
         <thead>
           <tr>
@@ -45,7 +46,7 @@ export function Table<Row>(props: TableProps<Row>) {
           {props.rows.map((row) => (
             <tr key={props.rowKey(row)} class={props.rowClass?.(row) ?? ""}>
               {props.columns.map((column) => (
-                <td key={column.key} class={classOf(column)}>
+                <td key={column.key} class={classOf(column)} data-column={column.key}>
                   {column.cell(row)}
                 </td>
               ))}

@@ -15,10 +15,11 @@ export function Tabs(props: { name: string; label: string; tabs: readonly Tab[] 
   const asked = queryValue(props.name).value;
   const chosen = props.tabs.find((tab) => tab.key === asked) ?? props.tabs[0];
   if (!chosen) return null;
+  const { key } = chosen;
   const choose = (tab: Tab) => setQuery({ [props.name]: tab.key === props.tabs[0]?.key ? null : tab.key });
 
   function move(event: KeyboardEvent): void {
-    const at = props.tabs.indexOf(chosen);
+    const at = props.tabs.findIndex((tab) => tab.key === key);
     const steps: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: props.tabs.length - 1 };
     const to = steps[event.key];
     if (to === undefined) return;

@@ -1,0 +1,127 @@
+"""Lists of jobs of every kind: filtered, counted, and without the specs, which are long."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
+
+from nas_service.storage import jobs
+from nas_service.storage.models import Job, JobTag
+
+_SHOWN = (
+    Job.id,
+    Job.kind,
+    Job.name,
+    Job.state,
+    Job.space,
+    Job.dataset,
+    Job.strategy,
+    Job.methods,
+    Job.progress,
+    Job.error,
+    Job.parent_id,
+    Job.waiting_for,
+    Job.created_at,
+    Job.started_at,
+    Job.finished_at,
+)
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs a list holds; what is empty or None filters nothing.
+
+    Attributes:
+        kinds: One of them.
+        states: One of them.
+        text: Somewhere in the name, whatever the case; or the beginning of the id.
+        space: By its name, as are `dataset` and `strategy`.
+        dataset: A registration has the one that it registers.
+        strategy: Of a search.
+        tag: One that people gave.
+        parent: The search that started them.
+    """
+
+    kinds: Sequence[str] = ()
+    states: Sequence[str] = ()
+    text: str | None = None
+    space: str | None = None
+    dataset: str | None = None
+    strategy: str | None = None
+    tag: str | None = None
+    parent: str | None = None
+
+
+def list_rows(session: Session, only: JobFilter, *, limit: int, before: str | None = None) -> list[Job]:
+    """Return jobs, newest first, older than the id `before`; of each only what lists show is read."""
+    ids = _filtered(select(Job.id), only).order_by(Job.id.desc()).limit(limit)
+    if before is not None:
+        ids = ids.where(Job.id < before)
+    found = list(session.scalars(ids))
+    query = select(Job).options(load_only(*_SHOWN, raiseload=True)).where(Job.id.in_(found)).order_by(Job.id.desc())
+    return list(session.scalars(query))
+
+
+def count_rows(session: Session, only: JobFilter) -> dict[str, int]:
+    """Return the number of jobs by state, of those that the filter lets pass."""
+    rows = session.execute(_filtered(select(Job.state, func.count()), only).group_by(Job.state))
+    return dict(rows)
+
+
+def tags_of(session: Session, job_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return by id the tags of jobs that have some, in order."""
+    found: dict[str, list[str]] = {}
+    query = select(JobTag.job_id, JobTag.tag).where(JobTag.job_id.in_(job_ids)).order_by(JobTag.job_id, JobTag.tag)
+    for job_id, tag in session.execute(query):
+        found.setdefault(job_id, []).append(tag)
+    return found
+
+
+def annotate(session: Session, job_id: str, kind: str, **values: Any) -> Job:  # noqa: ANN401 - of three columns
+    """Change a job's `name`, `note` or `tags`, those that are given; its spec stays as it was submitted.
+
+    Raises:
+        NotFoundError: If there is no such job.
+    """
+    jobs.get_job(session, job_id, kind)
+    tags = values.pop("tags", None)
+    if "name" in values:
+        values["folded_name"] = values["name"].casefold()
+    if values:
+        jobs.set_values(session, job_id, **values)
+    if tags is not None:
+        session.execute(delete(JobTag).where(JobTag.job_id == job_id))
+        if tags:
+            session.execute(insert(JobTag), [{"job_id": job_id, "tag": tag} for tag in dict.fromkeys(tags)])
+    return jobs.get_job(session, job_id, kind)
+
+
+def _filtered(query: Select[Any], only: JobFilter) -> Select[Any]:
+    """Add the filters.
+
+    One kind, or one state, alone is a stretch of an index of its own. Together with others no such stretch helps for sure:
+    the database would look at the row of every job of that kind. So all are compared inside the index `ix_jobs_listed`,
+    which the plainness of an expression keeps the planner from leaving.
+    """
+    compared: list[tuple[InstrumentedAttribute[Any], Sequence[str]]] = [(Job.kind, only.kinds), (Job.state, only.states)]
+    named = ((Job.space, only.space), (Job.dataset, only.dataset), (Job.strategy, only.strategy))
+    compared += [(column, [] if value is None else [value]) for column, value in named]
+    compared = [(column, values) for column, values in compared if values]
+    is_alone = len(compared) == 1 and only.text is None and compared[0][0] in (Job.kind, Job.state) and len(compared[0][1]) == 1
+    for column, values in compared:
+        one: ColumnElement[str] = column.expression if is_alone else column + ""
+        query = query.where(one.in_(values))
+    if only.text:
+        folded = only.text.casefold()
+        query = query.where(or_((Job.folded_name + "").contains(folded, autoescape=True), _begins(folded)))
+    if only.parent is not None:
+        query = query.where(Job.parent_id == only.parent)
+    if only.tag is not None:
+        query = query.where(Job.id.in_(select(JobTag.job_id).where(JobTag.tag == only.tag)))
+    return query
+
+
+def _begins(text: str) -> ColumnElement[bool]:
+    return (Job.id + "").startswith(text, autoescape=True)
