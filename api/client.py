@@ -9,7 +9,7 @@ Example:
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,12 +20,12 @@ from pydantic import BaseModel
 from api.estimates import EstimateView, TrainingEstimateView
 from api.patience import patiently
 from api.refusals import raise_for
+from api.training_views import ArchitectureCostView, ComparisonView, CorrelationView, CurvesView
 from api.views import (
     ArchitectureView,
     ArmView,
     BestView,
     CandidateView,
-    ComparisonView,
     DatasetView,
     EntryView,
     EventView,
@@ -219,6 +219,29 @@ class NasClient:
         """Return the pairs of `comparison` as CSV."""
         return self._request("GET", f"/v1/trainings/{training_id}/comparison", params={"format": "csv"}).text
 
+    def comparison_of(self, training_ids: Sequence[str]) -> ComparisonView:
+        """Return the methods of several trainings on the same data compared.
+
+        Raises:
+            ApiError: If the trainings are not on the same data, or one is not there.
+        """
+        return self._one("/v1/comparison", ComparisonView, {"training": list(training_ids)})
+
+    def correlation(self, search_id: str) -> CorrelationView:
+        """Return a search's scores against the accuracies that its architectures reached when they were trained."""
+        return self._one(f"/v1/searches/{search_id}/correlation", CorrelationView)
+
+    def training_curves(
+        self, training_id: str, fields: Sequence[str] = ("validation_accuracy", "train_loss"), points: int = 500
+    ) -> CurvesView:
+        """Return the epochs of all candidates of a training as columns, at most `points` each; extremes are kept."""
+        params = {"fields": ",".join(fields), "points": points}
+        return self._one(f"/v1/trainings/{training_id}/curves", CurvesView, params)
+
+    def architecture_cost(self, architecture_id: str) -> ArchitectureCostView:
+        """Return what an architecture costs, by cell, edge, layer and bit width."""
+        return self._one(f"/v1/architectures/{architecture_id}/cost", ArchitectureCostView)
+
     def curves(self, candidate_id: str) -> Iterator[EpochReport]:
         """Yield the epochs of a candidate's training."""
         return self._all(f"/v1/candidates/{candidate_id}/curves", EpochReport, {})
@@ -271,8 +294,8 @@ class NasClient:
     def _ask(self, plural: str, job_id: str, action: str) -> JobView:
         return JobView.model_validate_json(self._request("POST", f"/v1/{plural}/{job_id}/{action}").content)
 
-    def _one(self, path: str, view: type[Item]) -> Item:
-        return view.model_validate_json(self._request("GET", path).content)
+    def _one(self, path: str, view: type[Item], params: Mapping[str, Any] | None = None) -> Item:
+        return view.model_validate_json(self._request("GET", path, params=params).content)
 
     def _all(self, path: str, view: type[Item], filters: Mapping[str, str]) -> Iterator[Item]:
         cursor: str | None = None

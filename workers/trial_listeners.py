@@ -107,7 +107,7 @@ def _succeed(session: Session, name: str, news: Done) -> bool:
     candidates.add_epoch(session, name, news.last)
     for kind, stored in news.files.items():
         record_artifact(session, name, kind, stored)
-    return candidates.succeed(session, name, news.metrics, news.cost)
+    return candidates.succeed(session, name, news.metrics, news.cost, news.attack_seconds)
 
 
 class FullPrecisionListener(_Watched):

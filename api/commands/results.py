@@ -9,7 +9,8 @@ import typer
 from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.views import ArchitectureView, CandidateView, ComparisonView, PairView
+from api.training_views import ComparisonView, PairView
+from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
 from nas_service.wording import printable

@@ -15,7 +15,7 @@ from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.schema import alembic_config
 from nas_service.storage.session import Database
 from tests.api.conftest import write_trained
-from tests.reports import epoch_report, metrics
+from tests.reports import COST, epoch_report, metrics
 
 
 def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
@@ -33,7 +33,7 @@ def _trained(settings: Settings, architecture_id: str) -> str:
         for epoch in range(3):
             candidates.add_epoch(session, row.id, epoch_report(epoch))
         candidates.begin(session, row.id, "host:1", "cpu", 0)
-        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), {"ops": 2})
+        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), COST)
         store.put("bundle.zip", b"the bundle")
         record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
     database.close()
@@ -63,7 +63,7 @@ def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings:
     spec = {"space": "tiny", "dataset": "digits", "architectures": keys, "methods": ["bnn", "rebnn"]}
     training = client.post("/v1/trainings", json=spec).json()["id"]
     path = f"/v1/trainings/{training}/comparison"
-    assert client.get(path).json() == {"pairs": [], "methods": []}
+    assert client.get(path).json() == {"pairs": [], "methods": [], "pareto": []}
     write_trained(settings, training, keys)
     found = client.get(path)
     assert [(pair["method"], pair["rank"]) for pair in found.json()["pairs"]] == [("rebnn", 1), ("bnn", 2)] * 2
