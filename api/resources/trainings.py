@@ -1,5 +1,7 @@
 """/trainings: train architectures that a search found, with any methods and seeds."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Response, status
 
 from api.bodies import TrainingBody
