@@ -36,7 +36,14 @@ export function CorrelationChart(props: Shared & { pairs: readonly Pair[] }) {
                 onPointerEnter={() => props.onHover(wanted)}
               >
                 <title>{`${pair.method} on ${names.number(pair.architecture)}: score ${fixed(pair.architecture_score, 4)}, test ${percent(pair.test_mean)}`}</title>
-                <circle cx={round(x)} cy={round(y)} r="8" fill="var(--ground)" stroke={names.colour(pair.method)} stroke-width="2" />
+                <circle
+                  cx={round(x)}
+                  cy={round(y)}
+                  r="8"
+                  fill="var(--ground)"
+                  stroke={names.colour(pair.method)}
+                  stroke-width="2"
+                />
                 <text x={round(x)} y={round(y) + 4} text-anchor="middle" fill="var(--text)">
                   {names.letter(pair.method)}
                 </text>

@@ -25,7 +25,11 @@ export function CurvesChart(props: CurvesProps) {
   const plot = { left: 46, right: width - 22, top: 10, bottom: props.height - 38 };
   const x = linear([0, Math.max(1, props.epochs - 1)], [plot.left, plot.right], 4);
   const [low, high] = domain(props.range, 0.001, 0.04);
-  const y = linear([props.isShare ? Math.max(0, low) : low, props.isShare ? Math.min(1, high) : high], [plot.bottom, plot.top], 4);
+  const y = linear(
+    [props.isShare ? Math.max(0, low) : low, props.isShare ? Math.min(1, high) : high],
+    [plot.bottom, plot.top],
+    4,
+  );
   const own = props.bands.filter((band) => band.architecture === props.architecture && band.epoch.length > 0);
   const ground = width > 0 ? props.names.number(props.architecture) : "";
   return (
@@ -56,7 +60,9 @@ function BandMark(props: CurvesProps & { band: Band; x: ReturnType<typeof linear
   const colour = names.colour(band.method);
   const wanted = { method: band.method, architecture: band.architecture, candidate: "" };
   const isAlone = lit && (selection.method !== "" || selection.candidate !== "");
-  const seeds = isAlone ? props.curves.filter((curve) => curve.method === band.method && curve.architecture === band.architecture) : [];
+  const seeds = isAlone
+    ? props.curves.filter((curve) => curve.method === band.method && curve.architecture === band.architecture)
+    : [];
   const last = band.epoch.length - 1;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the legend and the matrix do the same by keyboard

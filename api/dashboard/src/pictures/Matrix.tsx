@@ -32,7 +32,9 @@ export function Matrix(props: Shared & { pairs: readonly Pair[]; scores: Readonl
                 <strong>{names.letter(row.method)}</strong> <span class="user-text">{row.method}</span>
               </th>
               {row.cells.map((pair, place) => (
-                <td key={names.architectures[place]}>{pair ? <Cell {...props} pair={pair} range={range} /> : <span class="quiet">not yet</span>}</td>
+                <td key={names.architectures[place]}>
+                  {pair ? <Cell {...props} pair={pair} range={range} /> : <span class="quiet">not yet</span>}
+                </td>
               ))}
             </tr>
           ))}

@@ -1,4 +1,4 @@
-import { isLit, type Front, type Pair } from "../state/training-data";
+import { type Front, isLit, type Pair } from "../state/training-data";
 import { amount, bytes, percent } from "../ui/format";
 import { round } from "./axis";
 import { Frame } from "./Frame";
@@ -12,7 +12,10 @@ interface ParetoProps extends Shared {
   cost: CostName;
 }
 
-export const COST_WORDS: Readonly<Record<CostName, string>> = { ops: "OPs an image (FLOPs + BOPs / 64)", packed_bytes: "bytes, packed" };
+export const COST_WORDS: Readonly<Record<CostName, string>> = {
+  ops: "OPs an image (FLOPs + BOPs / 64)",
+  packed_bytes: "bytes, packed",
+};
 
 /** Clean accuracy (circle) and what stands every attack (cross) of each pair over its cost, with the fronts of both. */
 export function ParetoChart(props: ParetoProps) {

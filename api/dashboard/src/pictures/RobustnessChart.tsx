@@ -69,7 +69,14 @@ function Dot(props: Shared & { candidate: Candidate; row: string; x: (value: num
       onPointerEnter={() => props.onHover(what)}
     >
       <title>{`${what.method} on ${names.number(what.architecture)}, seed ${candidate.seed}, ${props.row}: ${percent(accuracy)}`}</title>
-      <circle cx={round(props.x(accuracy))} cy={props.y} r="7.5" fill="var(--ground)" stroke={names.colour(what.method)} stroke-width="2" />
+      <circle
+        cx={round(props.x(accuracy))}
+        cy={props.y}
+        r="7.5"
+        fill="var(--ground)"
+        stroke={names.colour(what.method)}
+        stroke-width="2"
+      />
       <text x={round(props.x(accuracy))} y={props.y + 4} text-anchor="middle" font-size="10" fill="var(--text)">
         {names.letter(what.method)}
       </text>

@@ -81,8 +81,19 @@ function BarMark(props: Shared & { bar: Bar; y: number; at: (value: number) => n
       <title>
         {`${words}: trained ${seconds(bar.trained - bar.start)}${attacked > 0 ? `, attacked ${seconds(bar.end - bar.trained)}` : ""}${bar.isOver ? "" : ", not over"}`}
       </title>
-      <rect x={from} y={y} width={wide} height={ROW - 4} rx="2" fill={colour} stroke={colour} stroke-dasharray={bar.isOver ? "" : "3 2"} />
-      {attacked > 0.5 ? <rect x={round(at(bar.trained))} y={y} width={attacked} height={ROW - 4} fill="url(#attack-stripes)" /> : null}
+      <rect
+        x={from}
+        y={y}
+        width={wide}
+        height={ROW - 4}
+        rx="2"
+        fill={colour}
+        stroke={colour}
+        stroke-dasharray={bar.isOver ? "" : "3 2"}
+      />
+      {attacked > 0.5 ? (
+        <rect x={round(at(bar.trained))} y={y} width={attacked} height={ROW - 4} fill="url(#attack-stripes)" />
+      ) : null}
     </g>
   );
 }

@@ -33,8 +33,20 @@ export interface CorrelationLayout {
 export function layOutCorrelation(pairs: readonly Pair[], width: number, height: number): CorrelationLayout | null {
   if (pairs.length === 0) return null;
   const plot = { left: 46, right: width - 14, top: 14, bottom: height - 38 };
-  const x = linear(domain(pairs.map((pair) => pair.architecture_score), 1e-6, 0.1), [plot.left, plot.right], width < 400 ? 3 : 5);
-  const [low, high] = domain(pairs.map((pair) => pair.test_mean), 0.02, 0.1);
+  const x = linear(
+    domain(
+      pairs.map((pair) => pair.architecture_score),
+      1e-6,
+      0.1,
+    ),
+    [plot.left, plot.right],
+    width < 400 ? 3 : 5,
+  );
+  const [low, high] = domain(
+    pairs.map((pair) => pair.test_mean),
+    0.02,
+    0.1,
+  );
   const y = linear([Math.max(0, low), Math.min(1, high)], [plot.bottom, plot.top]);
   return { x, y, plot, points: pairs.map((pair) => ({ pair, x: x.at(pair.architecture_score), y: y.at(pair.test_mean) })) };
 }

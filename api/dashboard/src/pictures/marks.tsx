@@ -32,7 +32,15 @@ export function Legend(props: Shared) {
           <li key={method}>
             <button type="button" aria-pressed={isOn} onClick={() => props.onSelect(toggled(selection, wanted))}>
               <svg width="30" height="12" aria-hidden="true">
-                <line x1="1" x2="29" y1="6" y2="6" stroke={names.colour(method)} stroke-width="3" stroke-dasharray={names.dash(method)} />
+                <line
+                  x1="1"
+                  x2="29"
+                  y1="6"
+                  y2="6"
+                  stroke={names.colour(method)}
+                  stroke-width="3"
+                  stroke-dasharray={names.dash(method)}
+                />
               </svg>
               <strong>{names.letter(method)}</strong> <span class="user-text">{method}</span>
             </button>

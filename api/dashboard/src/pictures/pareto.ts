@@ -65,11 +65,23 @@ export function layOutPareto(
   const drawn = known.filter((point) => point.cost > 0);
   if (drawn.length === 0) return null;
   const plot = { left: 46, right: width - 14, top: 14, bottom: height - 38 };
-  const [low, high] = domain(drawn.map((point) => point.accuracy), 0.02);
-  const x = logarithmic(drawn.map((point) => point.cost), [plot.left, plot.right]);
+  const [low, high] = domain(
+    drawn.map((point) => point.accuracy),
+    0.02,
+  );
+  const x = logarithmic(
+    drawn.map((point) => point.cost),
+    [plot.left, plot.right],
+  );
   const y = linear([Math.max(0, low), Math.min(1, high)], [plot.bottom, plot.top]);
   const points = drawn.map((point) => ({ ...point, x: x.at(point.cost), y: y.at(point.accuracy) }));
   const kinds = ["clean", "attacked"] as const;
-  const lines = kinds.map((kind) => ({ kind, path: frontPath(points.filter((point) => point.kind === kind), plot.right) }));
+  const lines = kinds.map((kind) => ({
+    kind,
+    path: frontPath(
+      points.filter((point) => point.kind === kind),
+      plot.right,
+    ),
+  }));
   return { width, height, points, fronts: lines.filter((line) => line.path !== ""), x, y, plot };
 }

@@ -72,12 +72,12 @@ export interface Candidate {
   readonly seed: number;
   readonly state: string;
   readonly epochs_done: number;
-  readonly epochs_total: number | null;
+  readonly epochs_total?: number | null;
   readonly validation_accuracy: number | null;
   readonly test_accuracy: number | null;
   readonly metrics: { readonly robustness?: Robustness | null; readonly test_classes?: ClassFigures | null } | null;
   readonly seconds: number;
-  readonly attack_seconds: number | null;
+  readonly attack_seconds?: number | null;
   readonly worker: string | null;
   readonly error: string | null;
   readonly started_at: string | null;
@@ -146,7 +146,9 @@ export function namesIn(candidates: readonly Candidate[], pairs: readonly Pair[]
   const methods = [...new Set(candidates.map((candidate) => candidate.method_label))];
   const ranks = new Map(pairs.map((pair) => [pair.architecture, pair.architecture_rank]));
   const first = [...new Set(candidates.map((candidate) => candidate.architecture_id))];
-  const architectures = first.sort((left, right) => (ranks.get(left) ?? first.length + 1) - (ranks.get(right) ?? first.length + 1));
+  const architectures = first.sort(
+    (left, right) => (ranks.get(left) ?? first.length + 1) - (ranks.get(right) ?? first.length + 1),
+  );
   // Ranks of several searches clash: then places are used.
   const isClear = new Set(ranks.values()).size === ranks.size && ranks.size === architectures.length;
   return namesOf(methods, architectures, isClear ? ranks : new Map());
