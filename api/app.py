@@ -28,10 +28,13 @@ from api.resources import (
     datasets,
     health,
     registrations,
+    reports,
     searches,
+    streams,
     system,
     trainings,
 )
+from api.streams.hub import StreamHub
 from nas_service.errors import StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
@@ -39,7 +42,7 @@ from nas_service.storage.engines import STARTS, TimeOuts
 from nas_service.storage.schema import require_head
 from nas_service.storage.session import Database
 from workers.controller import Controller
-from workers.launcher import Launcher
+from workers.launcher import Launcher, log_name
 from workers.launchers import create_launcher
 
 log = structlog.get_logger()
@@ -57,6 +60,8 @@ _MODULES = (
     catalogue,
     datasets,
     registrations,
+    reports,
+    streams,
     system,
 )
 _CONNECT_S = 2.0
@@ -103,7 +108,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     database, store = Database(settings.database, _time_outs(settings)), ArtifactStore(settings.artifacts)
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
-    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller))
+    hub = StreamHub(database, settings.max_streams, lambda job_id, attempt: settings.home / log_name(job_id, attempt))
+    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller), hub)
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -116,6 +122,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         try:
             yield
         finally:
+            await hub.stop()
             await asyncio.to_thread(end_drivers)
             service.readiness.close()
             database.close()

@@ -11,15 +11,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import httpx
-from pydantic import BaseModel
+from typing import Any, cast
 
 from api.estimates import EstimateView, TrainingEstimateView
+from api.event_views import AnyEvent, EventView
+from api.following import StreamMessage, follow
+from api.job_calls import JobCalls
 from api.patience import patiently
-from api.refusals import raise_for
 from api.training_views import ArchitectureCostView, ComparisonView, CorrelationView, CurvesView
 from api.views import (
     ArchitectureView,
@@ -28,36 +26,19 @@ from api.views import (
     CandidateView,
     DatasetView,
     EntryView,
-    EventView,
     JobView,
-    Page,
     Readiness,
     SampleView,
 )
+from nas_service.job_events import EventKind
 from nas_service.lifecycle import FINISHED
 from nas_service.reports import EpochReport
 
-Item = TypeVar("Item", bound=BaseModel)
-
-TIMEOUT_S = 60.0
 POLL_S = 0.5  # between two looks at a job that is waited for
 
 
-class NasClient:
+class NasClient(JobCalls):
     """A connection to a service."""
-
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Connect lazily to `url`."""
-        self.url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
-
-    def __enter__(self) -> Self:
-        """Use it in a `with` block."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the connection."""
-        self._http.close()
 
     def submit_search(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> JobView:
         """Queue a search.
@@ -179,21 +160,41 @@ class NasClient:
         """Return the arm table of a search."""
         return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
 
-    def events(self, search_id: str) -> Iterator[EventView]:
+    def report(self, search_id: str) -> bytes:
+        """Return a search on one page, as HTML."""
+        return self._request("GET", f"/v1/searches/{search_id}/report.html").content
+
+    def events(self, search_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a search, oldest first."""
-        return self._all(f"/v1/searches/{search_id}/events", EventView, {})
+        return self._events(f"/v1/searches/{search_id}/events")
 
-    def training_events(self, training_id: str) -> Iterator[EventView]:
+    def training_events(self, training_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a training, oldest first: teachers that were trained, trials that went on after they died."""
-        return self._all(f"/v1/trainings/{training_id}/events", EventView, {})
+        return self._events(f"/v1/trainings/{training_id}/events")
 
-    def registration_events(self, registration_id: str) -> Iterator[EventView]:
+    def registration_events(self, registration_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a registration, oldest first."""
-        return self._all(f"/v1/registrations/{registration_id}/events", EventView, {})
+        return self._events(f"/v1/registrations/{registration_id}/events")
 
-    def events_of(self, job: JobView) -> Iterator[EventView]:
-        """Yield what happened to a job of any kind, oldest first."""
-        return self._all(f"{job.path}/events", EventView, {})
+    def events_of(self, job: JobView, *kinds: EventKind) -> Iterator[AnyEvent]:
+        """Yield what happened to a job of any kind, oldest first; only events of some kinds, where they are given."""
+        return self._events(f"{job.path}/events", *kinds)
+
+    def stream(self, job: JobView, after: int | None = None, *, log: bool = False) -> Iterator[StreamMessage]:
+        """Yield what happens to a job while it happens, until it is over; every event comes once, in order.
+
+        A service that is away for a moment is waited for, and asked for what came after the last event.
+
+        Args:
+            job: Of any kind.
+            after: Event after which to begin; left out: after `job.last_event`, when the job was looked at.
+            log: Whether lines of the driver's log come too, as `log` messages.
+
+        Raises:
+            ApiError: If the job is deleted, or the service is away for longer than two minutes.
+            httpx.TransportError: If the way to it is.
+        """
+        return follow(self._http, f"{job.path}/stream", job.last_event if after is None else after, log=log)
 
     def architectures(self, **filters: str) -> Iterator[ArchitectureView]:
         """Yield architectures; with `search=` those of one search by rank."""
@@ -287,27 +288,5 @@ class NasClient:
         """Return whether the service can work."""
         return Readiness.model_validate_json(self._http.get("/readyz").content)
 
-    def _submit(self, kind: str, spec: Mapping[str, Any], key: str | None) -> JobView:
-        headers = {"Idempotency-Key": key} if key else {}
-        return JobView.model_validate_json(self._request("POST", f"/v1/{kind}", json=dict(spec), headers=headers).content)
-
-    def _ask(self, plural: str, job_id: str, action: str) -> JobView:
-        return JobView.model_validate_json(self._request("POST", f"/v1/{plural}/{job_id}/{action}").content)
-
-    def _one(self, path: str, view: type[Item], params: Mapping[str, Any] | None = None) -> Item:
-        return view.model_validate_json(self._request("GET", path, params=params).content)
-
-    def _all(self, path: str, view: type[Item], filters: Mapping[str, str]) -> Iterator[Item]:
-        cursor: str | None = None
-        while True:
-            params = dict(filters) | ({"cursor": cursor} if cursor else {})
-            page = Page[view].model_validate_json(self._request("GET", path, params=params).content)  # type: ignore[valid-type]
-            yield from page.items
-            cursor = page.next
-            if cursor is None:
-                return
-
-    def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
-        reply = self._http.request(verb, path, **options)
-        raise_for(reply)
-        return reply
+    def _events(self, path: str, *kinds: EventKind) -> Iterator[AnyEvent]:
+        return self._all(path, cast("type[AnyEvent]", EventView), {"kind": list(kinds)} if kinds else {})

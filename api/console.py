@@ -21,6 +21,7 @@ from rich.text import Text
 from api.client import POLL_S, NasClient
 from api.patience import patiently
 from api.views import JobView
+from nas_service.job_events import DataRead
 from nas_service.json_text import json_text
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.reports import (
@@ -39,7 +40,6 @@ WIDTH = 160  # columns where there is no terminal to ask
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 errors = Console(stderr=True)
 
-DATA_READ = "data.read"  # the event
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 
 
@@ -94,8 +94,9 @@ def print_remarks(skipped: Mapping[str, int], warnings: Sequence[str], where: Co
 
 def print_data_remarks(client: NasClient, job: JobView, where: Console = console) -> None:
     """Say as `print_remarks` what a job learnt of its data; nothing if it has not read them, or an earlier version did."""
-    read = next((event.data for event in client.events_of(job) if event.kind == DATA_READ), {})
-    print_remarks(read.get("skipped", {}), read.get("warnings", ()), where)
+    read = next((event.data for event in client.events_of(job, "data.read") if isinstance(event.data, DataRead)), None)
+    if read is not None:
+        print_remarks(read.skipped, read.warnings, where)
 
 
 def percent(share: float | None) -> str:

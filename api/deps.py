@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.readiness import ReadinessWatch
+from api.streams.hub import StreamHub
 from nas_service.checking.datasets import DatasetSource, Registered
 from nas_service.checking.specs import Place
 from nas_service.data.facts import DatasetFacts
@@ -28,6 +29,7 @@ class Service:
     launcher: Launcher
     controller: Controller | None
     readiness: ReadinessWatch
+    streams: StreamHub
 
     def wake_controller(self) -> None:
         """Let the controller look at once, if it runs in this process."""

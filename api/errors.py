@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from api.views import FieldProblem, Problem
 from nas_service.checking.problems import complaint, dotted
 from nas_service.errors import (
+    BusyError,
     CannotFreezeError,
     ConflictError,
     DatabaseAwayError,
@@ -66,6 +67,7 @@ TABLE: dict[type[Exception], HttpError] = {
     DuplicateNameError: HttpError(HTTPStatus.CONFLICT, "conflict", "The name is taken"),
     CannotFreezeError: HttpError(HTTPStatus.CONFLICT, "cannot-freeze", "There is no exact frozen form"),
     NotReadyError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready", 10),
+    BusyError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "As many are at work as the service allows", 5),
     UnavailableError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Something is away for a moment", 2),
     DatabaseAwayError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", "The database is away for a moment", 2),
     StoreAwayError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "store-away", "The artifact store is away for a moment", 2),

@@ -72,10 +72,11 @@ def url_of(sockets: Sequence[socket.socket]) -> str:
 class GuardedServer(uvicorn.Server):
     """uvicorn's server that ends drivers the moment it is asked to end, not after its clients are done."""
 
-    def __init__(self, config: uvicorn.Config, end_drivers: Callable[[], None]) -> None:
-        """Keep what is to be called once, in a thread, when the end begins."""
+    def __init__(self, config: uvicorn.Config, end_drivers: Callable[[], None], end_streams: Callable[[], None]) -> None:
+        """Keep what is to be called once when the end begins: in a thread, and on the event loop."""
         super().__init__(config)
         self._end_drivers = end_drivers
+        self._end_streams = end_streams
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, with an ear for what the event loop complains of."""
@@ -85,7 +86,8 @@ class GuardedServer(uvicorn.Server):
             listener.listen(WAITING)  # uvicorn and asyncio have one figure for both: what waits, and what is taken at once
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End drivers while answers that are under way are brought to their end; leave what does not end in time."""
+        """End streams at once, and drivers while other answers are brought to their end; leave what does not end in time."""
+        self._end_streams()
         drivers = asyncio.create_task(asyncio.to_thread(self._end_drivers))
         try:
             async with asyncio.timeout(END_S):
@@ -113,4 +115,6 @@ def serve_application(app: FastAPI, sockets: list[socket.socket], settings: Sett
     _settle()
     limits = ConnectionLimits.of_handles(raise_handle_limit(), settings.header_timeout_s)
     config = GuardedConfig(app, limits, log_level="warning", timeout_graceful_shutdown=DRAIN_S)
-    GuardedServer(config, app.state.end_drivers).run(sockets)
+    streams = app.state.service.streams
+    streams.most = min(streams.most, limits.connections // 2)  # a stream's connection is never closed for others
+    GuardedServer(config, app.state.end_drivers, streams.close).run(sockets)

@@ -68,6 +68,9 @@ class JobView(View):
     started_at: datetime | None
     committed_at: datetime | None = Field(description="Its last progress.")
     finished_at: datetime | None
+    last_event: int = Field(
+        0, description="Id of its newest event as of this view; 0: none. A stream from after it loses and repeats nothing."
+    )
     spec: dict[str, Any]
 
     @field_validator("progress", mode="before")
@@ -123,15 +126,6 @@ class ArmView(View):
         description="Share of 128 posterior draws whose best architecture holds it, when it was last asked about; null without "
         "`abandon_below`."
     )
-
-
-class EventView(View):
-    """Something that happened to a job."""
-
-    id: int
-    kind: str
-    data: dict[str, Any]
-    created_at: datetime
 
 
 class ArchitectureView(View):

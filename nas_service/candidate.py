@@ -13,7 +13,7 @@ from nas_service.specs import LocalTrainingSpec
 from nas_service.tasks import CandidateTask
 from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
-from nas_service.training.scoring.robustness import robustness_figures
+from nas_service.training.scoring.robustness import Told, robustness_figures, tell_nobody
 from nas_service.training.state.checkpoint import Checkpoint
 from search_spaces.genotype import Genotype
 from search_spaces.network import CellStack
@@ -92,13 +92,13 @@ class CandidateRun(TrainingRun):
         plan = CandidatePlan(build_space(task.space), task.genotype, self._method, task.recipe, task.seed)
         super().__init__(CandidateTrainer(plan, dataset, device, teacher, beat=beat))
 
-    def attack(self, substitute: CellStack | None) -> RobustnessFigures | None:
-        """Attack the trained network, if that is asked for; `substitute` is what transfer attacks follow."""
+    def attack(self, substitute: CellStack | None, told: Told = tell_nobody) -> RobustnessFigures | None:
+        """Attack the trained network, if that is asked for; transfer attacks follow `substitute`; `told` hears of each."""
         task = self._task
         if task.robustness is None:
             return None
         network = self.trainer.network
-        return robustness_figures(network, substitute, self._dataset, task.robustness, task.seed, beat=self._beat)
+        return robustness_figures(network, substitute, self._dataset, task.robustness, task.seed, beat=self._beat, told=told)
 
     def export(self, robustness: RobustnessFigures | None) -> Exported:
         """Freeze the trained network and write its bundle, which is proved to classify as the network does."""

@@ -67,6 +67,10 @@ class UnavailableError(NasError):
     """Something that the service stands on is away for a moment; the same request, or another attempt, may succeed later."""
 
 
+class BusyError(NasError):
+    """As many of something are at work as the service allows; the same request may succeed later."""
+
+
 class DatabaseAwayError(UnavailableError):
     """The database cannot be reached, or cannot be written now: locked, full, read-only, too slow, out of connections."""
 

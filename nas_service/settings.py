@@ -68,6 +68,7 @@ class Settings(BaseSettings):
         200_000_000, ge=0, description="Free space of the home, and of a local artifact store, under which readiness is degraded."
     )
     step_limit_s: float = Field(30.0, gt=0, description="Seconds without a good step of the controller that end readiness.")
+    max_streams: int = Field(256, ge=1, le=100_000, description="Streams of events that a process of the API serves at once.")
     page_limit: int = Field(200, ge=1, le=10_000, description="Most entries in one page of a list.")
     dataset_cache_bytes: int = Field(
         20_000_000_000, ge=0, description="Decoded images kept under <home>/cache; the least recently used go first."

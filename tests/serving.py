@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +15,26 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from api.connections import ConnectionLimits, GuardedConfig
+from api.deps import Service
 from api.server import GuardedServer, listening, url_of
 from tests.waiting import wait_until
 
 ROOMY = ConnectionLimits(connections=100, header_s=30.0)
 
 
+def _streams_end(app: FastAPI) -> Callable[[], None]:
+    """Return what ends the streams of an application, which may be one without any."""
+    service = getattr(app.state, "service", None)
+    return service.streams.close if isinstance(service, Service) else lambda: None
+
+
 @contextmanager
 def in_thread(app: FastAPI, limits: ConnectionLimits = ROOMY, port: int = 0) -> Iterator[str]:
     """Serve an application, and give its address; port 0 is any free one."""
     with listening("127.0.0.1", port) as sockets:
-        server = GuardedServer(GuardedConfig(app, limits, log_level="error", timeout_graceful_shutdown=3), lambda: None)
+        server = GuardedServer(
+            GuardedConfig(app, limits, log_level="error", timeout_graceful_shutdown=3), lambda: None, _streams_end(app)
+        )
         thread = threading.Thread(target=server.run, args=(sockets,))
         address = url_of(sockets)
         thread.start()

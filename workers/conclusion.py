@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from nas_service.catalogue import build_space, build_strategy
+from nas_service.job_events import BestNotKept
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.specs import SearchSpec
 from nas_service.storage import attempts, events, jobs
@@ -84,4 +85,4 @@ def _keep(session: Session, job: Job, found: Findings) -> None:
         log.exception("search.best_not_kept", job_id=job.id)
         trouble = f"they could not be written ({type(error).__name__})"
     if trouble is not None:
-        events.record(session, job.id, "search.best_not_kept", {"reason": trouble})
+        events.record(session, job.id, BestNotKept(reason=trouble))

@@ -1,18 +1,15 @@
 """Reading a job's data: the same images in every attempt."""
 
-from typing import Any
-
 from nas_service.catalogue import build_dataset
 from nas_service.checking.datasets import open_dataset
 from nas_service.data.dataset import ImageDataset
+from nas_service.job_events import DataRead
 from nas_service.specs import Component
 from nas_service.storage import attempts, events
 from nas_service.storage.datasets import registered_digests
 from nas_service.storage.session import Session
 from search_spaces.errors import InvalidFieldError
 from workers.context import JobContext
-
-DATA_READ = "data.read"
 
 
 def read_dataset(context: JobContext, component: Component, *, begun: bool) -> ImageDataset:
@@ -32,8 +29,14 @@ def read_dataset(context: JobContext, component: Component, *, begun: bool) -> I
     """
     dataset = open_dataset(component, context.settings, context.reading)
     job_id, facts = context.hold.job_id, dataset.facts
-    told: dict[str, Any] = {"digest": dataset.digest, "train": facts.train, "validation": facts.validation, "test": facts.test}
-    told |= {"skipped": dict(facts.skipped), "warnings": list(facts.warnings)}
+    told = DataRead(
+        digest=dataset.digest,
+        train=facts.train,
+        validation=facts.validation,
+        test=facts.test,
+        skipped=dict(facts.skipped),
+        warnings=tuple(facts.warnings),
+    )
 
     def see(session: Session) -> str:
         attempts.renew(session, context.hold)  # nothing is written by an attempt that is over
@@ -41,9 +44,9 @@ def read_dataset(context: JobContext, component: Component, *, begun: bool) -> I
             if digest != dataset.digest:
                 allowed = f"its files changed since it was registered as {name!r}: delete it and register it anew"
                 raise InvalidFieldError("dataset", component.name, allowed)
-        first = events.first_event(session, job_id, DATA_READ)
+        first = events.first_event(session, job_id, DataRead.kind)
         if first is None and not (begun and build_dataset(component).split_by_class):
-            events.record(session, job_id, DATA_READ, told)
+            events.record(session, job_id, told)
             return dataset.digest
         return "" if first is None else str(first.data["digest"])
 

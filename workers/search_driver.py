@@ -1,16 +1,18 @@
 """Carries out one search: replays what is committed, samples waves on Ray, commits each, ranks what was found."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
+from nas_service.job_events import EndedEarly
 from nas_service.lifecycle import JobState
 from nas_service.reports import SearchPhase, SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.loop import Wave, run_search
+from nas_service.search.rounds import Snapshot, arms_to_keep
 from nas_service.specs import SearchSpec, TrainingSpec
 from nas_service.storage import attempts, events, jobs
 from nas_service.storage.architectures import Discovery, add_architectures
@@ -31,6 +33,16 @@ from workers.reading import read_dataset
 _TIMED = {SearchPhase.SAMPLING, SearchPhase.CONCLUDING}  # when samples of this attempt may be there
 
 
+class ArmsAround(NamedTuple):
+    """The statistics of every arm before a wave, which a resumed search works out from what is committed, after it, and those
+    to be kept.
+    """
+
+    before: tuple[Arm, ...]
+    after: tuple[Arm, ...]
+    kept: tuple[Snapshot, ...]
+
+
 class SearchDriver:
     """One attempt at one search."""
 
@@ -43,6 +55,7 @@ class SearchDriver:
         self._strategy = build_strategy(self._spec.strategy, self._space, self._spec.seed)
         self._started = time.monotonic()
         self._first = 0
+        self._arms: tuple[Arm, ...] = ()  # after the last wave that was handed to be committed
 
     def run(self) -> None:
         """Search to the end.
@@ -54,7 +67,7 @@ class SearchDriver:
         history: History
         with context.database.read() as session:
             history = history_of(session, context.hold.job_id)
-        arms = self._strategy.arms(history)
+        arms = self._arms = self._strategy.arms(history)
         context.tell(self._progress(history, arms, SearchPhase.LOADING))
         dataset = self._load(begun=bool(history))
         context.tell(self._progress(history, arms, SearchPhase.PLACING))
@@ -71,7 +84,7 @@ class SearchDriver:
                     self._spec.wave,
                     # arms are worked out here: a strategy remembers its last replay and belongs to this thread
                     lambda wave: commits.submit(
-                        self._commit, wave, self._strategy.arms(wave.history), evaluator.weights, dataset.image_format
+                        self._commit, wave, self._arms_around(wave), evaluator.weights, dataset.image_format
                     ),
                 )
             context.check()
@@ -93,7 +106,12 @@ class SearchDriver:
                 raise NotReadyError(message)
             evaluator.load(FlatWeights.from_checkpoint(Checkpoint.from_bytes(content)).split())
 
-    def _commit(self, wave: Wave, arms: tuple[Arm, ...], weights: Weights, image: ImageFormat) -> None:
+    def _arms_around(self, wave: Wave) -> ArmsAround:
+        before = self._arms
+        self._arms, kept = arms_to_keep(self._strategy, wave.history, wave.samples[0].index)
+        return ArmsAround(before, self._arms, kept)
+
+    def _commit(self, wave: Wave, arms: ArmsAround, weights: Weights, image: ImageFormat) -> None:
         """Make the shared weights durable, then the wave, then forget older weights: no end of a process can part the two.
 
         Runs beside the next wave. A crash before its end costs that wave too, which will be evaluated again, the same.
@@ -102,8 +120,8 @@ class SearchDriver:
         key = supernet_key(context.hold.job_id, len(wave.history))
         context.store.put(key, FlatWeights.of(weights).to_checkpoint().to_bytes())
         costs = tuple(self._cost(sample.genotype, image) for sample in wave.samples)
-        progress = self._progress(wave.history, arms, SearchPhase.SAMPLING)
-        record = WaveRecord(wave, costs, arms, progress, context.usual_s)
+        progress = self._progress(wave.history, arms.after, SearchPhase.SAMPLING)
+        record = WaveRecord(wave, costs, arms.after, progress, context.usual_s, arms.before, arms.kept)
         state = context.commit(lambda session: commit_wave(session, context.hold, record))
         for older in context.store.keys(supernet_folder(context.hold.job_id)):
             if older < key:  # a newer one belongs to an attempt that took over
@@ -145,7 +163,7 @@ class SearchDriver:
         job_id = context.hold.job_id
         with context.database.write() as session:
             if taken < self._strategy.total:
-                events.record(session, job_id, "search.ended_early", {"samples": taken, "of": self._strategy.total})
+                events.record(session, job_id, EndedEarly(samples=taken, of=self._strategy.total))
             context.note_state(attempts.renew(session, context.hold, progress))
             context.check()
             found = add_architectures(session, job_id, discoveries)

@@ -22,9 +22,14 @@ class TrainingTally:
         """
         self._states = {row.id: CandidateState(row.state) for row in rows}
         self._done = {row.id: row.epochs_done for row in rows}
+        self._epochs = dict(epochs)
         self._total = sum(epochs.values())
         self._best = best
         self.full_precision_left = 0
+
+    def epochs_of(self, candidate_id: str) -> int:
+        """Return how many epochs a candidate is to be trained."""
+        return self._epochs[candidate_id]
 
     def note_epoch(self, candidate_id: str, epoch: int, validation_accuracy: float) -> None:
         """Count an epoch, from 0; one that is told again counts once."""

@@ -46,6 +46,14 @@ class Attacking:
 
 
 @dataclass(frozen=True)
+class Attacked:
+    """An attack ended: what share of the test images stands it."""
+
+    attack: str
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class Exporting:
     """The network is being frozen and written, which may take a while without a beat."""
 
@@ -73,7 +81,7 @@ class Beat:
     """The trial is alive."""
 
 
-News = Began | EpochReport | Attacking | Exporting | Done | Failed | Beat
+News = Began | EpochReport | Attacking | Attacked | Exporting | Done | Failed | Beat
 
 
 @dataclass(frozen=True)
@@ -194,7 +202,8 @@ def _train_candidate(trial: CandidateTrial, setup: TrialSetup, dataset: ImageDat
     if task.robustness is not None:
         _tell(Attacking())
     began = time.monotonic()
-    robustness = run.attack(_load(trial.substitute, trial, dataset, store))
+    substitute = _load(trial.substitute, trial, dataset, store)
+    robustness = run.attack(substitute, lambda attack, accuracy: _tell(Attacked(attack, accuracy)))
     attack_seconds = None if robustness is None else time.monotonic() - began
     _tell(Exporting())
     exported = run.export(robustness)

@@ -6,6 +6,7 @@ Candidates go into the database, full-precision networks are counted. Every writ
 from collections.abc import Callable
 
 from nas_service.errors import NasError
+from nas_service.job_events import AttackTold, EpochTold, FullPrecisionTrained
 from nas_service.lifecycle import CandidateState
 from nas_service.reports import EpochReport, TrainingPhase
 from nas_service.storage import attempts, candidates, events
@@ -13,7 +14,7 @@ from nas_service.storage.artifacts import record_artifact
 from nas_service.storage.session import Session
 from workers.context import JobContext
 from workers.training_tally import TrainingTally
-from workers.trial import Attacking, Began, Done, Failed, News
+from workers.trial import Attacked, Attacking, Began, Done, Failed, News
 from workers.trial_signs import TrialSigns
 
 
@@ -65,13 +66,15 @@ class CandidateListener(_Watched):
                 self._commit(lambda session: candidates.begin(session, name, *where) and False)
             case EpochReport():
                 self._tally.note_epoch(name, news.epoch, news.validation_accuracy)
-                self._commit(lambda session: candidates.add_epoch(session, name, news))
+                self._commit(lambda session: self._add_epoch(session, name, news))
             case Attacking():
                 self._tally.note_state(name, CandidateState.ATTACKING)
                 self._commit(lambda session: candidates.move(session, name, CandidateState.ATTACKING) and False)
+            case Attacked():
+                self._commit(lambda session: self._tell_attack(session, name, news))
             case Done():
                 self._tally.note_epoch(name, news.last.epoch, news.last.validation_accuracy)
-                self._end(name, CandidateState.SUCCEEDED, lambda session: _succeed(session, name, news))
+                self._end(name, CandidateState.SUCCEEDED, lambda session: self._succeed(session, name, news))
             case Failed():
                 self.failed(name, news.error)
 
@@ -100,14 +103,28 @@ class CandidateListener(_Watched):
                 state = attempts.tell(session, context.hold, progress)
         context.note_state(state)
 
+    def _add_epoch(self, session: Session, name: str, report: EpochReport) -> bool:
+        """Keep an epoch, and tell it if it is new."""
+        is_new = candidates.add_epoch(session, name, report)
+        if is_new:
+            figures = report.model_dump(include=set(EpochTold.model_fields))
+            told = EpochTold(candidate=name, epochs=self._tally.epochs_of(name), **figures)
+            events.record(session, self._context.hold.job_id, told)
+        return is_new
 
-def _succeed(session: Session, name: str, news: Done) -> bool:
-    if news.metrics is None or news.cost is None:
-        raise NasError(f"the trial of candidate {name} ended without figures")
-    candidates.add_epoch(session, name, news.last)
-    for kind, stored in news.files.items():
-        record_artifact(session, name, kind, stored)
-    return candidates.succeed(session, name, news.metrics, news.cost, news.attack_seconds)
+    def _tell_attack(self, session: Session, name: str, news: Attacked) -> bool:
+        """Tell how an attack ended; that is not kept otherwise before all of them have."""
+        told = AttackTold(candidate=name, attack=news.attack, accuracy=news.accuracy)
+        events.record(session, self._context.hold.job_id, told)
+        return False
+
+    def _succeed(self, session: Session, name: str, news: Done) -> bool:
+        if news.metrics is None or news.cost is None:
+            raise NasError(f"the trial of candidate {name} ended without figures")
+        self._add_epoch(session, name, news.last)
+        for kind, stored in news.files.items():
+            record_artifact(session, name, kind, stored)
+        return candidates.succeed(session, name, news.metrics, news.cost, news.attack_seconds)
 
 
 class FullPrecisionListener(_Watched):
@@ -121,7 +138,7 @@ class FullPrecisionListener(_Watched):
                 self._show()
             case Done():
                 self._tally.full_precision_left -= 1
-                self._show({"architecture": name, "validation_accuracy": news.last.validation_accuracy})
+                self._show(FullPrecisionTrained(architecture=name, validation_accuracy=news.last.validation_accuracy))
             case Failed():
                 self.failed(name, news.error)
 
@@ -137,10 +154,10 @@ class FullPrecisionListener(_Watched):
         """
         raise NasError(f"the full-precision network of architecture {name} failed: {error}")
 
-    def _show(self, trained: dict[str, object] | None = None) -> None:
+    def _show(self, trained: FullPrecisionTrained | None = None) -> None:
         context = self._context
         with context.database.write() as session:
             state = attempts.tell(session, context.hold, self._tally.progress(TrainingPhase.FULL_PRECISION))
             if trained is not None:
-                events.record(session, context.hold.job_id, "full-precision.trained", trained)
+                events.record(session, context.hold.job_id, trained)
         context.note_state(state)

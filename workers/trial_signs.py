@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nas_service.reports import EpochReport
-from workers.trial import Attacking, Beat, Began, Done, Exporting, Failed, News
+from workers.trial import Attacked, Attacking, Beat, Began, Done, Exporting, Failed, News
 
 
 @dataclass
@@ -62,7 +62,7 @@ class TrialSigns:
                 trial.known = True
             case Exporting():
                 trial.known = False
-            case Beat():
+            case Beat() | Attacked():
                 pass
             case Done() | Failed():
                 self.end(name)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.deps import Service, ServiceDep
 from api.resources.etags import tagged_view
-from api.resources.jobs import NOT_FOUND
+from api.resources.jobs import CONFLICT, NOT_FOUND
 from api.resources.tables import AS_CSV, Format, TableFormat, csv_reply
 from api.training_views import ArchitectureCostView, LayerCostView
 from nas_service.catalogue import build_method, build_space
@@ -35,7 +35,7 @@ def _image_format(service: Service, dataset: Component) -> ImageFormat:
     "/architectures/{architecture_id}/cost",
     summary="What an architecture costs, by cell, edge, layer and bit width",
     response_model=ArchitectureCostView,
-    responses=NOT_FOUND | AS_CSV,
+    responses=NOT_FOUND | CONFLICT | AS_CSV,
 )
 def get_cost(service: ServiceDep, request: Request, architecture_id: str, file_format: Format = TableFormat.JSON) -> Response:
     """Return the parts in the order in which an image passes them; what neither weighs nor computes, such as a pool, is none."""

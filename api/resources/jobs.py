@@ -7,12 +7,15 @@ from fastapi import APIRouter, Query, Request, Response, status
 
 from api.deps import Service, ServiceDep
 from api.errors import documented
+from api.event_views import EventView, event_view
 from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.resources.candidate_views import candidate_views
 from api.resources.etags import UNCHANGED, tagged_view
-from api.views import BestView, EventView, JobView, Page
+from api.resources.streams import LARGEST_ID, add_stream_route
+from api.views import BestView, JobView, Page
 from nas_service.comparison import best
 from nas_service.errors import NotFoundError
+from nas_service.job_events import EventKind
 from nas_service.lifecycle import JobState
 from nas_service.storage import candidates, events, jobs, listing, queue
 from nas_service.storage.deletion import delete_job
@@ -20,6 +23,7 @@ from nas_service.storage.models import Job
 from nas_service.storage.session import Session
 from nas_service.storage.trained import trained_of
 from nas_service.storage.waiting import waits_of
+from nas_service.storage.watching import jobs_with_last_event
 
 NOT_FOUND = documented(404)
 CONFLICT = documented(409)
@@ -38,9 +42,12 @@ _BEGINNING_ANEW = {"found": "nothing of it is kept", "kept": "it begins anew whe
 
 def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
     """Return jobs as they are shown, with what they wait for."""
+    found = jobs_with_last_event(session, [row.id for row in rows])
+    told = [found.get(row.id, (row, 0)) for row in rows]
+    beside = told_beside(session, [job for job, _ in told])
     return [
-        JobView.model_validate(row).model_copy(update=beside)
-        for row, beside in zip(rows, told_beside(session, rows), strict=True)
+        JobView.model_validate(job).model_copy(update={**more, "last_event": last})
+        for (job, last), more in zip(told, beside, strict=True)
     ]
 
 
@@ -56,6 +63,7 @@ def told_beside(session: Session, rows: Sequence[Job]) -> list[dict[str, Any]]:
 def add_job_routes(router: APIRouter, kind: str) -> None:
     """Add the routes that every kind of job has alike."""
     _add_readers(router, kind)
+    add_stream_route(router, kind)
     words = {"kind": kind, **(_BEGINNING_ANEW if kind == jobs.REGISTRATION else _KEEPING)}
     for action, (summary, request) in _ACTIONS.items():
         _add_action(router, kind, action, summary.format(**words), request)
@@ -91,12 +99,19 @@ def _add_readers(router: APIRouter, kind: str) -> None:
         return tagged_view(request, view)
 
     @router.get("/{job_id}/events", summary=f"What happened to a {kind}, oldest first", responses=NOT_FOUND)
-    def list_events(service: ServiceDep, job_id: str, cursor: Cursor = None, limit: Limit = 100) -> Page[EventView]:
-        count = service.page_limit(limit)
+    def list_events(
+        service: ServiceDep,
+        job_id: str,
+        kind_of_event: Annotated[list[EventKind] | None, Query(alias="kind", description="Only events of these kinds.")] = None,
+        after: Annotated[int, Query(ge=0, le=LARGEST_ID, description="Only events after this one.")] = 0,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> Page[EventView]:
+        count, place = service.page_limit(limit), max(after, decode_cursor(cursor, int) or 0)
         with service.database.read() as session:
             jobs.get_job(session, job_id, kind)
-            rows = events.list_events(session, job_id, limit=count + 1, after=decode_cursor(cursor, int) or 0)
-        return paginate(rows, count, lambda row: row.id, EventView.model_validate)
+            rows = events.list_events(session, job_id, limit=count + 1, after=place, kinds=kind_of_event or ())
+        return paginate(rows, count, lambda row: row.id, event_view)
 
 
 def add_best_route(router: APIRouter, kind: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import LateResultError
+from nas_service.job_events import AttemptLost, AttemptReleased, PhaseTold
 from nas_service.lifecycle import COMMITTING, HELD, JobState
 from nas_service.reports import AnyProgress
 from nas_service.storage import events
@@ -90,14 +91,14 @@ def renew(session: Session, hold: Hold, progress: AnyProgress | None = None, usu
     """
     values: dict[str, Any] = {}
     if progress is not None:
-        values = {"progress": progress.model_dump(mode="json"), "stalls": 0, "committed_at": database_now(session)}
+        values = _shown(progress) | {"stalls": 0, "committed_at": database_now(session)}
         values |= {"waiting_for": None} | ({} if usual_s is None else {"usual_s": usual_s})
     return _renew(session, hold, values)
 
 
 def tell(session: Session, hold: Hold, progress: AnyProgress) -> JobState:
     """As `renew`, with progress that nothing durable stands behind: the count of fruitless attempts stays."""
-    return _renew(session, hold, {"progress": progress.model_dump(mode="json")})
+    return _renew(session, hold, _shown(progress))
 
 
 def wait(session: Session, hold: Hold, reason: str | None) -> JobState:
@@ -105,12 +106,21 @@ def wait(session: Session, hold: Hold, reason: str | None) -> JobState:
     return _renew(session, hold, {"waiting_for": reason})
 
 
+def _shown(progress: AnyProgress) -> dict[str, Any]:
+    return {"progress": progress.model_dump(mode="json")}
+
+
 def _renew(session: Session, hold: Hold, values: dict[str, Any]) -> JobState:
+    """Write to a job that the attempt holds; what it does is told where that changes."""
     held = [state.value for state in COMMITTING]
+    phase = values["progress"]["phase"] if "progress" in values else None
+    before = session.scalar(select(Job.progress).where(Job.id == hold.job_id)) if phase is not None else None
     values["lease_expires_at"] = database_now(session) + hold.lease
     statement = update(Job).where(Job.id == hold.job_id, Job.attempt == hold.attempt, Job.state.in_(held))
     if not update_one(session, statement.values(values)):
         raise LateResultError(_late(get_job(session, hold.job_id), hold.attempt))
+    if phase is not None and (before or {}).get("phase") != phase:
+        events.record(session, hold.job_id, PhaseTold(phase=phase))
     return JobState(get_job(session, hold.job_id).state)
 
 
@@ -169,7 +179,7 @@ def requeue(session: Session, hold: Hold, reason: str, *, waiting_for: str | Non
     """
     if not move(session, hold.job_id, JobState.LOST, attempt=hold.attempt):
         return False
-    events.record(session, hold.job_id, "released", {"attempt": hold.attempt, "reason": reason})
+    events.record(session, hold.job_id, AttemptReleased(attempt=hold.attempt, reason=reason))
     moved = move(session, hold.job_id, JobState.QUEUED)
     if waiting_for is not None:
         set_values(session, hold.job_id, waiting_for=waiting_for)
@@ -188,7 +198,7 @@ def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobStat
     began = job.state == JobState.RUNNING.value
     if not move(session, job.id, JobState.LOST, attempt=job.attempt):
         return JobState(get_job(session, job.id).state)
-    events.record(session, job.id, "lost", {"attempt": job.attempt, "reason": reason})
+    events.record(session, job.id, AttemptLost(attempt=job.attempt, reason=reason))
     if began:
         stalls = job.stalls + 1
         set_values(session, job.id, stalls=stalls)

@@ -7,6 +7,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFoundError
+from nas_service.job_events import CandidateTold
 from nas_service.lifecycle import AT_WORK, CANDIDATE_FINISHED, CandidateState, candidate_sources_of
 from nas_service.reports import CandidateMetrics, EpochReport
 from nas_service.storage import events, litter
@@ -111,8 +112,8 @@ def move(session: Session, candidate_id: str, target: CandidateState, *, resumed
     if target in CANDIDATE_FINISHED:
         litter.drop(session, [checkpoint_key(candidate_id)])
     told = {key: values[key] for key in ("error", "worker", "device") if values.get(key) is not None}
-    told |= {"resumed_from": resumed_from} if resumed_from else {}
-    events.record(session, job_id, "candidate", {"candidate": candidate_id, "state": target.value, **told})
+    told |= {"candidate": candidate_id, "state": target, "resumed_from": resumed_from or None}
+    events.record(session, job_id, CandidateTold.model_validate(told))
     return True
 
 

@@ -7,10 +7,11 @@ What drivers and controllers do with a job they hold is in `attempts.py`.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Update, func, select, update
+from sqlalchemy import CursorResult, Update, case, func, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, NotFoundError
+from nas_service.job_events import StateTold
 from nas_service.lifecycle import FINISHED, CandidateState, JobState, sources_of
 from nas_service.storage import candidates, events, keys, litter
 from nas_service.storage.models import Job
@@ -42,7 +43,7 @@ def create_job(session: Session, kind: str, name: str, spec: dict[str, Any], par
     )
     session.add(job)
     session.flush()
-    events.record(session, job.id, "state", {"state": job.state})
+    events.record(session, job.id, StateTold(state=JobState.QUEUED))
     return job
 
 
@@ -90,8 +91,11 @@ def list_jobs(
 
 def count_by_state(session: Session) -> dict[tuple[str, str], int]:
     """Return the number of jobs by (kind, state)."""
-    rows = session.execute(select(Job.kind, Job.state, func.count()).group_by(Job.kind, Job.state))
-    return {(kind, state): count for kind, state, count in rows}
+    # Grouped as the index on states is sorted: by kind too, every job would be put into a tree of its own first.
+    by_kind = [func.sum(case((Job.kind == kind, 1), else_=0)) for kind in KINDS]
+    rows = session.execute(select(Job.state, *by_kind).group_by(Job.state)).all()
+    found = {(kind, state): int(count) for state, *counts in rows for kind, count in zip(KINDS, counts, strict=True)}
+    return {key: count for key, count in found.items() if count}
 
 
 def update_one(session: Session, statement: Update) -> bool:
@@ -126,7 +130,7 @@ def move(session: Session, job_id: str, target: JobState, *, attempt: int | None
         statement = statement.where(Job.attempt == attempt)
     if not update_one(session, statement.values(values)):
         return False
-    events.record(session, job_id, "state", {"state": target.value} | ({"error": error} if error else {}))
+    events.record(session, job_id, StateTold(state=target, error=error or None))
     if target in {JobState.LOST, JobState.PAUSED}:
         candidates.put_back(session, job_id)
     elif target is JobState.CANCELLED:

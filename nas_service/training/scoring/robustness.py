@@ -11,7 +11,7 @@ References:
     Robustness", arXiv 1902.06705.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -34,6 +34,9 @@ WHITE_BOX = ("fgsm", "pgd-7", "pgd-20", "mi-fgsm-10")
 SELECTION_STEPS = 20  # of the attack that the most robust of several candidates is chosen by
 
 
+Told = Callable[[str, float], object]  # the name of an attack that ended, and what share of the images stands it
+
+
 @dataclass(frozen=True)
 class _Entry:
     attack: Attack | Noise
@@ -54,6 +57,11 @@ def _suite(eps: float) -> dict[str, _Entry]:
         TRANSFER: _Entry(pgd(eps, 20), from_substitute=True),
         "noise-20": _Entry(Noise(eps), draws=20),
     }
+
+
+def tell_nobody(attack: str, accuracy: float) -> None:
+    """Tell nobody."""
+    del attack, accuracy
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def straight_through_signs(network: nn.Module) -> Iterator[None]:
             layer.straight_through = False
 
 
-def measure_robustness(
+def measure_robustness(  # noqa: PLR0913 - the last two only tell what goes on
     network: nn.Module,
     substitute: nn.Module | None,
     part: Part,
@@ -98,6 +106,7 @@ def measure_robustness(
     seed: int,
     *,
     beat: Beat = no_beat,
+    told: Told = tell_nobody,
 ) -> Robustness:
     """Attack `network` with the whole suite on test images, on the device it lies on.
 
@@ -108,6 +117,7 @@ def measure_robustness(
         settings: eps, restarts, and how many images.
         seed: Of the random starts.
         beat: Called before every forward pass: once for a batch and once for each of an attack's gradient steps.
+        told: Called with the name and the accuracy of every attack as it ends.
 
     Raises:
         ValueError: If a transfer figure is asked for and there is nothing to transfer from.
@@ -118,6 +128,7 @@ def measure_robustness(
     images = ResidentPart.of(part, device, settings.images)
     forward = beating(network, beat)
     stands: dict[str, Tensor] = {}
+    accuracies: dict[str, float] = {}
     with evaluating(network):
         for name, entry in _suite(settings.eps).items():
             if entry.from_substitute and not settings.transfer:
@@ -128,7 +139,8 @@ def measure_robustness(
             with straight_through_signs(network) if entry.straight_through else nullcontext():
                 stood = [standing(forward, entry.attack, images, start, attacked) for start in starts]
             stands[name] = torch.stack(stood).all(0)
-    accuracies = {name: int(survivors.sum()) / len(images) for name, survivors in stands.items()}
+            accuracies[name] = int(stands[name].sum()) / len(images)
+            told(name, accuracies[name])
     strongest = min(accuracies[name] for name in WHITE_BOX)
     masked_by = tuple(name for name in accuracies if name not in {CLEAN, *WHITE_BOX} and accuracies[name] < strongest)
     worst = int(torch.stack(list(stands.values())).all(0).sum()) / len(images)
@@ -163,7 +175,7 @@ def selection_accuracy(network: nn.Module, part: Part, settings: RobustnessSetti
     return int(stands.sum()) / len(images)
 
 
-def robustness_figures(
+def robustness_figures(  # noqa: PLR0913 - as `measure_robustness`
     network: nn.Module,
     substitute: nn.Module | None,
     dataset: ImageDataset,
@@ -171,6 +183,7 @@ def robustness_figures(
     seed: int,
     *,
     beat: Beat = no_beat,
+    told: Told = tell_nobody,
 ) -> RobustnessFigures:
     """Return what is kept of a candidate's robustness: the suite on test images, and the figure that it is chosen by.
 
@@ -181,6 +194,6 @@ def robustness_figures(
     """
     if dataset.test is None:
         raise ValueError(f"dataset {dataset.name} was loaded without its test part: there is nothing to attack")
-    measured = measure_robustness(network, substitute, dataset.test, settings, seed, beat=beat)
+    measured = measure_robustness(network, substitute, dataset.test, settings, seed, beat=beat, told=told)
     selection = selection_accuracy(network, dataset.validation, settings, seed, beat=beat)
     return RobustnessFigures(**vars(measured), validation_pgd_20=selection)

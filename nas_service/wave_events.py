@@ -1,0 +1,72 @@
+"""What a wave changed, told as events: samples, means, rounds that ended, arms that were dropped, and a new best sample."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from nas_service.job_events import AbandonedArm, AbandonedTold, BestTold, ChangedMean, JobEvent, RoundTold, WaveTold
+from nas_service.search.bandit import Arm
+from nas_service.search.loop import Wave
+
+
+def thousandths(mean: float | None) -> int | None:
+    """Return a mean in whole thousandths of its unit."""
+    return None if mean is None else round(1000 * mean)
+
+
+def told_of_wave(wave: Wave, before: Sequence[Arm], after: Sequence[Arm]) -> Iterator[JobEvent]:
+    """Yield the events of a wave, in order.
+
+    Args:
+        wave: With the history that ends with it.
+        before: Every arm before the wave, in the space's order; empty if there were no samples.
+        after: The same after it.
+    """
+    yield _samples_of(wave, before, after)
+    dropped: dict[int, list[AbandonedArm]] = {}
+    for position, arm in enumerate(after):
+        round_ = arm.abandoned_round
+        if round_ and (not before or before[position].abandoned_round is None):
+            dropped.setdefault(round_, []).append(_abandoned(position, arm))
+    for round_, arms in sorted(dropped.items()):
+        yield RoundTold(round=round_, samples=len(wave.history))
+        yield AbandonedTold(round=round_, samples=len(wave.history), arms=tuple(arms))
+    earlier = max((sample.reward for sample in wave.history[: wave.samples[0].index]), default=None)
+    best = max(wave.samples, key=lambda sample: sample.reward)
+    if earlier is None or best.reward > earlier:
+        yield BestTold(index=best.index, reward=best.reward, digest=best.genotype.digest)
+
+
+def _samples_of(wave: Wave, before: Sequence[Arm], after: Sequence[Arm]) -> WaveTold:
+    positions = {arm.key: position for position, arm in enumerate(after)}
+    was, now = [thousandths(arm.mean) for arm in before or ()], [thousandths(arm.mean) for arm in after]
+    changed: list[ChangedMean] = [
+        (position, mean) for position, mean in enumerate(now) if mean != (was[position] if was else None)
+    ]
+    is_short = _length(changed) <= _length(now)
+    return WaveTold(
+        first=wave.samples[0].index,
+        samples=len(wave.history),
+        rewards=tuple(sample.reward for sample in wave.samples),
+        seconds=tuple(round(evaluation.seconds, 3) for evaluation in wave.evaluations),
+        pulled=tuple(tuple(positions[key] for key in sample.genotype.choices) for sample in wave.samples),
+        means=tuple(changed) if is_short else None,
+        all_means=None if is_short else tuple(now),
+    )
+
+
+def _length(value: object) -> int:
+    return len(json.dumps(value, separators=(",", ":")))
+
+
+def _abandoned(position: int, arm: Arm) -> AbandonedArm:
+    key = arm.key
+    return AbandonedArm(
+        position=position,
+        cell=key.cell,
+        edge=key.edge,
+        operation=key.operation,
+        pulls=arm.pulls,
+        mean=arm.mean,
+        lower=arm.lower,
+        upper=arm.upper,
+    )
