@@ -1,0 +1,104 @@
+"""A page that is watched: what it may not do, and what may not be wrong with it at any time."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Page, Request
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDTHS = (390, 768, 1440)
+
+_WIDER = """() => {
+  const limit = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= limit) return [];
+  return [...document.querySelectorAll('body *')]
+    .filter((element) => element.getBoundingClientRect().right > limit + 1)
+    .map((element) => `${element.tagName} ${element.className} ${Math.round(element.getBoundingClientRect().right)}`)
+    .slice(0, 5);
+}"""
+_FINDINGS = """async () => (await axe.run(document)).violations.map(
+  (found) => `${found.id}: ${found.nodes.slice(0, 3).map((node) => node.target + ' ' + node.failureSummary).join(' | ')}`
+)"""
+
+
+@dataclass
+class Watch:
+    """What a page said and asked for; a test of a service that goes away forgives what it expects."""
+
+    base: str
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    forgiven: list[str] = field(default_factory=list)
+
+    def follow(self, page: Page) -> None:
+        """Listen to a page."""
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", self._see)
+
+    def forgive(self, pattern: str) -> None:
+        """Expect errors that hold this pattern."""
+        self.forgiven.append(pattern)
+
+    def complaints(self) -> list[str]:
+        """Return everything that was not expected."""
+        errors = [error for error in self.errors if not any(re.search(pattern, error) for pattern in self.forgiven)]
+        return [*errors, *(f"foreign: {address}" for address in self.foreign)]
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _see(self, request: Request) -> None:
+        if not request.url.startswith((self.base, "data:", "blob:")):
+            self.foreign.append(request.url)
+
+
+@cache
+def _axe() -> str:
+    return (Path(__file__).parent / "axe.min.js").read_text()
+
+
+def axe(page: Page) -> list[str]:
+    """Return what axe finds wrong with a page as it is now."""
+    page.evaluate(_axe())
+    found: list[str] = page.evaluate(_FINDINGS)
+    return found
+
+
+def overflow(page: Page) -> list[str]:
+    """Return what is wider than the screen."""
+    found: list[str] = page.evaluate(_WIDER)
+    return found
+
+
+@dataclass(frozen=True)
+class Look:
+    """A way to look at a page."""
+
+    name: str
+    width: int
+    height: int
+    scheme: Any
+
+    def context(self) -> dict[str, Any]:
+        """Return what a browser's context is made with."""
+        return {"viewport": {"width": self.width, "height": self.height}, "color_scheme": self.scheme}
+
+
+LIGHT = Look("light", 1440, 900, "light")
+DARK = Look("dark", 1440, 900, "dark")
+PHONE = Look("phone", 390, 844, "light")
+LOOKS = (LIGHT, DARK, PHONE)
