@@ -76,7 +76,12 @@ def test_a_client_that_drops_its_stream_20_times_has_every_event_once(settings: 
     assert _indices(taken) == list(range(EVENTS))
     ids = [message.id for message in taken if message.id is not None]
     assert ids == sorted(set(ids))
-    assert [message.data["state"] for message in taken if message.kind == "state"] == ["queued", "starting", "running", "succeeded"]
+    assert [message.data["state"] for message in taken if message.kind == "state"] == [
+        "queued",
+        "starting",
+        "running",
+        "succeeded",
+    ]
 
 
 def test_the_clients_generator_comes_back_by_itself(settings: Settings, running: Running) -> None:
