@@ -16,13 +16,13 @@ from typer.core import TyperGroup
 
 from api.app import create_app
 from api.cli import app
+from nas_service.job_events import BestNotKept, DataRead
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import events, jobs, samples
 from nas_service.storage.session import Database
 from tests.api.conftest import run_json, run_nas, write_trained
 from tests.waiting import wait_until
-from workers.reading import DATA_READ
 
 
 @pytest.fixture
@@ -166,8 +166,8 @@ def test_what_a_job_learnt_of_its_data_is_said_to_people_once(
     with database.write() as session:
         if kind == "training":
             job_id = jobs.create_job(session, jobs.TRAINING, "", {"name": "", "dataset": "digits"}).id
-        events.record(session, job_id, "other", {"warnings": ["not of data"]})
-        events.record(session, job_id, DATA_READ, {"digest": "12", **said})
+        events.record(session, job_id, BestNotKept(reason="not of data"))
+        events.record(session, job_id, DataRead.model_validate({"digest": "12", **said}))
         if kind == "training":
             jobs.move(session, job_id, JobState.CANCELLING)
             jobs.move(session, job_id, JobState.CANCELLED)
@@ -183,7 +183,7 @@ def test_what_an_earlier_version_told_of_its_data_is_no_fault(
 ) -> None:
     database = Database(settings.database)
     with database.write() as session:
-        events.record(session, finished_search, DATA_READ, {"digest": "12", "train": 3})
+        events.record(session, finished_search, DataRead(digest="12", train=3))
     database.close()
     shown = run_nas("search", "show", finished_search, cwd=tmp_path, NAS_URL=address)
     assert (shown.returncode, shown.stderr, "warning" in shown.stdout) == (0, "", False)
