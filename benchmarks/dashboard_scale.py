@@ -83,7 +83,7 @@ def requests_of(ids: dict[str, str]) -> dict[str, str]:
         "counts": "/v1/jobs/counts",
         "counts, filtered": "/v1/jobs/counts?kind=search&space=abandit&text=night",
         "get, at work": big,
-        "get, old": f"/v1/jobs?text={ids['old']}",
+        "get, old": f"/v1/searches/{ids['old']}",
         "arms": f"{big}/arms",
         "series": f"{big}/series",
         "system": "/v1/system",

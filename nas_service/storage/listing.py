@@ -13,6 +13,7 @@ from nas_service.storage.models import Job, JobTag
 
 Columns = TypeVarTuple("Columns")
 
+_ID_LETTERS = 36
 _ID_BEGUN = re.compile("[0-9a-f-]{4,36}")
 _SHOWN = (
     Job.id,
@@ -132,7 +133,9 @@ def _plain(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
 
 
 def _has_text(folded: str) -> ColumnElement[bool]:
-    """Compare names, and ids where the text may begin one."""
+    """Compare names, and ids where the text may begin one; a whole id is looked up."""
+    if len(folded) == _ID_LETTERS and _ID_BEGUN.fullmatch(folded):
+        return Job.id == folded
     escaped = re.sub("([%_/])", r"/\1", folded)
     in_name = Job.folded_name.like(f"%{escaped}%", escape="/")
     if not _ID_BEGUN.fullmatch(folded):
