@@ -16,6 +16,7 @@ from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
+from api.replays import Replays
 from api.resources import (
     all_jobs,
     architectures,
@@ -24,6 +25,8 @@ from api.resources import (
     datasets,
     health,
     registrations,
+    search_arms,
+    search_samples,
     searches,
     system,
     trainings,
@@ -85,7 +88,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     database, store = Database(settings.database, _time_outs(settings)), ArtifactStore(settings.artifacts)
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
-    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller))
+    watch = ReadinessWatch(settings, store, controller)
+    service = Service(settings, database, store, starter, controller, watch, Replays(database))
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -99,6 +103,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
             yield
         finally:
             await asyncio.to_thread(end_drivers)
+            service.replays.close()
             service.readiness.close()
             database.close()
 
@@ -115,7 +120,19 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
-    for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, system):
+    for module in (
+        all_jobs,
+        searches,
+        search_arms,
+        search_samples,
+        trainings,
+        architectures,
+        candidates,
+        catalogue,
+        datasets,
+        registrations,
+        system,
+    ):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     return app

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.readiness import ReadinessWatch
+from api.replays import Replays
 from nas_service.checking.datasets import DatasetSource, Registered
 from nas_service.checking.specs import Place
 from nas_service.data.facts import DatasetFacts
@@ -28,6 +29,7 @@ class Service:
     launcher: Launcher
     controller: Controller | None
     readiness: ReadinessWatch
+    replays: Replays
 
     def wake_controller(self) -> None:
         """Let the controller look at once, if it runs in this process."""
