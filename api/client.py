@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from api.estimates import EstimateView, TrainingEstimateView
 from api.patience import patiently
 from api.refusals import raise_for
+from api.search_views import ArmHistoryView, ArmTableView, LeaderView, RoundsView, SeriesView
 from api.views import (
     ArchitectureView,
     ArmView,
@@ -175,9 +176,46 @@ class NasClient:
         """Yield the samples of a search in order."""
         return self._all(f"/v1/searches/{search_id}/samples", SampleView, {})
 
-    def arms(self, search_id: str) -> list[ArmView]:
-        """Return the arm table of a search."""
-        return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
+    def sample(self, search_id: str, index: int) -> SampleView:
+        """Return one sample of a search."""
+        return self._one(f"/v1/searches/{search_id}/samples/{index}", SampleView)
+
+    def sample_diagram(self, search_id: str, index: int, theme: str = "light") -> str:
+        """Return the cells of a sample as SVG."""
+        return self._request("GET", f"/v1/searches/{search_id}/samples/{index}/diagram.svg", params={"theme": theme}).text
+
+    def arms(self, search_id: str, **chosen: str | int) -> list[ArmView]:
+        """Return the arm table of a search; `at` or `round` says as of when, `cell` and `edge` which arms."""
+        return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, chosen))
+
+    def arm_table(self, search_id: str, **chosen: int) -> ArmTableView:
+        """Return the arm table of a search as columns; `at` or `round` says as of when."""
+        return self._one(f"/v1/searches/{search_id}/arms/table", ArmTableView, chosen)
+
+    def arm_history(self, search_id: str, cell: str, edge: str, points: int = 500) -> ArmHistoryView:
+        """Return the arms of one edge over time."""
+        chosen = {"cell": cell, "edge": edge, "points": points}
+        return self._one(f"/v1/searches/{search_id}/arms/history", ArmHistoryView, chosen)
+
+    def rounds(self, search_id: str) -> RoundsView:
+        """Return the rounds of a search that are over."""
+        return self._one(f"/v1/searches/{search_id}/rounds", RoundsView)
+
+    def series(self, search_id: str, **chosen: str | int) -> SeriesView:
+        """Return the samples of a search as columns; `fields`, `points` and `after` say which."""
+        return self._one(f"/v1/searches/{search_id}/series", SeriesView, chosen)
+
+    def series_csv(self, search_id: str, **chosen: str | int) -> str:
+        """Return `series` as CSV."""
+        return self._request("GET", f"/v1/searches/{search_id}/series", params={**chosen, "format": "csv"}).text
+
+    def leader(self, search_id: str, **chosen: int) -> LeaderView:
+        """Return the genotype in front; `at` says after how many samples."""
+        return self._one(f"/v1/searches/{search_id}/leader", LeaderView, chosen)
+
+    def leader_diagram(self, search_id: str, theme: str = "light", **chosen: int) -> str:
+        """Return the cells of the genotype in front as SVG."""
+        return self._request("GET", f"/v1/searches/{search_id}/leader/diagram.svg", params={**chosen, "theme": theme}).text
 
     def events(self, search_id: str) -> Iterator[EventView]:
         """Yield what happened to a search, oldest first."""
@@ -271,10 +309,10 @@ class NasClient:
     def _ask(self, plural: str, job_id: str, action: str) -> JobView:
         return JobView.model_validate_json(self._request("POST", f"/v1/{plural}/{job_id}/{action}").content)
 
-    def _one(self, path: str, view: type[Item]) -> Item:
-        return view.model_validate_json(self._request("GET", path).content)
+    def _one(self, path: str, view: type[Item], chosen: Mapping[str, str | int] | None = None) -> Item:
+        return view.model_validate_json(self._request("GET", path, params=chosen).content)
 
-    def _all(self, path: str, view: type[Item], filters: Mapping[str, str]) -> Iterator[Item]:
+    def _all(self, path: str, view: type[Item], filters: Mapping[str, str | int]) -> Iterator[Item]:
         cursor: str | None = None
         while True:
             params = dict(filters) | ({"cursor": cursor} if cursor else {})

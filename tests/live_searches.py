@@ -33,9 +33,7 @@ class MadeUp:
             1.0,
             diverged=False,
             seconds=0.25,
-            worker="w",
             clean_accuracy=reward,
-            attacked_accuracy=None,
             parent_reward=0.9,
         )
 

@@ -182,14 +182,15 @@ def _rounds(service: Service, looked: Looked, ends: Sequence[int]) -> list[Snaps
 def _history(service: Service, looked: Looked, points: int) -> ArmHistory:
     search, count = looked.search, looked.samples
     at = spread(min(1, count), count, points)
+    history = search.history(count)  # read at once
     if search.strategy.is_costly:
         with service.database.read() as session:
             kept = arm_rounds.kept_at(session, looked.job_id)
         known = sorted({*kept, count})
         few = spread(min(1, count), count, min(points, _COSTLY_POINTS))
         at = [known[place] for place in spread(0, len(known) - 1, points)] if kept else few
-    tables = (looked.now if after == count and looked.now else search.arms(after) for after in at)
-    return ArmHistory.of(at, tables)
+        return ArmHistory.of(at, map(search.arms, at))
+    return ArmHistory.of(at, (search.strategy.arms(history[:after]) for after in at))
 
 
 def _require_place(search: SearchReplay, cell: str | None, edge: str | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
+from api.client import NasClient
 from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
 from nas_service.storage.samples import history_of
@@ -97,3 +98,20 @@ def test_samples_and_leader_have_pictures(client: TestClient, database: Database
     assert picture.text != client.get(f"{path}/samples/2/diagram.svg").text
     assert "Leader after 3 samples" in client.get(f"{path}/leader/diagram.svg", params={"at": 3}).text
     assert client.get(f"{path}/leader/diagram.svg", params={"theme": "pink"}).status_code == 422
+
+
+def test_the_client_reads_all_of_it(client: TestClient, database: Database) -> None:
+    live = search_live(database, {"name": "abandit", "settings": {}})
+    nas = NasClient("http://localhost")
+    nas._http = client
+    job = live.job_id
+    assert nas.sample(job, 2).index == 2
+    assert nas.sample_diagram(job, 2, "auto").startswith("<svg")
+    assert [arm.mean for arm in nas.arms(job, at=5)] == nas.arm_table(job, at=5).mean
+    assert len(nas.arms(job, round=1, cell="a")) == 9
+    assert nas.arm_history(job, "a", "0-1", 4).at[-1] == 18
+    assert [entry.samples for entry in nas.rounds(job).rounds] == nas.arm_table(job).round_ends == [12, 18]
+    assert nas.series(job, fields="reward", points=5).points_total == 18
+    assert nas.series_csv(job, fields="index", after=16) == "index\n17\n"
+    assert nas.leader(job, at=4).at == 4
+    assert nas.leader_diagram(job, at=4).startswith("<svg")
