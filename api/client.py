@@ -18,6 +18,7 @@ from api.event_views import AnyEvent, EventView
 from api.following import StreamMessage, follow
 from api.job_calls import JobCalls
 from api.patience import patiently
+from api.search_views import ArmHistoryView, ArmTableView, LeaderView, RoundsView, SeriesView
 from api.training_views import ArchitectureCostView, ComparisonView, CorrelationView, CurvesView
 from api.views import (
     ArchitectureView,
@@ -156,9 +157,46 @@ class NasClient(JobCalls):
         """Yield the samples of a search in order."""
         return self._all(f"/v1/searches/{search_id}/samples", SampleView, {})
 
-    def arms(self, search_id: str) -> list[ArmView]:
-        """Return the arm table of a search."""
-        return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
+    def sample(self, search_id: str, index: int) -> SampleView:
+        """Return one sample of a search."""
+        return self._one(f"/v1/searches/{search_id}/samples/{index}", SampleView)
+
+    def sample_diagram(self, search_id: str, index: int, theme: str = "light") -> str:
+        """Return the cells of a sample as SVG."""
+        return self._request("GET", f"/v1/searches/{search_id}/samples/{index}/diagram.svg", params={"theme": theme}).text
+
+    def arms(self, search_id: str, **chosen: str | int) -> list[ArmView]:
+        """Return the arm table of a search; `at` or `round` says as of when, `cell` and `edge` which arms."""
+        return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, chosen))
+
+    def arm_table(self, search_id: str, **chosen: int) -> ArmTableView:
+        """Return the arm table of a search as columns; `at` or `round` says as of when."""
+        return self._one(f"/v1/searches/{search_id}/arms/table", ArmTableView, chosen)
+
+    def arm_history(self, search_id: str, cell: str, edge: str, points: int = 500) -> ArmHistoryView:
+        """Return the arms of one edge over time."""
+        chosen = {"cell": cell, "edge": edge, "points": points}
+        return self._one(f"/v1/searches/{search_id}/arms/history", ArmHistoryView, chosen)
+
+    def rounds(self, search_id: str) -> RoundsView:
+        """Return the rounds of a search that are over."""
+        return self._one(f"/v1/searches/{search_id}/rounds", RoundsView)
+
+    def series(self, search_id: str, **chosen: str | int) -> SeriesView:
+        """Return the samples of a search as columns; `fields`, `points` and `after` say which."""
+        return self._one(f"/v1/searches/{search_id}/series", SeriesView, chosen)
+
+    def series_csv(self, search_id: str, **chosen: str | int) -> str:
+        """Return `series` as CSV."""
+        return self._request("GET", f"/v1/searches/{search_id}/series", params={**chosen, "format": "csv"}).text
+
+    def leader(self, search_id: str, **chosen: int) -> LeaderView:
+        """Return the genotype in front; `at` says after how many samples."""
+        return self._one(f"/v1/searches/{search_id}/leader", LeaderView, chosen)
+
+    def leader_diagram(self, search_id: str, theme: str = "light", **chosen: int) -> str:
+        """Return the cells of the genotype in front as SVG."""
+        return self._request("GET", f"/v1/searches/{search_id}/leader/diagram.svg", params={**chosen, "theme": theme}).text
 
     def report(self, search_id: str) -> bytes:
         """Return a search on one page, as HTML."""
