@@ -250,21 +250,19 @@ class NasClient(JobCalls):
         """Return a candidate with its figures by class (`metrics.test_classes`)."""
         return self._one(f"/v1/candidates/{candidate_id}", CandidateView)
 
-    def comparison(self, training_id: str) -> ComparisonView:
-        """Return the methods of a training compared: means, spreads, ranks."""
-        return self._one(f"/v1/trainings/{training_id}/comparison", ComparisonView)
-
-    def comparison_csv(self, training_id: str) -> str:
-        """Return the pairs of `comparison` as CSV."""
-        return self._request("GET", f"/v1/trainings/{training_id}/comparison", params={"format": "csv"}).text
-
-    def comparison_of(self, training_ids: Sequence[str]) -> ComparisonView:
-        """Return the methods of several trainings on the same data compared.
+    def comparison(self, training_id: str, *others: str) -> ComparisonView:
+        """Return the methods of a training, or of several on the same data, compared: means, spreads, ranks, fronts.
 
         Raises:
             ApiError: If the trainings are not on the same data, or one is not there.
         """
-        return self._one("/v1/comparison", ComparisonView, {"training": list(training_ids)})
+        path, params = _compared(training_id, others)
+        return self._one(path, ComparisonView, params)
+
+    def comparison_csv(self, training_id: str, *others: str) -> str:
+        """Return the pairs of `comparison` as CSV."""
+        path, params = _compared(training_id, others)
+        return self._request("GET", path, params={**params, "format": "csv"}).text
 
     def correlation(self, search_id: str) -> CorrelationView:
         """Return a search's scores against the accuracies that its architectures reached when they were trained."""
@@ -328,3 +326,10 @@ class NasClient(JobCalls):
 
     def _events(self, path: str, *kinds: EventKind) -> Iterator[AnyEvent]:
         return self._all(path, cast("type[AnyEvent]", EventView), {"kind": list(kinds)} if kinds else {})
+
+
+def _compared(training_id: str, others: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return where trainings are compared: one has a place of its own."""
+    if not others:
+        return f"/v1/trainings/{training_id}/comparison", {}
+    return "/v1/comparison", {"training": [training_id, *others]}
