@@ -120,8 +120,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
-    modules = (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, streams, system)
-    for module in modules:
+    for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, streams, system):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.router.routes.extend(pages.ROUTES)

@@ -11,17 +11,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar, cast
-
-import httpx
-from pydantic import BaseModel
+from typing import Any, cast
 
 from api.estimates import EstimateView, TrainingEstimateView
 from api.event_views import AnyEvent, EventView
 from api.following import StreamMessage, follow
+from api.job_calls import JobCalls
 from api.patience import patiently
-from api.refusals import raise_for
 from api.views import (
     ArchitectureView,
     ArmView,
@@ -31,7 +27,6 @@ from api.views import (
     DatasetView,
     EntryView,
     JobView,
-    Page,
     Readiness,
     SampleView,
 )
@@ -39,27 +34,11 @@ from nas_service.job_events import EventKind
 from nas_service.lifecycle import FINISHED
 from nas_service.reports import EpochReport
 
-Item = TypeVar("Item", bound=BaseModel)
-
-TIMEOUT_S = 60.0
 POLL_S = 0.5  # between two looks at a job that is waited for
 
 
-class NasClient:
+class NasClient(JobCalls):
     """A connection to a service."""
-
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Connect lazily to `url`."""
-        self.url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
-
-    def __enter__(self) -> Self:
-        """Use it in a `with` block."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the connection."""
-        self._http.close()
 
     def submit_search(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> JobView:
         """Queue a search.
@@ -282,30 +261,5 @@ class NasClient:
         """Return whether the service can work."""
         return Readiness.model_validate_json(self._http.get("/readyz").content)
 
-    def _submit(self, kind: str, spec: Mapping[str, Any], key: str | None) -> JobView:
-        headers = {"Idempotency-Key": key} if key else {}
-        return JobView.model_validate_json(self._request("POST", f"/v1/{kind}", json=dict(spec), headers=headers).content)
-
-    def _ask(self, plural: str, job_id: str, action: str) -> JobView:
-        return JobView.model_validate_json(self._request("POST", f"/v1/{plural}/{job_id}/{action}").content)
-
-    def _one(self, path: str, view: type[Item]) -> Item:
-        return view.model_validate_json(self._request("GET", path).content)
-
     def _events(self, path: str, *kinds: EventKind) -> Iterator[AnyEvent]:
         return self._all(path, cast("type[AnyEvent]", EventView), {"kind": list(kinds)} if kinds else {})
-
-    def _all(self, path: str, view: type[Item], filters: Mapping[str, str | list[str]]) -> Iterator[Item]:
-        cursor: str | None = None
-        while True:
-            params = dict(filters) | ({"cursor": cursor} if cursor else {})
-            page = Page[view].model_validate_json(self._request("GET", path, params=params).content)  # type: ignore[valid-type]
-            yield from page.items
-            cursor = page.next
-            if cursor is None:
-                return
-
-    def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
-        reply = self._http.request(verb, path, **options)
-        raise_for(reply)
-        return reply

@@ -12,6 +12,7 @@ from nas_service.reports import SearchPhase, SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.loop import Wave, run_search
+from nas_service.search.rounds import Snapshot, arms_to_keep
 from nas_service.specs import SearchSpec, TrainingSpec
 from nas_service.storage import attempts, events, jobs
 from nas_service.storage.architectures import Discovery, add_architectures
@@ -33,10 +34,13 @@ _TIMED = {SearchPhase.SAMPLING, SearchPhase.CONCLUDING}  # when samples of this 
 
 
 class ArmsAround(NamedTuple):
-    """The statistics of every arm before a wave, which a resumed search works out from what is committed, and after it."""
+    """The statistics of every arm before a wave, which a resumed search works out from what is committed, after it, and those
+    to be kept.
+    """
 
     before: tuple[Arm, ...]
     after: tuple[Arm, ...]
+    kept: tuple[Snapshot, ...]
 
 
 class SearchDriver:
@@ -103,8 +107,9 @@ class SearchDriver:
             evaluator.load(FlatWeights.from_checkpoint(Checkpoint.from_bytes(content)).split())
 
     def _arms_around(self, wave: Wave) -> ArmsAround:
-        before, self._arms = self._arms, self._strategy.arms(wave.history)
-        return ArmsAround(before, self._arms)
+        before = self._arms
+        self._arms, kept = arms_to_keep(self._strategy, wave.history, wave.samples[0].index)
+        return ArmsAround(before, self._arms, kept)
 
     def _commit(self, wave: Wave, arms: ArmsAround, weights: Weights, image: ImageFormat) -> None:
         """Make the shared weights durable, then the wave, then forget older weights: no end of a process can part the two.
@@ -116,7 +121,7 @@ class SearchDriver:
         context.store.put(key, FlatWeights.of(weights).to_checkpoint().to_bytes())
         costs = tuple(self._cost(sample.genotype, image) for sample in wave.samples)
         progress = self._progress(wave.history, arms.after, SearchPhase.SAMPLING)
-        record = WaveRecord(wave, costs, arms.after, progress, context.usual_s, arms.before)
+        record = WaveRecord(wave, costs, arms.after, progress, context.usual_s, arms.before, arms.kept)
         state = context.commit(lambda session: commit_wave(session, context.hold, record))
         for older in context.store.keys(supernet_folder(context.hold.job_id)):
             if older < key:  # a newer one belongs to an attempt that took over

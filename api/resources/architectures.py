@@ -13,9 +13,11 @@ from api.views import ArchitectureView, Page
 from nas_service.catalogue import build_space
 from nas_service.export.bundle import architecture_bundle
 from nas_service.export.diagram import draw
+from nas_service.export.svg_paint import Theme
 from nas_service.specs import Component
 from nas_service.storage import architectures, jobs
 from nas_service.storage.models import Architecture
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 
@@ -56,10 +58,37 @@ def get_architecture(service: ServiceDep, request: Request, architecture_id: str
     response_class=Response,
     responses=NOT_FOUND | file_reply("image/svg+xml"),
 )
-def get_diagram(service: ServiceDep, request: Request, architecture_id: str) -> Response:
+def get_diagram(
+    service: ServiceDep,
+    request: Request,
+    architecture_id: str,
+    theme: Annotated[Theme, Query(description="What it is looked at on; auto: as the reader's browser prefers.")] = Theme.LIGHT,
+    compare: Annotated[
+        str | None, Query(description="Id of another architecture: edges that differ from its are bold and say how.")
+    ] = None,
+) -> Response:
     """Return an SVG that needs nothing from the network."""
-    _, _, space, genotype = _load(service, architecture_id)
-    return tagged(request, draw(space, genotype).encode(), "image/svg+xml")
+    row, component, space, genotype = _load(service, architecture_id)
+    title, other = f"Architecture {row.id}", None
+    if compare is not None:
+        other = _other(service, compare, component.name)
+        title += f" compared with {compare}"
+    said = f"Rank {row.rank} of search {row.job_id}, space {component.name}."
+    picture = draw(space, genotype, theme=theme, compare=other, title=title, description=said)
+    return tagged(request, picture.encode(), "image/svg+xml")
+
+
+def _other(service: Service, architecture_id: str, space: str) -> Genotype:
+    """Return the genotype of an architecture that is compared with one of `space`.
+
+    Raises:
+        InvalidFieldError: If it is not there, or of another space.
+    """
+    with service.database.read() as session:
+        found = architectures.find_architectures(session, [architecture_id]).get(architecture_id)
+    if found is None or found["space"] != space:
+        raise InvalidFieldError("compare", architecture_id, f"the id of an architecture of space {space}")
+    return Genotype.from_dict(found)
 
 
 @router.get(
@@ -72,5 +101,5 @@ def download_architecture(service: ServiceDep, request: Request, architecture_id
     """Return a zip of genotype, picture and model card."""
     row, component, space, genotype = _load(service, architecture_id)
     facts = {"architecture_id": row.id, "search_id": row.job_id, "rank": row.rank, "score": row.score, "cost": row.cost}
-    content = architecture_bundle(component, genotype, draw(space, genotype), facts)
+    content = architecture_bundle(component, genotype, draw(space, genotype, theme=Theme.AUTO), facts)
     return tagged(request, content, "application/zip", f"architecture-{row.id}.zip")

@@ -1,7 +1,7 @@
 """/spaces /operations /templates /strategies /methods: what can be asked for, with the JSON schema of its settings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,8 +9,9 @@ from fastapi import APIRouter
 from api.resources.jobs import NOT_FOUND
 from api.views import EntryView, Page
 from nas_service.binarization.method import METHODS
+from nas_service.export.palette import look_of
 from nas_service.search.strategy import STRATEGIES
-from search_spaces.operation import OPERATIONS
+from search_spaces.operation import OPERATIONS, Operation
 from search_spaces.registry import Registry
 from search_spaces.space import SPACES, SearchSpace, SpaceSettings
 from search_spaces.template import TEMPLATES
@@ -34,13 +35,18 @@ def _space(name: str, space: SearchSpace) -> EntryView:
     return EntryView(name=name, summary=space.summary, settings_schema=schema, facts=facts)
 
 
-def _plain(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - operations and templates share a summary, not a type
+def _operation(name: str, entry: type[Operation]) -> EntryView:
+    return EntryView(name=name, summary=entry.summary, facts={"colour": look_of(name).to_dict()})
+
+
+def _plain(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - templates share a summary, not a type
     return EntryView(name=name, summary=entry.summary)
 
 
 def _configurable(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - strategies and methods share these, not a type
     schema = entry.settings_model.model_json_schema()
-    return EntryView(name=name, summary=entry.summary, reference=entry.reference, settings_schema=schema)
+    facts = {"arms": asdict(entry.arm_facts)} if hasattr(entry, "arm_facts") else {}
+    return EntryView(name=name, summary=entry.summary, reference=entry.reference, settings_schema=schema, facts=facts)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Shelf:
 
 SHELVES = {
     "spaces": Shelf(SPACES, _space),
-    "operations": Shelf(OPERATIONS, _plain),
+    "operations": Shelf(OPERATIONS, _operation),
     "templates": Shelf(TEMPLATES, _plain),
     "strategies": Shelf(STRATEGIES, _configurable),
     "methods": Shelf(METHODS, _configurable),

@@ -44,8 +44,8 @@ def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
     told = [found.get(row.id, (row, 0)) for row in rows]
     beside = told_beside(session, [job for job, _ in told])
     return [
-        JobView.model_validate(job).model_copy(update={**known, "last_event": last})
-        for (job, last), known in zip(told, beside, strict=True)
+        JobView.model_validate(job).model_copy(update={**more, "last_event": last})
+        for (job, last), more in zip(told, beside, strict=True)
     ]
 
 

@@ -6,7 +6,7 @@ The routes are those of `add_stream_route`, for every kind of job, and `GET /v1/
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
-from fastapi.sse import EventSourceResponse
+from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.deps import Service, ServiceDep
@@ -37,8 +37,13 @@ def _described(what: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": what, "content": content}}
 
 
-class _Stream(EventSourceResponse):
-    """A stream that takes its viewer's leave however it ends."""
+class EventStream(StreamingResponse):
+    """A stream that takes its viewer's leave however it ends.
+
+    Not FastAPI's own, which has two tasks and two buffers a viewer and makes every message anew for each.
+    """
+
+    media_type = "text/event-stream"
 
     def __init__(self, viewer: Viewer) -> None:
         """Tell what the viewer sees."""
@@ -67,8 +72,8 @@ def _place(after: int | None, last_event_id: str | None) -> int | None:
     return max(int(last_event_id), after or 0)
 
 
-async def _open(service: Service, watch: Watch) -> EventSourceResponse:
-    return _Stream(await service.streams.open(watch))
+async def _open(service: Service, watch: Watch) -> EventStream:
+    return EventStream(await service.streams.open(watch))
 
 
 def add_stream_route(router: APIRouter, kind: str) -> None:
@@ -78,12 +83,12 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
         "/{job_id}/stream",
         summary=f"What happens to a {kind}, while it happens",
         name=f"stream_{kind}",
-        response_class=EventSourceResponse,
+        response_class=EventStream,
         responses=documented(404) | _described("Messages; `event` is their kind, `data` JSON."),
     )
     async def stream(
         service: ServiceDep, job_id: str, *, after: After = None, last_event_id: LastEventId = None, log: WithLog = False
-    ) -> EventSourceResponse:
+    ) -> EventStream:
         """Tell `progress` first and whenever it changes, then every event after the one asked for, each once and in order.
 
         `data` of an event is that of its kind in `/events`; `progress` is a `ProgressMessage`, `log` a `LogMessage`. When the job
@@ -96,10 +101,10 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
 @router.get(
     "/stream",
     summary="How all jobs move, while they do",
-    response_class=EventSourceResponse,
+    response_class=EventStream,
     responses=_described("Messages; `event` is `state` or `progress`, `data` JSON with the job's `job_id` and `kind`."),
 )
-async def stream_all(service: ServiceDep, after: After = None, last_event_id: LastEventId = None) -> EventSourceResponse:
+async def stream_all(service: ServiceDep, after: After = None, last_event_id: LastEventId = None) -> EventStream:
     """Tell every move of any job once and in order, and how far those are that are at work, at most once a second a job.
 
     It has no end: one that ends is to be asked for again, from the last event on.

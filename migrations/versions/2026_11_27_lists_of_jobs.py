@@ -1,7 +1,7 @@
 """jobs keep the names in their specs for lists, a note and tags.
 
 Revision: a10000000002
-Follows: 7d52c90ae1f4
+Follows: a10000000001
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "a10000000002"
-down_revision = "7d52c90ae1f4"
+down_revision = "a10000000001"
 branch_labels = None
 depends_on = None
 

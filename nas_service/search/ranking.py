@@ -1,10 +1,12 @@
 """What strategies share in telling results: samples by reward, plain means of arms."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from nas_service.search.bandit import Arm, width
-from nas_service.search.history import History
+from nas_service.search.history import History, Sample
 from nas_service.search.liveness import possible_arms
+from nas_service.search.replay import Replay
 from nas_service.search.strategy import Ranked
 from search_spaces.genotype import Choice
 from search_spaces.space import SearchSpace
@@ -19,20 +21,35 @@ def by_reward(space: SearchSpace, history: History, count: int, first: Iterable[
     return tuple(Ranked(genotype, score) for genotype, score in list(ranked.items())[:count])
 
 
-def mean_arms(space: SearchSpace, history: History) -> tuple[Arm, ...]:
-    """Return plain means with the bounds of equations 4.9 and 4.12; an impossible arm is abandoned in round 0."""
-    rewards: dict[Choice, list[float]] = {}
-    for sample in history:
-        for key in sample.genotype.choices:
-            rewards.setdefault(key, []).append(sample.reward)
-    possible = {key for keys in possible_arms(space) for key in keys}
-    arms = []
-    for key in space.arms():
-        seen = rewards.get(key, [])
-        abandoned = None if key in possible else 0
-        if not seen:
-            arms.append(Arm(key, abandoned_round=abandoned))
-            continue
-        mean, delta = sum(seen) / len(seen), width(len(history), len(seen))
-        arms.append(Arm(key, len(seen), mean, mean - delta, mean + delta, abandoned))
-    return tuple(arms)
+class MeanArms:
+    """Plain means with the bounds of equations 4.9 and 4.12; an impossible arm is abandoned in round 0."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        """Look up the arms."""
+        possible = {key for keys in possible_arms(space) for key in keys}
+        self._arms = tuple(Arm(key, abandoned_round=None if key in possible else 0) for key in space.arms())
+        self._replay: Replay[dict[Choice, _Sum]] = Replay(dict, _add)
+
+    def after(self, history: History) -> tuple[Arm, ...]:
+        """Return every arm in the space's order."""
+        sums = self._replay.after(history)
+        return tuple(self._told(arm, sums[arm.key], len(history)) if arm.key in sums else arm for arm in self._arms)
+
+    def _told(self, arm: Arm, seen: "_Sum", samples: int) -> Arm:
+        mean, delta = seen.total / seen.count, width(samples, seen.count)
+        return Arm(arm.key, seen.count, mean, mean - delta, mean + delta, arm.abandoned_round)
+
+
+@dataclass
+class _Sum:
+    """The rewards of an arm, added up in their order."""
+
+    total: float = 0.0
+    count: int = 0
+
+
+def _add(sums: dict[Choice, _Sum], sample: Sample) -> None:
+    for key in sample.genotype.choices:
+        seen = sums.setdefault(key, _Sum())
+        seen.total += sample.reward
+        seen.count += 1

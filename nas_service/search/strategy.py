@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nas_service.search.arm_facts import MEAN_REWARDS, ArmFacts
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.liveness import incoming, possible_arms
@@ -37,6 +38,8 @@ class Strategy(ABC):
         summary: One line for the catalogue.
         reference: Where it was published.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
+        arm_facts: What the figures of its arms mean.
+        is_costly: Whether working out the arms after a history takes much more than reading it.
         nodes: For every node of every cell type, the places of the edges into it.
         possible: At every place, the arms that some live genotype holds.
     """
@@ -44,6 +47,8 @@ class Strategy(ABC):
     summary: ClassVar[str]
     reference: ClassVar[str]
     settings_model: ClassVar[type[StrategySettings]]
+    arm_facts: ClassVar[ArmFacts] = MEAN_REWARDS
+    is_costly: ClassVar[bool] = False
 
     @classmethod
     def from_settings(cls, space: SearchSpace, settings: Mapping[str, Any], seed: int) -> "Strategy":
@@ -88,6 +93,11 @@ class Strategy(ABC):
     @abstractmethod
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return the statistics of every arm, in the space's order."""
+
+    def round_ends(self, samples: int) -> tuple[int, ...]:
+        """Return after how many samples rounds 1, 2, ... ended, as of so many samples; empty where there are no rounds."""
+        del samples
+        return ()
 
     @abstractmethod
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:

@@ -156,6 +156,20 @@ class ArmRow(Base):
     best_probability: Mapped[float | None]
 
 
+class ArmRoundRow(Base):
+    """Every arm of a search as it was when a round ended, as columns in the space's order.
+
+    Where working the arms out again is costly, also in between.
+    """
+
+    __tablename__ = "arm_rounds"
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), primary_key=True)
+    samples: Mapped[int] = mapped_column(primary_key=True)  # committed then
+    round: Mapped[int | None]  # that ended, from 1
+    arms: Mapped[dict[str, Any]]
+
+
 class Architecture(Base):
     """A genotype that a search discovered."""
 

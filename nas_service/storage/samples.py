@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
+from nas_service.errors import NotFoundError
 from nas_service.lifecycle import JobState
 from nas_service.reports import SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import Sample
 from nas_service.search.loop import Wave
-from nas_service.storage import attempts, events
+from nas_service.search.rounds import Snapshot
+from nas_service.storage import arm_rounds, attempts, events
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import ArmRow, SampleRow
 from nas_service.storage.session import database_now
@@ -30,6 +32,7 @@ class WaveRecord:
         progress: The job's new progress.
         usual_s: The longest that work was silent so far and then was not, if somebody watched.
         before: The statistics of every arm before the wave; empty before the first sample.
+        snapshots: Arms to be kept: at the ends of rounds, for one.
     """
 
     wave: Wave
@@ -38,6 +41,7 @@ class WaveRecord:
     progress: SearchProgress
     usual_s: float | None = None
     before: tuple[Arm, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
 
 
 def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
@@ -73,6 +77,7 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
     ]
     session.execute(insert(SampleRow), rows)
     replace_arms(session, job_id, record.arms)
+    arm_rounds.add_snapshots(session, job_id, record.snapshots)
     for told in told_of_wave(wave, record.before, record.arms):
         events.record(session, job_id, told)
     return state
@@ -100,10 +105,13 @@ def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
     session.execute(insert(ArmRow), rows)
 
 
-def history_of(session: Session, job_id: str) -> tuple[Sample, ...]:
-    """Return the committed samples of a search in order."""
-    query = select(SampleRow).where(SampleRow.job_id == job_id).order_by(SampleRow.index)
-    rows = session.scalars(query)
+def history_of(session: Session, job_id: str, first: int = 0, until: int | None = None) -> tuple[Sample, ...]:
+    """Return the committed samples of a search in order, from the index `first` on and before `until`."""
+    columns = (SampleRow.index, SampleRow.genotype, SampleRow.reward, SampleRow.parent_reward)
+    query = select(*columns).where(SampleRow.job_id == job_id, SampleRow.index >= first).order_by(SampleRow.index)
+    if until is not None:
+        query = query.where(SampleRow.index < until)
+    rows = session.execute(query)
     return tuple(Sample(row.index, Genotype.from_dict(row.genotype), row.reward, row.parent_reward) for row in rows)
 
 
@@ -119,10 +127,36 @@ def list_samples(session: Session, job_id: str, *, limit: int, after: int = -1) 
     return list(session.scalars(query.order_by(SampleRow.index).limit(limit)))
 
 
+def count_samples(session: Session, job_id: str) -> int:
+    """Return how many samples of a search are committed."""
+    last = session.scalar(select(func.max(SampleRow.index)).where(SampleRow.job_id == job_id))
+    return 0 if last is None else last + 1
+
+
+def get_sample(session: Session, job_id: str, index: int) -> SampleRow:
+    """Return one sample of a search.
+
+    Raises:
+        NotFoundError: If there is none of that index.
+    """
+    row = session.get(SampleRow, (job_id, index))
+    if row is None:
+        kind = "sample"
+        raise NotFoundError(kind, str(index))
+    return row
+
+
 def list_arms(session: Session, job_id: str) -> tuple[Arm, ...]:
     """Return the arm table of a search as of its last committed wave."""
-    query = select(ArmRow).where(ArmRow.job_id == job_id).order_by(ArmRow.position)
-    return tuple(
+    return arms_now(session, job_id)[1]
+
+
+def arms_now(session: Session, job_id: str) -> tuple[int, tuple[Arm, ...]]:
+    """Return how many samples are committed, and the arm table after them, from one look at the database."""
+    count = select(func.max(SampleRow.index) + 1).where(SampleRow.job_id == job_id).scalar_subquery()
+    query = select(ArmRow, count).where(ArmRow.job_id == job_id).order_by(ArmRow.position)
+    found = session.execute(query).all()
+    arms = tuple(
         Arm(
             Choice(row.cell, row.edge, row.operation),
             row.pulls,
@@ -132,5 +166,6 @@ def list_arms(session: Session, job_id: str) -> tuple[Arm, ...]:
             row.abandoned_round,
             row.best_probability,
         )
-        for row in session.scalars(query)
+        for row, _ in found
     )
+    return (found[0][1] or 0 if found else 0), arms

@@ -8,12 +8,14 @@ import pytest
 from alembic import command
 from fastapi.testclient import TestClient
 
+from nas_service.export.palette import look_of
 from nas_service.settings import Settings
 from nas_service.storage import candidates, jobs
 from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.schema import alembic_config
 from nas_service.storage.session import Database
+from search_spaces.operation import OPERATIONS
 from tests.api.conftest import write_trained
 from tests.reports import epoch_report, metrics
 
@@ -56,6 +58,32 @@ def test_an_architecture_has_a_picture_and_a_bundle(client: TestClient, finished
     assert reply.headers["Content-Disposition"] == f'attachment; filename="architecture-{first["id"]}.zip"'
     with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
         assert "genotype.json" in archive.namelist()
+
+
+def test_a_picture_has_a_theme_and_may_be_compared(client: TestClient, finished_search: str) -> None:
+    first, second = (entry["id"] for entry in _architectures(client, finished_search))
+    path = f"/v1/architectures/{first}/diagram.svg"
+    light, dark, auto = (client.get(path, params={"theme": theme}).text for theme in ("light", "dark", "auto"))
+    assert client.get(path).text == light
+    assert ("prefers-color-scheme" in auto, "prefers-color-scheme" in light, '"#0f1216"' in dark) == (True, False, True)
+    assert f"<title>Architecture {first}</title>" in light
+    compared = client.get(path, params={"compare": second}).text
+    assert f"<title>Architecture {first} compared with {second}</title>" in compared
+    assert "edges differ" in compared
+    wrong = client.get(path, params={"theme": "sepia"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "theme")
+    gone = client.get(path, params={"compare": "gone"})
+    assert (gone.status_code, gone.json()["errors"][0]) == (
+        422,
+        {"field": "compare", "given": "gone", "allowed": "the id of an architecture of space tiny"},
+    )
+
+
+def test_the_catalogue_tells_how_operations_look(client: TestClient) -> None:
+    entries = client.get("/v1/operations").json()["items"]
+    assert {entry["name"]: entry["facts"]["colour"] for entry in entries} == {
+        name: look_of(name).to_dict() for name in OPERATIONS.names()
+    }
 
 
 def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings: Settings, finished_search: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from nas_service.search.history import Sample, derived_random
 from nas_service.search.loop import Evaluation, Wave, run_search
+from nas_service.search.rounds import ended_rounds, total_rounds
 from nas_service.search.strategy import STRATEGIES, Strategy
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
@@ -198,3 +199,29 @@ def test_a_history_without_parents_is_enough_unless_parents_are_asked_for(name: 
             strategy.suggest(history[:4], 1)
     else:
         assert strategy.arms(history) == strategy.arms(_run(strategy))
+
+
+@EVERY_STRATEGY
+@pytest.mark.parametrize("wave", [1, 3])
+def test_arms_are_dropped_where_rounds_end_and_nowhere_else(name: str, wave: int) -> None:
+    settings = {"abandon_below": 0.05} if name == "abandit-plus" else {}
+    for seed in range(3):
+        strategy = STRATEGIES.get(name).from_settings(SPACE, settings, seed)
+        history = _run(strategy, wave)
+        was = {arm.key: arm.abandoned_round for arm in strategy.arms(())}
+        ended = {ended.samples: ended.number for ended in ended_rounds(strategy, 0, len(history))}
+        for count in range(1, len(history) + 1):
+            now = {arm.key: arm.abandoned_round for arm in strategy.arms(history[:count])}
+            dropped = {now[key] for key in now if now[key] != was[key]}
+            assert dropped <= {ended.get(count)}, (seed, count)
+            was = now
+        halves = [ended_rounds(strategy, 0, len(history) // 2), ended_rounds(strategy, len(history) // 2, len(history))]
+        assert (*halves[0], *halves[1]) == ended_rounds(strategy, 0, len(history))
+        assert (total_rounds(strategy) or 0) >= len(ended)
+
+
+@EVERY_STRATEGY
+def test_a_strategy_says_what_its_arms_figures_mean(name: str) -> None:
+    facts = STRATEGIES.get(name).arm_facts
+    assert facts.meaning.endswith(".")
+    assert facts.higher_is_better

@@ -34,6 +34,7 @@ from itertools import pairwise
 
 from pydantic import Field
 
+from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm, sampling_probabilities, updated_mean, width, worst
 from nas_service.search.history import History, Sample, derived_random
 from nas_service.search.liveness import balanced_bag, draw_live, places, settled
@@ -94,6 +95,13 @@ class Abandit(Strategy):
     summary = "anti-bandit: sample by lower confidence bound, abandon by upper, one arm an edge every K * T samples"
     reference = "Chen et al., ECCV 2020, arXiv 2008.00698"
     settings_model = AbanditSettings
+    arm_facts = ArmFacts(
+        ArmUnit.ACCURACY,
+        centre=None,
+        bounds=ArmBounds.CONFIDENCE,
+        higher_is_better=True,
+        meaning="Running validation accuracy of the samples that held the arm, times `reward_scale`, with confidence bounds.",
+    )
     settings: AbanditSettings
 
     @cached_property
@@ -144,6 +152,10 @@ class Abandit(Strategy):
                     )
                 )
         return tuple(arms)
+
+    def round_ends(self, samples: int) -> tuple[int, ...]:
+        """Round r ends with the T (K - r + 1) samples that one arm of every edge is dropped after."""
+        return tuple(end for end in self._boundaries[1:] if end <= samples)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Put the survivors of a finished search first, then the samples by reward, the earlier of equals first.

@@ -32,6 +32,7 @@ from pydantic import Field
 
 from nas_service.search.abandonment import Abandonment
 from nas_service.search.acquisition import Proposal, best_of, climb
+from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.encoding import Codes, Encoding
 from nas_service.search.history import History
@@ -74,6 +75,15 @@ class AbanditPlus(Strategy):
     summary = "balanced trials, then expected improvement under a posterior over arms and pairs of arms, returned by posterior"
     reference = "own; expected improvement: Jones et al., J. Global Optimization 13, 1998"
     settings_model = AbanditPlusSettings
+    is_costly = True
+    arm_facts = ArmFacts(
+        ArmUnit.RANK_EFFECT,
+        centre=0.0,
+        bounds=ArmBounds.TWO_SD,
+        higher_is_better=True,
+        meaning="What the arm adds to the rank score of an architecture under the posterior, 0 being average; the bounds are two "
+        "standard deviations.",
+    )
     settings: AbanditPlusSettings
 
     @property
@@ -130,6 +140,12 @@ class AbanditPlus(Strategy):
                     arm = Arm(key, abandoned_round=abandoned)
                 arms.append(survivors.told(arm))
         return tuple(arms)
+
+    def round_ends(self, samples: int) -> tuple[int, ...]:
+        """With `abandon_below` the first round ends with the bags and every other after K samples."""
+        if not self.settings.abandon_below:
+            return ()
+        return tuple(range(self.balanced, samples + 1, self.space.arms_per_edge))
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Order the samples by mu - sd / 2; a score is a reward (`posterior.by_posterior`)."""

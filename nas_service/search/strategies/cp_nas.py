@@ -29,6 +29,7 @@ from itertools import pairwise
 
 from pydantic import Field
 
+from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm, width, worst
 from nas_service.search.history import History, Sample
 from nas_service.search.liveness import balanced_bag, places, settled
@@ -73,6 +74,14 @@ class CpNas(Strategy):
     summary = "child-parent: every arm of an edge tried alike, judged by binary child and full-precision parent, worst dropped"
     reference = "Zhuo et al., IJCAI 2020, arXiv 2005.00057"
     settings_model = CpNasSettings
+    arm_facts = ArmFacts(
+        ArmUnit.CHILD_PARENT_SCORE,
+        centre=None,
+        bounds=ArmBounds.CONFIDENCE,
+        higher_is_better=True,
+        meaning="Mean of beta_P (A_P - A_C) + A_C in the stage that the arm was last tried in, A_C the accuracy of the binary "
+        "child and A_P that of its full-precision parent; the bounds are the bandit's.",
+    )
     settings: CpNasSettings
 
     @property
@@ -137,6 +146,10 @@ class CpNas(Strategy):
                 mean, delta = edge.mean(key), width(sum(map(len, rivals)), tries)
                 arms.append(Arm(key, edge.pulls[key], mean, mean - delta, mean + delta, abandoned))
         return tuple(arms)
+
+    def round_ends(self, samples: int) -> tuple[int, ...]:
+        """A round is a stage."""
+        return tuple(end for end in self._boundaries[1:] if end <= samples)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Put the survivors of a finished search first, then the samples by the child's accuracy.

@@ -14,6 +14,7 @@ References:
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from random import Random as Generator
 
 from pydantic import Field
@@ -21,7 +22,7 @@ from pydantic import Field
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History, Sample, derived_random
 from nas_service.search.liveness import draw_uniform
-from nas_service.search.ranking import by_reward, mean_arms
+from nas_service.search.ranking import MeanArms, by_reward
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Choice, Genotype
@@ -69,7 +70,11 @@ class Evolution(Strategy):
 
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return plain averages with the bandit's bounds."""
-        return mean_arms(self.space, history)
+        return self._means.after(history)
+
+    @cached_property
+    def _means(self) -> MeanArms:
+        return MeanArms(self.space)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Order the samples by reward, the earlier of equals first."""

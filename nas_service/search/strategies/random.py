@@ -6,12 +6,14 @@ Reproducibility for NAS", arXiv 1902.07638, section 3.2: random search with weig
 means with the bandit's bounds, so that tables compare.
 """
 
+from functools import cached_property
+
 from pydantic import Field
 
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.liveness import draw_uniform
-from nas_service.search.ranking import by_reward, mean_arms
+from nas_service.search.ranking import MeanArms, by_reward
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
@@ -49,7 +51,11 @@ class Random(Strategy):
 
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return plain averages with the bandit's bounds."""
-        return mean_arms(self.space, history)
+        return self._means.after(history)
+
+    @cached_property
+    def _means(self) -> MeanArms:
+        return MeanArms(self.space)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Order the samples by reward, the earlier of equals first."""
