@@ -22,9 +22,13 @@ from api.resources import (
     architectures,
     candidates,
     catalogue,
+    comparison,
+    cost,
+    curves,
     datasets,
     health,
     registrations,
+    reports,
     searches,
     streams,
     system,
@@ -44,6 +48,22 @@ from workers.launchers import create_launcher
 log = structlog.get_logger()
 
 PREFIX = "/v1"
+_MODULES = (
+    all_jobs,
+    searches,
+    trainings,
+    comparison,
+    curves,
+    architectures,
+    cost,
+    candidates,
+    catalogue,
+    datasets,
+    registrations,
+    reports,
+    streams,
+    system,
+)
 _CONNECT_S = 2.0
 _POOL_S = 2.0
 _IDLE_S = 30.0
@@ -120,7 +140,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
-    for module in (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, streams, system):
+    for module in _MODULES:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.router.routes.extend(pages.ROUTES)

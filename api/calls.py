@@ -38,8 +38,8 @@ class Calls:
     def _ask(self, plural: str, job_id: str, action: str) -> JobView:
         return JobView.model_validate_json(self._request("POST", f"/v1/{plural}/{job_id}/{action}").content)
 
-    def _one(self, path: str, view: type[Item]) -> Item:
-        return view.model_validate_json(self._request("GET", path).content)
+    def _one(self, path: str, view: type[Item], params: Mapping[str, Any] | None = None) -> Item:
+        return view.model_validate_json(self._request("GET", path, params=params).content)
 
     def _all(self, path: str, view: type[Item], filters: Mapping[str, Any]) -> Iterator[Item]:
         cursor: str | None = None

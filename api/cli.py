@@ -6,7 +6,7 @@ import httpx
 import typer
 from pydantic import ValidationError
 
-from api.commands import datasets, demo, local, registrations, results, searches, service, trainings
+from api.commands import datasets, demo, export, local, registrations, results, searches, service, trainings
 from api.console import errors
 from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
@@ -41,6 +41,7 @@ app.command("architectures")(results.list_architectures)
 app.command("candidates")(results.list_candidates)
 app.command()(results.compare)
 app.command()(results.download)
+app.command()(export.export)
 app.command()(local.evaluate)
 app.command("train-local")(local.train_local)
 app.command()(service.catalogue)

@@ -9,7 +9,7 @@ Example:
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -18,12 +18,12 @@ from api.event_views import AnyEvent, EventView
 from api.following import StreamMessage, follow
 from api.job_calls import JobCalls
 from api.patience import patiently
+from api.training_views import ArchitectureCostView, ComparisonView, CorrelationView, CurvesView
 from api.views import (
     ArchitectureView,
     ArmView,
     BestView,
     CandidateView,
-    ComparisonView,
     DatasetView,
     EntryView,
     JobView,
@@ -160,6 +160,10 @@ class NasClient(JobCalls):
         """Return the arm table of a search."""
         return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
 
+    def report(self, search_id: str) -> bytes:
+        """Return a search on one page, as HTML."""
+        return self._request("GET", f"/v1/searches/{search_id}/report.html").content
+
     def events(self, search_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a search, oldest first."""
         return self._events(f"/v1/searches/{search_id}/events")
@@ -215,6 +219,29 @@ class NasClient(JobCalls):
     def comparison_csv(self, training_id: str) -> str:
         """Return the pairs of `comparison` as CSV."""
         return self._request("GET", f"/v1/trainings/{training_id}/comparison", params={"format": "csv"}).text
+
+    def comparison_of(self, training_ids: Sequence[str]) -> ComparisonView:
+        """Return the methods of several trainings on the same data compared.
+
+        Raises:
+            ApiError: If the trainings are not on the same data, or one is not there.
+        """
+        return self._one("/v1/comparison", ComparisonView, {"training": list(training_ids)})
+
+    def correlation(self, search_id: str) -> CorrelationView:
+        """Return a search's scores against the accuracies that its architectures reached when they were trained."""
+        return self._one(f"/v1/searches/{search_id}/correlation", CorrelationView)
+
+    def training_curves(
+        self, training_id: str, fields: Sequence[str] = ("validation_accuracy", "train_loss"), points: int = 500
+    ) -> CurvesView:
+        """Return the epochs of all candidates of a training as columns, at most `points` each; extremes are kept."""
+        params = {"fields": ",".join(fields), "points": points}
+        return self._one(f"/v1/trainings/{training_id}/curves", CurvesView, params)
+
+    def architecture_cost(self, architecture_id: str) -> ArchitectureCostView:
+        """Return what an architecture costs, by cell, edge, layer and bit width."""
+        return self._one(f"/v1/architectures/{architecture_id}/cost", ArchitectureCostView)
 
     def curves(self, candidate_id: str) -> Iterator[EpochReport]:
         """Yield the epochs of a candidate's training."""

@@ -160,6 +160,24 @@ def arms(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  
 
 
 @app.command()
+def report(
+    search_id: SearchId,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; report-ID.html if left out.")] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Write a search on one page: HTML that needs neither script nor network."""
+    with connect(url) as client:
+        content = client.report(search_id)
+    path = output or Path(f"report-{search_id}.html")
+    path.write_bytes(content)
+    if as_json:
+        print_json({"path": str(path), "size_bytes": len(content)})
+    else:
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     spec: SpecFile = None,
     space: Space = None,
