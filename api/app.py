@@ -17,6 +17,7 @@ from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
+from api.replays import Replays
 from api.resources import (
     all_jobs,
     architectures,
@@ -25,6 +26,8 @@ from api.resources import (
     datasets,
     health,
     registrations,
+    search_arms,
+    search_samples,
     searches,
     streams,
     system,
@@ -89,7 +92,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
     hub = StreamHub(database, settings.max_streams, lambda job_id, attempt: settings.home / log_name(job_id, attempt))
-    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller), hub)
+    watch = ReadinessWatch(settings, store, controller)
+    service = Service(settings, database, store, starter, controller, watch, hub, Replays(database))
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -104,6 +108,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         finally:
             await hub.stop()
             await asyncio.to_thread(end_drivers)
+            service.replays.close()
             service.readiness.close()
             database.close()
 
@@ -120,8 +125,20 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
-    modules = (all_jobs, searches, trainings, architectures, candidates, catalogue, datasets, registrations, streams, system)
-    for module in modules:
+    for module in (
+        all_jobs,
+        searches,
+        search_arms,
+        search_samples,
+        trainings,
+        architectures,
+        candidates,
+        catalogue,
+        datasets,
+        registrations,
+        streams,
+        system,
+    ):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.router.routes.extend(pages.ROUTES)
