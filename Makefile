@@ -12,7 +12,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench compare-methods docs clean
+.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench compare-methods docs screenshots clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -28,9 +28,9 @@ $(VENV)/.dev: $(BIN)/nas
 
 setup: $(VENV)/.dev ## make the virtual environment with everything in it
 
-search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS, ADVERSARIAL=1, EPS)
+search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS, ADVERSARIAL=1, EPS, KEEP=1)
 	$(BIN)/nas search run --space $(SPACE) --dataset $(DATASET) --seed $(SEED) --wave $(WAVE) --epochs $(EPOCHS) \
-		$(if $(filter 1 yes true,$(ADVERSARIAL)),--adversarial --eps $(EPS))
+		$(if $(filter 1 yes true,$(ADVERSARIAL)),--adversarial --eps $(EPS)) $(if $(filter 1 yes true,$(KEEP)),--keep)
 
 serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve
@@ -86,8 +86,11 @@ bench: $(BIN)/nas ## measure what the README quotes
 compare-methods: $(BIN)/nas ## train every method on one architecture, 3 seeds, and print the table
 	$(BIN)/python -m benchmarks.compare_methods
 
-docs: $(VENV)/.dev ## write the generated tables of README.md anew
+docs: $(VENV)/.dev ## write the generated tables of the documentation anew
 	$(BIN)/python -m docs.tables
+
+screenshots: $(VENV)/.dev ## take pictures of every page in light, dark and on a phone (docs/pictures); needs Chromium
+	$(BIN)/python -m docs.screenshots
 
 clean: ## remove the virtual environment and the embedded service's data
 	rm -rf $(VENV) $(NAS_HOME)

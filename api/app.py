@@ -17,17 +17,18 @@ from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
-from api.replays import Replays
 from api.resources import (
     all_jobs,
     architectures,
     candidates,
     catalogue,
+    comparison,
+    cost,
+    curves,
     datasets,
     health,
     registrations,
-    search_arms,
-    search_samples,
+    reports,
     searches,
     streams,
     system,
@@ -47,6 +48,22 @@ from workers.launchers import create_launcher
 log = structlog.get_logger()
 
 PREFIX = "/v1"
+_MODULES = (
+    all_jobs,
+    searches,
+    trainings,
+    comparison,
+    curves,
+    architectures,
+    cost,
+    candidates,
+    catalogue,
+    datasets,
+    registrations,
+    reports,
+    streams,
+    system,
+)
 _CONNECT_S = 2.0
 _POOL_S = 2.0
 _IDLE_S = 30.0
@@ -92,8 +109,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
     hub = StreamHub(database, settings.max_streams, lambda job_id, attempt: settings.home / log_name(job_id, attempt))
-    watch = ReadinessWatch(settings, store, controller)
-    service = Service(settings, database, store, starter, controller, watch, hub, Replays(database))
+    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller), hub)
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -108,7 +124,6 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         finally:
             await hub.stop()
             await asyncio.to_thread(end_drivers)
-            service.replays.close()
             service.readiness.close()
             database.close()
 
@@ -125,20 +140,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
-    for module in (
-        all_jobs,
-        searches,
-        search_arms,
-        search_samples,
-        trainings,
-        architectures,
-        candidates,
-        catalogue,
-        datasets,
-        registrations,
-        streams,
-        system,
-    ):
+    for module in _MODULES:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.router.routes.extend(pages.ROUTES)

@@ -6,7 +6,7 @@ import httpx
 import typer
 from pydantic import ValidationError
 
-from api.commands import datasets, local, registrations, results, searches, service, trainings
+from api.commands import datasets, demo, export, local, registrations, results, searches, service, trainings
 from api.console import errors
 from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
@@ -34,12 +34,14 @@ app = typer.Typer(
 )
 app.command()(service.serve)
 app.command()(service.migrate)
+app.command()(demo.demo)
 app.add_typer(searches.app, name="search")
 app.add_typer(trainings.app, name="training")
 app.command("architectures")(results.list_architectures)
 app.command("candidates")(results.list_candidates)
 app.command()(results.compare)
 app.command()(results.download)
+app.command()(export.export)
 app.command()(local.evaluate)
 app.command("train-local")(local.train_local)
 app.command()(service.catalogue)

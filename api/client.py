@@ -9,29 +9,24 @@ Example:
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar, cast
-
-import httpx
-from pydantic import BaseModel
+from typing import Any, cast
 
 from api.estimates import EstimateView, TrainingEstimateView
 from api.event_views import AnyEvent, EventView
 from api.following import StreamMessage, follow
+from api.job_calls import JobCalls
 from api.patience import patiently
-from api.refusals import raise_for
+from api.training_views import ArchitectureCostView, ComparisonView, CorrelationView, CurvesView
 from api.views import (
     ArchitectureView,
     ArmView,
     BestView,
     CandidateView,
-    ComparisonView,
     DatasetView,
     EntryView,
     JobView,
-    Page,
     Readiness,
     SampleView,
 )
@@ -39,27 +34,11 @@ from nas_service.job_events import EventKind
 from nas_service.lifecycle import FINISHED
 from nas_service.reports import EpochReport
 
-Item = TypeVar("Item", bound=BaseModel)
-
-TIMEOUT_S = 60.0
 POLL_S = 0.5  # between two looks at a job that is waited for
 
 
-class NasClient:
+class NasClient(JobCalls):
     """A connection to a service."""
-
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Connect lazily to `url`."""
-        self.url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
-
-    def __enter__(self) -> Self:
-        """Use it in a `with` block."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the connection."""
-        self._http.close()
 
     def submit_search(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> JobView:
         """Queue a search.
@@ -181,6 +160,10 @@ class NasClient:
         """Return the arm table of a search."""
         return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
 
+    def report(self, search_id: str) -> bytes:
+        """Return a search on one page, as HTML."""
+        return self._request("GET", f"/v1/searches/{search_id}/report.html").content
+
     def events(self, search_id: str) -> Iterator[AnyEvent]:
         """Yield what happened to a search, oldest first."""
         return self._events(f"/v1/searches/{search_id}/events")
@@ -237,6 +220,29 @@ class NasClient:
         """Return the pairs of `comparison` as CSV."""
         return self._request("GET", f"/v1/trainings/{training_id}/comparison", params={"format": "csv"}).text
 
+    def comparison_of(self, training_ids: Sequence[str]) -> ComparisonView:
+        """Return the methods of several trainings on the same data compared.
+
+        Raises:
+            ApiError: If the trainings are not on the same data, or one is not there.
+        """
+        return self._one("/v1/comparison", ComparisonView, {"training": list(training_ids)})
+
+    def correlation(self, search_id: str) -> CorrelationView:
+        """Return a search's scores against the accuracies that its architectures reached when they were trained."""
+        return self._one(f"/v1/searches/{search_id}/correlation", CorrelationView)
+
+    def training_curves(
+        self, training_id: str, fields: Sequence[str] = ("validation_accuracy", "train_loss"), points: int = 500
+    ) -> CurvesView:
+        """Return the epochs of all candidates of a training as columns, at most `points` each; extremes are kept."""
+        params = {"fields": ",".join(fields), "points": points}
+        return self._one(f"/v1/trainings/{training_id}/curves", CurvesView, params)
+
+    def architecture_cost(self, architecture_id: str) -> ArchitectureCostView:
+        """Return what an architecture costs, by cell, edge, layer and bit width."""
+        return self._one(f"/v1/architectures/{architecture_id}/cost", ArchitectureCostView)
+
     def curves(self, candidate_id: str) -> Iterator[EpochReport]:
         """Yield the epochs of a candidate's training."""
         return self._all(f"/v1/candidates/{candidate_id}/curves", EpochReport, {})
@@ -282,30 +288,5 @@ class NasClient:
         """Return whether the service can work."""
         return Readiness.model_validate_json(self._http.get("/readyz").content)
 
-    def _submit(self, kind: str, spec: Mapping[str, Any], key: str | None) -> JobView:
-        headers = {"Idempotency-Key": key} if key else {}
-        return JobView.model_validate_json(self._request("POST", f"/v1/{kind}", json=dict(spec), headers=headers).content)
-
-    def _ask(self, plural: str, job_id: str, action: str) -> JobView:
-        return JobView.model_validate_json(self._request("POST", f"/v1/{plural}/{job_id}/{action}").content)
-
-    def _one(self, path: str, view: type[Item]) -> Item:
-        return view.model_validate_json(self._request("GET", path).content)
-
     def _events(self, path: str, *kinds: EventKind) -> Iterator[AnyEvent]:
         return self._all(path, cast("type[AnyEvent]", EventView), {"kind": list(kinds)} if kinds else {})
-
-    def _all(self, path: str, view: type[Item], filters: Mapping[str, str | list[str]]) -> Iterator[Item]:
-        cursor: str | None = None
-        while True:
-            params = dict(filters) | ({"cursor": cursor} if cursor else {})
-            page = Page[view].model_validate_json(self._request("GET", path, params=params).content)  # type: ignore[valid-type]
-            yield from page.items
-            cursor = page.next
-            if cursor is None:
-                return
-
-    def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
-        reply = self._http.request(verb, path, **options)
-        raise_for(reply)
-        return reply

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, computed_field, field_validator
 
-from nas_service.comparison import Quantity
+from nas_service.comparison import Quantity, method_label
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import CandidateMetrics, DatasetReport, Progress
 
@@ -151,19 +151,32 @@ class CandidateView(View):
     seed: int
     state: CandidateState
     epochs_done: int
+    epochs_total: int | None = Field(
+        None, description="That it is trained; early stopping may end it sooner. Null where its training does not tell."
+    )
     validation_accuracy: float | None = Field(description="Of its last epoch; when it succeeded, of the frozen network.")
     test_accuracy: float | None
     metrics: CandidateMetrics | None = Field(
         description="Null until it succeeded. In lists `test_classes` is null too: `GET /v1/candidates/{candidate_id}` has it."
     )
     cost: dict[str, int | float]
-    seconds: float
+    seconds: float = Field(description="Of its epochs, validation included.")
+    attack_seconds: float | None = Field(
+        None,
+        description="Of the attacks on the trained network; null before, without attacks, and where an earlier version trained.",
+    )
     worker: str | None = Field(description="Host and process of its last trial.")
     device: str | None = Field(description="Of its last trial.")
     error: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+    @computed_field(description="Of the method: its name, with the settings that were given.")  # type: ignore[prop-decorator]
+    @property
+    def method_label(self) -> str:
+        """Return how the method is called in comparisons."""
+        return method_label(self.method)
 
     @field_validator("metrics", mode="before")
     @classmethod
@@ -184,47 +197,6 @@ class BestView(View):
     quantity: Quantity = Field(description="PGD-20 on validation images where every one was attacked alike, else clean accuracy.")
     value: float = Field(description="Of the quantity, in [0, 1].")
     candidate: CandidateView
-
-
-class PairView(View):
-    """One method on one architecture, over all seeds."""
-
-    method: str
-    architecture: str
-    seeds: int
-    test_mean: float
-    test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
-    validation_mean: float
-    balanced_mean: float | None = Field(
-        description="Mean balanced test accuracy: that of a candidate is the mean over the classes that have test images. Null, "
-        "as are the next three, if an earlier version trained one of the candidates."
-    )
-    balanced_spread: float | None = Field(description="As `test_spread`, of the balanced test accuracy.")
-    worst_class: str | None = Field(description="The class with the lowest test accuracy, the mean over seeds.")
-    worst_class_mean: float | None = Field(description="Its mean test accuracy.")
-    rank: float = Field(description="Among the methods on this architecture by mean test accuracy; equal ones share it.")
-    packed_bytes: float
-    seconds: float
-
-
-class MethodView(View):
-    """One method over all architectures."""
-
-    method: str
-    test_mean: float
-    balanced_mean: float | None = Field(description="Mean of its pairs' balanced test accuracies; null if one has none.")
-    mean_rank: float
-    score_correlation: float | None = Field(
-        description="Spearman's rank correlation between the search's score and the trained test accuracy; null under three "
-        "architectures."
-    )
-
-
-class ComparisonView(View):
-    """The finished candidates of a training, compared."""
-
-    pairs: list[PairView]
-    methods: list[MethodView]
 
 
 class EntryView(View):

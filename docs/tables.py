@@ -1,4 +1,4 @@
-"""The tables of README.md, written from the registries and the routes: `python -m docs.tables` (`make docs`)."""
+"""The tables of the documentation, written from the registries, routes and settings: `python -m docs.tables` (`make docs`)."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +15,8 @@ from search_spaces.registry import Registry
 from search_spaces.space import SPACES
 from search_spaces.template import TEMPLATES
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+DOCS = Path(__file__).resolve().parent
+README = DOCS.parent / "README.md"
 
 
 def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -64,34 +65,37 @@ def settings() -> str:
     return _table(("variable", "default", "meaning"), rows)
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"catalogue": catalogue, "routes": routes, "settings": settings}
+BLOCKS: dict[str, tuple[Path, Callable[[], str]]] = {
+    "catalogue": (DOCS / "catalogue.md", catalogue),
+    "routes": (DOCS / "rest.md", routes),
+    "settings": (DOCS / "operating.md", settings),
+}
 
 
-def rewritten(text: str) -> str:
-    """Return a README with every generated block as it should be.
+def rewritten(name: str) -> str:
+    """Return the page that holds a generated block, with the block as it should be.
 
     Raises:
-        ValueError: If a block's marks are missing.
+        ValueError: If the block's marks are missing.
     """
-    for name, make in BLOCKS.items():
-        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
-        if begin not in text or end not in text:
-            raise ValueError(f"README.md has no block {name}")
-        head, _, rest = text.partition(begin)
-        _, _, tail = rest.partition(end)
-        text = f"{head}{begin}\n{make()}\n\n{end}{tail}"
-    return text
+    page, make = BLOCKS[name]
+    text = page.read_text()
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+    if begin not in text or end not in text:
+        raise ValueError(f"{page.name} has no block {name}")
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}\n{make()}\n\n{end}{tail}"
 
 
 def main() -> None:
     """Write the blocks anew, or with --check only say whether they are right."""
-    text = README.read_text()
-    wanted = rewritten(text)
-    if "--check" in sys.argv:
-        if text != wanted:
-            sys.exit("README.md is out of date: run `make docs`")
-        return
-    README.write_text(wanted)
+    for name, (page, _) in BLOCKS.items():
+        wanted = rewritten(name)
+        if "--check" not in sys.argv:
+            page.write_text(wanted)
+        elif page.read_text() != wanted:
+            sys.exit(f"{page.name} is out of date: run `make docs`")
 
 
 if __name__ == "__main__":

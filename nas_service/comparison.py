@@ -6,34 +6,55 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from nas_service.reports import CandidateMetrics, ClassFigures
+from nas_service.reports import ClassFigures, RobustnessFigures
+from nas_service.trained import TrainedCandidate
 
 MIN_FOR_CORRELATION = 3  # two points always lie on a line
 
 
 @dataclass(frozen=True)
-class TrainedCandidate:
-    """What is compared of a candidate that succeeded.
+class AttackConditions:
+    """How accuracies under attack were measured: only those measured alike are put side by side.
 
     Attributes:
-        id: Its id.
-        architecture: Its architecture's id.
-        score: What the search thought of the architecture.
-        method: Name, settings and recipe, as it was asked for.
-        metrics: Accuracies and, if it was attacked, what it stands.
-        packed_bytes: Of the frozen network.
-        seconds: Of its training.
+        eps: Largest change of a pixel, pixels being in [0, 1].
+        restarts: Random starts of every attack that has one.
+        images: Number of test images.
+        attacks: Names of all attacks.
     """
 
-    id: str
-    architecture: str
-    score: float
-    method: Mapping[str, Any]
-    metrics: CandidateMetrics
-    packed_bytes: int
-    seconds: float
+    eps: float
+    restarts: int
+    images: int
+    attacks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, figures: RobustnessFigures) -> Self:
+        """Return how figures were measured."""
+        return cls(figures.eps, figures.restarts, figures.images, tuple(sorted(figures.accuracies)))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed of a pair.
+
+    Attributes:
+        candidate: Its id.
+        training: Id of its training.
+        seed: Of weights and order of images.
+        test_accuracy: Of the frozen network.
+        validation_accuracy: As `test_accuracy`.
+        attacked: Share of the test images that stand every attack; None if it was not attacked.
+    """
+
+    candidate: str
+    training: str
+    seed: int
+    test_accuracy: float
+    validation_accuracy: float
+    attacked: float | None
 
 
 class Quantity(StrEnum):
@@ -82,7 +103,11 @@ class ComparedPair:
     Attributes:
         method: Label: name, with the settings that were given.
         architecture: Its id.
-        seeds: Number of trained candidates.
+        search_id: Of the search that found the architecture.
+        architecture_rank: Among what that search found, 1 best.
+        architecture_score: What the search thought of it, in the unit of its strategy.
+        seeds: Number of trained candidates; a seed that several trainings trained alike counts once, the newest.
+        runs: One entry a seed, by seed.
         test_mean: Mean test accuracy.
         test_spread: Sample standard deviation over seeds; None for one seed.
         validation_mean: Mean validation accuracy.
@@ -92,12 +117,21 @@ class ComparedPair:
         worst_class_mean: Its mean test accuracy.
         rank: Among the methods on this architecture by `test_mean`, 1 best; equal means share the mean of their ranks.
         packed_bytes: Of the frozen network, the mean.
+        ops: FLOPs + BOPs / 64 for one image, the mean.
+        cost: As `Cost.to_dict`, every figure the mean: networks that were pruned differ from seed to seed.
         seconds: Of a training, the mean.
+        attack: How the accuracies under attack were measured; None, as the next two, if a seed was not attacked or not alike.
+        attacked_mean: Mean share of the test images that stand every attack.
+        attacked_spread: As `test_spread`, of that share.
     """
 
     method: str
     architecture: str
+    search_id: str
+    architecture_rank: int
+    architecture_score: float
     seeds: int
+    runs: tuple[Run, ...]
     test_mean: float
     test_spread: float | None
     validation_mean: float
@@ -107,7 +141,12 @@ class ComparedPair:
     worst_class_mean: float | None
     rank: float
     packed_bytes: float
+    ops: float
+    cost: Mapping[str, float]
     seconds: float
+    attack: AttackConditions | None
+    attacked_mean: float | None
+    attacked_spread: float | None
 
 
 @dataclass(frozen=True)
@@ -120,7 +159,8 @@ class ComparedMethod:
         balanced_mean: Mean over its pairs; None if one has none.
         mean_rank: Mean over its pairs.
         score_correlation: Spearman's rank correlation between the search's score of an architecture and `test_mean`; None with
-            fewer than three architectures, or where one side is constant.
+            fewer than three architectures, where one side is constant, or where several searches found them: their scores have
+            nothing in common.
     """
 
     method: str
@@ -130,10 +170,11 @@ class ComparedMethod:
     score_correlation: float | None
 
 
-def method_label(method: Mapping[str, Any]) -> str:
-    """Return `name`, or `name(setting=value, recipe.epochs=9)` where something was asked for."""
+def method_label(method: Mapping[str, Any], more: Sequence[str] = ()) -> str:
+    """Return `name`, or `name(setting=value, recipe.epochs=9)` where something was asked for; `more` goes behind it."""
     asked = [f"{key}={json.dumps(value)}" for key, value in sorted(method.get("settings", {}).items())]
     asked += [f"recipe.{key}={json.dumps(value)}" for key, value in sorted(method.get("recipe", {}).items())]
+    asked += more
     return f"{method['name']}({', '.join(asked)})" if asked else str(method["name"])
 
 
@@ -152,31 +193,62 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 def compare(candidates: Iterable[TrainedCandidate]) -> tuple[list[ComparedPair], list[ComparedMethod]]:
-    """Return pairs, by architecture and rank, and methods, best first."""
+    """Return pairs, by architecture and rank, and methods, best first; all candidates must have learnt the same data."""
     groups: dict[tuple[str, str], list[TrainedCandidate]] = defaultdict(list)
     for candidate in candidates:
-        groups[candidate.architecture, method_label(candidate.method)].append(candidate)
-    scores = {architecture: group[0].score for (architecture, _), group in groups.items()}
+        groups[candidate.found.id, candidate.label].append(candidate)
     pairs: list[ComparedPair] = []
-    for architecture in scores:
-        here = {method: group for (where, method), group in groups.items() if where == architecture}
-        means = [statistics.fmean(entry.metrics.test_accuracy for entry in group) for group in here.values()]
+    for architecture in dict.fromkeys(where for where, _ in groups):
+        here = [_newest(group) for (where, _), group in groups.items() if where == architecture]
+        means = [statistics.fmean(entry.metrics.test_accuracy for entry in group) for group in here]
         ranks = _ranks([-mean for mean in means])
-        rows = [_pair(method, group, rank) for (method, group), rank in zip(here.items(), ranks, strict=True)]
-        pairs += sorted(rows, key=lambda row: row.rank)
-    methods = [_method(method, pairs, scores) for method in dict.fromkeys(pair.method for pair in pairs)]
+        pairs += sorted(map(_pair, here, ranks), key=lambda row: row.rank)
+    methods = [_method(method, pairs) for method in dict.fromkeys(pair.method for pair in pairs)]
     return pairs, sorted(methods, key=lambda row: (row.mean_rank, -row.test_mean))
 
 
-def _pair(method: str, group: Sequence[TrainedCandidate], rank: float) -> ComparedPair:
+def _newest(group: Sequence[TrainedCandidate]) -> list[TrainedCandidate]:
+    """Return one candidate a seed, by seed: trained twice alike it says nothing new, and would make the spread look small."""
+    by_seed = {entry.seed: entry for entry in sorted(group, key=lambda entry: entry.id)}
+    return [by_seed[seed] for seed in sorted(by_seed)]
+
+
+def _run(entry: TrainedCandidate) -> Run:
+    known = entry.metrics
+    stood = None if known.robustness is None else known.robustness.worst
+    return Run(entry.id, entry.training, entry.seed, known.test_accuracy, known.validation_accuracy, stood)
+
+
+def _mean_cost(group: Sequence[TrainedCandidate]) -> dict[str, float]:
+    return {name: statistics.fmean(entry.cost[name] for entry in group) for name in group[0].cost}
+
+
+def _attacked(group: Sequence[TrainedCandidate]) -> tuple[AttackConditions | None, list[float]]:
+    """Return how all were attacked and what they stand; None and nothing where one was not, or not as the others."""
+    figures = [entry.metrics.robustness for entry in group]
+    known = [entry for entry in figures if entry is not None]
+    conditions = {AttackConditions.of(entry) for entry in known}
+    if len(known) < len(figures) or len(conditions) != 1:
+        return None, []
+    return conditions.pop(), [entry.worst for entry in known]
+
+
+def _pair(group: Sequence[TrainedCandidate], rank: float) -> ComparedPair:
     tests = [entry.metrics.test_accuracy for entry in group]
     by_class = _by_class(group)
     balanced = [figures.balanced_accuracy for figures in by_class]
     worst = _worst_class(by_class)
+    cost = _mean_cost(group)
+    attack, stood = _attacked(group)
+    found = group[0].found
     return ComparedPair(
-        method=method,
-        architecture=group[0].architecture,
+        method=group[0].label,
+        architecture=found.id,
+        search_id=found.search,
+        architecture_rank=found.rank,
+        architecture_score=found.score,
         seeds=len(group),
+        runs=tuple(map(_run, group)),
         test_mean=statistics.fmean(tests),
         test_spread=_spread(tests),
         validation_mean=statistics.fmean(entry.metrics.validation_accuracy for entry in group),
@@ -185,8 +257,13 @@ def _pair(method: str, group: Sequence[TrainedCandidate], rank: float) -> Compar
         worst_class=worst and worst[0],
         worst_class_mean=worst and worst[1],
         rank=rank,
-        packed_bytes=statistics.fmean(entry.packed_bytes for entry in group),
+        packed_bytes=cost["packed_bytes"],
+        ops=cost["ops"],
+        cost=cost,
         seconds=statistics.fmean(entry.seconds for entry in group),
+        attack=attack,
+        attacked_mean=statistics.fmean(stood) if stood else None,
+        attacked_spread=_spread(stood),
     )
 
 
@@ -211,13 +288,15 @@ def _worst_class(by_class: Sequence[ClassFigures]) -> tuple[str, float] | None:
     return min(means.items(), key=lambda entry: entry[1], default=None)
 
 
-def _method(method: str, pairs: Sequence[ComparedPair], scores: Mapping[str, float]) -> ComparedMethod:
+def _method(method: str, pairs: Sequence[ComparedPair]) -> ComparedMethod:
     own = [pair for pair in pairs if pair.method == method]
     balanced = [pair.balanced_mean for pair in own if pair.balanced_mean is not None]
+    means = [pair.test_mean for pair in own]
+    alike = len({pair.search_id for pair in own}) == 1
     return ComparedMethod(
         method=method,
-        test_mean=statistics.fmean(pair.test_mean for pair in own),
+        test_mean=statistics.fmean(means),
         balanced_mean=statistics.fmean(balanced) if len(balanced) == len(own) else None,
         mean_rank=statistics.fmean(pair.rank for pair in own),
-        score_correlation=rank_correlation([scores[pair.architecture] for pair in own], [pair.test_mean for pair in own]),
+        score_correlation=rank_correlation([pair.architecture_score for pair in own], means) if alike else None,
     )

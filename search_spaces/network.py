@@ -11,18 +11,9 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
+from search_spaces.blocks import EntryBlock, cell_blocks, entry_shape, head_layers, stem_layers
 from search_spaces.conv_factory import ConvFactory
-from search_spaces.cost import (
-    FLOAT_BYTES,
-    FULL_PRECISION,
-    BareConvCost,
-    ConvShape,
-    Cost,
-    Precision,
-    Size,
-    batch_norm_cost,
-    linear_cost,
-)
+from search_spaces.cost import ConvShape, Cost, Precision, Size
 from search_spaces.genotype import Genotype
 from search_spaces.halving import halving
 from search_spaces.operation import OPERATIONS
@@ -112,9 +103,9 @@ class Cell(nn.Module):
         self.inputs = plan.inputs
         self.run: Run = run_module
         self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
-        self.preprocess = conv(_entry(plan.in_channels, plan))
+        self.preprocess = conv(entry_shape(plan.in_channels, plan))
         if plan.older_channels is not None:
-            self.older = nn.Sequential(halving(2 if plan.halves_older else 1), conv(_entry(plan.older_channels, plan)))
+            self.older = nn.Sequential(halving(2 if plan.halves_older else 1), conv(entry_shape(plan.older_channels, plan)))
         self.skip = InterCellSkip(plan.role) if plan.skips else None
         self.edges = nn.ModuleDict()
         for edge in edges:
@@ -150,11 +141,6 @@ class Cell(nn.Module):
         assert isinstance(operations, nn.ModuleDict)  # noqa: S101 - for the type checker; set in __init__
         (only,) = operations if choice is None else (choice(edge),)
         return None if only == ZEROISE else operations[only]
-
-
-def _entry(in_channels: int, plan: CellPlan) -> ConvShape:
-    """Return the shape of the convolution that brings an input to the cell's width."""
-    return ConvShape(in_channels=in_channels, out_channels=plan.channels, kernel_size=1)
 
 
 class CellStack(nn.Module):
@@ -259,20 +245,12 @@ def _stack_cost(
     space: SearchSpace, image: ImageFormat, precision: Precision, operations: Callable[[str, Edge], Sequence[str]]
 ) -> Cost:
     entry, operation = partial(_entry_cost, space.template, precision), partial(_operation_cost, space.template, precision)
-    plans = space.plan()
-    stem = ConvShape(in_channels=image.channels, out_channels=plans[0].in_channels, kernel_size=3, padding=1)
-    total = Cost(packed_bytes=2 * FLOAT_BYTES * image.channels)  # the normalisation's mean and std
-    total += BareConvCost(FULL_PRECISION)(stem, image.size) + batch_norm_cost(stem.out_channels)
-    size = image.size
-    for plan in plans:
-        total += entry(_entry(plan.in_channels, plan), size)
-        if plan.older_channels is not None:
-            total += entry(_entry(plan.older_channels, plan), size)
-        stride = 2 if plan.role is Role.REDUCTION else 1
-        for edge in space.edges:
-            from_input = edge.source < plan.inputs
-            for name in operations(plan.cell_type, edge):
-                total += operation(name, plan.channels, stride if from_input else 1, size if from_input else size.strided(stride))
-        size = size.strided(stride)
-    features = space.nodes * plans[-1].channels
-    return total + batch_norm_cost(features) + linear_cost(features, image.classes)
+    total = Cost()
+    for _, cost in (*stem_layers(space, image.channels, image.size), *head_layers(space, image.classes)):
+        total += cost
+    for block in cell_blocks(space, image.size, operations):
+        if isinstance(block, EntryBlock):
+            total += entry(block.shape, block.size)
+        else:
+            total += operation(block.operation, block.plan.channels, block.stride, block.size)
+    return total

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 
 from nas_service.reports import CandidateMetrics, ClassFigures, EpochReport, RobustnessFigures
+from nas_service.trained import FoundArchitecture, TrainedCandidate
+
+COST = {"binary_parameters": 800, "float_parameters": 20, "flops": 100, "bops": 6400, "packed_bytes": 180, "ops": 200.0}
 
 
 def epoch_report(epoch: int = 0, **figures: float) -> EpochReport:
@@ -41,3 +44,20 @@ def metrics(validation: float = 0.9, test: float = 0.8, pgd_20: float | None = N
             eps=eps, restarts=1, images=50, accuracies=accuracies, worst=pgd_20, masked_by=(), validation_pgd_20=pgd_20
         )
     return CandidateMetrics.of(epoch_report(), scores[0], scores[1], stood)
+
+
+def trained(  # noqa: PLR0913 - what is compared
+    known: CandidateMetrics,
+    method: str = "bnn",
+    architecture: str = "a",
+    *,
+    key: str = "id",
+    training: str = "training",
+    score: float = 0.5,
+    seed: int = 0,
+    ops: float = 200.0,
+) -> TrainedCandidate:
+    """Return a candidate that succeeded, of an architecture that the search `search` found."""
+    found = FoundArchitecture(architecture, "search", 1, score)
+    cost = COST | {"ops": ops}
+    return TrainedCandidate(key, training, found, {"name": method, "settings": {}}, method, seed, known, cost, 2.0)

@@ -60,12 +60,13 @@ class Exporting:
 
 @dataclass(frozen=True)
 class Done:
-    """The network is trained; of a candidate, with its files and figures."""
+    """The network is trained; of a candidate, with its files and figures, and how long attacks took if there were any."""
 
     last: EpochReport
     files: dict[str, StoredFile]
     metrics: CandidateMetrics | None = None
     cost: dict[str, float] | None = None
+    attack_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -200,8 +201,10 @@ def _train_candidate(trial: CandidateTrial, setup: TrialSetup, dataset: ImageDat
     last = _train(run, trial.checkpoint, store, setup)
     if task.robustness is not None:
         _tell(Attacking())
+    began = time.monotonic()
     substitute = _load(trial.substitute, trial, dataset, store)
     robustness = run.attack(substitute, lambda attack, accuracy: _tell(Attacked(attack, accuracy)))
+    attack_seconds = None if robustness is None else time.monotonic() - began
     _tell(Exporting())
     exported = run.export(robustness)
     contents = {"bundle": ("bundle.zip", exported.content), "safetensors": ("latent.safetensors", run.weights())}
@@ -210,7 +213,7 @@ def _train_candidate(trial: CandidateTrial, setup: TrialSetup, dataset: ImageDat
         key = candidate_key(task.candidate_id, name)
         store.put(key, content)
         files[kind] = StoredFile.of(key, content)
-    return Done(last, files, exported.metrics, exported.cost)
+    return Done(last, files, exported.metrics, exported.cost, attack_seconds)
 
 
 def _train_full_precision(trial: FullPrecisionTrial, setup: TrialSetup, dataset: ImageDataset, pulse: _Pulse) -> Done:

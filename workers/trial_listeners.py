@@ -124,7 +124,7 @@ class CandidateListener(_Watched):
         self._add_epoch(session, name, news.last)
         for kind, stored in news.files.items():
             record_artifact(session, name, kind, stored)
-        return candidates.succeed(session, name, news.metrics, news.cost)
+        return candidates.succeed(session, name, news.metrics, news.cost, news.attack_seconds)
 
 
 class FullPrecisionListener(_Watched):

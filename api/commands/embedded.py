@@ -5,9 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from typing import BinaryIO
 import httpx
 
 from api.client import NasClient
+from api.console import errors
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 
@@ -81,6 +83,13 @@ def embedded_service(settings: Settings) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def serve_on(page: str) -> None:
+    """Leave an embedded service at work until somebody ends this command (Ctrl-C); that is the wished end, and no failure."""
+    errors.print(f"still serving {page}; Ctrl-C ends it", highlight=False, soft_wrap=True)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _opened(log_path: Path) -> BinaryIO:

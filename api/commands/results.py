@@ -9,7 +9,8 @@ import typer
 from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.views import ArchitectureView, CandidateView, ComparisonView, PairView
+from api.training_views import ComparisonView, PairView
+from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
 from nas_service.wording import printable
@@ -159,7 +160,9 @@ def download(
 
 
 def finish_run(client: NasClient, search_id: str, home: Path) -> tuple[Path, list[CandidateView]]:
-    """Save the bundle of the best candidate, as the service judges it; return it and all candidates.
+    """Save the bundle of the best candidate, as the service judges it, and the search's report beside it.
+
+    Returns the bundle and all candidates.
 
     Raises:
         ApiError: If no candidate was trained.
@@ -170,4 +173,5 @@ def finish_run(client: NasClient, search_id: str, home: Path) -> tuple[Path, lis
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_bytes(content)
+    (folder / f"report-{search_id}.html").write_bytes(client.report(search_id))
     return path, list(client.candidates(search=search_id))

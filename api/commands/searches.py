@@ -1,11 +1,12 @@
 """`nas search ...`: submit, watch, arms, delete, run, and what every job has."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from api.client import NasClient
-from api.commands.embedded import embedded_service
+from api.commands.embedded import embedded_service, serve_on
 from api.commands.interruption import cancelled_if_interrupted, kept_if_it_fails
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
@@ -13,7 +14,7 @@ from api.commands.results import finish_run, print_architectures, print_candidat
 from api.commands.specs import Sets, SpecFile, make_robust, read_spec
 from api.console import console, errors, print_json, print_table, program, watch_search
 from api.estimates import search_rows
-from api.views import JobView
+from api.views import ArchitectureView, CandidateView, JobView
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError
@@ -159,6 +160,24 @@ def arms(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  
 
 
 @app.command()
+def report(
+    search_id: SearchId,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; report-ID.html if left out.")] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Write a search on one page: HTML that needs neither script nor network."""
+    with connect(url) as client:
+        content = client.report(search_id)
+    path = output or Path(f"report-{search_id}.html")
+    path.write_bytes(content)
+    if as_json:
+        print_json({"path": str(path), "size_bytes": len(content)})
+    else:
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     spec: SpecFile = None,
     space: Space = None,
@@ -172,6 +191,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     adversarial: Adversarial = False,  # noqa: FBT002 - typer's way
     eps: Eps = None,
     sets: Sets = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Go on serving the pages afterwards, until Ctrl-C.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Start an embedded service, search, train the winner, save its bundle: the whole line in one command.
@@ -187,26 +207,33 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
         say.print(f"service: {address} (API documentation at {address}/docs)", highlight=False)
         job = client.submit_search(body)
         say.print(f"search: {job.id}", highlight=False)
+        say.print(f"its page: {address}/searches/{job.id}", highlight=False, soft_wrap=True)
         with kept_if_it_fails(job.id, settings.home):
             with cancelled_if_interrupted(client, job.id, settings.home):
                 jobs = watch_search(client, job.id, say)
             exit_for(jobs)
             found = list(client.architectures(search=job.id))
             bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
-    if as_json:
-        print_json(
-            {
-                "search": job.id,
-                "bundle": bundle and str(bundle),
-                "architectures": [row.model_dump(mode="json") for row in found],
-                "candidates": [row.model_dump(mode="json") for row in candidates],
-            }
-        )
-        return
+        if as_json:
+            print_json(
+                {
+                    "search": job.id,
+                    "bundle": bundle and str(bundle),
+                    "architectures": [row.model_dump(mode="json") for row in found],
+                    "candidates": [row.model_dump(mode="json") for row in candidates],
+                }
+            )
+        else:
+            _print_run(found, candidates, bundle, settings.home)
+        if keep:
+            serve_on(f"{address}/searches/{job.id}")
+
+
+def _print_run(found: list[ArchitectureView], candidates: list[CandidateView], bundle: Path | None, home: Path) -> None:
     print_architectures("architectures", found)
     if bundle is not None:
         print_candidates("trained candidates", candidates)
-    console.print(f"NAS_HOME={settings.home} {program()} serve shows all of it again", markup=False, highlight=False)
+    console.print(f"NAS_HOME={home} {program()} serve shows all of it again", markup=False, highlight=False)
     untrained = "trained: nothing, since the spec has no training; --train METHOD trains the best architecture"
     console.file.write(f"bundle: {bundle}\n" if bundle is not None else f"{untrained}\n")
 

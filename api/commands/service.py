@@ -43,7 +43,7 @@ def serve(
     from api.server import listening, serve_application, url_of  # noqa: PLC0415 - as above
 
     with listening(address, number) as sockets:  # before anything else: a service that cannot be reached must touch no job
-        _prepare_database(settings)
+        prepare_database(settings)
         from api.app import create_app  # noqa: PLC0415 - a start that cannot be is told before torch is loaded
 
         app = create_app(settings)
@@ -51,7 +51,12 @@ def serve(
         serve_application(app, sockets, settings)
 
 
-def _prepare_database(settings: Settings) -> None:
+def prepare_database(settings: Settings) -> None:
+    """Bring an embedded database up to date, and require that any other is.
+
+    Raises:
+        NotReadyError: Saying what to do.
+    """
     from nas_service.storage.engines import STARTS  # noqa: PLC0415 - as above
     from nas_service.storage.schema import require_head, upgrade  # noqa: PLC0415
 

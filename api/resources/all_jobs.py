@@ -31,7 +31,7 @@ class Kind(StrEnum):
 Name = Annotated[str | None, Query(max_length=200)]
 
 
-def _read_filter(  # noqa: PLR0913 - one a filter
+def _read_filter(  # noqa: PLR0913, PLR0917 - one a filter
     kind: Annotated[list[Kind] | None, Query(description="Only jobs of these kinds.")] = None,
     state: Annotated[list[JobState] | None, Query(description="Only jobs in these states.")] = None,
     text: Annotated[
@@ -44,7 +44,7 @@ def _read_filter(  # noqa: PLR0913 - one a filter
     tag: Annotated[Name, Query(description="Only jobs with this tag.")] = None,
     parent: Annotated[Name, Query(description="Only jobs that this search started.")] = None,
 ) -> JobFilter:
-    kinds, states = [entry.value for entry in kind or ()], [entry.value for entry in state or ()]
+    kinds, states = tuple(entry.value for entry in kind or ()), tuple(entry.value for entry in state or ())
     return JobFilter(kinds, states, text, space, dataset, strategy, tag, parent)
 
 

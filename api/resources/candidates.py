@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.deps import ServiceDep
 from api.errors import file_reply
 from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.resources.candidate_views import candidate_views
 from api.resources.etags import tagged, tagged_view
 from api.resources.jobs import CONFLICT, NOT_FOUND
 from api.views import CandidateView, Page
@@ -53,14 +54,16 @@ def list_candidates(
             architecture_id=architecture,
             search_id=search,
         )
-    return paginate(rows, count, lambda row: row.id, CandidateView.listed)
+        views = candidate_views(session, rows, listed=True)
+    return paginate(views, count, lambda view: view.id, lambda view: view)
 
 
 @router.get("/{candidate_id}", summary="One candidate", responses=NOT_FOUND, response_model=CandidateView)
 def get_candidate(service: ServiceDep, request: Request, candidate_id: str) -> Response:
     """Return method, seed, state, accuracies, also by class, and cost."""
     with service.database.read() as session:
-        return tagged_view(request, CandidateView.model_validate(candidates.get_candidate(session, candidate_id)))
+        (view,) = candidate_views(session, [candidates.get_candidate(session, candidate_id)])
+    return tagged_view(request, view)
 
 
 @router.get("/{candidate_id}/curves", summary="The epochs of a candidate's training", responses=NOT_FOUND)

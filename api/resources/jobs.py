@@ -9,9 +9,10 @@ from api.deps import Service, ServiceDep
 from api.errors import documented
 from api.event_views import EventView, event_view
 from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.resources.candidate_views import candidate_views
 from api.resources.etags import UNCHANGED, tagged_view
 from api.resources.streams import LARGEST_ID, add_stream_route
-from api.views import BestView, CandidateView, JobView, Page
+from api.views import BestView, JobView, Page
 from nas_service.comparison import best
 from nas_service.errors import NotFoundError
 from nas_service.job_events import EventKind
@@ -20,6 +21,7 @@ from nas_service.storage import candidates, events, jobs, listing, queue
 from nas_service.storage.deletion import delete_job
 from nas_service.storage.models import Job
 from nas_service.storage.session import Session
+from nas_service.storage.trained import trained_of
 from nas_service.storage.waiting import waits_of
 from nas_service.storage.watching import jobs_with_last_event
 
@@ -44,8 +46,8 @@ def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
     told = [found.get(row.id, (row, 0)) for row in rows]
     beside = told_beside(session, [job for job, _ in told])
     return [
-        JobView.model_validate(job).model_copy(update={**known, "last_event": last})
-        for (job, last), known in zip(told, beside, strict=True)
+        JobView.model_validate(job).model_copy(update={**more, "last_event": last})
+        for (job, last), more in zip(told, beside, strict=True)
     ]
 
 
@@ -119,13 +121,13 @@ def add_best_route(router: APIRouter, kind: str) -> None:
     def get_best(service: ServiceDep, job_id: str) -> BestView:
         with service.database.read() as session:
             jobs.get_job(session, job_id, kind)
-            only = {"search_id": job_id} if kind == jobs.SEARCH else {"job_id": job_id}
-            found = best(candidates.trained_of(session, **only))
+            is_search = kind == jobs.SEARCH
+            found = best(trained_of(session, search_id=job_id) if is_search else trained_of(session, trainings=[job_id]))
             if found is None:
                 what = f"trained candidate of {kind}"
                 raise NotFoundError(what, job_id)
-            row = candidates.get_candidate(session, found.candidate)
-            return BestView(quantity=found.quantity, value=found.value, candidate=CandidateView.model_validate(row))
+            (view,) = candidate_views(session, [candidates.get_candidate(session, found.candidate)])
+            return BestView(quantity=found.quantity, value=found.value, candidate=view)
 
 
 def _add_action(router: APIRouter, kind: str, action: str, summary: str, request: Callable[[Session, str, str], Job]) -> None:

@@ -1,29 +1,22 @@
 """/trainings: train architectures that a search found, with any methods and seeds."""
 
-import csv
-import io
-from dataclasses import asdict, fields, replace
-from enum import StrEnum
-from typing import Annotated
+from dataclasses import replace
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, Response, status
 
 from api.bodies import TrainingBody
 from api.deps import Service, ServiceDep
 from api.estimates import TrainingEstimateView
 from api.resources.annotations import add_annotation_routes
-from api.resources.etags import tagged, tagged_view
 from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
 from api.resources.named_results import NamedResults
 from api.resources.submission import IdempotencyKey, Submission, accept
-from api.views import ComparisonView, JobView, MethodView, PairView
+from api.views import JobView
 from nas_service.catalogue import build_space
 from nas_service.checking.specs import check_training
-from nas_service.comparison import ComparedPair, compare
 from nas_service.estimates.training import Conditions, costings, estimate_training
-from nas_service.storage import candidates, jobs
+from nas_service.storage import jobs
 from nas_service.storage.timings import epoch_timings
-from nas_service.wording import printable
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
 
@@ -55,41 +48,6 @@ def estimate(service: ServiceDep, body: TrainingBody) -> TrainingEstimateView:
     conditions = Conditions(checked.facts, place.capacity, service.settings.bundled_test_bytes, timings, has_teacher)
     architectures = costings(build_space(spec.space), named.genotypes, checked.facts)
     return TrainingEstimateView.model_validate(estimate_training(spec, architectures, conditions))
-
-
-class ComparisonFormat(StrEnum):
-    """How a comparison is written."""
-
-    JSON = "json"
-    CSV = "csv"
-
-
-@router.get(
-    "/{job_id}/comparison",
-    summary="Methods x architectures: mean, spread, rank",
-    response_model=ComparisonView,
-    responses=NOT_FOUND | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-)
-def compare_candidates(
-    service: ServiceDep,
-    request: Request,
-    job_id: str,
-    file_format: Annotated[ComparisonFormat, Query(alias="format")] = ComparisonFormat.JSON,
-) -> Response:
-    """Compare the candidates that are finished; as CSV, the pairs."""
-    with service.database.read() as session:
-        jobs.get_job(session, job_id, jobs.TRAINING)
-        pairs, methods = compare(candidates.trained_of(session, job_id=job_id))
-    if file_format is ComparisonFormat.CSV:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, [field.name for field in fields(ComparedPair)])
-        writer.writeheader()
-        # A class may be called anything: a pair stays one line, and a terminal shows it.
-        rows = (asdict(pair) | {"worst_class": pair.worst_class and printable(pair.worst_class)} for pair in pairs)
-        writer.writerows(rows)
-        return tagged(request, text.getvalue().encode(), "text/csv", f"comparison-{job_id}.csv")
-    view = ComparisonView(pairs=[PairView(**asdict(pair)) for pair in pairs], methods=[MethodView(**asdict(m)) for m in methods])
-    return tagged_view(request, view)
 
 
 add_job_routes(router, jobs.TRAINING)

@@ -6,14 +6,13 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from nas_service.comparison import TrainedCandidate
 from nas_service.errors import NotFoundError
 from nas_service.job_events import CandidateTold
 from nas_service.lifecycle import AT_WORK, CANDIDATE_FINISHED, CandidateState, candidate_sources_of
 from nas_service.reports import CandidateMetrics, EpochReport
 from nas_service.storage import events, litter
 from nas_service.storage.keys import checkpoint_key
-from nas_service.storage.models import Architecture, Candidate, CandidateEpoch
+from nas_service.storage.models import ATTACK_SECONDS, Architecture, Candidate, CandidateEpoch
 from nas_service.storage.session import database_now, new_id
 
 
@@ -125,8 +124,11 @@ def begin(session: Session, candidate_id: str, worker: str, device: str, resumed
     return move(session, candidate_id, CandidateState.TRAINING, resumed_from=resumed_from, **values)
 
 
-def succeed(session: Session, candidate_id: str, metrics: CandidateMetrics, cost: dict[str, Any]) -> bool:
-    """Keep what a training led to."""
+def succeed(
+    session: Session, candidate_id: str, metrics: CandidateMetrics, cost: dict[str, Any], attack_seconds: float | None = None
+) -> bool:
+    """Keep what a training led to, and how long the attacks took, if there were any."""
+    timed = {} if attack_seconds is None else {ATTACK_SECONDS: attack_seconds}
     return move(
         session,
         candidate_id,
@@ -134,7 +136,7 @@ def succeed(session: Session, candidate_id: str, metrics: CandidateMetrics, cost
         error=None,
         validation_accuracy=metrics.validation_accuracy,
         test_accuracy=metrics.test_accuracy,
-        metrics=metrics.model_dump(mode="json", exclude_none=True),
+        metrics=metrics.model_dump(mode="json", exclude_none=True) | timed,
         cost=cost,
     )
 
@@ -167,32 +169,6 @@ def add_epoch(session: Session, candidate_id: str, report: EpochReport) -> bool:
     row.seconds += report.seconds
     row.validation_accuracy = report.validation_accuracy
     return True
-
-
-def trained_of(session: Session, *, job_id: str | None = None, search_id: str | None = None) -> list[TrainedCandidate]:
-    """Return what can be compared so far: the candidates that succeeded, of a training or of a search's architectures."""
-    query = (
-        select(Candidate, Architecture.score)
-        .join(Architecture, Candidate.architecture_id == Architecture.id)
-        .where(Candidate.state == CandidateState.SUCCEEDED.value)
-        .order_by(Candidate.job_id, Candidate.position)
-    )
-    if job_id is not None:
-        query = query.where(Candidate.job_id == job_id)
-    if search_id is not None:
-        query = query.where(Architecture.job_id == search_id)
-    return [
-        TrainedCandidate(
-            id=row.id,
-            architecture=row.architecture_id,
-            score=score,
-            method=row.method,
-            metrics=CandidateMetrics.model_validate(row.metrics),
-            packed_bytes=row.cost["packed_bytes"],
-            seconds=row.seconds,
-        )
-        for row, score in session.execute(query)
-    ]
 
 
 def curves_of(session: Session, candidate_id: str, *, limit: int, after: int = -1) -> list[CandidateEpoch]:

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 CASCADE = "CASCADE"
+ATTACK_SECONDS = "attack_seconds"  # beside the figures of `metrics`, which the same seed repeats and a time does not
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -211,6 +212,11 @@ class Candidate(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+    @property
+    def attack_seconds(self) -> float | None:
+        """How long the attacks took; None if there were none yet, or if an earlier version trained."""
+        return self.metrics.get(ATTACK_SECONDS)
 
 
 class CandidateEpoch(Base):

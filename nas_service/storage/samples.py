@@ -115,6 +115,11 @@ def history_of(session: Session, job_id: str, first: int = 0, until: int | None 
     return tuple(Sample(row.index, Genotype.from_dict(row.genotype), row.reward, row.parent_reward) for row in rows)
 
 
+def rewards_of(session: Session, job_id: str) -> tuple[float, ...]:
+    """Return the rewards of the committed samples of a search in order."""
+    return tuple(session.scalars(select(SampleRow.reward).where(SampleRow.job_id == job_id).order_by(SampleRow.index)))
+
+
 def costs_of(session: Session, job_id: str) -> dict[str, dict[str, Any]]:
     """Return the cost of every sampled genotype by its digest."""
     rows = session.execute(select(SampleRow.digest, SampleRow.cost).where(SampleRow.job_id == job_id))

@@ -145,6 +145,19 @@ def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_se
 
 @pytest.mark.parametrize("verb", ["show", "watch"])
 @pytest.mark.parametrize("kind", ["search", "training"])
+def test_a_report_is_written_where_it_is_asked_for(
+    address: str, finished_search: str, settings: Settings, tmp_path: Path
+) -> None:
+    printed = run_json("search", "report", finished_search, cwd=tmp_path, NAS_URL=address)
+    page = tmp_path / f"report-{finished_search}.html"
+    assert printed == {"path": page.name, "size_bytes": page.stat().st_size}
+    named = run_nas("search", "report", finished_search, "-o", "report.html", cwd=tmp_path, NAS_URL=address)
+    assert named.stdout.strip() == "report.html"
+    assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
+    missing = run_nas("search", "report", "gone", cwd=tmp_path, NAS_URL=address)
+    assert (missing.returncode, "gone" in missing.stderr) == (1, True)
+
+
 def test_what_a_job_learnt_of_its_data_is_said_to_people_once(
     address: str, finished_search: str, settings: Settings, kind: str, verb: str, tmp_path: Path
 ) -> None:

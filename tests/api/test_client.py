@@ -16,6 +16,7 @@ from nas_service.settings import Settings
 from tests.api.conftest import write_trained
 from tests.nas_service.data.files import write_folder
 from tests.workers.conftest import carried_out
+from workers.launcher import log_path
 
 
 @pytest.fixture
@@ -133,3 +134,24 @@ def test_a_reply_that_is_no_problem_is_told_as_it_is() -> None:
         nas._http = httpx.Client(transport=broken, base_url="http://localhost")
         with pytest.raises(ApiError, match="Bad Gateway: bad gateway"):
             nas.search("x")
+
+
+def test_jobs_of_every_kind_are_listed_counted_changed_cloned_and_their_logs_read(nas: NasClient, settings: Settings) -> None:
+    first, second = (nas.submit_search({"space": "tiny", "name": name}) for name in ("one", "two"))
+    assert [row.id for row in nas.jobs(state=["queued", "running"], kind="search")] == [second.id, first.id]
+    assert [row.queue_position for row in nas.jobs(text="two")] == [2]
+    assert nas.count_jobs(text="one").total == 1
+    changed = nas.change(first, note="why", tags=["b", "a"])
+    assert (changed.name, changed.note, changed.tags) == ("one", "why", ["a", "b"])
+    assert [row.id for row in nas.jobs(tag="a")] == [first.id]
+    clone = nas.clone(first, {"seed": 7}, "key")
+    assert (clone.spec["seed"], clone.name, nas.clone(first, {"seed": 7}, "key").id) == (7, "one", clone.id)
+    assert nas.log(first).missing == "no driver has begun yet"
+    log_path(settings, first.id, 1).write_text("a\nb\n")
+    assert nas.log(first, attempt=1, after=2).lines == ["b"]
+    assert nas.system().queue["queued"] == 3
+
+
+def test_a_filter_that_there_is_not_is_refused(nas: NasClient) -> None:
+    with pytest.raises(ApiError, match="did you mean state"):
+        list(nas.jobs(states="queued"))

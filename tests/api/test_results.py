@@ -17,7 +17,7 @@ from nas_service.storage.schema import alembic_config
 from nas_service.storage.session import Database
 from search_spaces.operation import OPERATIONS
 from tests.api.conftest import write_trained
-from tests.reports import epoch_report, metrics
+from tests.reports import COST, epoch_report, metrics
 
 
 def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
@@ -35,7 +35,7 @@ def _trained(settings: Settings, architecture_id: str) -> str:
         for epoch in range(3):
             candidates.add_epoch(session, row.id, epoch_report(epoch))
         candidates.begin(session, row.id, "host:1", "cpu", 0)
-        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), {"ops": 2})
+        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), COST)
         store.put("bundle.zip", b"the bundle")
         record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
     database.close()
@@ -86,12 +86,25 @@ def test_the_catalogue_tells_how_operations_look(client: TestClient) -> None:
     }
 
 
+def test_a_search_is_told_on_one_page(client: TestClient, settings: Settings, finished_search: str) -> None:
+    path = f"/v1/searches/{finished_search}/report.html"
+    first = client.get(path)
+    assert first.headers["content-type"].startswith("text/html")
+    assert first.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert "Nothing was trained" in first.text
+    for entry in _architectures(client, finished_search):
+        assert f"Architecture {entry['id']}, rank {entry['rank']}" in first.text
+    assert client.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    _trained(settings, str(_architectures(client, finished_search)[0]["id"]))
+    assert client.get("/v1/searches/gone/report.html").status_code == 404
+
+
 def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings: Settings, finished_search: str) -> None:
     keys = [str(entry["id"]) for entry in _architectures(client, finished_search)]
     spec = {"space": "tiny", "dataset": "digits", "architectures": keys, "methods": ["bnn", "rebnn"]}
     training = client.post("/v1/trainings", json=spec).json()["id"]
     path = f"/v1/trainings/{training}/comparison"
-    assert client.get(path).json() == {"pairs": [], "methods": []}
+    assert client.get(path).json() == {"pairs": [], "methods": [], "pareto": []}
     write_trained(settings, training, keys)
     found = client.get(path)
     assert [(pair["method"], pair["rank"]) for pair in found.json()["pairs"]] == [("rebnn", 1), ("bnn", 2)] * 2

@@ -92,3 +92,19 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGHUP, earlier)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_to_go_on_serving_ends_well_with_ctrl_c(tmp_path: Path) -> None:
+    process = _run(tmp_path, "--keep", "--set", "strategy=random", "--set", "strategy.settings.samples=3")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.readline()
+    page = process.stdout.readline().removeprefix("its page: ").strip()
+    said = wait_until(process.stderr.readline, lambda line: "still serving" in line or not line)
+    assert page in said
+    assert httpx.get(page).status_code == 200
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0

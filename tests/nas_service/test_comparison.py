@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from nas_service.comparison import Quantity, TrainedCandidate, best, compare, method_label, rank_correlation
+from nas_service.comparison import Quantity, best, compare, method_label, rank_correlation
 from nas_service.reports import CandidateMetrics, ClassFigures
-from tests.reports import class_figures, epoch_report, even, metrics
+from nas_service.trained import TrainedCandidate
+from tests.reports import class_figures, epoch_report, even, metrics, trained
 
 
-def _candidate(architecture: str, score: float, method: str, test: float) -> TrainedCandidate:
-    known = metrics(validation=test - 0.1, test=test)
-    return TrainedCandidate("id", architecture, score, {"name": method, "settings": {}}, known, 100, 2.0)
+def _candidate(architecture: str, score: float, method: str, test: float, seed: int = 0) -> TrainedCandidate:
+    return trained(metrics(validation=test - 0.1, test=test), method, architecture, score=score, seed=seed)
 
 
 def test_means_spreads_and_ranks_are_those_worked_out_by_hand() -> None:
     """Sample standard deviation of 0.8 and 0.9: 0.1 / sqrt(2)."""
     pairs, methods = compare(
-        [_candidate("a", 0.5, "bnn", 0.8), _candidate("a", 0.5, "bnn", 0.9), _candidate("a", 0.5, "mcn", 0.95)]
+        [_candidate("a", 0.5, "bnn", 0.8), _candidate("a", 0.5, "bnn", 0.9, seed=1), _candidate("a", 0.5, "mcn", 0.95)]
     )
     assert [(pair.method, pair.rank, pair.seeds) for pair in pairs] == [("mcn", 1, 1), ("bnn", 2, 2)]
     assert pairs[1].test_mean == pytest.approx(0.85)
@@ -26,9 +26,8 @@ def test_means_spreads_and_ranks_are_those_worked_out_by_hand() -> None:
     assert [method.method for method in methods] == ["mcn", "bnn"]
 
 
-def _of_classes(method: str, architecture: str, figures: ClassFigures) -> TrainedCandidate:
-    known = CandidateMetrics.of(epoch_report(), even(900), figures, None)
-    return TrainedCandidate("id", architecture, 0.5, {"name": method, "settings": {}}, known, 100, 2.0)
+def _of_classes(method: str, architecture: str, figures: ClassFigures, seed: int = 0) -> TrainedCandidate:
+    return trained(CandidateMetrics.of(epoch_report(), even(900), figures, None), method, architecture, seed=seed)
 
 
 def test_balanced_accuracies_and_worst_classes_are_those_worked_out_by_hand() -> None:
@@ -37,7 +36,7 @@ def test_balanced_accuracies_and_worst_classes_are_those_worked_out_by_hand() ->
     first = class_figures(names, [[10, 0, 0], [2, 0, 0], [0, 0, 0]])
     second = class_figures(names, [[9, 0, 1], [0, 1, 1], [0, 0, 0]])
     other = class_figures(names, [[5, 5, 0], [0, 2, 0], [0, 0, 0]])
-    pairs, methods = compare([_of_classes("bnn", "a", first), _of_classes("bnn", "a", second), _of_classes("mcn", "a", other)])
+    pairs, methods = compare([_of_classes("bnn", "a", first), _of_classes("bnn", "a", second, 1), _of_classes("mcn", "a", other)])
     assert [pair.method for pair in pairs] == ["bnn", "mcn"]
     assert pairs[0].balanced_mean == pytest.approx(0.6)
     assert pairs[0].balanced_spread == pytest.approx(0.2 / 2**0.5)
@@ -57,18 +56,18 @@ def test_a_method_s_balanced_accuracy_is_the_mean_over_its_architectures() -> No
 def test_where_an_earlier_version_trained_one_candidate_nothing_is_said_of_classes() -> None:
     known = _candidate("a", 0.5, "bnn", 0.8)
     classes = {"test_balanced_accuracy": None, "test_classes": None}
-    earlier = replace(known, metrics=known.metrics.model_copy(update=classes))
+    earlier = replace(known, seed=1, metrics=known.metrics.model_copy(update=classes))
     (pair,), (method,) = compare([known, earlier])
     assert (pair.balanced_mean, pair.balanced_spread, pair.worst_class, pair.worst_class_mean) == (None,) * 4
     assert method.balanced_mean is None
     assert pair.test_mean == pytest.approx(0.8)
-    _, (both,) = compare([known, replace(earlier, architecture="b")])
+    _, (both,) = compare([known, replace(earlier, found=replace(earlier.found, id="b"))])
     assert both.balanced_mean is None
 
 
 def _validated(name: str, matrix: list[list[int]]) -> TrainedCandidate:
     known = CandidateMetrics.of(epoch_report(), class_figures(("a", "b"), matrix), even(800), None)
-    return TrainedCandidate(name, "a", 0.5, {"name": "bnn", "settings": {}}, known, 100, 2.0)
+    return trained(known, key=name)
 
 
 def test_which_is_best_does_not_depend_on_the_size_of_classes() -> None:
@@ -101,7 +100,7 @@ def test_one_method_with_two_settings_is_two_methods() -> None:
 
 def _trained(name: str, validation: float, pgd_20: float | None = None, eps: float = 0.1) -> TrainedCandidate:
     known = metrics(validation=validation, pgd_20=pgd_20, eps=eps)
-    return TrainedCandidate(name, "a", 0.5, {"name": "bnn", "settings": {}}, known, 100, 2.0)
+    return trained(known, key=name)
 
 
 def test_where_all_were_attacked_alike_the_best_is_the_most_robust() -> None:

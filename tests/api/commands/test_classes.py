@@ -5,7 +5,7 @@ import pytest
 from api.commands.classes import print_weak, print_worst
 from api.commands.results import print_comparison
 from api.console import console
-from api.views import ComparisonView, MethodView, PairView
+from api.training_views import AttackView, ComparisonView, MethodView, PairView
 from tests.reports import class_figures, even
 
 
@@ -48,7 +48,11 @@ def _pair(balanced: float | None) -> PairView:
     return PairView(
         method="xnor-net",
         architecture="0199f3a2-7c31-7e55-9f0a-3b2d9c1a7e10",
+        search_id="0199f3a2-7c31-7e55-9f0a-3b2d9c1a7e11",
+        architecture_rank=1,
+        architecture_score=0.5,
         seeds=2,
+        runs=[],
         test_mean=0.995,
         test_spread=0.01,
         validation_mean=0.9,
@@ -58,7 +62,13 @@ def _pair(balanced: float | None) -> PairView:
         worst_class_mean=None if balanced is None else 0.125,
         rank=1,
         packed_bytes=10,
+        ops=123456.5,
+        cost={},
         seconds=1,
+        attacked_mean=0.25,
+        attacked_spread=None,
+        eps=8 / 255,
+        attack=AttackView(eps=8 / 255, restarts=3, images=1000, attacks=("clean", "pgd-20")),
     )
 
 
@@ -67,7 +77,7 @@ def test_a_comparison_shows_balanced_accuracies_in_80_columns(
 ) -> None:
     monkeypatch.setattr(console, "_width", 80)
     methods = [MethodView(method="xnor-net", test_mean=0.995, balanced_mean=0.5, mean_rank=1, score_correlation=None)]
-    print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods))
+    print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods, pareto=[]))
     out = capsys.readouterr().out
     _, second = out.split("balanced test accuracy by architecture")
     for shown in ("50.00 %", "2.00 %", "12.50 %"):
@@ -76,5 +86,5 @@ def test_a_comparison_shows_balanced_accuracies_in_80_columns(
 
 
 def test_without_figures_by_class_a_comparison_has_no_such_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison(ComparisonView(pairs=[_pair(None)], methods=[]))
+    print_comparison(ComparisonView(pairs=[_pair(None)], methods=[], pareto=[]))
     assert "balanced test accuracy" not in capsys.readouterr().out

@@ -12,10 +12,11 @@ from api.views import CandidateView, JobView
 from nas_service.lifecycle import CANDIDATE_FINISHED, FINISHED, JobState
 from nas_service.reports import DatasetReport
 from nas_service.specs import RegistrationSpec
-from nas_service.storage import candidates, datasets, jobs, litter
+from nas_service.storage import candidates, datasets, jobs, listing, litter
 from nas_service.storage.artifacts import StoredFile
 from nas_service.storage.datasets import Registration
 from nas_service.storage.keys import checkpoint_key, registration_folder, sheet_key, supernet_folder
+from nas_service.storage.listing import JobFilter
 from nas_service.storage.models import Base
 from nas_service.storage.schema import MIGRATIONS, alembic_config, current_revision, head_revision, upgrade
 from nas_service.storage.session import Database, create_database_engine
@@ -199,4 +200,19 @@ def test_what_an_earlier_version_left_can_be_shown_and_has_ended(filled_url: str
     searches = [row.id for row in rows if row.kind == jobs.SEARCH and states[row.id] in FINISHED]
     assert searches
     assert {supernet_folder(search_id) for search_id in searches} <= set(dropped)
+    database.close()
+
+
+def test_jobs_of_an_earlier_version_are_listed_by_the_names_in_their_specs(filled_url: str) -> None:
+    upgrade(filled_url)
+    database = Database(filled_url)
+    with database.read() as session:
+        rows = [job for kind in jobs.KINDS for job in jobs.list_jobs(session, kind, limit=1000)]
+        for job in rows:
+            told = {name: getattr(job, name) for name in ("space", "dataset", "strategy", "methods")}
+            assert told == jobs.listed_names(job.kind, job.spec)
+            assert (job.folded_name, job.note) == (job.name.casefold(), "")
+        search = next(job for job in rows if job.kind == jobs.SEARCH)
+        found = listing.list_rows(session, JobFilter(kinds=[jobs.SEARCH], space=search.spec["space"]["name"]), limit=1000)
+        assert search.id in {row.id for row in found}
     database.close()

@@ -107,6 +107,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/architectures/{architecture_id}/cost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an architecture costs, by cell, edge, layer and bit width
+         * @description Return the parts in the order in which an image passes them; what neither weighs nor computes, such as a pool, is none.
+         */
+        get: operations["get_cost_v1_architectures__architecture_id__cost_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/architectures/{architecture_id}/diagram.svg": {
         parameters: {
             query?: never;
@@ -223,6 +243,29 @@ export interface paths {
          *         ExportError: If the store lost the file.
          */
         get: operations["download_candidate_v1_candidates__candidate_id__download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Methods x architectures over several trainings
+         * @description Compare the finished candidates of trainings on the same images, classes and split; others are refused.
+         *
+         *     Labels of methods also name what the trainings did not have in common (`bnn(recipe.epochs=50)`), and a seed that several of
+         *     them trained alike counts once.
+         */
+        get: operations["compare_trainings_v1_comparison_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -684,6 +727,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/searches/{job_id}/correlation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the search thought of its architectures, against what they reached
+         * @description Return score and mean test accuracy of every method on every architecture that was trained; as CSV, the points.
+         */
+        get: operations["correlate_scores_v1_searches__job_id__correlation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/searches/{job_id}/events": {
         parameters: {
             query?: never;
@@ -1027,10 +1090,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Methods x architectures: mean, spread, rank
+         * Methods x architectures: mean, spread, rank, fronts
          * @description Compare the candidates that are finished; as CSV, the pairs.
          */
         get: operations["compare_candidates_v1_trainings__job_id__comparison_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/trainings/{job_id}/curves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The epochs of all candidates of a training
+         * @description Return columns by candidate; where epochs are left out, each one's first, last and extremes by field are there.
+         */
+        get: operations["get_curves_v1_trainings__job_id__curves_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1242,6 +1325,28 @@ export interface components {
             steps?: number | null;
         };
         /**
+         * ArchitectureCostView
+         * @description What an architecture costs, part by part; the sums are its cost.
+         */
+        ArchitectureCostView: {
+            /**
+             * Method
+             * @description Whose precision it is counted for: the one that binarized the search.
+             */
+            method: {
+                [key: string]: unknown;
+            };
+            /**
+             * Rows
+             * @description In the order in which an image passes them.
+             */
+            rows: components["schemas"]["LayerCostView"][];
+            /** Totals */
+            totals: {
+                [key: string]: number;
+            };
+        };
+        /**
          * ArchitectureView
          * @description A discovered genotype.
          */
@@ -1322,6 +1427,32 @@ export interface components {
          */
         AttackName: "fgsm" | "pgd" | "free";
         /**
+         * AttackView
+         * @description How accuracies under attack were measured: only those measured alike are put side by side.
+         */
+        AttackView: {
+            /**
+             * Attacks
+             * @description Names of all attacks.
+             */
+            attacks: string[];
+            /**
+             * Eps
+             * @description Largest change of a pixel, pixels being in [0, 1].
+             */
+            eps: number;
+            /**
+             * Images
+             * @description Number of test images.
+             */
+            images: number;
+            /**
+             * Restarts
+             * @description Random starts of every attack that has one.
+             */
+            restarts: number;
+        };
+        /**
          * BestView
          * @description The best of the candidates that succeeded, all judged by one quantity.
          */
@@ -1389,6 +1520,11 @@ export interface components {
         CandidateView: {
             /** Architecture Id */
             architecture_id: string;
+            /**
+             * Attack Seconds
+             * @description Of the attacks on the trained network; null before, without attacks, and where an earlier version trained.
+             */
+            attack_seconds?: number | null;
             /** Cost */
             cost: {
                 [key: string]: number;
@@ -1405,6 +1541,11 @@ export interface components {
             device: string | null;
             /** Epochs Done */
             epochs_done: number;
+            /**
+             * Epochs Total
+             * @description That it is trained; early stopping may end it sooner. Null where its training does not tell.
+             */
+            epochs_total?: number | null;
             /** Error */
             error: string | null;
             /** Finished At */
@@ -1415,9 +1556,17 @@ export interface components {
             method: {
                 [key: string]: unknown;
             };
+            /**
+             * Method Label
+             * @description Of the method: its name, with the settings that were given.
+             */
+            readonly method_label: string;
             /** @description Null until it succeeded. In lists `test_classes` is null too: `GET /v1/candidates/{candidate_id}` has it. */
             metrics: components["schemas"]["CandidateMetrics"] | null;
-            /** Seconds */
+            /**
+             * Seconds
+             * @description Of its epochs, validation included.
+             */
             seconds: number;
             /** Seed */
             seed: number;
@@ -1501,20 +1650,19 @@ export interface components {
             names: string[];
         };
         /**
-         * ComparisonFormat
-         * @description How a comparison is written.
-         * @enum {string}
-         */
-        ComparisonFormat: "json" | "csv";
-        /**
          * ComparisonView
-         * @description The finished candidates of a training, compared.
+         * @description The finished candidates of one training or more, all on the same data, compared.
          */
         ComparisonView: {
             /** Methods */
             methods: components["schemas"]["MethodView"][];
             /** Pairs */
             pairs: components["schemas"]["PairView"][];
+            /**
+             * Pareto
+             * @description For clean accuracies, and for each way in which pairs were attacked, one front over OPs and one over bytes.
+             */
+            pareto: components["schemas"]["FrontView"][];
         };
         /**
          * Compilation
@@ -1557,6 +1705,74 @@ export interface components {
              * @description Why it can start no driver.
              */
             trouble: string | null;
+        };
+        /**
+         * CorrelationView
+         * @description The search's scores against trained accuracies, over all trainings of its architectures.
+         */
+        CorrelationView: {
+            /** Methods */
+            methods: components["schemas"]["ScoreCorrelationView"][];
+            /** Points */
+            points: components["schemas"]["ScorePointView"][];
+        };
+        /**
+         * CurvesView
+         * @description The curves of a whole training.
+         */
+        CurvesView: {
+            /**
+             * Candidates
+             * @description In the training's order, those without an epoch too.
+             */
+            candidates: components["schemas"]["CurveView"][];
+            /** Fields */
+            fields: string[];
+            /**
+             * Thinned
+             * @description Whether epochs were left out; first, last and extremes of every bucket are there.
+             */
+            thinned: boolean;
+        };
+        /**
+         * CurveView
+         * @description The epochs of one candidate.
+         */
+        CurveView: {
+            /** Architecture */
+            architecture: string;
+            /** Candidate */
+            candidate: string;
+            /**
+             * Columns
+             * @description By field, one value an epoch of `epoch`.
+             */
+            columns: {
+                [key: string]: (number | null)[];
+            };
+            /**
+             * Epoch
+             * @description The epochs that are told, from 0.
+             */
+            epoch: number[];
+            /**
+             * Epochs Done
+             * @description That there are figures of.
+             */
+            epochs_done: number;
+            /**
+             * Epochs Total
+             * @description That it is trained; early stopping may end it sooner. Null if not known.
+             */
+            epochs_total: number | null;
+            /**
+             * Method
+             * @description Label: name, with the settings that were given.
+             */
+            method: string;
+            /** Seed */
+            seed: number;
+            state: components["schemas"]["CandidateState"];
         };
         /**
          * DatabaseFacts
@@ -1973,6 +2189,45 @@ export interface components {
             given: unknown;
         };
         /**
+         * FrontAccuracy
+         * @description What a front would have high.
+         * @enum {string}
+         */
+        FrontAccuracy: "clean" | "attacked";
+        /**
+         * FrontCost
+         * @description What a front would have low.
+         * @enum {string}
+         */
+        FrontCost: "ops" | "packed_bytes";
+        /**
+         * FrontView
+         * @description The pairs that no other pair beats in accuracy and cost at once, among those that were measured alike.
+         */
+        FrontView: {
+            /** @description Mean test accuracy: clean, or of the images that stand every attack. */
+            accuracy: components["schemas"]["FrontAccuracy"];
+            /** @description How the accuracies under attack were measured; null for clean ones. */
+            attack: components["schemas"]["AttackView"] | null;
+            cost: components["schemas"]["FrontCost"];
+            /**
+             * Left Out
+             * @description Pairs without such an accuracy, or with one that was measured in another way.
+             */
+            left_out: [
+                string,
+                string
+            ][];
+            /**
+             * Members
+             * @description The cheapest first; equal ones are all there.
+             */
+            members: [
+                string,
+                string
+            ][];
+        };
+        /**
          * JobChange
          * @description What people may change of a job at any time; what is left out stays.
          */
@@ -2173,6 +2428,58 @@ export interface components {
             trouble: string | null;
         };
         /**
+         * LayerCostView
+         * @description A part of a network that counts: a convolution, or what stands around it.
+         */
+        LayerCostView: {
+            /**
+             * Bops
+             * @description Multiply-accumulates of two binary operands, for one image.
+             */
+            bops: number;
+            /**
+             * Bytes
+             * @description In the frozen network.
+             */
+            bytes: number;
+            /**
+             * Cell
+             * @description Place of the cell in the network, from 0; null for stem and classifier.
+             */
+            cell: number | null;
+            /** Cell Type */
+            cell_type: string | null;
+            /**
+             * Edge
+             * @description `source-target`; null outside of edges.
+             */
+            edge: string | null;
+            /**
+             * Flops
+             * @description Multiply-accumulates with a float operand, for one image.
+             */
+            flops: number;
+            /** Layer */
+            layer: string;
+            /**
+             * Operation
+             * @description On the edge; null outside of edges.
+             */
+            operation: string | null;
+            /**
+             * Ops
+             * @description FLOPs + BOPs / 64.
+             */
+            ops: number;
+            /** Parameters */
+            parameters: number;
+            /**
+             * Weight Bits
+             * @description Of its parameters: 1 or 32.
+             */
+            weight_bits: number;
+        };
+        /**
          * LogView
          * @description A part of what the driver of an attempt printed.
          */
@@ -2243,7 +2550,7 @@ export interface components {
             method: string;
             /**
              * Score Correlation
-             * @description Spearman's rank correlation between the search's score and the trained test accuracy; null under three architectures.
+             * @description Spearman's rank correlation between the search's score and the trained test accuracy; null under three architectures, and where several searches found them.
              */
             score_correlation: number | null;
             /** Test Mean */
@@ -2326,6 +2633,27 @@ export interface components {
             /** Architecture */
             architecture: string;
             /**
+             * Architecture Rank
+             * @description Among what that search found, 1 best.
+             */
+            architecture_rank: number;
+            /**
+             * Architecture Score
+             * @description What the search thought of it, in the unit of its strategy.
+             */
+            architecture_score: number;
+            attack: components["schemas"]["AttackView"] | null;
+            /**
+             * Attacked Mean
+             * @description Mean share of the test images that stand every attack; null, as are the next two and `attack`, if a seed was not attacked, or not as the others.
+             */
+            attacked_mean: number | null;
+            /**
+             * Attacked Spread
+             * @description As `test_spread`, of that share.
+             */
+            attacked_spread: number | null;
+            /**
              * Balanced Mean
              * @description Mean balanced test accuracy: that of a candidate is the mean over the classes that have test images. Null, as are the next three, if an earlier version trained one of the candidates.
              */
@@ -2335,8 +2663,28 @@ export interface components {
              * @description As `test_spread`, of the balanced test accuracy.
              */
             balanced_spread: number | null;
-            /** Method */
+            /**
+             * Cost
+             * @description Parameters, FLOPs, BOPs and bytes, each the mean over seeds.
+             */
+            cost: {
+                [key: string]: number;
+            };
+            /**
+             * Eps
+             * @description Of `attack`.
+             */
+            eps: number | null;
+            /**
+             * Method
+             * @description Name, with the settings that were given; over several trainings also with what differs.
+             */
             method: string;
+            /**
+             * Ops
+             * @description FLOPs + BOPs / 64 for one image, the mean over seeds.
+             */
+            ops: number;
             /** Packed Bytes */
             packed_bytes: number;
             /**
@@ -2344,9 +2692,22 @@ export interface components {
              * @description Among the methods on this architecture by mean test accuracy; equal ones share it.
              */
             rank: number;
+            /**
+             * Runs
+             * @description One entry a seed, by seed.
+             */
+            runs: components["schemas"]["RunView"][];
+            /**
+             * Search Id
+             * @description Of the search that found the architecture.
+             */
+            search_id: string;
             /** Seconds */
             seconds: number;
-            /** Seeds */
+            /**
+             * Seeds
+             * @description A seed that several trainings trained alike counts once, the newest.
+             */
             seeds: number;
             /** Test Mean */
             test_mean: number;
@@ -2640,6 +3001,30 @@ export interface components {
             transfer: boolean;
         };
         /**
+         * RunView
+         * @description One seed of a pair.
+         */
+        RunView: {
+            /**
+             * Attacked
+             * @description Share of the test images that stand every attack; null if it was not attacked.
+             */
+            attacked: number | null;
+            /** Candidate */
+            candidate: string;
+            /** Seed */
+            seed: number;
+            /**
+             * Test Accuracy
+             * @description Of the frozen network, in [0, 1].
+             */
+            test_accuracy: number;
+            /** Training */
+            training: string;
+            /** Validation Accuracy */
+            validation_accuracy: number;
+        };
+        /**
          * SampleView
          * @description One evaluated path.
          */
@@ -2697,6 +3082,55 @@ export interface components {
          * @enum {string}
          */
         Schedule: "cosine" | "linear" | "constant" | "exponential" | "step";
+        /**
+         * ScoreCorrelationView
+         * @description How well the search's scores foretold one method on one dataset.
+         */
+        ScoreCorrelationView: {
+            /** Dataset */
+            dataset: string;
+            /** Method */
+            method: string;
+            /**
+             * N
+             * @description Number of architectures.
+             */
+            n: number;
+            /**
+             * Rho
+             * @description Spearman's; null with fewer than three architectures, or where one side is constant.
+             */
+            rho: number | null;
+        };
+        /**
+         * ScorePointView
+         * @description One method on one architecture: what the search thought of it, and what it reached.
+         */
+        ScorePointView: {
+            /** Architecture */
+            architecture: string;
+            /**
+             * Dataset
+             * @description That it was trained on; what was trained on other data is kept apart.
+             */
+            dataset: string;
+            /** Method */
+            method: string;
+            /**
+             * Rank
+             * @description Among what the search found, 1 best.
+             */
+            rank: number;
+            /**
+             * Score
+             * @description In the unit of the search's strategy.
+             */
+            score: number;
+            /** Seeds */
+            seeds: number;
+            /** Test Mean */
+            test_mean: number;
+        };
         /**
          * SearchPhase
          * @description What a search is doing.
@@ -2930,6 +3364,12 @@ export interface components {
             /** Workers */
             workers: components["schemas"]["WorkerView"][];
         };
+        /**
+         * TableFormat
+         * @description How a table is written.
+         * @enum {string}
+         */
+        TableFormat: "json" | "csv";
         /**
          * TaskLoss
          * @description What the labels ask of the logits.
@@ -3343,6 +3783,31 @@ export interface operations {
             };
         };
     };
+    get_cost_v1_architectures__architecture_id__cost_get: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["TableFormat"];
+            };
+            header?: never;
+            path: {
+                architecture_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchitectureCostView"];
+                    "text/csv": string;
+                };
+            };
+        };
+    };
     get_diagram_v1_architectures__architecture_id__diagram_svg_get: {
         parameters: {
             query?: never;
@@ -3488,6 +3953,31 @@ export interface operations {
                 content: {
                     "application/octet-stream": string;
                     "application/zip": string;
+                };
+            };
+        };
+    };
+    compare_trainings_v1_comparison_get: {
+        parameters: {
+            query: {
+                format?: components["schemas"]["TableFormat"];
+                /** @description Id of a training; may be repeated. */
+                training: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonView"];
+                    "text/csv": string;
                 };
             };
         };
@@ -4257,6 +4747,31 @@ export interface operations {
             };
         };
     };
+    correlate_scores_v1_searches__job_id__correlation_get: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["TableFormat"];
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrelationView"];
+                    "text/csv": string;
+                };
+            };
+        };
+    };
     list_events_v1_searches__job_id__events_get: {
         parameters: {
             query?: {
@@ -4756,7 +5271,7 @@ export interface operations {
     compare_candidates_v1_trainings__job_id__comparison_get: {
         parameters: {
             query?: {
-                format?: components["schemas"]["ComparisonFormat"];
+                format?: components["schemas"]["TableFormat"];
             };
             header?: never;
             path: {
@@ -4773,6 +5288,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ComparisonView"];
+                    "text/csv": string;
+                };
+            };
+        };
+    };
+    get_curves_v1_trainings__job_id__curves_get: {
+        parameters: {
+            query?: {
+                /** @description Only this candidate; may be repeated. */
+                candidate?: string[] | null;
+                /** @description Names by commas: train_loss, train_accuracy, validation_accuracy, flip_ratio, sign_balance, bimodality, seconds, extra, extra.NAME. */
+                fields?: string;
+                format?: components["schemas"]["TableFormat"];
+                /** @description Epochs a candidate at most; extremes are kept. */
+                points?: number;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurvesView"];
                     "text/csv": string;
                 };
             };

@@ -22,6 +22,25 @@ function save(text: string, type: string, name: string): void {
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
+/** Return pictures as one, below each other, with the colours that they are seen in: a file knows no variables. */
+function drawing(parts: readonly SVGSVGElement[]): string {
+  const style = getComputedStyle(document.documentElement);
+  const whole = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  let height = 0;
+  for (const part of parts) {
+    const copy = part.cloneNode(true) as SVGSVGElement;
+    copy.setAttribute("y", String(height));
+    whole.append(copy);
+    height += part.clientHeight;
+  }
+  const width = Math.max(...parts.map((part) => part.clientWidth));
+  whole.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  whole.setAttribute("width", String(width));
+  whole.setAttribute("height", String(height));
+  const text = new XMLSerializer().serializeToString(whole);
+  return text.replace(/var\((--[\w-]+)\)/g, (_, variable: string) => style.getPropertyValue(variable).trim());
+}
+
 function Requests(props: { request: string }) {
   const url = location.origin + props.request;
   return (
@@ -40,8 +59,8 @@ export function Figure(props: FigureProps) {
   const body = useRef<HTMLDivElement>(null);
   const name = props.name ?? props.title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
   const saveSvg = () => {
-    const drawn = body.current?.querySelector("svg");
-    if (drawn) save(new XMLSerializer().serializeToString(drawn), "image/svg+xml", `${name}.svg`);
+    const drawn = [...(body.current?.querySelectorAll<SVGSVGElement>("svg[role=img]") ?? [])];
+    if (drawn.length > 0) save(drawing(drawn), "image/svg+xml", `${name}.svg`);
   };
   const { csv, svg } = props;
   return (

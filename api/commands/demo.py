@@ -1,0 +1,52 @@
+"""`nas demo`: a recorded finished search and its training, so that the pages show something before there is any data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.commands.options import Json
+from api.commands.service import prepare_database
+from api.console import console, print_json, program
+from nas_service.settings import Settings
+
+RECORDING = Path(__file__).resolve().parents[1] / "demo.zip"
+
+
+def demo(
+    remove: Annotated[bool, typer.Option("--remove", help="Take the recording away again.")] = False,  # noqa: FBT002 - typer's way
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Put a recorded search and its training into this home's database: real results of a real run, to look at and to delete.
+
+    The service may run or not; an embedded database is brought up to date first. Playing it twice changes nothing.
+    """
+    from nas_service.storage.artifacts import ArtifactStore  # noqa: PLC0415 - other commands start faster
+    from nas_service.storage.recording import play_recording, remove_recording  # noqa: PLC0415 - as above
+    from nas_service.storage.session import Database  # noqa: PLC0415 - as above
+
+    settings = Settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    prepare_database(settings)
+    database = Database(settings.database)
+    try:
+        with database.write() as session:
+            if remove:
+                was_there = remove_recording(session, RECORDING)
+            else:
+                search_id = play_recording(session, ArtifactStore(settings.artifacts), RECORDING)
+    finally:
+        database.close()
+    if remove:
+        if as_json:
+            print_json({"removed": was_there})
+        else:
+            console.print("the recording is removed" if was_there else "there is no recording here")
+        return
+    page = f"{settings.url}/searches/{search_id}"
+    if as_json:
+        print_json({"search": search_id, "page": page})
+        return
+    console.print(f"recorded search: {search_id}", highlight=False)
+    console.print(f"with `{program()} serve` running, its page is {page}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"`{program()} demo --remove` takes it away again", highlight=False, markup=False)

@@ -1,0 +1,61 @@
+import { useEffect } from "preact/hooks";
+import { type Field, label } from "../../state/schema";
+import { nameOf, shelfOf } from "../../state/spec";
+import { useForm } from "./context";
+import { Faults } from "./FieldInput";
+import { Fold } from "./Fold";
+import { placedFields } from "./placing";
+
+/** A thing of the catalogue: its name, what it is, where it was published, and its own settings. */
+export function ComponentField(props: { field: Field; title?: string }) {
+  const form = useForm();
+  const { field } = props;
+  const path = `${field.path}.name`;
+  useEffect(() => form.show(path), [path]);
+  const entries = form.schema.catalogue[shelfOf(field)];
+  const standard = nameOf(field.default);
+  const name = nameOf(form.value(field.path), field.default);
+  const entry = entries.find((one) => one.name === name);
+  const faults = form.faults.value.at.get(path) ?? [];
+  const isChanged = name !== standard;
+  return (
+    <>
+      <div class={`field ${isChanged ? "changed" : ""}`}>
+        <div class="field-head">
+          <label for={`f-${path}`}>{props.title ?? label(field.name)}</label>
+          {isChanged ? <span class="mark">changed</span> : null}
+        </div>
+        <select
+          id={`f-${path}`}
+          aria-describedby={`${faults.length > 0 ? `e-${path} ` : ""}h-${path}`}
+          aria-invalid={faults.length > 0}
+          value={name}
+          onChange={(event) =>
+            form.set(field.path, event.currentTarget.value === standard ? undefined : event.currentTarget.value)
+          }
+        >
+          {entry ? null : <option value={name}>{name}</option>}
+          {entries.map((one) => (
+            <option key={one.name} value={one.name}>
+              {one.name}
+              {one.name === standard ? " (default)" : ""}
+            </option>
+          ))}
+        </select>
+        <p class="hint" id={`h-${path}`}>
+          {entry?.summary ?? field.description}
+          {entry?.reference ? <cite> {entry.reference}</cite> : null}
+        </p>
+        <Faults path={path} faults={faults} />
+      </div>
+      {entry ? (
+        <Fold
+          key={name}
+          title={`Settings of ${name}`}
+          fields={placedFields(entry.fields, `${field.path}.settings`)}
+          isOpen={entry.fields.some((one) => one.isRequired)}
+        />
+      ) : null}
+    </>
+  );
+}

@@ -1,0 +1,140 @@
+import type { ComponentChildren } from "preact";
+import { isObject } from "../../state/json";
+import type { Field } from "../../state/schema";
+import { ComponentField } from "./ComponentField";
+import { useForm } from "./context";
+import { FieldInput } from "./FieldInput";
+import { Fields, Fold, Group } from "./Fold";
+import { Methods } from "./Methods";
+
+type Known = Readonly<Record<string, Field>>;
+
+function byName(fields: readonly Field[]): Known {
+  return Object.fromEntries(fields.map((field) => [field.name, field]));
+}
+
+/** Some of the fields by name, in this order. */
+function some(known: Known, ...names: readonly string[]): readonly Field[] {
+  return names.flatMap((name) => known[name] ?? []);
+}
+
+/** All other fields: what a later version of the service adds is shown too. */
+function others(fields: readonly Field[], ...names: readonly string[]): readonly Field[] {
+  return fields.filter((field) => !names.includes(field.name));
+}
+
+function Section(props: { number: number; title: string; children: ComponentChildren }) {
+  return (
+    <section class="card" aria-labelledby={`section-${props.number}`}>
+      <h2 id={`section-${props.number}`}>
+        {props.number} {props.title}
+      </h2>
+      <div class="fields">{props.children}</div>
+    </section>
+  );
+}
+
+function Component(props: { field: Field | undefined; title?: string }) {
+  return props.field ? <ComponentField field={props.field} {...(props.title ? { title: props.title } : {})} /> : null;
+}
+
+const PLACED = ["name", "space", "dataset", "method", "strategy", "seed", "wave", "evaluation", "resources", "keep", "training"];
+
+/** The whole spec in six parts; all fields come from the service's schema. */
+export function Sections() {
+  const form = useForm();
+  const known = byName(form.schema.fields);
+  const evaluation = known.evaluation?.fields ?? [];
+  const inEvaluation = byName(evaluation);
+  return (
+    <>
+      <div class="card">
+        <div class="fields">
+          <Fields fields={some(known, "name")} />
+        </div>
+      </div>
+      <Section number={1} title="Data">
+        <Component field={known.dataset} />
+      </Section>
+      <Section number={2} title="Space">
+        <Component field={known.space} />
+      </Section>
+      <Section number={3} title="Strategy">
+        <Component field={known.strategy} />
+        <Fields fields={some(known, "seed", "wave", "keep")} />
+        <Fields fields={others(form.schema.fields, ...PLACED)} />
+      </Section>
+      <Section number={4} title="Evaluation">
+        <Component field={known.method} title="Method of the supernet" />
+        <Fields fields={some(inEvaluation, "epochs", "train_fraction", "batch_size")} />
+        <Fold
+          title="How samples are trained and scored"
+          fields={others(evaluation, "epochs", "train_fraction", "batch_size", "adversarial")}
+        />
+        <Fold title="Workers" fields={known.resources?.fields ?? []} />
+      </Section>
+      <Section number={5} title="What to train">
+        {known.training ? <Training field={known.training} /> : null}
+      </Section>
+      <Section number={6} title="Robustness">
+        <Robustness evaluation={inEvaluation} training={known.training} />
+      </Section>
+    </>
+  );
+}
+
+function Training(props: { field: Field }) {
+  const form = useForm();
+  const { field } = props;
+  const known = byName(field.fields);
+  const isOn = isObject(form.value("training"));
+  const recipe = known.recipe?.fields ?? [];
+  const first = ["epochs", "batch_size", "learning_rate"];
+  return (
+    <>
+      <div class="wide">
+        <label class="switch">
+          <input
+            type="checkbox"
+            id="f-training"
+            checked={isOn}
+            onChange={(event) => form.set("training", event.currentTarget.checked ? { methods: ["bnn", "xnor-net"] } : undefined)}
+          />
+          Train the best architectures when the search ends
+        </label>
+      </div>
+      {isOn ? (
+        <>
+          {known.methods ? <Methods field={known.methods} recipe={known.recipe} /> : null}
+          {some(known, "top_k", "seeds").map((one) => (
+            <FieldInput key={one.path} field={one} />
+          ))}
+          <Fields fields={some(byName(recipe), ...first)} />
+          <div class="wide">
+            <Fold title="Recipe that all methods share" fields={others(recipe, ...first, "adversarial")} />
+            <Fold title="Trials" fields={known.resources?.fields ?? []} />
+          </div>
+          {known.early_stopping ? <Group field={known.early_stopping} title="Early stopping" /> : null}
+          <Fields
+            fields={others(field.fields, "methods", "top_k", "seeds", "recipe", "resources", "early_stopping", "robustness")}
+          />
+        </>
+      ) : null}
+    </>
+  );
+}
+
+function Robustness(props: { evaluation: Known; training: Field | undefined }) {
+  const form = useForm();
+  const training = byName(props.training?.fields ?? []);
+  const recipe = byName(training.recipe?.fields ?? []);
+  const isOn = isObject(form.value("training"));
+  return (
+    <>
+      {props.evaluation.adversarial ? <Group field={props.evaluation.adversarial} title="Search robust networks" /> : null}
+      {isOn && recipe.adversarial ? <Group field={recipe.adversarial} title="Train candidates on attacked images" /> : null}
+      {isOn && training.robustness ? <Group field={training.robustness} title="Attack what was trained" /> : null}
+      {isOn ? null : <p class="hint">What is trained can be attacked: see 5.</p>}
+    </>
+  );
+}

@@ -1,0 +1,52 @@
+import type { View } from "../../api/client";
+import { amount, bytes, count, NONE, plural, seconds } from "../../ui/format";
+
+type Estimate = View<"EstimateView">;
+type TrainingEstimate = View<"TrainingEstimateView">;
+
+export interface Line {
+  readonly what: string;
+  readonly value: string;
+  readonly note: string;
+}
+
+function time(value: number | null, from: number, what: string, none: string): Line {
+  if (value === null) return { what: "time", value: NONE, note: none };
+  return { what: "time", value: `~${seconds(value)}`, note: `from ${plural(from, what)} of the same kind that ran here` };
+}
+
+function attacks(steps: number): Line {
+  return steps > 0
+    ? { what: "attacks", value: amount(steps), note: "gradient steps, each on one image" }
+    : { what: "attacks", value: "none", note: "" };
+}
+
+/** Return what a search will take, as lines for people. */
+export function searchLines(estimate: Estimate): readonly Line[] {
+  const digits = estimate.genotypes.length;
+  const size = digits > 10 ? `about 10^${digits - 1}` : count(Number(estimate.genotypes));
+  return [
+    { what: "samples", value: count(estimate.samples), note: `of ${size} architectures` },
+    { what: "arms", value: count(estimate.arms), note: "operations to choose from" },
+    time(estimate.seconds, estimate.seconds_from, "sample", "no like search yet"),
+    { what: "images", value: amount(estimate.images), note: "trained on, all samples together" },
+    attacks(estimate.attack_steps),
+    { what: "memory", value: bytes(estimate.memory_bytes), note: `in ${plural(estimate.actors, "worker")}; activations on top` },
+    { what: "disk", value: bytes(estimate.checkpoint_bytes), note: "while it runs" },
+  ];
+}
+
+/** Return what the training after it will take. */
+export function trainingLines(estimate: TrainingEstimate): readonly Line[] {
+  const teachers = estimate.full_precision_networks;
+  return [
+    { what: "trainings", value: count(estimate.candidates), note: "architectures × methods × seeds" },
+    { what: "epochs", value: count(estimate.epochs), note: "all trainings together" },
+    ...(teachers > 0
+      ? [{ what: "before them", value: count(teachers), note: "full-precision networks, to teach or to attack from" }]
+      : []),
+    time(estimate.seconds, estimate.seconds_from, "candidate", "no like training yet"),
+    attacks(estimate.attack_steps),
+    { what: "disk", value: bytes(estimate.disk_bytes), note: `kept; ${bytes(estimate.checkpoint_bytes)} more while it runs` },
+  ];
+}

@@ -1,0 +1,36 @@
+import { address, getJson, type View } from "../../api/client";
+import type { JsonObject } from "../../state/json";
+import { fieldsOf } from "../../state/schema";
+import { type Entry, pruned, type SpecSchema, searchFields } from "../../state/spec";
+
+/** What the form is made of. */
+export interface Loaded {
+  readonly schema: SpecSchema;
+  /** The spec to begin with: that of the search to do again, or nothing. */
+  readonly first: JsonObject;
+}
+
+function entryOf(view: View<"EntryView">): Entry {
+  const fields = view.settings_schema ? fieldsOf(view.settings_schema as JsonObject) : [];
+  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields };
+}
+
+async function shelf(plural: string, signal: AbortSignal): Promise<readonly Entry[]> {
+  const page = await getJson<View<"Page_EntryView_">>(`/v1/${plural}`, signal);
+  return page.items.map(entryOf);
+}
+
+/** Load what the service can do, and the search to begin from. */
+export async function loadForm(from: string, signal: AbortSignal): Promise<Loaded> {
+  const [job, openapi, space, dataset, method, strategy] = await Promise.all([
+    from ? getJson<View<"JobView">>(address("/v1/searches/{id}", { id: from }), signal) : null,
+    getJson<JsonObject>("/openapi.json", signal),
+    shelf("spaces", signal),
+    shelf("datasets", signal),
+    shelf("methods", signal),
+    shelf("strategies", signal),
+  ]);
+  const schema = { fields: searchFields(openapi), catalogue: { space, dataset, method, strategy } };
+  const spec = job ? (job.spec as JsonObject) : {};
+  return { schema, first: pruned(spec, schema) };
+}

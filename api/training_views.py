@@ -1,0 +1,172 @@
+"""What the API gives of trainings as a whole: comparison, fronts, curves, correlation, cost by layer. No FastAPI here."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from api.views import View
+from nas_service.lifecycle import CandidateState
+from nas_service.pareto import FrontAccuracy, FrontCost
+
+Place = Annotated[tuple[str, str], Field(description="Method and architecture.")]
+
+
+class AttackView(View):
+    """How accuracies under attack were measured: only those measured alike are put side by side."""
+
+    eps: float = Field(description="Largest change of a pixel, pixels being in [0, 1].")
+    restarts: int = Field(description="Random starts of every attack that has one.")
+    images: int = Field(description="Number of test images.")
+    attacks: tuple[str, ...] = Field(description="Names of all attacks.")
+
+
+class RunView(View):
+    """One seed of a pair."""
+
+    candidate: str
+    training: str
+    seed: int
+    test_accuracy: float = Field(description="Of the frozen network, in [0, 1].")
+    validation_accuracy: float
+    attacked: float | None = Field(description="Share of the test images that stand every attack; null if it was not attacked.")
+
+
+class PairView(View):
+    """One method on one architecture, over all seeds."""
+
+    method: str = Field(description="Name, with the settings that were given; over several trainings also with what differs.")
+    architecture: str
+    search_id: str = Field(description="Of the search that found the architecture.")
+    architecture_rank: int = Field(description="Among what that search found, 1 best.")
+    architecture_score: float = Field(description="What the search thought of it, in the unit of its strategy.")
+    seeds: int = Field(description="A seed that several trainings trained alike counts once, the newest.")
+    runs: list[RunView] = Field(description="One entry a seed, by seed.")
+    test_mean: float
+    test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
+    validation_mean: float
+    balanced_mean: float | None = Field(
+        description="Mean balanced test accuracy: that of a candidate is the mean over the classes that have test images. Null, "
+        "as are the next three, if an earlier version trained one of the candidates."
+    )
+    balanced_spread: float | None = Field(description="As `test_spread`, of the balanced test accuracy.")
+    worst_class: str | None = Field(description="The class with the lowest test accuracy, the mean over seeds.")
+    worst_class_mean: float | None = Field(description="Its mean test accuracy.")
+    attacked_mean: float | None = Field(
+        description="Mean share of the test images that stand every attack; null, as are the next two and `attack`, if a seed "
+        "was not attacked, or not as the others."
+    )
+    attacked_spread: float | None = Field(description="As `test_spread`, of that share.")
+    eps: float | None = Field(description="Of `attack`.")
+    attack: AttackView | None
+    rank: float = Field(description="Among the methods on this architecture by mean test accuracy; equal ones share it.")
+    packed_bytes: float
+    ops: float = Field(description="FLOPs + BOPs / 64 for one image, the mean over seeds.")
+    cost: dict[str, float] = Field(description="Parameters, FLOPs, BOPs and bytes, each the mean over seeds.")
+    seconds: float
+
+
+class MethodView(View):
+    """One method over all architectures."""
+
+    method: str
+    test_mean: float
+    balanced_mean: float | None = Field(description="Mean of its pairs' balanced test accuracies; null if one has none.")
+    mean_rank: float
+    score_correlation: float | None = Field(
+        description="Spearman's rank correlation between the search's score and the trained test accuracy; null under three "
+        "architectures, and where several searches found them."
+    )
+
+
+class FrontView(View):
+    """The pairs that no other pair beats in accuracy and cost at once, among those that were measured alike."""
+
+    accuracy: FrontAccuracy = Field(description="Mean test accuracy: clean, or of the images that stand every attack.")
+    cost: FrontCost
+    attack: AttackView | None = Field(description="How the accuracies under attack were measured; null for clean ones.")
+    members: list[Place] = Field(description="The cheapest first; equal ones are all there.")
+    left_out: list[Place] = Field(description="Pairs without such an accuracy, or with one that was measured in another way.")
+
+
+class ComparisonView(View):
+    """The finished candidates of one training or more, all on the same data, compared."""
+
+    pairs: list[PairView]
+    methods: list[MethodView]
+    pareto: list[FrontView] = Field(
+        description="For clean accuracies, and for each way in which pairs were attacked, one front over OPs and one over bytes."
+    )
+
+
+class CurveView(View):
+    """The epochs of one candidate."""
+
+    candidate: str
+    architecture: str
+    method: str = Field(description="Label: name, with the settings that were given.")
+    seed: int
+    state: CandidateState
+    epochs_total: int | None = Field(description="That it is trained; early stopping may end it sooner. Null if not known.")
+    epochs_done: int = Field(description="That there are figures of.")
+    epoch: list[int] = Field(description="The epochs that are told, from 0.")
+    columns: dict[str, list[float | None]] = Field(description="By field, one value an epoch of `epoch`.")
+
+
+class CurvesView(View):
+    """The curves of a whole training."""
+
+    fields: list[str]
+    candidates: list[CurveView] = Field(description="In the training's order, those without an epoch too.")
+    thinned: bool = Field(description="Whether epochs were left out; first, last and extremes of every bucket are there.")
+
+
+class ScorePointView(View):
+    """One method on one architecture: what the search thought of it, and what it reached."""
+
+    architecture: str
+    rank: int = Field(description="Among what the search found, 1 best.")
+    score: float = Field(description="In the unit of the search's strategy.")
+    method: str
+    dataset: str = Field(description="That it was trained on; what was trained on other data is kept apart.")
+    test_mean: float
+    seeds: int
+
+
+class ScoreCorrelationView(View):
+    """How well the search's scores foretold one method on one dataset."""
+
+    method: str
+    dataset: str
+    rho: float | None = Field(description="Spearman's; null with fewer than three architectures, or where one side is constant.")
+    n: int = Field(description="Number of architectures.")
+
+
+class CorrelationView(View):
+    """The search's scores against trained accuracies, over all trainings of its architectures."""
+
+    points: list[ScorePointView]
+    methods: list[ScoreCorrelationView]
+
+
+class LayerCostView(View):
+    """A part of a network that counts: a convolution, or what stands around it."""
+
+    cell: int | None = Field(description="Place of the cell in the network, from 0; null for stem and classifier.")
+    cell_type: str | None
+    edge: str | None = Field(description="`source-target`; null outside of edges.")
+    operation: str | None = Field(description="On the edge; null outside of edges.")
+    layer: str
+    weight_bits: int = Field(description="Of its parameters: 1 or 32.")
+    parameters: int
+    flops: int = Field(description="Multiply-accumulates with a float operand, for one image.")
+    bops: int = Field(description="Multiply-accumulates of two binary operands, for one image.")
+    ops: float = Field(description="FLOPs + BOPs / 64.")
+    bytes: int = Field(description="In the frozen network.")
+
+
+class ArchitectureCostView(View):
+    """What an architecture costs, part by part; the sums are its cost."""
+
+    rows: list[LayerCostView] = Field(description="In the order in which an image passes them.")
+    totals: dict[str, float]
+    method: dict[str, Any] = Field(description="Whose precision it is counted for: the one that binarized the search.")

@@ -1,0 +1,207 @@
+"""A search on one page: HTML without script, network or server, for whoever is to see what was found, how, and why.
+
+It follows the reader's light or dark theme. Whatever somebody chose (names, settings, messages) is text in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from nas_service.comparison import TrainedCandidate, compare
+from nas_service.export.diagram import draw
+from nas_service.export.report_charts import bounds_chart, rewards_chart
+from nas_service.export.report_tables import arm_table, facts, heat_styles, scrolled, table
+from nas_service.export.svg_paint import BACKGROUND, LINE, MUTED, PANEL, TEXT, Pair, Theme
+from nas_service.export.svg_text import quoted
+from nas_service.json_text import json_text
+from nas_service.search.bandit import Arm
+from search_spaces.genotype import Genotype
+from search_spaces.space import SearchSpace
+
+_PARTS = ("name", "space", "dataset", "method", "strategy", "seed", "wave")
+_UNIT = (
+    "Means and bounds are in the strategy's own unit: accuracy for abandit, random and evolution, child-parent scores for "
+    "cp-nas, effects in rank scores (0 is average) with two standard deviations for abandit-plus."
+)
+_VARIABLES: dict[str, Pair] = {"ground": BACKGROUND, "panel": PANEL, "line": LINE, "text": TEXT, "muted": MUTED}
+
+
+@dataclass(frozen=True)
+class FoundArchitecture:
+    """An architecture of the search, as it is kept."""
+
+    id: str
+    rank: int
+    score: float
+    genotype: Genotype
+    cost: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """What a report tells.
+
+    Attributes:
+        id: Of the search.
+        state: In which it is.
+        error: Why it failed, if it did.
+        times: When what happened, as text.
+        spec: As it was submitted, with defaults.
+        space: That was searched.
+        rewards: Of every sample, in order.
+        arms: As of the last sample.
+        found: Architectures by rank.
+        trained: Candidates that succeeded.
+    """
+
+    id: str
+    state: str
+    error: str | None
+    times: Mapping[str, str]
+    spec: Mapping[str, Any]
+    space: SearchSpace
+    rewards: Sequence[float] = ()
+    arms: Sequence[Arm] = ()
+    found: Sequence[FoundArchitecture] = ()
+    trained: Sequence[TrainedCandidate] = field(default_factory=tuple)
+
+
+def write_report(record: SearchRecord) -> str:
+    """Return the page."""
+    name = record.spec.get("name") or f"Search {record.id}"
+    sections = [_summary(record), _samples(record), _found(record), _trained(record), _arms(record), _made(record)]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<title>{quoted(name)}</title><style>{_styles()}</style></head>"
+        f"<body><main><h1><bdi>{quoted(name)}</bdi></h1>{''.join(sections)}</main></body></html>\n"
+    )
+
+
+def _styles() -> str:
+    light, dark = (";".join(f"--{key}:{getattr(pair, theme)}" for key, pair in _VARIABLES.items()) for theme in ("light", "dark"))
+    return (
+        f":root{{color-scheme:light dark;{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+        "body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,sans-serif}"
+        "main{max-width:1000px;margin:0 auto;padding:16px}h1,h2,h3,p,.facts td{overflow-wrap:anywhere}"
+        "section{margin:28px 0}.wide{overflow-x:auto}svg{display:block;margin:8px 0}"
+        "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+        "td,th{white-space:nowrap}.facts td{white-space:normal}th,td{border:1px solid var(--line);padding:4px 8px;text-align:left;vertical-align:top}th{background:var(--panel)}"
+        ".arms td{text-align:right}.arms thead th{white-space:normal}.gone,.muted{color:var(--muted)}td.gone{background:var(--ground)}"
+        "pre{background:var(--panel);border:1px solid var(--line);padding:8px;overflow-x:auto}"
+        "h4{margin:12px 0 0}summary{cursor:pointer;padding:4px 0}" + heat_styles()
+    )
+
+
+def _section(title: str, *content: str) -> str:
+    return f"<section><h2>{title}</h2>{''.join(content)}</section>"
+
+
+def _note(said: str) -> str:
+    return f'<p class="muted">{quoted(said)}</p>'
+
+
+def _component(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return "-" if value in {None, ""} else str(value)
+    settings = value.get("settings") or {}
+    told = ", ".join(f"{key}={entry}" for key, entry in settings.items())
+    return f"{value.get('name')} ({told})" if told else str(value.get("name"))
+
+
+def _summary(record: SearchRecord) -> str:
+    rows = [(part, _component(record.spec.get(part))) for part in _PARTS]
+    rows += [("state", record.state), *([("error", record.error)] if record.error else []), *record.times.items()]
+    rows.append(("samples", f"{len(record.rewards):,}"))
+    if record.rewards:
+        best = max(range(len(record.rewards)), key=record.rewards.__getitem__)
+        rows.append(("best reward", f"{_percent(record.rewards[best])}, sample {best}"))
+    left = sum(arm.abandoned_round is None for arm in record.arms)
+    rows.append(("arms left", f"{left} of {len(record.arms)}"))
+    return _section("The search", facts(rows))
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def _samples(record: SearchRecord) -> str:
+    if not record.rewards:
+        return _section("Samples", _note("No sample was committed yet."))
+    return _section("Samples", scrolled(rewards_chart(record.rewards)))
+
+
+def _found(record: SearchRecord) -> str:
+    if not record.found:
+        return _section("Architectures", _note("None was found yet."))
+    head = ["rank", "id", "score", "OPs", "1-bit parameters", "32-bit parameters", "packed bytes"]
+    rows = [
+        (
+            str(entry.rank),
+            entry.id,
+            f"{entry.score:.4f}".replace("-", "\N{MINUS SIGN}"),
+            *(f"{entry.cost[key]:,.0f}" for key in ("ops", "binary_parameters", "float_parameters", "packed_bytes")),
+        )
+        for entry in record.found
+    ]
+    pictures = []
+    for entry in record.found:
+        picture = draw(record.space, entry.genotype, theme=Theme.AUTO, title=f"Architecture {entry.id}, rank {entry.rank}")
+        opened = " open" if entry is record.found[0] else ""
+        pictures.append(f"<details{opened}><summary>Cells of rank {entry.rank}</summary>{scrolled(picture)}</details>")
+    return _section("Architectures", table(head, rows), *pictures)
+
+
+def _trained(record: SearchRecord) -> str:
+    if not record.trained:
+        return _section("Trained candidates", _note("Nothing was trained of what was found."))
+    pairs, _ = compare(record.trained)
+    ranks = {entry.id: str(entry.rank) for entry in record.found}
+    head = ["architecture", "method", "seeds", "test accuracy", "spread", "validation accuracy", "packed bytes", "seconds"]
+    rows = [
+        (
+            f"rank {ranks.get(pair.architecture, '-')}, {pair.architecture}",
+            pair.method,
+            str(pair.seeds),
+            _percent(pair.test_mean),
+            _percent(pair.test_spread),
+            _percent(pair.validation_mean),
+            f"{pair.packed_bytes:,.0f}",
+            f"{pair.seconds:,.0f}",
+        )
+        for pair in pairs
+    ]
+    said = "Means over seeds; spread: their sample standard deviation. The search never saw the test images."
+    return _section("Trained candidates", table(head, rows), _note(said))
+
+
+def _arms(record: SearchRecord) -> str:
+    if not record.arms:
+        return _section("Why", _note("The arms are not known yet."))
+    arms = {arm.key: arm for arm in record.arms}
+    content = [_note(_UNIT + " Blue is below, orange above the mean of what lives on the same edge; struck through: abandoned.")]
+    for cell in record.space.cell_types:
+        charts = []
+        for edge in record.space.edges:
+            here = [arm for arm in record.arms if arm.key[:2] == (cell.name, edge.name)]
+            chart = scrolled(bounds_chart(f"Arms of edge {edge.name} of cell {cell.name}", here))
+            charts.append(f"<h4>edge {edge.name}</h4>{chart}")
+        bounds = f"<details><summary>Bounds of cell {quoted(cell.name)}</summary>{''.join(charts)}</details>"
+        content.append(f"<h3>Cell {quoted(cell.name)}</h3>{arm_table(record.space, cell, arms)}{bounds}")
+    return _section("Why", *content)
+
+
+def _made(record: SearchRecord) -> str:
+    names = ("nas-service", "torch", "ray", "numpy")
+    versions = table(["package", "version, where this page was written"], [(name, version(name)) for name in names])
+    said = f"Search {record.id}. The same spec and seed give the same search: save what follows as spec.json, then"
+    command = "<pre>nas search submit --spec spec.json</pre>"
+    spec = f"<details><summary>spec.json</summary><pre>{quoted_lines(json_text(dict(record.spec)))}</pre></details>"
+    return _section("How it was made", versions, _note(said), command, spec)
+
+
+def quoted_lines(text: str) -> str:
+    """Return a text of many lines as text in HTML, line breaks kept."""
+    return "\n".join(quoted(line) for line in text.split("\n"))

@@ -1,0 +1,106 @@
+"""Charts of a report, as SVG for the reader's own theme: rewards over samples, and the bounds of an edge's arms."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from nas_service.export.palette import look_of
+from nas_service.export.report_tables import signed
+from nas_service.export.svg_paint import LINE, MUTED, TEXT, Paint, Pair, Theme
+from nas_service.export.svg_text import FONT, cut, quoted, text
+from nas_service.search.bandit import Arm
+
+_POINT = Pair("#0072b2", "#56b4e9")  # Okabe's and Ito's blues
+_BEST = Pair("#b34d00", "#e69f00")  # and vermilion and orange
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 900, 300, 64, 16, 16, 44  # pixels
+_BUCKETS = 600  # of points, each keeping its lowest and its highest
+_NAME, _ROW, _TRACK = 190, 20, 420  # pixels of a chart of bounds
+
+
+def _svg(paint: Paint, size: tuple[float, float], title: str, body: str) -> str:
+    width, height = size
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" font-family="{FONT}"><title>{quoted(title)}</title>{paint.style()}{body}</svg>'
+    )
+
+
+def thinned(rewards: Sequence[float]) -> list[int]:
+    """Return the indices that a chart shows: all of a few, else the lowest and the highest of each of many stretches."""
+    count = len(rewards)
+    if count <= 2 * _BUCKETS:
+        return list(range(count))
+    cuts = [bucket * count // _BUCKETS for bucket in range(_BUCKETS + 1)]
+    kept = {0, count - 1}
+    for start, end in pairwise(cuts):
+        kept |= {min(range(start, end), key=rewards.__getitem__), max(range(start, end), key=rewards.__getitem__)}
+    return sorted(kept)
+
+
+def rewards_chart(rewards: Sequence[float]) -> str:
+    """Return rewards (in [0, 1]) over samples, and the best so far as a line."""
+    paint = Paint(Theme.AUTO)
+    low, high = min(rewards), max(rewards)
+    margin = (high - low) * 0.05 or 0.01
+    low, high = low - margin, high + margin
+    across, down = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+
+    def place(index: float, reward: float) -> tuple[float, float]:
+        x = _LEFT + across * (index / max(len(rewards) - 1, 1))
+        return round(x, 1), round(_TOP + down * (high - reward) / (high - low), 1)
+
+    parts = []
+    for step in range(5):
+        value = low + (high - low) * step / 4
+        y = place(0, value)[1]
+        parts.append(f'<path d="M{_LEFT} {y}H{_WIDTH - _RIGHT}" {paint.attributes(stroke=LINE)}/>')
+        end = f'text-anchor="end" {paint.attributes(fill=MUTED)}'
+        parts.append(text(f"{100 * value:.1f} %".replace("-", "\N{MINUS SIGN}"), _LEFT - 6, y + 4, size=11, attributes=end))
+    shown = thinned(rewards)
+    dots = "".join("M{:g} {:g}h0".format(*place(index, rewards[index])) for index in shown)
+    parts.append(f'<path d="{dots}" fill="none" stroke-width="5" stroke-linecap="round" {paint.attributes(stroke=_POINT)}/>')
+    parts.append(f'<path d="{_best_line(rewards, place)}" fill="none" stroke-width="2" {paint.attributes(stroke=_BEST)}/>')
+    muted = paint.attributes(fill=MUTED)
+    parts.append(text("sample 0", _LEFT, _HEIGHT - 22, size=11, attributes=muted))
+    last = f'text-anchor="end" {muted}'
+    parts.append(text(f"sample {len(rewards) - 1}", _WIDTH - _RIGHT, _HEIGHT - 22, size=11, attributes=last))
+    said = "dots: reward of a sample; line: the best so far"
+    said += f" ({len(shown)} of {len(rewards)} samples drawn, extremes kept)" if len(shown) < len(rewards) else ""
+    parts.append(text(said, _LEFT, _HEIGHT - 6, size=11, attributes=muted))
+    return _svg(paint, (_WIDTH, _HEIGHT), f"Rewards of {len(rewards)} samples", "".join(parts))
+
+
+def _best_line(rewards: Sequence[float], place: object) -> str:
+    assert callable(place)  # noqa: S101 - for the type checker
+    best, steps = float("-inf"), []
+    for index, reward in enumerate(rewards):
+        if reward > best:
+            best = reward
+            x, y = place(index, reward)
+            steps.append(f"M{x:g} {y:g}" if not steps else f"H{x:g}V{y:g}")
+    return "".join([*steps, f"H{_WIDTH - _RIGHT}"])
+
+
+def bounds_chart(title: str, arms: Sequence[Arm]) -> str:
+    """Return a row an arm: its mean as a dot, its bounds as a line, and its figures; an abandoned one is grey and says when."""
+    paint = Paint(Theme.AUTO)
+    known = [value for arm in arms for value in (arm.mean, arm.lower, arm.upper) if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    span = (high - low) or 1.0
+    figures = 210
+    parts = []
+    for row, arm in enumerate(arms):
+        y = 12 + row * _ROW
+        gone = arm.abandoned_round is not None
+        colour = MUTED if gone else look_of(arm.key.operation).colour
+        name = cut(arm.key.operation, 11, _NAME - 10)
+        parts.append(text(name, 0, y + 4, size=11, attributes=paint.attributes(fill=colour)))
+        if arm.mean is not None:
+            ends = [arm.mean if value is None else value for value in (arm.lower, arm.mean, arm.upper)]
+            left, middle, right = (round(_NAME + 6 + (_TRACK - 12) * (value - low) / span, 1) for value in ends)
+            parts.append(f'<path d="M{left:g} {y}H{right:g}" stroke-width="2" {paint.attributes(stroke=colour)}/>')
+            parts.append(f'<circle cx="{middle:g}" cy="{y}" r="4" {paint.attributes(fill=colour)}/>')
+        told = f"{'-' if arm.mean is None else signed(arm.mean)}, {arm.pulls} pulls"
+        told += f", gone in round {arm.abandoned_round}" if gone else ""
+        parts.append(text(told, _NAME + _TRACK + 10, y + 4, size=11, attributes=paint.attributes(fill=MUTED if gone else TEXT)))
+    size = (_NAME + _TRACK + 10 + figures, 4 + len(arms) * _ROW)
+    return _svg(paint, size, title, "".join(parts))

@@ -1,0 +1,66 @@
+"""What is known of candidates that were trained and of their trainings, for comparing them: plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nas_service.reports import CandidateMetrics
+
+
+@dataclass(frozen=True)
+class FoundArchitecture:
+    """Where an architecture comes from.
+
+    Attributes:
+        id: Its id.
+        search: Id of the search that found it.
+        rank: Among what the search found, 1 best.
+        score: What the search thought of it, in the unit of the search's strategy.
+    """
+
+    id: str
+    search: str
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True)
+class TrainedCandidate:
+    """What is compared of a candidate that succeeded.
+
+    Attributes:
+        id: Its id; ids grow with time.
+        training: Id of the training that it belongs to.
+        found: Its architecture.
+        method: Name, settings and recipe, as it was asked for.
+        label: What tells its method from the others that are compared: `method_label`.
+        seed: Of weights and order of images.
+        metrics: Accuracies and, if it was attacked, what it stands.
+        cost: Of the frozen network, as `Cost.to_dict`.
+        seconds: Of its training.
+    """
+
+    id: str
+    training: str
+    found: FoundArchitecture
+    method: Mapping[str, Any]
+    label: str
+    seed: int
+    metrics: CandidateMetrics
+    cost: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What is known of a training.
+
+    Attributes:
+        id: Its id.
+        spec: As it was submitted.
+        digest: Of its images, classes and split; None before it has read them, or if an earlier version read them.
+    """
+
+    id: str
+    spec: Mapping[str, Any]
+    digest: str | None

@@ -1,0 +1,123 @@
+"""Layers: the cost of a network part by part, by cell, edge, layer and bit width; the sums are `network_cost`. No torch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from search_spaces.blocks import EdgeBlock, EntryBlock, cell_blocks, head_layers, stem_layers
+from search_spaces.cost import FLOAT_BYTES, BareConvCost, ConvShape, Cost, Precision, Size
+from search_spaces.genotype import Genotype
+from search_spaces.network import ImageFormat
+from search_spaces.operation import OPERATIONS
+from search_spaces.space import SearchSpace
+from search_spaces.template import TEMPLATES
+
+_BINARY, _FLOAT = 1, 32  # bits
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """A part of a network that counts.
+
+    Attributes:
+        cell: Place of the cell, from 0; None for stem and classifier.
+        cell_type: Name of its type.
+        edge: Name of the edge; None outside of edges.
+        operation: On the edge; None outside of edges.
+        layer: What it is, in words.
+        weight_bits: Of its parameters: 1 or 32.
+        parameters: Number of them.
+        flops: Multiply-accumulates with a float operand, for one image.
+        bops: Multiply-accumulates of two binary operands, for one image.
+        ops: FLOPs + BOPs / 64.
+        bytes: In the frozen network.
+    """
+
+    cell: int | None
+    cell_type: str | None
+    edge: str | None
+    operation: str | None
+    layer: str
+    weight_bits: int
+    parameters: int
+    flops: int
+    bops: int
+    ops: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A cost with the words for it."""
+
+    layer: str
+    cost: Cost
+
+
+def layer_costs(space: SearchSpace, genotype: Genotype, image: ImageFormat, precision: Precision) -> list[LayerCost]:
+    """Return the parts of `Network(space, genotype, ...)` that have parameters, bytes or multiply-accumulates, in order."""
+    rows = [row for layer in stem_layers(space, image.channels, image.size) for row in _rows(None, _Named(*layer))]
+    for block in cell_blocks(space, image.size, lambda cell, edge: [genotype.operation(cell, edge.name)]):
+        rows += [row for layer in _layers(space.template, precision, block) for row in _rows(block, layer)]
+    return rows + [row for layer in head_layers(space, image.classes) for row in _rows(None, _Named(*layer))]
+
+
+def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) -> Iterator[_Named]:
+    """Yield the convolutions of a block, what their template puts around each, and what the operation has beside them."""
+    cost = partial(TEMPLATES.get(template)().cost, precision)
+    seen: list[tuple[ConvShape, Size]] = []
+
+    def watch(shape: ConvShape, size: Size) -> Cost:
+        seen.append((shape, size))
+        return cost(shape, size)
+
+    if isinstance(block, EntryBlock):
+        whole = watch(block.shape, block.size)
+    else:
+        whole = OPERATIONS.get(block.operation)().cost(watch, block.plan.channels, block.stride, block.size)
+    rest = whole
+    for shape, size in seen:
+        conv, around = BareConvCost(precision)(shape, size), cost(shape, size)
+        name = _conv_name(shape)
+        before = f"{block.name}: " if isinstance(block, EntryBlock) else ""
+        yield _Named(f"{before}{name}", conv)
+        yield _Named(f"{before}norm and activation of the {name}", _less(around, conv))
+        rest = _less(rest, around)
+    yield _Named("its own filters, products and norm", rest)
+
+
+def _conv_name(shape: ConvShape) -> str:
+    kind = "depthwise " if 1 < shape.groups == shape.in_channels else f"{shape.groups}-group " if shape.groups > 1 else ""
+    return f"{shape.kernel_size}x{shape.kernel_size} {kind}convolution"
+
+
+def _less(whole: Cost, part: Cost) -> Cost:
+    return Cost(
+        whole.binary_parameters - part.binary_parameters,
+        whole.float_parameters - part.float_parameters,
+        whole.flops - part.flops,
+        whole.bops - part.bops,
+        whole.packed_bytes - part.packed_bytes,
+    )
+
+
+def _rows(block: EntryBlock | EdgeBlock | None, layer: _Named) -> Iterator[LayerCost]:
+    """Yield a layer, its floats apart from its bits: the factors that scale a binary convolution."""
+    cost = layer.cost
+    if not any((cost.binary_parameters, cost.float_parameters, cost.flops, cost.bops, cost.packed_bytes)):
+        return
+    edge = block if isinstance(block, EdgeBlock) else None
+    place = partial(
+        LayerCost,
+        None if block is None else block.plan.index,
+        None if block is None else block.plan.cell_type,
+        None if edge is None else edge.edge.name,
+        None if edge is None else edge.operation,
+    )
+    if cost.binary_parameters == 0:
+        yield place(layer.layer, _FLOAT, cost.float_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes)
+        return
+    floats = cost.float_parameters * FLOAT_BYTES
+    yield place(layer.layer, _BINARY, cost.binary_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes - floats)
+    if cost.float_parameters:
+        yield place(f"scales of the {layer.layer}", _FLOAT, cost.float_parameters, 0, 0, 0.0, floats)

@@ -1,0 +1,128 @@
+"""A search on one page."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from nas_service.comparison import TrainedCandidate
+from nas_service.export.report import FoundArchitecture, SearchRecord, write_report
+from nas_service.export.report_charts import thinned
+from nas_service.search.bandit import Arm
+from nas_service.specs import SearchSpec
+from search_spaces.genotype import Choice
+from search_spaces.space import SPACES
+from tests.nas_service.export.test_diagram import HOSTILE
+from tests.reports import metrics
+from tests.samples import random_genotype
+
+COST = {"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 2.0}
+
+
+class _Reader(HTMLParser):
+    """Collects tags and text; complains about tags that are not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def _read(page: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def _record(name: str = "first", space: str = "tiny", samples: int = 30) -> SearchRecord:
+    searched = SPACES.get(space)
+    keys = [Choice(cell.name, edge.name, op) for cell in searched.cell_types for edge in searched.edges for op in edge.operations]
+    arms = [Arm(key, 3, 0.5 + place % 7 / 50, 0.4, 0.7, 2 if place % 3 == 1 else None) for place, key in enumerate(keys)]
+    arms[0] = replace(arms[0], pulls=0, mean=None, lower=None, upper=None)
+    found = [FoundArchitecture(f"id-{rank}", rank, 0.5, random_genotype(searched, rank), COST) for rank in (1, 2)]
+    method = {"name": "bnn", "settings": {}}
+    trained = [TrainedCandidate("c", "id-1", 0.5, method, metrics(validation=0.9, test=0.8), 9, 3.0)]
+    spec = SearchSpec.model_validate({"space": space, "name": name}).model_dump(mode="json")
+    rewards = [0.5 + (index * 7919 % 100) / 1000 for index in range(samples)]
+    return SearchRecord("search-1", "succeeded", None, {"submitted": "today"}, spec, searched, rewards, arms, found, trained)
+
+
+@pytest.mark.parametrize("space", SPACES.names())
+def test_the_page_is_whole_without_script_or_network(space: str) -> None:
+    page = write_report(_record(space=space))
+    reader = _read(page)
+    assert not reader.tags & {"script", "img", "link", "iframe", "object", "form"}
+    assert not [name for name in reader.attributes if name.startswith("on") or name in {"href", "src", "style"}]
+    assert set(re.findall(r"https?://[^\"' <]+", page)) == {"http://www.w3.org/2000/svg"}
+    assert "url(" not in page
+    assert write_report(_record(space=space)) == page
+
+
+def test_the_page_tells_what_was_found_how_and_why() -> None:
+    said = _read(write_report(_record())).texts
+    assert {"first", "succeeded", "30", "Why", "id-1", "80.00 %", "nas search submit --spec spec.json"} <= set(said)
+    assert "30 of 30" not in said
+    assert said.count("round 2") == 6
+    assert "12 of 18" in said
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_what_somebody_chose_is_text(hostile: str) -> None:
+    plain = _read(write_report(_record()))
+    record = replace(_record(), error=hostile)
+    page = write_report(
+        replace(record, spec={**record.spec, "name": hostile, "dataset": {"name": hostile, "settings": {hostile: 1}}})
+    )
+    reader = _read(page)
+    assert (reader.tags, reader.attributes) == (plain.tags, plain.attributes)
+    assert all(line.isprintable() for line in page.split("\n"))
+
+
+def test_a_search_that_has_nothing_yet_has_a_page() -> None:
+    record = replace(_record(), rewards=(), arms=(), found=(), trained=())
+    said = _read(write_report(record)).texts
+    assert {"No sample was committed yet.", "None was found yet.", "Nothing was trained of what was found."} <= set(said)
+
+
+def test_a_long_search_is_thinned_to_its_extremes_and_says_so() -> None:
+    record = _record(samples=20_000)
+    rewards = [*record.rewards]
+    rewards[12_345] = 0.99
+    kept = thinned(rewards)
+    assert {0, 12_345, 19_999, rewards.index(min(rewards))} <= set(kept)
+    assert len(kept) <= 1202
+    page = write_report(replace(record, rewards=rewards))
+    assert f"{len(kept)} of 20000 samples drawn" in page
+    assert len(page) < 300_000
+
+
+def test_text_on_shades_is_legible() -> None:
+    """WCAG: 4.5:1; black or white always reaches it where the better one is taken."""
+    shades = re.findall(r"\.heat\d\{background:(#\w{6});color:(#\w{6})\}", write_report(_record()))
+    assert len(shades) == 9
+    for ground, colour in shades:
+        parts = [int(ground[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        assert ((light + 0.05) / 0.05 if colour == "#000000" else 1.05 / (light + 0.05)) >= 4.5

@@ -1,0 +1,35 @@
+"""Thinned curves keep their ends and their extremes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_service.curves import curve
+from nas_service.thinning import kept_places, least_points
+
+VALUES = st.lists(st.one_of(st.none(), st.integers(-3, 3)), min_size=1, max_size=200)
+
+
+@given(VALUES, st.data())
+def test_ends_and_extremes_stay_and_no_more_points_than_asked_for(values: list[int | None], data: st.DataObject) -> None:
+    other = [None if value is None else -value * (place % 7) for place, value in enumerate(values)]
+    points = data.draw(st.integers(least_points(2), 60))
+    kept = kept_places([values, other], points)
+    assert kept == sorted(set(kept))
+    assert len(kept) <= points
+    assert {0, len(values) - 1} <= set(kept)
+    for column in (values, other):
+        known = [value for value in column if value is not None]
+        if known:
+            assert {column.index(min(known)), column.index(max(known))} <= set(kept)
+
+
+def test_nothing_is_left_out_where_there_is_room() -> None:
+    assert kept_places([[1.0, 2.0, 3.0, 4.0]], 4) == [0, 1, 2, 3]
+    assert kept_places([], 4) == []
+
+
+def test_the_methods_own_figures_are_columns_of_their_own() -> None:
+    epochs = [(0, {"extra": {"b": 1}, "train_loss": 2.0}), (1, {"extra": {"a": 3.0}, "train_loss": 1.0})]
+    found = curve(epochs, ["train_loss", "extra"], 10)
+    assert found.columns == {"train_loss": [2.0, 1.0], "extra.a": [None, 3.0], "extra.b": [1.0, None]}
+    assert curve(epochs, ["extra.c"], 10).columns == {"extra.c": [None, None]}
