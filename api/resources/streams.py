@@ -45,9 +45,9 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, viewer: Viewer) -> None:
-        """Tell what the viewer sees."""
-        super().__init__(viewer.messages(), headers=_HEADERS)
+    def __init__(self, viewer: Viewer, status_code: int = 200) -> None:
+        """Tell what the viewer sees; the OpenAPI document reads the status that is usual from here."""
+        super().__init__(viewer.messages(), status_code, headers=_HEADERS)
         self._viewer = viewer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
