@@ -17,7 +17,6 @@ from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
-from api.replays import Replays
 from api.resources import (
     all_jobs,
     architectures,
@@ -130,7 +129,6 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         finally:
             await hub.stop()
             await asyncio.to_thread(end_drivers)
-            service.replays.close()
             service.readiness.close()
             database.close()
 
