@@ -22,7 +22,10 @@ def _strategy(name: str, space: str) -> Strategy:
 
 def _waves(strategy: Strategy, waves: int, size: int) -> list[tuple[Wave, tuple[Arm, ...], tuple[Arm, ...]]]:
     """Return waves of a search with made-up rewards, each with the arms before and after it."""
-    draw, history, before, found = random.Random(0), (), (), []
+    draw = random.Random(0)  # noqa: S311 - not for secrets
+    history: tuple[Sample, ...] = ()
+    before: tuple[Arm, ...] = ()
+    found = []
     for _ in range(waves):
         genotypes = strategy.suggest(history, size)
         if not genotypes:

@@ -49,5 +49,6 @@ def test_50_viewers_take_less_than_300_kb_each_and_the_next_50_take_the_same(tmp
         with _watched(served, running):
             second = _own_bytes(served)
     database.close()
+    print(f"{(first - before) / VIEWERS} bytes a viewer, {second - first} more for the second {VIEWERS}")  # noqa: T201 - the figure
     assert (first - before) / VIEWERS < 0.3 * MB
     assert second - first < 2 * MB
