@@ -175,7 +175,7 @@ class NasClient(JobCalls):
 
     def arm_history(self, search_id: str, cell: str, edge: str, points: int = 500) -> ArmHistoryView:
         """Return the arms of one edge over time."""
-        chosen = {"cell": cell, "edge": edge, "points": points}
+        chosen: dict[str, str | int] = {"cell": cell, "edge": edge, "points": points}
         return self._one(f"/v1/searches/{search_id}/arms/history", ArmHistoryView, chosen)
 
     def rounds(self, search_id: str) -> RoundsView:

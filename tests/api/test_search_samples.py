@@ -84,7 +84,8 @@ def test_the_leader_is_what_the_strategy_ranks_first(client: TestClient, databas
         assert leader["score_unit"] == ("child-parent-score" if name == "cp-nas" and at == len(history) else "accuracy")
         sampled = next((sample.index for sample in history if sample.genotype == ranked.genotype), None)
         assert leader["cost"] == (None if sampled is None else {"ops": 10.0 + sampled, "packed_bytes": 7})
-    assert client.get(f"/v1/searches/{live.job_id}/leader").json() == leader
+    now = client.get(f"/v1/searches/{live.job_id}/leader").json()
+    assert now == client.get(f"/v1/searches/{live.job_id}/leader", params={"at": len(history)}).json()
 
 
 def test_samples_and_leader_have_pictures(client: TestClient, database: Database) -> None:
