@@ -15,7 +15,7 @@ from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.schema import alembic_config
 from nas_service.storage.session import Database
 from search_spaces.operation import OPERATIONS
-from tests.api.conftest import write_bundled
+from tests.api.conftest import write_bundled, write_trained
 
 
 def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
