@@ -63,7 +63,7 @@ def write_bundled(settings: Settings, architecture_id: str) -> str:
         for epoch in range(3):
             candidates.add_epoch(session, row.id, epoch_report(epoch))
         candidates.begin(session, row.id, "host:1", "cpu", 0)
-        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), {"ops": 2})
+        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), {"ops": 2, "packed_bytes": 9})
         store.put("bundle.zip", b"the bundle")
         record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
     database.close()
