@@ -607,6 +607,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/registrations/{job_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens to a registration, while it happens
+         * @description Tell `progress` first and whenever it changes, then every event after the one asked for, each once and in order.
+         *
+         *     `data` of an event is that of its kind in `/events`; `progress` is a `ProgressMessage`, `log` a `LogMessage`. When the job
+         *     is over and everything was told, `end` (an `EndMessage`) is the last message; a stream that ends without it is to be asked
+         *     for again, from the last event on.
+         */
+        get: operations["stream_registration_v1_registrations__job_id__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/searches": {
         parameters: {
             query?: never;
@@ -801,6 +825,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/searches/{job_id}/report.html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The search on one page
+         * @description Return HTML that needs neither script nor network: samples, arms, architectures, trained candidates, how to repeat it.
+         */
+        get: operations["get_report_v1_searches__job_id__report_html_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/searches/{job_id}/resume": {
         parameters: {
             query?: never;
@@ -830,6 +874,30 @@ export interface paths {
          * @description Return evaluated paths with reward, cost and worker.
          */
         get: operations["list_samples_v1_searches__job_id__samples_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/searches/{job_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens to a search, while it happens
+         * @description Tell `progress` first and whenever it changes, then every event after the one asked for, each once and in order.
+         *
+         *     `data` of an event is that of its kind in `/events`; `progress` is a `ProgressMessage`, `log` a `LogMessage`. When the job
+         *     is over and everything was told, `end` (an `EndMessage`) is the last message; a stream that ends without it is to be asked
+         *     for again, from the last event on.
+         */
+        get: operations["stream_search_v1_searches__job_id__stream_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -920,6 +988,28 @@ export interface paths {
         };
         /** One of the strategies */
         get: operations["get_strategies_v1_strategies__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How all jobs move, while they do
+         * @description Tell every move of any job once and in order, and how far those are that are at work, at most once a second a job.
+         *
+         *     It has no end: one that ends is to be asked for again, from the last event on.
+         */
+        get: operations["stream_all_v1_stream_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1193,6 +1283,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/trainings/{job_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens to a training, while it happens
+         * @description Tell `progress` first and whenever it changes, then every event after the one asked for, each once and in order.
+         *
+         *     `data` of an event is that of its kind in `/events`; `progress` is a `ProgressMessage`, `log` a `LogMessage`. When the job
+         *     is over and everything was told, `end` (an `EndMessage`) is the last message; a stream that ends without it is to be asked
+         *     for again, from the last event on.
+         */
+        get: operations["stream_training_v1_trainings__job_id__stream_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/trainings/estimate": {
         parameters: {
             query?: never;
@@ -1217,6 +1331,71 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AbandonedArm
+         * @description An arm as it was when it was dropped.
+         */
+        AbandonedArm: {
+            /** Cell */
+            cell: string;
+            /** Edge */
+            edge: string;
+            /** Lower */
+            lower: number | null;
+            /** Mean */
+            mean: number | null;
+            /** Operation */
+            operation: string;
+            /**
+             * Position
+             * @description In the space's order.
+             */
+            position: number;
+            /** Pulls */
+            pulls: number;
+            /** Upper */
+            upper: number | null;
+        };
+        /**
+         * AbandonedEvent
+         * @description Arms were dropped at the end of a round.
+         */
+        AbandonedEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["AbandonedTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "abandoned";
+        };
+        /**
+         * AbandonedTold
+         * @description Arms were dropped at the end of a round.
+         */
+        AbandonedTold: {
+            /** Arms */
+            arms: components["schemas"]["AbandonedArm"][];
+            /**
+             * Round
+             * @description From 1.
+             */
+            round: number;
+            /**
+             * Samples
+             * @description Committed when it ended.
+             */
+            samples: number;
+        };
         /**
          * Acceleration
          * @description How training is made faster; null: decided by the device.
@@ -1421,11 +1600,48 @@ export interface components {
             upper: number | null;
         };
         /**
+         * AttackEvent
+         * @description An attack on a candidate ended.
+         */
+        AttackEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["AttackTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "attack";
+        };
+        /**
          * AttackName
          * @description Attacks to train against.
          * @enum {string}
          */
         AttackName: "fgsm" | "pgd" | "free";
+        /**
+         * AttackTold
+         * @description An attack on a candidate ended.
+         */
+        AttackTold: {
+            /**
+             * Accuracy
+             * @description Share of the test images that are classified correctly under it, in [0, 1].
+             */
+            accuracy: number;
+            /** Attack */
+            attack: string;
+            /** Candidate */
+            candidate: string;
+        };
         /**
          * AttackView
          * @description How accuracies under attack were measured: only those measured alike are put side by side.
@@ -1453,6 +1669,99 @@ export interface components {
             restarts: number;
         };
         /**
+         * AttemptLost
+         * @description The driver of an attempt is gone.
+         */
+        AttemptLost: {
+            /** Attempt */
+            attempt: number;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * AttemptReleased
+         * @description An attempt let the job go, for another one to go on.
+         */
+        AttemptReleased: {
+            /** Attempt */
+            attempt: number;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * BestEvent
+         * @description A sample is better than all before it; of several in a wave the best is told.
+         */
+        BestEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["BestTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "best";
+        };
+        /**
+         * BestNotKept
+         * @description A search ended before its work was done, and what it found could not be kept.
+         */
+        BestNotKept: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * BestNotKeptEvent
+         * @description A search ended before its work was done, and what it found could not be kept.
+         */
+        BestNotKeptEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["BestNotKept"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "search.best_not_kept";
+        };
+        /**
+         * BestTold
+         * @description A sample is better than all before it; of several in a wave the best is told.
+         */
+        BestTold: {
+            /**
+             * Digest
+             * @description Of its genotype.
+             */
+            digest: string;
+            /**
+             * Index
+             * @description Of the sample.
+             */
+            index: number;
+            /**
+             * Reward
+             * @description In [0, 1].
+             */
+            reward: number;
+        };
+        /**
          * BestView
          * @description The best of the candidates that succeeded, all judged by one quantity.
          */
@@ -1465,6 +1774,28 @@ export interface components {
              * @description Of the quantity, in [0, 1].
              */
             value: number;
+        };
+        /**
+         * CandidateEvent
+         * @description A candidate moved.
+         */
+        CandidateEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["CandidateTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "candidate";
         };
         /**
          * CandidateMetrics
@@ -1513,6 +1844,29 @@ export interface components {
          * @enum {string}
          */
         CandidateState: "waiting" | "training" | "attacking" | "succeeded" | "stopped" | "failed" | "cancelled";
+        /**
+         * CandidateTold
+         * @description A candidate moved.
+         */
+        CandidateTold: {
+            /** Candidate */
+            candidate: string;
+            /** Device */
+            device?: string | null;
+            /** Error */
+            error?: string | null;
+            /**
+             * Resumed From
+             * @description Epochs that an earlier trial did; null for none.
+             */
+            resumed_from?: number | null;
+            state: components["schemas"]["CandidateState"];
+            /**
+             * Worker
+             * @description Host and process of its trial.
+             */
+            worker?: string | null;
+        };
         /**
          * CandidateView
          * @description An architecture trained with one method and one seed.
@@ -1791,6 +2145,58 @@ export interface components {
             kind: string;
         };
         /**
+         * DataRead
+         * @description A job read its data for the first time; every later attempt must find the same.
+         */
+        DataRead: {
+            /**
+             * Digest
+             * @description Of images, classes and split.
+             */
+            digest: string;
+            /**
+             * Skipped
+             * @description How many files were left out, by reason.
+             */
+            skipped?: {
+                [key: string]: number;
+            };
+            /** Test */
+            test?: number | null;
+            /** Train */
+            train?: number | null;
+            /** Validation */
+            validation?: number | null;
+            /**
+             * Warnings
+             * @description What people should know before they train.
+             * @default []
+             */
+            warnings: string[];
+        };
+        /**
+         * DataReadEvent
+         * @description A job read its data for the first time; every later attempt must find the same.
+         */
+        DataReadEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["DataRead"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "data.read";
+        };
+        /**
          * DatasetReport
          * @description What was counted of a dataset when it was registered; null where an earlier version did not count it.
          */
@@ -1933,6 +2339,41 @@ export interface components {
             reduction_factor: number;
         };
         /**
+         * EndedEarly
+         * @description A search found nothing more to sample.
+         */
+        EndedEarly: {
+            /**
+             * Of
+             * @description Samples that the whole search would have had.
+             */
+            of: number;
+            /** Samples */
+            samples: number;
+        };
+        /**
+         * EndedEarlyEvent
+         * @description A search found nothing more to sample.
+         */
+        EndedEarlyEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["EndedEarly"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "search.ended_early";
+        };
+        /**
          * EntryView
          * @description One entry of the catalogue.
          */
@@ -1951,6 +2392,28 @@ export interface components {
             } | null;
             /** Summary */
             summary: string;
+        };
+        /**
+         * EpochEvent
+         * @description A candidate was trained for an epoch.
+         */
+        EpochEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["EpochTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "epoch";
         };
         /**
          * EpochReport
@@ -2008,6 +2471,34 @@ export interface components {
              * Validation Accuracy
              * @description After the epoch, in [0, 1].
              */
+            validation_accuracy: number;
+        };
+        /**
+         * EpochTold
+         * @description A candidate was trained for an epoch.
+         */
+        EpochTold: {
+            /** Candidate */
+            candidate: string;
+            /**
+             * Epoch
+             * @description From 0.
+             */
+            epoch: number;
+            /**
+             * Epochs
+             * @description That it is to be trained.
+             */
+            epochs: number;
+            /** Flip Ratio */
+            flip_ratio: number;
+            /** Seconds */
+            seconds: number;
+            /** Train Accuracy */
+            train_accuracy: number;
+            /** Train Loss */
+            train_loss: number;
+            /** Validation Accuracy */
             validation_accuracy: number;
         };
         /**
@@ -2155,25 +2646,6 @@ export interface components {
             weight_decay: number;
         };
         /**
-         * EventView
-         * @description Something that happened to a job.
-         */
-        EventView: {
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Data */
-            data: {
-                [key: string]: unknown;
-            };
-            /** Id */
-            id: number;
-            /** Kind */
-            kind: string;
-        };
-        /**
          * FieldProblem
          * @description What is wrong with one field.
          */
@@ -2226,6 +2698,38 @@ export interface components {
                 string,
                 string
             ][];
+        };
+        /**
+         * FullPrecisionEvent
+         * @description A full-precision network, to learn from or to attack from, is trained.
+         */
+        FullPrecisionEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["FullPrecisionTrained"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "full-precision.trained";
+        };
+        /**
+         * FullPrecisionTrained
+         * @description A full-precision network, to learn from or to attack from, is trained.
+         */
+        FullPrecisionTrained: {
+            /** Architecture */
+            architecture: string;
+            /** Validation Accuracy */
+            validation_accuracy: number;
         };
         /**
          * JobChange
@@ -2368,6 +2872,12 @@ export interface components {
             id: string;
             /** Kind */
             kind: string;
+            /**
+             * Last Event
+             * @description Id of its newest event as of this view; 0: none. A stream from after it loses and repeats nothing.
+             * @default 0
+             */
+            last_event: number;
             /** Name */
             name: string;
             /**
@@ -2516,6 +3026,28 @@ export interface components {
             size: number;
         };
         /**
+         * LostEvent
+         * @description The driver of an attempt is gone.
+         */
+        LostEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["AttemptLost"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "lost";
+        };
+        /**
          * MethodChoice
          * @description A method of a training, and where its recipe differs from the one that all methods share.
          */
@@ -2562,6 +3094,50 @@ export interface components {
          * @enum {string}
          */
         OptimizerName: "adam" | "sgd";
+        /**
+         * OtherEvent
+         * @description Something that this version does not know, or cannot read: another version wrote it.
+         */
+        OtherEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["OtherTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "other";
+        };
+        /**
+         * OtherTold
+         * @description Something that this version does not know, or cannot read: another version wrote it.
+         */
+        OtherTold: {
+            /** Data */
+            data: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @description Its kind, as it was written.
+             */
+            name: string;
+        };
+        /** Page[Annotated[Union[StateEvent, PhaseEvent, WaveEvent, RoundEvent, AbandonedEvent, BestEvent, EndedEarlyEvent, BestNotKeptEvent, CandidateEvent, EpochEvent, AttackEvent, FullPrecisionEvent, DataReadEvent, LostEvent, ReleasedEvent, OtherEvent], FieldInfo(annotation=NoneType, required=True, discriminator='kind')]] */
+        Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____: {
+            /** Items */
+            items: (components["schemas"]["StateEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["WaveEvent"] | components["schemas"]["RoundEvent"] | components["schemas"]["AbandonedEvent"] | components["schemas"]["BestEvent"] | components["schemas"]["EndedEarlyEvent"] | components["schemas"]["BestNotKeptEvent"] | components["schemas"]["CandidateEvent"] | components["schemas"]["EpochEvent"] | components["schemas"]["AttackEvent"] | components["schemas"]["FullPrecisionEvent"] | components["schemas"]["DataReadEvent"] | components["schemas"]["LostEvent"] | components["schemas"]["ReleasedEvent"] | components["schemas"]["OtherEvent"])[];
+            /** Next */
+            next?: string | null;
+        };
         /** Page[ArchitectureView] */
         Page_ArchitectureView_: {
             /** Items */
@@ -2594,13 +3170,6 @@ export interface components {
         Page_EpochReport_: {
             /** Items */
             items: components["schemas"]["EpochReport"][];
-            /** Next */
-            next?: string | null;
-        };
-        /** Page[EventView] */
-        Page_EventView_: {
-            /** Items */
-            items: components["schemas"]["EventView"][];
             /** Next */
             next?: string | null;
         };
@@ -2728,6 +3297,39 @@ export interface components {
              * @description Its mean test accuracy.
              */
             worst_class_mean: number | null;
+        };
+        /**
+         * PhaseEvent
+         * @description The job does something else now.
+         */
+        PhaseEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["PhaseTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "phase";
+        };
+        /**
+         * PhaseTold
+         * @description The job does something else now.
+         */
+        PhaseTold: {
+            /**
+             * Phase
+             * @description As in the job's progress.
+             */
+            phase: string;
         };
         /**
          * Problem
@@ -2928,6 +3530,28 @@ export interface components {
             total: number;
         };
         /**
+         * ReleasedEvent
+         * @description An attempt let the job go, for another one to go on.
+         */
+        ReleasedEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["AttemptReleased"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "released";
+        };
+        /**
          * RobustnessFigures
          * @description What a network stands.
          */
@@ -2999,6 +3623,44 @@ export interface components {
              * @default true
              */
             transfer: boolean;
+        };
+        /**
+         * RoundEvent
+         * @description A round ended.
+         */
+        RoundEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["RoundTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "round";
+        };
+        /**
+         * RoundTold
+         * @description A round ended.
+         */
+        RoundTold: {
+            /**
+             * Round
+             * @description From 1.
+             */
+            round: number;
+            /**
+             * Samples
+             * @description Committed when it ended.
+             */
+            samples: number;
         };
         /**
          * RunView
@@ -3340,6 +4002,40 @@ export interface components {
             top_k: number;
         };
         /**
+         * StateEvent
+         * @description The job moved.
+         */
+        StateEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["StateTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "state";
+        };
+        /**
+         * StateTold
+         * @description The job moved.
+         */
+        StateTold: {
+            /**
+             * Error
+             * @description Why it failed.
+             */
+            error?: string | null;
+            state: components["schemas"]["JobState"];
+        };
+        /**
          * SystemView
          * @description The service, and what works for it.
          */
@@ -3376,6 +4072,12 @@ export interface components {
          * @enum {string}
          */
         TaskLoss: "cross-entropy" | "squared-hinge";
+        /**
+         * Theme
+         * @description On what a picture is looked at.
+         * @enum {string}
+         */
+        Theme: "light" | "dark" | "auto";
         /**
          * TrainingEstimateView
          * @description What a training will take at most, before it starts: early stopping may save some of it.
@@ -3616,6 +4318,74 @@ export interface components {
             max_failures: number;
         };
         /**
+         * WaveEvent
+         * @description Samples were committed together.
+         */
+        WaveEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["WaveTold"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "wave";
+        };
+        /**
+         * WaveTold
+         * @description Samples were committed together; only `samples` and `rewards` are there where an earlier version wrote it.
+         */
+        WaveTold: {
+            /**
+             * All Means
+             * @description The means of all arms in the space's order, as in `means`; null where that is shorter.
+             */
+            all_means?: (number | null)[] | null;
+            /**
+             * First
+             * @description Index of its first sample.
+             */
+            first?: number | null;
+            /**
+             * Means
+             * @description Position and new mean, in whole thousandths of its unit, of every arm whose mean changed so; null in place of the mean: it has none any more. Null where `all_means` is shorter.
+             */
+            means?: [
+                number,
+                number | null
+            ][] | null;
+            /**
+             * Pulled
+             * @description One list a sample: the positions of its arms in the space's order, one a place of the cells.
+             * @default []
+             */
+            pulled: number[][];
+            /**
+             * Rewards
+             * @description Of its samples, in [0, 1].
+             */
+            rewards: number[];
+            /**
+             * Samples
+             * @description Committed, this wave's included.
+             */
+            samples: number;
+            /**
+             * Seconds
+             * @description Of its samples, to the thousandth.
+             * @default []
+             */
+            seconds: number[];
+        };
+        /**
          * WorkerResources
          * @description What the actors of a search take.
          */
@@ -3810,7 +4580,12 @@ export interface operations {
     };
     get_diagram_v1_architectures__architecture_id__diagram_svg_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Id of another architecture: edges that differ from its are bold and say how. */
+                compare?: string | null;
+                /** @description What it is looked at on; auto: as the reader's browser prefers. */
+                theme?: components["schemas"]["Theme"];
+            };
             header?: never;
             path: {
                 architecture_id: string;
@@ -4426,8 +5201,12 @@ export interface operations {
     list_events_v1_registrations__job_id__events_get: {
         parameters: {
             query?: {
+                /** @description Only events after this one. */
+                after?: number;
                 /** @description Cursor from the page before, as it was given. */
                 cursor?: string | null;
+                /** @description Only events of these kinds. */
+                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
             };
@@ -4445,7 +5224,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_EventView_"];
+                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
                 };
             };
         };
@@ -4519,6 +5298,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobView"];
+                };
+            };
+        };
+    };
+    stream_registration_v1_registrations__job_id__stream_get: {
+        parameters: {
+            query?: {
+                /** @description The event after which to begin; left out: now. */
+                after?: number | null;
+                /** @description Whether lines are told that the driver writes into its log, from now on. */
+                log?: boolean;
+            };
+            header?: {
+                /** @description The last event that the reader has, as browsers send it; it goes before `after`. */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages; `event` is their kind, `data` JSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
         };
@@ -4775,8 +5584,12 @@ export interface operations {
     list_events_v1_searches__job_id__events_get: {
         parameters: {
             query?: {
+                /** @description Only events after this one. */
+                after?: number;
                 /** @description Cursor from the page before, as it was given. */
                 cursor?: string | null;
+                /** @description Only events of these kinds. */
+                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
             };
@@ -4794,7 +5607,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_EventView_"];
+                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
                 };
             };
         };
@@ -4850,6 +5663,28 @@ export interface operations {
             };
         };
     };
+    get_report_v1_searches__job_id__report_html_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+        };
+    };
     resume_search_v1_searches__job_id__resume_post: {
         parameters: {
             query?: never;
@@ -4895,6 +5730,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_SampleView_"];
+                };
+            };
+        };
+    };
+    stream_search_v1_searches__job_id__stream_get: {
+        parameters: {
+            query?: {
+                /** @description The event after which to begin; left out: now. */
+                after?: number | null;
+                /** @description Whether lines are told that the driver writes into its log, from now on. */
+                log?: boolean;
+            };
+            header?: {
+                /** @description The last event that the reader has, as browsers send it; it goes before `after`. */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages; `event` is their kind, `data` JSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
         };
@@ -5003,6 +5868,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EntryView"];
+                };
+            };
+        };
+    };
+    stream_all_v1_stream_get: {
+        parameters: {
+            query?: {
+                /** @description The event after which to begin; left out: now. */
+                after?: number | null;
+            };
+            header?: {
+                /** @description The last event that the reader has, as browsers send it; it goes before `after`. */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages; `event` is `state` or `progress`, `data` JSON with the job's `job_id` and `kind`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
         };
@@ -5327,8 +6218,12 @@ export interface operations {
     list_events_v1_trainings__job_id__events_get: {
         parameters: {
             query?: {
+                /** @description Only events after this one. */
+                after?: number;
                 /** @description Cursor from the page before, as it was given. */
                 cursor?: string | null;
+                /** @description Only events of these kinds. */
+                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
             };
@@ -5346,7 +6241,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_EventView_"];
+                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
                 };
             };
         };
@@ -5420,6 +6315,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobView"];
+                };
+            };
+        };
+    };
+    stream_training_v1_trainings__job_id__stream_get: {
+        parameters: {
+            query?: {
+                /** @description The event after which to begin; left out: now. */
+                after?: number | null;
+                /** @description Whether lines are told that the driver writes into its log, from now on. */
+                log?: boolean;
+            };
+            header?: {
+                /** @description The last event that the reader has, as browsers send it; it goes before `after`. */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages; `event` is their kind, `data` JSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
         };
