@@ -88,8 +88,10 @@ def _styles() -> str:
         "main{max-width:1000px;margin:0 auto;padding:16px}h1,h2,h3,p,.facts td{overflow-wrap:anywhere}"
         "section{margin:28px 0}.wide{overflow-x:auto}svg{display:block;margin:8px 0}"
         "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-        "td,th{white-space:nowrap}.facts td{white-space:normal}th,td{border:1px solid var(--line);padding:4px 8px;text-align:left;vertical-align:top}th{background:var(--panel)}"
-        ".arms td{text-align:right}.arms thead th{white-space:normal}.gone,.muted{color:var(--muted)}td.gone{background:var(--ground)}"
+        "td,th{white-space:nowrap}.facts td{white-space:normal}"
+        "th,td{border:1px solid var(--line);padding:4px 8px;text-align:left;vertical-align:top}th{background:var(--panel)}"
+        ".arms td{text-align:right}.arms thead th{white-space:normal}"
+        ".gone,.muted{color:var(--muted)}td.gone{background:var(--ground)}"
         "pre{background:var(--panel);border:1px solid var(--line);padding:8px;overflow-x:auto}"
         "h4{margin:12px 0 0}summary{cursor:pointer;padding:4px 0}" + heat_styles()
     )

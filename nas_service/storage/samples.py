@@ -112,7 +112,7 @@ def history_of(session: Session, job_id: str, first: int = 0, until: int | None 
     if until is not None:
         query = query.where(SampleRow.index < until)
     rows = session.execute(query)
-    return tuple(Sample(row.index, Genotype.from_dict(row.genotype), row.reward, row.parent_reward) for row in rows)
+    return tuple(Sample(index, Genotype.from_dict(genotype), reward, parent) for index, genotype, reward, parent in rows)
 
 
 def rewards_of(session: Session, job_id: str) -> tuple[float, ...]:

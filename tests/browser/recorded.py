@@ -1,6 +1,6 @@
 """Searches as drivers record them: real strategies on made-up rewards, written through the real storage functions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from nas_service.reports import SearchPhase, SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History, Sample, derived_random
 from nas_service.search.loop import Evaluation, Wave
+from nas_service.search.rounds import arms_to_keep
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.specs import SearchSpec
 from nas_service.storage import architectures, jobs
@@ -58,10 +59,10 @@ class RecordedSearch:
         first = len(self.history)
         new = [Sample(first + place, one, made_up_reward(one, first + place)) for place, one in enumerate(genotypes)]
         self.history = (*self.history, *new)
-        arms = self.strategy.arms(self.history)
+        arms, kept = arms_to_keep(self.strategy, self.history, first)
         evaluations = [Evaluation(one.reward, 1.0, diverged=False, seconds=2.0, clean_accuracy=one.reward) for one in new]
         wave = Wave(tuple(new), tuple(evaluations), self.history)
-        record = WaveRecord(wave, tuple(COST for _ in new), arms, self._progress(arms), before=self.arms)
+        record = WaveRecord(wave, tuple(COST for _ in new), arms, self._progress(arms), before=self.arms, snapshots=kept)
         with self.store.write() as session:
             commit_wave(session, self.hold, record)
         self.arms = arms
@@ -105,15 +106,3 @@ def begin(store: Database, space: str = "abandit-mini", strategy: str = "abandit
         jobs.create_job(session, jobs.SEARCH, spec.name, spec.model_dump(mode="json"))
         job, hold = held(session)
         return RecordedSearch(store, decides, job.id, hold)
-
-
-def ends_of_rounds(search: RecordedSearch) -> Iterator[tuple[int, int]]:
-    """Give every round that dropped something and the first sample count at which its arms are gone."""
-    last = max((arm.abandoned_round or 0 for arm in search.arms), default=0)
-    for round_number in range(1, last + 1):
-        low, high = 0, len(search.history)
-        while low < high:
-            middle = (low + high) // 2
-            gone = any(arm.abandoned_round == round_number for arm in search.strategy.arms(search.history[:middle]))
-            low, high = (low, middle) if gone else (middle + 1, high)
-        yield round_number, low

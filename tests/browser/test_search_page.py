@@ -61,7 +61,11 @@ def _expected(arms: list[dict[str, Any]], unit: str) -> dict[str, list[str]]:
     said = {}
     for edge, row in rows.items():
         best = max((arm["mean"] for arm in row if arm["abandoned_round"] is None and arm["mean"] is not None), default=None)
-        first = next((arm for arm in row if arm["abandoned_round"] is None and arm["mean"] == best), None) if best is not None else None
+        first = (
+            next((arm for arm in row if arm["abandoned_round"] is None and arm["mean"] == best), None)
+            if best is not None
+            else None
+        )
         said[edge] = [_said(arm, unit, leads=arm is first) for arm in row]
     return said
 
@@ -152,7 +156,14 @@ def test_less_motion_replays_from_round_to_round(open_page: OpenPage, store: Dat
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, store: Database, look: Look) -> None:
     search = begin(store).run()
     search.conclude()
-    for query in ("", "?at=20&edge=a:1-2&operation=skip&tab=events", "?tab=architectures", "?tab=logs", "?tab=workers", "?tab=spec"):
+    for query in (
+        "",
+        "?at=20&edge=a:1-2&operation=skip&tab=events",
+        "?tab=architectures",
+        "?tab=logs",
+        "?tab=workers",
+        "?tab=spec",
+    ):
         page = _open(open_page, search, query, look)
         page.locator(".why-history svg").wait_for()
         assert axe(page) == [], query

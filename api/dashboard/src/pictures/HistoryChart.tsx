@@ -1,6 +1,6 @@
 import type { ArmFacts } from "../state/arm-table";
 import { figureOf } from "./heat";
-import { bandPath, linePath, scale, ticks } from "./scale";
+import { bandPath, linePath, type Scale, scale, ticks } from "./scale";
 import { useWidth } from "./width";
 
 export interface HistoryLine {
@@ -24,16 +24,23 @@ interface HistoryChartProps {
 const HEIGHT = 170;
 const PAD = { left: 44, right: 10, top: 8, bottom: 24 };
 
-function rangeOf(lines: readonly HistoryLine[], shown: string | null): { low: number; high: number } {
-  const values = lines.flatMap((line) => [...line.mean, ...(line.operation === shown ? [...line.lower, ...line.upper] : [])]);
-  const known = values.filter((value): value is number => value !== null);
-  return known.length ? { low: Math.min(...known), high: Math.max(...known) } : { low: 0, high: 1 };
+/** Of the means, with room around them: bounds may be far wider, and are cut at the picture's rim. */
+function rangeOf(lines: readonly HistoryLine[]): { low: number; high: number } {
+  const known = lines.flatMap((line) => line.mean).filter((value): value is number => value !== null);
+  if (known.length === 0) return { low: 0, high: 1 };
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const room = 0.6 * (high - low || Math.abs(high) || 1);
+  return { low: low - room, high: high + room };
+}
+
+function within(values: readonly (number | null)[], y: Scale): (number | null)[] {
+  return values.map((value) => (value === null ? null : Math.min(Math.max(value, y.low), y.high)));
 }
 
 /** Means of the arms of one edge over the samples, and the bounds of the one that is looked at. */
 export function HistoryChart({ at, lines, facts, shown, now, onChoose }: HistoryChartProps) {
   const { ref, width } = useWidth<HTMLDivElement>(560);
-  const range = rangeOf(lines, shown);
+  const range = rangeOf(lines);
   const x = scale(0, Math.max(1, at.at(-1) ?? 1), PAD.left, width - PAD.right);
   const y = scale(range.low, range.high, HEIGHT - PAD.bottom, PAD.top);
   const band = lines.find((line) => line.operation === shown);
@@ -62,7 +69,7 @@ export function HistoryChart({ at, lines, facts, shown, now, onChoose }: History
             {tick}
           </text>
         ))}
-        {band ? <path d={bandPath(at, band.lower, band.upper, x, y)} class="band" /> : null}
+        {band ? <path d={bandPath(at, within(band.lower, y), within(band.upper, y), x, y)} class="band" /> : null}
         {ordered.map((line) => (
           // biome-ignore lint/a11y/noStaticElementInteractions: the same is a Tab stop in the table of arms
           <path

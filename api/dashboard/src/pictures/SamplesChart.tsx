@@ -60,14 +60,14 @@ function Axes(props: { x: Scale; y: Scale; width: number }) {
   );
 }
 
-function Rounds(props: { rounds: SamplesChartProps["rounds"]; x: Scale }) {
+function Rounds(props: { rounds: SamplesChartProps["rounds"]; x: Scale; width: number }) {
   let free = 0;
   return (
     <>
       {props.rounds.map((mark) => {
         const place = props.x(mark.samples);
         const text = `${mark.round}${mark.dropped ? `: \u2212${mark.dropped}` : ""}`;
-        const isFree = place > free;
+        const isFree = place > free && place + text.length * 7 < props.width;
         if (isFree) free = place + text.length * 7 + 8;
         return (
           <g key={mark.round} class="round-tick">
@@ -124,7 +124,7 @@ export function SamplesChart(props: SamplesChartProps) {
         }}
       >
         <Axes {...{ x, y, width }} />
-        <Rounds rounds={props.rounds} x={x} />
+        <Rounds rounds={props.rounds} {...{ x, width }} />
         <path d={dotPath(at.slice(shown), props.reward.slice(shown), x, y)} class="dots later" />
         {props.attacked ? (
           <path d={dotPath(at.slice(0, shown), props.attacked.slice(0, shown), x, y)} class="dots attacked" />

@@ -23,6 +23,8 @@ export interface ArmTable {
   readonly samples: number;
   readonly round: number;
   readonly total_rounds: number | null;
+  /** Samples at which rounds end, those to come too. */
+  readonly round_ends?: readonly number[] | null;
   readonly facts: ArmFacts;
   readonly cells: readonly { readonly name: string; readonly role: string }[];
   readonly edges: readonly ArmEdge[];

@@ -43,6 +43,13 @@ function Differences(props: { one: Architecture; other: Architecture }) {
   );
 }
 
+/** Draw small pictures larger where there is room: never smaller than they are, since their text would not be read. */
+function enlarge(picture: HTMLImageElement): void {
+  const room = picture.parentElement?.clientWidth ?? 0;
+  const width = Math.max(picture.naturalWidth, Math.min(picture.naturalWidth * 1.6, room));
+  picture.style.width = `${Math.round(width)}px`;
+}
+
 /** The cells as the service draws them, and beside them another rank's where one is chosen. */
 export function CellsCard({ one }: { one: Architecture }) {
   const url = paths.ofSearch(one.search_id);
@@ -65,7 +72,11 @@ export function CellsCard({ one }: { one: Architecture }) {
       >
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard */}
         <section class="cells-picture" tabIndex={0} aria-label="Picture of the cells">
-          <img src={picture} alt={`Cells of the architecture of rank ${one.rank}: ${words}`} />
+          <img
+            src={picture}
+            onLoad={(event) => enlarge(event.currentTarget)}
+            alt={`Cells of the architecture of rank ${one.rank}: ${words}`}
+          />
         </section>
         <details class="twin">
           <summary>The same as a list</summary>

@@ -52,7 +52,7 @@ function Facts({ model, job }: { model: SearchModel; job: Job }) {
       </Fact>
       {table ? (
         <Fact name="round">
-          {roundAt(model.rounds.value, table.at)}
+          {roundAt(model.marks.value, table.at)}
           {table.total_rounds ? ` of ${table.total_rounds}` : ""}
         </Fact>
       ) : null}

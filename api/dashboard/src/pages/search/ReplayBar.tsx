@@ -27,7 +27,7 @@ function usePlaying(model: SearchModel) {
           return;
         }
         const step = frameStep(samples);
-        const next = isStill ? roundStep(model.rounds.peek(), at, 1, samples) : Math.min(samples, at + step);
+        const next = isStill ? roundStep(model.marks.peek(), at, 1, samples) : Math.min(samples, at + step);
         model.seek(next);
         if (!isStill) void model.replay.prefetch(Math.min(samples, next + step));
       },
@@ -43,7 +43,7 @@ export function ReplayBar({ model }: { model: SearchModel }) {
   const isPlaying = usePlaying(model);
   const list = useId();
   const samples = model.samples.value;
-  const rounds = model.rounds.value;
+  const rounds = model.marks.value;
   const at = model.replay.at.value;
   const shown = at ?? samples;
   const words = `sample ${count(shown)} of ${count(samples)}, round ${roundAt(rounds, shown)}`;

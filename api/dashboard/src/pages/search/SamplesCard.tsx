@@ -58,7 +58,7 @@ function Chart({ model, series }: { model: SearchModel; series: SeriesData }) {
         reward={columns.reward}
         clean={clean}
         attacked={attacked}
-        rounds={model.rounds.value}
+        rounds={model.marks.value}
         total={Math.max(total, model.samples.value)}
         at={model.replay.at.value ?? model.samples.value}
         chosen={model.selection.value.sample}

@@ -50,7 +50,7 @@ function Reasons({ model, table, slot }: { model: SearchModel; table: ArmTable; 
         onChoose={(operation) => model.choose({ edge: slot.key, operation })}
       />
       <p class="why-sentence">{whySentence(table, slot)}</p>
-      {table.facts.meaning ? <p class="quiet why-meaning">{table.facts.meaning}</p> : null}
+      {table.facts.meaning ? <p class="quiet why-meaning">{table.facts.meaning.replaceAll("`", "")}</p> : null}
       <details class="twin">
         <summary>The same as a table</summary>
         <Table
@@ -93,7 +93,7 @@ function History({ model, table, slot }: { model: SearchModel; table: ArmTable; 
         {(data) => (
           <Figure
             title="Over samples"
-            unit={`means of all; bounds of ${shown ?? "none"}`}
+            unit={`means of all; bounds of ${shown ?? "none"}, cut at the rim`}
             csv={() =>
               csvOf(
                 ["samples", "operation", "pulls", "mean", "lower", "upper"],

@@ -56,6 +56,13 @@ export class SearchModel {
   readonly selection: ReadonlySignal<Selection>;
   readonly slots: ReadonlySignal<readonly Slot[]>;
   readonly isOver: ReadonlySignal<boolean> = computed(() => OVER.has(this.job.value?.state ?? ""));
+  /** Ends of rounds that are over: as they were told, or as the table plans them until then. */
+  readonly marks: ReadonlySignal<readonly RoundMark[]> = computed(() => {
+    if (this.rounds.value.length) return this.rounds.value;
+    const table = this.live.value ?? this.table.value;
+    const ends = (table?.round_ends ?? []).filter((end) => end <= (table?.samples ?? 0));
+    return ends.map((samples, place) => ({ round: place + 1, samples, dropped: 0 }));
+  });
   readonly samples: ReadonlySignal<number> = computed(() =>
     Math.max(this.live.value?.samples ?? 0, this.replay.table.value?.samples ?? 0, progressSamples(this.job.value)),
   );
@@ -87,6 +94,8 @@ export class SearchModel {
       effect(() => {
         const asked = wholeNumber(query.value.get("at"));
         if (asked !== this.replay.at.peek()) this.replay.seek(asked);
+        const failure = this.replay.failure.value;
+        if (failure instanceof ApiProblem && failure.status === 422) setQuery({ at: null }); // there is no such sample
         if (asked === null && this.live.peek() === null && this.job.peek()) void this.refreshTable();
       }),
     );
