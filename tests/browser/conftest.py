@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from api.app import create_app
@@ -24,9 +25,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[str]:
-    """Return the address of a service whose jobs nobody carries out."""
-    with in_thread(create_app(settings)) as address:
+def application(settings: Settings) -> FastAPI:
+    """Return an application whose jobs nobody carries out."""
+    return create_app(settings)
+
+
+@pytest.fixture
+def service(application: FastAPI) -> Iterator[str]:
+    """Return the address of that application, served."""
+    with in_thread(application) as address:
         yield address
 
 

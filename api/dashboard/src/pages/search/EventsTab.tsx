@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { getJson } from "../../api/client";
+import { type Got, getJson } from "../../api/client";
 import { useResource } from "../../live/resource";
 import { moment } from "../../ui/format";
 import { Empty, Loaded } from "../../ui/States";
@@ -7,12 +7,7 @@ import { Table } from "../../ui/Table";
 import { paths } from "./data";
 import type { SearchModel } from "./model";
 
-interface Event {
-  readonly id: number;
-  readonly kind: string;
-  readonly data: unknown;
-  readonly created_at: string;
-}
+type Event = Got<"/v1/searches/{job_id}/events">["items"][number];
 const KINDS: Readonly<Record<string, readonly string[]>> = {
   "what matters": ["state", "phase", "round", "abandoned", "best"],
   "all, waves too": [],
