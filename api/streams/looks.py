@@ -126,7 +126,7 @@ def _look_at_all(session: Session, plan: Plan, found: Look) -> None:
 
 
 def _shown(session: Session, rows: list[Job]) -> dict[str, JobLook]:
-    waits = waits_of(session, rows)
+    waits = waits_of(session, rows, queue.places(session, rows))
     return {row.id: JobLook(row.kind, JobState(row.state), progress_message(row, waits.get(row.id))) for row in rows}
 
 
