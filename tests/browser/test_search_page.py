@@ -165,6 +165,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenP
         "?tab=spec",
     ):
         page = _open(open_page, search, query, look)
+        page.locator(".why-history").scroll_into_view_if_needed()
         page.locator(".why-history svg").wait_for()
         assert axe(page) == [], query
         for width in WIDTHS if look is LIGHT and not query else (look.width,):
