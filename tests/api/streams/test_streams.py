@@ -3,7 +3,7 @@
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
@@ -25,7 +25,7 @@ EVENTS = 60
 
 
 @contextmanager
-def _stream(url: str, after: int | None = None, **headers: str) -> Iterator[Iterator[StreamMessage]]:
+def _stream(url: str, after: int | None = None, headers: Mapping[str, str] | None = None) -> Iterator[Iterator[StreamMessage]]:
     params = {} if after is None else {"after": after}
     with httpx.stream("GET", url, params=params, headers=headers, timeout=30) as reply:
         assert reply.status_code == HTTPStatus.OK, reply.read()
@@ -63,7 +63,7 @@ def test_a_client_that_drops_its_stream_20_times_has_every_event_once(settings: 
         is_over = False
         while not is_over:
             last = max((message.id for message in taken if message.id is not None), default=0)
-            with _stream(f"{url}{running.path}/stream", **{"Last-Event-ID": str(last)}) as messages:
+            with _stream(f"{url}{running.path}/stream", headers={"Last-Event-ID": str(last)}) as messages:
                 news = 0
                 for message in messages:
                     taken.append(message)
@@ -179,7 +179,7 @@ def _reads(app: FastAPI, url: str, running: Running, viewers: int) -> float:
         looks = service.streams.looks
         wait_until(lambda: service.streams.looks - looks, lambda made: made >= 12)
         event.remove(service.database.engine, "before_cursor_execute", count)
-        found = statements / (service.streams.looks - looks)
+        found = float(statements / (service.streams.looks - looks))
     wait_until(lambda: service.streams.viewers, lambda left: left == 0)
     return found
 
@@ -230,7 +230,7 @@ def test_more_streams_than_are_allowed_are_refused_until_one_is_closed(settings:
 @pytest.mark.parametrize("given", ["", "abc", "-1", "1.5", "9" * 30, "\u0661"])
 def test_a_last_event_id_that_is_none_is_refused(settings: Settings, running: Running, given: str) -> None:
     with in_thread(create_app(settings)) as url:
-        reply = httpx.get(f"{url}{running.path}/stream", headers={"Last-Event-ID": given.encode()})
+        reply = httpx.get(f"{url}{running.path}/stream", headers=[(b"Last-Event-ID", given.encode())])
         assert reply.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
         assert [entry["field"] for entry in reply.json()["errors"]] == ["Last-Event-ID"]
 
