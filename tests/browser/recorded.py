@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from nas_service.lifecycle import JobState
@@ -23,9 +24,14 @@ from tests.holds import held
 COST = {"binary_parameters": 80_000, "float_parameters": 2_000, "flops": 1e5, "bops": 6.4e6, "packed_bytes": 18_000, "ops": 2e5}
 
 
+@cache
+def _worth(cell: str, edge: str, operation: str) -> float:
+    return derived_random(7, cell, edge, operation).random()
+
+
 def made_up_reward(genotype: Genotype, index: int) -> float:
     """Return a reward that depends on every choice, with a little noise: between about 0.3 and 0.6."""
-    worth = [derived_random(7, choice.cell, choice.edge, choice.operation).random() for choice in genotype.choices]
+    worth = [_worth(choice.cell, choice.edge, choice.operation) for choice in genotype.choices]
     return 0.3 + 0.25 * sum(worth) / len(worth) + 0.05 * derived_random(8, index).random()
 
 
@@ -98,9 +104,9 @@ class RecordedSearch:
         )
 
 
-def begin(store: Database, space: str = "abandit-mini", strategy: str = "abandit", **fields: Any) -> RecordedSearch:  # noqa: ANN401 - of specs
+def begin(store: Database, space: str = "abandit-mini", strategy: Any = "abandit", **fields: Any) -> RecordedSearch:  # noqa: ANN401 - of specs
     """Queue a search and take it, as its driver does."""
-    spec = SearchSpec.model_validate({"space": space, "strategy": strategy, "name": f"{space} by {strategy}", **fields})
+    spec = SearchSpec.model_validate({"space": space, "strategy": strategy, "name": f"{space} searched", **fields})
     decides = STRATEGIES.get(spec.strategy.name).from_settings(SPACES.get(space), spec.strategy.settings, spec.seed)
     with store.write() as session:
         jobs.create_job(session, jobs.SEARCH, spec.name, spec.model_dump(mode="json"))

@@ -165,6 +165,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenP
         "?tab=spec",
     ):
         page = _open(open_page, search, query, look)
+        page.locator(".why-history").scroll_into_view_if_needed()
         page.locator(".why-history svg").wait_for()
         assert axe(page) == [], query
         for width in WIDTHS if look is LIGHT and not query else (look.width,):
@@ -223,9 +224,9 @@ def test_names_are_text_whatever_is_in_them(open_page: OpenPage, store: Database
 
 
 def test_a_large_search_opens_in_three_requests_and_sixty_kilobytes(open_page: OpenPage, store: Database) -> None:
-    search = begin(store, "abandit")
-    search.wave = 500
-    search.run(5000)
+    search = begin(store, "abandit", strategy={"name": "random", "settings": {"samples": 5000}})
+    search.wave = 1000
+    assert len(search.run().history) == 5000
     page = open_page("/system")
     expect(page.get_by_role("heading", name="System")).to_be_visible()
     page.wait_for_load_state("networkidle")
