@@ -17,6 +17,7 @@ from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
+from api.replays import Replays
 from api.resources import (
     all_jobs,
     architectures,

@@ -83,7 +83,6 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
         "/{job_id}/stream",
         summary=f"What happens to a {kind}, while it happens",
         name=f"stream_{kind}",
-        status_code=200,
         response_class=EventStream,
         status_code=status.HTTP_200_OK,
         responses=documented(404) | _described("Messages; `event` is their kind, `data` JSON."),
@@ -103,7 +102,6 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
 @router.get(
     "/stream",
     summary="How all jobs move, while they do",
-    status_code=200,
     response_class=EventStream,
     status_code=status.HTTP_200_OK,
     responses=_described("Messages; `event` is `state` or `progress`, `data` JSON with the job's `job_id` and `kind`."),
