@@ -22,7 +22,7 @@ def _strategy(name: str, space: str) -> Strategy:
 
 def _waves(strategy: Strategy, waves: int, size: int) -> list[tuple[Wave, tuple[Arm, ...], tuple[Arm, ...]]]:
     """Return waves of a search with made-up rewards, each with the arms before and after it."""
-    draw = random.Random(0)  # noqa: S311 - not for secrets
+    draw = random.Random(0)
     history: tuple[Sample, ...] = ()
     before: tuple[Arm, ...] = ()
     found = []
