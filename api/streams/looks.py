@@ -8,7 +8,7 @@ from api.event_views import LogMessage
 from api.streams.log_tail import LogPlace, read_on
 from api.streams.messages import Message, event_message, log_message, move_message, progress_message
 from nas_service.lifecycle import JobState
-from nas_service.storage import events, watching
+from nas_service.storage import events, queue, watching
 from nas_service.storage.models import Job
 from nas_service.storage.session import Database, Session
 from nas_service.storage.waiting import waits_of
@@ -126,7 +126,7 @@ def _look_at_all(session: Session, plan: Plan, found: Look) -> None:
 
 
 def _shown(session: Session, rows: list[Job]) -> dict[str, JobLook]:
-    waits = waits_of(session, rows)
+    waits = waits_of(session, rows, queue.places(session, rows))
     return {row.id: JobLook(row.kind, JobState(row.state), progress_message(row, waits.get(row.id))) for row in rows}
 
 
