@@ -67,7 +67,7 @@ def test_one_seed_has_no_spread_and_two_architectures_no_correlation(open_page: 
     for cell in page.locator("button.cell").all():
         assert "1 seed, no spread" in cell.inner_text()
         assert "±" not in cell.inner_text()
-    expect(page.get_by_text("no ρ: n = 2, three are needed").first).to_be_visible()
+    expect(page.get_by_text("no \N{GREEK SMALL LETTER RHO}: n = 2, three are needed").first).to_be_visible()
 
 
 @pytest.mark.parametrize("cost", ["ops", "packed_bytes"])
