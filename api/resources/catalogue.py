@@ -1,7 +1,8 @@
-"""/spaces /operations /templates /strategies /methods: what can be asked for, with the JSON schema of its settings."""
+"""/specs /spaces /operations /templates /strategies /methods: what can be asked for, with the JSON schema of its settings."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,6 +12,7 @@ from api.views import EntryView, Page
 from nas_service.binarization.method import METHODS
 from nas_service.export.palette import look_of
 from nas_service.search.strategy import STRATEGIES
+from nas_service.specs import RegistrationSpec, SearchSpec, TrainingSpec
 from search_spaces.operation import OPERATIONS, Operation
 from search_spaces.registry import Registry
 from search_spaces.space import SPACES, SearchSpace, SpaceSettings
@@ -74,6 +76,23 @@ def _add_shelf(plural: str, shelf: Shelf) -> None:
     @router.get(f"/{plural}/{{name}}", summary=f"One of the {plural}", name=f"get_{plural}", responses=NOT_FOUND)
     def get_entry(name: str) -> EntryView:
         return shelf.view(name, shelf.registry.get(name))
+
+
+class SpecKind(StrEnum):
+    """What can be submitted."""
+
+    SEARCH = "search"
+    TRAINING = "training"
+    REGISTRATION = "registration"
+
+
+_SPECS = {SpecKind.SEARCH: SearchSpec, SpecKind.TRAINING: TrainingSpec, SpecKind.REGISTRATION: RegistrationSpec}
+
+
+@router.get("/specs/{kind}", summary="The JSON schema of what can be submitted")
+def get_spec_schema(kind: SpecKind) -> dict[str, Any]:
+    """Return fields, types, bounds, defaults and descriptions: what a form needs. Settings are in the catalogue's entries."""
+    return _SPECS[kind].model_json_schema()
 
 
 for _plural, _shelf in SHELVES.items():

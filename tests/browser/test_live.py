@@ -31,8 +31,8 @@ def test_a_killed_service_is_told_within_two_seconds_and_the_page_goes_on_by_its
     browser: Browser, settings: Settings, store: Database
 ) -> None:
     fill(store)
-    home, variables = settings.home, {"NAS_DATABASE_URL": settings.database, "NAS_CONTROLLER": "false"}
-    with nas_serve(home, **variables) as served:
+    home, url = settings.home, settings.database
+    with nas_serve(home, NAS_DATABASE_URL=url, NAS_CONTROLLER="false") as served:
         context = browser.new_context(base_url=served.url)
         page = context.new_page()
         port = str(urlsplit(served.url).port)
@@ -46,7 +46,7 @@ def test_a_killed_service_is_told_within_two_seconds_and_the_page_goes_on_by_its
         assert axe(page) == []
         assert overflow(page) == []
     add_search(store, "written meanwhile")
-    with nas_serve(home, "--port", port, **variables):
+    with nas_serve(home, "--port", port, NAS_DATABASE_URL=url, NAS_CONTROLLER="false"):
         expect(page.locator(".banner")).to_have_count(0, timeout=20_000)
         expect(page.get_by_role("link", name="written meanwhile")).to_have_count(1)
         assert page.evaluate("window.kept === document.querySelector('main table')")

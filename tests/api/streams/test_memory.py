@@ -41,7 +41,7 @@ def test_50_viewers_take_less_than_300_kb_each_and_the_next_50_take_the_same(tmp
     database = Database(f"sqlite:///{home / 'nas.db'}")
     running = Running(database)
     with nas_serve(home, NAS_CONTROLLER="false") as served:
-        with httpx.stream("GET", f"{served.url}{running.path}/stream") as reply:
+        with httpx.stream("GET", f"{served.url}{running.path}/stream", timeout=120) as reply:
             next(reply.iter_lines())  # what the first of all streams loads is nobody's own
         before = _own_bytes(served)
         with _watched(served, running):

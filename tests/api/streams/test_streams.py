@@ -3,7 +3,7 @@
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
@@ -25,8 +25,9 @@ EVENTS = 60
 
 
 @contextmanager
-def _stream(url: str, after: int | None = None, headers: Mapping[str, str] | None = None) -> Iterator[Iterator[StreamMessage]]:
+def _stream(url: str, after: int | None = None, last_event_id: int | None = None) -> Iterator[Iterator[StreamMessage]]:
     params = {} if after is None else {"after": after}
+    headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
     with httpx.stream("GET", url, params=params, headers=headers, timeout=30) as reply:
         assert reply.status_code == HTTPStatus.OK, reply.read()
         yield parse(reply.iter_lines())
@@ -63,7 +64,7 @@ def test_a_client_that_drops_its_stream_20_times_has_every_event_once(settings: 
         is_over = False
         while not is_over:
             last = max((message.id for message in taken if message.id is not None), default=0)
-            with _stream(f"{url}{running.path}/stream", headers={"Last-Event-ID": str(last)}) as messages:
+            with _stream(f"{url}{running.path}/stream", last_event_id=last) as messages:
                 news = 0
                 for message in messages:
                     taken.append(message)
@@ -179,7 +180,7 @@ def _reads(app: FastAPI, url: str, running: Running, viewers: int) -> float:
         looks = service.streams.looks
         wait_until(lambda: service.streams.looks - looks, lambda made: made >= 12)
         event.remove(service.database.engine, "before_cursor_execute", count)
-        found = float(statements / (service.streams.looks - looks))
+        found: float = statements / (service.streams.looks - looks)
     wait_until(lambda: service.streams.viewers, lambda left: left == 0)
     return found
 

@@ -33,10 +33,9 @@ export default function NewPage(_: PageProps) {
 
 /** Go to the first field in reading order that has a fault, unfolding what hides it. */
 function focusFault(form: HTMLFormElement): void {
-  const first = form.querySelector<HTMLElement>("[aria-invalid=true], .fields .fault");
+  const first = form.querySelector<HTMLElement>("[aria-invalid=true], fieldset[aria-describedby^='e-']");
   for (let fold = first?.closest("details"); fold; fold = fold.parentElement?.closest("details")) fold.open = true;
-  const target = first?.matches(".fault") ? first.closest("fieldset") : first;
-  target?.focus();
+  first?.focus();
 }
 
 function Form(props: { loaded: Parts; from: string }) {

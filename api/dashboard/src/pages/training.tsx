@@ -76,7 +76,7 @@ function Parts(props: { data: TrainingData; resource: Resource<TrainingData> }) 
     hovered.value = next;
   };
   // What is pointed at lights up while nothing is chosen.
-  const shared: Shared = { names, selection: isChosen(chosen) ? chosen : (hovered.value ?? chosen), onSelect, onHover };
+  const shared: Shared = { names, selection: isChosen(chosen) ? chosen : (hovered.value ?? chosen), chosen, onSelect, onHover };
   const fixed: Shared = { ...shared, selection: chosen };
   const candidate = data.candidates.find((one) => one.id === chosen.candidate);
   return (

@@ -32,7 +32,7 @@ export function CorrelationChart(props: Shared & { pairs: readonly Pair[] }) {
               <g
                 key={`${pair.method} ${pair.architecture}`}
                 opacity={opacity(isLit(selection, pair))}
-                onClick={() => props.onSelect(toggled(selection, wanted))}
+                onClick={() => props.onSelect(toggled(props.chosen, wanted))}
                 onPointerEnter={() => props.onHover(wanted)}
               >
                 <title>{`${pair.method} on ${names.number(pair.architecture)}: score ${fixed(pair.architecture_score, 4)}, test ${percent(pair.test_mean)}`}</title>

@@ -70,7 +70,7 @@ function BandMark(props: CurvesProps & { band: Band; x: ReturnType<typeof linear
       opacity={opacity(lit)}
       data-band={`${band.method} ${band.architecture}`}
       data-lit={lit}
-      onClick={() => props.onSelect(toggled(selection, wanted))}
+      onClick={() => props.onSelect(toggled(props.chosen, wanted))}
     >
       {paths.area ? <path d={paths.area} fill={colour} opacity="0.18" /> : null}
       {seeds.map((curve) => (

@@ -6,13 +6,13 @@ import { matrixOf, seedDots, seedRange } from "./matrix";
 const STRIP = 84;
 
 /** Methods x architectures: mean ± spread over seeds, a dot a seed on one scale for all cells, and the rank by architecture. */
-export function Matrix(props: Shared & { pairs: readonly Pair[]; scores: ReadonlyMap<string, number> }) {
+export function Matrix(props: Shared & { pairs: readonly Pair[] }) {
   const { names } = props;
   const rows = matrixOf(props.pairs, names);
   const range = seedRange(props.pairs);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
-    <section class="table-box" aria-label="Methods by architectures" tabIndex={0}>
+    <section class="table-box" aria-label="Matrix of test accuracies" tabIndex={0}>
       <table class="matrix">
         <caption class="sr-only">Mean test accuracy, spread over seeds and rank, by method and architecture</caption>
         <thead>
@@ -52,7 +52,7 @@ export function spreadWords(spread: number | null): string {
 function Cell(props: Shared & { pair: Pair; range: readonly [number, number] }) {
   const { pair, names, selection } = props;
   const wanted = { method: pair.method, architecture: pair.architecture, candidate: "" };
-  const isOn = selection.method === pair.method && selection.architecture === pair.architecture;
+  const isOn = props.chosen.method === pair.method && props.chosen.architecture === pair.architecture;
   return (
     <button
       type="button"
@@ -60,11 +60,13 @@ function Cell(props: Shared & { pair: Pair; range: readonly [number, number] }) 
       aria-pressed={isOn}
       data-cell={`${pair.method} ${pair.architecture}`}
       data-lit={isLit({ ...selection, candidate: "" }, pair)}
-      onClick={() => props.onSelect(toggled(selection, wanted))}
+      onClick={() => props.onSelect(toggled(props.chosen, wanted))}
       onPointerEnter={() => props.onHover(wanted)}
       onPointerLeave={() => props.onHover(null)}
     >
-      <span class="mean">{percent(pair.test_mean)}</span> <span class="quiet">{spreadWords(pair.test_spread)}</span>
+      <span>
+        <span class="mean">{percent(pair.test_mean)}</span> <span class="quiet">{spreadWords(pair.test_spread)}</span>
+      </span>
       <svg width={STRIP} height="12" aria-hidden="true">
         <line x1="0" x2={STRIP} y1="6" y2="6" stroke="var(--line)" />
         {seedDots(pair, props.range, STRIP).map((x, place) => (

@@ -68,7 +68,7 @@ function Mark(props: ParetoProps & { point: ParetoPoint }) {
       class="mark-point"
       data-point={`${point.kind} ${pair.method} ${pair.architecture}`}
       data-lit={lit}
-      onClick={() => props.onSelect(toggled(selection, wanted))}
+      onClick={() => props.onSelect(toggled(props.chosen, wanted))}
       onPointerEnter={() => props.onHover(wanted)}
     >
       <title>{`${pair.method} on ${names.number(pair.architecture)}, ${point.kind}: ${percent(point.accuracy)}`}</title>

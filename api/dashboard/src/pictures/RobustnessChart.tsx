@@ -65,7 +65,7 @@ function Dot(props: Shared & { candidate: Candidate; row: string; x: (value: num
     // biome-ignore lint/a11y/noStaticElementInteractions: the table of candidates does the same by keyboard
     <g
       opacity={opacity(isLit(selection, what))}
-      onClick={() => props.onSelect(toggled(selection, what))}
+      onClick={() => props.onSelect(toggled(props.chosen, what))}
       onPointerEnter={() => props.onHover(what)}
     >
       <title>{`${what.method} on ${names.number(what.architecture)}, seed ${candidate.seed}, ${props.row}: ${percent(accuracy)}`}</title>

@@ -75,7 +75,7 @@ function BarMark(props: Shared & { bar: Bar; y: number; at: (value: number) => n
     // biome-ignore lint/a11y/noStaticElementInteractions: the table of candidates does the same by keyboard
     <g
       opacity={opacity(isLit(selection, what))}
-      onClick={() => props.onSelect(toggled(selection, what))}
+      onClick={() => props.onSelect(toggled(props.chosen, what))}
       onPointerEnter={() => props.onHover(what)}
     >
       <title>

@@ -3,7 +3,9 @@ import type { Names, Selection } from "../state/training-data";
 /** What all pictures of a training share. */
 export interface Shared {
   readonly names: Names;
+  /** What lights up: what is chosen, or what is pointed at while nothing is. */
   readonly selection: Selection;
+  readonly chosen: Selection;
   readonly onSelect: (selection: Selection) => void;
   /** Told when something is pointed at; null: nothing. */
   readonly onHover: (selection: Selection | null) => void;
@@ -22,15 +24,15 @@ export function toggled(now: Selection, wanted: Selection): Selection {
 
 /** Which letter, colour and dash a method has; a click chooses the method everywhere. */
 export function Legend(props: Shared) {
-  const { names, selection } = props;
+  const { names, chosen } = props;
   return (
     <ul class="legend" aria-label="Methods">
       {names.methods.map((method) => {
-        const isOn = selection.method === method && !selection.architecture && !selection.candidate;
+        const isOn = chosen.method === method && !chosen.architecture && !chosen.candidate;
         const wanted = { method, architecture: "", candidate: "" };
         return (
           <li key={method}>
-            <button type="button" aria-pressed={isOn} onClick={() => props.onSelect(toggled(selection, wanted))}>
+            <button type="button" aria-pressed={isOn} onClick={() => props.onSelect(toggled(props.chosen, wanted))}>
               <svg width="30" height="12" aria-hidden="true">
                 <line
                   x1="1"

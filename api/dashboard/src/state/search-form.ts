@@ -24,12 +24,15 @@ export class SearchForm {
   readonly spec: ReadonlySignal<JsonObject>;
   /** What is wrong, at the fields that are shown, and what has no field. */
   readonly faults: ReadonlySignal<ReturnType<typeof placed>>;
+  /** What is wrong as far as it can be told without the service. */
+  readonly own: ReadonlySignal<readonly Complaint[]>;
 
   constructor(schema: SpecSchema, from: string, first: JsonObject) {
     this.schema = schema;
     this.#from = from;
     this.#spec.value = stored(from) ?? first;
     this.spec = computed(() => pruned(this.#spec.value, schema));
+    this.own = computed(() => specComplaints(schema, this.#spec.value));
     this.faults = computed(() => placed(this.#complaints(), this.#shown.value));
   }
 
@@ -82,7 +85,7 @@ export class SearchForm {
     const told = this.#told.value;
     const theirs = told && isSame(told.spec, this.spec.value) ? told.complaints : [];
     const known = new Set(theirs.map((entry) => entry.field));
-    return [...theirs, ...specComplaints(this.schema, this.#spec.value).filter((entry) => !known.has(entry.field))];
+    return [...theirs, ...this.own.value.filter((entry) => !known.has(entry.field))];
   }
 }
 

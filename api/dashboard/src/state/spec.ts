@@ -1,5 +1,5 @@
 import { isObject, isSame, type Json, type JsonObject } from "./json";
-import { type Definitions, type Field, fieldsOf } from "./schema";
+import type { Field } from "./schema";
 
 /** One thing of the catalogue, as the form needs it. */
 export interface Entry {
@@ -22,14 +22,6 @@ export type Shelf = keyof Catalogue;
 export interface SpecSchema {
   readonly fields: readonly Field[];
   readonly catalogue: Catalogue;
-}
-
-/** Return the fields of a search's spec from an OpenAPI document. */
-export function searchFields(openapi: JsonObject): readonly Field[] {
-  const components = isObject(openapi.components) ? openapi.components : {};
-  const definitions: Definitions = isObject(components.schemas) ? components.schemas : {};
-  const search = definitions.SearchSpec;
-  return isObject(search) ? fieldsOf(search, definitions) : [];
 }
 
 /** Return the shelf of a component's field; methods of the training stand on the same shelf as the search's own. */

@@ -20,7 +20,7 @@ export function ComponentField(props: { field: Field; title?: string }) {
   const isChanged = name !== standard;
   return (
     <>
-      <div class={`field ${isChanged ? "changed" : ""}`}>
+      <div class={`field wide ${isChanged ? "changed" : ""}`}>
         <div class="field-head">
           <label for={`f-${path}`}>{props.title ?? label(field.name)}</label>
           {isChanged ? <span class="mark">changed</span> : null}

@@ -17,8 +17,11 @@ export function EstimatePanel() {
   const failure = useSignal<ApiProblem | null>(null);
   const isCurrent = useSignal(false);
 
+  const isSound = form.own.value.length === 0;
   useEffect(() => {
     isCurrent.value = false;
+    failure.value = null;
+    if (!isSound) return undefined;
     const giveUp = new AbortController();
     const ask = async (given: JsonObject) => {
       try {
@@ -41,12 +44,12 @@ export function EstimatePanel() {
     };
   }, [JSON.stringify(spec), recovered.value]);
 
-  return <Shown estimate={known.value} problem={failure.value} isCurrent={isCurrent.value} />;
+  return <Shown estimate={known.value} problem={failure.value} own={form.own.value.length} isCurrent={isCurrent.value} />;
 }
 
-function Shown(props: { estimate: View<"EstimateView"> | null; problem: ApiProblem | null; isCurrent: boolean }) {
+function Shown(props: { estimate: View<"EstimateView"> | null; problem: ApiProblem | null; own: number; isCurrent: boolean }) {
   const { estimate, problem } = props;
-  const faults = problem?.fields.length ?? 0;
+  const faults = props.own || (problem?.fields.length ?? 0);
   return (
     <section class="card estimate" aria-labelledby="estimate">
       <h2 id="estimate">Estimate</h2>
@@ -54,10 +57,10 @@ function Shown(props: { estimate: View<"EstimateView"> | null; problem: ApiProbl
         <p class="fault" role="status">
           {faults > 0
             ? `${faults === 1 ? "One field is" : `${faults} fields are`} not allowed as given: no estimate.`
-            : problem.detail}
+            : problem?.detail}
         </p>
       ) : null}
-      {estimate && !problem ? (
+      {estimate && !problem && faults === 0 ? (
         <div class="lines" aria-live="polite" aria-busy={!props.isCurrent}>
           <Lines title="The search" lines={searchLines(estimate)} />
           {estimate.training ? <Lines title="The training after it, at most" lines={trainingLines(estimate.training)} /> : null}

@@ -56,7 +56,7 @@ export function Faults(props: { path: string; faults: readonly string[] }) {
   if (props.faults.length === 0) return null;
   return (
     <p class="fault" id={`e-${props.path}`}>
-      {props.faults.map((text) => `Allowed: ${text}`).join("; ")}
+      {props.faults.map((text) => (/^(String|List|entry|a value|nothing)/.test(text) ? text : `Allowed: ${text}`)).join("; ")}
     </p>
   );
 }
@@ -107,12 +107,17 @@ function word(value: Json): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
+/** A default as it is hinted at: 0.0314 rather than all of its digits. */
+function short(value: Json): string {
+  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(4))) : shown(value);
+}
+
 /** Text that is read as the field's kind; it stays as it was typed as long as it says what the spec says. */
 function TextInput({ field, form, marks, value }: InputProps) {
   const text = useSignal(shown(value));
   if (!isSame(typed(field, text.peek()), value)) text.value = shown(value);
   const isNumber = field.kind === "integer" || field.kind === "number";
-  const ground = field.default === undefined || field.default === null ? "not set" : shown(field.default);
+  const ground = field.default === undefined || field.default === null ? "not set" : short(field.default);
   return (
     <input
       {...marks}

@@ -99,7 +99,7 @@ function Text(props: { tongue: Tongue }) {
         name={tongue.key}
         spellcheck={false}
         autocomplete="off"
-        rows={Math.min(14, Math.max(2, text.split("\n").length + (tongue.key === "cli" ? Math.floor(text.length / 60) : 0)))}
+        rows={rowsOf(text)}
         aria-describedby={failure.value ? `${id}-fault` : `${id}-hint`}
         aria-invalid={failure.value !== ""}
         value={text}
@@ -117,6 +117,14 @@ function Text(props: { tongue: Tongue }) {
       )}
     </div>
   );
+}
+
+const ACROSS = 44; // letters of a line, about
+
+/** Return how many rows show a text, within reason. */
+function rowsOf(text: string): number {
+  const rows = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / ACROSS)), 0);
+  return Math.min(16, Math.max(2, rows));
 }
 
 function saysSame(tongue: Tongue, text: string, spec: JsonObject, form: ReturnType<typeof useForm>): boolean {

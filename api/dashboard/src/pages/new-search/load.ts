@@ -1,7 +1,7 @@
 import { address, getJson, type View } from "../../api/client";
 import type { JsonObject } from "../../state/json";
 import { fieldsOf } from "../../state/schema";
-import { type Entry, pruned, type SpecSchema, searchFields } from "../../state/spec";
+import { type Entry, pruned, type SpecSchema } from "../../state/spec";
 
 /** What the form is made of. */
 export interface Loaded {
@@ -22,15 +22,15 @@ async function shelf(plural: string, signal: AbortSignal): Promise<readonly Entr
 
 /** Load what the service can do, and the search to begin from. */
 export async function loadForm(from: string, signal: AbortSignal): Promise<Loaded> {
-  const [job, openapi, space, dataset, method, strategy] = await Promise.all([
+  const [job, spec, space, dataset, method, strategy] = await Promise.all([
     from ? getJson<View<"JobView">>(address("/v1/searches/{id}", { id: from }), signal) : null,
-    getJson<JsonObject>("/openapi.json", signal),
+    getJson<JsonObject>("/v1/specs/search", signal),
     shelf("spaces", signal),
     shelf("datasets", signal),
     shelf("methods", signal),
     shelf("strategies", signal),
   ]);
-  const schema = { fields: searchFields(openapi), catalogue: { space, dataset, method, strategy } };
-  const spec = job ? (job.spec as JsonObject) : {};
-  return { schema, first: pruned(spec, schema) };
+  const schema = { fields: fieldsOf(spec), catalogue: { space, dataset, method, strategy } };
+  const first = job ? (job.spec as JsonObject) : {};
+  return { schema, first: pruned(first, schema) };
 }

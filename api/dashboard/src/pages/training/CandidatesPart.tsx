@@ -55,7 +55,7 @@ export function CandidatesPart({ data, shared }: PartProps) {
           aria-pressed={selection.candidate === one.id}
           onClick={() =>
             shared.onSelect(
-              toggled(selection, { method: one.method_label, architecture: one.architecture_id, candidate: one.id }),
+              toggled(shared.chosen, { method: one.method_label, architecture: one.architecture_id, candidate: one.id }),
             )
           }
         >
@@ -89,7 +89,7 @@ export function CandidatesPart({ data, shared }: PartProps) {
     <Card title="Candidates">
       <TooMuch shown={Math.min(MOST, rows.length)} total={rows.length} what="candidates" />
       <Table
-        caption="Candidates"
+        caption="All candidates"
         columns={columns}
         rows={rows.slice(0, MOST)}
         rowKey={(one) => one.id}

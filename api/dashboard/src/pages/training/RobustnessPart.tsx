@@ -2,19 +2,23 @@ import { attackRows, RobustnessChart, underAttack } from "../../pictures/Robustn
 import type { Candidate, Names } from "../../state/training-data";
 import { Card } from "../../ui/Card";
 import { Figure } from "../../ui/Figure";
-import { count, fixed, percent } from "../../ui/format";
+import { count, fixed, percent, plural } from "../../ui/format";
 import { type Column, Table } from "../../ui/Table";
 import { requests } from "./data";
 import type { PartProps } from "./Sections";
 import { attacksCsv } from "./tables";
 
-/** Say what a candidate stands, and whether its gradients hide how weak it is. */
-export function robustnessWords(candidate: Candidate): string {
-  const figures = candidate.metrics?.robustness;
-  if (!figures) return "";
-  const worst = `${percent(figures.worst)} of ${count(figures.images)} test images stand every attack`;
-  if (figures.masked_by.length === 0) return `${worst}; its gradients are not masked`;
-  return `${worst}; its gradients are masked: ${figures.masked_by.join(", ")} did more damage than any plain white-box attack`;
+/** Say what the candidates of a method stand, and whether their gradients hide how weak they are. */
+export function robustnessWords(candidates: readonly Candidate[]): string {
+  const figures = candidates.flatMap((candidate) => candidate.metrics?.robustness ?? []);
+  const worst = figures.map((entry) => entry.worst);
+  const [low, high] = [percent(Math.min(...worst)), percent(Math.max(...worst))];
+  const images = [...new Set(figures.map((entry) => count(entry.images)))].join(" or ");
+  const stands = `${low === high ? low : `${low} to ${high}`} of ${images} test images stand every attack (${plural(figures.length, "candidate")})`;
+  const masked = figures.filter((entry) => entry.masked_by.length > 0);
+  if (masked.length === 0) return `${stands}; no gradients are masked`;
+  const by = [...new Set(masked.flatMap((entry) => entry.masked_by))].join(", ");
+  return `${stands}; gradients are masked in ${masked.length} of ${figures.length}: ${by} did more damage than any plain white-box attack`;
 }
 
 function shortName(candidate: Candidate, names: Names): string {
@@ -50,11 +54,15 @@ export function RobustnessPart({ data, shared }: PartProps) {
         </details>
       </Figure>
       <ul class="plain">
-        {attacked.map((candidate) => (
-          <li key={candidate.id} class={candidate.metrics?.robustness?.masked_by.length ? "fault" : ""}>
-            <span class="user-text">{shortName(candidate, shared.names)}</span>: {robustnessWords(candidate)}
-          </li>
-        ))}
+        {shared.names.methods.map((method) => {
+          const own = attacked.filter((candidate) => candidate.method_label === method);
+          const isMasked = own.some((candidate) => candidate.metrics?.robustness?.masked_by.length);
+          return own.length === 0 ? null : (
+            <li key={method} class={isMasked ? "fault" : ""}>
+              <span class="user-text">{`${shared.names.letter(method)} ${method}`}</span>: {robustnessWords(own)}
+            </li>
+          );
+        })}
       </ul>
     </Card>
   );

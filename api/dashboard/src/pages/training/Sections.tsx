@@ -37,7 +37,7 @@ export function MatrixPart({ data, shared }: PartProps) {
           csv={`${request}?format=csv`}
           request={request}
         >
-          <Matrix {...shared} pairs={pairs} scores={new Map()} />
+          <Matrix {...shared} pairs={pairs} />
         </Figure>
       )}
     </Card>

@@ -1,0 +1,303 @@
+"""The form of a new search: everything of the catalogue submits, every bound is told at its field, three texts say one spec."""
+
+import itertools
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from api.cli import app as nas
+from nas_service.binarization.method import METHODS
+from nas_service.search.strategy import STRATEGIES
+from nas_service.specs import SearchSpec
+from nas_service.storage.session import Database
+from search_spaces.space import SPACES
+from tests.browser.conftest import OpenPage
+from tests.browser.rows import add_search
+from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, Watch, axe, overflow
+
+REFUSED = "status of 422"  # what a browser writes into its console of a refusal that was meant
+SPEC: dict[str, Any] = {
+    "name": 'it\'s "quoted" 😀 $HOME',
+    "space": {"name": "tiny", "settings": {"channels": 8}},
+    "strategy": {"name": "random", "settings": {"samples": 3}},
+    "seed": 7,
+    "wave": 2,
+    "evaluation": {"learning_rate": 5e-7, "adversarial": {"eps": 0.1}},
+    "training": {
+        "methods": ["bnn", {"name": "pcnn", "settings": {"projections": 2}, "recipe": {"preset": "paper", "epochs": 4}}],
+        "seeds": [0, 1],
+        "recipe": {"epochs": 3, "milestones": [0.25, 0.5]},
+        "early_stopping": {"grace_epochs": 2},
+        "robustness": {"images": None},
+    },
+}
+
+
+def _open(open_page: OpenPage, query: str = "", look: Look = LIGHT) -> Page:
+    page = open_page(f"/new{query}", look)
+    # The first request for the catalogue imports every method.
+    expect(page.get_by_role("heading", name="6 Robustness")).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-what=samples]")).to_be_visible(timeout=30_000)
+    return page
+
+
+def _field(page: Page, path: str) -> Locator:
+    return page.locator(f'[id="f-{path}"]')
+
+
+def _json(page: Page) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(page.get_by_label("JSON").input_value())
+
+
+def _submit(page: Page) -> dict[str, Any]:
+    """Press Search, and return the job that came of it."""
+    with page.expect_response(lambda reply: reply.url.endswith("/v1/searches") and reply.request.method == "POST") as sent:
+        page.get_by_role("button", name="Search", exact=True).click()
+    assert sent.value.status == 202, sent.value.text()
+    job: dict[str, Any] = sent.value.json()
+    page.wait_for_url(f"**/searches/{job['id']}")
+    return job
+
+
+def _all_parts(page: Page) -> None:
+    """Switch everything on that may be left out, and unfold all."""
+    page.get_by_label("Train the best architectures").check()
+    for title in ("Early stopping", "Search robust networks", "Train candidates on attacked images", "Attack what was trained"):
+        page.get_by_label(title, exact=True).check()
+    page.evaluate("() => { for (const fold of document.querySelectorAll('form details')) fold.open = true; }")
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, look: Look) -> None:
+    page = _open(open_page, look=look)
+    assert axe(page) == []
+    _all_parts(page)
+    _field(page, "wave").fill("0")
+    expect(page.get_by_text("no estimate")).to_be_visible()
+    assert axe(page) == []
+    for width in WIDTHS if look is LIGHT else (look.width,):
+        page.set_viewport_size({"width": width, "height": look.height})
+        assert overflow(page) == []
+
+
+def _defaults() -> Iterator[tuple[str, str, str]]:
+    """Yield every space with every strategy, and with each pair another of the methods that need no teacher."""
+    methods = itertools.cycle(name for name in METHODS.names() if not METHODS.get(name).from_settings({}).needs_teacher)
+    for (space, strategy), method in zip(itertools.product(SPACES.names(), STRATEGIES.names()), methods, strict=False):
+        yield space, strategy, method
+
+
+def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage, service: str) -> None:
+    page = _open(open_page)
+    for space, strategy, method in _defaults():
+        page.get_by_role("link", name="New search").click()
+        _field(page, "space.name").select_option(space)
+        _field(page, "strategy.name").select_option(strategy)
+        _field(page, "method.name").select_option(method)
+        spec = _submit(page)["spec"]
+        assert [spec[name]["name"] for name in ("space", "strategy", "method")] == [space, strategy, method]
+    assert len(httpx.get(f"{service}/v1/searches", params={"limit": 200}).json()["items"]) == len(list(_defaults()))
+
+
+def test_every_method_trains_with_its_defaults(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    for method in METHODS.names():
+        page.get_by_role("link", name="New search").click()
+        _field(page, "space.name").select_option("tiny")
+        page.get_by_label("Train the best architectures").check()
+        for name in ("bnn", "xnor-net"):
+            page.locator(f'input[name=methods][value="{name}"]').uncheck()
+        page.locator(f'input[name=methods][value="{method}"]').check()
+        spec = _submit(page)["spec"]
+        assert [entry["name"] for entry in spec["training"]["methods"]] == [method]
+
+
+def _bounds(schema: dict[str, Any], definitions: dict[str, Any], path: str) -> Iterator[tuple[str, str, str]]:
+    """Yield path, a value beyond a bound, and the service's words for every bound of a schema."""
+    for name, given in schema.get("properties", {}).items():
+        place = f"{path}.{name}".lstrip(".")
+        parts = [part for part in given.get("anyOf", [given]) if part.get("type") != "null"]
+        for part in parts:
+            real = definitions[part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+            if "properties" in real and name not in {"space", "dataset", "method", "strategy"}:
+                yield from _bounds(real, definitions, place)
+            step = 1 if real.get("type") == "integer" else 0.5
+            if real.get("type") in {"integer", "number"}:
+                yield place, "word", f"a valid {real['type']}"
+            if "minimum" in real:
+                yield place, str(real["minimum"] - step), f"greater than or equal to {real['minimum']}"
+            if "exclusiveMinimum" in real:
+                yield place, str(real["exclusiveMinimum"]), f"greater than {real['exclusiveMinimum']}"
+            if "maximum" in real and real["maximum"] < 2**53 - 1:
+                yield place, str(real["maximum"] + step), f"less than or equal to {real['maximum']}"
+            if "exclusiveMaximum" in real:
+                yield place, str(real["exclusiveMaximum"]), f"less than {real['exclusiveMaximum']}"
+            if "maxLength" in real:
+                yield place, "x" * (real["maxLength"] + 1), f"at most {real['maxLength']} characters"
+
+
+def _told(page: Page, path: str, given: str, words: str) -> None:
+    """Give a value to a field, and find the words at it, tied to it for those who do not see them."""
+    field = _field(page, path)
+    field.fill(given)
+    fault = page.locator(f'[id="e-{path}"]')
+    expect(fault).to_contain_text(words)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    assert f"e-{path}" in (field.get_attribute("aria-describedby") or "")
+    field.fill("")
+    expect(fault).to_have_count(0)
+
+
+def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    _all_parts(page)
+    schema = SearchSpec.model_json_schema()
+    bounds = list(_bounds(schema, schema["$defs"], ""))
+    assert len(bounds) > 100
+    for path, given, words in bounds:
+        _told(page, path, given, words)
+
+
+@pytest.mark.parametrize(
+    ("field", "names", "model"),
+    [
+        ("strategy", STRATEGIES.names(), lambda name: STRATEGIES.get(name).settings_model),
+        ("method", METHODS.names(), lambda name: METHODS.get(name).settings_model),
+    ],
+    ids=["strategies", "methods"],
+)
+def test_every_bound_of_a_setting_is_told_at_its_field(
+    open_page: OpenPage, field: str, names: tuple[str, ...], model: Callable[[str], type[BaseModel]]
+) -> None:
+    page = _open(open_page)
+    for name in names:
+        _field(page, f"{field}.name").select_option(name)
+        schema = model(name).model_json_schema()
+        if not schema.get("properties"):
+            continue
+        page.locator("summary", has_text=f"Settings of {name}").evaluate("element => { element.parentElement.open = true; }")
+        for path, given, words in _bounds(schema, schema.get("$defs", {}), f"{field}.settings"):
+            _told(page, path, given, words)
+
+
+def test_the_service_says_the_same_of_every_bound(service: str) -> None:
+    schema = SearchSpec.model_json_schema()
+    for path, given, words in _bounds(schema, schema["$defs"], ""):
+        value: Any = given if given.startswith(("x", "word")) else json.loads(given)
+        spec: Any = {"training": {"methods": ["bnn"]}} if path.startswith("training.") else {}
+        *above, leaf = path.split(".")
+        place = spec
+        for part in above:
+            place = place.setdefault(part, {})
+        place[leaf] = value
+        reply = httpx.post(f"{service}/v1/searches/estimate", json=spec)
+        assert words in {entry["field"]: entry["allowed"] for entry in reply.json()["errors"]}[path]
+
+
+def test_json_command_and_python_submit_the_same_spec(open_page: OpenPage, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = _open(open_page)
+    page.get_by_label("JSON").fill(json.dumps(SPEC))
+    expect(_field(page, "seed")).to_have_value("7")
+    assert _json(page) == SPEC
+    line = page.get_by_label("Command").input_value()
+    python = page.get_by_label("Python").input_value()
+    by_page = _submit(page)["spec"]
+    monkeypatch.setenv("NAS_URL", service)
+    ran = CliRunner().invoke(nas, [*shlex.split(line)[1:], "--json"])
+    assert ran.exit_code == 0, ran.output
+    space: dict[str, Any] = {}
+    exec(python, space)  # noqa: S102 - the line that people take away
+    assert json.loads(ran.stdout)["spec"] == by_page
+    assert space["search"].spec == by_page
+    assert by_page == SearchSpec.model_validate(SPEC).model_dump(mode="json") | {"dataset": by_page["dataset"]}
+
+
+def test_each_text_is_read_back_into_the_form(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    page.get_by_label("Command").fill("nas search submit --space tiny --train bnn --train recu --set training.seeds='[1, 2]'")
+    expect(_field(page, "training.seeds")).to_have_value("1, 2")
+    assert _json(page) == {"space": "tiny", "training": {"methods": ["bnn", "recu"], "seeds": [1, 2]}}
+    page.get_by_label("Python").fill("client.submit_search({'space': 'bats', 'evaluation': {'adversarial': None, 'epochs': 2}})")
+    expect(_field(page, "evaluation.epochs")).to_have_value("2")
+    assert _json(page) == {"space": "bats", "evaluation": {"epochs": 2}}
+    page.get_by_label("Command").fill("nas search submit --spaec tiny")
+    expect(page.get_by_text("Not understood, the form is as before: no --spaec")).to_be_visible()
+    assert _json(page) == {"space": "bats", "evaluation": {"epochs": 2}}
+
+
+def test_a_double_click_makes_one_job(open_page: OpenPage, service: str) -> None:
+    page = _open(open_page)
+    _field(page, "space.name").select_option("tiny")
+    page.get_by_role("button", name="Search", exact=True).dblclick()
+    page.wait_for_url("**/searches/*")
+    assert len(httpx.get(f"{service}/v1/searches").json()["items"]) == 1
+
+
+def test_one_form_that_is_sent_twice_makes_one_job(open_page: OpenPage, service: str) -> None:
+    page = _open(open_page)
+    page.evaluate("() => { for (const _ of [1, 2]) document.querySelector('form').requestSubmit(); }")
+    page.wait_for_url("**/searches/*")
+    assert len(httpx.get(f"{service}/v1/searches").json()["items"]) == 1
+
+
+def test_enter_submits(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    _field(page, "name").fill("by Enter")
+    _field(page, "name").press("Enter")
+    page.wait_for_url("**/searches/*")
+
+
+def test_the_estimate_follows_and_counts_trainings_and_attacks(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    _field(page, "space.name").select_option("tiny")
+    expect(page.locator("[data-what=samples]")).to_contain_text("18", timeout=2000)
+    expect(page.locator("[data-what=time]")).to_contain_text("no like search yet")
+    page.get_by_label("Train the best architectures").check()
+    _field(page, "training.seeds").fill("0, 1, 2")
+    expect(page.locator("[data-what=trainings]")).to_contain_text("6", timeout=2000)
+    expect(page.locator("[data-what=attacks]").last).to_contain_text("none")
+    page.get_by_label("Attack what was trained").check()
+    expect(page.locator("[data-what=attacks]").last).not_to_contain_text("none", timeout=2000)
+
+
+def test_a_refusal_goes_to_its_field_and_takes_the_reader_there(open_page: OpenPage, watch: Watch) -> None:
+    watch.forgive(REFUSED)
+    page = _open(open_page)
+    page.get_by_label("JSON").fill('{"strategy": {"name": "abandit", "settings": {"momentum": 2}}, "seed": -1}')
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(_field(page, "strategy.settings.momentum")).to_be_focused()
+    summary = page.get_by_role("alert")
+    expect(summary).to_contain_text("strategy.settings.momentum: Allowed: less than or equal to 1")
+    summary.get_by_role("button", name="seed").click()
+    expect(_field(page, "seed")).to_be_focused()
+
+
+def test_what_only_the_service_knows_is_told_at_the_field_too(open_page: OpenPage, watch: Watch) -> None:
+    watch.forgive(REFUSED)
+    page = _open(open_page)
+    _field(page, "wave").fill("1024")
+    expect(page.locator('[id="e-wave"]')).to_contain_text("no more than")
+
+
+def test_what_was_written_survives_a_reload(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    _field(page, "keep").fill("3")
+    page.reload()
+    expect(_field(page, "keep")).to_have_value("3")
+    assert _json(page) == {"keep": 3}
+
+
+def test_a_search_is_done_again_from_its_spec(open_page: OpenPage, store: Database) -> None:
+    job = add_search(store, "again", seed=5, evaluation={"epochs": 2})
+    page = _open(open_page, f"?from={job}")
+    assert _json(page) == {"name": "again", "space": "tiny", "seed": 5, "evaluation": {"epochs": 2}}
+    expect(page.get_by_role("button", name="changed: reset Seed")).to_be_visible()
+    page.get_by_role("button", name="changed: reset Seed").click()
+    assert _json(page) == {"name": "again", "space": "tiny", "evaluation": {"epochs": 2}}
