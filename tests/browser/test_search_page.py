@@ -234,7 +234,6 @@ def test_a_large_search_opens_in_three_requests_and_sixty_kilobytes(
     assert len(search.run().history) == 5000
     page = open_page("/system")
     expect(page.get_by_role("heading", name="System")).to_be_visible()
-    page.wait_for_load_state("networkidle")
     sizes: dict[str, int] = {}
 
     def note(request: Request) -> None:
