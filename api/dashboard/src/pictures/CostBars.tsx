@@ -13,7 +13,7 @@ const ROW = 24;
 /** Bytes of each cell: binary weights, and beside them what is not binary. */
 export function CostBars({ parts }: { parts: readonly CostBar[] }) {
   const { ref, width } = useWidth<HTMLDivElement>(560);
-  const left = Math.min(width * 0.34, Math.max(...parts.map((part) => part.name.length), 4) * 7.2 + 12);
+  const left = Math.min(width * 0.5, Math.max(...parts.map((part) => part.name.length), 4) * 7.2 + 12);
   const right = 74;
   const most = Math.max(1, ...parts.map((part) => part.bits1 + part.bits32));
   const breadth = (value: number) => (value / most) * Math.max(10, width - left - right);

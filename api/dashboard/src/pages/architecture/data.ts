@@ -75,7 +75,7 @@ export interface CostPart {
 export function costByCell(rows: readonly CostRow[]): CostPart[] {
   const parts = new Map<string, CostPart>();
   for (const row of rows) {
-    const key = row.cell === null ? row.layer.split(".")[0] || row.layer : `cell ${row.cell}`;
+    const key = row.cell === null ? row.layer.split(":")[0] || row.layer : `cell ${row.cell}`;
     const name = row.cell === null ? key : `${key} (${row.cell_type ?? ""})`;
     const old = parts.get(key) ?? { key, name, bits1: 0, bits32: 0, ops: 0, parameters: 0 };
     parts.set(key, {

@@ -72,7 +72,7 @@ export class SearchModel {
 
   constructor(readonly id: string) {
     this.replay = new Replay((at) => load.table(id, at), wholeNumber(query.peek().get("at")));
-    this.table = computed(() => (this.replay.at.value === null ? this.live.value : this.replay.table.value));
+    this.table = computed(() => (this.replay.at.value === null ? this.live.value : (this.replay.table.value ?? this.live.value)));
     this.slots = computed(() => {
       const table = this.table.value;
       return table ? slotsOf(table) : [];
