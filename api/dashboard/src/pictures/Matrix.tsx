@@ -33,7 +33,11 @@ export function Matrix(props: Shared & { pairs: readonly Pair[] }) {
               </th>
               {row.cells.map((pair, place) => (
                 <td key={names.architectures[place]}>
-                  {pair ? <Cell {...props} pair={pair} range={range} /> : <span class="quiet">not yet</span>}
+                  {pair ? (
+                    <Cell {...props} pair={pair} range={range} finished={rows.filter((one) => one.cells[place]).length} />
+                  ) : (
+                    <span class="quiet">not yet</span>
+                  )}
                 </td>
               ))}
             </tr>
@@ -49,7 +53,7 @@ export function spreadWords(spread: number | null): string {
   return spread === null ? "1 seed, no spread" : `± ${percent(spread)}`;
 }
 
-function Cell(props: Shared & { pair: Pair; range: readonly [number, number] }) {
+function Cell(props: Shared & { pair: Pair; range: readonly [number, number]; finished: number }) {
   const { pair, names, selection } = props;
   const wanted = { method: pair.method, architecture: pair.architecture, candidate: "" };
   const isOn = props.chosen.method === pair.method && props.chosen.architecture === pair.architecture;
@@ -74,7 +78,8 @@ function Cell(props: Shared & { pair: Pair; range: readonly [number, number] }) 
         ))}
       </svg>
       <span class="quiet">
-        rank {pair.rank} of {props.names.methods.length}
+        rank {pair.rank} of {props.finished}
+        {props.finished < names.methods.length ? " so far" : ""}
         {pair.test_spread === null ? "" : `, ${plural(pair.seeds, "seed")}`}
       </span>
     </button>

@@ -13,7 +13,7 @@ export interface Shared {
 
 /** How bright something is, chosen or not. */
 export function opacity(isLit: boolean): number {
-  return isLit ? 1 : 0.22;
+  return isLit ? 1 : 0.32;
 }
 
 /** Return the selection that a click makes: the same again takes it back. */

@@ -53,7 +53,7 @@ function Shown(props: { estimate: View<"EstimateView"> | null; problem: ApiProbl
   return (
     <section class="card estimate" aria-labelledby="estimate">
       <h2 id="estimate">Estimate</h2>
-      {problem ? (
+      {faults > 0 || problem ? (
         <p class="fault" role="status">
           {faults > 0
             ? `${faults === 1 ? "One field is" : `${faults} fields are`} not allowed as given: no estimate.`

@@ -56,7 +56,7 @@ export function ClassesPart(props: { candidate: string; words: string }) {
                   },
                   {
                     key: "bar",
-                    title: "",
+                    title: "as a bar",
                     cell: (line) => <progress aria-label={`accuracy of ${line.name}`} value={line.accuracy ?? 0} max={1} />,
                   },
                   { key: "images", title: "test images", isNumber: true, cell: (line) => count(line.images) },
