@@ -78,7 +78,8 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
     session.execute(insert(SampleRow), rows)
     replace_arms(session, job_id, record.arms)
     arm_rounds.add_snapshots(session, job_id, record.snapshots)
-    for told in told_of_wave(wave, record.before, record.arms):
+    ended = {kept.round: kept.samples for kept in record.snapshots if kept.round is not None}
+    for told in told_of_wave(wave, record.before, record.arms, ended or None):
         events.record(session, job_id, told)
     return state
 
