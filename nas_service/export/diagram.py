@@ -21,6 +21,7 @@ _LABEL, _HEADING, _SMALL = 11, 13, 11  # font sizes in pixels
 _LONGEST = 240  # pixels of a label; of a longer one the middle is left out
 _PAD = 7  # pixels between a label and the nearest slant
 _SIDE = 28  # pixels between a panel's border and its outer nodes' centres
+_SECOND_LINE = 8  # pixels that the lowest label of a comparison takes below its lane
 _TOP = 46  # pixels of a panel's heading
 _GAP = 10  # pixels between panels
 _WIDE = 1000  # pixels, which two panels side by side keep within
@@ -60,6 +61,7 @@ class _Frame:
         step = round(label + 2 * (SLANT + _PAD))
         panel = max(_NARROWEST, 2 * _SIDE + step * (space.inputs + space.nodes - 1))
         height = _TOP + 2 * (RADIUS + CLEAR) + lane * (max(layout.above, 1) + max(layout.below, 1) - 1)
+        height += _SECOND_LINE if compares else 0
         columns = 2 if 2 * panel + 3 * _GAP <= _WIDE and len(space.cell_types) > 1 else 1
         return cls(layout, label, lane, step, panel, height, columns)
 

@@ -24,7 +24,9 @@ export function underAttack(candidate: Candidate, row: string): number | null {
 export function RobustnessChart(props: Shared & { candidates: readonly Candidate[] }) {
   const { ref, width } = useWidth<HTMLDivElement>();
   const rows = attackRows(props.candidates);
-  const plot = { left: width < 500 ? 110 : 150, right: width - 16, top: 4, bottom: 10 + rows.length * ROW };
+  const letter = width < 500 ? 6.6 : 7.2; // of the longest name, in pixels
+  const longest = Math.max(...rows.map((row) => row.length));
+  const plot = { left: Math.min(Math.ceil(longest * letter) + 22, width / 2), right: width - 16, top: 4, bottom: 10 + rows.length * ROW };
   const x = linear([0, 1], [plot.left, plot.right], width < 500 ? 2 : 5);
   return (
     <div ref={ref} class="chart">
@@ -42,7 +44,7 @@ export function RobustnessChart(props: Shared & { candidates: readonly Candidate
       >
         {rows.map((row, place) => (
           <g key={row}>
-            <text x={plot.left - 8} y={24 + place * ROW} text-anchor="end" fill="var(--text)">
+            <text x={plot.left - 12} y={24 + place * ROW} text-anchor="end" fill="var(--text)">
               {row}
             </text>
             <line x1={plot.left} x2={plot.right} y1={20 + place * ROW} y2={20 + place * ROW} stroke="var(--line)" />
