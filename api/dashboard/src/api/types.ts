@@ -962,6 +962,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/specs/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The JSON schema of what can be submitted
+         * @description Return fields, types, bounds, defaults and descriptions: what a form needs. Settings are in the catalogue's entries.
+         */
+        get: operations["get_spec_schema_v1_specs__kind__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/strategies": {
         parameters: {
             query?: never;
@@ -4002,6 +4022,12 @@ export interface components {
             top_k: number;
         };
         /**
+         * SpecKind
+         * @description What can be submitted.
+         * @enum {string}
+         */
+        SpecKind: "search" | "training" | "registration";
+        /**
          * StateEvent
          * @description The job moved.
          */
@@ -5826,6 +5852,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EntryView"];
+                };
+            };
+        };
+    };
+    get_spec_schema_v1_specs__kind__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: components["schemas"]["SpecKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
