@@ -17,6 +17,7 @@ from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
+from api.replays import Replays
 from api.resources import (
     all_jobs,
     architectures,
@@ -29,6 +30,8 @@ from api.resources import (
     health,
     registrations,
     reports,
+    search_arms,
+    search_samples,
     searches,
     streams,
     system,
@@ -51,6 +54,8 @@ PREFIX = "/v1"
 _MODULES = (
     all_jobs,
     searches,
+    search_arms,
+    search_samples,
     trainings,
     comparison,
     curves,
@@ -109,7 +114,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
     hub = StreamHub(database, settings.max_streams, lambda job_id, attempt: settings.home / log_name(job_id, attempt))
-    service = Service(settings, database, store, starter, controller, ReadinessWatch(settings, store, controller), hub)
+    watch = ReadinessWatch(settings, store, controller)
+    service = Service(settings, database, store, starter, controller, watch, hub, Replays(database))
     end_drivers = _Ending(controller)
 
     @asynccontextmanager

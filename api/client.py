@@ -18,6 +18,7 @@ from api.event_views import AnyEvent, EventView
 from api.following import StreamMessage, follow
 from api.job_calls import JobCalls
 from api.patience import patiently
+from api.search_views import ArmHistoryView, ArmTableView, LeaderView, RoundsView, SeriesView
 from api.training_views import ArchitectureCostView, ComparisonView, CorrelationView, CurvesView
 from api.views import (
     ArchitectureView,
@@ -156,9 +157,46 @@ class NasClient(JobCalls):
         """Yield the samples of a search in order."""
         return self._all(f"/v1/searches/{search_id}/samples", SampleView, {})
 
-    def arms(self, search_id: str) -> list[ArmView]:
-        """Return the arm table of a search."""
-        return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, {}))
+    def sample(self, search_id: str, index: int) -> SampleView:
+        """Return one sample of a search."""
+        return self._one(f"/v1/searches/{search_id}/samples/{index}", SampleView)
+
+    def sample_diagram(self, search_id: str, index: int, theme: str = "light") -> str:
+        """Return the cells of a sample as SVG."""
+        return self._request("GET", f"/v1/searches/{search_id}/samples/{index}/diagram.svg", params={"theme": theme}).text
+
+    def arms(self, search_id: str, **chosen: str | int) -> list[ArmView]:
+        """Return the arm table of a search; `at` or `round` says as of when, `cell` and `edge` which arms."""
+        return list(self._all(f"/v1/searches/{search_id}/arms", ArmView, chosen))
+
+    def arm_table(self, search_id: str, **chosen: int) -> ArmTableView:
+        """Return the arm table of a search as columns; `at` or `round` says as of when."""
+        return self._one(f"/v1/searches/{search_id}/arms/table", ArmTableView, chosen)
+
+    def arm_history(self, search_id: str, cell: str, edge: str, points: int = 500) -> ArmHistoryView:
+        """Return the arms of one edge over time."""
+        chosen: dict[str, str | int] = {"cell": cell, "edge": edge, "points": points}
+        return self._one(f"/v1/searches/{search_id}/arms/history", ArmHistoryView, chosen)
+
+    def rounds(self, search_id: str) -> RoundsView:
+        """Return the rounds of a search that are over."""
+        return self._one(f"/v1/searches/{search_id}/rounds", RoundsView)
+
+    def series(self, search_id: str, **chosen: str | int) -> SeriesView:
+        """Return the samples of a search as columns; `fields`, `points` and `after` say which."""
+        return self._one(f"/v1/searches/{search_id}/series", SeriesView, chosen)
+
+    def series_csv(self, search_id: str, **chosen: str | int) -> str:
+        """Return `series` as CSV."""
+        return self._request("GET", f"/v1/searches/{search_id}/series", params={**chosen, "format": "csv"}).text
+
+    def leader(self, search_id: str, **chosen: int) -> LeaderView:
+        """Return the genotype in front; `at` says after how many samples."""
+        return self._one(f"/v1/searches/{search_id}/leader", LeaderView, chosen)
+
+    def leader_diagram(self, search_id: str, theme: str = "light", **chosen: int) -> str:
+        """Return the cells of the genotype in front as SVG."""
+        return self._request("GET", f"/v1/searches/{search_id}/leader/diagram.svg", params={**chosen, "theme": theme}).text
 
     def report(self, search_id: str) -> bytes:
         """Return a search on one page, as HTML."""
@@ -212,21 +250,19 @@ class NasClient(JobCalls):
         """Return a candidate with its figures by class (`metrics.test_classes`)."""
         return self._one(f"/v1/candidates/{candidate_id}", CandidateView)
 
-    def comparison(self, training_id: str) -> ComparisonView:
-        """Return the methods of a training compared: means, spreads, ranks."""
-        return self._one(f"/v1/trainings/{training_id}/comparison", ComparisonView)
-
-    def comparison_csv(self, training_id: str) -> str:
-        """Return the pairs of `comparison` as CSV."""
-        return self._request("GET", f"/v1/trainings/{training_id}/comparison", params={"format": "csv"}).text
-
-    def comparison_of(self, training_ids: Sequence[str]) -> ComparisonView:
-        """Return the methods of several trainings on the same data compared.
+    def comparison(self, training_id: str, *others: str) -> ComparisonView:
+        """Return the methods of a training, or of several on the same data, compared: means, spreads, ranks, fronts.
 
         Raises:
             ApiError: If the trainings are not on the same data, or one is not there.
         """
-        return self._one("/v1/comparison", ComparisonView, {"training": list(training_ids)})
+        path, params = _compared(training_id, others)
+        return self._one(path, ComparisonView, params)
+
+    def comparison_csv(self, training_id: str, *others: str) -> str:
+        """Return the pairs of `comparison` as CSV."""
+        path, params = _compared(training_id, others)
+        return self._request("GET", path, params={**params, "format": "csv"}).text
 
     def correlation(self, search_id: str) -> CorrelationView:
         """Return a search's scores against the accuracies that its architectures reached when they were trained."""
@@ -290,3 +326,10 @@ class NasClient(JobCalls):
 
     def _events(self, path: str, *kinds: EventKind) -> Iterator[AnyEvent]:
         return self._all(path, cast("type[AnyEvent]", EventView), {"kind": list(kinds)} if kinds else {})
+
+
+def _compared(training_id: str, others: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return where trainings are compared: one has a place of its own."""
+    if not others:
+        return f"/v1/trainings/{training_id}/comparison", {}
+    return "/v1/comparison", {"training": [training_id, *others]}

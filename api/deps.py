@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.readiness import ReadinessWatch
+from api.replays import Replays
 from api.streams.hub import StreamHub
 from nas_service.checking.datasets import DatasetSource, Registered
 from nas_service.checking.specs import Place
@@ -30,6 +31,7 @@ class Service:
     controller: Controller | None
     readiness: ReadinessWatch
     streams: StreamHub
+    replays: Replays
 
     def wake_controller(self) -> None:
         """Let the controller look at once, if it runs in this process."""

@@ -57,7 +57,7 @@ def fill(engine: Engine, jobs: int, samples: int, queued: int) -> dict[str, str]
         for job_id in with_samples:
             _insert(connection, SampleRow, _samples(draw, job_id, genotypes))
         _insert(connection, ArmRow, [_arm(draw, big["id"], position, arm) for position, arm in enumerate(arms_of(big_spec()))])
-    return {"big": big["id"], "held": held["id"], "old": made[10]["id"]}
+    return {"big": big["id"], "held": held["id"], "old": searches[0]}
 
 
 def _insert(connection: Connection, table: type[Any], rows: list[dict[str, Any]]) -> None:

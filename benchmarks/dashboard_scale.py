@@ -83,7 +83,7 @@ def requests_of(ids: dict[str, str]) -> dict[str, str]:
         "counts": "/v1/jobs/counts",
         "counts, filtered": "/v1/jobs/counts?kind=search&space=abandit&text=night",
         "get, at work": big,
-        "get, old": f"/v1/jobs?text={ids['old']}",
+        "get, old": f"/v1/searches/{ids['old']}",
         "arms": f"{big}/arms",
         "series": f"{big}/series",
         "system": "/v1/system",
@@ -93,6 +93,7 @@ def requests_of(ids: dict[str, str]) -> dict[str, str]:
 def measure(client: httpx.Client, path: str, times: int) -> tuple[float, float, int, int]:
     """Return p50 and p99 in milliseconds, the status, and the size of the body in bytes before compression."""
     taken = []
+    reply = client.get(path)  # the first one is not measured
     for _ in range(times):
         started = time.perf_counter()
         reply = client.get(path)
@@ -128,7 +129,6 @@ def _print_table(address: str, ids: dict[str, str], times: int) -> None:
     print("|---|---|---|---|---|")
     with httpx.Client(base_url=address, timeout=60.0) as client:
         for name, path in requests_of(ids).items():
-            client.get(path)
             p50, p99, status, size = measure(client, path, times)
             missed = [] if status == httpx.codes.OK else [f"status {status}"]
             missed += ["slow"] if p99 > TARGET_MS else []

@@ -28,6 +28,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SETTLED = """() => !document.querySelector('.skeleton') && [...document.images].every((image) => image.complete)"""
+DRAWN_MS = 1500  # for pictures that ask for more once they are there
 LOOKS = {"light": (1440, 900, "light"), "dark": (1440, 900, "dark"), "phone": (390, 844, "light")}
 
 
@@ -71,7 +73,9 @@ def take(browser: Browser, address: str, paths: dict[str, str], folder: Path) ->
         for name, path in paths.items():
             page = context.new_page()
             page.goto(address + path)
-            page.wait_for_selector("main[data-ready]")
+            page.wait_for_selector("main h1")
+            page.wait_for_function(SETTLED)
+            page.wait_for_timeout(DRAWN_MS)
             page.screenshot(path=folder / f"{name}-{look}.png", full_page=True)
             page.close()
             print(f"{name}-{look}.png")  # noqa: T201 - a program for people

@@ -1,7 +1,7 @@
 """What a wave changed, told as events: samples, means, rounds that ended, arms that were dropped, and a new best sample."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nas_service.job_events import AbandonedArm, AbandonedTold, BestTold, ChangedMean, JobEvent, RoundTold, WaveTold
 from nas_service.search.bandit import Arm
@@ -13,13 +13,17 @@ def thousandths(mean: float | None) -> int | None:
     return None if mean is None else round(1000 * mean)
 
 
-def told_of_wave(wave: Wave, before: Sequence[Arm], after: Sequence[Arm]) -> Iterator[JobEvent]:
+def told_of_wave(
+    wave: Wave, before: Sequence[Arm], after: Sequence[Arm], ended: Mapping[int, int] | None = None
+) -> Iterator[JobEvent]:
     """Yield the events of a wave, in order.
 
     Args:
         wave: With the history that ends with it.
         before: Every arm before the wave, in the space's order; empty if there were no samples.
         after: The same after it.
+        ended: Rounds that the wave ended, and the samples that were committed then; left out: those in which arms were dropped,
+            at the end of the wave.
     """
     yield _samples_of(wave, before, after)
     dropped: dict[int, list[AbandonedArm]] = {}
@@ -27,9 +31,11 @@ def told_of_wave(wave: Wave, before: Sequence[Arm], after: Sequence[Arm]) -> Ite
         round_ = arm.abandoned_round
         if round_ and (not before or before[position].abandoned_round is None):
             dropped.setdefault(round_, []).append(_abandoned(position, arm))
-    for round_, arms in sorted(dropped.items()):
-        yield RoundTold(round=round_, samples=len(wave.history))
-        yield AbandonedTold(round=round_, samples=len(wave.history), arms=tuple(arms))
+    ends = dict.fromkeys(dropped, len(wave.history)) if ended is None else ended
+    for round_, samples in sorted(ends.items()):
+        yield RoundTold(round=round_, samples=samples)
+        if round_ in dropped:
+            yield AbandonedTold(round=round_, samples=samples, arms=tuple(dropped[round_]))
     earlier = max((sample.reward for sample in wave.history[: wave.samples[0].index]), default=None)
     best = max(wave.samples, key=lambda sample: sample.reward)
     if earlier is None or best.reward > earlier:

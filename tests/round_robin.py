@@ -38,7 +38,8 @@ class RoundRobin:
             except OSError:
                 continue
             self.served[place] += 1
-            await asyncio.gather(_pipe(reader, upstream[1]), _pipe(upstream[0], writer))
+            with suppress(asyncio.CancelledError):  # the block ended
+                await asyncio.gather(_pipe(reader, upstream[1]), _pipe(upstream[0], writer))
             return
         writer.close()
 
@@ -56,8 +57,10 @@ def round_robin(urls: Sequence[str]) -> Iterator[tuple[str, RoundRobin]]:
         ready.set()
         await stopping.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
             task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="balancer")
     thread.start()

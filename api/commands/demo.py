@@ -1,5 +1,6 @@
 """`nas demo`: a recorded finished search and its training, so that the pages show something before there is any data."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -29,24 +30,18 @@ def demo(
     settings.home.mkdir(parents=True, exist_ok=True)
     prepare_database(settings)
     database = Database(settings.database)
-    try:
-        with database.write() as session:
-            if remove:
-                was_there = remove_recording(session, RECORDING)
-            else:
-                search_id = play_recording(session, ArtifactStore(settings.artifacts), RECORDING)
-    finally:
-        database.close()
-    if remove:
-        if as_json:
-            print_json({"removed": was_there})
+    was_there, search_id = False, ""
+    with closing(database), database.write() as session:
+        if remove:
+            was_there = remove_recording(session, RECORDING)
         else:
-            console.print("the recording is removed" if was_there else "there is no recording here")
-        return
+            search_id = play_recording(session, ArtifactStore(settings.artifacts), RECORDING)
     page = f"{settings.url}/searches/{search_id}"
     if as_json:
-        print_json({"search": search_id, "page": page})
-        return
-    console.print(f"recorded search: {search_id}", highlight=False)
-    console.print(f"with `{program()} serve` running, its page is {page}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"`{program()} demo --remove` takes it away again", highlight=False, markup=False)
+        print_json({"removed": was_there} if remove else {"search": search_id, "page": page})
+    elif remove:
+        console.print("the recording is removed" if was_there else "there is no recording here")
+    else:
+        console.print(f"recorded search: {search_id}", highlight=False)
+        console.print(f"with `{program()} serve` running, its page is {page}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"`{program()} demo --remove` takes it away again", highlight=False, markup=False)

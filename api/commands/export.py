@@ -1,5 +1,6 @@
 """`nas export`: the curves of a training as files that other tools read. Files only; nothing is sent anywhere."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -131,4 +132,6 @@ def export(
     words = f"{folder}: {len(records):,} candidate(s), {epochs:,} epochs"
     console.print(words, markup=False, highlight=False, soft_wrap=True)
     if kind in _NEXT:
-        console.print(f"next: {_NEXT[kind].format(folder=folder)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"next: {_NEXT[kind].format(folder=shlex.quote(str(folder)))}", markup=False, highlight=False, soft_wrap=True
+        )

@@ -99,17 +99,17 @@ def _compared_classes(pair: PairView, worst: str) -> tuple[str, ...]:
 
 
 def compare(
-    training: Annotated[str, typer.Argument(help="Id of a training.")],
+    trainings: Annotated[list[str], typer.Argument(metavar="TRAINING...", help="Ids of trainings on the same data.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
-    """Compare the methods of a training: mean and spread over seeds, rank, and whether the search's score foretold it."""
+    """Compare the methods of trainings: mean and spread over seeds, rank, and whether the search's score foretold it."""
     with NasClient(url or Settings().url) as client:
         if as_csv:
-            console.print(client.comparison_csv(training), end="", markup=False, highlight=False, soft_wrap=True)
+            console.print(client.comparison_csv(*trainings), end="", markup=False, highlight=False, soft_wrap=True)
             return
-        found = client.comparison(training)
+        found = client.comparison(*trainings)
     if as_json:
         print_json(found)
         return

@@ -7,9 +7,10 @@ from api.errors import file_reply
 from api.resources.etags import tagged
 from api.resources.jobs import NOT_FOUND
 from nas_service.catalogue import build_space
-from nas_service.export.report import FoundArchitecture, SearchRecord, write_report
+from nas_service.export.report import ReportedArchitecture, SearchRecord, write_report
 from nas_service.specs import Component
-from nas_service.storage import architectures, candidates, jobs, samples
+from nas_service.storage import architectures, jobs, samples
+from nas_service.storage.trained import trained_of
 from search_spaces.genotype import Genotype
 
 router = APIRouter(prefix="/searches", tags=["searches"])
@@ -32,8 +33,10 @@ def _record(service: Service, search_id: str) -> SearchRecord:
             space=build_space(Component.model_validate(job.spec["space"])),
             rewards=samples.rewards_of(session, search_id),
             arms=samples.list_arms(session, search_id),
-            found=[FoundArchitecture(row.id, row.rank, row.score, Genotype.from_dict(row.genotype), row.cost) for row in found],
-            trained=candidates.trained_of(session, search_id=search_id),
+            found=[
+                ReportedArchitecture(row.id, row.rank, row.score, Genotype.from_dict(row.genotype), row.cost) for row in found
+            ],
+            trained=trained_of(session, search_id=search_id),
         )
 
 

@@ -12,11 +12,10 @@ from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.resources.annotations import add_annotation_routes
 from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
 from api.resources.submission import IdempotencyKey, Submission, accept
-from api.views import ArmView, JobView, Page, SampleView
+from api.views import JobView, Page, SampleView
 from nas_service.checking.specs import check_search
 from nas_service.estimates.search import estimate_search
 from nas_service.estimates.training import Conditions
-from nas_service.search.bandit import Arm
 from nas_service.storage import jobs, samples
 from nas_service.storage.timings import epoch_timings, sample_timing
 
@@ -79,25 +78,3 @@ def list_samples(service: ServiceDep, job_id: str, cursor: Cursor = None, limit:
         jobs.get_job(session, job_id, jobs.SEARCH)
         rows = samples.list_samples(session, job_id, limit=count + 1, after=-1 if after is None else after)
     return paginate(rows, count, lambda row: row.index, SampleView.model_validate)
-
-
-def _arm(arm: Arm) -> ArmView:
-    return ArmView(
-        cell=arm.key.cell,
-        edge=arm.key.edge,
-        operation=arm.key.operation,
-        pulls=arm.pulls,
-        mean=arm.mean,
-        lower=arm.lower,
-        upper=arm.upper,
-        abandoned_round=arm.abandoned_round,
-        best_probability=arm.best_probability,
-    )
-
-
-@router.get("/{job_id}/arms", summary="The statistics of every arm", responses=NOT_FOUND)
-def list_arms(service: ServiceDep, job_id: str) -> Page[ArmView]:
-    """Return the whole arm table as of the last committed wave: its size is the space's, so it is one page."""
-    with service.database.read() as session:
-        jobs.get_job(session, job_id, jobs.SEARCH)
-        return Page(items=[_arm(arm) for arm in samples.list_arms(session, job_id)])

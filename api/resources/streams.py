@@ -5,7 +5,7 @@ The routes are those of `add_stream_route`, for every kind of job, and `GET /v1/
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, status
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -45,9 +45,9 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, viewer: Viewer) -> None:
-        """Tell what the viewer sees."""
-        super().__init__(viewer.messages(), headers=_HEADERS)
+    def __init__(self, viewer: Viewer, status_code: int = 200) -> None:
+        """Tell what the viewer sees; the OpenAPI document reads the status that is usual from here."""
+        super().__init__(viewer.messages(), status_code, headers=_HEADERS)
         self._viewer = viewer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,8 +83,8 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
         "/{job_id}/stream",
         summary=f"What happens to a {kind}, while it happens",
         name=f"stream_{kind}",
-        status_code=200,
         response_class=EventStream,
+        status_code=status.HTTP_200_OK,
         responses=documented(404) | _described("Messages; `event` is their kind, `data` JSON."),
     )
     async def stream(
@@ -102,8 +102,8 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
 @router.get(
     "/stream",
     summary="How all jobs move, while they do",
-    status_code=200,
     response_class=EventStream,
+    status_code=status.HTTP_200_OK,
     responses=_described("Messages; `event` is `state` or `progress`, `data` JSON with the job's `job_id` and `kind`."),
 )
 async def stream_all(service: ServiceDep, after: After = None, last_event_id: LastEventId = None) -> EventStream:

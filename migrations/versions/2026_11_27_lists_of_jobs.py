@@ -76,7 +76,7 @@ def _fill(connection: sa.Connection) -> None:
             return
         last = rows[-1].id
         statement = sa.update(_JOBS).where(_JOBS.c.id == sa.bindparam("key"))
-        values = {name: sa.bindparam(name) for name in ("folded_name", "space", "dataset", "strategy", "methods")}
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in ("folded_name", "space", "dataset", "strategy", "methods")}
         told = [{"key": row.id, "folded_name": row.name.casefold(), **_names(row.kind, row.spec)} for row in rows]
         connection.execute(statement.values(values), told)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from nas_service.comparison import TrainedCandidate, compare
+from nas_service.comparison import compare
 from nas_service.export.diagram import draw
 from nas_service.export.report_charts import bounds_chart, rewards_chart
 from nas_service.export.report_tables import arm_table, facts, heat_styles, scrolled, table
@@ -16,6 +16,7 @@ from nas_service.export.svg_paint import BACKGROUND, LINE, MUTED, PANEL, TEXT, P
 from nas_service.export.svg_text import quoted
 from nas_service.json_text import json_text
 from nas_service.search.bandit import Arm
+from nas_service.trained import TrainedCandidate
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 
@@ -28,7 +29,7 @@ _VARIABLES: dict[str, Pair] = {"ground": BACKGROUND, "panel": PANEL, "line": LIN
 
 
 @dataclass(frozen=True)
-class FoundArchitecture:
+class ReportedArchitecture:
     """An architecture of the search, as it is kept."""
 
     id: str
@@ -63,7 +64,7 @@ class SearchRecord:
     space: SearchSpace
     rewards: Sequence[float] = ()
     arms: Sequence[Arm] = ()
-    found: Sequence[FoundArchitecture] = ()
+    found: Sequence[ReportedArchitecture] = ()
     trained: Sequence[TrainedCandidate] = field(default_factory=tuple)
 
 
@@ -88,8 +89,10 @@ def _styles() -> str:
         "main{max-width:1000px;margin:0 auto;padding:16px}h1,h2,h3,p,.facts td{overflow-wrap:anywhere}"
         "section{margin:28px 0}.wide{overflow-x:auto}svg{display:block;margin:8px 0}"
         "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-        "td,th{white-space:nowrap}.facts td{white-space:normal}th,td{border:1px solid var(--line);padding:4px 8px;text-align:left;vertical-align:top}th{background:var(--panel)}"
-        ".arms td{text-align:right}.arms thead th{white-space:normal}.gone,.muted{color:var(--muted)}td.gone{background:var(--ground)}"
+        "td,th{white-space:nowrap}.facts td{white-space:normal}"
+        "th,td{border:1px solid var(--line);padding:4px 8px;text-align:left;vertical-align:top}th{background:var(--panel)}"
+        ".arms td{text-align:right}.arms thead th{white-space:normal}"
+        ".gone,.muted{color:var(--muted)}td.gone{background:var(--ground)}"
         "pre{background:var(--panel);border:1px solid var(--line);padding:8px;overflow-x:auto}"
         "h4{margin:12px 0 0}summary{cursor:pointer;padding:4px 0}" + heat_styles()
     )

@@ -1,6 +1,6 @@
 """Charts of a report, as SVG for the reader's own theme: rewards over samples, and the bounds of an edge's arms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from nas_service.export.palette import look_of
@@ -69,9 +69,8 @@ def rewards_chart(rewards: Sequence[float]) -> str:
     return _svg(paint, (_WIDTH, _HEIGHT), f"Rewards of {len(rewards)} samples", "".join(parts))
 
 
-def _best_line(rewards: Sequence[float], place: object) -> str:
-    assert callable(place)  # noqa: S101 - for the type checker
-    best, steps = float("-inf"), []
+def _best_line(rewards: Sequence[float], place: Callable[[float, float], tuple[float, float]]) -> str:
+    best, steps = float("-inf"), list[str]()
     for index, reward in enumerate(rewards):
         if reward > best:
             best = reward

@@ -50,7 +50,7 @@ def write_mlflow(records: Sequence[RunRecord], folder: Path, target: Path, name:
     _write_meta(place, about | {"creation_time": created, "last_update_time": created})
     for run_name, record in zip(run_names(records), records, strict=True):
         run = record.candidate.replace("-", "")
-        meta = {
+        meta: dict[str, object] = {
             "artifact_uri": f"{there}/{run}/artifacts",
             "end_time": None if record.finished_at is None else _ms(record.finished_at),
             "entry_point_name": "",

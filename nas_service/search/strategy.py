@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas_service.search.arm_facts import MEAN_REWARDS, ArmFacts
+from nas_service.search.arm_facts import MEAN_REWARDS, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.liveness import incoming, possible_arms
@@ -98,6 +98,11 @@ class Strategy(ABC):
         """Return after how many samples rounds 1, 2, ... ended, as of so many samples; empty where there are no rounds."""
         del samples
         return ()
+
+    def score_unit(self, samples: int) -> ArmUnit:
+        """Return what the score of the first of `rank` is counted in after so many samples."""
+        del samples
+        return ArmUnit.ACCURACY
 
     @abstractmethod
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:

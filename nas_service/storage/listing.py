@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, literal_column, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
@@ -11,6 +11,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, load_only
 from nas_service.storage import jobs
 from nas_service.storage.models import Job, JobTag
 
+Columns = TypeVarTuple("Columns")
+
+_ID_LETTERS = 36
 _ID_BEGUN = re.compile("[0-9a-f-]{4,36}")
 _SHOWN = (
     Job.id,
@@ -70,7 +73,7 @@ def count_rows(session: Session, only: JobFilter) -> dict[str, int]:
     """Return the number of jobs by state, of those that the filter lets pass."""
     state: ColumnElement[str] = Job.state.expression if only == JobFilter() else _plain(Job.state)
     rows = session.execute(_filtered(select(state, func.count()), only).group_by(state))
-    return {row[0]: row[1] for row in rows}
+    return {name: int(count) for name, count in rows}
 
 
 def tags_of(session: Session, job_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -101,7 +104,7 @@ def annotate(session: Session, job_id: str, kind: str, **values: Any) -> Job:  #
     return jobs.get_job(session, job_id, kind)
 
 
-def _filtered(query: Select[Any], only: JobFilter) -> Select[Any]:
+def _filtered(query: Select[*Columns], only: JobFilter) -> Select[*Columns]:
     """Add the filters.
 
     One kind, one state, or both, is a stretch of an index of its own. With more no such stretch is short for sure, and the
@@ -130,7 +133,9 @@ def _plain(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
 
 
 def _has_text(folded: str) -> ColumnElement[bool]:
-    """Compare names, and ids where the text may begin one."""
+    """Compare names, and ids where the text may begin one; a whole id is looked up."""
+    if len(folded) == _ID_LETTERS and _ID_BEGUN.fullmatch(folded):
+        return Job.id == folded
     escaped = re.sub("([%_/])", r"/\1", folded)
     in_name = Job.folded_name.like(f"%{escaped}%", escape="/")
     if not _ID_BEGUN.fullmatch(folded):

@@ -11,7 +11,7 @@ from nas_service.storage.jobs import LANES
 from nas_service.storage.models import Job
 
 
-def _between() -> Select[tuple[str, int]]:
+def _between() -> Select[str, int]:
     """Return what counts once through the queue: for every job of `ids` those that stand between it and the one before it."""
     jobs, waiting = select(Job.id).subquery("jobs_asked"), inspect(Job).local_table.alias("waiting")
     asked = (

@@ -47,7 +47,7 @@ def write_recording(session: Session, store: ArtifactStore, search_id: str, path
     ids = [entry.id for entry in jobs]
     tables = {Job.__tablename__: [_plain(row) for row in jobs]}
     for table in _OWN_TABLES:
-        query = select(table).where(table.__table__.c.job_id.in_(ids)).order_by(*table.__table__.primary_key.columns)
+        query = select(table).where(table.__table__.c.job_id.in_(ids)).order_by(*table.__mapper__.primary_key)
         tables[table.__tablename__] = _read(session, query)
     candidates = [row["id"] for row in tables[Candidate.__tablename__]]
     epochs = select(CandidateEpoch).where(CandidateEpoch.candidate_id.in_(candidates))

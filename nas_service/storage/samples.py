@@ -78,7 +78,8 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
     session.execute(insert(SampleRow), rows)
     replace_arms(session, job_id, record.arms)
     arm_rounds.add_snapshots(session, job_id, record.snapshots)
-    for told in told_of_wave(wave, record.before, record.arms):
+    ended = {kept.round: kept.samples for kept in record.snapshots if kept.round is not None}
+    for told in told_of_wave(wave, record.before, record.arms, ended or None):
         events.record(session, job_id, told)
     return state
 
@@ -112,7 +113,7 @@ def history_of(session: Session, job_id: str, first: int = 0, until: int | None 
     if until is not None:
         query = query.where(SampleRow.index < until)
     rows = session.execute(query)
-    return tuple(Sample(row.index, Genotype.from_dict(row.genotype), row.reward, row.parent_reward) for row in rows)
+    return tuple(Sample(index, Genotype.from_dict(genotype), reward, parent) for index, genotype, reward, parent in rows)
 
 
 def rewards_of(session: Session, job_id: str) -> tuple[float, ...]:

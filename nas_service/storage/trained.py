@@ -6,12 +6,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nas_service.comparison import method_label
+from nas_service.job_events import DataRead
 from nas_service.lifecycle import CandidateState
 from nas_service.reports import CandidateMetrics
 from nas_service.storage.models import Architecture, Candidate, Event, Job
 from nas_service.trained import FoundArchitecture, TrainedCandidate, TrainingFacts
-
-DATA_READ = "data.read"  # the event by which a job tells the digest of its data
 
 
 def trained_of(
@@ -48,7 +47,7 @@ def training_facts(session: Session, trainings: Collection[str]) -> list[Trainin
     """Return what tells whether the figures of trainings can be compared, in the order of their ids."""
     first = (
         select(Event.job_id, func.min(Event.id).label("id"))
-        .where(Event.job_id.in_(trainings), Event.kind == DATA_READ)
+        .where(Event.job_id.in_(trainings), Event.kind == DataRead.kind)
         .group_by(Event.job_id)
         .subquery()
     )

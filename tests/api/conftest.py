@@ -18,11 +18,12 @@ from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.storage import architectures, candidates, jobs, samples
+from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
 from tests.holds import held, progress
-from tests.reports import COST, metrics
+from tests.reports import COST, epoch_report, metrics
 
 
 def run_nas(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +51,23 @@ def write_trained(settings: Settings, training_id: str, architectures: list[str]
             candidates.begin(session, row.id, "host:1", "cpu", 0)
             candidates.succeed(session, row.id, metrics(validation=accuracy, test=accuracy), COST)
     database.close()
+
+
+def write_bundled(settings: Settings, architecture_id: str) -> str:
+    """Write a trained candidate with a bundle into database and store, and return its id."""
+    database = Database(settings.database)
+    store = ArtifactStore(settings.artifacts)
+    with database.write() as session:
+        training = jobs.create_job(session, jobs.TRAINING, "", {})
+        (row,) = candidates.plan_candidates(session, training.id, [PlannedCandidate(architecture_id, {"name": "bnn"}, 0)])
+        for epoch in range(3):
+            candidates.add_epoch(session, row.id, epoch_report(epoch))
+        candidates.begin(session, row.id, "host:1", "cpu", 0)
+        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), {"ops": 2, "packed_bytes": 9})
+        store.put("bundle.zip", b"the bundle")
+        record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
+    database.close()
+    return row.id
 
 
 @pytest.fixture

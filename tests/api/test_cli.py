@@ -16,13 +16,15 @@ from typer.core import TyperGroup
 
 from api.app import create_app
 from api.cli import app
+from api.client import NasClient
+from api.commands.results import finish_run
+from nas_service.job_events import BestNotKept, DataRead
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import events, jobs, samples
 from nas_service.storage.session import Database
-from tests.api.conftest import run_json, run_nas, write_trained
+from tests.api.conftest import run_json, run_nas, write_bundled, write_trained
 from tests.waiting import wait_until
-from workers.reading import DATA_READ
 
 
 @pytest.fixture
@@ -143,11 +145,21 @@ def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_se
     assert (watched.returncode, "search succeeded: 3/18 samples" in watched.stdout) == (0, True)
 
 
-@pytest.mark.parametrize("verb", ["show", "watch"])
-@pytest.mark.parametrize("kind", ["search", "training"])
-def test_a_report_is_written_where_it_is_asked_for(
-    address: str, finished_search: str, settings: Settings, tmp_path: Path
+def test_a_run_leaves_the_report_beside_the_bundle(
+    address: str, settings: Settings, finished_search: str, tmp_path: Path
 ) -> None:
+    with NasClient(address) as client:
+        (architecture, *_) = client.architectures(search=finished_search)
+        candidate = write_bundled(settings, architecture.id)
+        bundle, candidates = finish_run(client, finished_search, tmp_path)
+        page = client.report(finished_search)
+    assert bundle.read_bytes() == b"the bundle"
+    assert [row.id for row in candidates] == [candidate]
+    assert (bundle.parent / f"report-{finished_search}.html").read_bytes() == page
+    assert b"80.00 %" in page
+
+
+def test_a_report_is_written_where_it_is_asked_for(address: str, finished_search: str, tmp_path: Path) -> None:
     printed = run_json("search", "report", finished_search, cwd=tmp_path, NAS_URL=address)
     page = tmp_path / f"report-{finished_search}.html"
     assert printed == {"path": page.name, "size_bytes": page.stat().st_size}
@@ -158,6 +170,8 @@ def test_a_report_is_written_where_it_is_asked_for(
     assert (missing.returncode, "gone" in missing.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("verb", ["show", "watch"])
+@pytest.mark.parametrize("kind", ["search", "training"])
 def test_what_a_job_learnt_of_its_data_is_said_to_people_once(
     address: str, finished_search: str, settings: Settings, kind: str, verb: str, tmp_path: Path
 ) -> None:
@@ -166,8 +180,8 @@ def test_what_a_job_learnt_of_its_data_is_said_to_people_once(
     with database.write() as session:
         if kind == "training":
             job_id = jobs.create_job(session, jobs.TRAINING, "", {"name": "", "dataset": "digits"}).id
-        events.record(session, job_id, "other", {"warnings": ["not of data"]})
-        events.record(session, job_id, DATA_READ, {"digest": "12", **said})
+        events.record(session, job_id, BestNotKept(reason="not of data"))
+        events.record(session, job_id, DataRead.model_validate({"digest": "12", **said}))
         if kind == "training":
             jobs.move(session, job_id, JobState.CANCELLING)
             jobs.move(session, job_id, JobState.CANCELLED)
@@ -183,7 +197,7 @@ def test_what_an_earlier_version_told_of_its_data_is_no_fault(
 ) -> None:
     database = Database(settings.database)
     with database.write() as session:
-        events.record(session, finished_search, DATA_READ, {"digest": "12", "train": 3})
+        events.record(session, finished_search, DataRead(digest="12", train=3))
     database.close()
     shown = run_nas("search", "show", finished_search, cwd=tmp_path, NAS_URL=address)
     assert (shown.returncode, shown.stderr, "warning" in shown.stdout) == (0, "", False)

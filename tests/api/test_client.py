@@ -47,7 +47,7 @@ def test_everything_of_a_search_can_be_read(nas: NasClient, finished_search: str
     assert nas.search(finished_search).name == "first"
     assert [sample.index for sample in nas.samples(finished_search)] == [0, 1, 2]
     assert len(nas.arms(finished_search)) == 18
-    assert len(list(nas.events(finished_search))) == 5
+    assert len(list(nas.events(finished_search))) == 7
     first, _ = nas.architectures(search=finished_search)
     assert nas.architecture(first.id) == first
     name, content = nas.download("architectures", first.id)

@@ -46,6 +46,8 @@ def test_made_up_requests_get_replies_that_the_document_describes(schema: schema
     for result in schema.get_all_operations():
         assert isinstance(result, Ok)
         operation = result.ok()
+        if operation.path == "/v1/stream":
+            continue  # it has no end: tests of streams read it
 
         @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())

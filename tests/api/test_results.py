@@ -11,35 +11,16 @@ from fastapi.testclient import TestClient
 from nas_service.export.palette import look_of
 from nas_service.settings import Settings
 from nas_service.storage import candidates, jobs
-from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.schema import alembic_config
 from nas_service.storage.session import Database
 from search_spaces.operation import OPERATIONS
-from tests.api.conftest import write_trained
-from tests.reports import COST, epoch_report, metrics
+from tests.api.conftest import write_bundled, write_trained
 
 
 def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
     found: list[dict[str, object]] = client.get("/v1/architectures", params={"search": search_id}).json()["items"]
     return found
-
-
-def _trained(settings: Settings, architecture_id: str) -> str:
-    """Write a trained candidate into database and store, and return its id."""
-    database = Database(settings.database)
-    store = ArtifactStore(settings.artifacts)
-    with database.write() as session:
-        training = jobs.create_job(session, jobs.TRAINING, "", {})
-        (row,) = candidates.plan_candidates(session, training.id, [PlannedCandidate(architecture_id, {"name": "bnn"}, 0)])
-        for epoch in range(3):
-            candidates.add_epoch(session, row.id, epoch_report(epoch))
-        candidates.begin(session, row.id, "host:1", "cpu", 0)
-        candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), COST)
-        store.put("bundle.zip", b"the bundle")
-        record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
-    database.close()
-    return row.id
 
 
 def test_architectures_of_a_search_come_by_rank(client: TestClient, finished_search: str) -> None:
@@ -95,7 +76,7 @@ def test_a_search_is_told_on_one_page(client: TestClient, settings: Settings, fi
     for entry in _architectures(client, finished_search):
         assert f"Architecture {entry['id']}, rank {entry['rank']}" in first.text
     assert client.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
-    _trained(settings, str(_architectures(client, finished_search)[0]["id"]))
+    write_bundled(settings, str(_architectures(client, finished_search)[0]["id"]))
     assert client.get("/v1/searches/gone/report.html").status_code == 404
 
 
@@ -134,7 +115,7 @@ def test_a_reader_that_has_the_current_version_gets_304(client: TestClient, fini
 
 def test_a_candidate_has_curves_and_files(client: TestClient, settings: Settings, finished_search: str) -> None:
     architecture = str(_architectures(client, finished_search)[0]["id"])
-    candidate = _trained(settings, architecture)
+    candidate = write_bundled(settings, architecture)
     (found,) = client.get("/v1/candidates", params={"search": finished_search}).json()["items"]
     assert (found["id"], found["test_accuracy"]) == (candidate, 0.8)
     assert found["metrics"]["test_balanced_accuracy"] == pytest.approx(0.8)
@@ -249,7 +230,7 @@ def test_an_entry_of_the_catalogue_is_found_or_near_matches_are_named(client: Te
 def test_a_store_that_is_away_is_503_and_works_again_when_it_is_back(
     client: TestClient, settings: Settings, finished_search: str
 ) -> None:
-    candidate_id = _trained(settings, str(_architectures(client, finished_search)[0]["id"]))
+    candidate_id = write_bundled(settings, str(_architectures(client, finished_search)[0]["id"]))
     path = f"/v1/candidates/{candidate_id}/download"
     folder = settings.home / "artifacts"
     folder.rename(settings.home / "away")

@@ -112,8 +112,8 @@ def test_samples_and_arms_are_listed(client: TestClient, finished_search: str) -
 
 def test_events_tell_the_story(client: TestClient, finished_search: str) -> None:
     events = client.get(f"/v1/searches/{finished_search}/events").json()["items"]
-    assert [event["kind"] for event in events] == ["state", "state", "state", "wave", "state"]
-    assert [event["data"].get("state") for event in events] == ["queued", "starting", "running", None, "succeeded"]
+    assert [event["kind"] for event in events] == ["state", "state", "state", "phase", "wave", "best", "state"]
+    assert [event["data"].get("state") for event in events] == ["queued", "starting", "running", None, None, None, "succeeded"]
 
 
 def test_an_estimate_starts_nothing_and_learns_from_what_ran(client: TestClient, finished_search: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_service.catalogue import build_method
+from nas_service.job_events import DataRead
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.specs import Component, SearchSpec, TrainingSpec
@@ -11,7 +12,6 @@ from nas_service.storage import architectures, candidates, events, jobs
 from nas_service.storage.architectures import Discovery
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.session import Database, Session
-from nas_service.storage.trained import DATA_READ
 from search_spaces.network import ImageFormat, network_cost
 from search_spaces.space import SPACES
 from tests.reports import COST, epoch_report, metrics
@@ -58,7 +58,7 @@ def write_training(session: Session, keys: list[str], *, eps: float | None = Non
     parsed = TrainingSpec.model_validate({**named, "architectures": keys, **spec})
     job = jobs.create_job(session, jobs.TRAINING, "whole", parsed.model_dump(mode="json"))
     job.state = JobState.SUCCEEDED.value
-    events.record(session, job.id, DATA_READ, {"digest": digest})
+    events.record(session, job.id, DataRead(digest=digest))
     planned = [PlannedCandidate(key, each.model_dump(), seed) for key in keys for each in parsed.methods for seed in parsed.seeds]
     for row in candidates.plan_candidates(session, job.id, planned):
         _write_candidate(

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from api.app import create_app
 from nas_service.settings import Settings
@@ -11,12 +12,15 @@ from nas_service.storage.session import Database
 from tests.browser.watched import CHROMIUM, FLAGS, LIGHT, Look, Watch
 from tests.serving import in_thread
 
+EXPECTED_MS = 20_000  # for what is waited for; a machine that does much else is slow
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Return Debian's Chromium; of a module, since its driver keeps an event loop that other tests cannot live with."""
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
+    expect.set_options(timeout=EXPECTED_MS)
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield opened
@@ -24,9 +28,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[str]:
-    """Return the address of a service whose jobs nobody carries out."""
-    with in_thread(create_app(settings)) as address:
+def application(settings: Settings) -> FastAPI:
+    """Return an application whose jobs nobody carries out."""
+    return create_app(settings)
+
+
+@pytest.fixture
+def service(application: FastAPI) -> Iterator[str]:
+    """Return the address of that application, served."""
+    with in_thread(application) as address:
         yield address
 
 
@@ -57,7 +67,7 @@ def open_context(browser: Browser, service: str) -> Iterator[OpenContext]:
 
     def open_it(look: Look) -> BrowserContext:
         context = browser.new_context(base_url=service, **look.context())
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(EXPECTED_MS)
         opened.append(context)
         return context
 

@@ -42,8 +42,7 @@ def test_every_command_of_a_guide_works_as_it_stands(path: Path, tmp_path: Path)
     write_program(programs / "python")
     write_program(programs / "nas", "-m", "api.cli")
     asks = re.search(r"\bnas (search|training|dataset|demo|export)\b|NasClient", script)
-    variables = {"NAS_POLL_S": "0.1"}
-    with nas_serve(home, **variables) if asks else nullcontext() as served:
+    with nas_serve(home, NAS_POLL_S="0.1") if asks else nullcontext() as served:
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("NAS_")},
             "PATH": f"{programs}:{os.environ['PATH']}",

@@ -37,7 +37,7 @@ def test_a_search_rests_without_processes_and_ends_as_if_it_had_not(service: Run
     ended = service.finish(job.id)
     assert (ended.state, ended.attempt) == ("succeeded", 2)
     assert arm_table(client.arms(job.id)) == bare_table(bare(**SPEC).arms)
-    states = [event.data["state"] for event in client.events(job.id) if event.kind == "state"]
+    states = [event.data.state for event in client.events(job.id) if event.kind == "state"]
     assert states == ["queued", "starting", "running", "pausing", "paused", "queued", "starting", "running", "succeeded"]
 
 

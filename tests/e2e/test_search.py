@@ -260,6 +260,6 @@ def test_a_search_that_abandons_all_but_one_architecture_ends_early_and_says_so(
     assert isinstance(job.progress, SearchProgress)
     assert (job.progress.samples, job.progress.total, job.progress.seconds_left) == (taken, taken, 0)
     assert job.progress.arms_left == 6
-    told = [event.data for event in service.client.events(job.id) if event.kind == "search.ended_early"]
+    told = [event.data.to_data() for event in service.client.events(job.id) if event.kind == "search.ended_early"]
     assert told == [{"samples": taken, "of": 40}]
     assert arm_table(service.client.arms(job.id)) == bare_table(expected.arms)

@@ -39,7 +39,7 @@ def base(architectures: list[str]) -> dict[str, Any]:
 
 def _told(service: Running, training_id: str) -> list[dict[str, Any]]:
     """Return what was told of the candidates of a training, in order."""
-    return [event.data for event in service.client.training_events(training_id) if event.kind == "candidate"]
+    return [event.data.to_data() for event in service.client.training_events(training_id) if event.kind == "candidate"]
 
 
 def _teachers(service: Running) -> list[str]:
@@ -67,9 +67,7 @@ def test_methods_are_compared_over_seeds_and_architectures(
     assert [float(row["test_mean"]) for row in rows] == [pair.test_mean for pair in found.pairs]
     teachers = _teachers(service)
     assert len(teachers) == 2
-    told = [
-        event.data["architecture"] for event in service.client.training_events(job.id) if event.kind == "full-precision.trained"
-    ]
+    told = [event.data.architecture for event in service.client.training_events(job.id) if event.kind == "full-precision.trained"]
     assert sorted(told) == sorted(architectures)
     assert service.train(**{**base, "methods": ["rbcn"]}).state == "succeeded"
     assert _teachers(service) == teachers

@@ -288,4 +288,4 @@ def test_frozen_actors_end_the_attempt_and_the_job_says_why(kind: str, cluster: 
 
 def _lost(ask: Callable[[str], Iterator[Any]], job_id: str) -> str:
     """Return why a job was lost; empty while it was not."""
-    return " ".join(event.data["reason"] for event in ask(job_id) if event.kind == "lost")
+    return " ".join(event.data.reason for event in ask(job_id) if event.kind == "lost")

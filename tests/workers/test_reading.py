@@ -7,6 +7,7 @@ from sqlalchemy import update
 
 from nas_service.checking.datasets import open_dataset
 from nas_service.errors import LateResultError
+from nas_service.job_events import DataRead
 from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.storage import events
@@ -17,7 +18,7 @@ from tests.holds import claimed
 from tests.nas_service.data.files import pictures, png, write_folder
 from tests.workers.conftest import submitted
 from workers.context import CancelledError, JobContext
-from workers.reading import DATA_READ, read_dataset
+from workers.reading import read_dataset
 
 FOLDER = Component(name="image-folder", settings={"path": "pictures"})
 
@@ -37,7 +38,7 @@ def context(settings: Settings, opened: Database) -> JobContext:
 def test_the_same_images_are_read_again_and_told_once(context: JobContext, opened: Database) -> None:
     digests = {read_dataset(context, FOLDER, begun=begun).digest for begun in (False, False, True)}
     with opened.read() as session:
-        told = [event.data for event in events.list_events(session, context.hold.job_id, limit=99) if event.kind == DATA_READ]
+        told = [event.data for event in events.list_events(session, context.hold.job_id, limit=99) if event.kind == DataRead.kind]
     assert told == [
         {"digest": digests.pop(), "train": 15, "validation": 4, "test": 5, "skipped": {}, "warnings": []},
     ]
@@ -84,7 +85,7 @@ def test_an_attempt_that_is_over_writes_nothing(context: JobContext, settings: S
     with pytest.raises(LateResultError):
         read_dataset(context, FOLDER, begun=False)
     with opened.read() as session:
-        assert events.first_event(session, context.hold.job_id, DATA_READ) is None
+        assert events.first_event(session, context.hold.job_id, DataRead.kind) is None
 
 
 def test_reading_ends_when_the_job_should(context: JobContext) -> None:

@@ -115,6 +115,8 @@ def test_a_candidate_tells_its_story_and_leaves_its_files(tmp_path: Path) -> Non
     assert isinstance(done, Done)
     assert done.metrics is not None
     assert (done.last.epoch, done.metrics.robustness is not None) == (2, True)
+    assert done.attack_seconds is not None
+    assert 0 < done.attack_seconds < done.last.seconds * 1000
     assert {kind: store.exists(stored.key) for kind, stored in done.files.items()} == {"bundle": True, "safetensors": True}
     assert store.get(done.files["bundle"].key) is not None
 

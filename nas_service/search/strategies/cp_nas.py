@@ -151,6 +151,10 @@ class CpNas(Strategy):
         """A round is a stage."""
         return tuple(end for end in self._boundaries[1:] if end <= samples)
 
+    def score_unit(self, samples: int) -> ArmUnit:
+        """The survivors of a finished search have a score; samples before that their child's accuracy."""
+        return ArmUnit.CHILD_PARENT_SCORE if samples >= self.total else ArmUnit.ACCURACY
+
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Put the survivors of a finished search first, then the samples by the child's accuracy.
 

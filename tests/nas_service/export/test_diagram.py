@@ -164,7 +164,7 @@ def test_edges_that_differ_are_bold_and_name_both_operations() -> None:
     bold = [text.text for text in root.iter(f"{SVG}text") if text.get("class") == "label" and text.get("font-weight") == "bold"]
     assert bold == ["skip"]
     assert [text.text for text in root.iter(f"{SVG}text") if text.get("class") == "other"] == ["\N{NOT EQUAL TO} max-pool-3x3"]
-    widths = [path.get("stroke-width") for path in root.iter(f"{SVG}path")]
+    widths = [path.get("stroke-width", "") for path in root.iter(f"{SVG}path")]
     assert sorted(widths[:6]) == ["1.5"] * 5 + ["4"]
     assert "1 of 6 edges differ" in picture
     assert "skip instead of max-pool-3x3" in picture

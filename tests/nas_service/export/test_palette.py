@@ -82,8 +82,9 @@ def test_the_measure_gives_the_published_figures(first: list[float], second: lis
 
 def test_every_operation_of_the_catalogue_has_a_look_of_its_own() -> None:
     assert set(LOOKS) == set(OPERATIONS.names())
-    for part in (lambda look: look.colour.light, lambda look: look.colour.dark, lambda look: look.dash):
-        assert len({part(look) for look in LOOKS.values()}) == len(LOOKS)
+    looks = LOOKS.values()
+    for parts in ([look.colour.light for look in looks], [look.colour.dark for look in looks], [look.dash for look in looks]):
+        assert len(set(parts)) == len(LOOKS)
     for look in LOOKS.values():
         assert re.fullmatch(r"#[0-9a-f]{6}#[0-9a-f]{6}(\d+( \d+)*)?", "".join(look.colour) + look.dash)
 

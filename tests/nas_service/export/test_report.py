@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nas_service.comparison import TrainedCandidate
-from nas_service.export.report import FoundArchitecture, SearchRecord, write_report
+from nas_service.export.report import ReportedArchitecture, SearchRecord, write_report
 from nas_service.export.report_charts import thinned
 from nas_service.search.bandit import Arm
 from nas_service.specs import SearchSpec
+from nas_service.trained import FoundArchitecture, TrainedCandidate
 from search_spaces.genotype import Choice
 from search_spaces.space import SPACES
 from tests.nas_service.export.test_diagram import HOSTILE
@@ -60,9 +60,11 @@ def _record(name: str = "first", space: str = "tiny", samples: int = 30) -> Sear
     keys = [Choice(cell.name, edge.name, op) for cell in searched.cell_types for edge in searched.edges for op in edge.operations]
     arms = [Arm(key, 3, 0.5 + place % 7 / 50, 0.4, 0.7, 2 if place % 3 == 1 else None) for place, key in enumerate(keys)]
     arms[0] = replace(arms[0], pulls=0, mean=None, lower=None, upper=None)
-    found = [FoundArchitecture(f"id-{rank}", rank, 0.5, random_genotype(searched, rank), COST) for rank in (1, 2)]
+    found = [ReportedArchitecture(f"id-{rank}", rank, 0.5, random_genotype(searched, rank), COST) for rank in (1, 2)]
     method = {"name": "bnn", "settings": {}}
-    trained = [TrainedCandidate("c", "id-1", 0.5, method, metrics(validation=0.9, test=0.8), 9, 3.0)]
+    scores = metrics(validation=0.9, test=0.8)
+    origin = FoundArchitecture("id-1", "search-1", 1, 0.5)
+    trained = [TrainedCandidate("c", "training-1", origin, method, "bnn", 0, scores, COST, 3.0)]
     spec = SearchSpec.model_validate({"space": space, "name": name}).model_dump(mode="json")
     rewards = [0.5 + (index * 7919 % 100) / 1000 for index in range(samples)]
     return SearchRecord("search-1", "succeeded", None, {"submitted": "today"}, spec, searched, rewards, arms, found, trained)

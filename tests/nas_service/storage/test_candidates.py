@@ -3,6 +3,7 @@
 import pytest
 
 from nas_service.lifecycle import CANDIDATE_FINISHED, CANDIDATE_MOVES, CandidateState, JobState
+from nas_service.reports import CandidateMetrics
 from nas_service.storage import architectures, attempts, candidates, events, jobs, litter
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.keys import checkpoint_key
@@ -10,6 +11,7 @@ from nas_service.storage.models import Candidate
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
 from tests.holds import held
+from tests.reports import metrics
 from tests.samples import random_genotype
 
 C = CandidateState
@@ -70,6 +72,17 @@ def test_a_trial_says_where_it_runs_and_only_the_first_one_when_it_began(databas
     with database.read() as session:
         told = [event.data for event in events.list_events(session, job_id, limit=9) if event.kind == "candidate"]
     assert [entry.get("resumed_from") for entry in told] == [None, 3]
+
+
+def test_how_long_attacks_took_is_kept_beside_the_figures_that_a_seed_repeats(database: Database) -> None:
+    job_id, keys = _planned(database, 2)
+    with database.write() as session:
+        for key, seconds in zip(keys, (2.5, None), strict=True):
+            candidates.begin(session, key, "host:1", "cpu", 0)
+            candidates.succeed(session, key, metrics(pgd_20=0.4), {}, seconds)
+    timed, plain = _rows(database, job_id)
+    assert (timed.attack_seconds, plain.attack_seconds) == (2.5, None)
+    assert CandidateMetrics.model_validate(timed.metrics) == CandidateMetrics.model_validate(plain.metrics)
 
 
 @pytest.mark.parametrize("state", [C.WAITING, C.TRAINING, C.ATTACKING])

@@ -49,7 +49,7 @@ def test_the_history_comes_back_as_it_was_committed(database: Database) -> None:
         assert samples.list_arms(session, job.id) == second.arms
         assert jobs.get_job(session, job.id).progress == progress(len(second.wave.history)).model_dump(mode="json")
         kinds = [event.kind for event in events.list_events(session, job.id, limit=10)]
-    assert kinds == ["state", "state", "state", "wave", "wave"]
+    assert kinds == ["state", "state", "state", "phase", "wave", "best", "wave"]
 
 
 def test_a_replayed_history_gives_the_stored_arm_table(database: Database) -> None:

@@ -686,9 +686,49 @@ export interface paths {
         };
         /**
          * The statistics of every arm
-         * @description Return the whole arm table as of the last committed wave: its size is the space's, so it is one page.
+         * @description Return the arm table: its size is the space's, so it is one page.
          */
         get: operations["list_arms_v1_searches__job_id__arms_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/searches/{job_id}/arms/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The arms of one edge over time
+         * @description Return figures after some numbers of samples, evenly spread; where a strategy's arms are costly, only after those kept.
+         */
+        get: operations["get_arm_history_v1_searches__job_id__arms_history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/searches/{job_id}/arms/table": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The statistics of every arm as columns, after any number of samples
+         * @description Return what the strategy knew then; of past samples it never changes.
+         */
+        get: operations["get_arm_table_v1_searches__job_id__arms_table_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -788,6 +828,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/searches/{job_id}/leader": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The genotype in front, after any number of samples
+         * @description Return what the search would discover first if it ended then.
+         */
+        get: operations["get_leader_v1_searches__job_id__leader_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/searches/{job_id}/leader/diagram.svg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The cells of the genotype in front as a picture
+         * @description Return an SVG that needs nothing from the network.
+         */
+        get: operations["get_leader_diagram_v1_searches__job_id__leader_diagram_svg_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/searches/{job_id}/logs": {
         parameters: {
             query?: never;
@@ -862,6 +942,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/searches/{job_id}/rounds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The rounds that are over
+         * @description Return when each ended, what it dropped and which arms led then; none for strategies that have no rounds.
+         */
+        get: operations["list_rounds_v1_searches__job_id__rounds_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/searches/{job_id}/samples": {
         parameters: {
             query?: never;
@@ -874,6 +974,66 @@ export interface paths {
          * @description Return evaluated paths with reward, cost and worker.
          */
         get: operations["list_samples_v1_searches__job_id__samples_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/searches/{job_id}/samples/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One sample
+         * @description Return an evaluated path.
+         */
+        get: operations["get_sample_v1_searches__job_id__samples__index__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/searches/{job_id}/samples/{index}/diagram.svg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The cells of a sample as a picture
+         * @description Return an SVG that needs nothing from the network.
+         */
+        get: operations["get_sample_diagram_v1_searches__job_id__samples__index__diagram_svg_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/searches/{job_id}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Samples as columns, thinned for charts
+         * @description Return first, last, new bests, and the extremes of as many lots as fit; `thinned` says whether others were left out.
+         */
+        get: operations["get_series_v1_searches__job_id__series_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1377,6 +1537,28 @@ export interface components {
             upper: number | null;
         };
         /**
+         * AbandonedArmView
+         * @description An arm as it was when it was dropped.
+         */
+        AbandonedArmView: {
+            /** Cell */
+            cell: string;
+            /** Edge */
+            edge: string;
+            /** Lower */
+            lower: number | null;
+            /** Mean */
+            mean: number | null;
+            /** Operation */
+            operation: string;
+            /** Position */
+            position: number;
+            /** Pulls */
+            pulls: number;
+            /** Upper */
+            upper: number | null;
+        };
+        /**
          * AbandonedEvent
          * @description Arms were dropped at the end of a round.
          */
@@ -1574,6 +1756,112 @@ export interface components {
             /** Search Id */
             search_id: string;
         };
+        /**
+         * ArmBounds
+         * @description What the bounds of an arm are.
+         * @enum {string}
+         */
+        ArmBounds: "confidence" | "two-sd" | "none";
+        /**
+         * ArmFactsView
+         * @description What the figures of a search's arms mean.
+         */
+        ArmFactsView: {
+            /** @description What `lower` and `upper` are. */
+            bounds: components["schemas"]["ArmBounds"];
+            /**
+             * Centre
+             * @description Mean of an arm that is like all others; null where the unit has none.
+             */
+            centre: number | null;
+            /** Higher Is Better */
+            higher_is_better: boolean;
+            /** Meaning */
+            meaning: string;
+            unit: components["schemas"]["ArmUnit"];
+        };
+        /**
+         * ArmHistoryView
+         * @description The arms of one edge after each of some numbers of samples.
+         */
+        ArmHistoryView: {
+            /** At */
+            at: number[];
+            /** Operations */
+            operations: components["schemas"]["OperationHistory"][];
+        };
+        /**
+         * ArmTableView
+         * @description Every arm after some number of samples. Columns run over positions: for cell, for edge, for operation of the edge.
+         */
+        ArmTableView: {
+            /** Abandoned Round */
+            abandoned_round: (number | null)[];
+            /**
+             * At
+             * @description Samples that the table tells of.
+             */
+            at: number;
+            /**
+             * Best Probability
+             * @description Null where no arm has one.
+             */
+            best_probability: (number | null)[] | null;
+            /** Cells */
+            cells: components["schemas"]["CellFacts"][];
+            /** Edges */
+            edges: components["schemas"]["EdgeFacts"][];
+            facts: components["schemas"]["ArmFactsView"];
+            /**
+             * Inputs
+             * @description Of a cell.
+             */
+            inputs: number;
+            /**
+             * Leading
+             * @description For every cell and edge the position of its live arm with the largest mean; null before the first.
+             */
+            leading: (number | null)[];
+            /** Lower */
+            lower: (number | null)[];
+            /** Mean */
+            mean: (number | null)[];
+            /**
+             * Operations
+             * @description All of the space, in order of first appearance.
+             */
+            operations: string[];
+            /** Pulls */
+            pulls: number[];
+            /**
+             * Round
+             * @description Rounds that were over after `at` samples.
+             */
+            round: number;
+            /**
+             * Round Ends
+             * @description After how many samples each round ended that is over by now.
+             */
+            round_ends: number[];
+            /**
+             * Samples
+             * @description Samples that are committed.
+             */
+            samples: number;
+            /**
+             * Total Rounds
+             * @description Of the whole search; null where the strategy has no rounds.
+             */
+            total_rounds: number | null;
+            /** Upper */
+            upper: (number | null)[];
+        };
+        /**
+         * ArmUnit
+         * @description What the mean of an arm is counted in.
+         * @enum {string}
+         */
+        ArmUnit: "accuracy" | "child-parent-score" | "rank-effect";
         /**
          * ArmView
          * @description The statistics of one arm.
@@ -1973,6 +2261,16 @@ export interface components {
             gpus: number;
         };
         /**
+         * CellFacts
+         * @description A kind of cell.
+         */
+        CellFacts: {
+            /** Name */
+            name: string;
+            /** Role */
+            role: string;
+        };
+        /**
          * ClassFigures
          * @description How a network classifies the images of each class: exact counts and their ratios, all in the order of `names`.
          */
@@ -2357,6 +2655,20 @@ export interface components {
              * @default 3
              */
             reduction_factor: number;
+        };
+        /**
+         * EdgeFacts
+         * @description An edge that every cell has.
+         */
+        EdgeFacts: {
+            /** Name */
+            name: string;
+            /** Operations */
+            operations: string[];
+            /** Source */
+            source: number;
+            /** Target */
+            target: number;
         };
         /**
          * EndedEarly
@@ -3010,6 +3322,38 @@ export interface components {
             weight_bits: number;
         };
         /**
+         * LeaderView
+         * @description The genotype that the strategy would give first.
+         */
+        LeaderView: {
+            /**
+             * At
+             * @description Samples that it is chosen after.
+             */
+            at: number;
+            /**
+             * Choices
+             * @description Positions of its arms.
+             */
+            choices: number[];
+            /**
+             * Cost
+             * @description Null where neither a sample nor a discovered architecture is it.
+             */
+            cost: {
+                [key: string]: number;
+            } | null;
+            /** Digest */
+            digest: string;
+            /** Genotype */
+            genotype: {
+                [key: string]: unknown;
+            };
+            /** Score */
+            score: number;
+            score_unit: components["schemas"]["ArmUnit"];
+        };
+        /**
          * LogView
          * @description A part of what the driver of an attempt printed.
          */
@@ -3107,6 +3451,29 @@ export interface components {
             score_correlation: number | null;
             /** Test Mean */
             test_mean: number;
+        };
+        /**
+         * OperationHistory
+         * @description One arm over time.
+         */
+        OperationHistory: {
+            /**
+             * Abandoned Round
+             * @description As of the last of `at`.
+             */
+            abandoned_round: number | null;
+            /** Lower */
+            lower: (number | null)[];
+            /** Mean */
+            mean: (number | null)[];
+            /** Operation */
+            operation: string;
+            /** Position */
+            position: number;
+            /** Pulls */
+            pulls: number[];
+            /** Upper */
+            upper: (number | null)[];
         };
         /**
          * OptimizerName
@@ -3667,10 +4034,46 @@ export interface components {
             kind: "round";
         };
         /**
+         * RoundsView
+         * @description The rounds of a search that are over.
+         */
+        RoundsView: {
+            /** Rounds */
+            rounds: components["schemas"]["RoundView"][];
+            /**
+             * Samples
+             * @description Committed.
+             */
+            samples: number;
+        };
+        /**
          * RoundTold
          * @description A round ended.
          */
         RoundTold: {
+            /**
+             * Round
+             * @description From 1.
+             */
+            round: number;
+            /**
+             * Samples
+             * @description Committed when it ended.
+             */
+            samples: number;
+        };
+        /**
+         * RoundView
+         * @description A round that is over.
+         */
+        RoundView: {
+            /** Abandoned */
+            abandoned: components["schemas"]["AbandonedArmView"][];
+            /**
+             * Leader
+             * @description As `leading` in the arm table.
+             */
+            leader: (number | null)[];
             /**
              * Round
              * @description From 1.
@@ -4020,6 +4423,39 @@ export interface components {
              * @default 1
              */
             top_k: number;
+        };
+        /**
+         * SeriesFormat
+         * @description How a series is written.
+         * @enum {string}
+         */
+        SeriesFormat: "json" | "csv";
+        /**
+         * SeriesView
+         * @description Samples as columns of equal length.
+         */
+        SeriesView: {
+            /** Columns */
+            columns: {
+                [key: string]: unknown[];
+            };
+            /** Fields */
+            fields: string[];
+            /**
+             * Points
+             * @description Samples in the columns.
+             */
+            points: number;
+            /**
+             * Points Total
+             * @description Samples that there are.
+             */
+            points_total: number;
+            /**
+             * Thinned
+             * @description Whether some were left out: never the first, the last, a new best or a lot's extremes.
+             */
+            thinned: boolean;
         };
         /**
          * SpecKind
@@ -5487,7 +5923,16 @@ export interface operations {
     };
     list_arms_v1_searches__job_id__arms_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description As they were after so many samples; now, where neither this nor `round` is given. */
+                at?: number | null;
+                /** @description Only arms of this kind of cell. */
+                cell?: string | null;
+                /** @description Only arms of this edge. */
+                edge?: string | null;
+                /** @description As they were when this round ended, from 1; 0: before the first sample. */
+                round?: number | null;
+            };
             header?: never;
             path: {
                 job_id: string;
@@ -5503,6 +5948,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_ArmView_"];
+                };
+            };
+        };
+    };
+    get_arm_history_v1_searches__job_id__arms_history_get: {
+        parameters: {
+            query: {
+                /** @description Kind of cell. */
+                cell: string;
+                /** @description `source-target`. */
+                edge: string;
+                /** @description Numbers of samples to tell of, at most. */
+                points?: number;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArmHistoryView"];
+                };
+            };
+        };
+    };
+    get_arm_table_v1_searches__job_id__arms_table_get: {
+        parameters: {
+            query?: {
+                /** @description As they were after so many samples; now, where neither this nor `round` is given. */
+                at?: number | null;
+                /** @description As they were when this round ended, from 1; 0: before the first sample. */
+                round?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArmTableView"];
                 };
             };
         };
@@ -5638,6 +6139,58 @@ export interface operations {
             };
         };
     };
+    get_leader_v1_searches__job_id__leader_get: {
+        parameters: {
+            query?: {
+                /** @description As they were after so many samples; now, where neither this nor `round` is given. */
+                at?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderView"];
+                };
+            };
+        };
+    };
+    get_leader_diagram_v1_searches__job_id__leader_diagram_svg_get: {
+        parameters: {
+            query?: {
+                /** @description As they were after so many samples; now, where neither this nor `round` is given. */
+                at?: number | null;
+                /** @description What it is looked at on; auto: as the reader's browser prefers. */
+                theme?: components["schemas"]["Theme"];
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": string;
+                };
+            };
+        };
+    };
     log_of_search_v1_searches__job_id__logs_get: {
         parameters: {
             query?: {
@@ -5733,6 +6286,28 @@ export interface operations {
             };
         };
     };
+    list_rounds_v1_searches__job_id__rounds_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundsView"];
+                };
+            };
+        };
+    };
     list_samples_v1_searches__job_id__samples_get: {
         parameters: {
             query?: {
@@ -5756,6 +6331,86 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_SampleView_"];
+                };
+            };
+        };
+    };
+    get_sample_v1_searches__job_id__samples__index__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                index: number;
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SampleView"];
+                };
+            };
+        };
+    };
+    get_sample_diagram_v1_searches__job_id__samples__index__diagram_svg_get: {
+        parameters: {
+            query?: {
+                /** @description What it is looked at on; auto: as the reader's browser prefers. */
+                theme?: components["schemas"]["Theme"];
+            };
+            header?: never;
+            path: {
+                index: number;
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": string;
+                };
+            };
+        };
+    };
+    get_series_v1_searches__job_id__series_get: {
+        parameters: {
+            query?: {
+                /** @description Only samples with an index above this. */
+                after?: number;
+                /** @description Which columns, with commas between them: index, reward, clean_accuracy, attacked_accuracy, ops, packed_bytes, seconds, wave, loss, best. `best`: the best reward so far. */
+                fields?: string;
+                format?: components["schemas"]["SeriesFormat"];
+                /** @description About how many samples to keep; new bests may be more. */
+                points?: number;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesView"];
+                    "text/csv": string;
                 };
             };
         };

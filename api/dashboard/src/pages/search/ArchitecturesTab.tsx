@@ -1,0 +1,59 @@
+import { address, getJson, type View } from "../../api/client";
+import { useResource } from "../../live/resource";
+import { isDark } from "../../state/theme";
+import { amount, bytes, fixed } from "../../ui/format";
+import { Empty, Loaded } from "../../ui/States";
+import { paths } from "./data";
+import type { SearchModel } from "./model";
+
+type Architecture = View<"ArchitectureView">;
+
+function Leader({ model }: { model: SearchModel }) {
+  const at = model.replay.at.value;
+  const theme = isDark.value ? "dark" : "light";
+  return (
+    <Empty title="Architectures are ranked when the search ends">
+      <figure class="sample-picture">
+        <figcaption>The best so far{at === null ? "" : `, at sample ${at}`}</figcaption>
+        <img src={paths.leaderDiagram(model.id, at, theme)} alt="Cells of the best architecture so far" loading="lazy" />
+      </figure>
+    </Empty>
+  );
+}
+
+/** What the search found, best first, each with its cells. */
+export function ArchitecturesTab({ model }: { model: SearchModel }) {
+  const url = address("/v1/architectures", {}, { search: model.id, limit: 50 });
+  const key = `${url}/${model.isOver.value}`;
+  const found = useResource<{ items: readonly Architecture[] }>(key, (signal) => getJson(url, signal));
+  const theme = isDark.value ? "dark" : "light";
+  return (
+    <Loaded resource={found}>
+      {(data) =>
+        data.items.length === 0 ? (
+          <Leader model={model} />
+        ) : (
+          <ol class="found">
+            {data.items.map((one) => (
+              <li key={one.id}>
+                <a href={`/architectures/${one.id}`}>
+                  <img
+                    src={address("/v1/architectures/{id}/diagram.svg", { id: one.id }, { theme })}
+                    alt={`Cells of the architecture of rank ${one.rank}`}
+                    loading="lazy"
+                  />
+                  <span>
+                    rank {one.rank}, score {fixed(one.score, 3)}
+                  </span>
+                </a>
+                <span class="quiet">
+                  {amount(one.cost.ops)} OPs, {bytes(one.cost.packed_bytes)} packed
+                </span>
+              </li>
+            ))}
+          </ol>
+        )
+      }
+    </Loaded>
+  );
+}

@@ -1,0 +1,104 @@
+import { useSignal } from "@preact/signals";
+import { getJson, type View } from "../../api/client";
+import { useResource } from "../../live/resource";
+import { isDark } from "../../state/theme";
+import { amount, bytes, percent, seconds } from "../../ui/format";
+import { Empty, Loaded } from "../../ui/States";
+import { type Column, Table } from "../../ui/Table";
+import { paths } from "./data";
+import type { SearchModel } from "./model";
+
+type Sample = View<"SampleView">;
+interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next: string | null;
+}
+
+function columnsOf(model: SearchModel): Column<Sample>[] {
+  return [
+    {
+      key: "index",
+      title: "sample",
+      isNumber: true,
+      cell: (row) => (
+        <button type="button" class="link" onClick={() => model.choose({ sample: row.index })}>
+          {row.index}
+        </button>
+      ),
+    },
+    { key: "reward", title: "reward", isNumber: true, cell: (row) => percent(row.reward, 2) },
+    { key: "clean", title: "clean", isNumber: true, isMinor: true, cell: (row) => percent(row.clean_accuracy) },
+    { key: "attacked", title: "attacked", isNumber: true, isMinor: true, cell: (row) => percent(row.attacked_accuracy) },
+    { key: "ops", title: "OPs", isNumber: true, cell: (row) => amount(row.cost.ops) },
+    { key: "bytes", title: "packed", isNumber: true, isMinor: true, cell: (row) => bytes(row.cost.packed_bytes) },
+    { key: "seconds", title: "took", isNumber: true, cell: (row) => seconds(row.seconds) },
+    { key: "worker", title: "worker", isMinor: true, cell: (row) => row.worker },
+  ];
+}
+
+function Chosen({ model }: { model: SearchModel }) {
+  const { sample } = model.selection.value;
+  if (sample === null) return null;
+  const theme = isDark.value ? "dark" : "light";
+  return (
+    <figure class="sample-picture">
+      <figcaption>Sample {sample}</figcaption>
+      <img
+        src={paths.sampleDiagram(model.id, sample, theme)}
+        alt={`Cells of sample ${sample}, by edge and operation`}
+        loading="lazy"
+      />
+    </figure>
+  );
+}
+
+/** Samples in order, a page at a time, from the service. */
+export function SamplesTab({ model }: { model: SearchModel }) {
+  const trail = useSignal<readonly (string | null)[]>([null]);
+  const cursor = trail.value.at(-1) ?? null;
+  const url = paths.samples(model.id, cursor);
+  const page = useResource<Page<Sample>>(url, (signal) => getJson<Page<Sample>>(url, signal));
+  return (
+    <Loaded resource={page}>
+      {(data) =>
+        data.items.length === 0 ? (
+          <Empty title="No sample yet" />
+        ) : (
+          <>
+            <Chosen model={model} />
+            <Table
+              caption="Samples in order"
+              columns={columnsOf(model)}
+              rows={data.items}
+              rowKey={(row) => row.index}
+              rowClass={(row) => (row.index === model.selection.value.sample ? "chosen" : "")}
+            />
+            <p class="buttons pager">
+              <button
+                type="button"
+                disabled={trail.value.length < 2}
+                onClick={() => {
+                  trail.value = trail.value.slice(0, -1);
+                }}
+              >
+                Earlier
+              </button>
+              <button
+                type="button"
+                disabled={!data.next}
+                onClick={() => {
+                  trail.value = [...trail.value, data.next];
+                }}
+              >
+                Later
+              </button>
+              <a class="button" href={paths.series(model.id, "csv")} download="samples.csv">
+                CSV
+              </a>
+            </p>
+          </>
+        )
+      }
+    </Loaded>
+  );
+}

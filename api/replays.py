@@ -1,0 +1,133 @@
+"""Replaying searches: arms as they were after any number of samples, worked out in threads of their own and kept for a while."""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar, cast
+
+from nas_service.catalogue import build_space, build_strategy
+from nas_service.errors import UnavailableError
+from nas_service.search.bandit import Arm
+from nas_service.search.history import History
+from nas_service.specs import SearchSpec
+from nas_service.storage import arm_rounds
+from nas_service.storage.models import Job
+from nas_service.storage.samples import history_of
+from nas_service.storage.session import Database
+
+Answer = TypeVar("Answer")
+
+THREADS = 2  # the interpreter runs one at a time, but numpy and databases wait beside it
+WAIT_S = 20.0  # that a request waits; the work goes on, and the next request finds it done
+WAITING = 200  # pieces of work at once
+KEPT_ANSWERS = 200  # a table of 540 arms takes about 150 kB
+KEPT_SEARCHES = 8  # 5,000 samples on 60 edges take about 30 MB
+
+
+class ReplayTakesLongError(UnavailableError):
+    """A replay is not done yet; asking again finds it further on."""
+
+
+class SearchReplay:
+    """A search's samples, and its strategy with what it remembers of them; for one thread at a time.
+
+    Attributes:
+        spec: Of the search.
+        space: What is searched.
+        strategy: Of the search; to be asked about histories only in `Replays.ask`.
+        keys: Every arm in the space's order.
+    """
+
+    def __init__(self, database: Database, job: Job) -> None:
+        """Build what the spec names."""
+        self._database, self._job_id = database, job.id
+        self._history: History = ()
+        self._lock = threading.Lock()
+        self.spec = SearchSpec.model_validate(job.spec)
+        self.space = build_space(self.spec.space)
+        self.strategy = build_strategy(self.spec.strategy, self.space, self.spec.seed)
+        self.keys = self.space.arms()
+
+    def alone(self, work: Callable[[], Answer]) -> Answer:
+        """Do `work` while no other thread replays the search."""
+        with self._lock:
+            return work()
+
+    def history(self, samples: int) -> History:
+        """Return the first samples."""
+        known = len(self._history)
+        if known < samples:
+            with self._database.read() as session:
+                self._history = (*self._history, *history_of(session, self._job_id, known, samples))
+        return self._history[:samples]
+
+    def arms(self, samples: int) -> tuple[Arm, ...]:
+        """Return every arm after so many samples: as it was kept, or by replay."""
+        with self._database.read() as session:
+            kept = arm_rounds.arms_at(session, self._job_id, samples, self.keys)
+        return self.strategy.arms(self.history(samples)) if kept is None else kept
+
+
+class Replays:
+    """All replays of a process."""
+
+    def __init__(self, database: Database) -> None:
+        """Start no thread yet."""
+        self._database = database
+        self._threads = ThreadPoolExecutor(THREADS, "replay")
+        self._lock = threading.Lock()
+        self._searches: OrderedDict[str, SearchReplay] = OrderedDict()
+        self._answers: OrderedDict[Hashable, tuple[Future[object], int]] = OrderedDict()
+
+    def search(self, job: Job) -> SearchReplay:
+        """Return the replay of a search."""
+        with self._lock:
+            found = self._searches.pop(job.id, None)
+        if found is None:
+            found = SearchReplay(self._database, job)
+        with self._lock:
+            self._searches[job.id] = found
+            while len(self._searches) > KEPT_SEARCHES:
+                self._searches.popitem(last=False)
+        return found
+
+    async def ask(self, key: Hashable, search: SearchReplay, work: Callable[[], Answer], weight: int = 1) -> Answer:
+        """Return what `work` gives, or gave under this key; many who ask at once wait for one piece of work.
+
+        Args:
+            key: Of the answer, which must not change.
+            search: What is replayed.
+            work: Makes the answer.
+            weight: Of the answer, among those that are kept.
+
+        Raises:
+            ReplayTakesLongError: If it is not done in time, or too much else is asked for.
+        """
+        future = self._future(key, search, work, weight)
+        try:
+            return cast("Answer", await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), WAIT_S))
+        except TimeoutError as error:
+            message = f"replaying these samples takes longer than {WAIT_S:.0f} s; it goes on, so ask again"
+            raise ReplayTakesLongError(message) from error
+
+    def _future(self, key: Hashable, search: SearchReplay, work: Callable[[], Answer], weight: int) -> "Future[object]":
+        with self._lock:
+            future, _ = self._answers.pop(key, (None, 0))
+            if future is None or (future.done() and future.exception() is not None):
+                if sum(not entry.done() for entry, _ in self._answers.values()) >= WAITING:
+                    message = "too many replays are being worked out"
+                    raise ReplayTakesLongError(message)
+                future = self._threads.submit(search.alone, work)
+            self._answers[key] = future, weight
+            over = sum(entry for _, entry in self._answers.values()) - KEPT_ANSWERS
+            for old, (kept, entry) in list(self._answers.items())[:-1]:
+                if over > 0 and kept.done():
+                    del self._answers[old]
+                    over -= entry
+            return future
+
+    def close(self) -> None:
+        """Begin no more work."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,99 @@
+"""What stays true while the service goes away and comes back, and while many tabs look at once."""
+
+import signal
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from nas_service.lifecycle import JobState
+from nas_service.settings import Settings
+from nas_service.storage.session import Database
+from tests.browser.conftest import OpenContext, OpenPage
+from tests.browser.rows import add_search, begin_next, end, fill
+from tests.browser.watched import LIGHT, Watch, axe, overflow
+from tests.serving import nas_serve
+
+BANNER_S = 2.0
+TABS = 8
+
+
+def _away(page: Page) -> float:
+    """Return after how many seconds the page said that nobody answers."""
+    began = time.monotonic()
+    expect(page.locator(".banner")).to_be_visible(timeout=20_000)
+    return time.monotonic() - began
+
+
+def test_a_killed_service_is_told_within_two_seconds_and_the_page_goes_on_by_itself(
+    browser: Browser, settings: Settings, store: Database
+) -> None:
+    fill(store)
+    home, url = settings.home, settings.database
+    with nas_serve(home, NAS_DATABASE_URL=url, NAS_CONTROLLER="false") as served:
+        context = browser.new_context(base_url=served.url)
+        page = context.new_page()
+        port = str(urlsplit(served.url).port)
+        page.goto("/")
+        expect(page.get_by_role("link", name="at work")).to_be_visible()
+        page.evaluate("window.kept = document.querySelector('main table')")
+        served.process.send_signal(signal.SIGKILL)
+        assert _away(page) <= BANNER_S
+        expect(page.get_by_role("link", name="at work")).to_be_visible()
+        page.locator(".banner").get_by_text("old").wait_for()
+        assert axe(page) == []
+        assert overflow(page) == []
+    add_search(store, "written meanwhile")
+    with nas_serve(home, "--port", port, NAS_DATABASE_URL=url, NAS_CONTROLLER="false"):
+        expect(page.locator(".banner")).to_have_count(0, timeout=20_000)
+        expect(page.get_by_role("link", name="written meanwhile")).to_have_count(1)
+        assert page.evaluate("window.kept === document.querySelector('main table')")
+    context.close()
+
+
+def test_a_job_moves_on_the_page_in_its_own_row(open_page: OpenPage, store: Database) -> None:
+    job_id = add_search(store, "watched")
+    page = open_page("/")
+    expect(page.locator(".state-queued")).to_be_visible()
+    page.evaluate("window.row = document.querySelector('main tbody tr')")
+    begin_next(store)
+    expect(page.locator("main .state-running")).to_be_visible()
+    end(store, job_id, JobState.FAILED, "it broke")
+    expect(page.locator("main .state-failed")).to_be_visible()
+    expect(page.get_by_text("it broke")).to_be_visible()
+    assert page.evaluate("window.row === document.querySelector('main tbody tr')")
+    add_search(store, "another")
+    begin_next(store)
+    expect(page.get_by_role("link", name="another")).to_be_visible()
+
+
+def _open_tabs(context: BrowserContext, watch: Watch, path: str) -> list[Page]:
+    pages = []
+    for _ in range(TABS):
+        page = context.new_page()
+        watch.follow(page)
+        page.goto(path)
+        pages.append(page)
+    return pages
+
+
+@pytest.mark.parametrize(("path", "streams"), [("/", 1), ("/searches/{id}", 2)])
+def test_eight_tabs_share_streams_all_move_and_another_takes_over(
+    open_context: OpenContext, application: FastAPI, store: Database, watch: Watch, path: str, streams: int
+) -> None:
+    job_id = add_search(store, "first")
+    hub = application.state.service.streams
+    pages = _open_tabs(open_context(LIGHT), watch, path.format(id=job_id))
+    for page in pages:
+        expect(page.locator("main .state-queued").first).to_be_visible()
+    begin_next(store)
+    for page in pages:
+        expect(page.locator("main .state-running").first).to_be_visible()
+    assert hub.viewers == streams
+    pages.pop(0).close()
+    end(store, job_id, JobState.FAILED, "it broke")
+    for page in pages:
+        expect(page.locator("main .state-failed").first).to_be_visible()
+    assert hub.viewers <= streams
