@@ -13,6 +13,7 @@ from nas_service.binarization.method import METHODS
 from nas_service.export.palette import look_of
 from nas_service.search.strategy import STRATEGIES
 from nas_service.specs import RegistrationSpec, SearchSpec, TrainingSpec
+from search_spaces.given import GivenModel
 from search_spaces.operation import OPERATIONS, Operation
 from search_spaces.registry import Registry
 from search_spaces.space import SPACES, SearchSpace, SpaceSettings
@@ -86,7 +87,11 @@ class SpecKind(StrEnum):
     REGISTRATION = "registration"
 
 
-_SPECS = {SpecKind.SEARCH: SearchSpec, SpecKind.TRAINING: TrainingSpec, SpecKind.REGISTRATION: RegistrationSpec}
+_SPECS: dict[SpecKind, type[GivenModel]] = {
+    SpecKind.SEARCH: SearchSpec,
+    SpecKind.TRAINING: TrainingSpec,
+    SpecKind.REGISTRATION: RegistrationSpec,
+}
 
 
 @router.get("/specs/{kind}", summary="The JSON schema of what can be submitted")

@@ -10,6 +10,7 @@ from nas_service.search.strategy import STRATEGIES
 from nas_service.specs import SearchSpec, TrainingSpec
 from nas_service.storage import architectures, candidates, jobs
 from nas_service.storage.candidates import PlannedCandidate
+from nas_service.storage.models import Candidate
 from nas_service.storage.session import Database, Session
 from search_spaces.space import SPACES
 from tests.holds import held
@@ -63,7 +64,7 @@ def _robustness(accuracy: float, method: int) -> RobustnessFigures:
     )
 
 
-def _train(session: Session, row: candidates.Candidate, method: int, architecture: int, *, is_attacked: bool) -> None:
+def _train(session: Session, row: Candidate, method: int, architecture: int, *, is_attacked: bool) -> None:
     candidates.begin(session, row.id, f"host:{100 + method % 2}", "cpu", 0)
     accuracy = _accuracy(method, architecture, row.seed)
     for epoch in range(EPOCHS):
