@@ -122,6 +122,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
         require_head(settings.database, STARTS)
+        hub.start()
         if controller is not None:
             controller.start()
         threading.Thread(target=_remove_abandoned, args=(store,), name="tidy", daemon=True).start()

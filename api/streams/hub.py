@@ -44,7 +44,7 @@ class StreamHub:
     """Fans out what one reader finds. Everything here but the reading itself happens on the event loop."""
 
     def __init__(self, database: Database, most: int, log_path: LogPaths) -> None:
-        """Begin without viewers.
+        """Know where to look; `start` begins.
 
         Args:
             database: To be read.
@@ -55,14 +55,18 @@ class StreamHub:
         self.looks = 0  # at the database, so far
         self._database = database
         self._log_path = log_path
+        self._outage = Outage("streams.not_read")
+        self._viewers = 0
+        self.start()
+
+    def start(self) -> None:
+        """Begin without viewers, on whatever event loop runs now; also after `stop`, where an application is begun again."""
         self._topics: dict[str, Topic] = {}
         self._held: frozenset[str] = frozenset()
         self._told_at: dict[str, float] = {}  # progress of a job in the stream of all jobs
-        self._viewers = 0
         self._reader: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._is_closing = False
-        self._outage = Outage("streams.not_read")
         self._reading = ThreadPoolExecutor(1, "stream-reader")
         self._replaying = ThreadPoolExecutor(REPLAYS, "stream-replay")
 
