@@ -107,7 +107,8 @@ def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings:
 def test_a_reader_that_has_the_current_version_gets_304(client: TestClient, finished_search: str, suffix: str) -> None:
     path = f"/v1/architectures/{_architectures(client, finished_search)[0]['id']}{suffix}"
     tag = client.get(path).headers["ETag"]
-    for asked in (tag, f'"other", W/{tag}', "*"):
+    strong = tag.removeprefix("W/")  # a reply that was compressed on its way has a weak one
+    for asked in (tag, strong, f'"other", W/{strong}', "*"):
         again = client.get(path, headers={"If-None-Match": asked})
         assert (again.status_code, again.content) == (304, b"")
     assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
