@@ -42,6 +42,12 @@ def demo(
     elif remove:
         console.print("the recording is removed" if was_there else "there is no recording here")
     else:
-        console.print(f"recorded search: {search_id}", highlight=False)
-        console.print(f"with `{program()} serve` running, its page is {page}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"recorded search: {search_id}, in {settings.home.resolve()}", highlight=False, soft_wrap=True)
+        served = f"NAS_HOME={settings.home} {program()} serve"
+        console.print(
+            f"`{served}` shows it: {page}, or the same path at the address that serve prints",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         console.print(f"`{program()} demo --remove` takes it away again", highlight=False, markup=False)

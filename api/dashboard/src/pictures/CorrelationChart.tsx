@@ -1,6 +1,6 @@
 import { isLit, type Pair } from "../state/training-data";
 import { fixed, percent } from "../ui/format";
-import { round } from "./axis";
+import { decimals, round } from "./axis";
 import { layOutCorrelation } from "./correlation";
 import { Frame } from "./Frame";
 import { opacity, type Shared, toggled } from "./marks";
@@ -20,8 +20,8 @@ export function CorrelationChart(props: Shared & { pairs: readonly Pair[] }) {
           width={width}
           height={height}
           xLabel="score of the search, in its strategy's unit"
-          xText={(value) => fixed(value, 3)}
-          yText={(value) => percent(value, 0)}
+          xText={(value) => fixed(value, decimals(layout.x.ticks))}
+          yText={(value) => percent(value, decimals(layout.y.ticks, 100))}
           label={`Mean test accuracy over the search's score of ${layout.points.length} pairs; the table of pairs has the same figures`}
           onLeave={() => props.onHover(null)}
         >

@@ -1,6 +1,6 @@
 import { type Curve, isLit } from "../state/training-data";
 import { fixed, percent } from "../ui/format";
-import { domain, linear } from "./axis";
+import { decimals, domain, linear } from "./axis";
 import { type Band, bandPaths } from "./curves";
 import { Frame } from "./Frame";
 import { opacity, type Shared, toggled } from "./marks";
@@ -42,7 +42,7 @@ export function CurvesChart(props: CurvesProps) {
         y={y}
         xLabel="epoch"
         xText={(value) => String(value + 1)}
-        yText={(value) => (props.isShare ? percent(value, props.range[1] < 0.1 ? 1 : 0) : fixed(value, 2))}
+        yText={(value) => (props.isShare ? percent(value, decimals(y.ticks, 100)) : fixed(value, decimals(y.ticks)))}
         label={`${props.field.replaceAll("_", " ")} by epoch on architecture ${ground}: ${own.length} methods; their last figures are in the table`}
       >
         {own.map((band) => (

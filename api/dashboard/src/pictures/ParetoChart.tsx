@@ -1,6 +1,6 @@
 import { type Front, isLit, type Pair } from "../state/training-data";
 import { amount, bytes, percent } from "../ui/format";
-import { round } from "./axis";
+import { decimals, round } from "./axis";
 import { Frame } from "./Frame";
 import { opacity, type Shared, toggled } from "./marks";
 import { type CostName, layOutPareto, type ParetoPoint } from "./pareto";
@@ -27,9 +27,9 @@ export function ParetoChart(props: ParetoProps) {
       {layout ? (
         <Frame
           {...layout}
-          xLabel={COST_WORDS[props.cost]}
+          xLabel={`${COST_WORDS[props.cost]}; each step is a multiple`}
           xText={costText}
-          yText={(value) => percent(value, 0)}
+          yText={(value) => percent(value, decimals(layout.y.ticks, 100))}
           label={`Test accuracy over ${COST_WORDS[props.cost]} of ${props.pairs.length} pairs of method and architecture; the table below has the same figures`}
           onLeave={() => props.onHover(null)}
         >

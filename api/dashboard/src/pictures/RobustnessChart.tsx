@@ -7,17 +7,17 @@ import { useWidth } from "./width";
 
 const ROW = 26;
 
-/** Rows of the picture and of the table: no attack, every attack by name, and all of them together. */
+/** Rows of the picture and of the table: clean (of the attacked images where that is known), every attack, all of them together. */
 export function attackRows(candidates: readonly Candidate[]): string[] {
   const attacks = new Set(candidates.flatMap((entry) => Object.keys(entry.metrics?.robustness?.accuracies ?? {})));
-  return ["no attack", ...attacks, "worst of all"];
+  return [...(attacks.has("clean") ? [] : ["no attack"]), ...attacks, "all attacks"];
 }
 
 /** Return a candidate's accuracy in a row; null where it was not measured. */
 export function underAttack(candidate: Candidate, row: string): number | null {
   if (row === "no attack") return candidate.test_accuracy;
   const figures = candidate.metrics?.robustness;
-  return row === "worst of all" ? (figures?.worst ?? null) : (figures?.accuracies[row] ?? null);
+  return row === "all attacks" ? (figures?.worst ?? null) : (figures?.accuracies[row] ?? null);
 }
 
 /** Test accuracy of every candidate under every attack: a letter is a candidate of that method. */
@@ -26,7 +26,12 @@ export function RobustnessChart(props: Shared & { candidates: readonly Candidate
   const rows = attackRows(props.candidates);
   const letter = width < 500 ? 6.6 : 7.2; // of the longest name, in pixels
   const longest = Math.max(...rows.map((row) => row.length));
-  const plot = { left: Math.min(Math.ceil(longest * letter) + 22, width / 2), right: width - 16, top: 4, bottom: 10 + rows.length * ROW };
+  const plot = {
+    left: Math.min(Math.ceil(longest * letter) + 22, width / 2),
+    right: width - 16,
+    top: 4,
+    bottom: 10 + rows.length * ROW,
+  };
   const x = linear([0, 1], [plot.left, plot.right], width < 500 ? 2 : 5);
   return (
     <div ref={ref} class="chart">

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { percent } from "../ui/format";
+import { decimals } from "./axis";
 import { bestSoFar, dotPath, nearest, type Scale, scale, stepPath, ticks } from "./scale";
 import { useWidth } from "./width";
 
@@ -44,7 +45,7 @@ function Axes(props: { x: Scale; y: Scale; width: number }) {
         <g key={tick}>
           <line x1={PAD.left} x2={width - PAD.right} y1={y(tick)} y2={y(tick)} class="grid" />
           <text x={PAD.left - 6} y={y(tick) + 4} text-anchor="end" class="axis">
-            {percent(tick, y.high - y.low < 0.05 ? 1 : 0)}
+            {percent(tick, decimals(ticks(y.low, y.high, 5), 100))}
           </text>
         </g>
       ))}

@@ -19,6 +19,15 @@ export function niceTicks(low: number, high: number, wanted: number): number[] {
   return ticks;
 }
 
+/** Return how many decimals tell ticks apart and say what they are, once each is multiplied with a factor (100 for percent). */
+export function decimals(ticks: readonly number[], factor = 1): number {
+  const exact = (digits: number) =>
+    ticks.every(
+      (tick) => Math.abs(tick * factor - Number((tick * factor).toFixed(digits))) < 1e-9 * Math.max(1, Math.abs(tick * factor)),
+    );
+  return [0, 1, 2, 3, 4, 5].find(exact) ?? 6;
+}
+
 /** Return values of 1, 2 and 5 times powers of ten in [low, high]; only the powers where there are enough of them. */
 export function logTicks(low: number, high: number): number[] {
   const all: number[] = [];

@@ -33,25 +33,31 @@ export function ArchitecturesTab({ model }: { model: SearchModel }) {
         data.items.length === 0 ? (
           <Leader model={model} />
         ) : (
-          <ol class="found">
-            {data.items.map((one) => (
-              <li key={one.id}>
-                <a href={`/architectures/${one.id}`}>
-                  <img
-                    src={address("/v1/architectures/{id}/diagram.svg", { id: one.id }, { theme })}
-                    alt={`Cells of the architecture of rank ${one.rank}`}
-                    loading="lazy"
-                  />
-                  <span>
-                    rank {one.rank}, score {fixed(one.score, 3)}
+          <>
+            <p class="quiet">
+              The strategy ranks: where operations were abandoned, rank 1 is made of those left at the end, whose score is the
+              mean of their arms; the others are samples, by what they reached.
+            </p>
+            <ol class="found">
+              {data.items.map((one) => (
+                <li key={one.id}>
+                  <a href={`/architectures/${one.id}`}>
+                    <img
+                      src={address("/v1/architectures/{id}/diagram.svg", { id: one.id }, { theme })}
+                      alt={`Cells of the architecture of rank ${one.rank}`}
+                      loading="lazy"
+                    />
+                    <span>
+                      rank {one.rank}, score {fixed(one.score, 3)}
+                    </span>
+                  </a>
+                  <span class="quiet">
+                    {amount(one.cost.ops)} OPs, {bytes(one.cost.packed_bytes)} packed
                   </span>
-                </a>
-                <span class="quiet">
-                  {amount(one.cost.ops)} OPs, {bytes(one.cost.packed_bytes)} packed
-                </span>
-              </li>
-            ))}
-          </ol>
+                </li>
+              ))}
+            </ol>
+          </>
         )
       }
     </Loaded>
