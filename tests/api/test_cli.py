@@ -1,5 +1,6 @@
 """`nas`: every command against a real server, and messages that help."""
 
+import csv
 import json
 import os
 import re
@@ -81,8 +82,9 @@ def test_a_training_is_submitted_listed_shown_compared_and_cancelled(
     assert training_id in run_nas("training", "list", cwd=tmp_path, NAS_URL=address).stdout
     write_trained(settings, training_id, spec["architectures"])
     compared = run_nas("compare", training_id, "--csv", cwd=tmp_path, NAS_URL=address).stdout.splitlines()
-    assert compared[0].startswith("method,architecture,seeds,test_mean,test_spread")
-    assert compared[1].startswith(f"rebnn,{spec['architectures'][0]},1,0.9,")
+    first = next(csv.DictReader(compared))
+    figures = [first[name] for name in ("method", "architecture", "seeds", "test_mean", "test_spread")]
+    assert figures == ["rebnn", spec["architectures"][0], "1", "0.9", ""]
     assert "90.00 %" in run_nas("compare", training_id, cwd=tmp_path, NAS_URL=address).stdout
     cancelled = run_json("training", "cancel", training_id, cwd=tmp_path, NAS_URL=address)
     assert isinstance(cancelled, dict)
