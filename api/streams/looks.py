@@ -56,7 +56,7 @@ class Look:
         heads: The newest event of jobs that were new here.
         messages: New events by job, in order.
         moves: New moves of any job, in order.
-        moves_head: The newest event of all, if that was asked for.
+        moves_head: The newest move of all, if that was asked for.
         held: Progress of the jobs that are held, or were at the last look.
         now_held: Those of them that are.
         logs: New lines, and how far that is.
@@ -119,7 +119,7 @@ def _look_at_all(session: Session, plan: Plan, found: Look) -> None:
     found.held = _shown(session, held)
     found.now_held = frozenset(row.id for row in held if watching.is_held(row))
     if plan.moves is None:
-        found.moves_head = watching.last_id(session)
+        found.moves_head = watching.last_move(session)
         return
     found.moves = [move_message(*entry) for entry in watching.moves_since(session, plan.moves, limit=PAGE)]
     found.is_cut = found.is_cut or len(found.moves) == PAGE
