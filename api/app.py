@@ -114,8 +114,9 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
     hub = StreamHub(database, settings.max_streams, lambda job_id, attempt: settings.home / log_name(job_id, attempt))
+    replays = Replays(database)
     watch = ReadinessWatch(settings, store, controller)
-    service = Service(settings, database, store, starter, controller, watch, hub, Replays(database))
+    service = Service(settings, database, store, starter, controller, watch, hub, replays)
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -123,12 +124,14 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         del app
         require_head(settings.database, STARTS)
         hub.start()
+        replays.start()
         if controller is not None:
             controller.start()
         threading.Thread(target=_remove_abandoned, args=(store,), name="tidy", daemon=True).start()
         try:
             yield
         finally:
+            replays.close()
             await hub.stop()
             await asyncio.to_thread(end_drivers)
             service.readiness.close()
