@@ -42,7 +42,7 @@ def record(session: Session, job_id: str, told: JobEvent) -> None:
 
 
 def record_again(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append events, moves among them, of jobs that are new in this transaction: in order, each with all its columns but the id."""
+    """Append events, moves among them, of jobs that are new in this transaction: in order, all columns but the ids given."""
     new: list[dict[str, Any]] = [dict(row) for row in rows]
     if session.get_bind().dialect.name == "postgresql":
         exclusive(session, _STATES)
