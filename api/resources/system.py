@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,6 +30,7 @@ router = APIRouter(prefix="/system", tags=["system"])
 _PACKAGES = {"nas": "nas-service", "torch": "torch", "ray": "ray", "fastapi": "fastapi", "sqlalchemy": "sqlalchemy"}
 
 
+@cache  # reading them takes longer than all else
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name, package in _PACKAGES.items():
@@ -57,12 +59,13 @@ def _free_bytes(folder: Path) -> int | None:
 
 
 def _see(service: Service, readiness: Readiness) -> SystemView:
+    launcher = _launcher(service)  # it may ask Ray: no connection is held meanwhile
     with service.database.read() as session:
         counts = listing.count_rows(session, JobFilter())
         kind, size = at_work.database_bytes(session)
         return SystemView(
             versions=_versions(),
-            launcher=_launcher(service),
+            launcher=launcher,
             controllers=[ControllerView.model_validate(row) for row in controllers.living(session)],
             workers=[
                 WorkerView(
