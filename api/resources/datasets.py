@@ -128,7 +128,7 @@ def get_sheet(service: ServiceDep, request: Request, name: str) -> Response:
             raise ExportError(f"the artifact store has lost {stored.key}")
         return content
 
-    return tagged(request, fetched, "image/png", tag=f'"{stored.sha256}"')
+    return tagged(request, fetched, "image/png", sha256=stored.sha256)
 
 
 @router.delete(

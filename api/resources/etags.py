@@ -11,17 +11,17 @@ UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The reader h
 
 
 def tagged(
-    request: Request, content: bytes | Callable[[], bytes], media_type: str, filename: str | None = None, tag: str = ""
+    request: Request, content: bytes | Callable[[], bytes], media_type: str, filename: str | None = None, sha256: str = ""
 ) -> Response:
     """Return `content` with its ETag, or 304 if the request names that tag in If-None-Match.
 
-    Where a tag is given, as of a digest that is known, content that has to be fetched is fetched only if it is sent.
+    Where the digest is known, content that has to be fetched is fetched only if it is sent.
     """
     whole = content if isinstance(content, bytes) else None
-    tag = tag or _tag(whole or b"")
+    tag = f'"{sha256 or hashlib.sha256(whole or b"").hexdigest()}"'
     asked = {entry.strip().removeprefix("W/") for entry in request.headers.get("if-none-match", "").split(",")}
     headers = {"ETag": tag}
-    if tag.removeprefix("W/") in asked or "*" in asked:
+    if tag in asked or "*" in asked:
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     if filename is not None:
         headers["Content-Disposition"] = f'attachment; filename="{filename}"'
@@ -33,9 +33,10 @@ def tagged_view(request: Request, view: BaseModel, apart: frozenset[str] = froze
 
     Where fields are set apart, of which an earlier value is as good, the tag is of the others, and weak.
     """
-    tag = f"W/{_tag(view.model_dump_json(exclude=set(apart)).encode())}" if apart else ""
-    return tagged(request, view.model_dump_json().encode(), "application/json", tag=tag)
-
-
-def _tag(content: bytes) -> str:
-    return f'"{hashlib.sha256(content).hexdigest()}"'
+    content = view.model_dump_json().encode()
+    if not apart:
+        return tagged(request, content, "application/json")
+    digest = hashlib.sha256(view.model_dump_json(exclude=set(apart)).encode()).hexdigest()
+    reply = tagged(request, content, "application/json", sha256=digest)
+    reply.headers["ETag"] = f"W/{reply.headers['ETag']}"
+    return reply
