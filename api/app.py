@@ -38,12 +38,14 @@ from api.resources import (
     trainings,
 )
 from api.streams.hub import StreamHub
+from api.streams.looks import Logs
 from nas_service.errors import StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.engines import STARTS, TimeOuts
 from nas_service.storage.schema import require_head
 from nas_service.storage.session import Database
+from workers import driver_logs
 from workers.controller import Controller
 from workers.launcher import Launcher, log_name
 from workers.launchers import create_launcher
@@ -77,6 +79,13 @@ _IDLE_S = 30.0
 def _time_outs(settings: Settings) -> TimeOuts:
     """Return how long requests wait for the database: a client rather asks again, and there are 40 threads for all of them."""
     return TimeOuts(settings.request_lock_s, settings.request_statement_s, _CONNECT_S, _POOL_S, _IDLE_S)
+
+
+def _logs(settings: Settings) -> Logs:
+    return Logs(
+        lambda job_id, attempt: settings.home / log_name(job_id, attempt),
+        lambda job_id, attempt: driver_logs.where_else(settings, job_id, attempt) if attempt else driver_logs.NOT_BEGUN,
+    )
 
 
 class _Ending:
@@ -113,9 +122,10 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     database, store = Database(settings.database, _time_outs(settings)), ArtifactStore(settings.artifacts)
     starter = launcher if launcher is not None else create_launcher(settings)
     controller = Controller(settings, database, starter) if settings.controller else None
-    hub = StreamHub(database, settings.max_streams, lambda job_id, attempt: settings.home / log_name(job_id, attempt))
+    hub = StreamHub(database, settings.max_streams, _logs(settings))
+    replays = Replays(database)
     watch = ReadinessWatch(settings, store, controller)
-    service = Service(settings, database, store, starter, controller, watch, hub, Replays(database))
+    service = Service(settings, database, store, starter, controller, watch, hub, replays)
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -123,12 +133,14 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         del app
         require_head(settings.database, STARTS)
         hub.start()
+        replays.start()
         if controller is not None:
             controller.start()
         threading.Thread(target=_remove_abandoned, args=(store,), name="tidy", daemon=True).start()
         try:
             yield
         finally:
+            replays.close()
             await hub.stop()
             await asyncio.to_thread(end_drivers)
             service.readiness.close()

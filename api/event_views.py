@@ -199,6 +199,7 @@ class LogMessage(View):
     )
     next: int = Field(description="Byte at which the next line begins.")
     lines: tuple[str, ...]
+    missing: str | None = Field(default=None, description="Why there are none, and where they may be; left out: they are here.")
 
 
 class EndMessage(View):

@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar, cast
+from concurrent.futures import Future
+from typing import Any, TypeVar, cast
 
 from nas_service.catalogue import build_space, build_strategy
 from nas_service.errors import UnavailableError
@@ -18,10 +18,12 @@ from nas_service.storage.samples import history_of
 from nas_service.storage.session import Database
 
 Answer = TypeVar("Answer")
+_Piece = tuple["Future[Any]", Callable[[], object]]
 
 THREADS = 2  # the interpreter runs one at a time, but numpy and databases wait beside it
 WAIT_S = 20.0  # that a request waits; the work goes on, and the next request finds it done
 WAITING = 200  # pieces of work at once
+_ENDING = "the service is ending: ask again in a moment"
 KEPT_ANSWERS = 200  # a table of 540 arms takes about 150 kB
 KEPT_SEARCHES = 8  # 5,000 samples on 60 edges take about 30 MB
 
@@ -34,7 +36,8 @@ class SearchReplay:
     """A search's samples, and its strategy with what it remembers of them; for one thread at a time.
 
     Attributes:
-        spec: Of the search.
+        job_id: Of the search.
+        spec: Of it.
         space: What is searched.
         strategy: Of the search; to be asked about histories only in `Replays.ask`.
         keys: Every arm in the space's order.
@@ -42,44 +45,54 @@ class SearchReplay:
 
     def __init__(self, database: Database, job: Job) -> None:
         """Build what the spec names."""
-        self._database, self._job_id = database, job.id
+        self._database, self.job_id = database, job.id
         self._history: History = ()
-        self._lock = threading.Lock()
         self.spec = SearchSpec.model_validate(job.spec)
         self.space = build_space(self.spec.space)
         self.strategy = build_strategy(self.spec.strategy, self.space, self.spec.seed)
         self.keys = self.space.arms()
-
-    def alone(self, work: Callable[[], Answer]) -> Answer:
-        """Do `work` while no other thread replays the search."""
-        with self._lock:
-            return work()
 
     def history(self, samples: int) -> History:
         """Return the first samples."""
         known = len(self._history)
         if known < samples:
             with self._database.read() as session:
-                self._history = (*self._history, *history_of(session, self._job_id, known, samples))
+                self._history = (*self._history, *history_of(session, self.job_id, known, samples))
         return self._history[:samples]
 
     def arms(self, samples: int) -> tuple[Arm, ...]:
         """Return every arm after so many samples: as it was kept, or by replay."""
         with self._database.read() as session:
-            kept = arm_rounds.arms_at(session, self._job_id, samples, self.keys)
+            kept = arm_rounds.arms_at(session, self.job_id, samples, self.keys)
         return self.strategy.arms(self.history(samples)) if kept is None else kept
 
 
 class Replays:
-    """All replays of a process."""
+    """All replays of a process; of a search one piece of work after the other, so that none takes every thread."""
 
     def __init__(self, database: Database) -> None:
         """Start no thread yet."""
         self._database = database
-        self._threads = ThreadPoolExecutor(THREADS, "replay")
         self._lock = threading.Lock()
         self._searches: OrderedDict[str, SearchReplay] = OrderedDict()
-        self._answers: OrderedDict[Hashable, tuple[Future[object], int]] = OrderedDict()
+        self._answers: OrderedDict[Hashable, tuple[Future[Any], int]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[_Piece]] = OrderedDict()  # by search, the next one first
+        self._busy: set[str] = set()  # searches for which a thread works
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Take work again, where an application is begun again after `close`."""
+        with self._lock:
+            self._is_closed = False
+
+    def close(self) -> None:
+        """Begin no more work and refuse who waits for some; what is under way goes on, and holds no end up."""
+        with self._lock:
+            self._is_closed = True
+            left = [piece for pieces in self._waiting.values() for piece in pieces]
+            self._waiting.clear()
+        for future, _ in left:
+            future.set_exception(ReplayTakesLongError(_ENDING))
 
     def search(self, job: Job) -> SearchReplay:
         """Return the replay of a search."""
@@ -112,14 +125,18 @@ class Replays:
             message = f"replaying these samples takes longer than {WAIT_S:.0f} s; it goes on, so ask again"
             raise ReplayTakesLongError(message) from error
 
-    def _future(self, key: Hashable, search: SearchReplay, work: Callable[[], Answer], weight: int) -> "Future[object]":
+    def _future(self, key: Hashable, search: SearchReplay, work: Callable[[], Answer], weight: int) -> "Future[Any]":
         with self._lock:
             future, _ = self._answers.pop(key, (None, 0))
             if future is None or (future.done() and future.exception() is not None):
                 if sum(not entry.done() for entry, _ in self._answers.values()) >= WAITING:
                     message = "too many replays are being worked out"
                     raise ReplayTakesLongError(message)
-                future = self._threads.submit(search.alone, work)
+                if self._is_closed:
+                    raise ReplayTakesLongError(_ENDING)
+                future = Future()
+                self._waiting.setdefault(search.job_id, deque()).append((future, work))
+                self._begin()
             self._answers[key] = future, weight
             over = sum(entry for _, entry in self._answers.values()) - KEPT_ANSWERS
             for old, (kept, entry) in list(self._answers.items())[:-1]:
@@ -128,6 +145,27 @@ class Replays:
                     over -= entry
             return future
 
-    def close(self) -> None:
-        """Begin no more work."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def _begin(self) -> None:
+        """Give idle threads work; to be called with the lock held."""
+        for job_id in list(self._waiting):
+            if len(self._busy) >= THREADS:
+                return
+            if job_id in self._busy:
+                continue
+            future, work = self._waiting[job_id].popleft()
+            self._waiting.move_to_end(job_id)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+            self._busy.add(job_id)
+            # A daemon: nobody waits for it at the end of the process.
+            threading.Thread(target=self._do, args=(job_id, future, work), name=f"replay-{job_id}", daemon=True).start()
+
+    def _do(self, job_id: str, future: "Future[Any]", work: Callable[[], object]) -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told
+            future.set_exception(error)
+        finally:
+            with self._lock:
+                self._busy.discard(job_id)
+                self._begin()

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas_service.thinning import kept_places
+from nas_service.thinning import kept_places, least_points
+from search_spaces.errors import InvalidFieldError
 
 Epochs = Sequence[tuple[int, Mapping[str, Any]]]  # number and figures of each
 
@@ -28,9 +29,14 @@ def curve(epochs: Epochs, fields: Sequence[str], points: int) -> Curve:
     """Return the epochs of a candidate in columns, at most `points` of them.
 
     `extra` among the fields stands for all of the method's own figures, `extra.NAME` for one of them.
+
+    Raises:
+        InvalidFieldError: If there are more epochs, and the extremes of all columns do not fit into so many points.
     """
     names = [name for field in fields for name in (_extras(epochs) if field == "extra" else [field])]
     columns = {name: [_figure(figures, name) for _, figures in epochs] for name in names}
+    if len(epochs) > points and points < (least := least_points(len(columns))):
+        raise InvalidFieldError("points", points, f"{least} or more for {len(columns)} columns: {', '.join(columns)}")
     kept = kept_places(list(columns.values()), points)
     thinned = {name: [values[place] for place in kept] for name, values in columns.items()}
     return Curve([epochs[place][0] for place in kept], thinned, len(epochs))

@@ -1,6 +1,6 @@
 """Searches on made-up rewards whose waves are committed as drivers commit them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,13 @@ class LiveSearch:
 
 
 def search_live(
-    database: Database, strategy: Mapping[str, Any], *, seed: int = 0, wave: int = 1, keeps: bool = True
+    database: Database,
+    strategy: Mapping[str, Any],
+    *,
+    seed: int = 0,
+    wave: int = 1,
+    keeps: bool = True,
+    told: Callable[[str, int], None] = lambda *_: None,
 ) -> LiveSearch:
     """Run a search in the space `tiny`, and copy the stored arms after every wave.
 
@@ -62,6 +68,7 @@ def search_live(
         seed: Of the search.
         wave: Samples at once.
         keeps: Whether arms are kept at the ends of rounds, as versions before that did not.
+        told: Hears the search's id and how many samples there are, after every wave.
     """
     spec = SearchSpec.model_validate({"space": "tiny", "strategy": strategy, "seed": seed, "wave": wave})
     made = STRATEGIES.get(spec.strategy.name).from_settings(SPACES.get("tiny"), spec.strategy.settings, seed)
@@ -78,6 +85,7 @@ def search_live(
             samples.commit_wave(session, hold, record)
         with database.read() as session:
             live.tables[len(done.history)] = samples.list_arms(session, job.id)
+        told(job.id, len(done.history))
 
     run_search(made, MadeUp(), (), wave, commit)
     with database.write() as session:

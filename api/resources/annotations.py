@@ -56,10 +56,14 @@ def _add_clone(router: APIRouter, kind: str, check: Callable[[Service, object], 
         changes: Changes = None,
         idempotency_key: IdempotencyKey = None,
     ) -> JobView:
-        """Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags."""
+        """Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+
+        The name in the spec of a registration is that of its dataset, and stays.
+        """
         with service.database.read() as session:
             job = jobs.get_job(session, job_id, kind)
-        submission = check(service, {**job.spec, "name": job.name, **(changes or {})})
+        name = {} if kind == jobs.REGISTRATION else {"name": job.name}
+        submission = check(service, job.spec | name | (changes or {}))
         return accept(service, response, replace(submission, key=idempotency_key))
 
 

@@ -28,6 +28,15 @@ def tagged(
     return Response(content if isinstance(content, bytes) else content(), media_type=media_type, headers=headers)
 
 
-def tagged_view(request: Request, view: BaseModel) -> Response:
-    """Return a resource as JSON with its ETag."""
-    return tagged(request, view.model_dump_json().encode(), "application/json")
+def tagged_view(request: Request, view: BaseModel, apart: frozenset[str] = frozenset()) -> Response:
+    """Return a resource as JSON with its ETag.
+
+    Where fields are set apart, of which an earlier value is as good, the tag is of the others, and weak.
+    """
+    content = view.model_dump_json().encode()
+    if not apart:
+        return tagged(request, content, "application/json")
+    digest = hashlib.sha256(view.model_dump_json(exclude=set(apart)).encode()).hexdigest()
+    reply = tagged(request, content, "application/json", sha256=digest)
+    reply.headers["ETag"] = f"W/{reply.headers['ETag']}"
+    return reply

@@ -8,6 +8,7 @@ from api.resources.etags import tagged
 from api.resources.jobs import NOT_FOUND
 from nas_service.catalogue import build_space
 from nas_service.export.report import ReportedArchitecture, SearchRecord, write_report
+from nas_service.search.strategy import STRATEGIES
 from nas_service.specs import Component
 from nas_service.storage import architectures, jobs, samples
 from nas_service.storage.trained import trained_of
@@ -26,11 +27,13 @@ def _record(service: Service, search_id: str) -> SearchRecord:
         found = architectures.list_architectures(session, limit=_SHOWN, job_id=search_id)
         return SearchRecord(
             id=job.id,
+            name=job.name,
             state=job.state,
             error=job.error,
             times={name: f"{time:%Y-%m-%d %H:%M:%S} UTC" for name, time in times.items() if time is not None},
             spec=job.spec,
             space=build_space(Component.model_validate(job.spec["space"])),
+            arm_facts=STRATEGIES.get(Component.model_validate(job.spec["strategy"]).name).arm_facts,
             rewards=samples.rewards_of(session, search_id),
             arms=samples.list_arms(session, search_id),
             found=[

@@ -25,6 +25,7 @@ from search_spaces.errors import InvalidFieldError
 router = APIRouter(prefix="/searches", tags=["searches"])
 
 _HISTORY_WEIGHT = 40  # of the answers that are kept: about 8 MB at 500 points and 540 arms
+_GROWING = frozenset({"samples", "round_ends"})  # of a table, and nothing else where the table is of past samples
 _COSTLY_POINTS = 10  # of a history whose tables take seconds each, and none was kept
 
 At = Annotated[
@@ -106,31 +107,37 @@ async def get_arm_table(
     at: At = None,
     number: Annotated[Round, Query(alias="round")] = None,
 ) -> Response:
-    """Return what the strategy knew then; of past samples it never changes."""
+    """Return what the strategy knew then; of past samples it never changes.
+
+    Nor does its ETag, which leaves `samples` and `round_ends` out: a reader may keep what they were when it asked.
+    """
     looked = await run_in_threadpool(look, service, job_id)
     count = chosen(looked, at, number)
     arms = await arms_after(service, looked, count)
-    return await _tagged(request, lambda: arm_table(looked.search.strategy, arms, count, looked.samples))
+    return await _tagged(request, lambda: arm_table(looked.search.strategy, arms, count, looked.samples), _GROWING)
 
 
-@router.get("/{job_id}/arms", summary="The statistics of every arm", responses=NOT_FOUND)
-async def list_arms(
+@router.get(
+    "/{job_id}/arms", summary="The statistics of every arm", responses=NOT_FOUND | UNCHANGED, response_model=Page[ArmView]
+)
+async def list_arms(  # noqa: PLR0913, PLR0917 - one a parameter
     service: ServiceDep,
+    request: Request,
     job_id: str,
     at: At = None,
     number: Annotated[Round, Query(alias="round")] = None,
     cell: Annotated[str | None, Query(description="Only arms of this kind of cell.")] = None,
     edge: Annotated[str | None, Query(description="Only arms of this edge.")] = None,
-) -> Page[ArmView]:
+) -> Response:
     """Return the arm table: its size is the space's, so it is one page."""
     looked = await run_in_threadpool(look, service, job_id)
     _require_place(looked.search, cell, edge)
     count = chosen(looked, at, number)
     if at is None and number is None and not count:
-        return Page(items=[])
+        return await _tagged(request, lambda: Page[ArmView](items=[]))
     arms = await arms_after(service, looked, count)
     shown = [arm for arm in arms if (cell is None or arm.key.cell == cell) and (edge is None or arm.key.edge == edge)]
-    return Page(items=[arm_view(arm) for arm in shown])
+    return await _tagged(request, lambda: Page[ArmView](items=[arm_view(arm) for arm in shown]))
 
 
 @router.get(
@@ -210,6 +217,6 @@ def _require_place(search: SearchReplay, cell: str | None, edge: str | None) -> 
         raise InvalidInputError(problems)
 
 
-async def _tagged(request: Request, view: Callable[[], BaseModel]) -> Response:
+async def _tagged(request: Request, view: Callable[[], BaseModel], apart: frozenset[str] = frozenset()) -> Response:
     """Return a view with its ETag, made in a thread: it may be long."""
-    return await run_in_threadpool(lambda: tagged_view(request, view()))
+    return await run_in_threadpool(lambda: tagged_view(request, view(), apart))

@@ -2,6 +2,8 @@
 
 import platform
 import shutil
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,14 +23,14 @@ from api.system_views import (
 from api.views import Readiness
 from nas_service.errors import NotReadyError
 from nas_service.lifecycle import JobState
-from nas_service.storage import at_work, controllers, listing
-from nas_service.storage.listing import JobFilter
+from nas_service.storage import at_work, controllers, jobs
 
 router = APIRouter(prefix="/system", tags=["system"])
 
 _PACKAGES = {"nas": "nas-service", "torch": "torch", "ray": "ray", "fastapi": "fastapi", "sqlalchemy": "sqlalchemy"}
 
 
+@cache  # reading them takes longer than all else
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name, package in _PACKAGES.items():
@@ -56,13 +58,14 @@ def _free_bytes(folder: Path) -> int | None:
         return None
 
 
-def _see(service: Service, readiness: Readiness) -> SystemView:
+def _see(service: Service, readiness: Readiness, seen: Mapping[tuple[str, str], int] | None) -> SystemView:
+    launcher = _launcher(service)  # it may ask Ray: no connection is held meanwhile
     with service.database.read() as session:
-        counts = listing.count_rows(session, JobFilter())
+        counts = jobs.count_by_state(session) if seen is None else seen
         kind, size = at_work.database_bytes(session)
         return SystemView(
             versions=_versions(),
-            launcher=_launcher(service),
+            launcher=launcher,
             controllers=[ControllerView.model_validate(row) for row in controllers.living(session)],
             workers=[
                 WorkerView(
@@ -77,7 +80,7 @@ def _see(service: Service, readiness: Readiness) -> SystemView:
                 )
                 for worker in at_work.workers_of(session)
             ],
-            queue={state.value: counts.get(state.value, 0) for state in JobState},
+            queue={state.value: sum(counts.get((kind, state.value), 0) for kind in jobs.KINDS) for state in JobState},
             database=DatabaseFacts(kind=kind, bytes=size),
             disk=DiskView(home_free_bytes=_free_bytes(service.settings.home), artifact_bytes=at_work.artifact_bytes(session)),
             readiness=readiness,
@@ -87,5 +90,5 @@ def _see(service: Service, readiness: Readiness) -> SystemView:
 @router.get("", summary="What the service stands on, who works for it, and at what")
 async def get_system(service: ServiceDep) -> SystemView:
     """Tell versions, launcher, controllers, workers, the queue, sizes and readiness; the workers as their commits tell."""
-    readiness, _ = await service.readiness.look()
-    return await run_in_threadpool(_see, service, readiness)
+    readiness, seen = await service.readiness.look()
+    return await run_in_threadpool(_see, service, readiness, seen)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from api.event_views import LogMessage
-from api.streams.looks import ALL, LogPaths, Look, Plan, look, read_page
+from api.streams.looks import ALL, Logs, Look, Plan, look, read_page
 from api.streams.messages import PING, Message, end_message, log_message
 from api.streams.topics import Topic
 from nas_service.errors import BusyError, NasError, NotFoundError, UnavailableError
@@ -43,18 +42,18 @@ class Watch:
 class StreamHub:
     """Fans out what one reader finds. Everything here but the reading itself happens on the event loop."""
 
-    def __init__(self, database: Database, most: int, log_path: LogPaths) -> None:
+    def __init__(self, database: Database, most: int, logs: Logs) -> None:
         """Know where to look; `start` begins.
 
         Args:
             database: To be read.
             most: Streams at once.
-            log_path: Where the log of a job's attempt is.
+            logs: Where the logs of drivers are.
         """
         self.most = most
         self.looks = 0  # at the database, so far
         self._database = database
-        self._log_path = log_path
+        self._logs = logs
         self._outage = Outage("streams.not_read")
         self._viewers = 0
         self.start()
@@ -117,7 +116,7 @@ class StreamHub:
 
     def leave(self, viewer: "Viewer") -> None:
         """Take note that somebody watches no more."""
-        topic = viewer.topic
+        topic, job_id = viewer.topic, viewer.watch.job_id
         if viewer.bell not in topic.bells:
             return
         self._viewers -= 1
@@ -125,10 +124,16 @@ class StreamHub:
         topic.log_viewers -= viewer.watch.with_log
         if not topic.log_viewers:
             topic.log_place = None
-        if not topic.bells and self._topics.get(viewer.watch.job_id) is topic:
-            del self._topics[viewer.watch.job_id]
+        if not topic.bells and self._topics.get(job_id) is topic:
+            self._forget(job_id)
             if not self._topics:
                 self._woken.set()
+
+    def _forget(self, job_id: str) -> None:
+        del self._topics[job_id]
+        if job_id == ALL:
+            self._held = frozenset()
+            self._told_at.clear()
 
     async def replay(self, job_id: str, place: int) -> list[Message]:
         """Return events after one, from the database."""
@@ -156,7 +161,7 @@ class StreamHub:
                 topics = dict(self._topics)
                 is_cut = False
                 try:
-                    found = await loop.run_in_executor(self._reading, look, self._database, self._plan(topics), self._log_path)
+                    found = await loop.run_in_executor(self._reading, look, self._database, self._plan(topics), self._logs)
                     self.looks += 1
                     is_cut = found.is_cut
                     self._apply(topics, found, loop.time())
@@ -176,13 +181,17 @@ class StreamHub:
             return
 
     def _fail(self, topics: dict[str, Topic], error: Exception) -> None:
+        """End the streams: clients come back with the last event that they have, and are told why they cannot be served."""
         self._outage.seen(f"{type(error).__name__}: {error}")
         told = error if isinstance(error, NasError) else UnavailableError("events cannot be read for now")
-        for topic in topics.values():
+        for job_id, topic in topics.items():
             if not topic.ready.done():
                 topic.ready.set_exception(told)
                 topic.ready.exception()  # nobody may be left to hear it
-                self._topics = {key: kept for key, kept in self._topics.items() if kept is not topic}
+            topic.is_broken = True
+            topic.ring()
+            if self._topics.get(job_id) is topic:
+                self._forget(job_id)
 
     def _plan(self, topics: dict[str, Topic]) -> Plan:
         everything = topics.get(ALL)
@@ -263,16 +272,16 @@ class Viewer:
         self._logged = self.topic.logged
         place = self.topic.log_place
         if self.watch.with_log and place is not None:
-            self._first = [log_message(LogMessage(attempt=place.attempt, first=place.next, next=place.next, lines=()))]
+            self._first = [log_message(place.message())]
 
     def leave(self) -> None:
         """Watch no more."""
         self._hub.leave(self)
 
     async def messages(self) -> AsyncIterator[bytes]:
-        """Yield what is to be sent, until the job is over and everything was told, or the service ends."""
+        """Yield what is to be sent, until the job is over and everything was told, the database is away, or the service ends."""
         topic, hub = self.topic, self._hub
-        while not hub.is_closing:
+        while not (hub.is_closing or topic.is_broken):
             self.bell.clear()
             told = b"".join(self._now())
             try:

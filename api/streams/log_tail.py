@@ -1,6 +1,6 @@
 """LogTail: what a driver writes into its log, read on as it grows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from api.event_views import LogMessage
@@ -15,16 +15,24 @@ class LogPlace:
     Attributes:
         attempt: Whose log.
         next: Byte at which the next line begins.
+        absent: How many looks in a row found no log.
+        missing: Where it may be, once that was told.
     """
 
     attempt: int
     next: int
+    absent: int = 0
+    missing: str | None = None
 
     @classmethod
     def at_end(cls, path: Path, attempt: int) -> "LogPlace":
         """Return the place from which on lines are new."""
         content, first = _tail(path, 0)
         return cls(attempt, first + content.rfind(b"\n") + 1)
+
+    def message(self) -> LogMessage:
+        """Return what a viewer is told who begins here."""
+        return LogMessage(attempt=self.attempt, first=self.next, next=self.next, lines=(), missing=self.missing)
 
 
 def read_on(path: Path, place: LogPlace) -> tuple[LogPlace, LogMessage | None]:
@@ -35,7 +43,7 @@ def read_on(path: Path, place: LogPlace) -> tuple[LogPlace, LogMessage | None]:
         length = len(content)  # one line as long as that is cut
     if length == 0:
         return place, None
-    after = replace(place, next=first + length)
+    after = LogPlace(place.attempt, first + length)
     lines = content[:length].decode(errors="replace").removesuffix("\n").split("\n")
     return after, LogMessage(attempt=place.attempt, first=first, next=after.next, lines=tuple(lines))
 

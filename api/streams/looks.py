@@ -1,10 +1,9 @@
 """Looks: what the one reader of a process asks the database, for everybody who watches. Runs in a thread of its own."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from api.event_views import LogMessage
 from api.streams.log_tail import LogPlace, read_on
 from api.streams.messages import Message, event_message, log_message, move_message, progress_message
 from nas_service.lifecycle import JobState
@@ -16,7 +15,20 @@ from nas_service.storage.waiting import waits_of
 PAGE = 200  # events that are read at once
 ALL = "*"  # the topic of all jobs
 
-LogPaths = Callable[[str, int], Path]
+ABSENT_LOOKS = 8  # after which a log that is not here is taken to be elsewhere: a driver that starts has none at first
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Where the logs of drivers are.
+
+    Attributes:
+        path: Of the log of a job's attempt.
+        elsewhere: Says in words why there is none, and where it may be.
+    """
+
+    path: Callable[[str, int], Path]
+    elsewhere: Callable[[str, int], str]
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,7 @@ class Look:
         heads: The newest event of jobs that were new here.
         messages: New events by job, in order.
         moves: New moves of any job, in order.
-        moves_head: The newest event of all, if that was asked for.
+        moves_head: The newest move of all, if that was asked for.
         held: Progress of the jobs that are held, or were at the last look.
         now_held: Those of them that are.
         logs: New lines, and how far that is.
@@ -74,7 +86,7 @@ class Look:
     is_cut: bool = False
 
 
-def look(database: Database, plan: Plan, log_path: LogPaths) -> Look:
+def look(database: Database, plan: Plan, logs: Logs) -> Look:
     """Ask the database; the jobs first, so that the events that are found explain every state that is."""
     found, attempts = Look(), dict[str, int]()
     with database.read() as session:
@@ -85,7 +97,7 @@ def look(database: Database, plan: Plan, log_path: LogPaths) -> Look:
             _look_at_all(session, plan, found)
     for job_id, place in plan.logs.items():
         if job_id in found.jobs:
-            found.logs[job_id] = _look_at_log(log_path, job_id, attempts[job_id], place)
+            found.logs[job_id] = _look_at_log(logs, job_id, attempts[job_id], place)
     return found
 
 
@@ -119,7 +131,7 @@ def _look_at_all(session: Session, plan: Plan, found: Look) -> None:
     found.held = _shown(session, held)
     found.now_held = frozenset(row.id for row in held if watching.is_held(row))
     if plan.moves is None:
-        found.moves_head = watching.last_id(session)
+        found.moves_head = watching.last_move(session)
         return
     found.moves = [move_message(*entry) for entry in watching.moves_since(session, plan.moves, limit=PAGE)]
     found.is_cut = found.is_cut or len(found.moves) == PAGE
@@ -130,10 +142,15 @@ def _shown(session: Session, rows: list[Job]) -> dict[str, JobLook]:
     return {row.id: JobLook(row.kind, JobState(row.state), progress_message(row, waits.get(row.id))) for row in rows}
 
 
-def _look_at_log(log_path: LogPaths, job_id: str, attempt: int, place: LogPlace | None) -> tuple[LogPlace, bytes | None]:
-    path = log_path(job_id, attempt)
+def _look_at_log(logs: Logs, job_id: str, attempt: int, place: LogPlace | None) -> tuple[LogPlace, bytes | None]:
+    path = logs.path(job_id, attempt)
     if place is None:
         now = LogPlace.at_end(path, attempt)
-        return now, log_message(LogMessage(attempt=attempt, first=now.next, next=now.next, lines=()))
+        return now, log_message(now.message())
     after, told = read_on(path, place if place.attempt == attempt else LogPlace(attempt, 0))
+    if told is None and after.absent < ABSENT_LOOKS and not path.exists():
+        after = replace(after, absent=after.absent + 1)
+        if after.absent == ABSENT_LOOKS:
+            after = replace(after, missing=logs.elsewhere(job_id, attempt))
+            told = after.message()
     return after, None if told is None else log_message(told)

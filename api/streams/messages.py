@@ -46,7 +46,7 @@ def progress_message(job: Job, waiting_for: str | None) -> bytes:
 
 def log_message(told: LogMessage) -> bytes:
     """Return lines of a log."""
-    return format_sse_event(event="log", data_str=told.model_dump_json())
+    return format_sse_event(event="log", data_str=told.model_dump_json(exclude_none=True))
 
 
 def end_message(state: JobState | None) -> bytes:

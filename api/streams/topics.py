@@ -30,6 +30,7 @@ class Topic:
         logs: Parts of a driver's log, numbered.
         state: Of the job; None: it is gone, or the topic is all jobs.
         is_over: Whether nothing comes after `head`.
+        is_broken: Whether the database could not be read: nothing is told from here any more.
     """
 
     floor: int = 0
@@ -43,6 +44,7 @@ class Topic:
     kind: str | None = None
     state: JobState | None = None
     is_over: bool = False
+    is_broken: bool = False
     bells: set[asyncio.Event] = field(default_factory=set)
     ready: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     _recent: deque[Message] = field(default_factory=deque)

@@ -15,16 +15,14 @@ from nas_service.export.report_tables import arm_table, facts, heat_styles, scro
 from nas_service.export.svg_paint import BACKGROUND, LINE, MUTED, PANEL, TEXT, Pair, Theme
 from nas_service.export.svg_text import quoted
 from nas_service.json_text import json_text
+from nas_service.search.arm_facts import ArmFacts
 from nas_service.search.bandit import Arm
 from nas_service.trained import TrainedCandidate
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 
-_PARTS = ("name", "space", "dataset", "method", "strategy", "seed", "wave")
-_UNIT = (
-    "Means and bounds are in the strategy's own unit: accuracy for abandit, random and evolution, child-parent scores for "
-    "cp-nas, effects in rank scores (0 is average) with two standard deviations for abandit-plus."
-)
+_PARTS = ("space", "dataset", "method", "strategy", "seed", "wave")
+_SHADES = "Blue is below, orange above the mean of what lives on the same edge; struck through: abandoned."
 _VARIABLES: dict[str, Pair] = {"ground": BACKGROUND, "panel": PANEL, "line": LINE, "text": TEXT, "muted": MUTED}
 
 
@@ -45,11 +43,13 @@ class SearchRecord:
 
     Attributes:
         id: Of the search.
+        name: That it has now.
         state: In which it is.
         error: Why it failed, if it did.
         times: When what happened, as text.
         spec: As it was submitted, with defaults.
         space: That was searched.
+        arm_facts: What its strategy says of arms.
         rewards: Of every sample, in order.
         arms: As of the last sample.
         found: Architectures by rank.
@@ -57,11 +57,13 @@ class SearchRecord:
     """
 
     id: str
+    name: str
     state: str
     error: str | None
     times: Mapping[str, str]
     spec: Mapping[str, Any]
     space: SearchSpace
+    arm_facts: ArmFacts
     rewards: Sequence[float] = ()
     arms: Sequence[Arm] = ()
     found: Sequence[ReportedArchitecture] = ()
@@ -70,7 +72,7 @@ class SearchRecord:
 
 def write_report(record: SearchRecord) -> str:
     """Return the page."""
-    name = record.spec.get("name") or f"Search {record.id}"
+    name = record.name or f"Search {record.id}"
     sections = [_summary(record), _samples(record), _found(record), _trained(record), _arms(record), _made(record)]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -115,7 +117,7 @@ def _component(value: object) -> str:
 
 
 def _summary(record: SearchRecord) -> str:
-    rows = [(part, _component(record.spec.get(part))) for part in _PARTS]
+    rows = [("name", record.name or "-"), *((part, _component(record.spec.get(part))) for part in _PARTS)]
     rows += [("state", record.state), *([("error", record.error)] if record.error else []), *record.times.items()]
     rows.append(("samples", f"{len(record.rewards):,}"))
     if record.rewards:
@@ -184,13 +186,13 @@ def _arms(record: SearchRecord) -> str:
     if not record.arms:
         return _section("Why", _note("The arms are not known yet."))
     arms = {arm.key: arm for arm in record.arms}
-    content = [_note(_UNIT + " Blue is below, orange above the mean of what lives on the same edge; struck through: abandoned.")]
+    content = [_note(f"{record.arm_facts.meaning} {_SHADES}")]
     for cell in record.space.cell_types:
         charts = []
         for edge in record.space.edges:
             here = [arm for arm in record.arms if arm.key[:2] == (cell.name, edge.name)]
             chart = scrolled(bounds_chart(f"Arms of edge {edge.name} of cell {cell.name}", here))
-            charts.append(f"<h4>edge {edge.name}</h4>{chart}")
+            charts.append(f"<h4>edge {quoted(edge.name)}</h4>{chart}")
         bounds = f"<details><summary>Bounds of cell {quoted(cell.name)}</summary>{''.join(charts)}</details>"
         content.append(f"<h3>Cell {quoted(cell.name)}</h3>{arm_table(record.space, cell, arms)}{bounds}")
     return _section("Why", *content)

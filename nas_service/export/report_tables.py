@@ -58,7 +58,7 @@ def arm_table(space: SearchSpace, cell: CellType, arms: Mapping[Choice, Arm]) ->
         cells = []
         for name, offset in zip(names, offsets[edge.name], strict=True):
             cells.append(_cell(arms.get(Choice(cell.name, edge.name, name)), offset, largest))
-        rows.append(f'<tr><th scope="row">{edge.name}</th>{"".join(cells)}</tr>')
+        rows.append(f'<tr><th scope="row">{quoted(edge.name)}</th>{"".join(cells)}</tr>')
     head = "".join(f'<th scope="col">{quoted(name)}</th>' for name in names)
     return scrolled(
         f'<table class="arms"><thead><tr><th scope="col">edge</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

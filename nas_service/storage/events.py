@@ -11,10 +11,11 @@ as `idle_in_transaction_session_timeout` lets it.
 it takes the milliseconds since 2026 where that is more than the largest id so far.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from nas_service.job_events import JobEvent, StateTold
@@ -36,9 +37,26 @@ def record(session: Session, job_id: str, told: JobEvent) -> None:
         now = database_now(session)
     else:
         now = database_now(session)
-        since_era_ms = int((now - _ERA).total_seconds() * 1000)
-        values["id"] = select(func.max(func.coalesce(func.max(Event.id), 0) + 1, since_era_ms)).scalar_subquery()
+        values["id"] = _next_id(now).scalar_subquery()
     session.execute(insert(Event).values(**values, created_at=now))
+
+
+def record_again(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append events, moves among them, of jobs that are new in this transaction: in order, all columns but the ids given."""
+    new: list[dict[str, Any]] = [dict(row) for row in rows]
+    if session.get_bind().dialect.name == "postgresql":
+        exclusive(session, _STATES)
+    else:
+        first = session.scalars(_next_id(database_now(session))).one()
+        new = [row | {"id": first + place} for place, row in enumerate(new)]
+    if new:
+        session.execute(insert(Event), new)
+
+
+def _next_id(now: datetime) -> Select[int]:
+    """Return what asks SQLite for the id of the next event."""
+    since_era_ms = int((now - _ERA).total_seconds() * 1000)
+    return select(func.max(func.coalesce(func.max(Event.id), 0) + 1, since_era_ms))
 
 
 def list_events(session: Session, job_id: str, *, limit: int, after: int = 0, kinds: Sequence[str] = ()) -> list[Event]:

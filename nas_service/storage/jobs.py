@@ -7,7 +7,7 @@ What drivers and controllers do with a job they hold is in `attempts.py`.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Update, case, func, select, update
+from sqlalchemy import CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, NotFoundError
@@ -92,7 +92,7 @@ def list_jobs(
 def count_by_state(session: Session) -> dict[tuple[str, str], int]:
     """Return the number of jobs by (kind, state)."""
     # Grouped as the index on states is sorted: by kind too, every job would be put into a tree of its own first.
-    by_kind = [func.sum(case((Job.kind == kind, 1), else_=0)) for kind in KINDS]
+    by_kind = [func.count().filter(Job.kind == kind) for kind in KINDS]
     rows = session.execute(select(Job.state, *by_kind).group_by(Job.state)).all()
     found = {(kind, state): int(count) for state, *counts in rows for kind, count in zip(KINDS, counts, strict=True)}
     return {key: count for key, count in found.items() if count}

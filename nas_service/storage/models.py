@@ -15,11 +15,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 CASCADE = "CASCADE"
+IS_MOVE = "kind = 'state'"  # of an event; with a placeholder for the kind no database would take the index of moves
 ATTACK_SECONDS = "attack_seconds"  # beside the figures of `metrics`, which the same seed repeats and a time does not
 
 
@@ -269,7 +271,10 @@ class Event(Base):
     """Something that happened to a job; `id` grows, so it also orders a stream."""
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "job_id", "id"),)
+    __table_args__ = (
+        Index(None, "job_id", "id"),
+        Index("ix_events_moves", "id", postgresql_where=text(IS_MOVE), sqlite_where=text(IS_MOVE)),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE))

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, NotReadyError
 from nas_service.lifecycle import FINISHED, JobState
+from nas_service.storage import events
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.storage.deletion import delete_job
 from nas_service.storage.jobs import SEARCH, get_job
@@ -76,8 +77,11 @@ def play_recording(session: Session, store: ArtifactStore, path: Path) -> str:
                 raise NotReadyError(f"{path.name}: {row['key']} is not what was recorded")
             store.put(row["key"], content)
     for name, rows in tables.items():
-        if rows:
-            session.execute(insert(_MODELS[name]), [_parsed(_MODELS[name], row) for row in rows])
+        parsed = [_parsed(_MODELS[name], row) for row in rows]
+        if name == Event.__tablename__:
+            events.record_again(session, parsed)
+        elif parsed:
+            session.execute(insert(_MODELS[name]), parsed)
     return search_id
 
 

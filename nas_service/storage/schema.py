@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -134,6 +135,7 @@ def try_write(engine: Engine) -> None:
         connection.execute(text(statement))
 
 
+@cache  # finding it means reading every migration
 def head_revision() -> str | None:
     """Return the newest revision that this version of the project knows."""
     return ScriptDirectory(str(MIGRATIONS)).get_current_head()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from nas_service.job_events import StateTold
@@ -10,6 +10,7 @@ from nas_service.lifecycle import HELD
 from nas_service.storage.models import Event, Job
 
 _HELD = [state.value for state in HELD]
+_IS_MOVE = Event.kind == literal_column(f"'{StateTold.kind}'")  # as the index says it: see `models.IS_MOVE`
 
 
 def jobs_of(session: Session, job_ids: Sequence[str]) -> list[Job]:
@@ -37,7 +38,7 @@ def events_since(session: Session, places: Mapping[str, int], *, limit: int) -> 
 
 def moves_since(session: Session, after: int, *, limit: int) -> list[tuple[Event, str]]:
     """Return the moves of all jobs after an id, oldest first, each with the job's kind."""
-    query = select(Event, Job.kind).join(Job, Job.id == Event.job_id).where(Event.id > after, Event.kind == StateTold.kind)
+    query = select(Event, Job.kind).join(Job, Job.id == Event.job_id).where(Event.id > after, _IS_MOVE)
     return [(event, kind) for event, kind in session.execute(query.order_by(Event.id).limit(limit))]
 
 
@@ -47,9 +48,12 @@ def last_ids(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
     return {job_id: last for job_id, last in session.execute(query)}  # noqa: C416 - rows have no type that `dict` takes
 
 
-def last_id(session: Session) -> int:
-    """Return the id of the newest event of any job; 0 without any."""
-    return session.scalar(select(func.max(Event.id))) or 0
+def last_move(session: Session) -> int:
+    """Return the id of the newest move of any job; 0 without any.
+
+    Only moves are ordered over all jobs: whoever began after the newest event of any kind could miss one.
+    """
+    return session.scalar(select(func.max(Event.id)).where(_IS_MOVE)) or 0
 
 
 def jobs_with_last_event(session: Session, job_ids: Sequence[str]) -> dict[str, tuple[Job, int]]:

@@ -219,3 +219,14 @@ def test_jobs_are_counted_by_kind(client: TestClient, pictures: Path) -> None:
     client.post("/v1/datasets", json=PETS)
     assert 'nas_jobs{kind="registration",state="queued"} 1.0' in client.get("/metrics").text
     assert jobs.REGISTRATION in jobs.KINDS
+
+
+def test_a_registration_that_was_renamed_is_submitted_again_for_the_same_dataset(client: TestClient, pictures: Path) -> None:
+    assert pictures.is_dir()
+    path = job_path(client.post("/v1/datasets", json=PETS).json())
+    assert client.patch(path, json={"name": "the first try"}).status_code == 200
+    assert client.post(f"{path}/cancel").status_code == 202
+    again = client.post(f"{path}/clone").json()
+    assert (again["name"], again["spec"]) == ("pets", PETS)
+    other = client.post(f"{path}/clone", json={"name": "cats"}).json()
+    assert (other["name"], other["spec"]) == ("cats", PETS | {"name": "cats"})

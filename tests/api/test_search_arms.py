@@ -167,12 +167,39 @@ def test_what_cannot_be_asked_is_refused_by_name(
 
 def test_a_reader_that_has_a_view_gets_no_body(client: TestClient, database: Database) -> None:
     live = _run(database, "abandit")
-    paths = ("arms/table", "arms/table?at=4", "rounds", "arms/history?cell=a&edge=0-1", "series", "leader", "leader/diagram.svg")
+    paths = (
+        "arms/table",
+        "arms/table?at=4",
+        "arms",
+        "arms?at=4",
+        "rounds",
+        "arms/history?cell=a&edge=0-1",
+        "series",
+        "leader",
+        "leader/diagram.svg",
+    )
     for path in paths:
         reply = client.get(f"/v1/searches/{live.job_id}/{path}")
         assert reply.status_code == 200, path
         again = client.get(f"/v1/searches/{live.job_id}/{path}", headers={"If-None-Match": reply.headers["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_tag_of_a_past_table_stays_while_the_search_goes_on(client: TestClient, database: Database) -> None:
+    past: list[str] = []
+    now: list[str] = []
+
+    def ask(job_id: str, samples: int) -> None:
+        path = f"/v1/searches/{job_id}/arms/table"
+        now.append(client.get(path).headers["ETag"])
+        if samples >= 4:
+            headers = {"If-None-Match": past[0]} if past else {}
+            reply = client.get(path, params={"at": 4}, headers=headers)
+            assert (reply.status_code, reply.content == b"") == ((304, True) if past else (200, False))
+            past.append(reply.headers["ETag"])
+
+    live = _run(database, "abandit", told=ask)
+    assert (len(past), len(set(past)), len(set(now))) == (len(live.tables) - 3, 1, len(live.tables))
 
 
 def test_a_search_without_samples_has_a_table_of_empty_arms(client: TestClient) -> None:

@@ -1,6 +1,7 @@
 """A page that is watched: what it may not do, and what may not be wrong with it at any time."""
 
 import re
+import shutil
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Page, Request
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

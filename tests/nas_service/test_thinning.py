@@ -1,10 +1,12 @@
 """Thinned curves keep their ends and their extremes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_service.curves import curve
 from nas_service.thinning import kept_places, least_points
+from search_spaces.errors import InvalidFieldError
 
 VALUES = st.lists(st.one_of(st.none(), st.integers(-3, 3)), min_size=1, max_size=200)
 
@@ -33,3 +35,13 @@ def test_the_methods_own_figures_are_columns_of_their_own() -> None:
     found = curve(epochs, ["train_loss", "extra"], 10)
     assert found.columns == {"train_loss": [2.0, 1.0], "extra.a": [None, 3.0], "extra.b": [1.0, None]}
     assert curve(epochs, ["extra.c"], 10).columns == {"extra.c": [None, None]}
+
+
+def test_points_are_counted_against_every_figure_that_extra_stands_for() -> None:
+    """As one field it fits; as three columns their extremes would be lost."""
+    epochs = [(place, {"extra": {"a": place == 3, "b": place == 5, "c": -(place == 7)}}) for place in range(20)]
+    with pytest.raises(InvalidFieldError, match=r"8 or more for 3 columns: extra\.a, extra\.b, extra\.c") as refused:
+        curve(epochs, ["extra"], 7)
+    assert refused.value.field == "points"
+    assert {0, 3, 5, 7, 19} <= set(curve(epochs, ["extra"], 8).epoch)
+    assert curve(epochs[:7], ["extra"], 7).epoch == list(range(7))

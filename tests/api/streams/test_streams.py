@@ -11,15 +11,17 @@ from http import HTTPStatus
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from api.app import create_app
 from api.client import NasClient
 from api.following import StreamMessage, parse
+from api.streams.hub import StreamHub
 from nas_service.settings import Settings
 from tests.api.streams.conftest import Running
 from tests.serving import in_thread
 from tests.waiting import wait_until
+from workers.launchers import create_launcher
 
 EVENTS = 60
 
@@ -277,6 +279,62 @@ def test_lines_of_the_log_come_as_they_are_written(settings: Settings, running: 
         with log.open("a") as file:
             file.write("f\n")
         assert next(told) == {"attempt": 1, "first": 15, "next": 20, "lines": ["half"]}
+
+
+@pytest.mark.parametrize("launcher", ["child-process", "ray-job"])
+def test_a_log_that_is_kept_elsewhere_is_said_to_be_once_to_every_viewer(
+    settings: Settings, running: Running, launcher: str
+) -> None:
+    app = create_app(settings.model_copy(update={"launcher": launcher}), create_launcher(settings))
+    with in_thread(app) as url:
+        words = httpx.get(f"{url}{running.path}/logs").json()["missing"]
+        assert ("ray job logs" in words) == (launcher == "ray-job")
+        address = f"{url}{running.path}/stream?log=true"
+        with httpx.stream("GET", address, timeout=30) as first, ExitStack() as later:
+            told = (message.data for message in parse(first.iter_lines()) if message.kind == "log")
+            begun = {"attempt": 1, "first": 0, "next": 0, "lines": []}
+            assert [next(told), next(told)] == [begun, {**begun, "missing": words}]
+            second = later.enter_context(httpx.stream("GET", address, timeout=30))
+            also = (message.data for message in parse(second.iter_lines()) if message.kind == "log")
+            assert next(also) == {**begun, "missing": words}
+            log = settings.home / "logs" / f"{running.id}-1.log"
+            log.parent.mkdir()
+            log.write_text("here\n")
+            assert next(told) == next(also) == {"attempt": 1, "first": 0, "next": 5, "lines": ["here"]}
+
+
+def test_streams_end_where_the_database_cannot_be_read_and_new_ones_are_refused_until_it_can(
+    settings: Settings, running: Running
+) -> None:
+    def rename(old: str, new: str) -> None:
+        with running.database.write() as session:
+            session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    app = create_app(settings)
+    with in_thread(app) as url, ExitStack() as watching:
+        paths = (running.path, "/v1")
+        streams = [watching.enter_context(_stream(f"{url}{path}/stream")) for path in paths]
+        for stream in streams:
+            next(stream)
+        rename("events", "hidden")
+        assert [message.kind for stream in streams for message in stream] == []
+        assert [httpx.get(f"{url}{path}/stream").status_code for path in paths] == [HTTPStatus.SERVICE_UNAVAILABLE] * 2
+        rename("hidden", "events")
+        for path in paths:
+            with _stream(f"{url}{path}/stream") as again:
+                assert next(again).kind == "progress"
+    assert app.state.service.streams.viewers == 0
+
+
+def test_nothing_of_jobs_is_kept_when_nobody_watches_all_of_them(settings: Settings, running: Running) -> None:
+    app = create_app(settings)
+    hub: StreamHub = app.state.service.streams
+    with in_thread(app) as url:
+        with _stream(f"{url}/v1/stream") as messages:
+            next(messages)
+            assert set(hub._told_at) == hub._held == {running.id}
+        wait_until(lambda: hub.viewers, lambda left: left == 0)
+        assert (hub._told_at, hub._held) == ({}, frozenset())
 
 
 def test_events_are_filtered_by_kind_and_place(settings: Settings, running: Running) -> None:

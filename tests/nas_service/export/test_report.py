@@ -8,6 +8,7 @@ import pytest
 
 from nas_service.export.report import ReportedArchitecture, SearchRecord, write_report
 from nas_service.export.report_charts import thinned
+from nas_service.search.arm_facts import MEAN_REWARDS
 from nas_service.search.bandit import Arm
 from nas_service.specs import SearchSpec
 from nas_service.trained import FoundArchitecture, TrainedCandidate
@@ -67,7 +68,8 @@ def _record(name: str = "first", space: str = "tiny", samples: int = 30) -> Sear
     trained = [TrainedCandidate("c", "training-1", origin, method, "bnn", 0, scores, COST, 3.0)]
     spec = SearchSpec.model_validate({"space": space, "name": name}).model_dump(mode="json")
     rewards = [0.5 + (index * 7919 % 100) / 1000 for index in range(samples)]
-    return SearchRecord("search-1", "succeeded", None, {"submitted": "today"}, spec, searched, rewards, arms, found, trained)
+    told = {"submitted": "today"}
+    return SearchRecord("search-1", name, "succeeded", None, told, spec, searched, MEAN_REWARDS, rewards, arms, found, trained)
 
 
 @pytest.mark.parametrize("space", SPACES.names())
@@ -87,12 +89,19 @@ def test_the_page_tells_what_was_found_how_and_why() -> None:
     assert "30 of 30" not in said
     assert said.count("round 2") == 6
     assert "12 of 18" in said
+    assert any(text.startswith(MEAN_REWARDS.meaning) for text in said)
+
+
+def test_a_search_that_was_renamed_has_its_new_name() -> None:
+    said = _read(write_report(replace(_record(), name="second"))).texts
+    assert said.count("second") == 3  # title, heading, summary
+    assert "first" not in said
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_what_somebody_chose_is_text(hostile: str) -> None:
     plain = _read(write_report(_record()))
-    record = replace(_record(), error=hostile)
+    record = replace(_record(), name=hostile, error=hostile)
     page = write_report(
         replace(record, spec={**record.spec, "name": hostile, "dataset": {"name": hostile, "settings": {hostile: 1}}})
     )

@@ -2,15 +2,18 @@
 
 import threading
 import time
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert, text
+from sqlalchemy.event import listen
 
 from nas_service.job_events import BestTold, StateTold
 from nas_service.lifecycle import JobState
 from nas_service.storage import events, jobs, watching
-from nas_service.storage.models import Job
-from nas_service.storage.session import Database
+from nas_service.storage.models import Event, Job
+from nas_service.storage.session import Database, utc_now
 
 
 def _best(index: int) -> BestTold:
@@ -47,14 +50,51 @@ def test_an_event_whose_writer_is_slow_never_appears_below_one_that_was_seen(dat
     assert ids == later  # whoever read the second one's event had the first one's
 
 
+def test_a_move_that_is_slow_to_appear_is_not_below_where_the_stream_of_all_jobs_begins(postgres_url: str) -> None:
+    """Another job's epoch has a larger id and ends before it, since only moves wait for one another."""
+    database = Database(postgres_url)
+    slow, fast = _job(database), _job(database)
+    with ExitStack() as writing:
+        session = writing.enter_context(database.write())
+        events.record(session, slow, StateTold(state=JobState.RUNNING))
+        with database.write() as other:
+            events.record(other, fast, _best(0))
+        with database.read() as reading:
+            begun = watching.last_move(reading)
+    with database.read() as reading:
+        (moved,) = watching.moves_since(reading, begun, limit=9)
+        later = events.list_events(reading, fast, limit=9, kinds=["best"])
+    assert moved[0].job_id == slow
+    assert moved[0].id < later[0].id
+    database.close()
+
+
+def test_moves_are_found_among_many_other_events_by_their_index(database: Database) -> None:
+    job_id = _job(database)
+    with database.write() as session:
+        rows = [{"job_id": job_id, "kind": "epoch", "data": {}, "created_at": utc_now()} for _ in range(5000)]
+        session.execute(insert(Event), rows)
+    explain = "EXPLAIN" if database.engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    statements: list[tuple[str, Any]] = []
+    with database.write() as session:
+        if explain == "EXPLAIN":
+            session.execute(text("ANALYZE events"))
+        listen(database.engine, "before_cursor_execute", lambda *told: statements.append(told[2:4]))
+        first = watching.last_move(session)
+        assert watching.moves_since(session, first, limit=9) == []
+        for statement, values in statements[:2]:
+            plan = session.connection().exec_driver_sql(f"{explain} {statement}", values)
+            assert "ix_events_moves" in str(plan.all())
+
+
 def test_the_id_of_a_deleted_event_is_not_used_again(database: Database) -> None:
     gone = _job(database)
     with database.write() as session:
-        last = watching.last_id(session)
+        last = watching.last_move(session)
         session.execute(delete(Job).where(Job.id == gone))
     _job(database)
     with database.read() as session:
-        assert watching.last_id(session) > last
+        assert watching.last_move(session) > last
 
 
 def test_many_events_in_a_millisecond_have_ids_of_their_own(database: Database) -> None:

@@ -1,5 +1,6 @@
 """Recordings: what was recorded is there again, to the last digit, once, and can be taken away without a trace."""
 
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import select
 
 from nas_service.errors import ConflictError, NotReadyError
 from nas_service.lifecycle import JobState
-from nas_service.storage import architectures, candidates, jobs
+from nas_service.storage import architectures, candidates, jobs, watching
 from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.models import Base, Litter
@@ -87,6 +88,34 @@ def test_a_recording_is_there_again_once_and_goes_without_a_trace(
         assert not remove_recording(session, recording)
         assert not any(_rows(session).values())
     other.close()
+
+
+def test_moves_of_a_recording_are_told_to_who_reads_on(
+    database: Database, store: ArtifactStore, search_id: str, tmp_path: Path
+) -> None:
+    """Its ids are above those of deleted events, and nobody else's move is seen above them before them."""
+    recording = tmp_path / "recording.zip"
+    with database.read() as session:
+        write_recording(session, store, search_id, recording)
+        recorded = [(row.job_id, row.data) for row, _ in watching.moves_since(session, 0, limit=99)]
+    with database.write() as session:
+        last = watching.last_move(session)
+        remove_recording(session, recording)
+    seen: list[tuple[str, Any]] = []
+
+    def move_another() -> None:
+        with database.write() as session:
+            jobs.create_job(session, jobs.SEARCH, "another", {})
+        with database.read() as session:
+            seen.extend((row.job_id, row.data) for row, _ in watching.moves_since(session, last, limit=99))
+
+    with database.write() as session:
+        play_recording(session, store, recording)
+        other = threading.Thread(target=move_another)
+        other.start()
+        other.join(0.5)
+    other.join()
+    assert seen[:-1] == recorded
 
 
 def test_what_is_not_over_is_not_recorded(database: Database, store: ArtifactStore, tmp_path: Path) -> None:
