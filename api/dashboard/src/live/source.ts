@@ -1,5 +1,5 @@
 import { type Message, SseParser } from "./sse";
-import { away, probe } from "./status";
+import { probe } from "./status";
 
 const SILENCE_MS = 40_000; // a stream says something every 15 s, if only that it lives
 const FIRST_PAUSE_MS = 250;
@@ -72,7 +72,7 @@ export function openSource(url: string, after: () => number | null, listener: Li
       if (isClosed || how === "over") return;
       if (how === "broken") await probe(); // returns when the service answers
       if (Date.now() - began > LONGEST_PAUSE_MS) pause = FIRST_PAUSE_MS;
-      if (away.peek() === null) await pauseFor(pause * (0.5 + Math.random()));
+      await pauseFor(pause * (0.5 + Math.random()));
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
     }
   }

@@ -23,29 +23,30 @@ async function answers(): Promise<boolean> {
   }
 }
 
-let probing = false;
+let probing: Promise<void> | null = null;
 const others = "BroadcastChannel" in window ? new BroadcastChannel("nas:status") : null;
 
-/** Find out whether the service is there, and if not, keep asking until it is. Many may call it at once. */
-export async function probe(): Promise<void> {
-  if (probing) return;
-  probing = true;
+/** Find out whether the service is there, and if not, keep asking until it is. However many call it, one asks; all wait for it. */
+export function probe(): Promise<void> {
+  probing ??= untilItAnswers().finally(() => {
+    probing = null;
+  });
+  return probing;
+}
+
+async function untilItAnswers(): Promise<void> {
   let pause = FIRST_PAUSE_MS;
-  try {
-    while (!(await answers())) {
-      if (awaySince.peek() === null) {
-        awaySince.value = Date.now();
-        others?.postMessage("away");
-      }
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS);
+  while (!(await answers())) {
+    if (awaySince.peek() === null) {
+      awaySince.value = Date.now();
+      others?.postMessage("away");
     }
-    if (awaySince.peek() !== null) {
-      awaySince.value = null;
-      comebacks.value += 1;
-    }
-  } finally {
-    probing = false;
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS);
+  }
+  if (awaySince.peek() !== null) {
+    awaySince.value = null;
+    comebacks.value += 1;
   }
 }
 
