@@ -26,7 +26,12 @@ export function RobustnessChart(props: Shared & { candidates: readonly Candidate
   const rows = attackRows(props.candidates);
   const letter = width < 500 ? 6.6 : 7.2; // of the longest name, in pixels
   const longest = Math.max(...rows.map((row) => row.length));
-  const plot = { left: Math.min(Math.ceil(longest * letter) + 22, width / 2), right: width - 16, top: 4, bottom: 10 + rows.length * ROW };
+  const plot = {
+    left: Math.min(Math.ceil(longest * letter) + 22, width / 2),
+    right: width - 16,
+    top: 4,
+    bottom: 10 + rows.length * ROW,
+  };
   const x = linear([0, 1], [plot.left, plot.right], width < 500 ? 2 : 5);
   return (
     <div ref={ref} class="chart">

@@ -1,4 +1,4 @@
-import { type ArmTable, leadingOf, slotsOf } from "./arm-table";
+import type { ArmTable } from "./arm-table";
 
 /** What a stream tells of a committed wave: the arms of its samples, and the means that changed, in thousandths of their unit. */
 export interface WaveData {
@@ -9,6 +9,8 @@ export interface WaveData {
   readonly pulled?: readonly (readonly number[])[] | null;
   readonly means?: readonly (readonly [number, number | null])[] | null;
   readonly all_means?: readonly (number | null)[] | null;
+  /** Edges that another arm leads now, by place, and the position of that arm. */
+  readonly leading?: readonly (readonly [number, number | null])[];
 }
 
 export interface AbandonedData {
@@ -40,8 +42,12 @@ function newMeans(mean: (number | null)[], wave: WaveData): void {
   }
 }
 
-function withLeading(table: ArmTable): ArmTable {
-  return { ...table, leading: slotsOf(table).map((slot) => leadingOf(table, slot)) };
+function newLeaders(table: ArmTable, wave: WaveData): ArmTable["leading"] {
+  const leading = [...table.leading];
+  for (const [place, position] of wave.leading ?? []) {
+    if (place >= 0 && place < leading.length) leading[place] = position;
+  }
+  return leading;
 }
 
 /**
@@ -59,7 +65,7 @@ export function afterWave(table: ArmTable, wave: WaveData): ArmTable | null {
   }
   const mean = [...table.mean];
   newMeans(mean, wave);
-  return withLeading({ ...table, pulls, mean, at: wave.samples, samples: wave.samples });
+  return { ...table, pulls, mean, leading: newLeaders(table, wave), at: wave.samples, samples: wave.samples };
 }
 
 /** Return the table after arms were dropped, with the figures that they were dropped with. */
@@ -80,5 +86,5 @@ export function afterAbandoned(table: ArmTable, event: AbandonedData): ArmTable 
     next.upper[arm.position] = arm.upper;
     next.abandoned_round[arm.position] = event.round;
   }
-  return withLeading({ ...table, ...next });
+  return { ...table, ...next };
 }
