@@ -9,9 +9,7 @@ from nas_service.lifecycle import CandidateState, JobState
 
 Thousandth = int  # of the unit of a strategy's means
 ChangedMean = tuple[int, Thousandth | None]  # position of an arm in the space's order, and its new mean
-ChangedLeader = tuple[
-    int, int | None
-]  # place of an edge among the edges of all cells, and the position of the arm that leads there
+ChangedLeader = tuple[int, int | None]  # place of an edge, counted over all cells, and the position of its leading arm
 
 
 class JobEvent(BaseModel):

@@ -88,6 +88,16 @@ test("abandoned arms keep the figures that they were dropped with", () => {
   expect(next.leading).toEqual(madeTable().leading);
 });
 
+test("a round that ended inside a wave drops its arms, and what is known already changes nothing", () => {
+  const table = madeTable({ samples: 10 });
+  const event = { round: 1, samples: 8, arms: [{ position: 7, pulls: 9, mean: 0.01, lower: 0, upper: 0.02 }] };
+  const next = afterAbandoned(table, event);
+  expect(next.abandoned_round[7]).toBe(1);
+  const later = { ...next, pulls: next.pulls.map(() => 11) };
+  expect(afterAbandoned(later, event)).toBe(later);
+  expect(afterAbandoned(table, { ...event, arms: event.arms.map((arm) => ({ ...arm, position: 99 })) })).toBe(table);
+});
+
 test("text on every colour of the scale has a contrast of 4.5:1", () => {
   for (let place = -1; place <= 1; place += 0.02) {
     const ground = diverging(place);

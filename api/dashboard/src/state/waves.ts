@@ -68,9 +68,13 @@ export function afterWave(table: ArmTable, wave: WaveData): ArmTable | null {
   return { ...table, pulls, mean, leading: newLeaders(table, wave), at: wave.samples, samples: wave.samples };
 }
 
-/** Return the table after arms were dropped, with the figures that they were dropped with. */
+/**
+ * Return the table after arms were dropped, with the figures that they were dropped with. A round may end inside a wave that the
+ * table holds already, so samples do not tell whether it is known: an arm that is out already does.
+ */
 export function afterAbandoned(table: ArmTable, event: AbandonedData): ArmTable {
-  if (event.samples < table.samples) return table;
+  const arms = event.arms.filter(({ position }) => table.abandoned_round[position] === null);
+  if (arms.length === 0) return table;
   const next = {
     pulls: [...table.pulls],
     mean: [...table.mean],
@@ -78,8 +82,7 @@ export function afterAbandoned(table: ArmTable, event: AbandonedData): ArmTable 
     upper: [...table.upper],
     abandoned_round: [...table.abandoned_round],
   };
-  for (const arm of event.arms) {
-    if (arm.position < 0 || arm.position >= next.pulls.length) continue;
+  for (const arm of arms) {
     next.pulls[arm.position] = arm.pulls;
     next.mean[arm.position] = arm.mean;
     next.lower[arm.position] = arm.lower;
