@@ -98,6 +98,22 @@ def test_a_job_moves_on_the_page_in_its_own_row(open_page: OpenPage, store: Data
     expect(page.get_by_role("link", name="another")).to_be_visible()
 
 
+def test_a_refused_stream_is_told_with_its_reason_until_it_is_given(open_page: OpenPage, store: Database, watch: Watch) -> None:
+    watch.forgive("429")
+    add_search(store, "watched")
+    page = open_page("/system")
+    body = {"type": "urn:nas:problem:too-many", "title": "Too many streams", "status": 429, "detail": "200 are open"}
+    page.route("**/v1/stream*", lambda route: route.fulfill(status=429, json=body, content_type="application/problem+json"))
+    page.goto("/")
+    expect(page.locator(".banner")).to_contain_text("Not live: Too many streams: 200 are open (HTTP 429)")
+    expect(page.get_by_role("link", name="watched")).to_be_visible()
+    assert axe(page) == []
+    page.unroute("**/v1/stream*")
+    expect(page.locator(".banner")).to_have_count(0)
+    begin_next(store)
+    expect(page.locator("main .state-running")).to_be_visible()
+
+
 def _open_tabs(context: BrowserContext, watch: Watch, path: str) -> list[Page]:
     pages = []
     for _ in range(TABS):

@@ -1,3 +1,4 @@
+import { problemOf } from "../api/problem";
 import { type Message, SseParser } from "./sse";
 import { probe } from "./status";
 
@@ -10,6 +11,8 @@ export interface Listener {
   onMessage(message: Message): void;
   /** The stream is over for good: the job ended, or there is no such job (its status). */
   onEnd(status: number | null): void;
+  /** Why the service does not give the stream now, in its words; null: it does. It is asked again. */
+  onRefused(reason: string | null): void;
 }
 
 /** Return the address of a stream from after an event; null: from now. */
@@ -58,7 +61,12 @@ export function openSource(url: string, after: () => number | null, listener: Li
       listener.onEnd(response.status);
       return "over";
     }
-    if (!response.ok) return "refused";
+    if (!response.ok) {
+      const { title, detail, status } = await problemOf(response);
+      listener.onRefused(`${title}${detail ? `: ${detail}` : ""} (HTTP ${status})`);
+      return "refused";
+    }
+    listener.onRefused(null);
     const hasEnded = await read(response, listener, giveUp);
     if (hasEnded) listener.onEnd(null);
     return hasEnded ? "over" : "broken";

@@ -1,4 +1,4 @@
-import { type ReadonlySignal, signal } from "@preact/signals";
+import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import { onAway } from "../api/client";
 
 const PROBE_TIMEOUT_MS = 1000;
@@ -12,6 +12,21 @@ const comebacks = signal(0);
 export const away: ReadonlySignal<number | null> = awaySince;
 /** How often the service came back: what hangs on it asks anew. */
 export const recovered: ReadonlySignal<number> = comebacks;
+
+const refusals = signal<ReadonlyMap<string, string>>(new Map());
+
+/** Why streams are not live though the service answers, in its words: none where all are. */
+export const notLive: ReadonlySignal<readonly string[]> = computed(() => [...new Set(refusals.value.values())]);
+
+/** Say why a stream was refused; null: it is not, or nobody wants it any more. */
+export function setRefusal(url: string, reason: string | null): void {
+  const before = refusals.peek();
+  if ((before.get(url) ?? null) === reason) return;
+  const next = new Map(before);
+  if (reason === null) next.delete(url);
+  else next.set(url, reason);
+  refusals.value = next;
+}
 
 /** Whether the process answers at all, a refusal included. */
 async function answers(): Promise<boolean> {
