@@ -49,7 +49,6 @@ export class SearchModel {
   readonly rounds = signal<readonly RoundMark[]>([]);
   readonly problem = signal<ApiProblem | null>(null);
   readonly events = signal(0); // how many messages with an id came: lists that show them ask anew
-  readonly logLines = signal<readonly string[]>([]);
   readonly replay: Replay;
   /** The table that every picture shows: that of the chosen sample, or the newest. */
   readonly table: ReadonlySignal<ArmTable | null>;
