@@ -245,8 +245,9 @@ def test_the_history_of_an_edge_says_that_it_comes(open_page: OpenPage, store: D
     page = open_page("/system")
     waiting: list[Route] = []
     page.route("**/arms/history*", lambda route: waiting.append(route))  # noqa: PLW0108 - the driver takes no built-in
-    page.goto(f"/searches/{search.job_id}")
-    page.locator(".why-history").scroll_into_view_if_needed()
+    with page.expect_request("**/arms/history*"):
+        page.goto(f"/searches/{search.job_id}")
+        page.locator(".why-history").scroll_into_view_if_needed()
     expect(page.get_by_text("the history of this edge is being worked out")).to_be_visible()
     waiting[0].continue_()
     expect(
