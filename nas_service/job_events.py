@@ -9,6 +9,7 @@ from nas_service.lifecycle import CandidateState, JobState
 
 Thousandth = int  # of the unit of a strategy's means
 ChangedMean = tuple[int, Thousandth | None]  # position of an arm in the space's order, and its new mean
+ChangedLeader = tuple[int, int | None]  # place of an edge, counted over all cells, and the position of its leading arm
 
 
 class JobEvent(BaseModel):
@@ -60,6 +61,12 @@ class WaveTold(JobEvent):
     )
     all_means: tuple[Thousandth | None, ...] | None = Field(
         None, description="The means of all arms in the space's order, as in `means`; null where that is shorter."
+    )
+    leading: tuple[ChangedLeader, ...] = Field(
+        (),
+        description="For every edge that another arm leads now: the edge's place, counted over the edges of the first cell, then "
+        "of the next, and the arm's position; null in place of it: none leads. As `leading` in the arm table, which knows the "
+        "exact means.",
     )
 
 

@@ -3,9 +3,19 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from nas_service.job_events import AbandonedArm, AbandonedTold, BestTold, ChangedMean, JobEvent, RoundTold, WaveTold
+from nas_service.job_events import (
+    AbandonedArm,
+    AbandonedTold,
+    BestTold,
+    ChangedLeader,
+    ChangedMean,
+    JobEvent,
+    RoundTold,
+    WaveTold,
+)
 from nas_service.search.bandit import Arm
 from nas_service.search.loop import Wave
+from nas_service.search.rounds import leading
 
 
 def thousandths(mean: float | None) -> int | None:
@@ -57,7 +67,13 @@ def _samples_of(wave: Wave, before: Sequence[Arm], after: Sequence[Arm]) -> Wave
         pulled=tuple(tuple(positions[key] for key in sample.genotype.choices) for sample in wave.samples),
         means=tuple(changed) if is_short else None,
         all_means=None if is_short else tuple(now),
+        leading=_leaders_of(before, after),
     )
+
+
+def _leaders_of(before: Sequence[Arm], after: Sequence[Arm]) -> tuple[ChangedLeader, ...]:
+    was, now = leading(before), leading(after)
+    return tuple((place, position) for place, position in enumerate(now) if position != (was[place] if was else None))
 
 
 def _length(value: object) -> int:

@@ -17,6 +17,8 @@ from tests.browser.watched import LIGHT, Watch, axe, overflow
 from tests.serving import nas_serve
 
 BANNER_S = 2.0
+AWAY_MS = 3000  # for which a page is left alone with nobody who answers
+MOST_ASKED = 15  # in that time: a page asks for a sign of life, and for nothing else
 TABS = 8
 
 
@@ -53,6 +55,33 @@ def test_a_killed_service_is_told_within_two_seconds_and_the_page_goes_on_by_its
     context.close()
 
 
+def test_a_page_of_two_streams_asks_little_while_the_service_is_away(
+    browser: Browser, settings: Settings, store: Database
+) -> None:
+    job_id = fill(store)["running"]
+    with nas_serve(settings.home, NAS_DATABASE_URL=settings.database, NAS_CONTROLLER="false") as served:
+        context = browser.new_context(base_url=served.url)
+        page = context.new_page()
+        port = str(urlsplit(served.url).port)
+        page.goto(f"/searches/{job_id}")
+        expect(page.locator("main .state-running").first).to_be_visible()
+        page.evaluate("window.kept = document.querySelector('main h1')")
+        page.wait_for_load_state("load")
+        served.process.send_signal(signal.SIGKILL)
+        assert _away(page) <= BANNER_S
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+        page.wait_for_timeout(AWAY_MS)
+        assert 0 < len(asked) <= MOST_ASKED, asked[: 2 * MOST_ASKED]
+        assert axe(page) == []
+    with nas_serve(settings.home, "--port", port, NAS_DATABASE_URL=settings.database, NAS_CONTROLLER="false"):
+        expect(page.locator(".banner")).to_have_count(0, timeout=20_000)
+        end(store, job_id, JobState.FAILED, "it broke")
+        expect(page.locator("main .state-failed").first).to_be_visible()
+        assert page.evaluate("window.kept === document.querySelector('main h1')")
+    context.close()
+
+
 def test_a_job_moves_on_the_page_in_its_own_row(open_page: OpenPage, store: Database) -> None:
     job_id = add_search(store, "watched")
     page = open_page("/")
@@ -67,6 +96,22 @@ def test_a_job_moves_on_the_page_in_its_own_row(open_page: OpenPage, store: Data
     add_search(store, "another")
     begin_next(store)
     expect(page.get_by_role("link", name="another")).to_be_visible()
+
+
+def test_a_refused_stream_is_told_with_its_reason_until_it_is_given(open_page: OpenPage, store: Database, watch: Watch) -> None:
+    watch.forgive("429")
+    add_search(store, "watched")
+    page = open_page("/system")
+    body = {"type": "urn:nas:problem:too-many", "title": "Too many streams", "status": 429, "detail": "200 are open"}
+    page.route("**/v1/stream*", lambda route: route.fulfill(status=429, json=body, content_type="application/problem+json"))
+    page.goto("/")
+    expect(page.locator(".banner")).to_contain_text("Not live: Too many streams: 200 are open (HTTP 429)")
+    expect(page.get_by_role("link", name="watched")).to_be_visible()
+    assert axe(page) == []
+    page.unroute("**/v1/stream*")
+    expect(page.locator(".banner")).to_have_count(0)
+    begin_next(store)
+    expect(page.locator("main .state-running")).to_be_visible()
 
 
 def _open_tabs(context: BrowserContext, watch: Watch, path: str) -> list[Page]:

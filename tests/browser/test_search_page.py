@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
+from nas_service.storage import jobs
 from nas_service.storage.session import Database
 from tests.browser.conftest import OpenPage
 from tests.browser.recorded import RecordedSearch, begin
@@ -224,6 +225,35 @@ def test_names_are_text_whatever_is_in_them(open_page: OpenPage, store: Database
     page = _open(open_page, search)
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
     assert page.locator("#injected").count() == 0
+
+
+def test_trainings_that_the_search_started_are_led_to(open_page: OpenPage, store: Database) -> None:
+    search = begin(store).run(3)
+    name = '<b id="injected">all methods</b>'
+    with store.write() as session:
+        training = jobs.create_job(session, jobs.TRAINING, name, {"name": name}, parent_id=search.job_id).id
+    page = _open(open_page, search)
+    link = page.get_by_role("list", name="Trainings that this search started").get_by_role("link")
+    expect(link).to_have_text(f"Training {name}")
+    assert link.get_attribute("href") == f"/trainings/{training}"
+    assert page.locator("#injected").count() == 0
+    assert axe(page) == []
+
+
+def test_the_history_of_an_edge_says_that_it_comes(open_page: OpenPage, store: Database) -> None:
+    search = begin(store).run(3)
+    page = open_page("/system")
+    waiting: list[Route] = []
+    page.route("**/arms/history*", lambda route: waiting.append(route))  # noqa: PLW0108 - the driver takes no built-in
+    with page.expect_request("**/arms/history*"):
+        page.goto(f"/searches/{search.job_id}")
+        page.locator(".why-history").scroll_into_view_if_needed()
+    expect(page.get_by_text("the history of this edge is being worked out")).to_be_visible()
+    waiting[0].continue_()
+    expect(
+        page.get_by_role("heading", name="Over samples").or_(page.get_by_text("Over samples", exact=True)).first
+    ).to_be_visible()
+    expect(page.get_by_text("the history of this edge is being worked out")).to_have_count(0)
 
 
 def test_a_large_search_opens_in_three_requests_and_sixty_kilobytes(

@@ -36,11 +36,11 @@ class Written:
     architectures: list[str]
 
 
-def _found(session: Session, count: int) -> tuple[str, list[str]]:
+def _found(session: Session, count: int, name: str) -> tuple[str, list[str]]:
     strategy = STRATEGIES.get("random").from_settings(SPACES.get("tiny"), {}, 0)
     genotypes = strategy.suggest((), 8)
     history = tuple(Sample(index, genotype, 0.5 + index / 50) for index, genotype in enumerate(genotypes))
-    spec = SearchSpec.model_validate({"space": "tiny", "name": "found them", "strategy": "random"})
+    spec = SearchSpec.model_validate({"space": "tiny", "name": name, "strategy": "random"})
     jobs.create_job(session, jobs.SEARCH, spec.name, spec.model_dump(mode="json"))
     job, _ = held(session)
     ranked = strategy.rank(history, count)
@@ -80,11 +80,17 @@ def _train(session: Session, row: Candidate, method: int, architecture: int, *, 
 
 
 def write_training(
-    store: Database, *, seeds: int = 3, count: int = 3, attacked: bool = True, left: int = 0, name: str = "three methods"
+    store: Database,
+    *,
+    seeds: int = 3,
+    count: int = 3,
+    attacked: bool = True,
+    left: int = 0,
+    name: str = "three methods",
 ) -> Written:
     """Write a search and a training of all methods on its architectures; the last `left` candidates are still to come."""
     with store.write() as session:
-        search, keys = _found(session, count)
+        search, keys = _found(session, count, name)
         spec = TrainingSpec.model_validate(
             {
                 "name": name,

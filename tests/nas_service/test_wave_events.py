@@ -9,6 +9,7 @@ from nas_service.job_events import AbandonedTold, BestTold, RoundTold, WaveTold
 from nas_service.search.bandit import Arm
 from nas_service.search.history import Sample
 from nas_service.search.loop import Evaluation, Wave
+from nas_service.search.rounds import leading
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.wave_events import thousandths, told_of_wave
 from search_spaces.space import SPACES
@@ -57,6 +58,7 @@ def test_a_wave_of_the_largest_space_takes_3_kb_at_most(name: str) -> None:
 @pytest.mark.parametrize("size", [1, 3])
 def test_what_is_told_of_waves_adds_up_to_the_arms_after_them(name: str, size: int) -> None:
     shown: dict[int, int | None] = {}
+    leaders: dict[int, int | None] = {}
     dropped: dict[int, int] = {}
     best = -1.0
     for wave, before, after in _waves(_strategy(name, "tiny"), 200, size):
@@ -66,6 +68,8 @@ def test_what_is_told_of_waves_adds_up_to_the_arms_after_them(name: str, size: i
         assert [list(row) for row in told[0].pulled] == [[positions[key] for key in s.genotype.choices] for s in wave.samples]
         shown |= dict(told[0].means or enumerate(told[0].all_means or ()))
         assert [shown.get(position) for position in range(len(after))] == [thousandths(arm.mean) for arm in after]
+        leaders |= dict(told[0].leading)
+        assert tuple(leaders.get(place) for place in range(len(leading(after)))) == leading(after)
         dropped |= {arm.position: event.round for event in told if isinstance(event, AbandonedTold) for arm in event.arms}
         now = {position: arm.abandoned_round for position, arm in enumerate(after) if arm.abandoned_round}
         assert dropped == now

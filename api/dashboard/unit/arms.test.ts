@@ -23,13 +23,24 @@ test("positions run over cells, edges, operations", () => {
   ]);
 });
 
-test("the leading arm lives and has the best mean, the first of equals", () => {
-  const mean = [0.2, 0.4, 0.4, ...Array.from({ length: 15 }, () => 0.1)];
-  expect(leadingOf(madeTable({ mean }), slot(madeTable(), 0))).toBe(1);
-  const abandoned_round = [null, 1, ...Array.from({ length: 16 }, () => null)];
-  expect(leadingOf(madeTable({ mean, abandoned_round }), slot(madeTable(), 0))).toBe(2);
-  const facts = { ...madeTable().facts, higher_is_better: false };
-  expect(leadingOf(madeTable({ mean, facts }), slot(madeTable(), 0))).toBe(0);
+test("an edge is led by the arm that the table names, whatever its rounded means are", () => {
+  const mean = [0.5, 0.5004, 0.4996, ...Array.from({ length: 15 }, () => 0.1)];
+  const table = madeTable({ mean, leading: [2, 4, null, 9, 12, 15] });
+  expect(leadingOf(table, slot(table, 0))).toBe(2);
+  expect(leadingOf(table, slot(table, 2))).toBeNull();
+  expect(heatCells(table).map((cell) => cell.state === "leading")[2]).toBe(true);
+  expect(whyRows(table, slot(table, 0))[0]?.position).toBe(2);
+});
+
+test("of near ties after a wave the one leads that the wave tells, not the one whose thousandths are larger", () => {
+  const table = madeTable({ mean: [0.5004, 0.5003, 0.4, ...Array.from({ length: 15 }, () => 0.1)] });
+  expect(table.leading[0]).toBe(0);
+  const wave = { first: 6, samples: 7, rewards: [0.5], pulled: [[1]] };
+  const next = afterWave(table, { ...wave, means: [], leading: [[0, 1]] });
+  expect(next?.mean[0]).toBe(0.5004); // thousandths did not change, so the mean of the new leader still looks smaller
+  expect(next?.leading).toEqual([1, ...table.leading.slice(1)]);
+  expect(afterWave(table, { ...wave, means: [[1, 501]] })?.leading).toEqual(table.leading);
+  expect(afterWave(table, { ...wave, leading: [[0, null]] })?.leading[0]).toBeNull();
 });
 
 test("an edge's mean is that of its live arms with samples", () => {
@@ -52,6 +63,7 @@ test("a wave counts pulls and sets the means that changed, keeping finer digits 
       [4, 612],
       [5, null],
     ],
+    leading: [[1, 4]],
   });
   expect(next?.samples).toBe(8);
   expect(next?.pulls[0]).toBe((table.pulls[0] ?? 0) + 2);
@@ -73,7 +85,17 @@ test("abandoned arms keep the figures that they were dropped with", () => {
     arms: [{ position: 7, pulls: 9, mean: 0.01, lower: 0, upper: 0.02 }],
   });
   expect(armsOf(next, slot(next, 2))[1]).toMatchObject({ pulls: 9, mean: 0.01, abandonedRound: 2, isAlive: false });
-  expect(next.leading[2]).not.toBe(7);
+  expect(next.leading).toEqual(madeTable().leading);
+});
+
+test("a round that ended inside a wave drops its arms, and what is known already changes nothing", () => {
+  const table = madeTable({ samples: 10 });
+  const event = { round: 1, samples: 8, arms: [{ position: 7, pulls: 9, mean: 0.01, lower: 0, upper: 0.02 }] };
+  const next = afterAbandoned(table, event);
+  expect(next.abandoned_round[7]).toBe(1);
+  const later = { ...next, pulls: next.pulls.map(() => 11) };
+  expect(afterAbandoned(later, event)).toBe(later);
+  expect(afterAbandoned(table, { ...event, arms: event.arms.map((arm) => ({ ...arm, position: 99 })) })).toBe(table);
 });
 
 test("text on every colour of the scale has a contrast of 4.5:1", () => {

@@ -1,6 +1,20 @@
-import { type ArmTable, leadingOf, slotsOf } from "../src/state/arm-table";
+import { type ArmTable, slotsOf } from "../src/state/arm-table";
 
 export const OPERATIONS = ["max-pool-3x3", "skip", "gabor-conv-3x3"];
+
+/** What the service tells with a table: the live arm with the best mean of each edge, the first of equals. */
+function leaders(table: ArmTable): (number | null)[] {
+  const sign = table.facts.higher_is_better ? 1 : -1;
+  return slotsOf(table).map((slot) => {
+    let best: number | null = null;
+    for (let position = slot.first; position < slot.first + slot.edge.operations.length; position++) {
+      const mean = table.mean[position] ?? null;
+      if (mean === null || (table.abandoned_round[position] ?? null) !== null) continue;
+      if (best === null || sign * mean > sign * (table.mean[best] ?? 0)) best = position;
+    }
+    return best;
+  });
+}
 
 /** A table of two cells, three edges each, three operations each. */
 export function madeTable(changes: Partial<ArmTable> = {}): ArmTable {
@@ -31,5 +45,5 @@ export function madeTable(changes: Partial<ArmTable> = {}): ArmTable {
     leading: [],
     ...changes,
   };
-  return changes.leading ? table : { ...table, leading: slotsOf(table).map((slot) => leadingOf(table, slot)) };
+  return changes.leading ? table : { ...table, leading: leaders(table) };
 }

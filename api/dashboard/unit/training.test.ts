@@ -222,7 +222,8 @@ describe("words", () => {
   });
 
   it("of a CSV are quoted where they have to be", () => {
-    expect(csvOf(["a", "b"], [['x,"y"', null]])).toBe('a,b\r\n"x,""y""",');
+    expect(csvOf(["a", "b"], [['x,"y"', null]])).toBe('a,b\r\n"x,""y""",\r\n');
+    expect(csvOf(["a", "b"], [["=1+1", -1]])).toBe("a,b\r\n'=1+1,-1\r\n");
   });
 
   it("light up by method, architecture and candidate", () => {

@@ -4817,6 +4817,15 @@ export interface components {
              */
             first?: number | null;
             /**
+             * Leading
+             * @description For every edge that another arm leads now: the edge's place, counted over the edges of the first cell, then of the next, and the arm's position; null in place of it: none leads. As `leading` in the arm table, which knows the exact means.
+             * @default []
+             */
+            leading: [
+                number,
+                number | null
+            ][];
+            /**
              * Means
              * @description Position and new mean, in whole thousandths of its unit, of every arm whose mean changed so; null in place of the mean: it has none any more. Null where `all_means` is shorter.
              */

@@ -1,11 +1,13 @@
 import { openSource } from "./source";
 import type { Message } from "./sse";
+import { setRefusal } from "./status";
 
 const REMEMBERED = 2000; // events that a tab keeps for others that come later
 
 /** What tabs say to each other about one stream. */
 type Word =
   | { say: "message"; message: Message }
+  | { say: "refused"; reason: string | null }
   | { say: "end"; status: number | null }
   | { say: "behind"; tab: string; after: number }
   | { say: "lead"; at: number | null }
@@ -60,6 +62,7 @@ export class SharedStream {
     this.#stop.abort();
     this.#close?.();
     this.#channel?.close();
+    setRefusal(this.url, null);
   }
 
   async #lead(): Promise<void> {
@@ -83,6 +86,10 @@ export class SharedStream {
         this.#tell({ say: "end", status });
         this.#end(status);
       },
+      onRefused: (reason) => {
+        this.#tell({ say: "refused", reason });
+        setRefusal(this.url, reason);
+      },
     });
   }
 
@@ -100,7 +107,8 @@ export class SharedStream {
     const isLeader = this.#close !== null;
     if (word.say === "behind") {
       if (isLeader) this.#fill(word.tab, word.after);
-    } else if (word.say === "lead") this.#follow(word.at);
+    } else if (word.say === "refused") setRefusal(this.url, word.reason);
+    else if (word.say === "lead") this.#follow(word.at);
     else if (word.say === "replay") {
       if (word.tab === this.#tab && this.#held) this.#replay(word.messages, word.isWhole);
     } else if (this.#held && (word.say === "end" || word.message.id !== null)) this.#held.push(word);

@@ -1,5 +1,6 @@
+import { problemOf } from "../api/problem";
 import { type Message, SseParser } from "./sse";
-import { away, probe } from "./status";
+import { probe } from "./status";
 
 const SILENCE_MS = 40_000; // a stream says something every 15 s, if only that it lives
 const FIRST_PAUSE_MS = 250;
@@ -10,6 +11,8 @@ export interface Listener {
   onMessage(message: Message): void;
   /** The stream is over for good: the job ended, or there is no such job (its status). */
   onEnd(status: number | null): void;
+  /** Why the service does not give the stream now, in its words; null: it does. It is asked again. */
+  onRefused(reason: string | null): void;
 }
 
 /** Return the address of a stream from after an event; null: from now. */
@@ -58,7 +61,12 @@ export function openSource(url: string, after: () => number | null, listener: Li
       listener.onEnd(response.status);
       return "over";
     }
-    if (!response.ok) return "refused";
+    if (!response.ok) {
+      const { title, detail, status } = await problemOf(response);
+      listener.onRefused(`${title}${detail ? `: ${detail}` : ""} (HTTP ${status})`);
+      return "refused";
+    }
+    listener.onRefused(null);
     const hasEnded = await read(response, listener, giveUp);
     if (hasEnded) listener.onEnd(null);
     return hasEnded ? "over" : "broken";
@@ -72,7 +80,7 @@ export function openSource(url: string, after: () => number | null, listener: Li
       if (isClosed || how === "over") return;
       if (how === "broken") await probe(); // returns when the service answers
       if (Date.now() - began > LONGEST_PAUSE_MS) pause = FIRST_PAUSE_MS;
-      if (away.peek() === null) await pauseFor(pause * (0.5 + Math.random()));
+      await pauseFor(pause * (0.5 + Math.random()));
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
     }
   }

@@ -10,6 +10,7 @@ import { CostCard } from "./architecture/CostCard";
 import { type Architecture, paths } from "./architecture/data";
 import { TrainedCard } from "./architecture/TrainedCard";
 import "../styles/search.css";
+import "../styles/search-pictures.css";
 import "../styles/architecture.css";
 
 function Head({ one }: { one: Architecture }) {

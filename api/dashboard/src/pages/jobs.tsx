@@ -1,3 +1,4 @@
+import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "../api/client";
 import { onJobs } from "../live/jobs";
@@ -23,6 +24,7 @@ interface JobPage {
 function useLiveRows(jobs: Resource<JobPage>, reload: () => void): void {
   const timer = useRef(0);
   useEffect(() => {
+    let hasMissed = false;
     const later = () => {
       timer.current ||= window.setTimeout(() => {
         timer.current = 0;
@@ -32,15 +34,26 @@ function useLiveRows(jobs: Resource<JobPage>, reload: () => void): void {
     const stop = onJobs({
       onMessages: (messages) => {
         const page = jobs.data.peek();
-        if (!page) return;
+        if (!page) {
+          hasMissed = true;
+          return;
+        }
         const { rows, isStale } = withMessages(page.items, messages);
         jobs.set({ ...page, items: rows });
         if (isStale) later();
       },
       onGap: later,
     });
+    // The first list may be older than what was told while it was under way.
+    const stopWaiting = effect(() => {
+      if (jobs.data.value && hasMissed) {
+        hasMissed = false;
+        later();
+      }
+    });
     return () => {
       stop();
+      stopWaiting();
       clearTimeout(timer.current);
       timer.current = 0;
     };

@@ -12,6 +12,7 @@ import { SamplesCard } from "./search/SamplesCard";
 import { SearchTabs } from "./search/SearchTabs";
 import { WhyCard } from "./search/WhyCard";
 import "../styles/search.css";
+import "../styles/search-pictures.css";
 
 /** One search: what it samples, what it drops, and why. */
 export default function SearchPage({ id }: PageProps) {

@@ -11,7 +11,7 @@ import { useTitle } from "../ui/title";
 import { CandidatesPart } from "./training/CandidatesPart";
 import { ClassesPart } from "./training/ClassesPart";
 import { CurvesPart } from "./training/CurvesPart";
-import { loadTraining, refreshed } from "./training/data";
+import { loadTraining, type Newest, refreshed } from "./training/data";
 import { Head } from "./training/Head";
 import { RobustnessPart } from "./training/RobustnessPart";
 import { MatrixPart, ParetoPart, ScorePart, TimelinePart } from "./training/Sections";
@@ -43,6 +43,7 @@ function selectionIn(search: URLSearchParams): Selection {
 function useLive(resource: Resource<TrainingData>, data: TrainingData): void {
   // The stream begins where the page was loaded: what was told since is in the data already.
   const after = useMemo(() => data.job.last_event ?? null, [data.job.id]);
+  const newest = useMemo((): Newest => ({ job: 0, comparison: 0, candidates: new Map() }), [data.job.id]);
   const isOver = useMemo(() => data.job.finished_at !== null, [data.job.id]);
   useStream(isOver ? null : `/v1/trainings/${encodeURIComponent(data.job.id)}/stream`, after, {
     onMessages(messages) {
@@ -51,7 +52,7 @@ function useLive(resource: Resource<TrainingData>, data: TrainingData): void {
       const { data: next, stale } = withTold(before, messages);
       resource.set(next);
       if (!stale.job && !stale.comparison && stale.candidates.size === 0) return;
-      void refreshed(next, stale).then(
+      void refreshed(next, stale, newest).then(
         (put) => {
           const current = resource.data.peek();
           if (current) resource.set(put(current));

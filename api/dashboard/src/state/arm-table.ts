@@ -36,6 +36,7 @@ export interface ArmTable {
   readonly upper: Column;
   readonly abandoned_round: Column;
   readonly best_probability: Column | null;
+  /** For each edge of each cell, as the service tells: it knows means that are finer than those of a stream. */
   readonly leading: Column;
 }
 
@@ -91,16 +92,9 @@ export function armsOf(table: ArmTable, slot: Slot): Arm[] {
   });
 }
 
-/** Position of the live arm with the best mean, the first of equal ones; null where no live arm has a mean. */
+/** Position of the live arm with the best mean on an edge; null where no live arm has a mean. */
 export function leadingOf(table: ArmTable, slot: Slot): number | null {
-  const sign = table.facts.higher_is_better ? 1 : -1;
-  let best: { position: number; value: number } | null = null;
-  for (let position = slot.first; position < slot.first + slot.edge.operations.length; position++) {
-    const mean = table.mean[position] ?? null;
-    if (mean === null || (table.abandoned_round[position] ?? null) !== null) continue;
-    if (best === null || mean * sign > best.value) best = { position, value: mean * sign };
-  }
-  return best?.position ?? null;
+  return table.leading[slot.index] ?? null;
 }
 
 /** Mean of the means of the arms that live on an edge: only arms of one edge compete. Null where none has a mean. */

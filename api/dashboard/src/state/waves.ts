@@ -1,4 +1,4 @@
-import { type ArmTable, leadingOf, slotsOf } from "./arm-table";
+import type { ArmTable } from "./arm-table";
 
 /** What a stream tells of a committed wave: the arms of its samples, and the means that changed, in thousandths of their unit. */
 export interface WaveData {
@@ -9,6 +9,8 @@ export interface WaveData {
   readonly pulled?: readonly (readonly number[])[] | null;
   readonly means?: readonly (readonly [number, number | null])[] | null;
   readonly all_means?: readonly (number | null)[] | null;
+  /** Edges that another arm leads now, by place, and the position of that arm. */
+  readonly leading?: readonly (readonly [number, number | null])[];
 }
 
 export interface AbandonedData {
@@ -40,8 +42,12 @@ function newMeans(mean: (number | null)[], wave: WaveData): void {
   }
 }
 
-function withLeading(table: ArmTable): ArmTable {
-  return { ...table, leading: slotsOf(table).map((slot) => leadingOf(table, slot)) };
+function newLeaders(table: ArmTable, wave: WaveData): ArmTable["leading"] {
+  const leading = [...table.leading];
+  for (const [place, position] of wave.leading ?? []) {
+    if (place >= 0 && place < leading.length) leading[place] = position;
+  }
+  return leading;
 }
 
 /**
@@ -59,12 +65,16 @@ export function afterWave(table: ArmTable, wave: WaveData): ArmTable | null {
   }
   const mean = [...table.mean];
   newMeans(mean, wave);
-  return withLeading({ ...table, pulls, mean, at: wave.samples, samples: wave.samples });
+  return { ...table, pulls, mean, leading: newLeaders(table, wave), at: wave.samples, samples: wave.samples };
 }
 
-/** Return the table after arms were dropped, with the figures that they were dropped with. */
+/**
+ * Return the table after arms were dropped, with the figures that they were dropped with. A round may end inside a wave that the
+ * table holds already, so samples do not tell whether it is known: an arm that is out already does.
+ */
 export function afterAbandoned(table: ArmTable, event: AbandonedData): ArmTable {
-  if (event.samples < table.samples) return table;
+  const arms = event.arms.filter(({ position }) => table.abandoned_round[position] === null);
+  if (arms.length === 0) return table;
   const next = {
     pulls: [...table.pulls],
     mean: [...table.mean],
@@ -72,13 +82,12 @@ export function afterAbandoned(table: ArmTable, event: AbandonedData): ArmTable 
     upper: [...table.upper],
     abandoned_round: [...table.abandoned_round],
   };
-  for (const arm of event.arms) {
-    if (arm.position < 0 || arm.position >= next.pulls.length) continue;
+  for (const arm of arms) {
     next.pulls[arm.position] = arm.pulls;
     next.mean[arm.position] = arm.mean;
     next.lower[arm.position] = arm.lower;
     next.upper[arm.position] = arm.upper;
     next.abandoned_round[arm.position] = event.round;
   }
-  return withLeading({ ...table, ...next });
+  return { ...table, ...next };
 }

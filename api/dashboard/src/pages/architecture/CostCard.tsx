@@ -1,12 +1,12 @@
 import { getJson } from "../../api/client";
 import { useResource } from "../../live/resource";
 import { CostBars } from "../../pictures/CostBars";
+import { csvOf } from "../../pictures/csv";
 import { Card } from "../../ui/Card";
 import { Figure } from "../../ui/Figure";
 import { amount, bytes, count } from "../../ui/format";
 import { Loaded } from "../../ui/States";
 import { type Column, Table } from "../../ui/Table";
-import { csvOf } from "../search/csv";
 import { type Cost, type CostPart, type CostRow, costByCell, paths } from "./data";
 
 const BY_CELL: Column<CostPart>[] = [

@@ -15,10 +15,14 @@ function Downloads({ row }: { row: Candidate }) {
   if (row.state !== "succeeded") return null;
   return (
     <span class="downloads">
-      <a href={paths.weights(row.id, "bundle")} download aria-label={`Bundle of ${nameOf(row.method)}, seed ${row.seed}`}>
+      <a href={paths.weights(row.id, "bundle")} download aria-label={`bundle of ${nameOf(row.method)}, seed ${row.seed}`}>
         bundle
       </a>{" "}
-      <a href={paths.weights(row.id, "safetensors")} download aria-label={`Weights of ${nameOf(row.method)}, seed ${row.seed}`}>
+      <a
+        href={paths.weights(row.id, "safetensors")}
+        download
+        aria-label={`safetensors of ${nameOf(row.method)}, seed ${row.seed}`}
+      >
         safetensors
       </a>
     </span>

@@ -1,8 +1,8 @@
+import { csvOf } from "../../pictures/csv";
 import { HeatMap } from "../../pictures/HeatMap";
 import { type ArmTable, armsOf, slotsOf, unitWords } from "../../state/arm-table";
 import { Card } from "../../ui/Card";
 import { Figure } from "../../ui/Figure";
-import { csvOf } from "./csv";
 import { paths } from "./data";
 import type { SearchModel } from "./model";
 

@@ -1,8 +1,8 @@
 import { CellGraph } from "../../pictures/CellGraph";
+import { csvOf } from "../../pictures/csv";
 import { armsOf, leadingOf } from "../../state/arm-table";
 import { Card } from "../../ui/Card";
 import { Figure } from "../../ui/Figure";
-import { csvOf } from "./csv";
 import { paths } from "./data";
 import type { SearchModel } from "./model";
 

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
-import { send } from "../../api/client";
+import { getJson, send } from "../../api/client";
 import { ApiProblem } from "../../api/problem";
+import { useResource } from "../../live/resource";
 import { bestSoFar } from "../../pictures/scale";
 import { armsLeft } from "../../state/arm-table";
 import { roundAt } from "../../state/replay";
@@ -145,6 +146,31 @@ function Controls({ model, job }: { model: SearchModel; job: Job }) {
   );
 }
 
+interface Trainings {
+  readonly items: readonly { readonly id: string; readonly name: string; readonly state: string }[];
+}
+
+/** Trainings that the search started, which are what many look for here. */
+function Started({ model }: { model: SearchModel }) {
+  const url = paths.trainings(model.id);
+  // anew when the search is over: that is when it starts them
+  const found = useResource<Trainings>(`${url} ${model.isOver.value}`, (signal) => getJson(url, signal), "the last data");
+  const items = found.data.value?.items ?? [];
+  if (items.length === 0) return null;
+  return (
+    <ul class="started" aria-label="Trainings that this search started">
+      {items.map((one) => (
+        <li key={one.id}>
+          <a href={`/trainings/${one.id}`} class="user-text">
+            {`Training ${one.name || one.id}`}
+          </a>{" "}
+          <StateMark state={one.state} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 /** What the search is, how far it is, and what can be done with it. */
 export function Head({ model, job }: { model: SearchModel; job: Job }) {
   const phase = job.progress?.kind === "search" && !model.isOver.value ? job.progress.phase : null;
@@ -161,6 +187,7 @@ export function Head({ model, job }: { model: SearchModel; job: Job }) {
       {job.waiting_for ? <p class="waiting">{`Waits for ${job.waiting_for.replace(/^waits for /i, "")}`}</p> : null}
       {job.error ? <p class="job-error user-text">{job.error}</p> : null}
       <Facts model={model} job={job} />
+      <Started model={model} />
       <p class="quiet search-cli">
         <code>nas search watch {job.id}</code>
       </p>

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useResource } from "../../live/resource";
+import { csvOf } from "../../pictures/csv";
 import { HistoryChart } from "../../pictures/HistoryChart";
 import { figureWords } from "../../pictures/heat";
 import { WhyChart } from "../../pictures/WhyChart";
@@ -9,9 +10,8 @@ import { type ArmFacts, type ArmTable, boundWords, leadingOf, type Slot, unitWor
 import { Card } from "../../ui/Card";
 import { Figure } from "../../ui/Figure";
 import { NONE } from "../../ui/format";
-import { Loaded } from "../../ui/States";
+import { Loaded, Skeleton } from "../../ui/States";
 import { type Column, Table } from "../../ui/Table";
-import { csvOf } from "./csv";
 import { type HistoryData, load, paths } from "./data";
 import type { SearchModel } from "./model";
 
@@ -87,43 +87,51 @@ function History({ model, table, slot }: { model: SearchModel; table: ArmTable; 
   const leading = leadingOf(table, slot);
   const shown = model.selection.value.operation ?? slot.edge.operations[(leading ?? -1) - slot.first] ?? null;
   const request = paths.history(model.id, slot.cell, slot.edge.name);
+  const isComing = history.data.value === null && history.error.value === null;
   return (
     <div ref={ref} class="why-history">
-      <Loaded resource={history} rows={5}>
-        {(data) => (
-          <Figure
-            title="Over samples"
-            unit={`means of all; bounds of ${shown ?? "none"}, cut at the rim`}
-            csv={() =>
-              csvOf(
-                ["samples", "operation", "pulls", "mean", "lower", "upper"],
-                data.operations.flatMap((one) =>
-                  data.at.map((at, place) => [
-                    at,
-                    one.operation,
-                    one.pulls[place] ?? null,
-                    one.mean[place] ?? null,
-                    one.lower[place] ?? null,
-                    one.upper[place] ?? null,
-                  ]),
-                ),
-              )
-            }
-            svg="inside"
-            request={request}
-            name={`history-${slot.cell}-${slot.edge.name}`}
-          >
-            <HistoryChart
-              at={data.at}
-              lines={data.operations.map((one) => ({ ...one, abandonedRound: one.abandoned_round }))}
-              facts={table.facts}
-              shown={shown}
-              now={table.at}
-              onChoose={(operation) => model.choose({ operation })}
-            />
-          </Figure>
-        )}
-      </Loaded>
+      {isComing ? (
+        <>
+          <p class="quiet">Over samples: the history of this edge is being worked out.</p>
+          <Skeleton rows={5} label="Loading the history" />
+        </>
+      ) : (
+        <Loaded resource={history}>
+          {(data) => (
+            <Figure
+              title="Over samples"
+              unit={`means of all; bounds of ${shown ?? "none"}, cut at the rim`}
+              csv={() =>
+                csvOf(
+                  ["samples", "operation", "pulls", "mean", "lower", "upper"],
+                  data.operations.flatMap((one) =>
+                    data.at.map((at, place) => [
+                      at,
+                      one.operation,
+                      one.pulls[place] ?? null,
+                      one.mean[place] ?? null,
+                      one.lower[place] ?? null,
+                      one.upper[place] ?? null,
+                    ]),
+                  ),
+                )
+              }
+              svg="inside"
+              request={request}
+              name={`history-${slot.cell}-${slot.edge.name}`}
+            >
+              <HistoryChart
+                at={data.at}
+                lines={data.operations.map((one) => ({ ...one, abandonedRound: one.abandoned_round }))}
+                facts={table.facts}
+                shown={shown}
+                now={table.at}
+                onChoose={(operation) => model.choose({ operation })}
+              />
+            </Figure>
+          )}
+        </Loaded>
+      )}
     </div>
   );
 }

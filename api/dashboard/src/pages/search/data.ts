@@ -65,6 +65,7 @@ export const paths = {
     address(`${root}/events`, { id }, { limit: 100, cursor: after, kind: kinds }),
   logs: (id: string, attempt: number | null) => address(`${root}/logs`, { id }, { tail: 500, attempt }),
   stream: (id: string) => address(`${root}/stream`, { id }),
+  trainings: (id: string) => address("/v1/trainings", {}, { parent: id, limit: 20 }),
   action: (id: string, name: string) => address(`${root}/${name}`, { id }),
   sampleDiagram: (id: string, index: number, theme: string) =>
     address(`${root}/samples/{index}/diagram.svg`, { id, index }, { theme }),

@@ -49,7 +49,6 @@ export class SearchModel {
   readonly rounds = signal<readonly RoundMark[]>([]);
   readonly problem = signal<ApiProblem | null>(null);
   readonly events = signal(0); // how many messages with an id came: lists that show them ask anew
-  readonly logLines = signal<readonly string[]>([]);
   readonly replay: Replay;
   /** The table that every picture shows: that of the chosen sample, or the newest. */
   readonly table: ReadonlySignal<ArmTable | null>;
@@ -68,6 +67,10 @@ export class SearchModel {
   );
   #stops: (() => void)[] = [];
   #exactTimer: ReturnType<typeof setTimeout> | null = null;
+  #tableTimer: ReturnType<typeof setTimeout> | null = null;
+  #isAsking = false; // for the table
+  #asksAgain = false;
+  #isFollowing = false;
   #isClosed = false;
 
   constructor(readonly id: string) {
@@ -105,6 +108,7 @@ export class SearchModel {
     this.#isClosed = true;
     for (const stop of this.#stops) stop();
     if (this.#exactTimer) clearTimeout(this.#exactTimer);
+    if (this.#tableTimer) clearTimeout(this.#tableTimer);
   }
 
   /** First job, table and series at once, then the stream from where the job's view ends; rounds when there is time. */
@@ -122,6 +126,8 @@ export class SearchModel {
       this.job.value = job;
       this.problem.value = null;
       this.#follow(job);
+      const table = this.live.peek();
+      if (table && table.samples < progressSamples(job)) void this.refreshTable(); // no wave will tell of those in between
       setTimeout(() => void this.loadRounds(), 0);
     } catch (error) {
       this.problem.value = problemFrom(error);
@@ -136,26 +142,54 @@ export class SearchModel {
 
   async loadRounds(): Promise<void> {
     try {
-      this.rounds.value = await load.rounds(this.id);
+      const told = await load.rounds(this.id);
+      // what the stream told meanwhile, this list may not hold yet
+      const newer = this.rounds.peek().filter((mark) => mark.round > (told.at(-1)?.round ?? 0));
+      this.rounds.value = [...told, ...newer];
     } catch (error) {
       this.problem.value = problemFrom(error);
     }
   }
 
-  #take(table: ArmTable): void {
-    if (!this.#isClosed && table.samples >= (this.live.peek()?.samples ?? 0)) this.live.value = table;
+  /** Take a table that was asked for; false: the stream went past it meanwhile. */
+  #take(table: ArmTable): boolean {
+    if (this.#isClosed) return true;
+    if (table.samples < (this.live.peek()?.samples ?? 0)) return false;
+    this.live.value = table;
+    return true;
   }
 
+  /** Ask for the newest table, one request at a time, until one comes that holds all that was told before it was asked for. */
   async refreshTable(): Promise<void> {
+    if (this.#isClosed) return;
+    if (this.#isAsking) {
+      this.#asksAgain = true;
+      return;
+    }
+    this.#isAsking = true;
+    this.#asksAgain = false;
     try {
-      this.#take(await load.table(this.id));
+      const table = await load.table(this.id);
+      if (!this.#take(table) || this.#asksAgain) this.#refreshSoon();
     } catch (error) {
       this.problem.value = problemFrom(error);
+    } finally {
+      this.#isAsking = false;
     }
   }
 
+  #refreshSoon(): void {
+    if (this.#isClosed) return;
+    this.#tableTimer ??= setTimeout(() => {
+      this.#tableTimer = null;
+      void this.refreshTable();
+    }, EXACT_AFTER_MS);
+  }
+
+  /** Follow once, however often the first load is tried. */
   #follow(job: Job): void {
-    if (OVER.has(job.state)) return;
+    if (this.#isFollowing || OVER.has(job.state)) return;
+    this.#isFollowing = true;
     const after = (job as Job & { last_event?: number }).last_event ?? null;
     this.#stops.push(
       follow(paths.stream(this.id), after, {

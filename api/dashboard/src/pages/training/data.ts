@@ -39,18 +39,38 @@ export async function loadTraining(id: string, signal: AbortSignal): Promise<Tra
   return { job, candidates, comparison, curves: curves.candidates, attacks: new Map() };
 }
 
-/** Ask for what is no longer true, and nothing else. */
-export async function refreshed(data: TrainingData, stale: Stale): Promise<(now: TrainingData) => TrainingData> {
+/** What was put into the data last, by the number of its request: what an earlier request brings later is older. */
+export interface Newest {
+  job: number;
+  comparison: number;
+  readonly candidates: Map<string, number>;
+}
+
+let asked = 0;
+
+/** Ask for what is no longer true, and nothing else. Requests may overlap: `newest` keeps an older reply from taking a newer's place. */
+export async function refreshed(data: TrainingData, stale: Stale, newest: Newest): Promise<(now: TrainingData) => TrainingData> {
+  asked += 1;
+  const turn = asked;
   const [job, comparison, candidates] = await Promise.all([
     stale.job ? get("/v1/trainings/{job_id}", { job_id: data.job.id }) : null,
     stale.comparison ? getJson<Comparison>(requests.comparison(data.job.id)) : null,
     Promise.all([...stale.candidates].map((id) => get("/v1/candidates/{candidate_id}", { candidate_id: id }))),
   ]);
-  const fresh = new Map<string, Candidate>(candidates.map((candidate) => [candidate.id, candidate]));
+  const fresh = new Map<string, Candidate>();
+  for (const candidate of candidates) {
+    if (turn < (newest.candidates.get(candidate.id) ?? 0)) continue;
+    newest.candidates.set(candidate.id, turn);
+    fresh.set(candidate.id, candidate);
+  }
+  const isJobNew = job !== null && turn > newest.job;
+  const isComparisonNew = comparison !== null && turn > newest.comparison;
+  if (isJobNew) newest.job = turn;
+  if (isComparisonNew) newest.comparison = turn;
   return (now) => ({
     ...now,
-    job: job ? { ...job, progress: job.progress } : now.job,
-    comparison: comparison ?? now.comparison,
+    job: isJobNew ? job : now.job,
+    comparison: isComparisonNew ? comparison : now.comparison,
     candidates: now.candidates.map((candidate) => fresh.get(candidate.id) ?? candidate),
   });
 }

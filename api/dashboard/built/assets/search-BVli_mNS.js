@@ -1,2 +1,0 @@
-function e(e){if(e===null)return``;if(typeof e==`number`)return String(e);let t=/^[=+\-@\t\r]/.test(e)?`'${e}`:e;return/[",\r\n]/.test(t)?`"${t.replaceAll(`"`,`""`)}"`:t}function t(t,n){return`${[t,...n].map(t=>t.map(e).join(`,`)).join(`\r
-`)}\r\n`}export{t};
