@@ -528,6 +528,8 @@ export interface paths {
         /**
          * Submit a registration again, with some fields of its spec changed
          * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         *
+         *     The name in the spec of a registration is that of its dataset, and stays.
          */
         post: operations["clone_registration_v1_registrations__job_id__clone_post"];
         delete?: never;
@@ -727,6 +729,8 @@ export interface paths {
         /**
          * The statistics of every arm as columns, after any number of samples
          * @description Return what the strategy knew then; of past samples it never changes.
+         *
+         *     Nor does its ETag, which leaves `samples` and `round_ends` out: a reader may keep what they were when it asked.
          */
         get: operations["get_arm_table_v1_searches__job_id__arms_table_get"];
         put?: never;
@@ -783,6 +787,8 @@ export interface paths {
         /**
          * Submit a search again, with some fields of its spec changed
          * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         *
+         *     The name in the spec of a registration is that of its dataset, and stays.
          */
         post: operations["clone_search_v1_searches__job_id__clone_post"];
         delete?: never;
@@ -1344,6 +1350,8 @@ export interface paths {
         /**
          * Submit a training again, with some fields of its spec changed
          * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         *
+         *     The name in the spec of a registration is that of its dataset, and stays.
          */
         post: operations["clone_training_v1_trainings__job_id__clone_post"];
         delete?: never;

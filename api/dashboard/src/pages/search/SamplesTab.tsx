@@ -52,12 +52,24 @@ function Chosen({ model }: { model: SearchModel }) {
   );
 }
 
+/** Say that samples came after those of the last page, and ask for them on request: what somebody reads does not move. */
+function Newer(props: { model: SearchModel; page: Page<Sample>; onAsk: () => void }) {
+  const last = props.page.items.at(-1);
+  const missing = props.page.next || !last ? 0 : props.model.samples.value - last.index - 1;
+  return missing > 0 ? (
+    <button type="button" onClick={props.onAsk}>
+      {missing} newer
+    </button>
+  ) : null;
+}
+
 /** Samples in order, a page at a time, from the service. */
 export function SamplesTab({ model }: { model: SearchModel }) {
   const trail = useSignal<readonly (string | null)[]>([null]);
   const cursor = trail.value.at(-1) ?? null;
   const url = paths.samples(model.id, cursor);
-  const page = useResource<Page<Sample>>(url, (signal) => getJson<Page<Sample>>(url, signal));
+  const looks = useSignal(0); // at this page
+  const page = useResource<Page<Sample>>(`${url} ${looks.value}`, (signal) => getJson<Page<Sample>>(url, signal));
   return (
     <Loaded resource={page}>
       {(data) =>
@@ -92,6 +104,7 @@ export function SamplesTab({ model }: { model: SearchModel }) {
               >
                 Later
               </button>
+              <Newer model={model} page={data} onAsk={() => looks.value++} />
               <a class="button" href={paths.series(model.id, "csv")} download="samples.csv">
                 CSV
               </a>
