@@ -66,7 +66,7 @@ def test_who_waits_at_the_end_is_refused_and_after_a_new_beginning_served(databa
         replays.start()
         again = asyncio.ensure_future(replays.ask("second", search, lambda: 2))
         go_on.set()
-        assert await asyncio.gather(first, again) == [True, 2]
+        assert list(await asyncio.gather(first, again)) == [True, 2]
 
     asyncio.run(ask())
 
