@@ -93,7 +93,7 @@ class _Hanging(ChildProcessLauncher):
 def _submitted(settings: Settings) -> str:
     database = Database(settings.database)
     with database.write() as session:
-        job = jobs.create_job(session, jobs.SEARCH, "", {"space": "tiny"})
+        job = jobs.create_job(session, jobs.SEARCH, "", {"space": {"name": "tiny"}})
     database.close()
     return job.id
 
