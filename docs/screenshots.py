@@ -74,11 +74,11 @@ def take(browser: Browser, address: str, paths: dict[str, str], folder: Path) ->
             page = context.new_page()
             page.goto(address + path)
             page.wait_for_selector("main h1")
-            page.wait_for_function(SETTLED)
+            page.wait_for_timeout(DRAWN_MS)
             whole = page.evaluate("document.documentElement.scrollHeight")
             page.set_viewport_size({"width": width, "height": max(height, whole)})  # what is out of sight is not drawn
-            page.wait_for_timeout(DRAWN_MS)
             page.wait_for_function(SETTLED)
+            page.wait_for_timeout(DRAWN_MS)
             page.screenshot(path=folder / f"{name}-{look}.png", full_page=True)
             page.close()
             print(f"{name}-{look}.png")  # noqa: T201 - a program for people

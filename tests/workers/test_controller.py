@@ -46,7 +46,7 @@ def test_a_job_whose_driver_fails_says_why(controller: Controller, opened: Datab
     assert failed.error is not None
     assert failed.error.startswith("dataset.settings.path: 'gone' is not allowed; allowed: a file or folder that exists")
     with opened.read() as session:
-        states = [event.data["state"] for event in events.list_events(session, job.id, limit=9)]
+        states = [event.data["state"] for event in events.list_events(session, job.id, limit=9, kinds=["state"])]
     assert states == ["queued", "starting", "running", "failed"]
 
 
@@ -95,7 +95,7 @@ def test_a_job_whose_lease_ran_out_is_started_again(settings: Settings, opened: 
     again = _step_until(controller, opened, job.id, lambda seen: seen.attempt == 2)
     assert (again.state, again.stalls) == ("starting", 1)
     with opened.read() as session:
-        recorded = [(event.kind, event.data.get("state")) for event in events.list_events(session, job.id, limit=9)]
+        recorded = [(event.kind, event.data.get("state")) for event in events.list_events(session, job.id, limit=9, kinds=["state"])]
     assert recorded[3:] == [("state", "lost"), ("lost", None), ("state", "queued"), ("state", "starting")]
     controller._launcher.close(grace_s=0)
 
@@ -261,7 +261,7 @@ def test_a_reason_that_people_are_told_holds_no_path_of_this_machine(settings: S
     controller = Controller(settings, opened, ChildProcessLauncher(settings))
     controller.step()
     with opened.read() as session:
-        told = [str(event.data) for event in events.list_events(session, job.id, limit=9)]
+        told = [str(event.data) for event in events.list_events(session, job.id, limit=9, kinds=["state"])]
     for text in (*told, str(job_of(opened, job.id).waiting_for), str(controller.trouble)):
         assert str(settings.home) not in text
     assert "its driver to start: " in str(job_of(opened, job.id).waiting_for)
