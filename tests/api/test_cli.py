@@ -181,7 +181,7 @@ def test_what_a_job_learnt_of_its_data_is_said_to_people_once(
     said = {"skipped": {"files that are no pictures": 1200}, "warnings": ["class [bold]eel[/] has few images\x1b[2J"]}
     with database.write() as session:
         if kind == "training":
-            job_id = jobs.create_job(session, jobs.TRAINING, "", {"name": "", "dataset": "digits"}).id
+            job_id = jobs.create_job(session, jobs.TRAINING, "", {"name": "", "dataset": {"name": "digits", "settings": {}}}).id
         events.record(session, job_id, BestNotKept(reason="not of data"))
         events.record(session, job_id, DataRead.model_validate({"digest": "12", **said}))
         if kind == "training":
