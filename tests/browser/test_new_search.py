@@ -161,7 +161,8 @@ def _told(page: Page, path: str, given: str, words: str) -> None:
     expect(fault).to_have_count(0)
 
 
-def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage) -> None:
+def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch: Watch) -> None:
+    watch.forgive(REFUSED)  # an estimate may be asked for before the page has told the fault itself
     page = _open(open_page)
     _all_parts(page)
     schema = SearchSpec.model_json_schema()
@@ -182,7 +183,7 @@ def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage) -> No
 def test_every_bound_of_a_setting_is_told_at_its_field(
     open_page: OpenPage, watch: Watch, field: str, names: tuple[str, ...], model: Callable[[str], type[BaseModel]]
 ) -> None:
-    watch.forgive(REFUSED)  # an estimate may be asked for before the page has told the fault itself
+    watch.forgive(REFUSED)  # as above
     page = _open(open_page)
     for name in names:
         _field(page, f"{field}.name").select_option(name)
