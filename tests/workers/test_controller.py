@@ -95,9 +95,7 @@ def test_a_job_whose_lease_ran_out_is_started_again(settings: Settings, opened: 
     again = _step_until(controller, opened, job.id, lambda seen: seen.attempt == 2)
     assert (again.state, again.stalls) == ("starting", 1)
     with opened.read() as session:
-        recorded = [
-            (event.kind, event.data.get("state")) for event in events.list_events(session, job.id, limit=9, kinds=["state"])
-        ]
+        recorded = [(event.kind, event.data.get("state")) for event in events.list_events(session, job.id, limit=9)]
     assert recorded[3:] == [("state", "lost"), ("lost", None), ("state", "queued"), ("state", "starting")]
     controller._launcher.close(grace_s=0)
 
