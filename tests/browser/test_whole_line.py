@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.api.conftest import run_json
 from tests.browser.watched import LIGHT, Watch, axe
 from tests.serving import nas_serve
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -41,6 +43,7 @@ def test_a_search_from_the_form_to_a_network_that_is_evaluated(browser: Browser,
     page.get_by_label("JSON").fill(SPEC)
     page.get_by_role("button", name="Search", exact=True).click()
     page.wait_for_url(re.compile(r"/searches/[0-9a-f-]{36}"))
+    search_id = page.url.rpartition("/")[2]
     _state(page, "running")
     expect(page.locator(".heat-map td.heat-leading").first).to_be_visible(timeout=LONG_MS)
     assert axe(page) == []
@@ -57,6 +60,9 @@ def test_a_search_from_the_form_to_a_network_that_is_evaluated(browser: Browser,
     page.get_by_role("tab", name="Architectures").click()
     page.locator("main a[href^='/architectures/']").first.click()
     page.wait_for_url(re.compile(r"/architectures/"))
+    trainings = f"{address}/v1/trainings?parent={search_id}"
+    wait_until(lambda: httpx.get(trainings).json()["items"], lambda found: found[0]["state"] == "succeeded")
+    page.reload()
     bundle = page.locator("main a[href^='/v1/candidates/'][href*=download]").first
     expect(bundle).to_be_visible(timeout=LONG_MS)
     with page.expect_download() as download:
