@@ -1,25 +1,27 @@
-"""Thinning: fewer points of a curve, without its extremes getting lost. No SQL, no torch."""
+"""Thinning: fewer points of a curve, without what catches the eye getting lost. No SQL, no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 Column = Sequence[float | None]
 
 
-def kept_places(columns: Sequence[Column], points: int) -> list[int]:
-    """Return at most `points` places of equally long columns: first, last, and each column's extremes in buckets of equal width.
+def kept_places(columns: Sequence[Column], points: int, always: Iterable[int] = ()) -> list[int]:
+    """Return places of equally long columns: first, last, those of `always`, and extremes in buckets of equal width.
 
-    Extremes of the whole are extremes of their bucket, so they are kept too; of equal ones the first is. Where there are no
-    more places than points, all are kept.
+    Extremes of the whole are extremes of their bucket, so they are kept too where there is room for a bucket; of equal ones the
+    first is. Where there are no more places than points, all are kept. No more than `points` are, but for `always`.
 
     Args:
         columns: What is drawn over the same places.
-        points: At least `least_points(len(columns))`.
+        points: At least `least_points(len(columns))`, that extremes of the whole stay.
+        always: Places that stay, though they be more than `points`.
     """
     count = len(columns[0]) if columns else 0
     if count <= points:
         return list(range(count))
-    buckets = (points - 2) // (2 * len(columns))
-    kept = {0, count - 1}
+    kept = {0, count - 1, *always}
+    buckets = max(points - len(kept), 0) // (2 * len(columns))
     for bucket in range(buckets):
         places = range(bucket * count // buckets, (bucket + 1) * count // buckets)
         for column in columns:
@@ -33,3 +35,22 @@ def kept_places(columns: Sequence[Column], points: int) -> list[int]:
 def least_points(columns: int) -> int:
     """Return how many points keep the ends and the extremes of so many columns."""
     return 2 + 2 * columns
+
+
+def best_so_far(rewards: Sequence[float]) -> list[float]:
+    """Return the largest reward up to every sample."""
+    return list(accumulate(rewards, max))
+
+
+def new_bests(rewards: Sequence[float]) -> list[int]:
+    """Return the places of the rewards that are larger than all before them; the first is one."""
+    best = best_so_far(rewards)
+    return [place for place in range(len(best)) if not place or best[place] > best[place - 1]]
+
+
+def spread(first: int, last: int, points: int) -> list[int]:
+    """Return up to `points` whole numbers, evenly from `first` to `last`, both included."""
+    count = min(points, last - first + 1)
+    if count <= 1:
+        return [last]
+    return [first + step * (last - first) // (count - 1) for step in range(count)]

@@ -18,8 +18,8 @@ from api.views import ArmView, Page
 from nas_service.errors import InvalidInputError
 from nas_service.search.bandit import Arm
 from nas_service.search.rounds import Snapshot
-from nas_service.search.thinning import spread
 from nas_service.storage import arm_rounds, jobs, samples
+from nas_service.thinning import spread
 from search_spaces.errors import InvalidFieldError
 
 router = APIRouter(prefix="/searches", tags=["searches"])

@@ -19,9 +19,9 @@ from nas_service.errors import InvalidInputError, NotFoundError
 from nas_service.export.diagram import draw
 from nas_service.export.svg_paint import Theme
 from nas_service.search.strategy import Ranked
-from nas_service.search.thinning import best_so_far, thinned
 from nas_service.storage import architectures, jobs, samples
 from nas_service.storage.series import FIELDS, cost_of, sample_columns
+from nas_service.thinning import best_so_far, kept_places, new_bests
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 
@@ -66,7 +66,7 @@ def get_series(  # noqa: PLR0913, PLR0917 - one a parameter
     first = after + 1
     columns = {name: column[first:] for name, column in columns.items()}
     total = len(columns["reward"])
-    places = thinned(columns["reward"], points)
+    places = kept_places([columns["reward"]], points, always=new_bests(columns["reward"]))
     shown = {name: [columns[name][place] for place in places] for name in names}
     if format is SeriesFormat.CSV:
         text = io.StringIO()

@@ -1,18 +1,18 @@
 """Charts of a report, as SVG for the reader's own theme: rewards over samples, and the bounds of an edge's arms."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 from nas_service.export.palette import look_of
 from nas_service.export.report_tables import signed
 from nas_service.export.svg_paint import LINE, MUTED, TEXT, Paint, Pair, Theme
 from nas_service.export.svg_text import FONT, cut, quoted, text
 from nas_service.search.bandit import Arm
+from nas_service.thinning import kept_places
 
 _POINT = Pair("#0072b2", "#56b4e9")  # Okabe's and Ito's blues
 _BEST = Pair("#b34d00", "#e69f00")  # and vermilion and orange
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 900, 300, 64, 16, 16, 44  # pixels
-_BUCKETS = 600  # of points, each keeping its lowest and its highest
+_POINTS = 1200  # of a chart, at most
 _NAME, _ROW, _TRACK = 190, 20, 420  # pixels of a chart of bounds
 
 
@@ -22,18 +22,6 @@ def _svg(paint: Paint, size: tuple[float, float], title: str, body: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" font-family="{FONT}"><title>{quoted(title)}</title>{paint.style()}{body}</svg>'
     )
-
-
-def thinned(rewards: Sequence[float]) -> list[int]:
-    """Return the indices that a chart shows: all of a few, else the lowest and the highest of each of many stretches."""
-    count = len(rewards)
-    if count <= 2 * _BUCKETS:
-        return list(range(count))
-    cuts = [bucket * count // _BUCKETS for bucket in range(_BUCKETS + 1)]
-    kept = {0, count - 1}
-    for start, end in pairwise(cuts):
-        kept |= {min(range(start, end), key=rewards.__getitem__), max(range(start, end), key=rewards.__getitem__)}
-    return sorted(kept)
 
 
 def rewards_chart(rewards: Sequence[float]) -> str:
@@ -55,7 +43,7 @@ def rewards_chart(rewards: Sequence[float]) -> str:
         parts.append(f'<path d="M{_LEFT} {y}H{_WIDTH - _RIGHT}" {paint.attributes(stroke=LINE)}/>')
         end = f'text-anchor="end" {paint.attributes(fill=MUTED)}'
         parts.append(text(f"{100 * value:.1f} %".replace("-", "\N{MINUS SIGN}"), _LEFT - 6, y + 4, size=11, attributes=end))
-    shown = thinned(rewards)
+    shown = kept_places([rewards], _POINTS)
     dots = "".join("M{:g} {:g}h0".format(*place(index, rewards[index])) for index in shown)
     parts.append(f'<path d="{dots}" fill="none" stroke-width="5" stroke-linecap="round" {paint.attributes(stroke=_POINT)}/>')
     parts.append(f'<path d="{_best_line(rewards, place)}" fill="none" stroke-width="2" {paint.attributes(stroke=_BEST)}/>')

@@ -1,11 +1,13 @@
-"""Thinned curves keep their ends and their extremes."""
+"""Thinned curves keep their ends, their extremes and what the caller names."""
+
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_service.curves import curve
-from nas_service.thinning import kept_places, least_points
+from nas_service.thinning import best_so_far, kept_places, least_points, new_bests, spread
 from search_spaces.errors import InvalidFieldError
 
 VALUES = st.lists(st.one_of(st.none(), st.integers(-3, 3)), min_size=1, max_size=200)
@@ -45,3 +47,38 @@ def test_points_are_counted_against_every_figure_that_extra_stands_for() -> None
     assert refused.value.field == "points"
     assert {0, 3, 5, 7, 19} <= set(curve(epochs, ["extra"], 8).epoch)
     assert curve(epochs[:7], ["extra"], 7).epoch == list(range(7))
+
+
+@pytest.mark.parametrize("points", [2, 10, 100, 999])
+@pytest.mark.parametrize("seed", range(5))
+def test_first_last_extremes_and_every_new_best_stay(points: int, seed: int) -> None:
+    generator = random.Random(seed)
+    rewards = [generator.random() * (place / 1000 if seed % 2 else 1) for place in range(1000)]
+    kept = kept_places([rewards], points, always=new_bests(rewards))
+    assert kept == sorted(set(kept))
+    bests = {place for place in range(1, 1000) if rewards[place] > max(rewards[:place])}
+    assert {0, 999} | bests <= set(kept)
+    assert len(kept) <= max(points, len(bests) + 2)
+    lots = (points - len(bests | {0, 999})) // 2
+    for lot in range(lots):
+        places = range(lot * 1000 // lots, (lot + 1) * 1000 // lots)
+        held = [rewards[place] for place in kept if place in places]
+        assert min(held) == min(rewards[place] for place in places)
+        assert max(held) == max(rewards[place] for place in places)
+
+
+def test_few_samples_all_stay() -> None:
+    assert kept_places([[]], 10) == []
+    assert kept_places([[0.5, 0.1, 0.5]], 3) == [0, 1, 2]
+
+
+def test_the_best_so_far_and_where_it_was_new() -> None:
+    assert best_so_far([0.2, 0.1, 0.2, 0.5, 0.5]) == [0.2, 0.2, 0.2, 0.5, 0.5]
+    assert new_bests([0.2, 0.1, 0.2, 0.5, 0.5]) == [0, 3]
+    assert new_bests([]) == []
+
+
+def test_numbers_are_spread_evenly_with_both_ends() -> None:
+    assert spread(0, 0, 500) == [0]
+    assert spread(1, 4, 500) == [1, 2, 3, 4]
+    assert spread(1, 100, 4) == [1, 34, 67, 100]

@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 import pytest
 
 from nas_service.export.report import ReportedArchitecture, SearchRecord, write_report
-from nas_service.export.report_charts import thinned
 from nas_service.search.arm_facts import MEAN_REWARDS
 from nas_service.search.bandit import Arm
 from nas_service.specs import SearchSpec
@@ -120,11 +119,15 @@ def test_a_long_search_is_thinned_to_its_extremes_and_says_so() -> None:
     record = _record(samples=20_000)
     rewards = [*record.rewards]
     rewards[12_345] = 0.99
-    kept = thinned(rewards)
-    assert {0, 12_345, 19_999, rewards.index(min(rewards))} <= set(kept)
-    assert len(kept) <= 1202
     page = write_report(replace(record, rewards=rewards))
-    assert f"{len(kept)} of 20000 samples drawn" in page
+    drawn = re.findall(r"M([\d.]+) ([\d.]+)h0", page)
+    assert f"{len(drawn)} of 20000 samples drawn" in page
+    assert 600 < len(drawn) <= 1200
+    across = [float(x) for x, _ in drawn]
+    assert across == sorted(across)
+    highest = min(drawn, key=lambda point: float(point[1]))
+    assert float(highest[0]) == pytest.approx(64 + 820 * 12_345 / 19_999, abs=0.1)
+    assert (across[0], across[-1]) == (64, 884)
     assert len(page) < 300_000
 
 
