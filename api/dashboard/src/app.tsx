@@ -78,6 +78,7 @@ export function App() {
       <Banner />
       <main id="main" tabIndex={-1}>
         {page === "nowhere" ? <Nowhere /> : null}
+        {!Shown && page !== "nowhere" ? <h1 class="sr-only">{failure.value ? "Not loaded" : "Loading"}</h1> : null}
         {failure.value ? <ErrorBox problem={failure.value} onRetry={() => location.reload()} /> : null}
         {Shown ? <Shown key={id} id={id} /> : null}
         {!Shown && !failure.value && page !== "nowhere" ? <Skeleton /> : null}

@@ -13,10 +13,12 @@ function Leader({ model }: { model: SearchModel }) {
   const theme = isDark.value ? "dark" : "light";
   return (
     <Empty title="Architectures are ranked when the search ends">
-      <figure class="sample-picture">
-        <figcaption>The best so far{at === null ? "" : `, at sample ${at}`}</figcaption>
-        <img src={paths.leaderDiagram(model.id, at, theme)} alt="Cells of the best architecture so far" loading="lazy" />
-      </figure>
+      {(at ?? model.samples.value ?? 0) > 0 ? (
+        <figure class="sample-picture">
+          <figcaption>The best so far{at === null ? "" : `, at sample ${at}`}</figcaption>
+          <img src={paths.leaderDiagram(model.id, at, theme)} alt="Cells of the best architecture so far" loading="lazy" />
+        </figure>
+      ) : null}
     </Empty>
   );
 }
