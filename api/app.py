@@ -44,6 +44,7 @@ from nas_service.settings import Settings
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.engines import STARTS, TimeOuts
 from nas_service.storage.schema import require_head
+from nas_service.storage.series import KnownColumns
 from nas_service.storage.session import Database
 from workers import driver_logs
 from workers.controller import Controller
@@ -125,7 +126,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     hub = StreamHub(database, settings.max_streams, _logs(settings))
     replays = Replays(database)
     watch = ReadinessWatch(settings, store, controller)
-    service = Service(settings, database, store, starter, controller, watch, hub, replays)
+    service = Service(settings, database, store, starter, controller, watch, hub, replays, KnownColumns())
     end_drivers = _Ending(controller)
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ from nas_service.settings import Settings
 from nas_service.specs import Component
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.datasets import list_datasets
+from nas_service.storage.series import KnownColumns
 from nas_service.storage.session import Database
 from workers.controller import Controller
 from workers.launcher import Launcher
@@ -32,6 +33,7 @@ class Service:
     readiness: ReadinessWatch
     streams: StreamHub
     replays: Replays
+    columns: KnownColumns
 
     def wake_controller(self) -> None:
         """Let the controller look at once, if it runs in this process."""

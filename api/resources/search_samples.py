@@ -20,7 +20,7 @@ from nas_service.export.diagram import draw
 from nas_service.export.svg_paint import Theme
 from nas_service.search.strategy import Ranked
 from nas_service.storage import architectures, jobs, samples
-from nas_service.storage.series import FIELDS, cost_of, sample_columns
+from nas_service.storage.series import FIELDS, cost_of
 from nas_service.thinning import best_so_far, kept_places, new_bests
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
@@ -61,10 +61,8 @@ def get_series(  # noqa: PLR0913, PLR0917 - one a parameter
     names = _known(fields)
     with service.database.read() as session:
         jobs.get_job(session, job_id, jobs.SEARCH)
-        columns = sample_columns(session, job_id, list(dict.fromkeys(["reward", *(set(names) - {BEST})])))
-    columns[BEST] = best_so_far(columns["reward"])
-    first = after + 1
-    columns = {name: column[first:] for name, column in columns.items()}
+        known = service.columns.columns(session, job_id)
+    columns = {name: column[after + 1 :] for name, column in (known | {BEST: best_so_far(known["reward"])}).items()}
     total = len(columns["reward"])
     places = kept_places([columns["reward"]], points, always=new_bests(columns["reward"]))
     shown = {name: [columns[name][place] for place in places] for name in names}
