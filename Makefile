@@ -36,11 +36,11 @@ serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve
 
 test: $(VENV)/.dev ## run the tests but the slow ones and those of make check; those that start Ray one after another
-	$(BIN)/python -m pytest -m "not ray and not slow" --numprocesses 2 --ignore tests/architecture
+	$(BIN)/python -m pytest -m "not ray and not slow" --numprocesses 2 --dist worksteal --ignore tests/architecture
 	$(BIN)/python -m pytest -m "ray and not slow"
 
 test-all: $(VENV)/.dev ## run all tests but the faults, also the slow ones: every method compiled, services under stress
-	$(BIN)/python -m pytest -m "not ray and not faults" --numprocesses 2
+	$(BIN)/python -m pytest -m "not ray and not faults" --numprocesses 2 --dist worksteal
 	$(BIN)/python -m pytest -m "ray and not faults"
 
 test-faults: $(VENV)/.dev ## kill and freeze what the service stands on, at random moments, and see that every job ends the same
