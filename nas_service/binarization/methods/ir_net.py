@@ -32,9 +32,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from nas_service.binarization.annealing import AnnealedState
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, Phase
+from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState
 from nas_service.binarization.sign import Estimator, Surrogate, sign
 from search_spaces.cost import ConvShape, Precision
 
@@ -121,28 +122,20 @@ class IrNetConv2d(BinaryConv2d):
         return times(outputs, self.shift())
 
 
-class IrNetState(MethodState):
+class IrNetState(AnnealedState):
     """Sharpens the gradients of a network's layers from epoch to epoch."""
 
     def __init__(self, layers: Sequence[BinaryConv2d], settings: IrNetSettings) -> None:
-        """Keep the layers, which are the network's."""
-        super().__init__()
-        self._layers = tuple(layers)  # a tuple's modules are not registered, so not checkpointed twice
+        """Begin with T_min."""
+        super().__init__(layers)
         self._settings = settings
         self._sharpness = settings.first_sharpness
-        self._span: int | None = None  # epochs of the phase with binary weights, the last one
 
-    def start_phase(self, phase: Phase, network: nn.Module) -> None:
-        """Note over how many epochs to anneal."""
-        del network
-        self._span = phase.epochs
-
-    def start_epoch(self, epoch: int, epochs: int) -> None:
+    def anneal(self, progress: float) -> None:
         """Set t = T_min (T_max / T_min)^progress."""
-        span = self._span or epochs
         first, last = self._settings.first_sharpness, self._settings.last_sharpness
-        self._sharpness = first * (last / first) ** ((epoch - epochs + span) / span)
-        for layer in self._layers:
+        self._sharpness = first * (last / first) ** progress
+        for layer in self.layers:
             assert isinstance(layer, IrNetConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
             layer.sharpen(self._sharpness)
 

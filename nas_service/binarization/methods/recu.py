@@ -35,9 +35,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from nas_service.binarization.annealing import AnnealedState
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, Phase
+from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState
 from nas_service.binarization.sign import Surrogate, identity_sign, sign, tent, tent_sign
 from search_spaces.cost import ConvShape, Precision
 
@@ -103,27 +104,17 @@ def standardise(weight: Tensor) -> Tensor:
     return (weight - mean) * ((variance + _EPSILON).rsqrt() * 8**0.5)
 
 
-class RecuConv2d(BinaryConv2d):
-    """y = alpha conv(sign(x), sign(w~)).
+class NormalisedConv2d(BinaryConv2d):
+    """y = alpha conv(sign(x), b): a learnt factor per channel, and the gradient of normalised inputs.
 
     Attributes:
         alpha: Learnt factors, (Co,).
-        quantile: tau, the share of a Laplace distribution below Q.
     """
 
-    def __init__(self, shape: ConvShape, quantile: float) -> None:
+    def __init__(self, shape: ConvShape) -> None:
         """Create latent weights and random factors."""
         super().__init__(shape, weight_sign=identity_sign, activation_sign=normalised_tent_sign)
         self.alpha = nn.Parameter(torch.rand(shape.out_channels))
-        self.quantile = quantile
-
-    def binary_weight(self) -> Tensor:
-        """Return sign(w~), the shape of `weight`, with the gradient of the clamp."""
-        standard = standardise(self.weight)
-        if not self.training:
-            return sign(standard)
-        bound = standard.detach().abs().mean() * -math.log(2 - 2 * self.quantile)
-        return self.weight_sign(standard.clamp(-bound, bound))
 
     def binary_input(self, inputs: Tensor) -> Tensor:
         """Return sign(x) of `inputs` (N, Ci, H, W); its gradient is that of normalised inputs only while training."""
@@ -139,28 +130,41 @@ class RecuConv2d(BinaryConv2d):
         return times(outputs, self.alpha)
 
 
-class RecuState(MethodState):
+class RecuConv2d(NormalisedConv2d):
+    """y = alpha conv(sign(x), sign(w~)).
+
+    Attributes:
+        quantile: tau, the share of a Laplace distribution below Q.
+    """
+
+    def __init__(self, shape: ConvShape, quantile: float) -> None:
+        """Create latent weights and random factors."""
+        super().__init__(shape)
+        self.quantile = quantile
+
+    def binary_weight(self) -> Tensor:
+        """Return sign(w~), the shape of `weight`, with the gradient of the clamp."""
+        standard = standardise(self.weight)
+        if not self.training:
+            return sign(standard)
+        bound = standard.detach().abs().mean() * -math.log(2 - 2 * self.quantile)
+        return self.weight_sign(standard.clamp(-bound, bound))
+
+
+class RecuState(AnnealedState):
     """Moves tau of a network's layers from epoch to epoch."""
 
     def __init__(self, layers: Sequence[BinaryConv2d], settings: RecuSettings) -> None:
-        """Keep the layers, which are the network's."""
-        super().__init__()
-        self._layers = tuple(layers)  # a tuple's modules are not registered, so not checkpointed twice
+        """Begin with the first tau."""
+        super().__init__(layers)
         self._settings = settings
         self._quantile = settings.first_quantile
-        self._span: int | None = None  # epochs of the phase with binary weights, the last one
 
-    def start_phase(self, phase: Phase, network: nn.Module) -> None:
-        """Note over how many epochs to move tau."""
-        del network
-        self._span = phase.epochs
-
-    def start_epoch(self, epoch: int, epochs: int) -> None:
+    def anneal(self, progress: float) -> None:
         """Set tau = A e^progress + B."""
-        span = self._span or epochs
         first, last = self._settings.first_quantile, self._settings.last_quantile
-        self._quantile = first + (last - first) * math.expm1((epoch - epochs + span) / span) / math.expm1(1)
-        for layer in self._layers:
+        self._quantile = first + (last - first) * math.expm1(progress) / math.expm1(1)
+        for layer in self.layers:
             assert isinstance(layer, RecuConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
             layer.quantile = self._quantile
 
