@@ -34,6 +34,7 @@ VARIANTS = [
     ("ir-net", {"first_sharpness": 1.0, "last_sharpness": 1.0}),
     ("rbcn", {"adversarial_weight": 0.0}),
     ("recu", {"first_quantile": 0.9, "last_quantile": 0.9}),
+    ("reste", {"last_power": 1.0}),
 ]
 SWITCHES: list[dict[str, Any]] = [{}, {"compile": "regions"}, {"cuda_graph": True}, {"precision": "bf16", "shared_sign": True}]
 Complaint = tuple[str, str] | None
