@@ -1,7 +1,8 @@
 """The binary convolution layer: real latent weights, two-valued operands. A sign function is its argument.
 
 A method whose forward pass is more than `scale(conv(sign(x), sign(W)))` overrides the one part that differs: `binary_input`
-(a threshold before the sign, or real inputs), `kernel` (factors inside the kernel) or `scale` (factors after it).
+(a threshold before the sign, or real inputs), `kernel` (factors inside the kernel) or `scale` (factors after it); and
+`real_kernel`, if a first stage of training has something else than the latent weights themselves.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -24,7 +25,7 @@ class BinaryConv2d(nn.Module):
         shape: The convolution's geometry.
         weight: Latent weights W, float, (out_channels, in_channels / groups, k, k).
         pad_value: -1.0 or +1.0; 0.0 where the inputs stay real.
-        real_weights: Whether W itself is used, without scale: the first of two training stages.
+        real_weights: Whether `real_kernel` is used, without scale: the first of two training stages.
         straight_through: Whether gradients pass the input's sign unchanged, whatever the method's own estimator: for attacks.
         shared_signs: Stands in for `binary_input` where layers share signs (`shared_sign.py`).
     """
@@ -65,6 +66,10 @@ class BinaryConv2d(nn.Module):
         """Return what the inputs are convolved with, the shape of `weight`; here sign(W)."""
         return self.binary_weight()
 
+    def real_kernel(self) -> Tensor:
+        """Return what the inputs are convolved with in a stage with real weights, the shape of `weight`; here W itself."""
+        return self.weight
+
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Return the convolution's integer `outputs` (N, Co, H', W') in the method's scale; here as they are."""
         del inputs
@@ -73,7 +78,7 @@ class BinaryConv2d(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map real (N, Ci, H, W) to (N, Co, H', W')."""
         if self.real_weights:
-            return self.convolve(inputs, self.weight)
+            return self.convolve(inputs, self.real_kernel())
         return self.scale(self.convolve(inputs, self.kernel()), inputs)
 
     def convolve(self, inputs: Tensor, kernel: Tensor) -> Tensor:

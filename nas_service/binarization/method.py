@@ -108,6 +108,7 @@ class MethodState(nn.Module):
 
     taps: tuple[str, ...] = ()  # names of modules whose outputs the steps carry
     passes: tuple[Pass, ...] = (Pass("train"),)  # of every epoch
+    in_real_stage: bool = False  # whether the hooks are called in a first stage with real weights, too
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the optimizers of adversaries by name: always the same ones, so that they can be checkpointed."""

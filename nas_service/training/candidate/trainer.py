@@ -137,7 +137,7 @@ class CandidateTrainer:
     def _start_phase(self, phase: Phase) -> RuledOptimizer:
         """Begin a phase: the method's preparations, a fresh optimizer, a fresh average."""
         real = phase.name == REAL_WEIGHTS
-        self._hooks = MethodState() if real else self._state
+        self._hooks = self._state if self._state.in_real_stage or not real else MethodState()
         for layer in self._layers:
             layer.real_weights = real
         self._hooks.start_phase(phase, self._live)
