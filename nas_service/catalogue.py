@@ -76,11 +76,12 @@ def preset_of(method: type[Method], choice: MethodChoice) -> Mapping[str, Any]:
     preset = choice.recipe.get("preset", "shared")
     if preset == "shared":
         return {}
-    if preset != "paper":
-        raise InvalidFieldError("preset", preset, "shared or paper")
-    if not method.paper_recipe:
+    presets = method.presets()
+    if not presets:
         raise InvalidFieldError("preset", preset, f"shared: nobody has published the recipe of {choice.name}")
-    return method.paper_recipe
+    if not isinstance(preset, str) or preset not in presets:
+        raise InvalidFieldError("preset", preset, " or ".join(("shared", *presets)))
+    return presets[preset]
 
 
 def changes_of(choice: MethodChoice) -> dict[str, Any]:

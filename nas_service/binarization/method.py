@@ -156,6 +156,7 @@ class Method(ABC):
         reference: Where it was published.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
         paper_recipe: The fields of a `Recipe` in which its authors' differs from the shared one.
+        other_recipes: Recipes that others published for it, alike, by the names of their presets.
         activation_surrogate: As `surrogate`, for methods whose settings do not change it.
         real_weight_stage: Whether a first stage with binary activations and real weights makes sense.
     """
@@ -164,6 +165,7 @@ class Method(ABC):
     reference: ClassVar[str]
     settings_model: ClassVar[type[MethodSettings]]
     paper_recipe: ClassVar[Mapping[str, Any]] = {}
+    other_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     activation_surrogate: ClassVar[Surrogate | None] = staticmethod(window)
     real_weight_stage: bool = True
 
@@ -175,6 +177,11 @@ class Method(ABC):
             pydantic.ValidationError: If a setting is unknown or out of range.
         """
         return cls(cls.settings_model.model_validate(settings))
+
+    @classmethod
+    def presets(cls) -> dict[str, Mapping[str, Any]]:
+        """Return its published recipes by the names of their presets."""
+        return {**({"paper": cls.paper_recipe} if cls.paper_recipe else {}), **cls.other_recipes}
 
     def __init__(self, settings: MethodSettings) -> None:
         """Keep the checked settings."""

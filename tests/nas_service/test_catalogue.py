@@ -105,13 +105,22 @@ def test_a_recipe_that_nobody_published_is_not_made_up(tmp_path: Path) -> None:
     assert problems == {"training.methods.0.recipe.preset": "shared: nobody has published the recipe of rbcn"}
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS.names() if METHODS.get(name).paper_recipe])
-def test_the_papers_own_recipe_is_a_recipe(name: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "allowed"), [("papr", "shared or paper or adambnn"), (["paper"], "shared or paper or adambnn"), (7, "adambnn")]
+)
+def test_a_preset_that_is_none_of_the_method_is_refused_with_those_it_has(given: object, allowed: str, tmp_path: Path) -> None:
+    problems = _problems({"training": {"methods": [{"name": "react-net", "recipe": {"preset": given}}]}}, tmp_path)
+    assert list(problems) == ["training.methods.0.recipe.preset"]
+    assert problems["training.methods.0.recipe.preset"].endswith(allowed)
+
+
+@pytest.mark.parametrize(("name", "preset"), [(name, each) for name in METHODS.names() for each in METHODS.get(name).presets()])
+def test_a_published_recipe_is_a_recipe(name: str, preset: str) -> None:
     """And it fits its method; what is given with the preset wins."""
-    choice = MethodChoice(name=name, recipe={"preset": "paper", "batch_size": 77})
+    choice = MethodChoice(name=name, recipe={"preset": preset, "batch_size": 77})
     recipe = build_recipe(Recipe(), choice)
     assert recipe.batch_size == 77
-    own = Recipe.model_validate({**METHODS.get(name).paper_recipe, "batch_size": 77})
+    own = Recipe.model_validate({**METHODS.get(name).presets()[preset], "batch_size": 77})
     assert recipe == own != Recipe(batch_size=77)
 
 

@@ -13,8 +13,10 @@ from the first, with both binary and none; in both the labels are replaced by th
 network ("distributional loss", cross entropy of the two softmaxes). Stages and distillation are settings of
 the recipe; `paper_recipe` has both, and without them what is left is RSign and RPReLU.
 
-AdamBNN is the same network: recipe with weight decay 5e-6, learning rate 1.25e-3, batch size 256 and 512 epochs in all, its
-second stage from the best epoch of the first (here: from the last one).
+AdamBNN is the same network with another recipe, the preset `adambnn`: twice the epochs, half the batch, the learning rate and the
+weight decay, which again is of the first stage only. Not reproduced: its second stage begins from the best epoch of the
+first, here from the last; its rate falls once an epoch, here in every step; its classifier does not decay; the teacher is a
+ResNet-34 and the images are ImageNet's with the augmentation for it.
 
 Differences: the authors' blocks are conv, batch norm, shortcut, RPReLU; the order of batch norm, shortcut and
 activation is here the template's. Doubling the channels by two parallel convolutions belongs to their MobileNet, and the
@@ -80,6 +82,9 @@ class ReactNet(Method):
         "real_weight_stage": 0.5,
         "distillation": 1.0,
         "temperature": 1.0,
+    }
+    other_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "adambnn": {**paper_recipe, "epochs": 512, "batch_size": 256, "learning_rate": 1.25e-3, "weight_decay": 5e-6}
     }
     activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
     settings: ReactNetSettings

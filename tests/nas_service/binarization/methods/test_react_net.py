@@ -11,10 +11,12 @@ from nas_service.binarization.methods.bi_real import BiRealConv2d
 from nas_service.binarization.methods.react_net import ReactConv2d, ReactNet
 from nas_service.binarization.network import binary_network
 from nas_service.binarization.rprelu import RPReLU
+from nas_service.catalogue import build_recipe
 from nas_service.export.bundle import _run_source
 from nas_service.export.packed import deploy, freeze_network
 from nas_service.export.standalone import frozen_weights, write_source
 from nas_service.recipes.recipe import Recipe
+from nas_service.specs import MethodChoice
 from nas_service.training.candidate.phases import REAL_WEIGHTS, plan_phases
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.cost import ConvShape
@@ -169,3 +171,14 @@ def test_the_paper_s_recipe_has_two_stages_of_equal_length_and_no_labels() -> No
     assert (second.epochs, second.decays) == (128, False)
     assert recipe.distillation == 1
     assert recipe.weight_decay == pytest.approx(1e-5)
+
+
+def test_the_preset_of_adambnn_is_the_same_network_s_with_twice_the_epochs() -> None:
+    """Two steps of 256 epochs at 1.25e-3 with batches of 256, weight decay 5e-6 in the first and none in the second."""
+    choice = MethodChoice(name="react-net", recipe={"preset": "adambnn"})
+    recipe = build_recipe(Recipe(), choice)
+    first, second = plan_phases(METHODS.get("react-net").from_settings({}), recipe)
+    assert (first.name, first.epochs, first.decays, first.lr_multiplier) == (REAL_WEIGHTS, 256, True, 1)
+    assert (second.epochs, second.decays, second.lr_multiplier) == (256, False, 1)
+    assert (recipe.optimizer, recipe.schedule, recipe.batch_size) == ("adam", "linear", 256)
+    assert (recipe.learning_rate, recipe.weight_decay, recipe.distillation) == (1.25e-3, 5e-6, 1.0)
