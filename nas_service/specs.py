@@ -67,7 +67,8 @@ class MethodChoice(Component):
 
     recipe: dict[str, Any] = Field(
         default_factory=dict,
-        description='Fields of the recipe for this method only; "preset": "paper" begins from its authors\' own recipe.',
+        description='Fields of the recipe for this method only; "preset": "paper" begins from its authors\' own recipe, '
+        "other names from others published.",
     )
 
     @property

@@ -9,9 +9,9 @@ from fastapi import APIRouter
 
 from api.resources.jobs import NOT_FOUND
 from api.views import EntryView, Page
-from nas_service.binarization.method import METHODS
+from nas_service.binarization.method import METHODS, Method
 from nas_service.export.palette import look_of
-from nas_service.search.strategy import STRATEGIES
+from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.specs import RegistrationSpec, SearchSpec, TrainingSpec
 from search_spaces.given import GivenModel
 from search_spaces.operation import OPERATIONS, Operation
@@ -48,8 +48,15 @@ def _plain(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - templates shar
 
 def _configurable(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - strategies and methods share these, not a type
     schema = entry.settings_model.model_json_schema()
-    facts = {"arms": asdict(entry.arm_facts)} if hasattr(entry, "arm_facts") else {}
-    return EntryView(name=name, summary=entry.summary, reference=entry.reference, settings_schema=schema, facts=facts)
+    return EntryView(name=name, summary=entry.summary, reference=entry.reference, settings_schema=schema)
+
+
+def _strategy(name: str, entry: type[Strategy]) -> EntryView:
+    return _configurable(name, entry).model_copy(update={"facts": {"arms": asdict(entry.arm_facts)}})
+
+
+def _method(name: str, entry: type[Method]) -> EntryView:
+    return _configurable(name, entry).model_copy(update={"facts": {"presets": entry.presets()}})
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,8 @@ SHELVES = {
     "spaces": Shelf(SPACES, _space),
     "operations": Shelf(OPERATIONS, _operation),
     "templates": Shelf(TEMPLATES, _plain),
-    "strategies": Shelf(STRATEGIES, _configurable),
-    "methods": Shelf(METHODS, _configurable),
+    "strategies": Shelf(STRATEGIES, _strategy),
+    "methods": Shelf(METHODS, _method),
 }
 
 

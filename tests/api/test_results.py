@@ -221,6 +221,13 @@ def test_the_catalogue_lists_what_is_there_with_summaries(client: TestClient, sh
         assert all(entry["settings_schema"]["properties"] is not None for entry in entries)
 
 
+def test_the_catalogue_tells_the_published_recipes_of_a_method(client: TestClient) -> None:
+    presets = {entry["name"]: entry["facts"]["presets"] for entry in client.get("/v1/methods").json()["items"]}
+    assert presets["rbcn"] == {}
+    assert set(presets["bnn"]) == {"paper"}
+    assert {name: fields["epochs"] for name, fields in presets["react-net"].items()} == {"paper": 256, "adambnn": 512}
+
+
 def test_an_entry_of_the_catalogue_is_found_or_near_matches_are_named(client: TestClient) -> None:
     assert client.get("/v1/methods/bnn").json()["reference"].startswith("Courbariaux")
     reply = client.get("/v1/methods/bnnn")

@@ -3428,7 +3428,7 @@ export interface components {
             name: string;
             /**
              * Recipe
-             * @description Fields of the recipe for this method only; "preset": "paper" begins from its authors' own recipe.
+             * @description Fields of the recipe for this method only; "preset": "paper" begins from its authors' own recipe, other names from others published.
              */
             recipe?: {
                 [key: string]: unknown;

@@ -39,7 +39,7 @@ def _slope(values: Tensor, power: float) -> Tensor:
         size = abs(value)
         if size > T:
             return 0.0
-        return M ** (1 / power) / M if size <= M else size ** (1 / power - 1) / power
+        return math.pow(M, 1 / power) / M if size <= M else math.pow(size, 1 / power - 1) / power
 
     return torch.tensor([one(value) for value in values.flatten().tolist()], dtype=torch.float64).view_as(values)
 
