@@ -15,13 +15,13 @@ sign within a few steps.
 Loss beside the task's, in both stages: tau sum over layers of mean sin^2(omega w), tau = 0.037 in the first and 0.0468 in the
 second. It keeps the sine's values small and slopes large, as weight decay keeps w small where nothing is periodic.
 
-Differences: none in the equations. The loss is that of the authors' CIFAR-10 code; their ImageNet code has it commented out.
-omega = 20 is what both are run with. Latent weights start as everywhere here, uniform with 0.41 of the spread of the authors'
-normal ones, so a phase omega w starts closer to 0. The authors' second stage has a rate of its own (0.0037 after 0.021, warmed
-up again) and a tenth of the weight decay, and begins from the best epoch of the first: here it has the first's rate, no
-weight decay and begins from the last. alpha, a vector, has no weight decay, as no vector has here. Their SGD has plain
-momentum, ours Nesterov's, and their ImageNet recipe is left out. The padding is -1 and sign(0) = +1, where the code has 0 for
-both.
+Differences: the equations and constants are those of the authors' code; none are changed. The loss is in their CIFAR-10 code
+and commented out in the one for ImageNet. omega = 20 is what they run both with. Latent weights start as everywhere here,
+uniform with 0.41 of the spread of the authors' normal ones, so a phase omega w starts closer to 0. The authors' second stage
+has a rate of its own (0.0037 after 0.021, warmed up again) and a tenth of the weight decay, and begins from the best epoch of
+the first: here it has the first's rate, no weight decay, and begins from the last. alpha, a vector, has no weight decay, as no
+vector has here. Their SGD has plain momentum, ours Nesterov's, and their ImageNet recipe is left out. The padding is -1 and
+sign(0) = +1, where the code has 0 for both.
 
 References:
     Vargas, Correa, Hinojosa, Arguello, "BiPer: Binary Neural Networks using a Periodic Function", CVPR 2024, arXiv 2404.01278.
