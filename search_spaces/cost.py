@@ -38,6 +38,7 @@ class Precision:
         scales_per_position: Float factors for every position of the kernel in every plane; the products are no longer binary.
         scales_per_plane: Float factors for every plane as a whole.
         activation_parameters: Parameters a channel of the activation that follows.
+        sums_inputs: Whether what lies under every window is summed too: the work of one more filter in each group.
     """
 
     weight_bits: int = 32
@@ -49,6 +50,7 @@ class Precision:
     scales_per_position: int = 0
     scales_per_plane: int = 0
     activation_parameters: int = 1
+    sums_inputs: bool = False
 
 
 FULL_PRECISION = Precision()
@@ -149,6 +151,8 @@ class BareConvCost:
         precision = self.precision
         output = shape.output_size(size)
         macs = shape.weights * output.height * output.width
+        if precision.sums_inputs:
+            macs += shape.groups * shape.fan_in * output.height * output.width
         if precision.weight_bits != 1:
             return Cost(float_parameters=shape.weights, flops=macs, packed_bytes=shape.weights * FLOAT_BYTES)
         planes = shape.planes(precision.planes)

@@ -22,6 +22,10 @@ class FrozenConv:
 
     y = scale[o] * K * conv(pad(sign(x + threshold)), b), with K = 1 unless `input_scale` says otherwise.
 
+    Operands of two values that do not lie about 0 add two terms before K: sum_scale[o] * conv(pad(sign(x + threshold)), 1), where
+    the convolution sums the signs under the window in the output's group, and offset[o]. The padding of `pad_value` stands for
+    the lower or the upper of the input's two values, so offset[o] is the same at borders as elsewhere.
+
     Forms that are not one scale per channel are kept exactly: `planes` filters repeated (filter f makes the consecutive
     outputs f * planes ... f * planes + planes - 1) and `kernel_scale` multiply into the kernel before the convolution; `gather`
     puts the outputs of the filters that are left after pruning in their places.
@@ -40,6 +44,8 @@ class FrozenConv:
         kernel_scale: float32 (planes, k, k) or (planes, 1, 1): factor of every plane at every kernel position, or None.
         gather: int64 (Co,): output o is computed output gather[o]; one past the last is a channel of zeros. None: in order.
         filters: Number of filters in `bits`; None: Co / planes.
+        sum_scale: float32 (computed outputs,), factor of the sum of the signs under the window, or None; then there is no offset.
+        offset: float32 (computed outputs,), added to the output; given with `sum_scale`.
     """
 
     shape: ConvShape
@@ -52,8 +58,9 @@ class FrozenConv:
     planes: int = 1
     kernel_scale: Tensor | None = None
     gather: Tensor | None = None
-
     filters: int | None = None
+    sum_scale: Tensor | None = None
+    offset: Tensor | None = None
 
     @property
     def computed(self) -> int:

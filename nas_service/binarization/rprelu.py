@@ -1,5 +1,7 @@
 """RPReLU: a PReLU whose corner can be moved, for methods that shift the distribution of what the next sign sees."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
@@ -32,9 +34,9 @@ class RPReLU(nn.Module):
         return F.prelu(inputs - shift_in, self.slope) + shift_out
 
 
-def replace_prelus(network: nn.Module) -> None:
-    """Put an RPReLU in the place of every PReLU of `network`; its outputs stay the same bit for bit."""
+def replace_prelus(network: nn.Module, make: Callable[[Tensor], nn.Module]) -> None:
+    """Put what `make` returns for its slopes (C,) in the place of every PReLU of `network`."""
     places = [(parent, name, child) for parent in network.modules() for name, child in parent.named_children()]
     for parent, name, child in places:
         if isinstance(child, nn.PReLU):
-            setattr(parent, name, RPReLU(child.weight))
+            setattr(parent, name, make(child.weight))

@@ -8,7 +8,7 @@ from nas_service.export.standalone import frozen_weights
 from search_spaces.cost import Cost
 from search_spaces.network import ImageFormat, Network
 
-_FACTORS = ("scale", "threshold", "kernel_scale")
+_FACTORS = ("scale", "threshold", "kernel_scale", "sum_scale", "offset")
 
 
 def measured_cost(frozen: Network, image: ImageFormat) -> Cost:

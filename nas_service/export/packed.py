@@ -34,8 +34,10 @@ def deploy(frozen: FrozenConv) -> runtime.BinaryConv2d:
         planes=frozen.planes,
         scaled_positions=0 if frozen.kernel_scale is None else frozen.kernel_scale.shape[-1],
         filters=frozen.filters or 0,
+        offsets=frozen.offset is not None,
     )
-    state = {name: getattr(frozen, name) for name in ("bits", "scale", "threshold", "kernel_scale", "gather")}
+    names = ("bits", "scale", "threshold", "kernel_scale", "gather", "sum_scale", "offset")
+    state = {name: getattr(frozen, name) for name in names}
     layer.load_state_dict({name: tensor for name, tensor in state.items() if tensor is not None})
     return layer
 
@@ -97,6 +99,7 @@ def shrink_layers(frozen: Network, filters: Mapping[str, int]) -> None:
             planes=layer.planes,
             scaled_positions=layer.scaled_positions,
             filters=kept,
+            offsets=layer.offsets,
         )
         frozen.set_submodule(name, small)
 

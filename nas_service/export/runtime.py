@@ -79,6 +79,9 @@ class BinaryConv2d(nn.Module):
     row-major (filters, in_channels / groups, k, k) kernel is +1. Every filter serves `planes` consecutive outputs, each with
     its own `kernel_scale`, if any. `gather` puts computed outputs in their places; one past the last is zeros (pruned).
     Without `kernel_scale` and with binary inputs the output before the scale is an exact integer.
+
+    With `offsets`, for operands of two values that do not lie about 0: y = K * (scale * conv(..., b) + sum_scale * conv(..., 1)
+    + offset), where conv(..., 1) sums the padded signs under the window in the output's group: another exact integer.
     """
 
     bits: Tensor
@@ -87,6 +90,8 @@ class BinaryConv2d(nn.Module):
     threshold: Tensor | None
     kernel_scale: Tensor | None
     gather: Tensor | None
+    sum_scale: Tensor | None
+    offset: Tensor | None
 
     def __init__(  # noqa: PLR0913, PLR0917 - torch.nn.Conv2d's own signature
         self,
@@ -106,6 +111,7 @@ class BinaryConv2d(nn.Module):
         planes: int = 1,
         scaled_positions: int = 0,
         filters: int = 0,
+        offsets: bool = False,
     ) -> None:
         """Make room for the weights; loading a state dict unpacks them.
 
@@ -117,7 +123,7 @@ class BinaryConv2d(nn.Module):
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         self.pad_value, self.scales, self.input_scale = pad_value, scales, input_scale
         self.binary_input, self.shifted, self.planes = binary_input, shifted, planes
-        self.scaled_positions, self.filters = scaled_positions, filters
+        self.scaled_positions, self.filters, self.offsets = scaled_positions, filters, offsets
         kept = filters or out_channels // planes
         kernel = (kept, in_channels // groups, kernel_size, kernel_size)
         side = scaled_positions
@@ -127,6 +133,8 @@ class BinaryConv2d(nn.Module):
         self.register_buffer("threshold", torch.zeros(in_channels) if shifted else None)
         self.register_buffer("kernel_scale", torch.ones(planes, side, side) if side else None)
         self.register_buffer("gather", torch.zeros(out_channels, dtype=torch.int16) if filters else None)
+        self.register_buffer("sum_scale", torch.ones(kept * planes) if offsets else None)
+        self.register_buffer("offset", torch.zeros(kept * planes) if offsets else None)
         self.register_load_state_dict_post_hook(_unpack_after_loading)  # type: ignore[no-untyped-call]  # torch
 
     def unpack(self) -> None:
@@ -152,11 +160,19 @@ class BinaryConv2d(nn.Module):
         outputs = F.conv2d(binary, self.kernel(), None, self.stride, 0, self.dilation, self.groups)
         if self.scale is not None:
             outputs = outputs * self.scale.view(1, -1, 1, 1)
+        if self.sum_scale is not None and self.offset is not None:
+            outputs = outputs + self._window_sums(binary) * self.sum_scale.view(1, -1, 1, 1) + self.offset.view(1, -1, 1, 1)
         if self.input_scale == "kmap":
             outputs = outputs * self._kmap(inputs)
         if self.gather is not None:
             outputs = F.pad(outputs, (0, 0, 0, 0, 0, 1))[:, self.gather.to(torch.int64)]
         return outputs
+
+    def _window_sums(self, padded: Tensor) -> Tensor:
+        """Return the sum of the padded signs under each window, per group, for every computed output."""
+        ones = padded.new_ones(self.groups, self.in_channels // self.groups, self.kernel_size, self.kernel_size)
+        sums = F.conv2d(padded, ones, None, self.stride, 0, self.dilation, self.groups)
+        return sums.repeat_interleave(self.signs.shape[0] * self.planes // self.groups, dim=1)
 
     def _kmap(self, inputs: Tensor) -> Tensor:
         """Return XNOR-Net's K: the mean magnitude of the input under each window, per group."""

@@ -26,7 +26,7 @@ References:
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from pydantic import Field
@@ -122,6 +122,15 @@ class IrNetConv2d(BinaryConv2d):
         return times(outputs, self.shift())
 
 
+@runtime_checkable
+class Sharpened(Protocol):
+    """A layer whose gradients are the error decay estimator's."""
+
+    def sharpen(self, sharpness: float) -> None:
+        """Use t = `sharpness` from now on."""
+        ...
+
+
 class IrNetState(AnnealedState):
     """Sharpens the gradients of a network's layers from epoch to epoch."""
 
@@ -136,7 +145,7 @@ class IrNetState(AnnealedState):
         first, last = self._settings.first_sharpness, self._settings.last_sharpness
         self._sharpness = first * (last / first) ** progress
         for layer in self.layers:
-            assert isinstance(layer, IrNetConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
+            assert isinstance(layer, Sharpened)  # noqa: S101 - for the type checker; what its methods make
             layer.sharpen(self._sharpness)
 
     def metrics(self) -> dict[str, float]:

@@ -39,7 +39,7 @@ from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import METHODS, Method, MethodSettings
 from nas_service.binarization.methods.bi_real import BiRealConv2d
-from nas_service.binarization.rprelu import replace_prelus
+from nas_service.binarization.rprelu import RPReLU, replace_prelus
 from nas_service.binarization.sign import Surrogate, sign, tent
 from search_spaces.cost import ConvShape, Precision
 
@@ -100,7 +100,7 @@ class ReactNet(Method):
 
     def adapt(self, network: nn.Module) -> None:
         """Put an RPReLU in the place of every PReLU."""
-        replace_prelus(network)
+        replace_prelus(network, RPReLU)
 
     def freeze(self, layer: BinaryConv2d) -> FrozenConv:
         """Pack the signs; keep alpha and the thresholds."""

@@ -12,7 +12,7 @@ def test_it_starts_as_the_prelu_it_replaces_bit_for_bit() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), prelu, nn.Sequential(nn.PReLU(4)))
     inputs = torch.randn(2, 3, 6, 6)
     expected = network(inputs)
-    replace_prelus(network)
+    replace_prelus(network, RPReLU)
     assert torch.equal(network(inputs), expected)
     assert sum(isinstance(module, RPReLU) for module in network.modules()) == 2
     assert not any(isinstance(module, nn.PReLU) for module in network.modules())

@@ -25,8 +25,8 @@ from search_spaces.space import SPACES
 from tests.samples import GREY_8, RGB_9, tiny_genotype
 
 
-def _frozen(image: ImageFormat = GREY_8) -> Network:
-    method = METHODS.get("xnor-net").from_settings({})
+def _frozen(image: ImageFormat = GREY_8, method_name: str = "xnor-net") -> Network:
+    method = METHODS.get(method_name).from_settings({})
     network = binary_network(SPACES.get("tiny"), tiny_genotype(), method, image)
     return freeze_network(network, method)
 
@@ -119,9 +119,12 @@ TRACED: dict[str, Callable[[nn.Module, Tensor], Callable[[Tensor], Tensor]]] = {
 }
 
 
+@pytest.mark.parametrize("source", ["one scale", "offsets"])
 @pytest.mark.parametrize("way", TRACED)
-def test_tracers_and_compilers_see_no_branch_on_values(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "written_model.py").write_text(SOURCE)
+def test_tracers_and_compilers_see_no_branch_on_values(
+    way: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "written_model.py").write_text(SOURCES[source])
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "written_model", raising=False)
     network = importlib.import_module("written_model").Network().eval()
@@ -138,6 +141,7 @@ def test_a_network_without_values_runs() -> None:
 
 
 SOURCE = write_source(_frozen(), "A test.")
+SOURCES = {"one scale": SOURCE, "offsets": write_source(_frozen(method_name="adabin"), "A test.")}
 
 
 def test_the_source_is_python_3_9() -> None:
