@@ -28,13 +28,14 @@ import torch
 
 from benchmarks.conditions import conditions, device_name, pick_device
 from benchmarks.gpu_report.page import Outcome, Report, State
-from benchmarks.gpu_report.parts import PARTS, Order
+from benchmarks.gpu_report.parts import FULL, PARTS, Order
 from benchmarks.gpu_report.runner import run_part, share_s, within
+from nas_service.binarization.method import METHODS
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "gpu_report.md"
 SMOKE_OUT = Path(tempfile.gettempdir()) / "gpu_report_smoke.md"
-METHODS = ("recu", "xnor-net", "bnn", "ir-net", "full-precision", "react-net", "bi-real", "rbonn", "pcnn", "rebnn", "bonn", "mcn")
-SMOKE_METHODS = METHODS[:2]
+TRAINED = ("recu", "xnor-net", "bnn", "ir-net", FULL, "react-net", "bi-real", "rbonn", "pcnn", "rebnn", "bonn", "mcn")
+SMOKE_TRAINED = TRAINED[:2]
 LEAST_S = 3.0  # of a part: no process starts in less
 
 
@@ -54,7 +55,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--methods",
         nargs="+",
-        help=f"to train with, the most valuable first; full-precision is one. Default: {', '.join(METHODS)}",
+        help=f"to train with, the most valuable first; full-precision is one. Default: {', '.join(TRAINED)}",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: CUDA where there is any")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, on a CPU too; the figures say nothing")
@@ -68,6 +69,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             f"there is nothing to report on a CPU (torch {torch.__version__}, no CUDA device in use): run it on a GPU, or with "
             "--smoke to see that it runs"
         )
+    allowed = [FULL, *(name for name in METHODS.names() if not METHODS.get(name).from_settings({}).needs_teacher)]
+    if unknown := [name for name in given.methods or () if name not in allowed]:
+        parser.error(f"--methods: {', '.join(unknown)} cannot be trained alone here; allowed: {', '.join(allowed)}")
     return given
 
 
@@ -113,7 +117,7 @@ def report(given: argparse.Namespace, out: Path) -> bool:
     device = pick_device(given.device)
     outcomes = [Outcome(name) for name in PARTS if name in given.parts]
     page = Report(_conditions(given, device), outcomes, given.smoke)
-    methods = tuple(given.methods or (SMOKE_METHODS if given.smoke else METHODS))
+    methods = tuple(given.methods or (SMOKE_TRAINED if given.smoke else TRAINED))
     with tempfile.TemporaryDirectory() as home:
         order = Order(device.type, given.smoke, given.cifar, methods, home, until)
         waiting = [entry for entry in outcomes if not _skip(entry, given, order.left_s)]

@@ -142,7 +142,7 @@ def run(order: Order, tell: Tell) -> None:
     """Compare every variant with the eager step; on a CPU those that take a GPU, or minutes, are left out.
 
     Raises:
-        ExceptionGroup: If variants failed; the others are told.
+        RuntimeError: If variants failed; the others are told.
     """
     sizes = _Sizes.of(order)
     bench, attempts = _Bench(order, sizes), Attempts()

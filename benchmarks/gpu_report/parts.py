@@ -1,5 +1,6 @@
 """What the report is made of: its parts, what each is asked for, and what each tells while it runs."""
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Protocol, cast
 
 import torch
 
+FULL = "full-precision"  # among the names of methods: the same network without signs
 Value = float | int | str | None
 
 
@@ -126,27 +128,30 @@ def load(name: str) -> Part:
 
 @dataclass
 class Attempts:
-    """Goes on after errors and raises them in the end."""
+    """Goes on after errors and tells of them in the end.
 
-    errors: list[Exception] = field(default_factory=list)
+    Attributes:
+        failed: What was tried, with its traceback: as text, since a traceback itself would keep the device's memory.
+    """
+
+    failed: list[str] = field(default_factory=list)
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
         """Keep what is raised inside the block, with the name of what was tried."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - it is raised in `finish`
-            error.add_note(f"in: {name}")
-            self.errors.append(error)
+        except Exception:  # noqa: BLE001 - `finish` tells of it
+            self.failed.append(f"in: {name}\n{traceback.format_exc()}")
 
     def finish(self) -> None:
-        """Raise what was kept.
+        """Fail if anything did.
 
         Raises:
-            ExceptionGroup: If anything was.
+            RuntimeError: With what was kept.
         """
-        if self.errors:
-            raise ExceptionGroup("some rows failed", self.errors)
+        if self.failed:
+            raise RuntimeError("\n".join(["some rows failed", *self.failed]))
 
 
 def without_rows(planned: Sequence[str], rows: Mapping[str, Row]) -> list[str]:

@@ -1,7 +1,7 @@
 """CIFAR-10 training of one fixed network with several methods, for as many epochs as the time that is left allows."""
 
 from benchmarks.gpu_report.images import images_said, open_images
-from benchmarks.gpu_report.parts import Attempts, Order, Row, Tell
+from benchmarks.gpu_report.parts import FULL, Attempts, Order, Row, Tell
 from nas_service.binarization.full_precision import FullPrecision
 from nas_service.binarization.method import MethodSettings
 from nas_service.catalogue import build_method, build_space, build_strategy
@@ -13,7 +13,6 @@ from nas_service.specs import Component
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import accuracy
 
-FULL = "full-precision"  # among the names of methods: the same network without signs
 LEAST_EPOCHS, MOST_EPOCHS = 10, 200
 _SPARE = 1.3  # how much slower than the first method another may be
 _PROBE_EPOCHS = 2  # the second is one of many
@@ -69,7 +68,7 @@ def run(order: Order, tell: Tell) -> None:
     """Time two epochs of the first method, then train as many methods for as many epochs as fit.
 
     Raises:
-        ExceptionGroup: If trainings failed; the others are told.
+        RuntimeError: If trainings failed; the others are told.
     """
     course, attempts = _Course(order), Attempts()
     probe_s = [report.seconds for report in course.trainer(order.methods[0], _PROBE_EPOCHS).fit()]

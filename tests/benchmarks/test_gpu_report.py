@@ -83,6 +83,10 @@ def test_a_part_that_fails_is_reported_and_the_others_go_on(tmp_path: Path) -> N
     [
         (["--device", "cpu"], "there is nothing to report on a CPU"),
         (["--smoke", "--budget-s", "0"], "--budget-s: 0.0 is not allowed; allowed: more than 0"),
+        (
+            ["--smoke", "--methods", "bnn", "rbcn", "b"],
+            "--methods: rbcn, b cannot be trained alone here; allowed: full-precision, bi",
+        ),
         (["--smoke", "--parts", "everything"], "invalid choice: 'everything'"),
     ],
 )
