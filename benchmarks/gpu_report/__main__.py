@@ -37,6 +37,7 @@ SMOKE_OUT = Path(tempfile.gettempdir()) / "gpu_report_smoke.md"
 TRAINED = ("recu", "xnor-net", "bnn", "ir-net", FULL, "react-net", "bi-real", "rbonn", "pcnn", "rebnn", "bonn", "mcn")
 SMOKE_TRAINED = TRAINED[:2]
 LEAST_S = 3.0  # of a part: no process starts in less
+MOST_S = 86_400  # for everything: a day
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -60,8 +61,10 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: CUDA where there is any")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, on a CPU too; the figures say nothing")
     given = parser.parse_args(arguments)
-    if given.budget_s <= 0:
-        parser.error(f"--budget-s: {given.budget_s} is not allowed; allowed: more than 0")
+    if not 0 < given.budget_s <= MOST_S:
+        parser.error(f"--budget-s: {given.budget_s} is not allowed; allowed: more than 0, at most {MOST_S}")
+    if given.cifar is not None and not Path(given.cifar).is_dir():
+        parser.error(f"--cifar: {given.cifar!r} is not allowed; allowed: a folder that is there")
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.error(f"--device: cuda is not allowed: torch {torch.__version__} sees no CUDA device")
     if pick_device(given.device).type == "cpu" and not given.smoke:
@@ -117,7 +120,7 @@ def report(given: argparse.Namespace, out: Path) -> bool:
     device = pick_device(given.device)
     outcomes = [Outcome(name) for name in PARTS if name in given.parts]
     page = Report(_conditions(given, device), outcomes, given.smoke)
-    methods = tuple(given.methods or (SMOKE_TRAINED if given.smoke else TRAINED))
+    methods = tuple(dict.fromkeys(given.methods or (SMOKE_TRAINED if given.smoke else TRAINED)))
     with tempfile.TemporaryDirectory() as home:
         order = Order(device.type, given.smoke, given.cifar, methods, home, until)
         waiting = [entry for entry in outcomes if not _skip(entry, given, order.left_s)]

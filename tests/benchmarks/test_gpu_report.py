@@ -82,7 +82,9 @@ def test_a_part_that_fails_is_reported_and_the_others_go_on(tmp_path: Path) -> N
     ("arguments", "said"),
     [
         (["--device", "cpu"], "there is nothing to report on a CPU"),
-        (["--smoke", "--budget-s", "0"], "--budget-s: 0.0 is not allowed; allowed: more than 0"),
+        (["--smoke", "--budget-s", "0"], "--budget-s: 0.0 is not allowed; allowed: more than 0, at most 86400"),
+        (["--smoke", "--budget-s", "nan"], "--budget-s: nan is not allowed"),
+        (["--smoke", "--cifar", "nowhere/at/all"], "--cifar: 'nowhere/at/all' is not allowed; allowed: a folder that is there"),
         (
             ["--smoke", "--methods", "bnn", "rbcn", "b"],
             "--methods: rbcn, b cannot be trained alone here; allowed: full-precision, bi",
