@@ -5,13 +5,14 @@ epoch over half of the training images, attacked by one-step FGSM from a random 
 the same path is trained once more by a plain trainer (eager, float32, batch size and settings the same) from its own weights;
 that time is kept out of the search's. Both sides are whole samples: setting the path up, training, calibrating, scoring.
 
-The machine needs torch, numpy, pydantic, pyarrow, pillow, safetensors and scikit-learn, and a CPU or one GPU.
+The machine needs torch, numpy, pydantic, pydantic-settings, pyarrow, pillow, safetensors and scikit-learn, and a CPU or one GPU.
 """
 
 import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,14 @@ class Figures:
 class Search:
     """A search whose samples are timed, some of them against the plain path."""
 
-    def __init__(self, arguments: argparse.Namespace, dataset: ImageDataset, device: torch.device) -> None:
-        """Build both trainers."""
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        dataset: ImageDataset,
+        device: torch.device,
+        told: Callable[[Figures], None] = lambda _: None,
+    ) -> None:
+        """Build both trainers; `told` hears of the figures after every sample."""
         space = build_space(Component(name=arguments.space, settings=json.loads(arguments.space_settings)))
         method = build_method(Component(name=arguments.method))
         self.strategy: Strategy = build_strategy(
@@ -73,6 +80,7 @@ class Search:
         self.fast = trainer(self.settings.acceleration)
         self.plain = trainer(PLAIN) if arguments.plain_samples else None
         self._every = max(1, self.samples // max(1, arguments.plain_samples))
+        self._told = told
         self.figures = Figures(images_of_a_sample(self.settings, len(dataset.train)))
 
     def run(self) -> None:
@@ -93,6 +101,7 @@ class Search:
             self.figures.pairs.append((evaluation.seconds, plain.seconds))
             line += f" (plain {plain.seconds:.2f} s)"
         print(line, flush=True)
+        self._told(self.figures)
         if len(wave.history) >= self.samples:
             raise Enough
 
@@ -138,7 +147,8 @@ def report(figures: Figures, total_s: float) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
-def _arguments() -> argparse.Namespace:
+def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options that were given, on the command line if None, and the defaults of all others."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="abandit")
     parser.add_argument("--space-settings", default="{}", help="JSON")
@@ -155,12 +165,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, help="stop after so many")
     parser.add_argument("--plain-samples", type=int, default=3, help="paths that are trained plainly too")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def main() -> None:
     """Search and print what it took."""
-    arguments = _arguments()
+    arguments = parsed()
     device = pick_device(arguments.device)
     if device.type == "cpu":
         torch.set_num_threads(1)

@@ -10,9 +10,9 @@ The floor is that of `memory_floor.py`. Scoring is not part of a step: `benchmar
 import argparse
 import json
 import statistics
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,15 @@ from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 from search_spaces.genotype import Genotype
 
 SETUP_STEPS = WARM_UP_STEPS + 1  # the next one records
-GRAPH = "CUDA graph"
+RUNG_PLAIN, FUSED, GRAPH, REGIONS = "plain", "fused optimizer", "CUDA graph", "compiled regions"
 LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("plain", {}),
-    ("fused optimizer", {"fused_optimizer": True}),
+    (RUNG_PLAIN, {}),
+    (FUSED, {"fused_optimizer": True}),
     ("shared sign", {"shared_sign": True}),
     ("channels_last", {"channels_last": True}),
     ("bf16", {"precision": "bf16"}),
     (GRAPH, {"cuda_graph": True}),
-    ("compiled regions", {"compile": "regions", "shared_sign": False}),
+    (REGIONS, {"compile": "regions", "shared_sign": False}),
 )
 
 
@@ -63,6 +63,61 @@ class Rung:
         return 2 if self.trainer.bench.acceleration.precision is ActivationType.BF16 else 4
 
 
+@dataclass(frozen=True)
+class RungFigures:
+    """What the times of a rung say.
+
+    Attributes:
+        images_per_s: Of a step, the median over the paths.
+        lowest: Of the paths.
+        highest: Of the paths.
+        to_plain: How much faster a step is than the plain one that took turns with it, the median over the paths.
+        of_floor: Share in [0, 1] of the speed that memory traffic allows, the median over the paths.
+        first_setup_s: Of the first path.
+        later_setup_s: Of a later path, the median; None if there was one path.
+        loss: Mean over the paths, of the step after the set-up.
+    """
+
+    images_per_s: float
+    lowest: float
+    highest: float
+    to_plain: float
+    of_floor: float
+    first_setup_s: float
+    later_setup_s: float | None
+    loss: float
+
+
+def figures(rung: Rung, plain: Rung, batch_size: int, floor: Sequence[float]) -> RungFigures:
+    """Return the figures of a rung.
+
+    Args:
+        rung: After its measurement.
+        plain: The plain one, measured in turns with it.
+        batch_size: Images in a step.
+        floor: Least seconds of a step of each path, with the rung's bytes of an activation.
+    """
+    rates = sorted(batch_size / taken for taken in rung.step_s)
+    return RungFigures(
+        images_per_s=statistics.median(rates),
+        lowest=rates[0],
+        highest=rates[-1],
+        to_plain=_ratio(plain, rung),
+        of_floor=statistics.median(least / taken for least, taken in zip(floor, rung.step_s, strict=True)),
+        first_setup_s=rung.setup_s[0],
+        later_setup_s=statistics.median(rung.setup_s[1:]) if len(rung.setup_s) > 1 else None,
+        loss=statistics.fmean(rung.loss),
+    )
+
+
+def switched(names: Collection[str]) -> Acceleration:
+    """Return the plain acceleration with the switches of the named rungs."""
+    switches: dict[str, Any] = PLAIN.model_dump()
+    for name, more in LADDER:
+        switches |= more if name in names else {}
+    return Acceleration.model_validate(switches)
+
+
 def ladder(names: list[str]) -> list[tuple[str, Acceleration]]:
     """Return the named rungs, each with all switches of those before it.
 
@@ -72,13 +127,20 @@ def ladder(names: list[str]) -> list[tuple[str, Acceleration]]:
     known = [name for name, _ in LADDER]
     if unknown := sorted(set(names) - set(known)):
         raise SystemExit(f"no rung is called {', '.join(unknown)}; there are: {', '.join(known)}")
-    switches: dict[str, Any] = PLAIN.model_dump()
-    rungs = []
-    for name, more in LADDER:
-        if name == "plain" or name in names:
-            switches |= more
-            rungs.append((name, Acceleration.model_validate(switches)))
-    return rungs
+    taken = [name for name in known if name == RUNG_PLAIN or name in names]
+    return [(name, switched(taken[: number + 1])) for number, name in enumerate(taken)]
+
+
+def build_rung(name: str, acceleration: Acceleration, plan: SupernetPlan, dataset: ImageDataset, device: torch.device) -> Rung:
+    """Return a rung with a supernet of its own: that of the plan, but for the acceleration."""
+    settings = plan.settings.model_copy(update={"acceleration": acceleration})
+    return Rung(name, SupernetTrainer(replace(plan, settings=settings), dataset, device))
+
+
+def first_batch(dataset: ImageDataset, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the first training images, pixels (N, C, H, W) in [0, 1], and their labels (N,)."""
+    images = torch.tensor(dataset.train.images[:size]).to(device, torch.float32) / 255
+    return images, torch.tensor(dataset.train.labels[:size]).to(device)
 
 
 @contextmanager
@@ -88,9 +150,11 @@ def training_step(trainer: SupernetTrainer, genotype: Genotype) -> Iterator[Trai
     before = PathWeights.of(course.path)
     course.plain.state.start_epoch(0, 1)
     course.prepare(training=True)
-    with trainer.bench.training(course.plain, course.optimizer) as step:
-        yield step
-    trainer.load(before.named)
+    try:
+        with trainer.bench.training(course.plain, course.optimizer) as step:
+            yield step
+    finally:
+        trainer.load(before.named)
 
 
 def measure(rungs: list[Rung], genotype: Genotype, batch: tuple[Tensor, Tensor], rounds: int, steps: int) -> None:
@@ -126,21 +190,17 @@ def table(rungs: list[Rung], batch_size: int, floors: dict[int, list[float]]) ->
     columns += ["set-up, first path s", "later paths s", "mean loss"]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for number, rung in enumerate(rungs):
-        rates = sorted(batch_size / taken for taken in rung.step_s)
-        above = rungs[max(0, number - 1)]
-        floor = floors[rung.bytes_per_value]
-        share = statistics.median(least / taken for least, taken in zip(floor, rung.step_s, strict=True))
-        later = f"{statistics.median(rung.setup_s[1:]):.2f}" if len(rung.setup_s) > 1 else "-"
+        found = figures(rung, rungs[0], batch_size, floors[rung.bytes_per_value])
         cells = [
             f"{'' if number == 0 else '+ '}{rung.name}",
-            f"{statistics.median(rates):.0f}",
-            f"{rates[0]:.0f} to {rates[-1]:.0f}",
-            f"{_ratio(rungs[0], rung):.2f}",
-            f"{_ratio(above, rung):.2f}",
-            f"{100 * share:.1f} %",
-            f"{rung.setup_s[0]:.2f}",
-            later,
-            f"{statistics.fmean(rung.loss):.4f}",
+            f"{found.images_per_s:.0f}",
+            f"{found.lowest:.0f} to {found.highest:.0f}",
+            f"{found.to_plain:.2f}",
+            f"{_ratio(rungs[max(0, number - 1)], rung):.2f}",
+            f"{100 * found.of_floor:.1f} %",
+            f"{found.first_setup_s:.2f}",
+            "-" if found.later_setup_s is None else f"{found.later_setup_s:.2f}",
+            f"{found.loss:.4f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -171,12 +231,10 @@ def _rungs(arguments: argparse.Namespace, device: torch.device, dataset: ImageDa
     """Return the rungs that were asked for, or all that the device has, each with a supernet of its own."""
     space = build_space(Component(name=arguments.space, settings=json.loads(arguments.space_settings)))
     method = build_method(Component(name=arguments.method))
+    plan = SupernetPlan(space, method, EvaluationSettings(batch_size=arguments.batch_size), 0, 1)
     all_names = [name for name, _ in LADDER if device.type == "cuda" or name != GRAPH]
-    rungs = []
-    for name, acceleration in ladder(all_names if arguments.rungs is None else arguments.rungs):
-        settings = EvaluationSettings(batch_size=arguments.batch_size, acceleration=acceleration)
-        rungs.append(Rung(name, SupernetTrainer(SupernetPlan(space, method, settings, 0, 1), dataset, device)))
-    return rungs
+    named = ladder(all_names if arguments.rungs is None else arguments.rungs)
+    return [build_rung(name, acceleration, plan, dataset, device) for name, acceleration in named]
 
 
 def main() -> None:
@@ -187,8 +245,7 @@ def main() -> None:
         torch.set_num_threads(1)
     dataset = open_dataset(Component(name=arguments.dataset), Settings(data_root=Path(arguments.data_root))).without_test()
     rungs = _rungs(arguments, device, dataset)
-    images = torch.tensor(dataset.train.images[: arguments.batch_size]).to(device, torch.float32) / 255
-    labels = torch.tensor(dataset.train.labels[: arguments.batch_size]).to(device)
+    images, labels = first_batch(dataset, arguments.batch_size, device)
     space = build_space(Component(name=arguments.space))
     genotypes = build_strategy(Component(name="random"), space, 0).suggest((), arguments.paths)
     bandwidth = copy_bandwidth(device)
