@@ -116,8 +116,8 @@ PARTS: Mapping[str, PartFacts] = {  # the most valuable first
         "One fixed network, `abandit-general` with `conv-3x3` on every edge (60 binary 3x3 convolutions, 16 to 64 channels, a "
         "million binary weights), trained with every method for as many epochs as the time allowed: Adam at 0.005, cosine, "
         "batch 256, crops and flips, one seed. So short a training says that a method trains on a GPU, not which is best. A row "
-        "without a test accuracy was cut. Pictures that were kept as JPEG do not have the pixels of the original CIFAR-10: accuracies "
-        "on them are not strictly comparable with published ones.",
+        "without a test accuracy was cut. Pictures that were kept as JPEG do not have the pixels of the original CIFAR-10: "
+        "accuracies on them are not strictly comparable with published ones.",
     ),
 }
 
