@@ -19,7 +19,9 @@ Constants: o_end = 3, t = 1.5, m = 0.1. Latent weights are mostly smaller than m
 factor, from 1 to 4.6; activations, which come from a batch norm, see the curve.
 
 Differences: t, m and the schedule are those of the authors' code, of which t and m are constants there and settings here.
-The authors put ReLU between convolution and batch norm; the activation here is the template's. Their SGD has plain momentum,
+The authors put ReLU between convolution and batch norm; the activation here is the template's. Their batch norm after the
+convolution undoes alpha, in the gradient as well; the default template has none there, so with SGD, whose step is as small as
+the gradient, few signs flip. Adam, the default, does not mind. Their SGD has plain momentum,
 ours Nesterov's, and their ImageNet recipe (250 epochs, batch size 750) is left out. The padding is -1 and sign(0) = +1, where
 the code has 0 for both.
 
