@@ -19,9 +19,10 @@ Constants: o_end = 3, t = 1.5, m = 0.1. Latent weights are mostly smaller than m
 factor, from 1 to 4.6; activations, which come from a batch norm, see the curve.
 
 Differences: t, m and the schedule are those of the authors' code, of which t and m are constants there and settings here.
-The authors put ReLU between convolution and batch norm; the activation here is the template's. Their SGD has plain momentum,
-ours Nesterov's, and their ImageNet recipe (250 epochs, batch size 750) is left out. The padding is -1 and sign(0) = +1, where
-the code has 0 for both.
+The authors put ReLU between convolution and batch norm; the activation here is the template's. With SGD, the authors' optimizer
+for 1000 epochs, few signs flip in a short training (at most 0.4 % an epoch in five on digits); with Adam, the default, about as
+many as with Bi-Real Net. Their SGD has plain momentum, ours Nesterov's, and their ImageNet recipe (250 epochs, batch size 750)
+is left out. The padding is -1 and sign(0) = +1, where the code has 0 for both.
 
 References:
     Wu, Zheng, Liu, Zheng, "Estimator Meets Equilibrium Perspective: A Rectified Straight Through Estimator for Binary Neural
