@@ -13,7 +13,7 @@ from nas_service.storage import candidates, events
 from nas_service.storage.session import Database
 from tests.browser.conftest import OpenPage
 from tests.browser.trainings import METHODS, Written, write_training
-from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, axe, overflow
+from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, axe, is_inside, overflow, texts_of
 
 
 def _percent(share: float) -> str:
@@ -46,6 +46,18 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenP
     for width in WIDTHS if look is LIGHT else (look.width,):
         page.set_viewport_size({"width": width, "height": look.height})
         assert overflow(page) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_text_leaves_its_picture(open_page: OpenPage, store: Database, width: int) -> None:
+    written = write_training(store)
+    for cost in ("ops", "packed_bytes"):
+        page = _open(open_page, written, f"?cost={cost}")
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        texts = texts_of(page, "main svg")
+        assert len(texts) > 40
+        assert [text for text in texts if not is_inside(text)] == []
 
 
 def test_the_matrix_says_what_the_comparison_says_to_the_last_digit(open_page: OpenPage, service: str, store: Database) -> None:
