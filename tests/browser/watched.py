@@ -99,8 +99,9 @@ def texts_of(page: Page, picture: str) -> list[dict[str, Any]]:
 
 def is_inside(text: dict[str, Any]) -> bool:
     """Tell whether a text of a picture leaves it nowhere; a pixel is rounding."""
-    across = text["left"] >= -1 and text["right"] <= text["width"] + 1
-    return across and text["top"] >= -1 and text["bottom"] <= text["height"] + 1
+    across: bool = text["left"] >= -1 and text["right"] <= text["width"] + 1
+    down: bool = text["top"] >= -1 and text["bottom"] <= text["height"] + 1
+    return across and down
 
 
 @dataclass(frozen=True)
