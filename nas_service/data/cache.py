@@ -149,7 +149,8 @@ class ImageCache:
     def _make_room(self, size: int) -> None:
         """Remove the least recently used entries that nobody has mapped, until the limit is kept with one more of this size."""
         Digests(self._seen).prune()
-        kept = {entry: used for entry in self._images.iterdir() if (used := _last_use(entry)) is not None}
+        entries = (entry for entry in self._images.iterdir() if not entry.suffix)  # a part may look whole just before its rename
+        kept = {entry: used for entry in entries if (used := _last_use(entry)) is not None}
         total = size + sum(length for _, length in kept.values())
         for entry, (_, length) in sorted(kept.items(), key=lambda item: item[1]):
             if total > self._limit_bytes and _remove(entry):

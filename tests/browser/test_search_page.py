@@ -12,7 +12,7 @@ from nas_service.storage import jobs
 from nas_service.storage.session import Database
 from tests.browser.conftest import OpenPage
 from tests.browser.recorded import RecordedSearch, begin
-from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, axe, overflow
+from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, axe, is_inside, overflow, texts_of
 
 _HEAT = """() => Object.fromEntries([...document.querySelectorAll('.heat-map tbody tr')].map((row) => [
   row.dataset.edge,
@@ -27,12 +27,6 @@ _LEADING_IN_GRAPH = """() => Object.fromEntries([...document.querySelectorAll('.
   (bundle) => [bundle.dataset.edge, bundle.querySelector('.arm-leading')?.dataset.operation ?? null]))"""
 _LEADING_IN_WHY = "() => document.querySelector('.why .why-leading')?.dataset.operation ?? null"
 _SAME_FIELDS = "() => [...document.querySelectorAll('.heat-map td')].every((field, place) => field === window.fields[place])"
-_TEXTS = """(picture) => [...document.querySelectorAll(`${picture} text`)].filter((text) => text.textContent).map((text) => {
-  const box = text.getBoundingClientRect();
-  const frame = text.closest('svg').getBoundingClientRect();
-  return {text: text.textContent, left: box.left - frame.left, right: box.right - frame.left, top: box.top - frame.top,
-    bottom: box.bottom - frame.top, width: frame.width, height: frame.height};
-})"""
 
 
 def _is_data(request: Request) -> bool:
@@ -202,13 +196,10 @@ def test_texts_in_pictures_neither_overlap_nor_leave_them(open_page: OpenPage, s
     page.set_viewport_size({"width": width, "height": 900})
     page.wait_for_timeout(300)
     for picture in (".cell-graph", ".why"):
-        texts = page.evaluate(_TEXTS, picture)
+        texts = texts_of(page, picture)
         assert texts
         for place, one in enumerate(texts):
-            assert one["left"] >= -1, one
-            assert one["top"] >= -1, one
-            assert one["right"] <= one["width"] + 1, one
-            assert one["bottom"] <= one["height"] + 1, one
+            assert is_inside(one), one
             for other in texts[place + 1 :]:
                 apart = (
                     one["right"] <= other["left"] + 1

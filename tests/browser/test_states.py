@@ -105,11 +105,13 @@ def test_what_has_nothing_yet_says_what_to_do_next(open_page: OpenPage, store: D
     written = write_training(store, left=27)
     done = begin(store).run(6)
     untrained, *_ = done.conclude()
+    begun = begin(store).run(6)
     empty = begin(store)
     queued = add_search(store, "queued")
     for path, text in {
         f"/searches/{empty.job_id}": "No sample yet",
         f"/searches/{empty.job_id}?tab=architectures": "Architectures are ranked when the search ends",
+        f"/searches/{begun.job_id}?tab=architectures&at=0": "Architectures are ranked when the search ends",
         f"/searches/{queued}": "No sample yet",
         f"/trainings/{written.training}": "No candidate is finished yet",
         f"/architectures/{untrained}": "Not trained yet",

@@ -5,15 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
-from nas_service.job_events import CandidateTold, EpochTold
-from nas_service.lifecycle import CandidateState
+from nas_service.job_events import EpochTold
+from nas_service.reports import EpochReport
 from nas_service.storage import candidates, events
 from nas_service.storage.session import Database
 from tests.browser.conftest import OpenPage
 from tests.browser.trainings import METHODS, Written, write_training
-from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, axe, overflow
+from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, axe, is_inside, overflow, texts_of
 
 
 def _percent(share: float) -> str:
@@ -46,6 +46,18 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenP
     for width in WIDTHS if look is LIGHT else (look.width,):
         page.set_viewport_size({"width": width, "height": look.height})
         assert overflow(page) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_text_leaves_its_picture(open_page: OpenPage, store: Database, width: int) -> None:
+    written = write_training(store)
+    for cost in ("ops", "packed_bytes"):
+        page = _open(open_page, written, f"?cost={cost}")
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        texts = texts_of(page, "main svg")
+        assert len(texts) > 40
+        assert [text for text in texts if not is_inside(text)] == []
 
 
 def test_the_matrix_says_what_the_comparison_says_to_the_last_digit(open_page: OpenPage, service: str, store: Database) -> None:
@@ -144,20 +156,66 @@ def test_figures_can_be_taken_away(open_page: OpenPage, store: Database) -> None
     assert "var(" not in drawn
 
 
+def _waiting(service: str, written: Written) -> str:
+    """Return a candidate that nobody took up."""
+    listed = httpx.get(f"{service}/v1/candidates", params={"training": written.training, "limit": 100}).json()["items"]
+    return next(str(entry["id"]) for entry in listed if entry["state"] == "waiting")
+
+
+def _train_an_epoch(store: Database, written: Written, candidate: str) -> None:
+    """Record what a trial's first epoch led to, as drivers do."""
+    report = EpochReport(
+        epoch=0,
+        phase="binary",
+        train_loss=1.0,
+        train_accuracy=0.3,
+        validation_accuracy=0.314,
+        flip_ratio=0.1,
+        sign_balance=0.5,
+        bimodality=0.4,
+        seconds=1.0,
+        extra={},
+    )
+    with store.write() as session:
+        assert candidates.add_epoch(session, candidate, report)
+        told = EpochTold(candidate=candidate, epochs=6, **report.model_dump(include=set(EpochTold.model_fields)))
+        events.record(session, written.training, told)
+
+
 def test_a_training_that_runs_shows_what_is_there_and_what_comes(open_page: OpenPage, service: str, store: Database) -> None:
     written = write_training(store, left=2)
     page = _open(open_page, written)
     expect(page.get_by_text("2 candidates not begun")).to_be_visible()
-    listed = httpx.get(f"{service}/v1/candidates", params={"training": written.training, "limit": 100}).json()["items"]
-    waiting = next(entry["id"] for entry in listed if entry["state"] == "waiting")
+    waiting = _waiting(service, written)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    figures = {"train_loss": 1.0, "train_accuracy": 0.3, "validation_accuracy": 0.314, "flip_ratio": 0.1, "seconds": 1.0}
     with store.write() as session:
-        candidates.begin(session, waiting, "host:7", "cpu", 0)
-        events.record(session, written.training, CandidateTold(candidate=waiting, state=CandidateState.TRAINING))
-        events.record(session, written.training, EpochTold(candidate=waiting, epoch=0, epochs=6, **figures))
+        assert candidates.begin(session, waiting, "host:7", "cpu", 0)
+    _train_an_epoch(store, written, waiting)
     row = page.locator("tr", has_text="1 of 6")
     expect(row).to_contain_text("31.4 %")
     expect(page.get_by_text("host:7").first).to_be_visible()
     assert not [url for url in asked if "/curves" in url]
+
+
+def test_a_reply_that_is_late_takes_nothing_back(open_page: OpenPage, service: str, store: Database) -> None:
+    written = write_training(store, left=2)
+    page = _open(open_page, written)
+    waiting = _waiting(service, written)
+    late: list[tuple[Route, APIResponse]] = []
+    page.route(f"**/v1/candidates/{waiting}", lambda route: late.append((route, route.fetch())))
+    with store.write() as session:
+        assert candidates.begin(session, waiting, "host:7", "cpu", 0)
+    row = page.locator("tr", has_text="host:7")
+    expect(row).to_contain_text("0 of 6")
+    while not late:
+        page.wait_for_timeout(20)
+    _train_an_epoch(store, written, waiting)
+    expect(row).to_contain_text("1 of 6")
+    [(route, reply)] = late
+    assert reply.json()["epochs_done"] == 0
+    with page.expect_response(f"**/v1/candidates/{waiting}"):
+        route.fulfill(response=reply)
+    page.wait_for_timeout(200)
+    expect(row).to_contain_text("1 of 6")
+    expect(row).to_contain_text("31.4 %")

@@ -29,6 +29,12 @@ _WIDER = """() => {
     .map((element) => `${element.tagName} ${element.className} ${Math.round(element.getBoundingClientRect().right)}`)
     .slice(0, 5);
 }"""
+_TEXTS = """(picture) => [...document.querySelectorAll(`${picture} text`)].filter((text) => text.textContent).map((text) => {
+  const box = text.getBoundingClientRect();
+  const frame = text.closest('svg').getBoundingClientRect();
+  return {text: text.textContent, left: box.left - frame.left, right: box.right - frame.left, top: box.top - frame.top,
+    bottom: box.bottom - frame.top, width: frame.width, height: frame.height};
+})"""
 _FINDINGS = """async () => (await axe.run(document)).violations.map(
   (found) => `${found.id}: ${found.nodes.slice(0, 3).map((node) => node.target + ' ' + node.failureSummary).join(' | ')}`
 )"""
@@ -83,6 +89,19 @@ def overflow(page: Page) -> list[str]:
     """Return what is wider than the screen."""
     found: list[str] = page.evaluate(_WIDER)
     return found
+
+
+def texts_of(page: Page, picture: str) -> list[dict[str, Any]]:
+    """Return texts of the pictures that a selector finds: edges from the left upper corner, and the picture's size, in pixels."""
+    found: list[dict[str, Any]] = page.evaluate(_TEXTS, picture)
+    return found
+
+
+def is_inside(text: dict[str, Any]) -> bool:
+    """Tell whether a text of a picture leaves it nowhere; a pixel is rounding."""
+    across: bool = text["left"] >= -1 and text["right"] <= text["width"] + 1
+    down: bool = text["top"] >= -1 and text["bottom"] <= text["height"] + 1
+    return across and down
 
 
 @dataclass(frozen=True)

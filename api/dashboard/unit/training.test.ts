@@ -6,8 +6,9 @@ import { bandPaths, bandsOf, spreadOf } from "../src/pictures/curves";
 import { matrixOf, seedDots, seedRange } from "../src/pictures/matrix";
 import { layOutPareto, membersOf } from "../src/pictures/pareto";
 import { timelineOf } from "../src/pictures/timeline";
+import { withToldSince } from "../src/state/told";
 import { type Candidate, type Comparison, type Curve, isLit, namesOf, type Pair } from "../src/state/training-data";
-import { type TrainingData, withTold } from "../src/state/training-events";
+import { CANDIDATE_TOLD, type TrainingData, withTold } from "../src/state/training-events";
 
 function pair(method: string, architecture: string, change: Partial<Pair> = {}): Pair {
   return {
@@ -211,6 +212,22 @@ describe("what a stream tells", () => {
     expect(stale).toEqual({ candidates: new Set(["c"]), comparison: true, job: false });
     expect(next.attacks.get("c")).toEqual([{ attack: "fgsm", accuracy: 0.4 }]);
     expect(next.job.progress).toEqual({ epochs: 3 });
+  });
+});
+
+describe("a reply", () => {
+  const asked = candidate("c");
+  const reply = candidate("c", { state: "training", worker: "w", started_at: "now" });
+
+  it("is taken as it is where nothing was told meanwhile", () => {
+    expect(withToldSince(reply, asked, asked, CANDIDATE_TOLD)).toBe(reply);
+    expect(withToldSince(reply, asked, null, CANDIDATE_TOLD)).toBe(reply);
+  });
+
+  it("takes back nothing that was told meanwhile", () => {
+    const told = { ...asked, state: "training", epochs_done: 2, validation_accuracy: 0.5 };
+    const shown = withToldSince(reply, asked, told, CANDIDATE_TOLD);
+    expect(shown).toMatchObject({ state: "training", epochs_done: 2, validation_accuracy: 0.5, started_at: "now" });
   });
 });
 

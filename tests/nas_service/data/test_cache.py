@@ -1,5 +1,6 @@
 """The cache of decoded images: what is decoded when, and that nothing half done is ever read."""
 
+import fcntl
 import os
 import pickle
 import subprocess
@@ -253,6 +254,23 @@ def test_many_processes_and_little_room_never_give_wrong_images(tmp_path: Path) 
     crowd = [subprocess.Popen([sys.executable, "-c", CROWD, str(tmp_path), str(step)]) for step in (1, 3)]
     assert [process.wait(timeout=240) for process in crowd] == [0, 0]
     assert set(_left(tmp_path / "cache")) == {"entry"}
+
+
+def test_what_another_process_is_about_to_keep_is_not_removed_for_room(tmp_path: Path) -> None:
+    """It has all its files by then, and only its lock says that it is nobody's leftover."""
+    _written(tmp_path / "raw")
+    cache = ImageCache(tmp_path / "cache", 1)
+    cache.get(RawFile(tmp_path / "raw"))
+    (entry,) = [path for path in (tmp_path / "cache" / "images").iterdir() if path.is_dir()]
+    part = entry.rename(entry.with_suffix(".part"))
+    _written(tmp_path / "other", seed=5)
+    with entry.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cache.get(RawFile(tmp_path / "other"))
+        assert {path.name for path in part.iterdir()} == {"images.npy", "counts.npz", "notes.json"}
+    _written(tmp_path / "third", seed=6)
+    cache.get(RawFile(tmp_path / "third"))
+    assert not part.exists()
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:

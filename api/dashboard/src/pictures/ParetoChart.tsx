@@ -16,6 +16,8 @@ export const COST_WORDS: Readonly<Record<CostName, string>> = {
   ops: "OPs an image (FLOPs + BOPs / 64)",
   packed_bytes: "bytes, packed",
 };
+/** The same below the axis, where a phone has little room; the heading has it in full. */
+const AXIS_WORDS: Readonly<Record<CostName, string>> = { ops: "OPs an image", packed_bytes: "bytes, packed" };
 
 /** Clean accuracy (circle) and what stands every attack (cross) of each pair over its cost, with the fronts of both. */
 export function ParetoChart(props: ParetoProps) {
@@ -27,7 +29,7 @@ export function ParetoChart(props: ParetoProps) {
       {layout ? (
         <Frame
           {...layout}
-          xLabel={`${COST_WORDS[props.cost]}; each step is a multiple`}
+          xLabel={`${AXIS_WORDS[props.cost]}; each step is a multiple`}
           xText={costText}
           yText={(value) => percent(value, decimals(layout.y.ticks, 100))}
           label={`Test accuracy over ${COST_WORDS[props.cost]} of ${props.pairs.length} pairs of method and architecture; the table below has the same figures`}

@@ -42,6 +42,10 @@ export interface Stale {
   readonly job: boolean;
 }
 
+/** What a stream tells of a job, and of a candidate. */
+export const JOB_TOLD = ["state", "progress", "waiting_for", "error"] as const;
+export const CANDIDATE_TOLD = ["state", "worker", "error", "epochs_done", "epochs_total", "validation_accuracy"] as const;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Put what a stream told to what is known; series grow, they are never asked for again. */
@@ -52,8 +56,7 @@ export function withTold(data: TrainingData, told: readonly Told[]): { data: Tra
   let job = false;
   for (const { kind, data: given } of told) {
     const fields: Fields = isObject(given) ? given : {};
-    if (kind === "progress")
-      next = { ...next, job: { ...next.job, ...known(fields, ["state", "progress", "waiting_for", "error"]) } };
+    if (kind === "progress") next = { ...next, job: { ...next.job, ...known(fields, JOB_TOLD) } };
     else if (kind === "state") {
       next = { ...next, job: { ...next.job, ...known(fields, ["state", "error"]) } };
       job = true;

@@ -4,6 +4,7 @@ import { follow, type Message } from "../../live/live";
 import { type ArmTable, armsOf, type Slot, slotsOf } from "../../state/arm-table";
 import { Replay, type RoundMark } from "../../state/replay";
 import { query, setQuery } from "../../state/router";
+import { withToldSince } from "../../state/told";
 import { type AbandonedData, afterAbandoned, afterWave, type WaveData } from "../../state/waves";
 import { type ArmPage, type Job, load, paths, type SeriesData } from "./data";
 
@@ -203,7 +204,8 @@ export class SearchModel {
   /** Load what streams told in part: at the end, or after a gap. */
   async #settle(): Promise<void> {
     try {
-      this.job.value = await load.job(this.id);
+      const asked = this.job.peek();
+      this.job.value = withToldSince(await load.job(this.id), asked, this.job.peek(), ["state", "progress"]);
       this.series.value = await load.series(this.id);
     } catch (error) {
       this.problem.value = problemFrom(error);

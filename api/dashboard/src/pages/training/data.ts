@@ -1,6 +1,7 @@
 import { address, get, getJson, type View } from "../../api/client";
+import { withToldSince } from "../../state/told";
 import type { Candidate, Comparison, Curve } from "../../state/training-data";
-import type { Stale, TrainingData } from "../../state/training-events";
+import { CANDIDATE_TOLD, JOB_TOLD, type Stale, type TrainingData } from "../../state/training-events";
 
 export const FIELDS = ["validation_accuracy", "train_accuracy", "train_loss", "flip_ratio"] as const;
 export type FieldName = (typeof FIELDS)[number];
@@ -67,10 +68,14 @@ export async function refreshed(data: TrainingData, stale: Stale, newest: Newest
   const isComparisonNew = comparison !== null && turn > newest.comparison;
   if (isJobNew) newest.job = turn;
   if (isComparisonNew) newest.comparison = turn;
+  const before = new Map(data.candidates.map((candidate) => [candidate.id, candidate]));
   return (now) => ({
     ...now,
-    job: isJobNew ? job : now.job,
+    job: isJobNew ? withToldSince<TrainingData["job"]>(job, data.job, now.job, JOB_TOLD) : now.job,
     comparison: isComparisonNew ? comparison : now.comparison,
-    candidates: now.candidates.map((candidate) => fresh.get(candidate.id) ?? candidate),
+    candidates: now.candidates.map((shown) => {
+      const reply = fresh.get(shown.id);
+      return reply ? withToldSince(reply, before.get(shown.id) ?? null, shown, CANDIDATE_TOLD) : shown;
+    }),
   });
 }
