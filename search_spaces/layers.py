@@ -81,7 +81,7 @@ def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) 
         name = _conv_name(shape)
         before = f"{block.name}: " if isinstance(block, EntryBlock) else ""
         yield _Named(f"{before}{name}", conv)
-        yield _Named(f"{before}norm and activation of the {name}", _less(around, conv))
+        yield _Named(f"{before}norm, activation and shortcut of the {name}", _less(around, conv))
         rest = _less(rest, around)
     yield _Named("its own filters, products and norm", rest)
 

@@ -80,7 +80,7 @@ class SpaceSettings(GivenModel):
 
     channels: int | None = Field(None, ge=2, le=1024, description="Width of a node in the first cells.")
     cells: int | None = Field(None, ge=1, le=64, description="Number of stacked cells.")
-    template: str | None = Field(None, description="How a binary convolution is wrapped: shortcut or plain.")
+    template: str | None = Field(None, description="The block around a binary convolution, by name.")
     operations: list[str] | None = Field(
         None,
         min_length=1,

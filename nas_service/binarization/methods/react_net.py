@@ -16,9 +16,11 @@ the recipe; `paper_recipe` has both, and without them what is left is RSign and 
 AdamBNN is the same network: recipe with weight decay 5e-6, learning rate 1.25e-3, batch size 256 and 512 epochs in all, its
 second stage from the best epoch of the first (here: from the last one).
 
-Differences: the authors' blocks are conv, batch norm, shortcut, RPReLU; the order of batch norm, shortcut and
-activation is here the template's. Doubling the channels by two parallel convolutions belongs to their MobileNet, and the
-spaces here do it in their own way. The padding is -1 and sign(0) = +1, where the code has 0 for both.
+Differences: the authors' blocks are sign, conv, batch norm, shortcut, RPReLU; the order is here the template's. Theirs is
+`bi-real`, where thresholds and outer shifts are parameters of their own. In `shortcut` they are not: the threshold stands
+behind a batch norm, whose shift it repeats, and the next batch norm takes zeta out. Doubling the channels by two parallel
+convolutions belongs to their MobileNet, and the spaces here do it in their own way. The padding is -1 and sign(0) = +1, where
+the code has 0 for both.
 
 References:
     Liu, Shen, Savvides, Cheng, "ReActNet: Towards Precise Binary Neural Network with Generalized Activation Functions", ECCV
