@@ -24,9 +24,13 @@ BLOCKS = CELLS * (1 + EDGES)
 
 
 def _after_a_backward_pass(template: str, space_name: str = "abandit-mini", cells: int = CELLS) -> Network:
-    """Cells that are blocks before and on every edge (in `abandit-mini` three), with thresholds and shifts that are not 0."""
+    """Cells that are blocks before and on every edge (in `abandit-mini` three), with thresholds and shifts that are not 0.
+
+    On the edges of a reference network, which has no other blocks, stands its own convolution.
+    """
     space = replace(SPACES.get(space_name), template=template, cells=cells, channels=8)
-    genotype = space.genotype({(cell.name, edge.name): "dilated-conv-3x3" for cell in space.cell_types for edge in space.edges})
+    operation = "dilated-conv-3x3" if space.chain is None else "conv-3x3"
+    genotype = space.genotype({(cell.name, edge.name): operation for cell in space.cell_types for edge in space.edges})
     torch.manual_seed(0)
     network = binary_network(space, genotype, METHODS.get("react-net").from_settings({}), GREY_8).double()
     for module in network.modules():
@@ -119,3 +123,18 @@ def test_in_deep_cells_that_add_up_many_edges_the_authors_order_outgrows_the_win
     gradients = [_gradient(layer.threshold) for layer in last.edges.modules() if isinstance(layer, ReactConv2d)]
     assert len(gradients) == 10
     assert all(bool(gradient.any()) == passes for gradient in gradients)
+
+
+@pytest.mark.parametrize("template", ["bi-real", "bi-real-projection"])
+@pytest.mark.parametrize(("name", "blocks"), [("resnet-20", 18), ("resnet-18", 16)])
+def test_in_a_residual_network_every_threshold_and_every_shift_is_a_parameter_of_its_own(
+    name: str, blocks: int, template: str
+) -> None:
+    """The authors' networks, whose classifier has no norm before it: no block is left out."""
+    network = _after_a_backward_pass(template, name, blocks)
+    thresholds, norms, found = _thresholds(network), _norm_shifts(network), _outer_shifts(network)
+    assert len(thresholds) == len(found) == blocks
+    assert all(outer > 1e-3 * inner > 0 for outer, inner in found.values())
+    for gradient in thresholds.values():
+        assert gradient.abs().max() > 0
+        assert all(shift.shape != gradient.shape or _distance(gradient, shift) > 0.01 for shift in norms.values())
