@@ -8,11 +8,13 @@ First convolution and classifier are real.
 With 6 n convolutions (`cells`) it is ResNet-(6 n + 2): 30 make ResNet-32, 54 ResNet-56. The template `bi-real-projection` puts
 real 1x1 convolutions into the two shortcuts.
 
-Differences: as in `resnet-18`. IR-Net and ReCU put Hardtanh where a PReLU stands here.
+Differences: as in `resnet-18`. IR-Net's network has option A, Hardtanh where a PReLU stands here and behind the stem, and a batch
+norm before the classifier.
 
 References:
     He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv 1512.03385, section 4.2;
-    Liu et al., "Bi-Real Net", ECCV 2018, arXiv 1808.00278.
+    Liu et al., "Bi-Real Net", ECCV 2018, arXiv 1808.00278; Qin et al., "Forward and Backward Information Retention for Accurate
+    Binary Neural Networks" (IR-Net), CVPR 2020, arXiv 1909.10788, and its code.
 """
 
 from search_spaces.space import SPACES, CellType, Chain, Role, SearchSpace, connect_all

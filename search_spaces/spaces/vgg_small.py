@@ -4,12 +4,13 @@ The first 3x3 convolution, which is the stem, and the classifier are real, the f
 shortcuts: the block is `plain`. 4.6 million parameters at 32x32 and 10 classes, of which 81,930 are the classifier's: it sees
 each of the last 4x4 positions by itself.
 
-Differences: IR-Net and ReCU pool between a convolution and its batch norm, here the pool stands behind the norm, before the next
-sign; the two agree wherever the norm's factor is positive. The Hardtanh that follows it there changes no sign.
+Differences: IR-Net pools between a convolution and its batch norm, here the pool stands behind the norm, before the next sign;
+the two agree wherever the norm's factor is positive. Behind every norm it has Hardtanh, which changes no sign; the classifier
+sees what it leaves, here what the norm gives.
 
 References:
     Qin et al., "Forward and Backward Information Retention for Accurate Binary Neural Networks" (IR-Net), CVPR 2020, arXiv
-    1909.10788; Xu et al., "ReCU", ICCV 2021, arXiv 2103.12369.
+    1909.10788, and its code.
 """
 
 from search_spaces.space import SPACES, CellType, Chain, Role, SearchSpace, connect_all
