@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, BareConvCost, ConvShape, Cost, Size, batch_norm_cost, linear_cost
-from search_spaces.space import CellPlan, Edge, Role, SearchSpace
+from search_spaces.space import CellPlan, Chain, Edge, Role, SearchSpace, Stem
 
 
 class EntryBlock(NamedTuple):
@@ -17,11 +17,12 @@ class EntryBlock(NamedTuple):
 
 
 class EdgeBlock(NamedTuple):
-    """An operation on an edge of a cell."""
+    """An operation on an edge of a cell; `channels` are those of its input."""
 
     plan: CellPlan
     edge: Edge
     operation: str
+    channels: int
     stride: int
     size: Size
 
@@ -42,32 +43,56 @@ def cell_blocks(
     space: SearchSpace, size: Size, operations: Callable[[str, Edge], Sequence[str]]
 ) -> Iterator[EntryBlock | EdgeBlock]:
     """Yield the blocks of all cells for images of `size`, with `operations(cell type, edge)` on every edge."""
+    size = _halved(size, space.stem.halvings)
     for plan in space.plan():
-        if plan.older_channels is not None:
-            yield EntryBlock(plan, "older input", entry_shape(plan.older_channels, plan), size)
-        yield EntryBlock(plan, "input", entry_shape(plan.in_channels, plan), size)
-        stride = 2 if plan.role is Role.REDUCTION else 1
+        if plan.chain is None:
+            if plan.older_channels is not None:
+                yield EntryBlock(plan, "older input", entry_shape(plan.older_channels, plan), size)
+            yield EntryBlock(plan, "input", entry_shape(plan.in_channels, plan), size)
+        inner = size.strided(2 if plan.role is Role.REDUCTION else 1)
         for edge in space.edges:
-            from_input = edge.source < plan.inputs
+            stride = plan.stride(edge.source)
             for name in operations(plan.cell_type, edge):
-                yield EdgeBlock(plan, edge, name, stride if from_input else 1, size if from_input else size.strided(stride))
-        size = size.strided(stride)
+                yield EdgeBlock(plan, edge, name, plan.edge_channels(edge.source), stride, size if stride > 1 else inner)
+        size = inner
+
+
+def _halved(size: Size, times: int) -> Size:
+    for _ in range(times):
+        size = size.strided(2)
+    return size
+
+
+def stem_shape(space: SearchSpace, channels: int) -> ConvShape:
+    """Return the shape of the stem's convolution, for images of so many channels."""
+    kernel_size, stride = (3, 1) if space.stem is Stem.SMALL else (7, 2)
+    width = space.plan()[0].in_channels
+    return ConvShape(in_channels=channels, out_channels=width, kernel_size=kernel_size, stride=stride, padding=kernel_size // 2)
 
 
 def stem_layers(space: SearchSpace, channels: int, size: Size) -> tuple[FloatLayer, ...]:
     """Return what comes before the first cell, for images of so many channels."""
-    stem = ConvShape(in_channels=channels, out_channels=space.plan()[0].in_channels, kernel_size=3, padding=1)
+    stem = stem_shape(space, channels)
     return (
         FloatLayer("normalisation of pixels", Cost(packed_bytes=2 * FLOAT_BYTES * channels)),  # mean and std
-        FloatLayer("stem: 3x3 convolution", BareConvCost(FULL_PRECISION)(stem, size)),
+        FloatLayer(f"stem: {stem.kernel_size}x{stem.kernel_size} convolution", BareConvCost(FULL_PRECISION)(stem, size)),
         FloatLayer("stem: batch norm", batch_norm_cost(stem.out_channels)),
     )
 
 
-def head_layers(space: SearchSpace, classes: int) -> tuple[FloatLayer, ...]:
-    """Return what comes after the last cell, for so many classes."""
-    features = space.nodes * space.plan()[-1].channels
-    return (
-        FloatLayer("head: batch norm", batch_norm_cost(features)),
-        FloatLayer("head: classifier", linear_cost(features, classes)),
-    )
+def classifier_inputs(space: SearchSpace, size: Size) -> int:
+    """Return how many numbers the classifier sees of an image of `size`."""
+    plans = space.plan()
+    features = space.nodes * plans[-1].channels
+    if space.chain is not Chain.POOLED:
+        return features
+    reductions = sum(plan.role is Role.REDUCTION for plan in plans)
+    last = _halved(size, space.stem.halvings + reductions + 1)  # a pool is the last
+    return features * last.height * last.width
+
+
+def head_layers(space: SearchSpace, classes: int, size: Size) -> tuple[FloatLayer, ...]:
+    """Return what comes after the last cell, for so many classes and images of `size`."""
+    norm = FloatLayer("head: batch norm", batch_norm_cost(classifier_inputs(space, size)))
+    classifier = FloatLayer("head: classifier", linear_cost(classifier_inputs(space, size), classes))
+    return (norm, classifier) if space.chain is None else (classifier,)

@@ -1,6 +1,6 @@
 """ConvFactory: the argument that makes convolutions, so that search spaces know nothing of binarization."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torch import nn
@@ -43,3 +43,25 @@ class FullPrecisionConv:
             shape.groups,
             bias=False,
         )
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Makes what `conv` makes of inputs with so many channels, for operations that know of one width and convolve once.
+
+    Attributes:
+        in_channels: Channels of the inputs, whatever the operation says.
+        conv: Makes the convolutions.
+    """
+
+    in_channels: int
+    conv: ConvFactory
+
+    @property
+    def precision(self) -> Precision:
+        """Bits of the operands of `conv`."""
+        return self.conv.precision
+
+    def __call__(self, shape: ConvShape) -> nn.Module:
+        """Return a new module."""
+        return self.conv(replace(shape, in_channels=self.in_channels))

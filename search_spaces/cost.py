@@ -5,7 +5,7 @@ linear layers are counted, element-wise work (batch norm, PReLU, pools, sums) is
 if both operands are binary and a FLOP otherwise, and OPs = FLOPs + BOPs / 64.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import gcd
 from typing import NamedTuple, Protocol, Self
 
@@ -138,6 +138,11 @@ class ConvCost(Protocol):
     def __call__(self, shape: ConvShape, size: Size) -> Cost:
         """Return the cost."""
         ...
+
+
+def taking_cost(in_channels: int, conv: ConvCost) -> ConvCost:
+    """Return the cost of what `conv_factory.Taking` makes."""
+    return lambda shape, size: conv(replace(shape, in_channels=in_channels), size)
 
 
 @dataclass(frozen=True)

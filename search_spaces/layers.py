@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from search_spaces.blocks import EdgeBlock, EntryBlock, cell_blocks, head_layers, stem_layers
-from search_spaces.cost import FLOAT_BYTES, BareConvCost, ConvShape, Cost, Precision, Size
+from search_spaces.cost import FLOAT_BYTES, BareConvCost, ConvShape, Cost, Precision, Size, taking_cost
 from search_spaces.genotype import Genotype
 from search_spaces.network import ImageFormat
 from search_spaces.operation import OPERATIONS
@@ -59,7 +59,7 @@ def layer_costs(space: SearchSpace, genotype: Genotype, image: ImageFormat, prec
     rows = [row for layer in stem_layers(space, image.channels, image.size) for row in _rows(None, _Named(*layer))]
     for block in cell_blocks(space, image.size, lambda cell, edge: [genotype.operation(cell, edge.name)]):
         rows += [row for layer in _layers(space.template, precision, block) for row in _rows(block, layer)]
-    return rows + [row for layer in head_layers(space, image.classes) for row in _rows(None, _Named(*layer))]
+    return rows + [row for layer in head_layers(space, image.classes, image.size) for row in _rows(None, _Named(*layer))]
 
 
 def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) -> Iterator[_Named]:
@@ -74,14 +74,16 @@ def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) 
     if isinstance(block, EntryBlock):
         whole = watch(block.shape, block.size)
     else:
-        whole = OPERATIONS.get(block.operation)().cost(watch, block.plan.channels, block.stride, block.size)
+        operation = OPERATIONS.get(block.operation)()
+        taking = watch if block.channels == block.plan.channels else taking_cost(block.channels, watch)
+        whole = operation.cost(taking, block.plan.channels, block.stride, block.size)
     rest = whole
     for shape, size in seen:
         conv, around = BareConvCost(precision)(shape, size), cost(shape, size)
         name = _conv_name(shape)
         before = f"{block.name}: " if isinstance(block, EntryBlock) else ""
         yield _Named(f"{before}{name}", conv)
-        yield _Named(f"{before}norm and activation of the {name}", _less(around, conv))
+        yield _Named(f"{before}norm, activation and shortcut of the {name}", _less(around, conv))
         rest = _less(rest, around)
     yield _Named("its own filters, products and norm", rest)
 

@@ -11,13 +11,21 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from search_spaces.blocks import EntryBlock, cell_blocks, entry_shape, head_layers, stem_layers
-from search_spaces.conv_factory import ConvFactory
-from search_spaces.cost import ConvShape, Cost, Precision, Size
+from search_spaces.blocks import (
+    EntryBlock,
+    cell_blocks,
+    classifier_inputs,
+    entry_shape,
+    head_layers,
+    stem_layers,
+    stem_shape,
+)
+from search_spaces.conv_factory import ConvFactory, FullPrecisionConv, Taking
+from search_spaces.cost import ConvCost, ConvShape, Cost, Precision, Size, taking_cost
 from search_spaces.genotype import Genotype
-from search_spaces.halving import halving
+from search_spaces.halving import halving, max_halving
 from search_spaces.operation import OPERATIONS
-from search_spaces.space import ZEROISE, CellPlan, Edge, Role, SearchSpace
+from search_spaces.space import ZEROISE, CellPlan, Chain, Edge, Role, SearchSpace, Stem
 from search_spaces.template import TEMPLATES
 
 Choose = Callable[[str], str]  # edge -> operation
@@ -88,11 +96,13 @@ class Cell(nn.Module):
     """One cell: a 1x1 convolution of each input to the cell's width, then nodes that sum their incoming edges.
 
     `preprocess` is the convolution of the previous cell's output, `older` that of the cell before it, halved first where it is
-    larger; a cell with one input has no `older`. `edges[edge]` holds the modules of that edge by operation: one in a network,
-    all of them in a supernet. An edge that is cut is left out.
+    larger; a cell with one input has no `older`. A link of a chain has no convolution there: a max pool, or nothing.
+    `edges[edge]` holds the modules of that edge by operation: one in a network, all of them in a supernet. An edge that is cut
+    is left out.
 
     Attributes:
         run: Calls the modules of the edges.
+        out_channels: Channels of its output.
     """
 
     def __init__(
@@ -103,36 +113,40 @@ class Cell(nn.Module):
         self.inputs = plan.inputs
         self.run: Run = run_module
         self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
-        self.preprocess = conv(entry_shape(plan.in_channels, plan))
+        self.out_channels = (max(edge.target for edge in edges) + 1 - plan.inputs) * plan.channels
+        self.preprocess: nn.Module | None = _entry(plan, conv)
         if plan.older_channels is not None:
             self.older = nn.Sequential(halving(2 if plan.halves_older else 1), conv(entry_shape(plan.older_channels, plan)))
         self.skip = InterCellSkip(plan.role) if plan.skips else None
         self.edges = nn.ModuleDict()
         for edge in edges:
-            stride = 2 if plan.role is Role.REDUCTION and edge.source < plan.inputs else 1
+            stride, taken = plan.stride(edge.source), plan.edge_channels(edge.source)
+            block = conv if taken == plan.channels else Taking(taken, conv)
             self.edges[edge.name] = nn.ModuleDict(
-                {name: OPERATIONS.get(name)()(conv, plan.channels, stride) for name in operations(edge)}
+                {name: OPERATIONS.get(name)()(block, plan.channels, stride) for name in operations(edge)}
             )
 
     def path(self, choice: Choose) -> list[nn.Module]:
         """Return the modules that a forward pass with `choice` runs through."""
         chosen = (self._chosen(edge, choice) for edge, _, _ in self._wiring)
         entries = [self.preprocess] if self.inputs == 1 else [self.older, self.preprocess]
-        return [*entries, *(operation for operation in chosen if operation is not None)]
+        return [module for module in (*entries, *chosen) if module is not None]
 
     def forward(self, inputs: Tensor, choice: Choose | None = None, older: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, nodes * channels, H', W'); without a choice every edge has one operation.
 
         `inputs` is the previous cell's output, `older` (given to cells with two inputs) that of the cell before it.
         """
-        nodes: dict[int, Tensor] = {self.inputs - 1: self.run(self.preprocess, inputs)}
+        entered = inputs if self.preprocess is None else self.run(self.preprocess, inputs)
+        nodes: dict[int, Tensor] = {self.inputs - 1: entered}
         if older is not None:
             nodes[0] = self.run(self.older, older)
         for edge, source, target in self._wiring:
             if (operation := self._chosen(edge, choice)) is not None:
                 output = self.run(operation, nodes[source])
                 nodes[target] = nodes[target] + output if target in nodes else output
-        outputs = torch.cat([nodes[index] for index in sorted(nodes) if index >= self.inputs], dim=1)
+        ends = [nodes[index] for index in sorted(nodes) if index >= self.inputs]
+        outputs = ends[0] if len(ends) == 1 else torch.cat(ends, dim=1)
         return outputs if self.skip is None else outputs + self.skip(inputs)
 
     def _chosen(self, edge: str, choice: Choose | None) -> nn.Module | None:
@@ -143,12 +157,26 @@ class Cell(nn.Module):
         return None if only == ZEROISE else operations[only]
 
 
+def _entry(plan: CellPlan, conv: ConvFactory) -> nn.Module | None:
+    """Return what the previous cell's output passes first."""
+    if plan.chain is None:
+        return conv(entry_shape(plan.in_channels, plan))
+    return max_halving() if plan.pools else None
+
+
+def _stem(space: SearchSpace, image_channels: int) -> nn.Sequential:
+    shape = stem_shape(space, image_channels)
+    conv, norm = FullPrecisionConv()(shape), nn.BatchNorm2d(shape.out_channels)
+    return nn.Sequential(conv, norm, *([nn.MaxPool2d(3, 2, padding=1)] if space.stem is Stem.LARGE else []))
+
+
 class CellStack(nn.Module):
     """Stem, cells and classifier; what a network and a supernet share.
 
-    The stem (3x3 convolution, batch norm) and the classifier (batch norm, global average pool, linear) are full
+    The stem (convolution, batch norm) and the classifier (batch norm, global average pool, linear) are full
     precision, the convention of every method but BinaryNet. The batch norm before the pool is ours: a node sums up to
-    four edges and the cells add up, so without it the scale of the features, and with it the loss, runs away.
+    four edges and the cells add up, so without it the scale of the features, and with it the loss, runs away. A chain, whose
+    cells add nothing up, has none.
 
     Attributes:
         image: What it was built for.
@@ -168,17 +196,14 @@ class CellStack(nn.Module):
         self.run: Run = run_module
         block = TEMPLATES.get(space.template)().wrap(conv)
         plans = space.plan()
-        stem_channels = plans[0].in_channels
         self.cell_types = tuple(plan.cell_type for plan in plans)
         self.inputs = space.inputs
         self.normalize = Normalize(image.mean, image.std)
-        self.stem = nn.Sequential(
-            nn.Conv2d(image.channels, stem_channels, 3, padding=1, bias=False), nn.BatchNorm2d(stem_channels)
-        )
+        self.stem = _stem(space, image.channels)
         self.cells = nn.ModuleList(Cell(plan, space.edges, partial(operations, plan.cell_type), block) for plan in plans)
-        features = space.nodes * plans[-1].channels
-        self.head_norm = nn.BatchNorm2d(features)
-        self.pool = nn.AdaptiveAvgPool2d(1)
+        features = classifier_inputs(space, image.size)
+        self.head_norm = nn.BatchNorm2d(features) if space.chain is None else nn.Identity()
+        self.pool = max_halving() if space.chain is Chain.POOLED else nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.classifier = nn.Linear(features, image.classes)
 
@@ -225,7 +250,8 @@ def heaviest_cost(space: SearchSpace, image: ImageFormat, precision: Precision) 
     """Count the cost of the genotype that takes most bytes: on every edge the operation with the largest packed size."""
 
     def packed_bytes(operation: str) -> int:
-        return _operation_cost(space.template, precision, operation, space.channels, 1, image.size).packed_bytes
+        whole = _operation_cost(space.template, precision, operation, space.channels, space.channels, 1, image.size)
+        return whole.packed_bytes
 
     return _stack_cost(space, image, precision, lambda _, edge: [max(edge.operations, key=packed_bytes)])
 
@@ -236,8 +262,12 @@ def _entry_cost(template: str, precision: Precision, shape: ConvShape, size: Siz
 
 
 @lru_cache(maxsize=10_000)
-def _operation_cost(template: str, precision: Precision, name: str, channels: int, stride: int, size: Size) -> Cost:
-    block = partial(TEMPLATES.get(template)().cost, precision)
+def _operation_cost(  # noqa: PLR0913, PLR0917 - what is kept is found by all of it
+    template: str, precision: Precision, name: str, in_channels: int, channels: int, stride: int, size: Size
+) -> Cost:
+    block: ConvCost = partial(TEMPLATES.get(template)().cost, precision)
+    if in_channels != channels:
+        block = taking_cost(in_channels, block)
     return OPERATIONS.get(name)().cost(block, channels, stride, size)
 
 
@@ -246,11 +276,11 @@ def _stack_cost(
 ) -> Cost:
     entry, operation = partial(_entry_cost, space.template, precision), partial(_operation_cost, space.template, precision)
     total = Cost()
-    for _, cost in (*stem_layers(space, image.channels, image.size), *head_layers(space, image.classes)):
+    for _, cost in (*stem_layers(space, image.channels, image.size), *head_layers(space, image.classes, image.size)):
         total += cost
     for block in cell_blocks(space, image.size, operations):
         if isinstance(block, EntryBlock):
             total += entry(block.shape, block.size)
         else:
-            total += operation(block.operation, block.plan.channels, block.stride, block.size)
+            total += operation(block.operation, block.channels, block.plan.channels, block.stride, block.size)
     return total

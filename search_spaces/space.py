@@ -23,6 +23,25 @@ class Role(StrEnum):
     REDUCTION = "reduction"  # halves height and width, doubles channels
 
 
+class Stem(StrEnum):
+    """The full-precision layers between the pixels and the first cell."""
+
+    SMALL = "small"  # 3x3 convolution, batch norm: for images of 8 to 64 pixels
+    LARGE = "large"  # 7x7 convolution with stride 2, batch norm, 3x3 max pool with stride 2: for images of 224 pixels
+
+    @property
+    def halvings(self) -> int:
+        """How often it halves height and width."""
+        return 0 if self is Stem.SMALL else 2
+
+
+class Chain(StrEnum):
+    """How a chain of single convolutions, the networks of the literature, changes its size and ends."""
+
+    STRIDED = "strided"  # ResNet: a reduction's convolution has stride 2; the classifier sees the mean over all positions
+    POOLED = "pooled"  # VGG: 2x2 max pools before a reduction and before the classifier, which sees every position by itself
+
+
 @dataclass(frozen=True)
 class CellType:
     """A kind of cell that is searched; every cell of the type has the same operations and the same role."""
@@ -58,6 +77,7 @@ class CellPlan:
         older_channels: Channels of the output of the cell before the previous one; None where a cell has one input.
         halves_older: Whether that output is twice as high and wide as the previous cell's, a reduction.
         skips: Whether the previous cell's output is added to the cell's own.
+        chain: Of which chain it is a link: then its first operation, and no 1x1 convolution, brings its input to its width.
     """
 
     index: int
@@ -68,11 +88,25 @@ class CellPlan:
     older_channels: int | None = None
     halves_older: bool = False
     skips: bool = False
+    chain: Chain | None = None
 
     @property
     def inputs(self) -> int:
-        """Number of input nodes, whose edges have stride 2 in a reduction cell."""
+        """Number of input nodes."""
         return 1 if self.older_channels is None else 2
+
+    @property
+    def pools(self) -> bool:
+        """Whether a 2x2 max pool halves its input before anything else."""
+        return self.chain is Chain.POOLED and self.role is Role.REDUCTION
+
+    def stride(self, source: int) -> int:
+        """Return the stride of the edges that leave a node: 2 where that is an input of a reduction."""
+        return 2 if self.role is Role.REDUCTION and source < self.inputs and not self.pools else 1
+
+    def edge_channels(self, source: int) -> int:
+        """Return the channels of a node that edges leave, as they arrive there."""
+        return self.in_channels if self.chain is not None and source < self.inputs else self.channels
 
 
 class SpaceSettings(GivenModel):
@@ -80,7 +114,10 @@ class SpaceSettings(GivenModel):
 
     channels: int | None = Field(None, ge=2, le=1024, description="Width of a node in the first cells.")
     cells: int | None = Field(None, ge=1, le=64, description="Number of stacked cells.")
-    template: str | None = Field(None, description="How a binary convolution is wrapped: shortcut or plain.")
+    template: str | None = Field(None, description="The block around a binary convolution, by name.")
+    stem: Stem | None = Field(
+        None, strict=False, description="small: for images of up to 64 pixels; large: quarters the size first, for 224 pixels."
+    )
     operations: list[str] | None = Field(
         None,
         min_length=1,
@@ -108,6 +145,9 @@ class SearchSpace:
     With skips between cells, each cell but the first adds the previous cell's output to its own; a reduction, which halves the
     size and doubles the channels, adds the mean of each 2x2 square to both halves of its channels. Neither has weights.
 
+    A reference network is a space with one architecture: a `chain`, whose cells are one convolution each. It has no 1x1
+    convolution before a cell and no batch norm before the classifier.
+
     Attributes:
         cell_types: What is searched. In stacking order, reductions divide the normal types into stages.
         stacking: Names of the types in stacking order, where a type stands in more than one stage; empty: each type once, in
@@ -116,9 +156,11 @@ class SearchSpace:
         cells: How many cells are stacked.
         inputs: 1: node 0 is the previous cell; 2: node 0 is the cell before the previous one, node 1 the previous cell.
         channels: Node width in the first stage; every reduction doubles it.
-        stem_multiplier: The stem (3x3 convolution and batch norm) makes `stem_multiplier * channels` channels.
+        stem: The layers before the first cell.
+        stem_multiplier: The stem makes `stem_multiplier * channels` channels.
         template: Name of the block that wraps a binary convolution.
         inter_cell_skips: Whether cells add the previous cell's output to their own.
+        chain: How a reference network changes its size and ends; None: the space is searched.
     """
 
     name: str
@@ -132,6 +174,8 @@ class SearchSpace:
     inputs: int = 1
     stacking: tuple[str, ...] = ()
     inter_cell_skips: bool = False
+    stem: Stem = Stem.SMALL
+    chain: Chain | None = None
 
     @property
     def nodes(self) -> int:
@@ -256,7 +300,7 @@ class SearchSpace:
         for index, (name, role) in enumerate((cell_type.name, cell_type.role) for cell_type in sequence):
             if role is Role.REDUCTION:
                 channels *= 2
-            plan = CellPlan(index, name, role, in_channels, channels, skips=self.inter_cell_skips and index > 0)
+            plan = CellPlan(index, name, role, in_channels, channels, skips=self.inter_cell_skips and index > 0, chain=self.chain)
             if self.inputs > 1:
                 plan = replace(plan, older_channels=older_channels, halves_older=halves_older)
             plans.append(plan)
@@ -270,12 +314,15 @@ class SearchSpace:
         Names of operations and templates are checked where networks are built; here only the structure is.
 
         Raises:
-            InvalidFieldError: If the depth does not fit the cell types, an operation is listed twice, or all edges are cut.
+            InvalidFieldError: If the depth does not fit the cell types, an operation is listed twice, all edges are cut, or a
+                reference network is given operations.
         """
         space = replace(
             self,
             **{key: value for key, value in settings.model_dump(exclude={"operations"}).items() if value is not None},
         )
+        if settings.operations is not None and self.chain is not None:
+            raise InvalidFieldError("operations", settings.operations, f"nothing: {self.name} is one network of fixed operations")
         if settings.operations is not None:
             operations = tuple(settings.operations)
             if len(set(operations)) < len(operations):

@@ -32,6 +32,8 @@ def _space(name: str, space: SearchSpace) -> EntryView:
         "cells": space.cells,
         "channels": space.channels,
         "template": space.template,
+        "stem": space.stem.value,
+        "chain": None if space.chain is None else space.chain.value,
         "genotypes": str(space.size()),
     }
     schema = SpaceSettings.model_json_schema()

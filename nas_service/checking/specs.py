@@ -152,8 +152,11 @@ def _check_samples(draft: Draft[SearchSpec]) -> None:
     if kind is not None:
         draft.attempt("strategy", partial(kind.settings_model.model_validate, spec.strategy.settings))
     strategy = None if space is None else draft.attempt("strategy", partial(build_strategy, spec.strategy, space, spec.seed))
-    if strategy is None:
+    if strategy is None or space is None:
         return
+    if space.size() == 1 and strategy.total != 1:
+        allowed = f"1 sample, which abandit takes: space {spec.space.name} holds one architecture, and there is nothing to search"
+        draft.complain("strategy", f"{spec.strategy.name}, {strategy.total:,} samples", allowed)
     if strategy.total > MAX_SAMPLES:
         draft.complain("strategy.settings", f"{strategy.total:,} samples", f"at most {MAX_SAMPLES:,} samples in all")
     if strategy.largest_wave is not None and spec.wave > strategy.largest_wave and draft.sound("wave"):

@@ -261,9 +261,7 @@ def _cell_channels(network: nn.Module, most: int | None) -> dict[str, int]:
     if not isinstance(network, CellStack):
         message = f"the adversarial loss looks at cells, and {type(network).__name__} has none; set adversarial_weight to 0"
         raise TypeError(message)
-    inputs = [binary_layers([cell.preprocess])[0].shape.in_channels for cell in network.cells if isinstance(cell, Cell)]
-    outputs = [*inputs[1:], network.classifier.in_features]
-    channels = {f"cells.{index}": count for index, count in enumerate(outputs)}
+    channels = {f"cells.{index}": cell.out_channels for index, cell in enumerate(network.cells) if isinstance(cell, Cell)}
     return dict(list(channels.items())[-(most or len(channels)) :])
 
 

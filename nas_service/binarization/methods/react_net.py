@@ -18,9 +18,11 @@ weight decay, which again is of the first stage only. Not reproduced: its second
 first, here from the last; its rate falls once an epoch, here in every step; its classifier does not decay; the teacher is a
 ResNet-34 and the images are ImageNet's with the augmentation for it.
 
-Differences: the authors' blocks are conv, batch norm, shortcut, RPReLU; the order of batch norm, shortcut and
-activation is here the template's. Doubling the channels by two parallel convolutions belongs to their MobileNet, and the
-spaces here do it in their own way. The padding is -1 and sign(0) = +1, where the code has 0 for both.
+Differences: the authors' blocks are sign, conv, batch norm, shortcut, RPReLU; the order is here the template's. Theirs is
+`bi-real`, where thresholds and outer shifts are parameters of their own. In `shortcut` they are not: the threshold stands
+behind a batch norm, whose shift it repeats, and the next batch norm takes zeta out. Doubling the channels by two parallel
+convolutions belongs to their MobileNet, and the spaces here do it in their own way. The padding is -1 and sign(0) = +1, where
+the code has 0 for both.
 
 References:
     Liu, Shen, Savvides, Cheng, "ReActNet: Towards Precise Binary Neural Network with Generalized Activation Functions", ECCV

@@ -16,6 +16,7 @@ from search_spaces.space import SPACES, ZEROISE, SpaceSettings
 from tests.samples import GREY_8
 
 METHOD_AND_TEMPLATE = [(name, "shortcut") for name in METHODS.names()] + [("bnn", "plain"), ("mcn", "plain")]
+METHOD_AND_TEMPLATE += [("react-net", "bi-real"), ("bnn", "bi-real-projection"), ("xnor-net", "double-norm")]
 
 
 @pytest.mark.parametrize("name", OPERATIONS.names())

@@ -1,0 +1,199 @@
+"""Reference networks: their layers, one by one, and their sizes beside those of the literature."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nas_service.binarization.audit import audit
+from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.method import METHODS
+from nas_service.binarization.network import binary_network
+from search_spaces.cost import FULL_PRECISION, Cost, Size
+from search_spaces.errors import InvalidFieldError
+from search_spaces.genotype import Genotype
+from search_spaces.layers import layer_costs
+from search_spaces.network import ImageFormat, Network, network_cost
+from search_spaces.space import SPACES, SearchSpace, SpaceSettings, Stem
+
+BNN = METHODS.get("bnn").from_settings({})
+CIFAR = ImageFormat(channels=3, size=Size(32, 32), classes=10, mean=(0.5,) * 3, std=(0.25,) * 3)
+IMAGENET = replace(CIFAR, size=Size(224, 224), classes=1000)
+REFERENCE = ("resnet-18", "resnet-20", "vgg-small")
+LARGE = SpaceSettings(stem=Stem.LARGE)
+EVERY_NETWORK = pytest.mark.parametrize("name", REFERENCE)
+
+
+def _only(space: SearchSpace) -> Genotype:
+    """Return the one genotype of a space."""
+    return space.genotype({(cell.name, edge.name): edge.operations[0] for cell in space.cell_types for edge in space.edges})
+
+
+def _cost(name: str, image: ImageFormat = CIFAR, settings: SpaceSettings | None = None) -> Cost:
+    space = SPACES.get(name).configure(settings or SpaceSettings())
+    return network_cost(space, _only(space), image, BNN.precision)
+
+
+def _network(name: str, image: ImageFormat = CIFAR, settings: SpaceSettings | None = None) -> Network:
+    space = SPACES.get(name).configure(settings or SpaceSettings())
+    return binary_network(space, _only(space), BNN, image)
+
+
+def test_every_space_of_one_architecture_is_a_reference_network_and_the_other_way_round() -> None:
+    spaces = [SPACES.get(name) for name in SPACES.names()]
+    assert tuple(space.name for space in spaces if space.size() == 1) == REFERENCE
+    assert tuple(space.name for space in spaces if space.chain is not None) == REFERENCE
+
+
+# Slopes of PReLUs are left out: the originals have ReLU. Weights of 3x3 convolutions are counted by hand in the comments.
+@pytest.mark.parametrize(
+    ("name", "image", "settings", "slopes", "parameters"),
+    [
+        # He et al., table 6: 0.27 M. 432 + 9 (6 (16 16) + 16 32 + 5 (32 32) + 32 64 + 5 (64 64)), norms 1,376, classifier 650
+        ("resnet-20", CIFAR, None, 6 * (16 + 32 + 64), 269_722),
+        # 11.2 M: a stem of 3 64 9 and a classifier of 10 classes
+        ("resnet-18", CIFAR, None, 4 * (64 + 128 + 256 + 512), 11_173_962),
+        # 11.7 M: a stem of 3 64 49 and a classifier of 1,000 classes
+        ("resnet-18", IMAGENET, LARGE, 4 * (64 + 128 + 256 + 512), 11_689_512),
+        # 4.6 M: 3,456 + 4,571,136 of five convolutions, norms 2 (2 128 + 2 256 + 2 512), classifier 81,930
+        ("vgg-small", CIFAR, None, 0, 4_660_106),
+    ],
+)
+def test_parameters_are_those_of_the_literature(
+    name: str, image: ImageFormat, settings: SpaceSettings | None, slopes: int, parameters: int
+) -> None:
+    cost = _cost(name, image, settings)
+    assert cost.binary_parameters + cost.float_parameters - slopes == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "binary", "real_weights"),
+    [
+        ("resnet-20", 267_264, 3 * 16 * 9 + 64 * 10),
+        ("resnet-18", 10_985_472, 3 * 64 * 9 + 64 * 128 + 128 * 256 + 256 * 512 + 512 * 10),
+        ("vgg-small", 4_571_136, 3 * 128 * 9 + 512 * 4 * 4 * 10),
+    ],
+)
+def test_first_convolution_projections_and_classifier_are_real_and_everything_else_binary(
+    name: str, binary: int, real_weights: int
+) -> None:
+    network = _network(name)
+    real = [part.weight.numel() for part in network.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    assert sum(part.weight.numel() for part in network.modules() if isinstance(part, BinaryConv2d)) == binary
+    assert sum(real) == real_weights
+    assert _cost(name).binary_parameters == binary
+
+
+def test_resnet_18_on_224_pixels_takes_the_operations_that_the_authors_of_react_net_count_for_bi_real_net() -> None:
+    """Their README: 1.63e8 OPs. Ours are within 1 %: they round, and do not say what they count beside convolutions."""
+    cost = _cost("resnet-18", IMAGENET, LARGE)
+    stem, shortcuts = 3 * 64 * 49 * 112**2, (64 * 128 * 28**2) * 3  # a quarter of the positions, four times the weights
+    assert cost.flops == stem + shortcuts + 512 * 1000
+    full = 64 * 64 * 9 * 56**2  # of every convolution that keeps its size; the three that halve it have half as many weights
+    assert cost.bops == 13 * full + 3 * full // 2
+    assert cost.ops == pytest.approx(1.63e8, rel=0.01)
+
+
+@EVERY_NETWORK
+def test_declared_operations_are_those_of_a_forward_pass(name: str) -> None:
+    counted = audit(_network(name), torch.rand(1, 3, 32, 32))
+    assert (_cost(name).bops, _cost(name).flops) == (counted.bops, counted.flops)
+
+
+def test_declared_operations_are_those_of_a_forward_pass_with_the_large_stem() -> None:
+    """On an odd size, which every stride rounds up."""
+    image = replace(CIFAR, size=Size(75, 61))
+    counted = audit(_network("resnet-18", image, LARGE), torch.rand(1, 3, 75, 61))
+    cost = _cost("resnet-18", image, LARGE)
+    assert (cost.bops, cost.flops) == (counted.bops, counted.flops)
+
+
+@EVERY_NETWORK
+def test_layer_by_layer_the_cost_is_the_whole_one(name: str) -> None:
+    space = SPACES.get(name)
+    rows, whole = layer_costs(space, _only(space), CIFAR, BNN.precision), _cost(name)
+    assert sum(row.parameters for row in rows) == whole.binary_parameters + whole.float_parameters
+    assert (sum(row.bops for row in rows), sum(row.flops for row in rows)) == (whole.bops, whole.flops)
+    assert sum(row.bytes for row in rows) == whole.packed_bytes
+    assert sum(row.weight_bits == 1 for row in rows) == space.cells
+
+
+def _outputs(network: Network) -> list[Tensor]:
+    """Return what leaves stem and cells for an image of 32x32 pixels."""
+    seen: list[Tensor] = []
+    for module in (network.stem, *network.cells):
+        module.register_forward_hook(lambda _, __, output: seen.append(output))
+    network(torch.rand(2, 3, 32, 32))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("resnet-18", [(64, 32)] * 5 + [(128, 16)] * 4 + [(256, 8)] * 4 + [(512, 4)] * 4),
+        ("resnet-20", [(16, 32)] * 7 + [(32, 16)] * 6 + [(64, 8)] * 6),
+        ("vgg-small", [(128, 32)] * 2 + [(256, 16)] * 2 + [(512, 8)] * 2),
+    ],
+)
+def test_stages_have_the_published_widths_and_sizes(name: str, shapes: list[tuple[int, int]]) -> None:
+    network = _network(name)
+    assert [(output.shape[1], output.shape[2]) for output in _outputs(network)] == shapes
+    assert network.classifier.in_features == {"resnet-18": 512, "resnet-20": 64, "vgg-small": 512 * 4 * 4}[name]
+
+
+def test_with_every_convolution_at_zero_resnet_20_still_carries_its_stem_to_the_classifier() -> None:
+    """A shortcut around every binary convolution: what is left is PReLUs, 2x2 means and copies of channels."""
+    network = _network("resnet-20").eval()
+    for module in network.cells.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.zeros_(module.weight)
+    images = torch.rand(2, 3, 32, 32)
+    stem = network.stem(network.normalize(images))
+    carried = torch.where(stem >= 0, stem, stem * 0.25**6)
+    for _ in range(2):
+        carried = nn.functional.avg_pool2d(carried, 2).repeat(1, 2, 1, 1)
+        carried = torch.where(carried >= 0, carried, carried * 0.25**6)
+    torch.testing.assert_close(network(images), network.classifier(carried.mean((2, 3))))
+
+
+def test_vgg_small_pools_before_its_second_and_third_stage_and_before_the_classifier() -> None:
+    network = _network("vgg-small").eval()
+    outputs = _outputs(network)
+    pooled = nn.functional.max_pool2d(outputs[1], 2)
+    torch.testing.assert_close(network.cells[1].get_submodule("edges.0-1.conv-3x3")(pooled), outputs[2])
+    images = torch.rand(2, 3, 32, 32)
+    last: list[Tensor] = []
+    network.cells[-1].register_forward_hook(lambda _, __, output: last.append(output))
+    logits = network(images)
+    torch.testing.assert_close(logits, network.classifier(nn.functional.max_pool2d(last[0], 2).flatten(1)))
+
+
+def test_the_large_stem_quarters_the_size_of_any_space() -> None:
+    space = SPACES.get("tiny").configure(LARGE)
+    genotype = space.genotype({(cell.name, edge.name): "skip" for cell in space.cell_types for edge in space.edges})
+    image = replace(CIFAR, size=Size(33, 64))
+    network = Network(space, genotype, BNN, image)
+    assert network.stem(torch.rand(1, 3, 33, 64)).shape == (1, 24, 9, 16)
+    counted, declared = audit(network, torch.rand(1, 3, 33, 64)), network_cost(space, genotype, image, BNN.precision)
+    assert (declared.flops, declared.bops) == (counted.flops, counted.bops)
+
+
+@EVERY_NETWORK
+def test_a_reference_network_takes_no_other_operations(name: str) -> None:
+    with pytest.raises(InvalidFieldError, match=f"operations: .*allowed: nothing: {name} is one network of fixed operations"):
+        SPACES.get(name).configure(SpaceSettings(operations=["conv-3x3", "skip"]))
+
+
+def test_a_deeper_resnet_keeps_its_three_even_stages() -> None:
+    """ResNet-32 and ResNet-56 of He et al., table 6: 0.46 M and 0.85 M."""
+    for cells, slopes, millions in ((30, 10 * 112, 0.46), (54, 18 * 112, 0.85)):
+        cost = _cost("resnet-20", CIFAR, SpaceSettings(cells=cells))
+        assert (cost.binary_parameters + cost.float_parameters - slopes) / 1e6 == pytest.approx(millions, abs=0.01)
+
+
+@EVERY_NETWORK
+def test_the_full_precision_control_has_the_same_number_of_parameters(name: str) -> None:
+    space = SPACES.get(name)
+    control = network_cost(space, _only(space), CIFAR, FULL_PRECISION)
+    assert control.float_parameters == _cost(name).float_parameters + _cost(name).binary_parameters
