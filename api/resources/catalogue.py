@@ -48,7 +48,9 @@ def _plain(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - templates shar
 
 def _configurable(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - strategies and methods share these, not a type
     schema = entry.settings_model.model_json_schema()
-    facts = {"arms": asdict(entry.arm_facts)} if hasattr(entry, "arm_facts") else {}
+    facts: dict[str, Any] = {"arms": asdict(entry.arm_facts)} if hasattr(entry, "arm_facts") else {}
+    if hasattr(entry, "inert"):
+        facts["inert"] = [asdict(part) for part in entry.inert]
     return EntryView(name=name, summary=entry.summary, reference=entry.reference, settings_schema=schema, facts=facts)
 
 

@@ -17,8 +17,10 @@ AdamBNN is the same network: recipe with weight decay 5e-6, learning rate 1.25e-
 second stage from the best epoch of the first (here: from the last one).
 
 Differences: the authors' blocks are conv, batch norm, shortcut, RPReLU; the order of batch norm, shortcut and
-activation is here the template's. Doubling the channels by two parallel convolutions belongs to their MobileNet, and the
-spaces here do it in their own way. The padding is -1 and sign(0) = +1, where the code has 0 for both.
+activation is here the template's. Where batch norm comes before the sign (`shortcut`) it takes out zeta, whose gradient is but
+rounding, and its own bias does what t does: gamma and the slope are what is left. Doubling the channels by two parallel
+convolutions belongs to their MobileNet, and the spaces here do it in their own way. The padding is -1 and sign(0) = +1, where
+the code has 0 for both.
 
 References:
     Liu, Shen, Savvides, Cheng, "ReActNet: Towards Precise Binary Neural Network with Generalized Activation Functions", ECCV
@@ -35,7 +37,7 @@ from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, Method, MethodSettings
+from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings
 from nas_service.binarization.methods.bi_real import BiRealConv2d
 from nas_service.binarization.rprelu import replace_prelus
 from nas_service.binarization.sign import Surrogate, sign, tent
@@ -82,6 +84,7 @@ class ReactNet(Method):
         "temperature": 1.0,
     }
     activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
+    inert: ClassVar = (Inert("shift_out", "A constant of each channel, which the batch norm of the next block takes out again."),)
     settings: ReactNetSettings
 
     @property
