@@ -179,8 +179,7 @@ def _gradients(loss: Tensor, layers: Sequence[BinaryConv2d]) -> list[Tensor]:
     weights = [layer.weight for layer in layers]
     if not loss.requires_grad:
         return [torch.zeros_like(weight) for weight in weights]
-    found = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
-    return [torch.zeros_like(weight) if one is None else one for one, weight in zip(found, weights, strict=True)]
+    return list(torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True, materialize_grads=True))
 
 
 def _norm(tensors: Sequence[Tensor]) -> float:
