@@ -58,7 +58,8 @@ def _strategy(name: str, entry: type[Strategy]) -> EntryView:
 
 
 def _method(name: str, entry: type[Method]) -> EntryView:
-    return _configurable(name, entry).model_copy(update={"facts": {"presets": entry.presets()}})
+    facts = {"presets": entry.presets(), "inert": [asdict(part) for part in entry.inert]}
+    return _configurable(name, entry).model_copy(update={"facts": facts})
 
 
 @dataclass(frozen=True)

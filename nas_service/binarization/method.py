@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.sign import Surrogate, window
+from nas_service.recipes.recipe import OptimizerName
 from search_spaces.cost import ConvShape, Precision
 from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
@@ -36,12 +37,30 @@ class ParameterRule:
         project: Called on the parameter, without gradient, after every optimizer step; changes it in place.
         turn: Parameters of turn 0 are stepped first, those of turn 1 after a forward and backward pass of their own, with the
             others fixed. Everything in turn 0 costs one pass.
+        gradient_factor: What the authors multiply the parameter's gradient with before weight decay is added. Adam's step does
+            not depend on it, SGD's is proportional to it.
     """
 
     lr_multiplier: float = 1.0
     decays: bool = True
     project: Callable[[Tensor], None] | None = None
     turn: int = 0
+    gradient_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Inert:
+    """What a method has by the paper and hardly acts in its default configuration.
+
+    Attributes:
+        name: Of a loss in `MethodState.losses`, of a term in `Method.hidden_terms`, or of a parameter: the last part of its name.
+        why: For people, one sentence.
+        optimizers: With which it is so.
+    """
+
+    name: str
+    why: str
+    optimizers: tuple[OptimizerName, ...] = tuple(OptimizerName)
 
 
 @dataclass(frozen=True)
@@ -159,6 +178,9 @@ class Method(ABC):
         other_recipes: Recipes that others published for it, alike, by the names of their presets.
         activation_surrogate: As `surrogate`, for methods whose settings do not change it.
         real_weight_stage: Whether a first stage with binary activations and real weights makes sense.
+        hidden_terms: Terms of the weights' gradient that are no loss of their own, by name, each with the settings that switch
+            it off.
+        inert: What hardly acts by default: below a thousandth of the task's gradient, or moved by less than a thousandth.
     """
 
     summary: ClassVar[str]
@@ -168,6 +190,8 @@ class Method(ABC):
     other_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     activation_surrogate: ClassVar[Surrogate | None] = staticmethod(window)
     real_weight_stage: bool = True
+    hidden_terms: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    inert: ClassVar[tuple[Inert, ...]] = ()
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Method":

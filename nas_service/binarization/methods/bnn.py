@@ -8,8 +8,9 @@ Backward (section 1.3): activations dL/dx = dL/db * 1[|x| <= 1]; weights dL/dW =
 
 Update (algorithm 1, and the authors' `binary_net.py`): the optimizer's step for W is multiplied by
 W_LR_scale = 1 / sqrt(1.5 / (fan_in + fan_out)), fans counted with the kernel area, then W is clipped to [-1, 1].
-The step of SGD and of Adam is proportional to the learning rate, so the factor is a multiplier on it. Weight decay is not
-applied to W: it would only pull latent values towards zero, where signs flip at random.
+The step of SGD and of Adam is proportional to the learning rate, so the factor is a multiplier on it. With SGD it is squared, as
+in the same authors' BinaryConnect; without the square hardly a sign flips. Weight decay is not applied to W: it would only pull
+latent values towards zero, where signs flip at random.
 
 Differences: latent weights start uniform in [-1, 1], which the authors' code does and the paper does not say; the stem and
 the classifier stay in full precision, as in every method of this project, where BinaryNet binarizes their weights
@@ -19,7 +20,8 @@ default, as in the authors' code. Their shift-based AdaMax is not offered.
 
 References:
     Courbariaux, Hubara, Soudry, El-Yaniv, Bengio, "Binarized Neural Networks: Training Deep Neural Networks with Weights
-    and Activations Constrained to +1 or -1", 2016, arXiv 1602.02830.
+    and Activations Constrained to +1 or -1", 2016, arXiv 1602.02830. The square: Courbariaux, Bengio, David, "BinaryConnect",
+    NeurIPS 2015, arXiv 1511.00363.
 """
 
 from collections.abc import Hashable
@@ -107,10 +109,13 @@ class Bnn(Method):
             shift_norms(network)
 
     def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
-        """Scale the latent step after Glorot, clip after it."""
+        """Scale the latent step after Glorot, with SGD twice; clip after it."""
         shape = layer.shape
         fans = shape.fan_in + shape.out_channels // shape.groups * shape.kernel_size**2
-        return {"weight": ParameterRule(lr_multiplier=(fans / 1.5) ** 0.5, decays=False, project=clip_latent)}
+        glorot = (fans / 1.5) ** 0.5
+        return {
+            "weight": ParameterRule(lr_multiplier=glorot, gradient_factor=glorot, decays=False, project=clip_latent),
+        }
 
     def freeze(self, layer: BinaryConv2d) -> FrozenConv:
         """Pack the signs; there is nothing else."""

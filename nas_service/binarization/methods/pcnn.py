@@ -20,6 +20,11 @@ from it is a delta, and is divided by a. Activations: dL/dx = dL/db 1[|x| <= 1].
 |W_j o C| <= 0.7 mean |C|; the binary phase keeps C and draws W anew. `centre_loss` adds (gamma / 2) mean ||f - f'||^2, f the
 classifier's input, f' the running mean of its class.
 
+What W does: with J = 1 and mode mean, the default and the paper's, nothing in the forward pass, since
+sign(mean(W) C) = sign(C). It weighs the gradient of C by kernel position, which Adam divides out again, and moves by about 1 %.
+The terms with lambda are about a thousandth of the gradient. `projections` above 1 with `forward_projection` elementwise is
+where projections make different kernels.
+
 What the paper leaves open, and the decision: J = 1 by default, as in its ImageNet results; a is the mean over all elements
 of C; the ternary threshold is the 0.7 of ternary weight networks; lambda is the paper's best, eta a constant guess. W
 starts with magnitudes U(1 - s, 1 + s) around the neutral 1. The sign of W_1 is +; of the others alternating in mode
@@ -41,7 +46,7 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -50,7 +55,7 @@ from torch import Tensor, nn
 from nas_service.binarization.class_centres import centre_distance, follow
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
+from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
 from nas_service.binarization.sign import clipped_sign, sign
 from nas_service.errors import CannotFreezeError
 from search_spaces.cost import ConvShape, Precision
@@ -236,6 +241,11 @@ class Pcnn(Method):
     reference = "Gu et al., AAAI 2019, arXiv 1811.12755"
     settings_model = PcnnSettings
     paper_recipe = {"epochs": 200}  # noqa: RUF012 - a ClassVar of the base; optimizer and rates are not known
+    hidden_terms: ClassVar = {"projection loss": {"projection_loss": 0.0}}
+    inert: ClassVar = (
+        Inert("projection loss", "The published weight makes it about a thousandth of the gradient of C."),
+        Inert("projection", "With one projection and its mean forward, sign(mean(W) C) is sign(C): W changes no output."),
+    )
     settings: PcnnSettings
 
     def __init__(self, settings: PcnnSettings) -> None:

@@ -27,11 +27,21 @@ error times alpha^2. Scales are about 0.02, so without that factor G is some tho
 where it began: by default lambda is multiplied by alpha^2, a constant for the gradient, and `bilinear_units = signs` takes
 lambda as it is. The paper gives no first value for U; 0.2 is that of the released code.
 
+The factor on the gradient: the released scale is 0.02 |s| with a learnt s, and the 0.02 is not in the gradient of L_S that
+reaches w, which is 1 / 0.02 = 50 times the exact one. `rules` has that factor. Adam does not feel it; SGD's steps of w are 50
+times as long, and without it hardly a sign flips. The factor is on G as well, so the released balance of L_S and G is that of
+`bilinear_weight` 2e-6. There G is less than a thousandth of the gradient and does nothing; the default is the published number
+in our units, 1e-4, with which it is a few per cent.
+
+How much the recurrence does: DReLU returns w or 0 and U >= 0, so as printed w + U w never changes a sign, and it undoes a part
+of a step towards one. It is larger than the step itself: a few filters a step grow by a share U, until their rank changes, and
+meanwhile hardly flip. In trials without it (`recurrence_start` 0) validation was no worse. With SGD U stays at its first value.
+
 The released code is another algorithm and is not offered: it adds back the last gradient in place of w, in the forward pass
 alone; picks filters by comparing positions of a sort in place of ranks; asks nothing of ||w||_1; takes sum(g w) for the scale's
-gradient, no mask on |w|, and lets U become negative. Its scale is 0.02 |s| with a learnt s: Adam's step of alpha is 0.02 of the
-others', which `scale_lr_multiplier` keeps; the paper names no rate. The authors begin with a trained ReActNet with real weights
-and train 256 epochs; `paper_recipe` trains that first stage as well, 256 of 512 epochs.
+gradient, no mask on |w|, and lets U become negative. Of s Adam's step in alpha is 0.02 of the others', which
+`scale_lr_multiplier` keeps; the paper names no rate. The authors begin with a trained ReActNet with real weights and train 256
+epochs; `paper_recipe` trains that first stage as well, 256 of 512 epochs.
 
 References:
     Xu, Li, Wang, Ma, Zhang, Gao, Qiao, Lv, Guo, "Recurrent Bilinear Optimization for Binary Neural Networks", ECCV 2022, arXiv
@@ -48,9 +58,12 @@ from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
+from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
 from nas_service.binarization.sign import Surrogate, clipped_sign, sign, tent, tent_sign, window
+from nas_service.recipes.recipe import OptimizerName
 from search_spaces.cost import ConvShape, Precision
+
+RELEASED_SCALE = 0.02  # the released alpha is this times |s|, and is left out of the gradient that reaches W
 
 _LEAST_ALPHA = 1e-4  # so that A = 1 / alpha is finite
 
@@ -65,11 +78,13 @@ class BilinearUnits(StrEnum):
 class RbonnSettings(MethodSettings):
     """Settings of RBONN."""
 
-    bilinear_weight: float = Field(1e-4, ge=0, le=1e3, description="Weight of the bilinear loss G; lambda.")
+    bilinear_weight: float = Field(
+        1e-4, ge=0, le=1e3, description="Weight of the bilinear loss G; lambda. 2e-6 has the released balance."
+    )
     bilinear_units: BilinearUnits = Field(
         BilinearUnits.WEIGHTS,
         strict=False,
-        description="weights: lambda times alpha^2 of the filter, the released size; signs: lambda alone.",
+        description="weights: lambda times alpha^2 of the filter, as released; signs: lambda alone.",
     )
     sparsity_threshold: float = Field(
         0.6,
@@ -77,7 +92,9 @@ class RbonnSettings(MethodSettings):
         le=1,
         description="Share of a layer's filters that counts as low in ||w||_1 and in A; tau. At 0 and 1 none recurs.",
     )
-    recurrence_start: float = Field(0.2, ge=0, le=1, description="First value of U.")
+    recurrence_start: float = Field(
+        0.2, ge=0, le=1, description="First value of U; the recurrence never changes a sign. 0: no recurrence to begin with."
+    )
     recurrence_lr_multiplier: float = Field(0.1, gt=0, le=10, description="Learning rate of U, relative to the recipe's.")
     scale_lr_multiplier: float = Field(
         0.02, gt=0, le=10, description="Learning rate of the scales alpha, relative to the recipe's."
@@ -238,6 +255,9 @@ class Rbonn(Method):
     settings_model = RbonnSettings
     settings: RbonnSettings
     activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
+    inert: ClassVar = (
+        Inert("recurrence", "Its gradient has the size of the weights, and its rate is a tenth.", (OptimizerName.SGD,)),
+    )
     paper_recipe = {  # noqa: RUF012 - the contract declares it a ClassVar
         "optimizer": "adam",
         "learning_rate": 1e-3,
@@ -259,10 +279,11 @@ class Rbonn(Method):
         return RbonnConv2d(shape, self.settings.recurrence_start)
 
     def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
-        """Keep alpha and U >= 0, and their steps small."""
+        """Keep alpha and U >= 0 and their steps small; W steps as if alpha had not made its gradient small."""
         del layer
         settings = self.settings
         return {
+            "weight": ParameterRule(gradient_factor=1 / RELEASED_SCALE),
             "alpha": ParameterRule(lr_multiplier=settings.scale_lr_multiplier, decays=False, project=bound_alpha),
             "recurrence": ParameterRule(lr_multiplier=settings.recurrence_lr_multiplier, decays=False, project=make_positive),
         }

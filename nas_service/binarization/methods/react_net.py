@@ -20,7 +20,8 @@ ResNet-34 and the images are ImageNet's with the augmentation for it.
 
 Differences: the authors' blocks are sign, conv, batch norm, shortcut, RPReLU; the order is here the template's. Theirs is
 `bi-real`, where thresholds and outer shifts are parameters of their own. In `shortcut` they are not: the threshold stands
-behind a batch norm, whose shift it repeats, and the next batch norm takes zeta out. Doubling the channels by two parallel
+behind a batch norm, whose shift it repeats, and the next batch norm takes zeta out, so that gamma and the slope are what is
+left. Doubling the channels by two parallel
 convolutions belongs to their MobileNet, and the spaces here do it in their own way. The padding is -1 and sign(0) = +1, where
 the code has 0 for both.
 
@@ -39,7 +40,7 @@ from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, Method, MethodSettings
+from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings
 from nas_service.binarization.methods.bi_real import BiRealConv2d
 from nas_service.binarization.rprelu import RPReLU, replace_prelus
 from nas_service.binarization.sign import Surrogate, sign, tent
@@ -89,6 +90,7 @@ class ReactNet(Method):
         "adambnn": {**paper_recipe, "epochs": 512, "batch_size": 256, "learning_rate": 1.25e-3, "weight_decay": 5e-6}
     }
     activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
+    inert: ClassVar = (Inert("shift_out", "A constant of each channel, which the batch norm of the next block takes out again."),)
     settings: ReactNetSettings
 
     @property

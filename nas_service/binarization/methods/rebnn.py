@@ -18,11 +18,19 @@ How it is done: b is convolved and alpha applied to the integers that come out, 
 binary weight is that of b divided by alpha. Where alpha is exactly 0 it cannot be told, and gamma is 0 there. gamma belongs to
 one training: it is 0 in the first step, and whenever a path of a supernet begins to train.
 
+The factor on the gradient: the released scale is 0.02 |s| with a learnt s, and the 0.02 is not in the gradient of L_S that
+reaches w, which is 1 / 0.02 = 50 times the exact one. `rules` has that factor. Adam does not feel it; SGD's steps of w are 50
+times as long, and without it hardly a sign flips. The factor is on L_R as well, so in these units the released gamma is a
+fiftieth of what is written there.
+
+How much L_R does: it is live early and fades as flips become rare, with Adam some 2 % of the gradient on average.
+
 Differences: the printed gradient of alpha lacks the minus. The released code estimates the previous weight as w minus its
 gradient, has no mask on |w|, takes sum(g w) for the gradient of the scale, and then clamps gamma so that it is always 2e-4:
-`gamma = constant` gives that gamma, with the exact gradients. The released scale is 0.02 |s| with a learnt s: Adam's step of
-alpha is 0.02 of the others', which `scale_lr_multiplier` keeps; the paper names no rate. The authors begin with a trained
-ReActNet with real weights and train 256 epochs; `paper_recipe` trains that first stage as well, 256 of 512 epochs.
+`gamma = constant` gives the balance of that, gamma = 2e-4 / 50, with the exact gradients; L_R is then about a thousandth of the
+gradient. Of s Adam's step in alpha is 0.02 of the others', which `scale_lr_multiplier` keeps; the paper names no rate. The
+authors begin with a trained ReActNet with real weights and train 256 epochs; `paper_recipe` trains that first stage as well,
+256 of 512 epochs.
 
 References:
     Xu, Li, Ma, Lin, Dong, Zhang, Gao, Lv, "Resilient Binary Neural Network", AAAI 2023, arXiv 2302.00956; equations are
@@ -43,6 +51,8 @@ from nas_service.binarization.method import METHODS, Method, MethodSettings, Met
 from nas_service.binarization.sign import Surrogate, clipped_sign, sign, tent, tent_sign
 from search_spaces.cost import ConvShape, Precision
 
+RELEASED_SCALE = 0.02  # the released alpha is this times |s|, and is left out of the gradient that reaches W
+
 
 class GammaRule(StrEnum):
     """Where gamma comes from."""
@@ -59,7 +69,9 @@ class RebnnSettings(MethodSettings):
         strict=False,
         description="flip: share of flipped signs times largest gradient, per filter; constant: as released.",
     )
-    constant_gamma: float = Field(2e-4, ge=0, le=1e3, description="gamma where it is constant; 0: no reconstruction loss.")
+    constant_gamma: float = Field(
+        4e-6, ge=0, le=1e3, description="gamma where it is constant: the released 2e-4 in our units; 0: no reconstruction loss."
+    )
     scale_lr_multiplier: float = Field(
         0.02, gt=0, le=10, description="Learning rate of the scales alpha, relative to the recipe's."
     )
@@ -215,9 +227,12 @@ class Rebnn(Method):
         return RebnnConv2d(shape, observes=self.settings.gamma is GammaRule.FLIP)
 
     def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
-        """Keep alpha >= 0, and its steps small."""
+        """Keep alpha >= 0 and its steps small; W steps as if alpha had not made its gradient small."""
         del layer
-        return {"alpha": ParameterRule(lr_multiplier=self.settings.scale_lr_multiplier, decays=False, project=make_positive)}
+        return {
+            "weight": ParameterRule(gradient_factor=1 / RELEASED_SCALE),
+            "alpha": ParameterRule(lr_multiplier=self.settings.scale_lr_multiplier, decays=False, project=make_positive),
+        }
 
     def start(self, network: nn.Module) -> MethodState:
         """Return gamma of a new training."""

@@ -15,9 +15,16 @@ which does it before the forward pass.
 
 BWN (section 3.1), with `binary_activations` off: the inputs stay real and are padded with zeros, I * W ~ alpha (I conv sign(W)).
 
-Differences: equation 6 of the paper, dC/dW = dC/dW~ (1 / n + alpha 1[|W| <= 1]), keeps only the term j = i of the sum; the
-authors' code adds factors (1 - 1 / Ci) and, with SGD, n. We use the exact derivative and no factors. A filter with one
-input channel (a depthwise convolution) is not centred: it would become zero.
+The factor on the gradient: the authors' code multiplies dL/dW with 1 - 1 / Ci and, with SGD, with n; the PyTorch port, whose
+recipe `paper_recipe` is, with both always. `rules` has n (1 - 1 / Ci). Adam does not feel it. SGD does: its steps are as much
+longer, and without it hardly a sign flips. Weight decay is added after the factor, so beside the gradient it counts for so
+much less, with either optimizer.
+
+Differences: equation 6 of the paper, dC/dW = dC/dW~ (1 / n + alpha 1[|W| <= 1]), keeps only the term j = i of the sum; we use
+the exact derivative. Its first part, the derivative through alpha, is as large as the second where nothing behind the
+convolution undoes a scale (template `shortcut`), and vanishes where batch norm follows (`plain`), as in the authors' networks.
+A filter with one input channel (a depthwise convolution) is not centred, since it would become zero, and its factor is n. The
+port starts the weights at N(0, 0.05^2) and keeps those of batch norms at 0.01 or more; here neither is done.
 
 References:
     Rastegari, Ordonez, Redmon, Farhadi, "XNOR-Net: ImageNet Classification Using Binary Convolutional Neural Networks", ECCV
@@ -97,6 +104,12 @@ def centre_and_clamp(weight: Tensor) -> None:
     weight.clamp_(-1, 1)
 
 
+def gradient_factor(shape: ConvShape) -> float:
+    """Return n (1 - 1 / Ci) of a layer, Ci being the channels that a filter sees; n where it sees one, and is not centred."""
+    channels = shape.in_channels // shape.groups
+    return shape.fan_in * (1 - 1 / channels if channels > 1 else 1.0)
+
+
 @METHODS.register("xnor-net")
 class XnorNet(Method):
     """XNOR-Net; see the module's text."""
@@ -135,9 +148,8 @@ class XnorNet(Method):
         return XnorConv2d(shape, self.settings)
 
     def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
-        """Centre and clamp the latent weights after every step; the authors train with weight decay on them."""
-        del layer
-        return {"weight": ParameterRule(project=centre_and_clamp)}
+        """Centre and clamp the latent weights after every step; their gradient has the authors' factor, their decay has not."""
+        return {"weight": ParameterRule(project=centre_and_clamp, gradient_factor=gradient_factor(layer.shape))}
 
     def freeze(self, layer: BinaryConv2d) -> FrozenConv:
         """Pack the signs; keep alpha, and the wish for K maps."""

@@ -51,11 +51,16 @@ class RuledOptimizer:
         *,
         fused: bool = False,
     ) -> None:
-        """Group the parameters by turn, multiplier and decay; one-dimensional ones (norms, PReLU, bias) never decay."""
-        groups: dict[tuple[int, float, bool], list[RuledParameter]] = {}
+        """Group the parameters by turn, multiplier and decay; one-dimensional ones (norms, PReLU, bias) never decay.
+
+        A factor f on a gradient g that has a decay d added to it, f g + d w, is a factor on the rate and a decay of d / f.
+        """
+        groups: dict[tuple[int, float, float], list[RuledParameter]] = {}
         for ruled in parameters:
-            decays = ruled.rule.decays and ruled.parameter.ndim > 1
-            groups.setdefault((ruled.rule.turn, ruled.rule.lr_multiplier, decays), []).append(ruled)
+            rule, factor = ruled.rule, ruled.rule.gradient_factor
+            decay = weight_decay / factor if rule.decays and ruled.parameter.ndim > 1 else 0.0
+            multiplier = rule.lr_multiplier * (factor if optimizer is OptimizerName.SGD else 1.0)
+            groups.setdefault((rule.turn, multiplier, decay), []).append(ruled)
         self.names = [ruled.name for group in groups.values() for ruled in group]
         self._learning_rate = learning_rate
         self._multipliers = [multiplier for _, multiplier, _ in groups]
@@ -64,8 +69,7 @@ class RuledOptimizer:
             (ruled.rule.project, ruled.parameter) for ruled in parameters if ruled.rule.project is not None
         ]
         param_groups: list[dict[str, Any]] = [
-            {"params": [ruled.parameter for ruled in group], "weight_decay": weight_decay if decays else 0.0}
-            for (_, _, decays), group in groups.items()
+            {"params": [ruled.parameter for ruled in group], "weight_decay": decay} for (_, _, decay), group in groups.items()
         ]
         if fused:
             for settings in param_groups:

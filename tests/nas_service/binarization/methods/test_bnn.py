@@ -41,17 +41,17 @@ def test_latent_weights_stay_within_one_after_every_step() -> None:
 
 
 def test_the_latent_step_is_scaled_after_glorot() -> None:
-    """W_LR_scale = 1 / sqrt(1.5 / (fan in + fan out)) = sqrt((27 + 45) / 1.5), on plain gradient descent."""
+    """W_LR_scale = 1 / sqrt(1.5 / (fan in + fan out)) = sqrt((27 + 45) / 1.5): with Adam once, with SGD squared."""
     method = _bnn()
     layer = method(SHAPE)
-    with torch.no_grad():
-        layer.weight.zero_()
-    optimizer = _optimizer(layer, method, 1e-3, OptimizerName.SGD)
-    layer.weight.grad = torch.full_like(layer.weight, 0.5)
-    optimizer.step(1.0)
-    # Nesterov's first step with momentum 0.9 moves by (1 + 0.9) times the gradient.
-    expected = -1e-3 * (72 / 1.5) ** 0.5 * 1.9 * 0.5
-    assert torch.allclose(layer.weight, torch.full_like(layer.weight, expected), rtol=1e-6)
+    # Nesterov's first step with momentum 0.9 moves by (1 + 0.9) times the gradient, Adam's by the learning rate.
+    for name, expected in ((OptimizerName.SGD, 1e-3 * 72 / 1.5 * 1.9 * 0.5), (OptimizerName.ADAM, 1e-3 * (72 / 1.5) ** 0.5)):
+        with torch.no_grad():
+            layer.weight.zero_()
+        optimizer = _optimizer(layer, method, 1e-3, name)
+        layer.weight.grad = torch.full_like(layer.weight, 0.5)
+        optimizer.step(1.0)
+        assert torch.allclose(layer.weight, torch.full_like(layer.weight, -expected), rtol=1e-6)
 
 
 def test_weight_decay_leaves_latent_weights_alone() -> None:

@@ -183,6 +183,16 @@ def test_the_recurrence_adds_u_times_drelu_of_the_weights_before_the_step() -> N
     assert torch.equal(layer.weight[[0, 2, 3, 4]], stepped[[0, 2, 3, 4]])
 
 
+def test_the_recurrence_changes_no_sign() -> None:
+    """As printed: w + U w with U >= 0. What the optimizer did in between may have."""
+    layer, state = _start(_rbonn())
+    _backward(layer, state)
+    signs = sign(layer.weight)
+    state.end_step([layer])
+    assert torch.equal(sign(layer.weight), signs)
+    assert not torch.equal(layer.weight, _start(_rbonn())[0].weight)
+
+
 def test_a_filter_forced_to_small_weights_becomes_eligible_and_is_moved() -> None:
     layer, state = _start(_rbonn())
     with torch.no_grad():
@@ -237,6 +247,7 @@ def test_scales_and_recurrence_stay_non_negative_after_large_steps() -> None:
 
 def test_u_learns_at_a_tenth_of_the_rate_and_neither_extra_decays() -> None:
     rules = _rbonn().rules(_rbonn()(SHAPE))
+    assert rules["weight"].gradient_factor == 50
     assert rules["recurrence"].lr_multiplier == 0.1
     assert rules["alpha"].lr_multiplier == 0.02
     assert not rules["recurrence"].decays

@@ -293,20 +293,21 @@ def test_scales_never_become_negative() -> None:
     assert bool((layer.alpha >= 0).all())
 
 
-def test_scales_step_with_their_share_of_the_learning_rate() -> None:
+def test_scales_step_with_their_share_of_the_learning_rate_and_weights_as_without_it() -> None:
     rules = _rebnn().rules(_rebnn()(SHAPE))
+    assert rules["weight"].gradient_factor == 50
     assert rules["alpha"].lr_multiplier == 0.02
     assert not rules["alpha"].decays
 
 
-def test_constant_gamma_stays_the_released_one() -> None:
+def test_constant_gamma_stays_the_released_one_in_units_of_our_gradient() -> None:
     layer, state = _start(_rebnn(gamma="constant"))
     for _ in range(2):
         _backward(layer, state, _images(2, 3, 5, 5), lambda outputs: outputs.square().sum())
         with torch.no_grad():
             layer.weight.neg_()
         state.end_step([layer])
-    assert torch.equal(state.gamma, torch.full((4,), 2e-4, dtype=torch.float64))
+    assert torch.equal(state.gamma, torch.full((4,), 2e-4 / 50, dtype=torch.float64))
     assert layer.largest_gradient is None
 
 

@@ -1,5 +1,6 @@
 """XNOR-Net (Rastegari et al. 2016), rule by rule."""
 
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
@@ -95,6 +96,13 @@ def test_depthwise_weights_are_not_centred_to_nothing() -> None:
     """The mean over one input channel is the weight itself."""
     layer = _layer(ConvShape(in_channels=4, out_channels=4, kernel_size=3, padding=1, groups=4))
     assert torch.count_nonzero(layer.weight) == layer.weight.numel()
+
+
+@pytest.mark.parametrize(("groups", "factor"), [(1, 36 * (1 - 1 / 4)), (2, 18 * (1 - 1 / 2)), (4, 9)])
+def test_the_gradient_has_the_authors_factor_and_a_depthwise_one_does_not_vanish(groups: int, factor: float) -> None:
+    """It is n (1 - 1 / Ci) with Ci the channels that a filter sees; n alone where there is one."""
+    layer = _layer(ConvShape(in_channels=4, out_channels=4, kernel_size=3, padding=1, groups=groups))
+    assert METHODS.get("xnor-net").from_settings({}).rules(layer)["weight"].gradient_factor == pytest.approx(factor)
 
 
 def test_the_map_of_a_constant_magnitude_is_that_constant_in_the_interior() -> None:

@@ -44,6 +44,34 @@ def test_the_factor_scales_the_step_and_gradients_are_dropped() -> None:
     assert torch.allclose((1 - weights[0]) / 4, 1 - weights[1])
 
 
+@pytest.mark.parametrize("name", OptimizerName)
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_a_factor_on_the_gradient_trains_as_if_every_gradient_were_multiplied_before_its_decay(
+    name: OptimizerName, decay: float
+) -> None:
+    """Float64, gradients of about 1: Adam's eps of 1e-8 is felt by 1e-8 of a step of 0.1, and there are ten."""
+    ours, theirs = (nn.Parameter(torch.linspace(-1, 1, 12, dtype=torch.float64).view(3, 4)) for _ in range(2))
+    optimizer = RuledOptimizer([RuledParameter("w", ours, ParameterRule(0.5, gradient_factor=50.0))], name, 0.2, decay)
+    reference = RuledOptimizer([RuledParameter("w", theirs, ParameterRule(0.5))], name, 0.2, decay)
+    for step in range(10):
+        gradient = torch.linspace(1, 2, 12, dtype=torch.float64).view(3, 4) * (-1) ** (step // 3)
+        ours.grad, theirs.grad = gradient.clone(), 50 * gradient
+        optimizer.step(1.0)
+        reference.step(1.0)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
+
+
+def test_without_decay_adam_s_steps_do_not_know_the_factor_to_the_last_bit() -> None:
+    weights = [nn.Parameter(torch.linspace(-1, 1, 12)) for _ in range(2)]
+    for weight, factor in zip(weights, (1.0, 567.0), strict=True):
+        rule = ParameterRule(gradient_factor=factor)
+        optimizer = RuledOptimizer([RuledParameter("w", weight, rule)], OptimizerName.ADAM, 0.1, 0.0)
+        for _ in range(3):
+            weight.grad = torch.linspace(1, -2, 12)
+            optimizer.step(1.0)
+    assert torch.equal(weights[0], weights[1])
+
+
 def test_schedules_start_at_one_and_end_at_zero_or_stay() -> None:
     assert [schedule_factor(schedule, 0.0) for schedule in Schedule] == [1, 1, 1, 1, 1]
     ends = [schedule_factor(schedule, 1.0) for schedule in (Schedule.COSINE, Schedule.LINEAR, Schedule.CONSTANT)]
