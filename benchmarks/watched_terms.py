@@ -109,7 +109,7 @@ class _WatchedState(MethodState):
 
     def __init__(self, method: Method, inner: MethodState, network: CellStack, watch: Watch, build: Build) -> None:
         super().__init__()
-        self.inner, self.taps, self.passes = inner, inner.taps, inner.passes
+        self.inner, self.taps, self.passes, self.in_real_stage = inner, inner.taps, inner.passes, inner.in_real_stage
         self._network, self._watch = [network], watch  # in a list: the network is no part of the state
         with torch.random.fork_rng():
             self._without = {name: _Without(method, settings, build) for name, settings in method.hidden_terms.items()}

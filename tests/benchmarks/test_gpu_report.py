@@ -87,7 +87,7 @@ def test_a_part_that_fails_is_reported_and_the_others_go_on(tmp_path: Path) -> N
         (["--smoke", "--cifar", "nowhere/at/all"], "--cifar: 'nowhere/at/all' is not allowed; allowed: a folder that is there"),
         (
             ["--smoke", "--methods", "bnn", "rbcn", "b"],
-            "--methods: rbcn, b cannot be trained alone here; allowed: full-precision, bi",
+            "--methods: rbcn, b cannot be trained alone here; allowed: full-precision, ada",
         ),
         (["--smoke", "--parts", "everything"], "invalid choice: 'everything'"),
     ],

@@ -126,6 +126,21 @@ def test_every_method_trains_with_its_defaults(open_page: OpenPage) -> None:
         assert [entry["name"] for entry in spec["training"]["methods"]] == [method]
 
 
+def test_the_presets_of_a_method_are_those_that_its_authors_published(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    page.get_by_role("link", name="New search").click()
+    _all_parts(page)
+    for name in ("bnn", "xnor-net"):
+        page.locator(f'input[name=methods][value="{name}"]').uncheck()
+    page.locator('input[name=methods][value="react-net"]').check()
+    _all_parts(page)
+    preset = _field(page, "training.methods.0.recipe.preset")
+    assert preset.locator("option").all_inner_texts()[1:] == ["paper", "adambnn"]
+    preset.select_option("adambnn")
+    recipe = _json(page)["training"]["methods"][0]["recipe"]
+    assert recipe == {"preset": "adambnn"}
+
+
 def _plain(bound: float) -> str:
     """Return a bound as the service writes it: a whole one without a point."""
     return str(int(bound)) if float(bound).is_integer() else str(bound)

@@ -19,10 +19,11 @@ Constants: o_end = 3, t = 1.5, m = 0.1. Latent weights are mostly smaller than m
 factor, from 1 to 4.6; activations, which come from a batch norm, see the curve.
 
 Differences: t, m and the schedule are those of the authors' code, of which t and m are constants there and settings here.
-The authors put ReLU between convolution and batch norm; the activation here is the template's. With SGD, the authors' optimizer
-for 1000 epochs, few signs flip in a short training (at most 0.4 % an epoch in five on digits); with Adam, the default, about as
-many as with Bi-Real Net. Their SGD has plain momentum, ours Nesterov's, and their ImageNet recipe (250 epochs, batch size 750)
-is left out. The padding is -1 and sign(0) = +1, where the code has 0 for both.
+The authors put ReLU between convolution and batch norm; the activation here is the template's. alpha shrinks dL/dW to a few per
+cent: with SGD, which the authors run for 1000 epochs, hardly a sign flips in a short training (0.4 % in the first epoch on
+digits). So dL/dW is divided by the alpha of fresh weights, 1 / (2 sqrt(Ci k k)), before decay is added, unless
+`restored_gradient` is false; Adam's step does not depend on it. Their SGD has plain momentum, ours Nesterov's, and their ImageNet
+recipe (250 epochs, batch size 750) is left out. The padding is -1 and sign(0) = +1, where the code has 0 for both.
 
 References:
     Wu, Zheng, Liu, Zheng, "Estimator Meets Equilibrium Perspective: A Rectified Straight Through Estimator for Binary Neural
@@ -41,7 +42,7 @@ from torch import Tensor, nn
 from nas_service.binarization.annealing import AnnealedState
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState
+from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule
 from nas_service.binarization.sign import Surrogate, sign
 from search_spaces.cost import ConvShape, Precision
 
@@ -52,6 +53,9 @@ class ResteSettings(MethodSettings):
     last_power: float = Field(3.0, ge=1, le=100, description="o_end: o after the last epoch; the first has 1.")
     reach: float = Field(1.5, ge=1, le=100, description="t: the largest magnitude that gets a gradient.")
     core: float = Field(0.1, gt=0, lt=1, description="m: up to it the gradient is constant, the largest there is.")
+    restored_gradient: bool = Field(
+        default=True, description="Whether weights step as if alpha had been 1, so that signs flip with SGD; false: as published."
+    )
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,11 @@ class Reste(Method):
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         """Make a layer."""
         return ResteConv2d(shape, self._first())
+
+    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+        """Let W step as if alpha had been 1, if asked."""
+        factor = 2 * layer.shape.fan_in**0.5 if self.settings.restored_gradient else 1.0
+        return {"weight": ParameterRule(gradient_factor=factor)}
 
     def start(self, network: nn.Module) -> MethodState:
         """Return the schedule."""

@@ -7,6 +7,8 @@ export interface Entry {
   readonly summary: string;
   readonly reference: string;
   readonly fields: readonly Field[];
+  /** Published recipes of a method, by name. */
+  readonly presets: readonly string[];
 }
 
 /** Shelves of the catalogue by the field that names their entries. */

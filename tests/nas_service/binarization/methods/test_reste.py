@@ -206,3 +206,13 @@ def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
 def test_the_paper_s_recipe_is_a_recipe() -> None:
     recipe = Recipe.model_validate(Reste.paper_recipe)
     assert (recipe.optimizer, recipe.weight_decay, recipe.warmup_epochs, recipe.epochs) == ("sgd", 1e-4, 5, 1000)
+
+
+def test_weights_step_as_if_alpha_had_been_1_unless_the_published_gradient_is_asked_for() -> None:
+    shape = ConvShape(in_channels=64, out_channels=64, kernel_size=3, padding=1)
+    for settings, shrunk in (({}, 1.0), ({"restored_gradient": False}, 1 / (2 * math.sqrt(64 * 9)))):
+        method = METHODS.get("reste").from_settings(settings)
+        layer = method(shape)
+        assert isinstance(layer, ResteConv2d)
+        factor = method.rules(layer)["weight"].gradient_factor
+        assert factor * float(layer.alpha()) == pytest.approx(shrunk, rel=0.02)

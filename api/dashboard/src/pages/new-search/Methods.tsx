@@ -49,16 +49,17 @@ export function Methods(props: { field: Field; recipe: Field | undefined }) {
   );
 }
 
-function presetField(path: string): Field {
+/** The recipe to begin with: the shared one, or one that the method's authors published. */
+function presetField(path: string, presets: readonly string[]): Field {
   return {
     name: "preset",
     path: `${path}.preset`,
     kind: "choice",
-    description: "shared: the recipe below, which all methods have; paper: that of the method's authors.",
+    description: "shared: the recipe below, which all methods have; another: published by the method's authors.",
     isNullable: false,
     isRequired: false,
     default: "shared",
-    choices: ["shared", "paper"],
+    choices: ["shared", ...presets],
     bounds: {},
     item: null,
     fields: [],
@@ -85,7 +86,7 @@ function Method(props: { path: string; method: Json; recipe: Field | undefined }
       </p>
       <Faults path={`${path}.name`} faults={faults} />
       <Fold title={`Settings of ${name}`} fields={placedFields(entry?.fields ?? [], `${path}.settings`)} />
-      <Fold title={`Recipe of ${name} alone`} fields={[presetField(`${path}.recipe`)]} isOpen={isOwn}>
+      <Fold title={`Recipe of ${name} alone`} fields={[presetField(`${path}.recipe`, entry?.presets ?? [])]} isOpen={isOwn}>
         <div class="fields">
           <Fields fields={own} />
         </div>

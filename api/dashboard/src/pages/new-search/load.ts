@@ -1,5 +1,5 @@
 import { address, getJson, type View } from "../../api/client";
-import type { JsonObject } from "../../state/json";
+import { isObject, type Json, type JsonObject } from "../../state/json";
 import { fieldsOf } from "../../state/schema";
 import { type Entry, pruned, type SpecSchema } from "../../state/spec";
 
@@ -12,7 +12,8 @@ export interface Loaded {
 
 function entryOf(view: View<"EntryView">): Entry {
   const fields = view.settings_schema ? fieldsOf(view.settings_schema as JsonObject) : [];
-  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields };
+  const presets = isObject(view.facts?.presets as Json) ? Object.keys(view.facts?.presets as JsonObject) : [];
+  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields, presets };
 }
 
 async function shelf(plural: string, signal: AbortSignal): Promise<readonly Entry[]> {
