@@ -69,6 +69,13 @@ class Recipe(GivenModel):
     ema_decay: float = Field(
         0.0, ge=0, lt=1, description="Decay of a moving average of the weights, which is then what is scored; 0: none."
     )
+    norm_batches: int = Field(
+        8,
+        ge=0,
+        le=1000,
+        description="Training batches from which batch norm is re-estimated after every epoch, before the network is scored; "
+        "0: the moving averages of the training.",
+    )
     augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
     adversarial: AdversarialTraining | None = Field(None, description="Whether training images are perturbed, and how.")
     max_steps_per_epoch: int | None = Field(None, ge=1, le=MOST, description="Cut epochs short, for quick trials.")

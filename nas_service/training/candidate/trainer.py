@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from nas_service.data.dataset import Augmentation, ImageDataset
 from nas_service.recipes.recipe import Recipe, schedule_factor
 from nas_service.reports import Beat, EpochReport, no_beat
 from nas_service.training.candidate.phases import REAL_WEIGHTS, phase_at, plan_phases
+from nas_service.training.scoring.batch_norm import batch_norms, reestimate
 from nas_service.training.scoring.counting import beating, count_correct, evaluating
 from nas_service.training.scoring.latent_figures import bimodality, flip_ratio, sign_balance, signs
 from nas_service.training.state.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
@@ -110,6 +112,18 @@ class CandidateTrainer:
         while self._epoch < self.recipe.epochs:
             yield self._run_epoch()
 
+    def reestimate_norms(self, most: int) -> None:
+        """Give the network that is scored the statistics of its own weights, from so many batches of training images; 0: none."""
+        if most == 0:
+            return
+        generator = derived_generator(self.bench.device, self._seed, "batch norm", self._epoch)
+        with evaluating(self.network):
+            norms = batch_norms(self.network)
+            for norm in norms:
+                norm.train()
+            images = (images for images, _ in islice(self.bench.epoch(generator), most))
+            reestimate(norms, beating(self.network, self.bench.beat), images)
+
     def checkpoint(self) -> Checkpoint:
         """Return everything that a resumed training needs."""
         tensors = {f"network.{name}": tensor for name, tensor in self._live.state_dict().items()}
@@ -159,6 +173,7 @@ class CandidateTrainer:
                 self._state.end_epoch(self._live)
             if self._ema is not None:
                 self._ema.update_parameters(self._live)  # what the method changed at the end: pruned filters, say
+            self.reestimate_norms(self.recipe.norm_batches)
         after = signs(self._layers)
         with evaluating(self.network):
             forward = beating(self.network, self.bench.beat)

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.recipe import EvaluationSettings, schedule_factor
 from nas_service.reports import Beat, no_beat
 from nas_service.search.loop import Evaluation
+from nas_service.training.scoring.batch_norm import reestimate
 from nas_service.training.scoring.counting import correct_on_device, standing
 from nas_service.training.state.path_weights import PathWeights, Weights, copy_all
 from nas_service.training.state.seeding import derive_seed, derived_generator, global_seed
@@ -208,16 +210,12 @@ class SupernetTrainer:
 
         norms = [part for module in course.modules for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
         for norm in norms:
-            norm.reset_running_stats()
             norm.track_running_stats = True
         for module in course.modules:
             module.train()
         generator = derived_generator(self.device, seed, "calibration", index)
+        reestimate(norms, forward, (images for images, _ in islice(bench.epoch(generator), self._settings.calibration_batches)))
         with torch.no_grad():
-            for batch, (images, _) in zip(range(self._settings.calibration_batches), bench.epoch(generator), strict=False):
-                for norm in norms:
-                    norm.momentum = 1 / (batch + 1)  # so the statistics are plain means over the batches
-                forward(images)
             course.prepare(training=False)
             correct, settings = correct_on_device(forward, bench.validation), self._settings.adversarial
             if settings is None:

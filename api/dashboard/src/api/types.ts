@@ -3860,6 +3860,12 @@ export interface components {
              */
             milestones: number[];
             /**
+             * Norm Batches
+             * @description Training batches from which batch norm is re-estimated after every epoch, before the network is scored; 0: the moving averages of the training.
+             * @default 8
+             */
+            norm_batches: number;
+            /**
              * @description adam, or sgd with Nesterov momentum 0.9.
              * @default adam
              */
@@ -4397,6 +4403,7 @@ export interface components {
              *         0.5,
              *         0.75
              *       ],
+             *       "norm_batches": 8,
              *       "optimizer": "adam",
              *       "real_weight_stage": 0,
              *       "schedule": "cosine",
@@ -4721,6 +4728,7 @@ export interface components {
              *         0.5,
              *         0.75
              *       ],
+             *       "norm_batches": 8,
              *       "optimizer": "adam",
              *       "real_weight_stage": 0,
              *       "schedule": "cosine",
