@@ -2,6 +2,10 @@
 
 Needs neither Ray nor a database. Network, data, order of images, augmentation and budget are the same for all methods; what
 differs is the method, and the seeds give the spread. Accuracies are those of the frozen network as it stands in the bundle.
+The architecture is the convolution-rich one of `conv_rich.py`, or with `--space` a reference network.
+
+Every training is kept in the log as it ends, one seed of all methods before the next; a run with the same log goes on with what
+is missing, so a long comparison may be interrupted.
 """
 
 import argparse
@@ -18,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks.conditions import conditions
+from benchmarks.conv_rich import CONV_RICH, SPACE
 from nas_service.binarization.method import METHODS
 from nas_service.candidate import CandidateRun, TrainingRun
 from nas_service.catalogue import build_method, build_recipe, build_space, build_strategy
@@ -30,27 +35,35 @@ from nas_service.training.candidate.full_precision import FullPrecisionPlan, loa
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 
+WIDTH = 48  # of the convolution-rich architecture
+
 
 @dataclass(frozen=True)
 class Setting:
     """What all methods share; crosses processes."""
 
     space: str
-    channels: int
+    channels: int | None
     dataset: str
     data_root: str
-    genotype_seed: int
     recipe: dict[str, Any]
     device: str
 
     @property
     def component(self) -> Component:
         """The space with its settings."""
-        return Component(name=self.space, settings={"channels": self.channels})
+        return Component(name=self.space, settings={} if self.channels is None else {"channels": self.channels})
 
     def genotype(self) -> Genotype:
-        """Return the one architecture, drawn at random from its seed."""
-        return first_genotype(build_space(self.component), self.genotype_seed)
+        """Return the one architecture: the convolution-rich one, or the only one of a reference network's space."""
+        space = build_space(self.component)
+        if self.space == SPACE:
+            return CONV_RICH
+        if space.size() != 1:
+            raise SystemExit(
+                f"--space: {self.space!r} has {space.size()} architectures; allowed: {SPACE}, or a reference network"
+            )
+        return first_genotype(space, 0)
 
 
 def first_genotype(space: SearchSpace, seed: int) -> Genotype:
@@ -98,22 +111,59 @@ def train_one(setting: Setting, method: dict[str, Any], seed: int, teacher: byte
         seed=seed,
         bundled_test_bytes=0,
     )
-    is_taught = recipe.distillation > 0 or build_method(choice).needs_teacher
-    lesson = load_network(space, genotype, None, dataset.image_format, teacher) if is_taught else None
+    lesson = load_network(space, genotype, None, dataset.image_format, teacher) if is_taught(setting, method) else None
     started = time.perf_counter()
     run = CandidateRun(task, dataset, torch.device(setting.device), lesson)
     reports = list(run.train())
     seconds = time.perf_counter() - started
     metrics = run.export(None).metrics
     accuracies = metrics.validation_accuracy, metrics.test_accuracy
-    return Outcome(choice.name, seed, *accuracies, seconds, reports[-1].model_dump())
+    return Outcome(label_of(method), seed, *accuracies, seconds, reports[-1].model_dump())
 
 
-def run_all(setting: Setting, methods: list[dict[str, Any]], seeds: int, processes: int, teacher: bytes) -> Iterator[Outcome]:
+def label_of(method: dict[str, Any]) -> str:
+    """Return how a method is named in tables: its name, and what differs from its defaults."""
+    choice = MethodChoice.model_validate(method)
+    own = {"settings": choice.settings, "recipe": choice.recipe} if choice.settings or choice.recipe else {}
+    return choice.name + (f" {json.dumps(own, sort_keys=True)}" if own else "")
+
+
+def is_taught(setting: Setting, method: dict[str, Any]) -> bool:
+    """Return whether a method learns from the full-precision teacher."""
+    choice = MethodChoice.model_validate(method)
+    return build_recipe(Recipe.model_validate(setting.recipe), choice).distillation > 0 or build_method(choice).needs_teacher
+
+
+class Log:
+    """Finished trainings, one JSON object a line, of one setting."""
+
+    def __init__(self, path: Path | None, setting: Setting) -> None:
+        """Read what is there.
+
+        Raises:
+            SystemExit: If that was measured under another setting.
+        """
+        self.done: dict[tuple[str, int], Outcome] = {}
+        self._path, self._setting = path, {key: value for key, value in asdict(setting).items() if key != "data_root"}
+        for line in path.read_text().splitlines() if path is not None and path.exists() else []:
+            kept = json.loads(line)
+            if kept["setting"] != self._setting:
+                raise SystemExit(f"--log: {path} holds trainings of another setting: {json.dumps(kept['setting'])}")
+            outcome = Outcome(**kept["outcome"])
+            self.done[outcome.method, outcome.seed] = outcome
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep a training."""
+        self.done[outcome.method, outcome.seed] = outcome
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"setting": self._setting, "outcome": asdict(outcome)}) + "\n")
+
+
+def run_all(setting: Setting, trainings: list[tuple[dict[str, Any], int]], processes: int, teacher: bytes) -> Iterator[Outcome]:
     """Yield what came of every training, as they finish."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        tasks = [pool.submit(train_one, setting, method, seed, teacher) for seed in range(seeds) for method in methods]
-        for task in as_completed(tasks):
+        for task in as_completed([pool.submit(train_one, setting, method, seed, teacher) for method, seed in trainings]):
             yield task.result()
 
 
@@ -138,37 +188,44 @@ def table(outcomes: list[Outcome]) -> str:
 def main() -> None:
     """Train all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="tiny")
-    parser.add_argument("--channels", type=int, default=48, help="width of a node in the first cells")
+    parser.add_argument("--space", default=SPACE, help=f"{SPACE}, or a reference network: resnet-20, resnet-18, vgg-small")
+    parser.add_argument(
+        "--channels", type=int, help=f"width of the first cells; unset: {WIDTH} for {SPACE}, else the space's own"
+    )
     parser.add_argument("--dataset", default="digits")
     parser.add_argument("--data-root", default=".nas/data", help="where the data lie (digits are bundled)")
-    parser.add_argument("--genotype-seed", type=int, default=0, help="seed of the shared architecture, drawn at random")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each method")
     parser.add_argument("--recipe", default='{"epochs": 20}', help="JSON of the recipe that all methods share")
     parser.add_argument("--methods", nargs="*", default=METHODS.names(), help='names, or JSON as {"name": "mcn", "settings": {}}')
     parser.add_argument("--processes", type=int, default=2, help="trainings at once, one thread each")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--log", type=Path, help="JSON lines of finished trainings: read first, then written; unset: none")
     arguments = parser.parse_args()
     recipe = Recipe.model_validate_json(arguments.recipe).model_dump(mode="json")
     setting = Setting(
         arguments.space,
-        arguments.channels,
+        arguments.channels or (WIDTH if arguments.space == SPACE else None),
         arguments.dataset,
         arguments.data_root,
-        arguments.genotype_seed,
         recipe,
         arguments.device,
     )
     methods = [json.loads(text) if text.startswith("{") else {"name": text} for text in arguments.methods]
     print(f"{conditions()}; {json.dumps(asdict(setting))}; {arguments.seeds} seeds, {arguments.processes} at once\n")
     started = time.perf_counter()
-    teacher, accuracy = train_teacher(setting)
-    print(f"full-precision teacher: {100 * accuracy:.2f} % on validation, {time.perf_counter() - started:.0f} s", flush=True)
-    outcomes = []
-    for outcome in run_all(setting, methods, arguments.seeds, arguments.processes, teacher):
-        outcomes.append(outcome)
+    log = Log(arguments.log, setting)
+    wanted = [(method, seed) for seed in range(arguments.seeds) for method in methods]
+    missing = [(method, seed) for method, seed in wanted if (label_of(method), seed) not in log.done]
+    teacher = b""
+    if any(is_taught(setting, method) for method, _ in missing):
+        teacher, accuracy = train_teacher(setting)
+        print(f"full-precision teacher: {100 * accuracy:.2f} % on validation, {time.perf_counter() - started:.0f} s", flush=True)
+    for outcome in run_all(setting, missing, arguments.processes, teacher):
+        log.add(outcome)
         print(f"{outcome.method}, seed {outcome.seed}: test {100 * outcome.test:.2f} %, {outcome.seconds:.0f} s", flush=True)
-    print(f"\n{table(outcomes)}\n\n{(time.perf_counter() - started) / 60:.1f} minutes in all")
+    outcomes = [log.done[label_of(method), seed] for method, seed in wanted]
+    hours = sum(outcome.seconds for outcome in outcomes) / 3600
+    print(f"\n{table(outcomes)}\n\n{(time.perf_counter() - started) / 60:.1f} minutes now, {hours:.2f} hours of training in all")
 
 
 if __name__ == "__main__":
