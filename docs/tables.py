@@ -44,6 +44,16 @@ def catalogue() -> str:
     return _table(("kind", "name", "what it is"), rows)
 
 
+def inert() -> str:
+    """Return what hardly acts in the default configuration of every method."""
+    rows = [
+        (f"`{name}`", entry.name, " and ".join(optimizer.value for optimizer in entry.optimizers), entry.why)
+        for name in METHODS.names()
+        for entry in METHODS.get(name).inert
+    ]
+    return _table(("method", "term or parameter", "with", "why"), rows)
+
+
 def routes() -> str:
     """Return every route with its summary."""
     document = create_app(Settings(controller=False)).openapi()
@@ -67,6 +77,7 @@ def settings() -> str:
 
 BLOCKS: dict[str, tuple[Path, Callable[[], str]]] = {
     "catalogue": (DOCS / "catalogue.md", catalogue),
+    "inert": (DOCS / "catalogue.md", inert),
     "routes": (DOCS / "rest.md", routes),
     "settings": (DOCS / "operating.md", settings),
 }
