@@ -34,7 +34,23 @@ from nas_service.binarization.method import METHODS
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "gpu_report.md"
 SMOKE_OUT = Path(tempfile.gettempdir()) / "gpu_report_smoke.md"
-TRAINED = ("recu", "xnor-net", "bnn", "ir-net", FULL, "react-net", "bi-real", "rbonn", "pcnn", "rebnn", "bonn", "mcn")
+TRAINED = (
+    "recu",
+    "xnor-net",
+    "bnn",
+    "ir-net",
+    FULL,
+    "react-net",
+    "bi-real",
+    "adabin",
+    "reste",
+    "biper",
+    "rbonn",
+    "pcnn",
+    "rebnn",
+    "bonn",
+    "mcn",
+)
 SMOKE_TRAINED = TRAINED[:2]
 LEAST_S = 3.0  # of a part: no process starts in less
 MOST_S = 86_400  # for everything: a day

@@ -62,15 +62,13 @@ def run(order: Order, tell: Tell) -> None:
     Raises:
         RuntimeError: If one failed, or pytest could not run them.
     """
-    del order
     if importlib.util.find_spec("pytest") is None:
-        tell(Row("pytest", {"outcome": "is not installed: no test was run"}))
-        return
+        raise RuntimeError("pytest is not installed: no test was run")
     tests = cuda_tests(ROOT / "tests")
     options = ["-v", "--tb=short", "--noconftest", "-c", os.devnull, "--rootdir", str(ROOT), "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "pytest", *options, *tests]
-    lines = []
+    lines, skipped = [], 0
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as run_:
@@ -78,6 +76,9 @@ def run(order: Order, tell: Tell) -> None:
         for line in run_.stdout:
             lines.append(line.rstrip())
             if found := _OUTCOME.match(line):
+                skipped += found["outcome"] == "SKIPPED"
                 tell(Row(found["test"].removeprefix("tests/"), {"outcome": found["outcome"].lower()}))
     if run_.returncode:
         raise RuntimeError("\n".join([f"pytest ended with status {run_.returncode}", *lines[-_LAST_LINES:]]))
+    if skipped and order.place.type == "cuda":
+        raise RuntimeError(f"{skipped} of the tests that need CUDA were skipped on a device that has it")

@@ -5,9 +5,9 @@ dL/dx = sum_e (g_e s(x)) over the edges. Shared: one sign, dL/dx = (sum_e g_e) s
 with one kernel where there was one an edge, forward and backward. Padding stays the edge's own, for it differs.
 
 What can be shared is what several layers read and treat alike: the layers say so (`BinaryConv2d.sign_key`). In the templates
-`plain` and `bi-real` the sign stands first and acts on the node itself. In `shortcut` and `double-norm` every block normalises
-the node by its own batch norm before the sign, so no two signs are of the same tensor and nothing is shared. Random signs are
-never shared: each edge draws its own, as without sharing.
+`plain`, `plain-hardtanh` and `bi-real` the sign stands first and acts on the node itself. In `shortcut` and `double-norm` every
+block normalises the node by its own batch norm before the sign, so no two signs are of the same tensor and nothing is shared.
+Random signs are never shared: each edge draws its own, as without sharing.
 """
 
 from collections.abc import Hashable, Iterable, Iterator

@@ -53,7 +53,9 @@ class Acceleration(GivenModel):
     )
     channels_last: bool | None = Field(None, description="Keep activations as N, H, W, C in memory; null: by device.")
     shared_sign: bool | None = Field(
-        None, description="Compute a node's sign once for all edges that begin with it (template plain); null: by device."
+        None,
+        description="Compute a node's sign once for all edges that begin with it, in templates whose sign stands first; null: by "
+        "device.",
     )
     fused_optimizer: bool | None = Field(None, description="Step all parameters in one kernel; null: by device.")
     compile: Compilation = Field(

@@ -1,12 +1,11 @@
 """VGG-small for CIFAR: 128 - 128 - M - 256 - 256 - M - 512 - 512 - M, then a classifier; M is a 2x2 max pool.
 
 The first 3x3 convolution, which is the stem, and the classifier are real, the five convolutions between them binary. There are no
-shortcuts: the block is `plain`. 4.6 million parameters at 32x32 and 10 classes, of which 81,930 are the classifier's: it sees
-each of the last 4x4 positions by itself.
+shortcuts: the block is `plain-hardtanh`. 4.6 million parameters at 32x32 and 10 classes, of which 81,930 are the classifier's: it
+sees each of the last 4x4 positions by itself.
 
-Differences: IR-Net pools between a convolution and its batch norm, here the pool stands behind the norm, before the next sign;
-the two agree wherever the norm's factor is positive. Behind every norm it has Hardtanh, which changes no sign; the classifier
-sees what it leaves, here what the norm gives.
+Differences: IR-Net pools between a convolution and its batch norm, here the pool stands behind norm and Hardtanh, before the next
+sign; the two agree wherever the norm's factor is positive. It has Hardtanh behind the stem, too, which changes no sign.
 
 References:
     Qin et al., "Forward and Backward Information Retention for Accurate Binary Neural Networks" (IR-Net), CVPR 2020, arXiv
@@ -30,7 +29,7 @@ VGG_SMALL = SPACES.register("vgg-small")(
         cells=5,
         channels=128,
         stem_multiplier=1,
-        template="plain",
+        template="plain-hardtanh",
         chain=Chain.POOLED,
     )
 )

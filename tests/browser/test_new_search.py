@@ -134,6 +134,8 @@ def test_the_presets_of_a_method_are_those_that_its_authors_published(open_page:
         page.locator(f'input[name=methods][value="{name}"]').uncheck()
     page.locator('input[name=methods][value="react-net"]').check()
     _all_parts(page)
+    expect(page.get_by_text("Hardly acts by default:")).to_be_visible()
+    expect(page.locator("li", has_text="shift_out")).to_contain_text("batch norm")
     preset = _field(page, "training.methods.0.recipe.preset")
     assert preset.locator("option").all_inner_texts()[1:] == ["paper", "adambnn"]
     preset.select_option("adambnn")

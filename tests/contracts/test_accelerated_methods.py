@@ -31,6 +31,7 @@ HERE = Place(Capacity(cpus=2, gpus=0), DatasetSource(DATA, {}))
 # Beside the settings that change what a layer is, those on which it depends whether layers change from epoch to epoch.
 VARIANTS = [
     *CONFIGURED,
+    ("adabin", {"first_sharpness": 1.0, "last_sharpness": 1.0}),
     ("ir-net", {"first_sharpness": 1.0, "last_sharpness": 1.0}),
     ("rbcn", {"adversarial_weight": 0.0}),
     ("recu", {"first_quantile": 0.9, "last_quantile": 0.9}),

@@ -10,6 +10,7 @@ from nas_service.binarization.audit import audit
 from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.network import binary_network
+from search_spaces.conv_factory import FullPrecisionConv
 from search_spaces.cost import FULL_PRECISION, Cost, Size
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
@@ -167,6 +168,20 @@ def test_vgg_small_pools_before_its_second_and_third_stage_and_before_the_classi
     network.cells[-1].register_forward_hook(lambda _, __, output: last.append(output))
     logits = network(images)
     torch.testing.assert_close(logits, network.classifier(nn.functional.max_pool2d(last[0], 2).flatten(1)))
+
+
+@EVERY_NETWORK
+def test_real_activations_are_bent_between_convolutions_not_only_by_pools(name: str) -> None:
+    """Else the full-precision network, from which others learn, is a linear one."""
+    network = Network(SPACES.get(name), _only(SPACES.get(name)), FullPrecisionConv(), CIFAR).eval()
+    for parent in list(network.modules()):
+        for child, module in parent.named_children():
+            if isinstance(module, nn.MaxPool2d):
+                setattr(parent, child, nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
+    left, right = torch.rand(2, 4, 3, 32, 32)
+    with torch.no_grad():
+        middle, mean = network((left + right) / 2), (network(left) + network(right)) / 2
+    assert float((middle - mean).abs().max() / mean.std()) > 1e-3
 
 
 def test_the_large_stem_quarters_the_size_of_any_space() -> None:

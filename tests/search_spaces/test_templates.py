@@ -50,6 +50,7 @@ def test_the_shortcut_block_normalises_before_the_convolution_and_the_plain_one_
     kinds = {name: [type(m) for m in _block(name, shape).modules() if not list(m.children())] for name in TEMPLATES.names()}
     assert kinds["shortcut"] == [nn.BatchNorm2d, nn.Conv2d, nn.PReLU]
     assert kinds["plain"] == [nn.Conv2d, nn.BatchNorm2d]
+    assert kinds["plain-hardtanh"] == [nn.Conv2d, nn.BatchNorm2d, nn.Hardtanh]
     assert [kind for kind in kinds["bi-real"] if kind.__module__.startswith("torch")] == [nn.Conv2d, nn.BatchNorm2d, nn.PReLU]
     both = [nn.BatchNorm2d, nn.Conv2d, nn.BatchNorm2d, nn.PReLU]
     assert [kind for kind in kinds["double-norm"] if kind.__module__.startswith("torch")] == both

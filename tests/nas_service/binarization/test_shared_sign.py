@@ -121,7 +121,13 @@ class _Comparisons(TorchDispatchMode):
 
 @pytest.mark.parametrize(
     ("template", "signs"),
-    [("plain", 2 * (1 + 2)), ("bi-real", 2 * (1 + 2)), ("shortcut", 2 * (1 + 3)), ("double-norm", 2 * (1 + 3))],
+    [
+        ("plain", 2 * (1 + 2)),
+        ("plain-hardtanh", 2 * (1 + 2)),
+        ("bi-real", 2 * (1 + 2)),
+        ("shortcut", 2 * (1 + 3)),
+        ("double-norm", 2 * (1 + 3)),
+    ],
 )
 def test_a_node_s_sign_is_taken_once_but_once_an_edge_where_the_edge_norms_it_first(template: str, signs: int) -> None:
     """Two cells of `tiny`, each with a convolution before it and three edges, which begin with node 0, 0 and 1."""

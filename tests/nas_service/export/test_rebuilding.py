@@ -16,9 +16,10 @@ from nas_service.binarization.network import binary_network
 from nas_service.catalogue import build_method, build_space
 from nas_service.errors import ExportError
 from nas_service.export.bundle import image_facts
-from nas_service.export.bundle_reading import Bundle, read_bundle
+from nas_service.export.bundle_reading import Bundle, read_bundle, read_test_images
 from nas_service.export.packed import freeze_network
 from nas_service.export.rebuilding import has_own_source, network_of
+from nas_service.export.runtime import count_correct
 from nas_service.export.standalone import frozen_weights, source_title, write_source
 from nas_service.specs import Component
 from search_spaces.network import Network
@@ -165,7 +166,7 @@ from nas_service.binarization.network import binary_network
 from nas_service.catalogue import build_method, build_space
 from nas_service.errors import ExportError
 from nas_service.export.bundle import image_facts
-from nas_service.export.bundle_reading import Bundle, read_bundle
+from nas_service.export.bundle_reading import Bundle, read_bundle, read_test_images
 from nas_service.export.rebuilding import network_of
 from nas_service.specs import Component
 from tests.samples import random_genotype
@@ -286,3 +287,12 @@ def test_a_name_in_the_manifest_cannot_become_code_in_our_own_source(bundle: Bun
     manifest["dataset"]["name"] = name
     with pytest.raises(ExportError, match="cannot be written into source"):
         has_own_source(Bundle(manifest, {**bundle.files, "model.py": injected}), network_of(bundle))
+
+
+def test_a_bundle_of_a_version_before_convolutions_had_offsets_scores_as_it_says() -> None:
+    """Written by the last version without them: xnor-net, 4 channels, two epochs of digits."""
+    kept = read_bundle(Path(__file__).parent / "given" / "bundle-before-offsets.zip")
+    network = network_of(kept)
+    images, labels = read_test_images(kept.file("test.safetensors"), kept.candidate.image)
+    assert count_correct(network, images, labels) == kept.manifest["metrics"]["test_correct"]
+    assert not has_own_source(kept, network)

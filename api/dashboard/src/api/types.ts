@@ -1638,7 +1638,7 @@ export interface components {
             precision?: components["schemas"]["ActivationType"] | null;
             /**
              * Shared Sign
-             * @description Compute a node's sign once for all edges that begin with it (template plain); null: by device.
+             * @description Compute a node's sign once for all edges that begin with it, in templates whose sign stands first; null: by device.
              */
             shared_sign?: boolean | null;
         };

@@ -1,6 +1,13 @@
 import { isObject, isSame, type Json, type JsonObject } from "./json";
 import type { Field } from "./schema";
 
+/** A term or parameter that does next to nothing, with which optimizers, and why. */
+export interface Inert {
+  readonly name: string;
+  readonly why: string;
+  readonly optimizers: readonly string[];
+}
+
 /** One thing of the catalogue, as the form needs it. */
 export interface Entry {
   readonly name: string;
@@ -9,6 +16,8 @@ export interface Entry {
   readonly fields: readonly Field[];
   /** Published recipes of a method, by name. */
   readonly presets: readonly string[];
+  /** What a method has by its paper and hardly acts by default. */
+  readonly inert: readonly Inert[];
 }
 
 /** Shelves of the catalogue by the field that names their entries. */

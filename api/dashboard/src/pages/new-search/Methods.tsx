@@ -1,7 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { isObject, type Json } from "../../state/json";
 import { type Field, inherited } from "../../state/schema";
-import { nameOf } from "../../state/spec";
+import { type Entry, nameOf } from "../../state/spec";
 import { useForm } from "./context";
 import { Faults } from "./FieldInput";
 import { Fields, Fold } from "./Fold";
@@ -66,6 +66,23 @@ function presetField(path: string, presets: readonly string[]): Field {
   };
 }
 
+/** What hardly acts in the method's default configuration, and why. */
+function Inert(props: { parts: Entry["inert"] }) {
+  return (
+    <div class="hint">
+      Hardly acts by default:
+      <ul>
+        {props.parts.map((part) => (
+          <li key={part.name}>
+            <strong>{part.name}</strong>
+            {part.optimizers.length === 1 ? ` (with ${part.optimizers[0]})` : ""}: {part.why}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
 /** One method's own settings, and where its recipe differs from the shared one. */
 function Method(props: { path: string; method: Json; recipe: Field | undefined }) {
   const form = useForm();
@@ -84,6 +101,7 @@ function Method(props: { path: string; method: Json; recipe: Field | undefined }
       <p class="hint">
         {entry?.summary} {entry?.reference ? <cite>{entry.reference}</cite> : null}
       </p>
+      {entry && entry.inert.length > 0 ? <Inert parts={entry.inert} /> : null}
       <Faults path={`${path}.name`} faults={faults} />
       <Fold title={`Settings of ${name}`} fields={placedFields(entry?.fields ?? [], `${path}.settings`)} />
       <Fold title={`Recipe of ${name} alone`} fields={[presetField(`${path}.recipe`, entry?.presets ?? [])]} isOpen={isOwn}>

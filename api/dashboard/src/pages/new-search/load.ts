@@ -1,7 +1,7 @@
 import { address, getJson, type View } from "../../api/client";
 import { isObject, type Json, type JsonObject } from "../../state/json";
 import { fieldsOf } from "../../state/schema";
-import { type Entry, pruned, type SpecSchema } from "../../state/spec";
+import { type Entry, type Inert, pruned, type SpecSchema } from "../../state/spec";
 
 /** What the form is made of. */
 export interface Loaded {
@@ -13,7 +13,8 @@ export interface Loaded {
 function entryOf(view: View<"EntryView">): Entry {
   const fields = view.settings_schema ? fieldsOf(view.settings_schema as JsonObject) : [];
   const presets = isObject(view.facts?.presets as Json) ? Object.keys(view.facts?.presets as JsonObject) : [];
-  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields, presets };
+  const inert = (view.facts?.inert ?? []) as readonly Inert[];
+  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields, presets, inert };
 }
 
 async function shelf(plural: string, signal: AbortSignal): Promise<readonly Entry[]> {
