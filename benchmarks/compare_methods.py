@@ -98,7 +98,7 @@ def train_one(setting: Setting, method: dict[str, Any], seed: int, teacher: byte
         seed=seed,
         bundled_test_bytes=0,
     )
-    is_taught = recipe.distillation > 0 or build_method(choice).needs_teacher
+    is_taught = recipe.distillation > 0 or build_method(choice).facts.needs_teacher
     lesson = load_network(space, genotype, None, dataset.image_format, teacher) if is_taught else None
     started = time.perf_counter()
     run = CandidateRun(task, dataset, torch.device(setting.device), lesson)

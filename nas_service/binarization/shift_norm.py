@@ -28,6 +28,9 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
+from torch.autograd import Function
+
+from nas_service.binarization.sign import apply
 
 # Of the float format: a signed integer as wide, its mantissa's bits, and the first mantissa above sqrt(2), less the leading 1.
 _LAYOUTS = {torch.float32: (torch.int32, 23, 0x3504F4), torch.float64: (torch.int64, 52, 0x6A09E667F3BCD)}
@@ -47,7 +50,7 @@ def power_of_two(values: Tensor) -> Tensor:
     return powers.to(values.dtype, copy=torch.compiler.is_compiling())
 
 
-class _StraightThrough(torch.autograd.Function):
+class _StraightThrough(Function):
     """Forward: AP2(z). Backward: dL/dz = dL/dAP2."""
 
     @staticmethod
@@ -63,11 +66,10 @@ class _StraightThrough(torch.autograd.Function):
 
 def shift(values: Tensor) -> Tensor:
     """Return AP2(z) with the straight-through gradient."""
-    powers: Tensor = _StraightThrough.apply(values)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-    return powers
+    return apply(_StraightThrough, values)
 
 
-class _Normalize(torch.autograd.Function):
+class _Normalize(Function):
     """(x, a) -> c AP2(1 / sqrt(v + eps)), its own mean and v; see the module's text.
 
     Backward, with g = dL/dy, s = AP2(1 / sqrt(v + eps)) and m values a channel:

@@ -168,7 +168,7 @@ def test_a_deployed_layer_has_exactly_one_float(keep_filters: float | None) -> N
     floats = [tensor for tensor in state.values() if tensor.is_floating_point()]
     assert sum(tensor.numel() for tensor in floats) == 1
     assert float(floats[0]) == pytest.approx(1 / float(layer.stretch.detach().mean()))
-    assert _bonn().precision.scales_per_layer == 1
+    assert _bonn().facts.precision.scales_per_layer == 1
 
 
 def test_the_phases_are_training_fine_tuning_and_pruning_as_asked() -> None:
