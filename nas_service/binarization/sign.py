@@ -6,20 +6,15 @@ no packed kernel has). Every function maps a tensor of any shape and float dtype
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from nas_service.binarization.autograd import Context, apply
+
 Estimator = Callable[[Tensor], Tensor]  # a sign with a gradient
 Surrogate = Callable[[Tensor], Tensor]  # what stands for d sign(x) / dx, as a function of x
-
-
-def apply(function: type[Function], *arguments: object) -> Tensor:
-    """Return what an autograd `function` with one result makes of its `arguments`: torch's own call has no types."""
-    outputs: Tensor = function.apply(*arguments)
-    return outputs
 
 
 def sign(inputs: Tensor) -> Tensor:
@@ -69,15 +64,15 @@ class _SurrogateSign(Function):
     """Forward: sign. Backward: dL/dx = dL/db f(x)."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, slope: Surrogate) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context[Surrogate], inputs: Tensor, slope: Surrogate) -> Tensor:
         ctx.save_for_backward(inputs)
-        ctx.slope = slope
+        ctx.kept = slope
         return sign(inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context[Surrogate], *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (inputs,) = ctx.saved_tensors
-        return grad_outputs[0] * ctx.slope(inputs), None
+        return grad_outputs[0] * ctx.kept(inputs), None
 
 
 @dataclass(frozen=True)
@@ -102,12 +97,12 @@ class _Clipped(Function):
     """Forward: any two-valued draw. Backward: dL/dx = dL/db * 1[|x| <= 1]."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.save_for_backward(inputs)
         return draw(inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (inputs,) = ctx.saved_tensors
         bound = 1 + torch.finfo(inputs.dtype).eps  # the kernel's bounds are exclusive: the next float after 1
         return torch.ops.aten.hardtanh_backward(grad_outputs[0], inputs, -bound, bound), None
@@ -117,12 +112,12 @@ class _Identity(Function):
     """Forward: any two-valued draw. Backward: dL/dx = dL/db."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ANN401 - as above
+    def forward(ctx: Context, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
         del ctx
         return draw(inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         del ctx
         return grad_outputs[0], None
 

@@ -41,13 +41,14 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from nas_service.binarization.annealing import AnnealedState
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, times
 from nas_service.binarization.maxout import Maxout
 from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodState, ParameterRule
 from nas_service.binarization.methods.ir_net import DecayedSlope, IrNetSettings
 from nas_service.binarization.rprelu import replace_prelus
-from nas_service.binarization.sign import SurrogateSign, apply, sign, tent, tent_sign
+from nas_service.binarization.sign import SurrogateSign, sign, tent, tent_sign
 from search_spaces.cost import ConvShape, Precision
 
 _FILTER = (1, 2, 3)  # the dimensions of one
@@ -62,12 +63,12 @@ class _AdaptiveSign(Function):
     """Forward: sign(x - centre). Backward: through the tent at u = (x - centre) / distance, and through u."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, distance: Tensor, centre: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, inputs: Tensor, distance: Tensor, centre: Tensor) -> Tensor:
         ctx.save_for_backward(inputs, distance, centre)
         return sign(inputs - centre)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inputs, distance, centre = ctx.saved_tensors
         places = (inputs - centre) / distance
         passed = grad_outputs[0] * tent(places) / distance

@@ -29,10 +29,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.autograd import Function
 
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, times
 from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings
-from nas_service.binarization.sign import apply, clipped_sign, sign, tent, tent_sign, window
+from nas_service.binarization.sign import clipped_sign, sign, tent, tent_sign, window
 from search_spaces.cost import ConvShape, Precision
 
 
@@ -49,12 +50,12 @@ class _SignOfScaled(Function):
     """Forward: b = sign(W). Backward: dL/dW = dL/dW^ 1[|W| <= 1], where dL/db = alpha dL/dW^ comes in."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, magnitude: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, weight: Tensor, magnitude: Tensor) -> Tensor:
         ctx.save_for_backward(weight, magnitude)
         return sign(weight)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         weight, magnitude = ctx.saved_tensors
         divisor = magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny).view(-1, 1, 1, 1)
         return grad_outputs[0] / divisor * window(weight), None

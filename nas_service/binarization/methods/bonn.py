@@ -65,13 +65,14 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.class_centres import classifier_of
 from nas_service.binarization.filter_groups import group_filters, group_means
 from nas_service.binarization.frozen import FrozenConv, pack_signs
@@ -87,7 +88,7 @@ from nas_service.binarization.method import (
     Phase,
     Step,
 )
-from nas_service.binarization.sign import apply, clipped_sign, sign
+from nas_service.binarization.sign import clipped_sign, sign
 from nas_service.recipes.recipe import OptimizerName
 from search_spaces.cost import ConvShape, Precision
 
@@ -116,12 +117,12 @@ class _KernelSign(Function):
     """(k, w) -> sign(k). Backward: dL/dk = g o 1[|w o k| <= 1] o w and dL/dw = sum of g o 1[.] o k."""
 
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, stretch: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, latent: Tensor, stretch: Tensor) -> Tensor:
         ctx.save_for_backward(latent, stretch)
         return sign(latent)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
         latent, stretch = ctx.saved_tensors
         passed = grad_outputs[0] * ((stretch * latent).abs() <= 1)
         return passed * stretch, (passed * latent).sum((0, 1))
@@ -131,7 +132,7 @@ class _KernelLoss(Function):
     """(k, w, mu, sigma, nu) -> L_K / lambda of one layer, with the gradients of the module's text."""
 
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, stretch: Tensor, mode: Tensor, spread: Tensor, prior: float) -> Tensor:  # noqa: ANN401 - as above
+    def forward(ctx: Context, latent: Tensor, stretch: Tensor, mode: Tensor, spread: Tensor, prior: float) -> Tensor:
         mode, spread = mode.view(-1, 1, 1, 1), spread.view(-1, 1, 1, 1)
         signs, variance = sign(latent), spread.square()
         error = stretch * latent - signs
@@ -145,7 +146,7 @@ class _KernelLoss(Function):
         return (error.square().sum() + prior * likelihood) / 2
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         return (*(grad_outputs[0] * gradient for gradient in ctx.saved_tensors), None)
 
 
@@ -153,12 +154,12 @@ class _Merge(Function):
     """(K, groups, gamma) -> (1 - gamma) K + gamma Kbar. Backward: every filter of a group gets the mean of its gradients."""
 
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, groups: Tensor, gamma: float) -> Tensor:  # noqa: ANN401 - as above
+    def forward(ctx: Context, latent: Tensor, groups: Tensor, gamma: float) -> Tensor:
         ctx.save_for_backward(groups)
         return torch.lerp(latent, group_means(latent, groups), gamma)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
         return group_means(grad_outputs[0], ctx.saved_tensors[0]), None, None
 
 

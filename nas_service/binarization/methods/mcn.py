@@ -41,13 +41,14 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.class_centres import centre_distance, classifier_of, follow
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d
@@ -62,7 +63,7 @@ from nas_service.binarization.method import (
     Phase,
     Step,
 )
-from nas_service.binarization.sign import apply, identity_sign, sign
+from nas_service.binarization.sign import identity_sign, sign
 from search_spaces.cost import ConvShape, Precision
 
 _CENTRE_PHASE = "centre-loss"
@@ -88,18 +89,19 @@ class _BinaryFilters(Function):
     """Forward: C^ = mean |C| sign(C). Backward: dL/dC = gain * dL/dC^ - pull * (C^ - C)."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, gain: float, pull: float) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context[tuple[float, float]], weight: Tensor, gain: float, pull: float) -> Tensor:
         binary = sign(weight) * weight.abs().mean()  # in place a compiler may lose the gradient: see `sign`
-        ctx.gain, ctx.pull = gain, pull
+        ctx.kept = gain, pull
         ctx.save_for_backward(weight, binary)
         return binary
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context[tuple[float, float]], *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
         weight, binary = ctx.saved_tensors
-        gradient = grad_outputs[0] * ctx.gain
-        if ctx.pull:
-            gradient.add_(weight - binary, alpha=ctx.pull)
+        gain, pull = ctx.kept
+        gradient = grad_outputs[0] * gain
+        if pull:
+            gradient.add_(weight - binary, alpha=pull)
         return gradient, None, None
 
 

@@ -46,13 +46,14 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.class_centres import centre_distance, classifier_of, follow
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, times
@@ -67,7 +68,7 @@ from nas_service.binarization.method import (
     Phase,
     Step,
 )
-from nas_service.binarization.sign import apply, clipped_sign, sign
+from nas_service.binarization.sign import clipped_sign, sign
 from nas_service.errors import CannotFreezeError
 from search_spaces.cost import ConvShape, Precision
 
@@ -116,29 +117,29 @@ class _Project(Function):
     """Forward: sign(W o C), or its ternary form, (Co, Ci / groups, k, k). Backward: equations 3.51 to 3.56."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, projection: Tensor, how: _Projection) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context[_Projection], weight: Tensor, projection: Tensor, how: _Projection) -> Tensor:
         magnitude = weight.abs().mean()
         factors = projection if how.elementwise else projection.mean((1, 2), keepdim=True)
         projected = weight.unsqueeze(1) * factors.unsqueeze(1)
         levels = sign(projected)
         if how.ternary:
             levels.mul_(projected.abs() > _TERNARY_THRESHOLD * magnitude)
-        ctx.how = how
+        ctx.kept = how
         levels = levels.flatten(0, 1)
         ctx.save_for_backward(weight, projection, magnitude, levels)
         return levels
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context[_Projection], *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, projection, magnitude, levels = ctx.saved_tensors
         kernels, planes = weight.unsqueeze(1), (len(weight), len(projection))
         matrices = projection.unsqueeze(1)
         delta = (grad_outputs[0] / magnitude.clamp_min(torch.finfo(weight.dtype).tiny)).unflatten(0, planes)
         masked = delta * ((kernels * matrices).abs() <= 1)
-        if not ctx.how.loss:
+        if not ctx.kept.loss:
             return (masked * matrices).sum(1), (masked * kernels).sum((0, 2)), None
-        target = kernels + ctx.how.lookahead * delta
-        residual = (matrices * target - magnitude * levels.unflatten(0, planes)).mul_(ctx.how.loss)
+        target = kernels + ctx.kept.lookahead * delta
+        residual = (matrices * target - magnitude * levels.unflatten(0, planes)).mul_(ctx.kept.loss)
         return ((masked + residual) * matrices).sum(1), (masked * kernels + residual * target).sum((0, 2)), None
 
 

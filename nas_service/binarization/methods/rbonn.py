@@ -46,16 +46,17 @@ References:
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.learnt_scale import ScaledConv2d, ScaledMethod, ScaledState, make_positive
 from nas_service.binarization.method import METHODS, Inert, MethodSettings, MethodState, ParameterRule, Step
-from nas_service.binarization.sign import apply, sign, window
+from nas_service.binarization.sign import sign, window
 from nas_service.recipes.recipe import OptimizerName
 from search_spaces.cost import ConvShape
 
@@ -99,13 +100,13 @@ class _RecurrentSign(Function):
     """Forward: sign(W). Backward: dL/dW = dL/db 1[|W| <= 1], and equation 3.136 for U."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, recurrence: Tensor, backtracked: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, weight: Tensor, recurrence: Tensor, backtracked: Tensor) -> Tensor:
         del recurrence
         ctx.save_for_backward(weight, backtracked)
         return sign(weight)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, backtracked = ctx.saved_tensors
         gradient = grad_outputs[0] * window(weight)
         return gradient, (gradient * backtracked).sum((1, 2, 3)), None

@@ -37,10 +37,11 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from nas_service.binarization.annealing import AnnealedState
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, times
 from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, MethodState
-from nas_service.binarization.sign import apply, identity_sign, sign, tent, tent_sign
+from nas_service.binarization.sign import identity_sign, sign, tent, tent_sign
 from search_spaces.cost import ConvShape, Precision
 
 _EPSILON = 1e-5  # added to variances
@@ -79,12 +80,12 @@ class _NormalisedTentSign(Function):
     """Forward: sign. Backward: through the tent at u = x / sigma, and through u to x."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, inputs: Tensor) -> Tensor:
         ctx.save_for_backward(inputs)
         return sign(inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> Tensor:
         (inputs,) = ctx.saved_tensors
         mean, variance = _sample_figures(inputs)
         inverse = variance.rsqrt()

@@ -163,8 +163,8 @@ def test_t_rises_geometrically_over_the_epochs_in_every_layer() -> None:
 
 def test_a_first_stage_with_real_weights_does_not_use_up_the_schedule() -> None:
     reports = list(_trainer(Recipe(epochs=4, max_steps_per_epoch=1, real_weight_stage=0.5)).fit())
-    found = [report.extra["sharpness"] for report in reports]
-    assert found[2:] == pytest.approx([T_MIN, math.sqrt(T_MIN * T_MAX)])
+    found = [report.extra["sharpness"] for report in reports[2:]]
+    assert found == pytest.approx([T_MIN, math.sqrt(T_MIN * T_MAX)])
 
 
 def test_a_resumed_training_continues_with_its_own_t() -> None:
