@@ -166,7 +166,7 @@ class Recu(Method[RecuConv2d]):
 
     Example:
         >>> layer = Recu.from_settings({})(ConvShape(in_channels=4, out_channels=2, kernel_size=3))
-        >>> [round(float(spread), 1) for spread in standardise(layer.weight).std((1, 2, 3))]  # 2 sqrt(2)
+        >>> [round(float(spread), 1) for spread in standardise(layer.weight.detach()).std((1, 2, 3))]  # 2 sqrt(2)
         [2.8, 2.8]
     """
 
