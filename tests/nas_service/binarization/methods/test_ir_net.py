@@ -185,6 +185,14 @@ def test_an_attack_s_gradient_does_not_depend_on_the_schedule() -> None:
     assert torch.equal(*gradients)
 
 
+def test_the_surrogate_is_the_first_epoch_s_whatever_the_settings_say_it_is() -> None:
+    grid = torch.linspace(-2, 2, 9)
+    for first in (T_MIN, 1.0):
+        surrogate = IrNet.from_settings({"first_sharpness": first}).facts.surrogate
+        assert surrogate is not None
+        assert torch.equal(surrogate(grid), DecayedSlope(first)(grid))
+
+
 @pytest.mark.parametrize("kernel_size", [1, 3])
 def test_filters_without_a_deviation_stay_finite(kernel_size: int) -> None:
     """A depthwise 1x1 filter is its one weight; a filter of equal weights is centred to zeros: sign +1, scale 1."""
