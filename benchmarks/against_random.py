@@ -68,7 +68,7 @@ def find_winner(setting: Setting, strategy: str, seed: int) -> Genotype:
 
 def operations(setting: Setting, genotype: Genotype) -> float:
     """Return OPs of one image."""
-    return network_cost(setting.space, genotype, setting.dataset.image_format, setting.method.precision).ops
+    return network_cost(setting.space, genotype, setting.dataset.image_format, setting.method.facts.precision).ops
 
 
 def alike(setting: Setting, winner: Genotype, tolerance: float) -> Iterator[Genotype]:

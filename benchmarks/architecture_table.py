@@ -102,7 +102,7 @@ def assemble(rows: dict[tuple[str, int], dict[str, Any]], seeds: int, scores: di
     """Return the table of what was trained."""
     space, method, image = build_space(SPACE), build_method(METHOD), _dataset().image_format
     genotypes = tuple(live_genotypes(space))
-    costs = [network_cost(space, genotype, image, method.precision) for genotype in genotypes]
+    costs = [network_cost(space, genotype, image, method.facts.precision) for genotype in genotypes]
     made = {
         "space": SPACE.name,
         "dataset": DATASET,

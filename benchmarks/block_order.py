@@ -213,7 +213,7 @@ Validation accuracy, per cent, mean ± standard deviation over methods, architec
 def main() -> None:
     """Measure, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    taught = [name for name in METHODS.names() if not METHODS.get(name).from_settings({}).needs_teacher]
+    taught = [name for name in METHODS.names() if not METHODS.get(name).from_settings({}).facts.needs_teacher]
     parser.add_argument("--methods", nargs="*", default=taught, help="names; those that need a teacher are left out")
     parser.add_argument("--optimizers", nargs="*", default=[name.value for name in OptimizerName], help="adam, sgd")
     parser.add_argument("--templates", nargs="*", default=list(TEMPLATES))

@@ -203,9 +203,9 @@ def rows_of(arguments: argparse.Namespace) -> Iterator[Row]:
         method = build_method(MethodChoice(name=name))
         for optimizer in map(OptimizerName, arguments.optimizers):
             course = Course(space, dataset, optimizer, arguments.epochs)
-            if method.needs_teacher and optimizer not in teachers:
+            if method.facts.needs_teacher and optimizer not in teachers:
                 teachers[optimizer] = course.teacher()
-            teacher = teachers.get(optimizer) if method.needs_teacher else None
+            teacher = teachers.get(optimizer) if method.facts.needs_teacher else None
             sights = [look(course, method, seed, teacher) for seed in range(arguments.seeds)]
             controls = [agreement(course, method, seed, teacher, sight) for seed, sight in enumerate(sights)]
             yield Row(name, optimizer, sights, controls)

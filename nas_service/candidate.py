@@ -139,7 +139,7 @@ def train_to_bundle(
         robustness=spec.robustness,
     )
     full_precision = None
-    if task.transfers or task.recipe.distillation > 0 or build_method(task.method).needs_teacher:
+    if task.transfers or task.recipe.distillation > 0 or build_method(task.method).facts.needs_teacher:
         plan = FullPrecisionPlan(build_space(spec.space), genotype, spec.recipe, dataset.lesson)
         lesson = TrainingRun(plan.trainer(dataset, device))
         for report in lesson.train():

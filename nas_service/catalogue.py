@@ -103,7 +103,7 @@ def build_recipe(shared: Recipe, choice: MethodChoice) -> Recipe:
 
 def needs_teacher(recipe: Recipe, method: Mapping[str, Any]) -> bool:
     """Return whether a candidate with this recipe and this method, as it is stored, learns from a teacher."""
-    return recipe.distillation > 0 or build_method(MethodChoice.model_validate(method)).needs_teacher
+    return recipe.distillation > 0 or build_method(MethodChoice.model_validate(method)).facts.needs_teacher
 
 
 def build_strategy(component: Component, space: SearchSpace, seed: int) -> Strategy:

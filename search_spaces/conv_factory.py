@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import nn
 
-from search_spaces.cost import FULL_PRECISION, ConvShape, Precision
+from search_spaces.cost import ConvShape
 
 
 class ConvFactory(Protocol):
@@ -15,21 +15,13 @@ class ConvFactory(Protocol):
     factory of binary convolutions makes modules that binarize their own input.
     """
 
-    @property
-    def precision(self) -> Precision:
-        """Bits of the operands of what is made."""
-        ...
-
     def __call__(self, shape: ConvShape) -> nn.Module:
         """Return a new module."""
         ...
 
 
-@dataclass(frozen=True)
 class FullPrecisionConv:
     """Makes ordinary 32-bit convolutions: the control that every binarization method is compared with."""
-
-    precision: Precision = FULL_PRECISION
 
     def __call__(self, shape: ConvShape) -> nn.Module:
         """Return a convolution without bias (a batch norm precedes or follows it everywhere)."""
@@ -56,11 +48,6 @@ class Taking:
 
     in_channels: int
     conv: ConvFactory
-
-    @property
-    def precision(self) -> Precision:
-        """Bits of the operands of `conv`."""
-        return self.conv.precision
 
     def __call__(self, shape: ConvShape) -> nn.Module:
         """Return a new module."""

@@ -118,11 +118,6 @@ class ResidualFactory:
     shortcut: Shortcut = FreeShortcut
     norms_input: bool = False
 
-    @property
-    def precision(self) -> Precision:
-        """Bits of the operands of `conv`."""
-        return self.conv.precision
-
     def __call__(self, shape: ConvShape) -> nn.Module:
         """Return a new block."""
         return ResidualBlock(shape, self.conv(shape), self.shortcut(shape), norms_input=self.norms_input)

@@ -51,7 +51,7 @@ class SearchDriver:
         self._context = context
         self._spec = SearchSpec.model_validate(job.spec)
         self._space = build_space(self._spec.space)
-        self._precision = build_method(self._spec.method).precision
+        self._precision = build_method(self._spec.method).facts.precision
         self._strategy = build_strategy(self._spec.strategy, self._space, self._spec.seed)
         self._started = time.monotonic()
         self._first = 0

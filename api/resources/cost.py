@@ -44,7 +44,7 @@ def get_cost(service: ServiceDep, request: Request, architecture_id: str, file_f
         spec = jobs.get_job(session, row.job_id).spec
     space, method = build_space(Component.model_validate(spec["space"])), Component.model_validate(spec["method"])
     image = _image_format(service, Component.model_validate(spec["dataset"]))
-    genotype, precision = Genotype.from_dict(row.genotype), build_method(method).precision
+    genotype, precision = Genotype.from_dict(row.genotype), build_method(method).facts.precision
     rows = [LayerCostView.model_validate(layer) for layer in layer_costs(space, genotype, image, precision)]
     if file_format is TableFormat.CSV:
         return csv_reply(request, f"cost-{row.id}.csv", LayerCostView.model_fields, (view.model_dump() for view in rows))

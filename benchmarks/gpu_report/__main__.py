@@ -88,7 +88,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             f"there is nothing to report on a CPU (torch {torch.__version__}, no CUDA device in use): run it on a GPU, or with "
             "--smoke to see that it runs"
         )
-    allowed = [FULL, *(name for name in METHODS.names() if not METHODS.get(name).from_settings({}).needs_teacher)]
+    allowed = [FULL, *(name for name in METHODS.names() if not METHODS.get(name).from_settings({}).facts.needs_teacher)]
     if unknown := [name for name in given.methods or () if name not in allowed]:
         parser.error(f"--methods: {', '.join(unknown)} cannot be trained alone here; allowed: {', '.join(allowed)}")
     return given

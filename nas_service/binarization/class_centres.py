@@ -4,7 +4,20 @@ Shape legend: N images, F features, M classes.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+
+def classifier_of(network: nn.Module) -> nn.Linear:
+    """Return the layer that maps features to classes.
+
+    Raises:
+        TypeError: If the network's `classifier` is not a linear layer.
+    """
+    classifier = network.get_submodule("classifier")
+    if not isinstance(classifier, nn.Linear):
+        message = f"class centres are of a linear classifier's inputs, and this is a {type(classifier).__name__}"
+        raise TypeError(message)
+    return classifier
 
 
 def centre_distance(features: Tensor, labels: Tensor, centres: Tensor) -> Tensor:

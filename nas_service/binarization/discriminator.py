@@ -44,7 +44,7 @@ class Discriminators(nn.Module):
         self.optimizer = torch.optim.Adam(self.parameters(), lr=learning_rate, betas=_BETAS)
         self.real_score = torch.full((), 0.5)
         self.fake_score = torch.full((), 0.5)
-        self.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+        self.requires_grad_(requires_grad=False)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the log-odds of "real", (taps, N), of features (N, C, H, W) by tap."""
@@ -55,7 +55,7 @@ class Discriminators(nn.Module):
     def ascend(self, real: Mapping[str, Tensor], fake: Mapping[str, Tensor], *, doubt: bool = False) -> None:
         """Take one step uphill on detached features, with the term log D(T) if `doubt`."""
         both = {name: torch.cat([real[name].detach(), fake[name].detach()]) for name in self.names}
-        self.requires_grad_(True)  # noqa: FBT003 - as above
+        self.requires_grad_(requires_grad=True)
         of_real, of_fake = self(both).split([len(real[self.names[0]]), len(fake[self.names[0]])], dim=1)
         # -log D = softplus(-l) and -log(1 - D) = softplus(l) of log-odds l.
         falls = F.softplus(-of_real).mean(1) + F.softplus(of_fake).mean(1)
@@ -64,7 +64,7 @@ class Discriminators(nn.Module):
         falls.sum().backward()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.requires_grad_(False)  # noqa: FBT003 - as above
+        self.requires_grad_(requires_grad=False)
         self.real_score, self.fake_score = of_real.detach().sigmoid().mean(), of_fake.detach().sigmoid().mean()
 
     def generator_loss(self, fake: Mapping[str, Tensor]) -> Tensor:

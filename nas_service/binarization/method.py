@@ -1,30 +1,62 @@
 """The contract of a binarization method: everything a published method asks of the trainer, and nothing the trainer has
 to know by name.
 
-A `Method` is a frozen configuration: it makes layers, says how their parameters are trained, and freezes them. What lives
-and changes during one training (class centres, discriminators, last step's signs) is its `MethodState`, an `nn.Module`, so
-that it is checkpointed with the rest. Every hook has a default that does nothing.
+A `Method` is a frozen configuration: it makes layers of one type, says how their parameters are trained, and freezes them. What
+holds of it with its settings is one value, `MethodFacts`. What lives and changes during one training (class centres,
+discriminators, last step's signs) is its `MethodState`, an `nn.Module`, so that it is checkpointed with the rest. Every hook has
+a default that does nothing.
+
+All three are generic in the type of the layers, so that a method's own code sees its own ones. Callers, which know no method by
+name, write `Method`, `MethodState` and `Step` alone.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from nas_service.binarization.frozen import FrozenConv
-from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.layer import BinaryConv2d, binary_layers
 from nas_service.binarization.sign import Surrogate, window
 from nas_service.recipes.recipe import OptimizerName
 from search_spaces.cost import ConvShape, Precision
 from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
 
+Layer = TypeVar("Layer", bound=BinaryConv2d, default=Any)  # what a method makes; unnamed, any
+
 
 class MethodSettings(GivenModel):
     """Settings of a method; unknown ones are refused."""
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """What holds of a method with its settings.
+
+    Attributes:
+        precision: Bits of the operands, for the cost model.
+        surrogate: What stands for d sign(x) / dx when training begins; None: the inputs stay real.
+        real_weight_stage: Whether a first stage with binary activations and real weights makes sense.
+        needs_teacher: Whether it trains against a full-precision network of the same genotype; then it cannot binarize a
+            supernet.
+        needs_eager: Why its training steps can be neither recorded and replayed nor compiled, which skips what Python does in
+            them and repeats the device's work alone; None: they can.
+        changes_every_epoch: Why code compiled for its layers in one epoch does not serve the next: a number of theirs changes
+            that is no tensor, so it is a constant of the code; None: it serves all epochs. A change between phases is none of
+            every epoch.
+    """
+
+    precision: Precision
+    surrogate: Surrogate | None = window
+    real_weight_stage: bool = True
+    needs_teacher: bool = False
+    needs_eager: str | None = None
+    changes_every_epoch: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +127,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[Layer]):
     """What a hook sees of one training step.
 
     Attributes:
@@ -109,7 +141,7 @@ class Step:
         teacher_logits: (N, classes), or None without a teacher.
     """
 
-    layers: Sequence[BinaryConv2d]
+    layers: Sequence[Layer]
     images: Tensor
     labels: Tensor
     features: Tensor
@@ -119,15 +151,28 @@ class Step:
     teacher_logits: Tensor | None = None
 
 
-class MethodState(nn.Module):
+class MethodState(nn.Module, Generic[Layer]):
     """What a method keeps and does during one training. The order of a step: forward, `adversary_step`, `losses`,
     backward, optimizer step, projections, `end_step`. Where rules have turns, forward, losses, backward and optimizer step
     are repeated for each; the adversary steps once.
+
+    In a first stage with real weights nothing of it is asked or called, unless it says `in_real_stage`.
+
+    Attributes:
+        layers: The network's, if they were given: a tuple, whose modules are not registered, so not checkpointed twice.
+        taps: Names of modules whose outputs the steps carry.
+        passes: Of every epoch.
+        in_real_stage: Whether it takes part in a first stage with real weights, too.
     """
 
-    taps: tuple[str, ...] = ()  # names of modules whose outputs the steps carry
-    passes: tuple[Pass, ...] = (Pass("train"),)  # of every epoch
-    in_real_stage: bool = False  # whether the hooks are called in a first stage with real weights, too
+    taps: tuple[str, ...] = ()
+    passes: tuple[Pass, ...] = (Pass("train"),)
+    in_real_stage: bool = False
+
+    def __init__(self, layers: Sequence[Layer] = ()) -> None:
+        """Keep the layers, if what follows needs all of them."""
+        super().__init__()
+        self.layers = tuple(layers)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the optimizers of adversaries by name: always the same ones, so that they can be checkpointed."""
@@ -139,15 +184,15 @@ class MethodState(nn.Module):
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Take note that `epoch` of `epochs` (from 0) begins: anneal temperatures, thresholds."""
 
-    def adversary_step(self, step: Step) -> None:
+    def adversary_step(self, step: Step[Layer]) -> None:
         """Train an adversary with its own optimizer on detached tensors of the step."""
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def losses(self, step: Step[Layer]) -> dict[str, Tensor]:
         """Return named scalars, already weighted, that are added to the task's loss."""
         del step
         return {}
 
-    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+    def end_step(self, layers: Sequence[Layer]) -> None:
         """Look at the layers after the optimizer step and the projections."""
 
     def end_epoch(self, network: nn.Module) -> None:
@@ -167,34 +212,32 @@ class Deployable(Protocol):
         ...
 
 
-class Method(ABC):
+class Method(ABC, Generic[Layer]):
     """A published binarization method; also a `ConvFactory`.
 
     Attributes:
+        layer_type: Of the layers that it makes.
         summary: One line for the catalogue.
         reference: Where it was published.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
         paper_recipe: The fields of a `Recipe` in which its authors' differs from the shared one.
         other_recipes: Recipes that others published for it, alike, by the names of their presets.
-        activation_surrogate: As `surrogate`, for methods whose settings do not change it.
-        real_weight_stage: Whether a first stage with binary activations and real weights makes sense.
         hidden_terms: Terms of the weights' gradient that are no loss of their own, by name, each with the settings that switch
             it off.
         inert: What hardly acts by default: below a thousandth of the task's gradient, or moved by less than a thousandth.
     """
 
+    layer_type: type[Layer]
     summary: ClassVar[str]
     reference: ClassVar[str]
     settings_model: ClassVar[type[MethodSettings]]
     paper_recipe: ClassVar[Mapping[str, Any]] = {}
     other_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(window)
-    real_weight_stage: bool = True
     hidden_terms: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     inert: ClassVar[tuple[Inert, ...]] = ()
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> "Method":
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
         """Check `settings` and make the method.
 
         Raises:
@@ -213,41 +256,21 @@ class Method(ABC):
 
     @property
     @abstractmethod
-    def precision(self) -> Precision:
-        """Bits of the operands, for the cost model."""
-
-    @property
-    def surrogate(self) -> Surrogate | None:
-        """What stands for d sign(x) / dx with these settings when training begins; None: the inputs stay real."""
-        return type(self).activation_surrogate
-
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether it trains against a full-precision network of the same genotype; then it cannot binarize a supernet."""
-        return False
-
-    @property
-    def needs_eager(self) -> str | None:
-        """Why its training steps can be neither recorded and replayed nor compiled, which skips what Python does in them and
-        repeats the device's work alone; None: they can.
-        """
-        return None
-
-    @property
-    def changes_every_epoch(self) -> str | None:
-        """Why code compiled for its layers in one epoch does not serve the next: a number of theirs changes that is no
-        tensor, so it is a constant of the code; None: it serves all epochs. A change between phases is none of every epoch.
-        """
-        return None
+    def facts(self) -> MethodFacts:
+        """What holds of it with its settings."""
 
     @abstractmethod
     def __call__(self, shape: ConvShape) -> nn.Module:
-        """Make a layer with fresh latent weights: a `BinaryConv2d`, but for the full-precision control."""
+        """Make a layer with fresh latent weights: one of `layer_type`, but for the full-precision control."""
 
-    def adapt(self, network: nn.Module) -> None:  # noqa: B027 - most methods have nothing to change
+    def layers_of(self, network: nn.Module) -> list[Layer]:
+        """Return the layers of `network` that it made, in order."""
+        return [layer for layer in binary_layers([network]) if isinstance(layer, self.layer_type)]
+
+    def adapt(self, network: nn.Module) -> None:
         """Change what is not a convolution (batch norms, activations) in a network just built; same inputs and outputs."""
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: Layer) -> dict[str, ParameterRule]:
         """Return how the layer's own parameters are trained, by name; a name left out follows the recipe."""
         del layer
         return {}
@@ -260,13 +283,13 @@ class Method(ABC):
         """
         return (Phase("train", epochs),)
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[Layer]:
         """Return fresh state for the training of `network`."""
         del network
         return MethodState()
 
     @abstractmethod
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: Layer) -> FrozenConv:
         """Return the layer's deployed form.
 
         Raises:

@@ -156,7 +156,7 @@ class FilterPruning(nn.Module):
     def __init__(self, network: nn.Module, fista: Fista, share: float) -> None:
         """Make room for the copy from the start, so that a checkpoint of any epoch fits."""
         super().__init__()
-        self.baseline = deepcopy(network).requires_grad_(False).eval()  # noqa: FBT003 - torch's own signature
+        self.baseline = deepcopy(network).requires_grad_(requires_grad=False).eval()
         self.fista = fista
         self.runs = False
         self.removed = 0

@@ -23,11 +23,14 @@ References:
     Courbariaux, Hubara, Soudry, El-Yaniv, Bengio, "Binarized Neural Networks", 2016, arXiv 1602.02830, section 1.4.
 """
 
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
+from torch.autograd import Function
+
+from nas_service.binarization.autograd import Context, apply
 
 # Of the float format: a signed integer as wide, its mantissa's bits, and the first mantissa above sqrt(2), less the leading 1.
 _LAYOUTS = {torch.float32: (torch.int32, 23, 0x3504F4), torch.float64: (torch.int64, 52, 0x6A09E667F3BCD)}
@@ -47,27 +50,26 @@ def power_of_two(values: Tensor) -> Tensor:
     return powers.to(values.dtype, copy=torch.compiler.is_compiling())
 
 
-class _StraightThrough(torch.autograd.Function):
+class _StraightThrough(Function):
     """Forward: AP2(z). Backward: dL/dz = dL/dAP2."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, values: Tensor) -> Tensor:
         del ctx
         return power_of_two(values)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> Tensor:
         del ctx
         return grad_outputs[0]
 
 
 def shift(values: Tensor) -> Tensor:
     """Return AP2(z) with the straight-through gradient."""
-    powers: Tensor = _StraightThrough.apply(values)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-    return powers
+    return apply(_StraightThrough, values)
 
 
-class _Normalize(torch.autograd.Function):
+class _Normalize(Function):
     """(x, a) -> c AP2(1 / sqrt(v + eps)), its own mean and v; see the module's text.
 
     Backward, with g = dL/dy, s = AP2(1 / sqrt(v + eps)) and m values a channel:
@@ -75,19 +77,19 @@ class _Normalize(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401 - as above
+    def forward(ctx: Context[float], inputs: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         mean = inputs.mean((0, 2, 3), keepdim=True)
         centred = inputs - mean
         variance = (power_of_two(centred).mul_(centred)).mean((0, 2, 3), keepdim=True)
         ctx.save_for_backward(centred, variance)
-        ctx.eps = eps
+        ctx.kept = eps
         ctx.mark_non_differentiable(mean, variance)
         return centred * power_of_two((variance + eps).rsqrt()), mean.flatten(), variance.flatten()
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context[float], *grad_outputs: Tensor) -> tuple[Tensor, None]:
         centred, variance = ctx.saved_tensors
-        gradient, spread = grad_outputs[0], variance + ctx.eps
+        gradient, spread = grad_outputs[0], variance + ctx.kept
         count = centred.numel() // centred.shape[1]
         by_variance = (gradient * centred).sum((0, 2, 3), keepdim=True) * (-0.5 * spread.pow(-1.5) / count)
         by_centred = power_of_two(centred).add_(centred).mul_(by_variance)

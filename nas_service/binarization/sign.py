@@ -5,10 +5,13 @@ no packed kernel has). Every function maps a tensor of any shape and float dtype
 """
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+
+from nas_service.binarization.autograd import Context, apply
 
 Estimator = Callable[[Tensor], Tensor]  # a sign with a gradient
 Surrogate = Callable[[Tensor], Tensor]  # what stands for d sign(x) / dx, as a function of x
@@ -57,51 +60,64 @@ def tent(inputs: Tensor) -> Tensor:
     return (2 - 2 * inputs.abs()).clamp_min(0)
 
 
-class _Tent(torch.autograd.Function):
-    """Forward: sign. Backward: dL/dx = dL/db * tent(x)."""
+class _SurrogateSign(Function):
+    """Forward: sign. Backward: dL/dx = dL/db f(x)."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context[Surrogate], inputs: Tensor, slope: Surrogate) -> Tensor:
         ctx.save_for_backward(inputs)
+        ctx.kept = slope
         return sign(inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # noqa: ANN401 - as above
+    def backward(ctx: Context[Surrogate], *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (inputs,) = ctx.saved_tensors
-        return grad_outputs[0] * tent(inputs)
+        return grad_outputs[0] * ctx.kept(inputs), None
 
 
-def tent_sign(inputs: Tensor) -> Tensor:
-    """Sign with ApproxSign's gradient 2 - 2|x| on (-1, 1) (Bi-Real Net, ECCV 2018)."""
-    outputs: Tensor = _Tent.apply(inputs)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-    return outputs
+@dataclass(frozen=True)
+class SurrogateSign:
+    """A sign whose gradient is that of another function; two are equal, and share signs, where their slopes are.
+
+    Attributes:
+        slope: The other function's derivative f, which maps x to its own shape.
+    """
+
+    slope: Surrogate
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Return sign(x) of `inputs`, the same shape; dL/dx = dL/db f(x)."""
+        return apply(_SurrogateSign, inputs, self.slope)
 
 
-class _Clipped(torch.autograd.Function):
+tent_sign = SurrogateSign(tent)  # with ApproxSign's gradient 2 - 2|x| on (-1, 1) (Bi-Real Net, ECCV 2018)
+
+
+class _Clipped(Function):
     """Forward: any two-valued draw. Backward: dL/dx = dL/db * 1[|x| <= 1]."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.save_for_backward(inputs)
         return draw(inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (inputs,) = ctx.saved_tensors
         bound = 1 + torch.finfo(inputs.dtype).eps  # the kernel's bounds are exclusive: the next float after 1
         return torch.ops.aten.hardtanh_backward(grad_outputs[0], inputs, -bound, bound), None
 
 
-class _Identity(torch.autograd.Function):
+class _Identity(Function):
     """Forward: any two-valued draw. Backward: dL/dx = dL/db."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:  # noqa: ANN401 - as above
+    def forward(ctx: Context, inputs: Tensor, draw: Callable[[Tensor], Tensor]) -> Tensor:
         del ctx
         return draw(inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         del ctx
         return grad_outputs[0], None
 
@@ -113,32 +129,27 @@ def straight_through(inputs: Tensor, signs: Tensor) -> Tensor:
         Backward pass differentiable approximation: Athalye et al., "Obfuscated Gradients Give a False Sense of Security", ICML
         2018, arXiv 1802.00420, section 4.1.
     """
-    outputs: Tensor = _Identity.apply(inputs, lambda _: signs.detach())  # type: ignore[no-untyped-call]  # as above
-    return outputs
+    return apply(_Identity, inputs, lambda _: signs.detach())
 
 
 def clipped_sign(inputs: Tensor) -> Tensor:
     """Sign with the clipped straight-through gradient 1[|x| <= 1] (BinaryNet's activations, XNOR-Net)."""
-    outputs: Tensor = _Clipped.apply(inputs, sign)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-    return outputs
+    return apply(_Clipped, inputs, sign)
 
 
 def stochastic_clipped_sign(inputs: Tensor) -> Tensor:
     """Random sign (`draw_sign`) with the gradient 1[|x| <= 1]; its mean is clip(x, -1, 1), hence that gradient."""
-    outputs: Tensor = _Clipped.apply(inputs, draw_sign)  # type: ignore[no-untyped-call]  # as above
-    return outputs
+    return apply(_Clipped, inputs, draw_sign)
 
 
 def identity_sign(inputs: Tensor) -> Tensor:
     """Sign with gradient 1 (BinaryNet's weights, whose latent values are clipped after the step instead)."""
-    outputs: Tensor = _Identity.apply(inputs, sign)  # type: ignore[no-untyped-call]  # as above
-    return outputs
+    return apply(_Identity, inputs, sign)
 
 
 def stochastic_identity_sign(inputs: Tensor) -> Tensor:
     """Random sign (`draw_sign`) with gradient 1 (BinaryNet's stochastic weights)."""
-    outputs: Tensor = _Identity.apply(inputs, draw_sign)  # type: ignore[no-untyped-call]  # as above
-    return outputs
+    return apply(_Identity, inputs, draw_sign)
 
 
 # Functions of their input alone, so that layers that read one tensor may share the result; random draws never are.

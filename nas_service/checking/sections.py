@@ -38,7 +38,7 @@ class Fitted:
     @property
     def is_taught(self) -> bool:
         """Whether it learns from a teacher."""
-        return self.method.needs_teacher or self.recipe.distillation > 0
+        return self.method.facts.needs_teacher or self.recipe.distillation > 0
 
 
 class Told:

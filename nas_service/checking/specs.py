@@ -144,7 +144,7 @@ def _check_samples(draft: Draft[SearchSpec]) -> None:
     spec = draft.spec
     space = _check_space(draft, spec.space)
     method = draft.attempt("method", partial(build_method, spec.method))
-    if method is not None and method.needs_teacher:
+    if method is not None and method.facts.needs_teacher:
         draft.complain("method.name", spec.method.name, "a method that trains without a teacher")
     elif method is not None and draft.sound("evaluation.acceleration", "evaluation.epochs", "resources.gpus_per_worker"):
         _check_acceleration(draft, "evaluation", spec.evaluation, method, spec.resources.gpus_per_worker)
@@ -209,7 +209,7 @@ def _check_acceleration(
     problems: Problems, field: str, settings: Recipe | EvaluationSettings, method: Method, gpus: float
 ) -> None:
     """Refuse switches that cannot work on the kind of device where it will be trained, or with the method."""
-    found = settings.acceleration.refusals("cuda" if gpus else "cpu", method, settings.epochs)
+    found = settings.acceleration.refusals("cuda" if gpus else "cpu", method.facts, settings.epochs)
     problems.found.extend(error.under(field) for error in found)
 
 

@@ -41,7 +41,7 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
     space, facts = build_space(spec.space), conditions.facts
     strategy = build_strategy(spec.strategy, space, spec.seed)
     actors = spec.actors(conditions.capacity.cpus, conditions.capacity.gpus)
-    precisions = [build_method(spec.method).precision, *([FULL_PRECISION] if strategy.needs_parent else [])]
+    precisions = [build_method(spec.method).facts.precision, *([FULL_PRECISION] if strategy.needs_parent else [])]
     costs = [supernet_cost(space, facts.image_format, precision) for precision in precisions]
     parameters = sum(cost.binary_parameters + cost.float_parameters for cost in costs)
     work = sample_work(spec.evaluation, facts).times(strategy.total * len(precisions))

@@ -114,7 +114,7 @@ def estimate_training(section: TrainingSection, architectures: Sequence[Costing]
 def _share(section: TrainingSection, index: int, architectures: Sequence[Costing], conditions: Conditions) -> _MethodShare:
     choice = section.methods[index]
     method, recipe, facts = build_method(choice), build_recipe(section.recipe, choice), conditions.facts
-    costs = [cost(method.precision) for cost in architectures]
+    costs = [cost(method.facts.precision) for cost in architectures]
     count = len(costs) * len(section.seeds)
     tests = facts.test * facts.channels * facts.height * facts.width
     bundled = _TEXT_BYTES + (tests if tests <= min(conditions.bundled_test_bytes, MAX_TEST_BYTES) else 0)
@@ -126,7 +126,7 @@ def _share(section: TrainingSection, index: int, architectures: Sequence[Costing
         weights_bytes=len(section.seeds) * sum(_latent_bytes(cost) for cost in costs),
         largest_checkpoint_bytes=_copies(recipe) * max(_latent_bytes(cost) for cost in costs),
         timing=conditions.timings.get(method_key(choice.model_dump(), section.recipe.model_dump(mode="json"))),
-        is_taught=method.needs_teacher or recipe.distillation > 0,
+        is_taught=method.facts.needs_teacher or recipe.distillation > 0,
     )
 
 

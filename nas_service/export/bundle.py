@@ -131,7 +131,7 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
     frozen = freeze_network(network, method)
     weights = {name: tensor.contiguous() for name, tensor in frozen_weights(frozen).items()}
     pruned = pruned_layers(frozen)
-    whole = network_cost(build_space(task.space), task.genotype, dataset.image_format, method.precision)
+    whole = network_cost(build_space(task.space), task.genotype, dataset.image_format, method.facts.precision)
     check_size(whole, weights, is_pruned=bool(pruned))
     source = write_source(frozen, source_title(task.space.name, task.method.name, task.dataset.name))
     live, written = network.cpu().eval(), _run_source(source, weights)

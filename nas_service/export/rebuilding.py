@@ -53,7 +53,7 @@ def _build(
 ) -> Network:
     """Build the frozen network before it was pruned, once it is known how large that is; its weights are yet to be filled in."""
     image = stated.image.format
-    check_size(network_cost(space, genotype, image, method.precision), weights, is_pruned=bool(stated.pruned))
+    check_size(network_cost(space, genotype, image, method.facts.precision), weights, is_pruned=bool(stated.pruned))
     return freeze_network(binary_network(space, genotype, method, image), method)
 
 

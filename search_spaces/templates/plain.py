@@ -13,10 +13,6 @@ from search_spaces.template import TEMPLATES
 class _PlainFactory:
     conv: ConvFactory
 
-    @property
-    def precision(self) -> Precision:
-        return self.conv.precision
-
     def __call__(self, shape: ConvShape) -> nn.Module:
         return nn.Sequential(self.conv(shape), nn.BatchNorm2d(shape.out_channels))
 

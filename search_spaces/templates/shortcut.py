@@ -39,10 +39,6 @@ class ShortcutBlock(nn.Module):
 class _ShortcutFactory:
     conv: ConvFactory
 
-    @property
-    def precision(self) -> Precision:
-        return self.conv.precision
-
     def __call__(self, shape: ConvShape) -> nn.Module:
         return ShortcutBlock(shape, self.conv(shape))
 

@@ -48,7 +48,7 @@ def write_whole(settings: Settings, *, attacked: bool = True) -> Written:
 def _discovery(seed: int, image: ImageFormat) -> Discovery:
     space = SPACES.get("tiny")
     genotype = random_genotype(space, seed)
-    cost = network_cost(space, genotype, image, build_method(Component(name="bnn")).precision)
+    cost = network_cost(space, genotype, image, build_method(Component(name="bnn")).facts.precision)
     return Discovery(genotype, 0.9 - seed / 10, cost.to_dict())
 
 

@@ -93,7 +93,7 @@ def _defaults() -> Iterator[tuple[str, str, str]]:
 
     A space of one architecture goes with a strategy that takes one sample.
     """
-    methods = itertools.cycle(name for name in METHODS.names() if not METHODS.get(name).from_settings({}).needs_teacher)
+    methods = itertools.cycle(name for name in METHODS.names() if not METHODS.get(name).from_settings({}).facts.needs_teacher)
     for (space, strategy), method in zip(itertools.product(SPACES.names(), STRATEGIES.names()), methods, strict=False):
         given = SPACES.get(space)
         if given.size() == 1 and STRATEGIES.get(strategy).from_settings(given, {}, 0).total != 1:

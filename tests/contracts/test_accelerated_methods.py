@@ -91,7 +91,7 @@ def test_a_training_is_accepted_where_its_trainer_accepts_it(name: str, settings
 @configured(VARIANTS)
 def test_a_search_is_accepted_where_its_trainer_accepts_it(name: str, settings: dict[str, Any]) -> None:
     method = METHODS.get(name).from_settings(settings)
-    if method.needs_teacher:
+    if method.facts.needs_teacher:
         return
     for epochs, given in itertools.product((1, 2), SWITCHES):
         evaluation = EvaluationSettings.model_validate({"epochs": epochs, "acceleration": given})
@@ -105,7 +105,7 @@ def test_a_search_is_accepted_where_its_trainer_accepts_it(name: str, settings: 
 def test_compiled_code_serves_all_epochs_of_a_phase_unless_the_method_says_why_not(name: str, settings: dict[str, Any]) -> None:
     """Both ways: a method whose code would serve may not refuse. torch gives up after eight compilations of a region."""
     method = METHODS.get(name).from_settings(settings)
-    if method.needs_eager is not None:
+    if method.facts.needs_eager is not None:
         return
     torch.compiler.reset()
     counters.clear()
@@ -116,4 +116,4 @@ def test_compiled_code_serves_all_epochs_of_a_phase_unless_the_method_says_why_n
     torch.compiler.reset()
     assert seen[0][1] > 0
     again = [after > before for (phase, before), (later, after) in itertools.pairwise(seen) if phase == later]
-    assert any(again) == (method.changes_every_epoch is not None), seen
+    assert any(again) == (method.facts.changes_every_epoch is not None), seen

@@ -34,7 +34,7 @@ def _teacher(optimizer: OptimizerName) -> CellStack:
 
 def _look(name: str, optimizer: OptimizerName) -> Sight:
     method = METHODS.get(name).from_settings({})
-    return look(_course(optimizer), method, 0, _teacher(optimizer) if method.needs_teacher else None)
+    return look(_course(optimizer), method, 0, _teacher(optimizer) if method.facts.needs_teacher else None)
 
 
 @EVERY_METHOD

@@ -1,8 +1,10 @@
 """Every binarization method by discovery: two values, gradients, training, freezing. A new file is tested by being there."""
 
 import copy
+import doctest
 import functools
 import itertools
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -74,7 +76,7 @@ def _layer(method: Method, shape: ConvShape) -> BinaryConv2d:
 
 def _both_binary(method: Method) -> bool:
     """Whether the products of its frozen layers are binary: no factor inside the kernel, no real input."""
-    return method.precision.activation_bits == 1 and method.precision.scales_per_position == 0
+    return method.facts.precision.activation_bits == 1 and method.facts.precision.scales_per_position == 0
 
 
 @functools.cache
@@ -106,7 +108,7 @@ def test_weights_and_inputs_are_minus_one_or_plus_one(name: str, settings: dict[
         weights, seen, where = layer.binary_weight(), layer.binary_input(inputs), (shape, dtype, training)
         assert weights.dtype == seen.dtype == dtype, where
         assert set(weights.unique().tolist()) == {-1.0, 1.0}, where
-        assert set(seen.unique().tolist()) == {-1.0, 1.0} if method.surrogate else torch.equal(seen, inputs), where
+        assert set(seen.unique().tolist()) == {-1.0, 1.0} if method.facts.surrogate else torch.equal(seen, inputs), where
 
 
 @EVERY_METHOD
@@ -178,7 +180,7 @@ def test_the_activation_gradient_is_the_declared_one_on_a_grid(name: str, settin
     inputs = grid.view(1, 1, 1, -1).repeat(1, SHAPES[0].in_channels, 1, 1).requires_grad_()
     layer.binary_input(inputs).sum().backward()
     assert inputs.grad is not None
-    expected = (method.surrogate or torch.ones_like)(inputs.detach())[0, 0, 0]
+    expected = (method.facts.surrogate or torch.ones_like)(inputs.detach())[0, 0, 0]
     torch.testing.assert_close(inputs.grad[0, 0, 0], expected, rtol=1e-12, atol=1e-12)
 
 
@@ -239,7 +241,7 @@ def test_a_frozen_network_holds_bits_and_declared_floats_only(name: str, setting
     network = binary_network(space, genotype, method, GREY_8)
     weights = frozen_weights(freeze_network(network, method))
     size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
-    declared = network_cost(space, genotype, GREY_8, method.precision)
+    declared = network_cost(space, genotype, GREY_8, method.facts.precision)
     assert size == declared.packed_bytes
     measured = measured_cost(freeze_network(network, method), GREY_8)
     if settings.get("input_scale") == "kmap":  # the means under the windows are convolutions that the declaration leaves out
@@ -274,6 +276,31 @@ def test_attacks_get_a_gradient_in_evaluation(name: str, settings: dict[str, Any
     nn.functional.cross_entropy(network(images), torch.arange(4)).backward()
     assert images.grad is not None
     assert torch.count_nonzero(images.grad) > 0
+
+
+@EVERY_METHOD
+def test_its_layers_are_of_the_type_that_it_names(name: str, settings: dict[str, Any]) -> None:
+    """So that hooks, rules and `freeze` see the layers that they are written for."""
+    method = _method(name, settings)
+    network = binary_network(SPACES.get("tiny"), tiny_genotype(), method, GREY_8)
+    layers = method.layers_of(network)
+    assert layers
+    assert all(ours is theirs for ours, theirs in zip(layers, binary_layers([network]), strict=True))
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_its_docstring_begins_with_a_sentence_and_has_a_short_example_that_is_so(name: str) -> None:
+    method = METHODS.get(name)
+    (example,) = doctest.DocTestFinder(recurse=False).find(method, globs={**vars(sys.modules[method.__module__]), "torch": torch})
+    sentence = (example.docstring or "").split("\n\n")[0]
+    assert sentence.endswith(".")
+    assert len(sentence.split()) > 7
+    assert 1 < len(example.examples) <= 3
+    assert method.__name__ in example.examples[0].source
+    assert example.examples[-1].want
+    told: list[str] = []
+    torch.manual_seed(0)
+    assert doctest.DocTestRunner().run(example, out=told.append).failed == 0, "".join(told)
 
 
 def test_unknown_settings_are_refused() -> None:

@@ -55,7 +55,7 @@ def test_declared_cost_equals_counted_cost(name: str, template: str, stride: int
     wrapped = TEMPLATES.get(template)()
     operation = OPERATIONS.get(name)()
     module = operation(wrapped.wrap(BNN), 6, stride)
-    declared = operation.cost(partial(wrapped.cost, BNN.precision), 6, stride, Size(8, 10))
+    declared = operation.cost(partial(wrapped.cost, BNN.facts.precision), 6, stride, Size(8, 10))
     counted = audit(module, torch.randn(1, 6, 8, 10))
     assert (declared.bops, declared.flops) == (counted.bops, counted.flops)
     assert declared.binary_parameters + declared.float_parameters == sum(p.numel() for p in module.parameters())

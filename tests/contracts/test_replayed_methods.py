@@ -65,17 +65,17 @@ def test_replayed_steps_are_eager_steps_bit_for_bit_unless_the_method_needs_eage
 ) -> None:
     """Both ways: a method that can be replayed may not refuse it."""
     method = METHODS.get(name).from_settings(settings)
-    assert _replays(name, settings) == (method.needs_eager is None)
+    assert _replays(name, settings) == (method.facts.needs_eager is None)
 
 
 @EVERY_METHOD
 def test_a_method_that_needs_eager_steps_is_refused_in_its_own_words(name: str, settings: dict[str, Any]) -> None:
-    method = METHODS.get(name).from_settings(settings)
-    if method.needs_eager is None:
-        assert Acceleration(cuda_graph=True).resolve("cuda", method, 1).cuda_graph
+    facts = METHODS.get(name).from_settings(settings).facts
+    if facts.needs_eager is None:
+        assert Acceleration(cuda_graph=True).resolve("cuda", facts, 1).cuda_graph
         return
     for field, given in (("cuda_graph", True), ("compile", "regions")):
-        with pytest.raises(InvalidFieldError, match=method.needs_eager) as error:
-            Acceleration.model_validate({field: given}).resolve("cuda", method, 1)
+        with pytest.raises(InvalidFieldError, match=facts.needs_eager) as error:
+            Acceleration.model_validate({field: given}).resolve("cuda", facts, 1)
         assert error.value.field == f"acceleration.{field}"
-    assert not Acceleration().resolve("cuda", method, 1).cuda_graph
+    assert not Acceleration().resolve("cuda", facts, 1).cuda_graph

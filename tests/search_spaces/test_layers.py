@@ -12,7 +12,7 @@ from search_spaces.space import SPACES
 from tests.samples import random_genotype
 
 IMAGE = ImageFormat(3, Size(33, 28), 10, (0.0,) * 3, (1.0,) * 3)
-PRECISIONS = {name: METHODS.get(name).from_settings({}).precision for name in METHODS.names()} | {"none": FULL_PRECISION}
+PRECISIONS = {name: METHODS.get(name).from_settings({}).facts.precision for name in METHODS.names()} | {"none": FULL_PRECISION}
 
 
 @pytest.mark.parametrize("space_name", SPACES.names())

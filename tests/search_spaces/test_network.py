@@ -40,7 +40,7 @@ def test_cost_equals_what_a_forward_pass_computes(name: str, template: str, seed
     """BOPs and FLOPs as declared against the operands of every product that reaches torch's dispatcher."""
     space = replace(SPACES.get(name), template=template)
     genotype = random_genotype(space, seed)
-    declared = network_cost(space, genotype, RGB_9, XNOR.precision)
+    declared = network_cost(space, genotype, RGB_9, XNOR.facts.precision)
     counted = audit(Network(space, genotype, XNOR, RGB_9), torch.rand(1, 3, *RGB_9.size))
     assert declared.bops == counted.bops
     assert declared.flops == counted.flops
@@ -157,4 +157,4 @@ def test_a_cut_edge_adds_nothing_and_costs_nothing() -> None:
     full.set_submodule("cells.0.edges.0-2.dilated-conv-3x3", Zero(1))
     images = torch.rand(2, 1, 8, 8)
     assert torch.equal(network(images), full(images))
-    assert network_cost(space, cut, GREY_8, XNOR.precision).bops == audit(full, images[:1]).bops
+    assert network_cost(space, cut, GREY_8, XNOR.facts.precision).bops == audit(full, images[:1]).bops

@@ -33,7 +33,7 @@ def _only(space: SearchSpace) -> Genotype:
 
 def _cost(name: str, image: ImageFormat = CIFAR, settings: SpaceSettings | None = None) -> Cost:
     space = SPACES.get(name).configure(settings or SpaceSettings())
-    return network_cost(space, _only(space), image, BNN.precision)
+    return network_cost(space, _only(space), image, BNN.facts.precision)
 
 
 def _network(name: str, image: ImageFormat = CIFAR, settings: SpaceSettings | None = None) -> Network:
@@ -113,7 +113,7 @@ def test_declared_operations_are_those_of_a_forward_pass_with_the_large_stem() -
 @EVERY_NETWORK
 def test_layer_by_layer_the_cost_is_the_whole_one(name: str) -> None:
     space = SPACES.get(name)
-    rows, whole = layer_costs(space, _only(space), CIFAR, BNN.precision), _cost(name)
+    rows, whole = layer_costs(space, _only(space), CIFAR, BNN.facts.precision), _cost(name)
     assert sum(row.parameters for row in rows) == whole.binary_parameters + whole.float_parameters
     assert (sum(row.bops for row in rows), sum(row.flops for row in rows)) == (whole.bops, whole.flops)
     assert sum(row.bytes for row in rows) == whole.packed_bytes
@@ -190,7 +190,7 @@ def test_the_large_stem_quarters_the_size_of_any_space() -> None:
     image = replace(CIFAR, size=Size(33, 64))
     network = Network(space, genotype, BNN, image)
     assert network.stem(torch.rand(1, 3, 33, 64)).shape == (1, 24, 9, 16)
-    counted, declared = audit(network, torch.rand(1, 3, 33, 64)), network_cost(space, genotype, image, BNN.precision)
+    counted, declared = audit(network, torch.rand(1, 3, 33, 64)), network_cost(space, genotype, image, BNN.facts.precision)
     assert (declared.flops, declared.bops) == (counted.flops, counted.bops)
 
 

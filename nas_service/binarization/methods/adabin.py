@@ -34,19 +34,21 @@ References:
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 
+from nas_service.binarization.annealing import AnnealedState
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
+from nas_service.binarization.layer import BinaryConv2d, times
 from nas_service.binarization.maxout import Maxout
-from nas_service.binarization.method import METHODS, Method, MethodState, ParameterRule
-from nas_service.binarization.methods.ir_net import IrNetSettings, IrNetState, decayed_sign
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodState, ParameterRule
+from nas_service.binarization.methods.ir_net import DecayedSlope, IrNetSettings
 from nas_service.binarization.rprelu import replace_prelus
-from nas_service.binarization.sign import Surrogate, sign, tent, tent_sign
+from nas_service.binarization.sign import SurrogateSign, sign, tent, tent_sign
 from search_spaces.cost import ConvShape, Precision
 
 _FILTER = (1, 2, 3)  # the dimensions of one
@@ -57,16 +59,16 @@ class AdaBinSettings(IrNetSettings):
     """Settings of AdaBin: those of the gradient of its weights' signs, which is IR-Net's."""
 
 
-class _AdaptiveSign(torch.autograd.Function):
+class _AdaptiveSign(Function):
     """Forward: sign(x - centre). Backward: through the tent at u = (x - centre) / distance, and through u."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, distance: Tensor, centre: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, inputs: Tensor, distance: Tensor, centre: Tensor) -> Tensor:
         ctx.save_for_backward(inputs, distance, centre)
         return sign(inputs - centre)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inputs, distance, centre = ctx.saved_tensors
         places = (inputs - centre) / distance
         passed = grad_outputs[0] * tent(places) / distance
@@ -75,8 +77,7 @@ class _AdaptiveSign(torch.autograd.Function):
 
 def adaptive_sign(inputs: Tensor, distance: Tensor, centre: Tensor) -> Tensor:
     """Return sign(x - centre), with gradients for x and for `distance` and `centre`, (), of its type."""
-    outputs: Tensor = _AdaptiveSign.apply(inputs, distance, centre)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-    return outputs
+    return apply(_AdaptiveSign, inputs, distance, centre)
 
 
 def equalise(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,13 +112,13 @@ class AdaBinConv2d(BinaryConv2d):
 
     def __init__(self, shape: ConvShape, first_sharpness: float) -> None:
         """Create latent weights, with the estimator of the first epoch, and activations of -1 and +1."""
-        super().__init__(shape, weight_sign=partial(decayed_sign, sharpness=first_sharpness), activation_sign=tent_sign)
+        super().__init__(shape, weight_sign=SurrogateSign(DecayedSlope(first_sharpness)), activation_sign=tent_sign)
         self.distance = nn.Parameter(torch.tensor(1.0))
         self.centre = nn.Parameter(torch.tensor(0.0))
 
     def sharpen(self, sharpness: float) -> None:
         """Use t = `sharpness` from now on."""
-        self.weight_sign = partial(decayed_sign, sharpness=sharpness)
+        self.weight_sign = SurrogateSign(DecayedSlope(sharpness))
 
     def binary_weight(self) -> Tensor:
         """Return b, the shape of `weight`."""
@@ -160,9 +161,17 @@ def _keep_apart(distance: Tensor) -> None:
 
 
 @METHODS.register("adabin")
-class AdaBin(Method):
-    """AdaBin; see the module's text."""
+class AdaBin(Method[AdaBinConv2d]):
+    """AdaBin gives weights and inputs the two values that fit them best, in place of -1 and +1.
 
+    Example:
+        >>> layer = AdaBin.from_settings({})(ConvShape(in_channels=2, out_channels=1, kernel_size=1))
+        >>> outputs = layer(torch.ones(1, 2, 1, 1))  # a filter of two weights needs no more than two values
+        >>> torch.allclose(outputs.sum(), layer.weight.sum(), atol=1e-6)
+        True
+    """
+
+    layer_type = AdaBinConv2d
     summary = "weights and activations of two values with their own centre and distance; slopes on both sides of 0"
     reference = "Tu et al., ECCV 2022, arXiv 2208.08084"
     settings_model = AdaBinSettings
@@ -174,13 +183,16 @@ class AdaBin(Method):
         "weight_decay": 1e-4,
         "schedule": "cosine",
     }
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
     settings: AdaBinSettings
 
     @property
-    def precision(self) -> Precision:
-        """One bit each; three factors per output channel, a threshold per input channel, two slopes per channel of a Maxout."""
-        return Precision(
+    def facts(self) -> MethodFacts:
+        """One bit each; three factors per output channel, a threshold per input channel, two slopes per channel of a Maxout.
+
+        t is a constant of compiled code.
+        """
+        annealed = self.settings.first_sharpness != self.settings.last_sharpness
+        precision = Precision(
             weight_bits=1,
             activation_bits=1,
             scales_per_output=3,
@@ -188,14 +200,10 @@ class AdaBin(Method):
             activation_parameters=2,
             sums_inputs=True,
         )
+        why = "adabin sharpens its weights' gradients with every epoch"
+        return MethodFacts(precision, surrogate=tent, changes_every_epoch=why if annealed else None)
 
-    @property
-    def changes_every_epoch(self) -> str | None:
-        """Why compiled code serves one epoch: t is a constant of it."""
-        annealed = self.settings.first_sharpness != self.settings.last_sharpness
-        return "adabin sharpens its weights' gradients with every epoch" if annealed else None
-
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> AdaBinConv2d:
         """Make a layer."""
         return AdaBinConv2d(shape, self.settings.first_sharpness)
 
@@ -203,18 +211,17 @@ class AdaBin(Method):
         """Put a Maxout in the place of every PReLU."""
         replace_prelus(network, Maxout)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: AdaBinConv2d) -> dict[str, ParameterRule]:
         """Keep alpha_a positive."""
         del layer
         return {"distance": ParameterRule(project=_keep_apart)}
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[AdaBinConv2d]:
         """Return the schedule."""
-        return IrNetState(binary_layers([network]), self.settings)
+        return AnnealedState(self.layers_of(network), "sharpness", self.settings.sharpness, AdaBinConv2d.sharpen)
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: AdaBinConv2d) -> FrozenConv:
         """Pack b; keep the factors, and -beta_a as the threshold of every input channel."""
-        assert isinstance(layer, AdaBinConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         signs, scale, sum_scale, offset = (tensor.detach() for tensor in layer.binary_set())
         return FrozenConv(
             layer.shape,

@@ -27,11 +27,13 @@ from typing import Any, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.autograd import Function
 
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings
-from nas_service.binarization.sign import Surrogate, clipped_sign, sign, tent, tent_sign, window
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings
+from nas_service.binarization.sign import clipped_sign, sign, tent, tent_sign, window
 from search_spaces.cost import ConvShape, Precision
 
 
@@ -39,21 +41,21 @@ class BiRealSettings(MethodSettings):
     """Settings of Bi-Real Net."""
 
     magnitude_aware_gradient: bool = Field(
-        False,  # noqa: FBT003 - pydantic's default
+        default=False,
         description="Keep alpha as a factor of the weights' gradient, as the paper derives it; the code leaves it out.",
     )
 
 
-class _SignOfScaled(torch.autograd.Function):
+class _SignOfScaled(Function):
     """Forward: b = sign(W). Backward: dL/dW = dL/dW^ 1[|W| <= 1], where dL/db = alpha dL/dW^ comes in."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, magnitude: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, weight: Tensor, magnitude: Tensor) -> Tensor:
         ctx.save_for_backward(weight, magnitude)
         return sign(weight)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         weight, magnitude = ctx.saved_tensors
         divisor = magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny).view(-1, 1, 1, 1)
         return grad_outputs[0] / divisor * window(weight), None
@@ -64,8 +66,7 @@ def sign_of_scaled(weight: Tensor, magnitude: Tensor) -> Tensor:
 
     The gradient that reaches W is that of W^ = magnitude sign(W), where |W| <= 1.
     """
-    signs: Tensor = _SignOfScaled.apply(weight, magnitude)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-    return signs
+    return apply(_SignOfScaled, weight, magnitude)
 
 
 class BiRealConv2d(BinaryConv2d):
@@ -91,9 +92,16 @@ class BiRealConv2d(BinaryConv2d):
 
 
 @METHODS.register("bi-real")
-class BiReal(Method):
-    """Bi-Real Net; see the module's text."""
+class BiReal(Method[BiRealConv2d]):
+    """Bi-Real Net takes signs times the mean magnitude of a filter, with a gradient that is largest where signs turn.
 
+    Example:
+        >>> slope = BiReal.from_settings({}).facts.surrogate
+        >>> slope(torch.tensor([-2.0, 0.0, 0.5])).tolist()
+        [0.0, 2.0, 1.0]
+    """
+
+    layer_type = BiRealConv2d
     summary = "signs times the mean magnitude of each filter, a constant of the backward pass; tent-shaped activation gradient"
     reference = "Liu et al., ECCV 2018, arXiv 1808.00278"
     settings_model = BiRealSettings
@@ -106,19 +114,17 @@ class BiReal(Method):
         "schedule": "linear",
         "label_smoothing": 0.1,
     }
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
     settings: BiRealSettings
 
     @property
-    def precision(self) -> Precision:
+    def facts(self) -> MethodFacts:
         """One bit each, one scale per output channel."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
+        return MethodFacts(Precision(weight_bits=1, activation_bits=1, scales_per_output=1), surrogate=tent)
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> BiRealConv2d:
         """Make a layer."""
         return BiRealConv2d(shape, magnitude_aware_gradient=self.settings.magnitude_aware_gradient)
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: BiRealConv2d) -> FrozenConv:
         """Pack the signs; keep alpha."""
-        assert isinstance(layer, BiRealConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         return FrozenConv(layer.shape, pack_signs(sign(layer.weight)), layer.alpha(), layer.pad_value)

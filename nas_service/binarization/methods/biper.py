@@ -35,10 +35,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, Step
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, MethodState, Step
 from nas_service.binarization.methods.recu import NormalisedConv2d, normalised_tent
-from nas_service.binarization.sign import Surrogate, sign
+from nas_service.binarization.sign import sign
 from search_spaces.cost import ConvShape, Precision
 
 
@@ -77,7 +76,7 @@ class BiperConv2d(NormalisedConv2d):
         return self.wave() * self.alpha.view(-1, 1, 1, 1)
 
 
-class BiperState(MethodState):
+class BiperState(MethodState[BiperConv2d]):
     """The loss on the sine's values."""
 
     in_real_stage = True
@@ -87,11 +86,10 @@ class BiperState(MethodState):
         super().__init__()
         self._settings = settings
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def losses(self, step: Step[BiperConv2d]) -> dict[str, Tensor]:
         """Return tau sum over layers of mean sin^2(omega w)."""
         total = step.logits.new_zeros(())
         for layer in step.layers:
-            assert isinstance(layer, BiperConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
             weight = self._settings.real_stage_penalty if layer.real_weights else self._settings.penalty
             if weight:
                 total = total + weight * layer.wave().square().mean()
@@ -99,9 +97,16 @@ class BiperState(MethodState):
 
 
 @METHODS.register("biper")
-class Biper(Method):
-    """BiPer; see the module's text."""
+class Biper(Method[BiperConv2d]):
+    """BiPer takes the signs of a sine of the weights, so that a weight changes its sign by going on as well as by turning back.
 
+    Example:
+        >>> layer = Biper.from_settings({"frequency": 3.0})(ConvShape(in_channels=4, out_channels=2, kernel_size=3))
+        >>> torch.equal(layer.binary_weight(), sign((3 * layer.weight).sin()))
+        True
+    """
+
+    layer_type = BiperConv2d
     summary = "signs of a sine of the weights, with the sine's gradient, times a learnt factor per channel"
     reference = "Vargas et al., CVPR 2024, arXiv 2404.01278"
     settings_model = BiperSettings
@@ -115,24 +120,22 @@ class Biper(Method):
         "warmup_epochs": 5.0,
         "real_weight_stage": 2 / 3,
     }
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(normalised_tent)
     settings: BiperSettings
 
     @property
-    def precision(self) -> Precision:
+    def facts(self) -> MethodFacts:
         """One bit each, one scale per output channel."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
+        return MethodFacts(Precision(weight_bits=1, activation_bits=1, scales_per_output=1), surrogate=normalised_tent)
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> BiperConv2d:
         """Make a layer."""
         return BiperConv2d(shape, self.settings.frequency)
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[BiperConv2d]:
         """Return the loss on the sine's values."""
         del network
         return BiperState(self.settings)
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: BiperConv2d) -> FrozenConv:
         """Pack the signs of the sine; keep alpha."""
-        assert isinstance(layer, BiperConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         return FrozenConv(layer.shape, pack_signs(sign(layer.wave().detach())), layer.alpha.detach(), layer.pad_value)

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, Method, MethodSettings, ParameterRule
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, ParameterRule
 from nas_service.binarization.shift_norm import shift_norms
 from nas_service.binarization.sign import (
     SHAREABLE,
@@ -48,9 +48,9 @@ from search_spaces.cost import ConvShape, Precision
 class BnnSettings(MethodSettings):
     """Settings of BNN."""
 
-    stochastic_weights: bool = Field(False, description="Draw weight signs at random while training.")  # noqa: FBT003 - pydantic's default
-    stochastic_activations: bool = Field(False, description="Draw activation signs at random while training.")  # noqa: FBT003 - as above
-    shift_batch_norm: bool = Field(False, description="Let batch norm multiply with powers of two alone: shifts.")  # noqa: FBT003 - as above
+    stochastic_weights: bool = Field(default=False, description="Draw weight signs at random while training.")
+    stochastic_activations: bool = Field(default=False, description="Draw activation signs at random while training.")
+    shift_batch_norm: bool = Field(default=False, description="Let batch norm multiply with powers of two alone: shifts.")
 
 
 class BnnConv2d(BinaryConv2d):
@@ -71,9 +71,16 @@ def clip_latent(weight: Tensor) -> None:
 
 
 @METHODS.register("bnn")
-class Bnn(Method):
-    """BinaryNet; see the module's text."""
+class Bnn(Method[BnnConv2d]):
+    """BinaryNet puts signs in the place of weights and inputs, and keeps nothing else.
 
+    Example:
+        >>> layer = Bnn.from_settings({})(ConvShape(in_channels=3, out_channels=1, kernel_size=1))
+        >>> layer(torch.randn(100, 3, 1, 1)).unique().tolist()  # sums of three signs
+        [-3.0, -1.0, 1.0, 3.0]
+    """
+
+    layer_type = BnnConv2d
     summary = "signs alone: no scale; latent weights clipped, their step scaled after Glorot"
     reference = "Courbariaux et al. 2016, arXiv 1602.02830"
     settings_model = BnnSettings
@@ -89,11 +96,11 @@ class Bnn(Method):
     settings: BnnSettings
 
     @property
-    def precision(self) -> Precision:
+    def facts(self) -> MethodFacts:
         """One bit each, no scale."""
-        return Precision(weight_bits=1, activation_bits=1)
+        return MethodFacts(Precision(weight_bits=1, activation_bits=1))
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> BnnConv2d:
         """Make a layer with latent weights uniform in [-1, 1]."""
         layer = BnnConv2d(
             shape,
@@ -108,7 +115,7 @@ class Bnn(Method):
         if self.settings.shift_batch_norm:
             shift_norms(network)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: BnnConv2d) -> dict[str, ParameterRule]:
         """Scale the latent step after Glorot, with SGD twice; clip after it."""
         shape = layer.shape
         fans = shape.fan_in + shape.out_channels // shape.groups * shape.kernel_size**2
@@ -117,6 +124,6 @@ class Bnn(Method):
             "weight": ParameterRule(lr_multiplier=glorot, gradient_factor=glorot, decays=False, project=clip_latent),
         }
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: BnnConv2d) -> FrozenConv:
         """Pack the signs; there is nothing else."""
         return FrozenConv(layer.shape, pack_signs(sign(layer.weight.detach())), None, layer.pad_value)

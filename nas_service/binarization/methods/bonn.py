@@ -65,16 +65,29 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd import Function
 
+from nas_service.binarization.autograd import Context, apply
+from nas_service.binarization.class_centres import classifier_of
 from nas_service.binarization.filter_groups import group_filters, group_means
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
+from nas_service.binarization.layer import BinaryConv2d, times
+from nas_service.binarization.method import (
+    METHODS,
+    Inert,
+    Method,
+    MethodFacts,
+    MethodSettings,
+    MethodState,
+    ParameterRule,
+    Phase,
+    Step,
+)
 from nas_service.binarization.sign import clipped_sign, sign
 from nas_service.recipes.recipe import OptimizerName
 from search_spaces.cost import ConvShape, Precision
@@ -100,26 +113,26 @@ class BonnSettings(MethodSettings):
     fine_tune_rate: float = Field(0.1, gt=0, le=1, description="Factor on the learning rate while fine-tuning.")
 
 
-class _KernelSign(torch.autograd.Function):
+class _KernelSign(Function):
     """(k, w) -> sign(k). Backward: dL/dk = g o 1[|w o k| <= 1] o w and dL/dw = sum of g o 1[.] o k."""
 
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, stretch: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, latent: Tensor, stretch: Tensor) -> Tensor:
         ctx.save_for_backward(latent, stretch)
         return sign(latent)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
         latent, stretch = ctx.saved_tensors
         passed = grad_outputs[0] * ((stretch * latent).abs() <= 1)
         return passed * stretch, (passed * latent).sum((0, 1))
 
 
-class _KernelLoss(torch.autograd.Function):
+class _KernelLoss(Function):
     """(k, w, mu, sigma, nu) -> L_K / lambda of one layer, with the gradients of the module's text."""
 
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, stretch: Tensor, mode: Tensor, spread: Tensor, prior: float) -> Tensor:  # noqa: ANN401 - as above
+    def forward(ctx: Context, latent: Tensor, stretch: Tensor, mode: Tensor, spread: Tensor, prior: float) -> Tensor:
         mode, spread = mode.view(-1, 1, 1, 1), spread.view(-1, 1, 1, 1)
         signs, variance = sign(latent), spread.square()
         error = stretch * latent - signs
@@ -133,20 +146,20 @@ class _KernelLoss(torch.autograd.Function):
         return (error.square().sum() + prior * likelihood) / 2
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         return (*(grad_outputs[0] * gradient for gradient in ctx.saved_tensors), None)
 
 
-class _Merge(torch.autograd.Function):
+class _Merge(Function):
     """(K, groups, gamma) -> (1 - gamma) K + gamma Kbar. Backward: every filter of a group gets the mean of its gradients."""
 
     @staticmethod
-    def forward(ctx: Any, latent: Tensor, groups: Tensor, gamma: float) -> Tensor:  # noqa: ANN401 - as above
+    def forward(ctx: Context, latent: Tensor, groups: Tensor, gamma: float) -> Tensor:
         ctx.save_for_backward(groups)
         return torch.lerp(latent, group_means(latent, groups), gamma)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
         return group_means(grad_outputs[0], ctx.saved_tensors[0]), None, None
 
 
@@ -184,10 +197,7 @@ class BonnConv2d(BinaryConv2d):
     def merged(self, gamma: float) -> Tensor:
         """Return (1 - gamma) k + gamma kbar, which is k where nothing is pruned."""
         groups = self.groups() if gamma else None
-        if groups is None:
-            return self.weight
-        merged: Tensor = _Merge.apply(self.weight, groups, gamma)  # type: ignore[no-untyped-call]  # torch
-        return merged
+        return self.weight if groups is None else apply(_Merge, self.weight, groups, gamma)
 
     def latent(self) -> Tensor:
         """Return k, or what pruning makes of it; in evaluation with gamma = 1."""
@@ -197,8 +207,7 @@ class BonnConv2d(BinaryConv2d):
         """Return k^ = sign(k), whose gradient reaches k and w."""
         if not self.training:
             return sign(self.latent())
-        signs: Tensor = _KernelSign.apply(self.latent(), self.stretch)  # type: ignore[no-untyped-call]  # as above
-        return signs
+        return apply(_KernelSign, self.latent(), self.stretch)
 
     def factor(self) -> Tensor:
         """Return 1 / wbar, (1,); without a gradient, see the module's text."""
@@ -211,8 +220,7 @@ class BonnConv2d(BinaryConv2d):
 
     def kernel_loss(self) -> Tensor:
         """Return L_K of the layer, with its weight lambda."""
-        latent, prior = self.latent(), self.settings.prior
-        loss: Tensor = _KernelLoss.apply(latent, self.stretch, self.mode, self.spread, prior)  # type: ignore[no-untyped-call]  # as above
+        loss = apply(_KernelLoss, self.latent(), self.stretch, self.mode, self.spread, self.settings.prior)
         return self.settings.kernel_loss * loss
 
     def pruning_loss(self) -> Tensor:
@@ -235,7 +243,7 @@ def keep_spread(spread: Tensor) -> None:
     spread.clamp_min_(SMALLEST_SPREAD)
 
 
-class BonnState(MethodState):
+class BonnState(MethodState[BonnConv2d]):
     """Class centres and deviations, and how far pruning has come.
 
     Attributes:
@@ -246,24 +254,23 @@ class BonnState(MethodState):
     centres: Tensor
     variances: Tensor
 
-    def __init__(self, settings: BonnSettings, classes: int, features: int) -> None:
+    def __init__(self, settings: BonnSettings, layers: Sequence[BonnConv2d], classifier: nn.Linear) -> None:
         """Start with centres at 0 and variances of 1."""
-        super().__init__()
+        super().__init__(layers)
         self._settings = settings
         self._phase = Phase("train", 0)
         self._seen: tuple[Tensor, Tensor] | None = None
-        self._layers: list[BonnConv2d] = []
-        self.register_buffer("centres", torch.zeros(classes, features))
-        self.register_buffer("variances", torch.ones(classes, features))
+        self.register_buffer("centres", torch.zeros(classifier.out_features, classifier.in_features))
+        self.register_buffer("variances", torch.ones(classifier.out_features, classifier.in_features))
 
     def start_phase(self, phase: Phase, network: nn.Module) -> None:
         """Group the filters of every prunable layer when pruning begins."""
+        del network
         self._phase = phase
-        self._layers = [layer for layer in binary_layers([network]) if isinstance(layer, BonnConv2d)]
         share = self._settings.keep_filters
         if phase.name != PRUNE or share is None:
             return
-        for layer in self._layers:
+        for layer in self.layers:
             if layer.alike is not None:
                 groups = group_filters(layer.weight.detach(), max(1, int(share * layer.shape.out_channels)))
                 layer.alike.copy_(groups.unsqueeze(0) == groups.unsqueeze(1))
@@ -271,12 +278,12 @@ class BonnState(MethodState):
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set gamma: 1 in the last epoch of pruning, which ends the training."""
         if self._phase.name == PRUNE:
-            for layer in self._layers:
+            for layer in self.layers:
                 layer.gamma = 1 - (epochs - epoch - 1) / self._phase.epochs
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def losses(self, step: Step[BonnConv2d]) -> dict[str, Tensor]:
         """Return the kernel loss, and the feature and pruning losses in their phases."""
-        layers = [layer for layer in step.layers if isinstance(layer, BonnConv2d)]
+        layers = step.layers
         losses: dict[str, Tensor] = {}
         if self._settings.kernel_loss:
             losses["kernel"] = torch.stack([layer.kernel_loss() for layer in layers]).sum()
@@ -288,7 +295,7 @@ class BonnState(MethodState):
             losses["pruning"] = torch.stack(pruned).sum()
         return losses
 
-    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+    def end_step(self, layers: Sequence[BonnConv2d]) -> None:
         """Move the centres towards the features of the step."""
         del layers
         if self._seen is not None:
@@ -314,9 +321,17 @@ class BonnState(MethodState):
 
 
 @METHODS.register("bonn")
-class Bonn(Method):
-    """BONN; see the module's text."""
+class Bonn(Method[BonnConv2d]):
+    """BONN draws latent weights to two modes and features to one Gaussian for every class, and can prune filters that are alike.
 
+    Example:
+        >>> layer = Bonn.from_settings({})(ConvShape(in_channels=4, out_channels=2, kernel_size=1))
+        >>> integers = layer(torch.randn(1, 4, 1, 1)) / layer.factor()  # one scale for the layer
+        >>> torch.allclose(integers, integers.round())
+        True
+    """
+
+    layer_type = BonnConv2d
     summary = "one scale a layer, a two-mode prior on latent weights, Gaussian class features, optional pruning"
     reference = "Gu et al., ICCV 2019, arXiv 1908.06314; Zhao et al., IJCV 2021"
     settings_model = BonnSettings
@@ -328,23 +343,22 @@ class Bonn(Method):
         Inert("spread", "It begins where its gradient vanishes, and that gradient has the prior's weight.", (OptimizerName.SGD,)),
         Inert("stretch", "Its gradient is small beside its size, the root of the weights in a filter.", (OptimizerName.SGD,)),
     )
-    paper_recipe = {"optimizer": "sgd", "learning_rate": 0.1, "epochs": 200}  # noqa: RUF012 - a ClassVar of the base
+    paper_recipe: ClassVar = {"optimizer": "sgd", "learning_rate": 0.1, "epochs": 200}
 
     @property
-    def precision(self) -> Precision:
-        """One bit each and one scale a layer; pruning makes it smaller than that."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_layer=1)
+    def facts(self) -> MethodFacts:
+        """One bit each and one scale a layer; pruning makes it smaller, and its gamma is a constant of compiled code."""
+        prunes = self.settings.keep_filters is not None
+        return MethodFacts(
+            Precision(weight_bits=1, activation_bits=1, scales_per_layer=1),
+            changes_every_epoch="bonn with pruning merges filters further with every epoch" if prunes else None,
+        )
 
-    @property
-    def changes_every_epoch(self) -> str | None:
-        """Why compiled code serves one epoch: gamma of pruning is a constant of it."""
-        return None if self.settings.keep_filters is None else "bonn with pruning merges filters further with every epoch"
-
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> BonnConv2d:
         """Make a layer."""
         return BonnConv2d(shape, self.settings)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: BonnConv2d) -> dict[str, ParameterRule]:
         """Keep wbar and sigma away from 0; none of w, mu and sigma decays."""
         del layer
         rate = self.settings.prior_rate
@@ -366,15 +380,12 @@ class Bonn(Method):
             raise ValueError(f"BONN with these settings needs at least {len(later) + 1} epochs, and {epochs} were given")
         return (Phase("train", first), *later)
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[BonnConv2d]:
         """Return state for the features and classes of the network's classifier."""
-        classifier = network.get_submodule("classifier")
-        assert isinstance(classifier, nn.Linear)  # noqa: S101 - for the type checker; every network has one
-        return BonnState(self.settings, classifier.out_features, classifier.in_features)
+        return BonnState(self.settings, self.layers_of(network), classifier_of(network))
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: BonnConv2d) -> FrozenConv:
         """Pack the signs, of the first filter of each group where pruning made groups, and keep the layer's scale."""
-        assert isinstance(layer, BonnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         signs, scale, groups = sign(layer.merged(1.0)), layer.factor(), layer.groups()
         kept = None if groups is None else groups.unique()
         if groups is None or kept is None or len(kept) == len(groups):

@@ -24,56 +24,48 @@ References:
     CVPR 2020, arXiv 1909.10788. Code: github.com/htqin/IR-Net.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
-from functools import partial
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nas_service.binarization.annealing import AnnealedState
+from nas_service.binarization.annealing import AnnealedConv2d, AnnealedState
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState
-from nas_service.binarization.sign import Estimator, Surrogate, sign
+from nas_service.binarization.layer import times
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, MethodState
 from search_spaces.cost import ConvShape, Precision
 
-_FIRST_SHARPNESS = 1e-3
 _FILTER = (1, 2, 3)  # the dimensions of one
 
 
 class IrNetSettings(MethodSettings):
     """Settings of IR-Net."""
 
-    first_sharpness: float = Field(_FIRST_SHARPNESS, gt=0, le=1, description="T_min: t of the first epoch.")
+    first_sharpness: float = Field(1e-3, gt=0, le=1, description="T_min: t of the first epoch.")
     last_sharpness: float = Field(10.0, gt=0, le=1000, description="T_max: t after the last epoch.")
 
-
-def decayed_gradient(inputs: Tensor, sharpness: float) -> Tensor:
-    """Return k t (1 - tanh(t x)^2), where k t = max(1/t, 1) t = max(1, t)."""
-    return max(1.0, sharpness) * (1 - (sharpness * inputs).tanh().square())
-
-
-class _DecayedSign(torch.autograd.Function):
-    """Forward: sign. Backward: dL/dx = dL/db k t (1 - tanh(t x)^2)."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, sharpness: float) -> Tensor:  # noqa: ANN401 - torch's context has no public type
-        ctx.save_for_backward(inputs)
-        ctx.sharpness = sharpness
-        return sign(inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
-        (inputs,) = ctx.saved_tensors
-        return grad_outputs[0] * decayed_gradient(inputs, ctx.sharpness), None
+    def sharpness(self, progress: float) -> float:
+        """Return t = T_min (T_max / T_min)^progress."""
+        rise: float = (self.last_sharpness / self.first_sharpness) ** progress
+        return self.first_sharpness * rise
 
 
-def decayed_sign(inputs: Tensor, sharpness: float) -> Tensor:
-    """Return sign(x) with the error decay estimator's gradient for t = `sharpness`."""
-    outputs: Tensor = _DecayedSign.apply(inputs, sharpness)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-    return outputs
+@dataclass(frozen=True)
+class DecayedSlope:
+    """The slope of the error decay estimator.
+
+    Attributes:
+        sharpness: t.
+    """
+
+    sharpness: float
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Return k t (1 - tanh(t x)^2) of `inputs`, the same shape, where k t = max(1/t, 1) t = max(1, t)."""
+        return max(1.0, self.sharpness) * (1 - (self.sharpness * inputs).tanh().square())
 
 
 def balance(weight: Tensor) -> Tensor:
@@ -84,32 +76,16 @@ def balance(weight: Tensor) -> Tensor:
     return (weight - mean) / torch.where(deviation > 0, deviation, 1)
 
 
-class IrNetConv2d(BinaryConv2d):
+class IrNetConv2d(AnnealedConv2d):
     """y = 2^s conv(sign(x), sign(w^))."""
-
-    def __init__(self, shape: ConvShape, first_sharpness: float) -> None:
-        """Create latent weights; the estimators are those of the first epoch until `sharpen` says otherwise."""
-        first: Estimator = partial(decayed_sign, sharpness=first_sharpness)
-        super().__init__(shape, weight_sign=first, activation_sign=first)
-        self._evaluation_sign = first
-        self._first = self._sharpness = first_sharpness
 
     def sharpen(self, sharpness: float) -> None:
         """Use t = `sharpness` from now on."""
-        self._sharpness = sharpness
-        self.weight_sign = self.activation_sign = partial(decayed_sign, sharpness=sharpness)
+        self.follow(DecayedSlope(sharpness))
 
     def binary_weight(self) -> Tensor:
         """Return sign(w^), the shape of `weight`."""
         return self.weight_sign(balance(self.weight))
-
-    def binary_input(self, inputs: Tensor) -> Tensor:
-        """Return sign(x); its gradient follows the schedule only while training."""
-        return self.activation_sign(inputs) if self.training else self._evaluation_sign(inputs)
-
-    def sign_key(self) -> Hashable | None:
-        """Return t, all that the sign's gradient depends on."""
-        return self._sharpness if self.training else self._first
 
     def shift(self) -> Tensor:
         """Return 2^s per filter, (Co,), without gradient."""
@@ -122,41 +98,18 @@ class IrNetConv2d(BinaryConv2d):
         return times(outputs, self.shift())
 
 
-@runtime_checkable
-class Sharpened(Protocol):
-    """A layer whose gradients are the error decay estimator's."""
-
-    def sharpen(self, sharpness: float) -> None:
-        """Use t = `sharpness` from now on."""
-        ...
-
-
-class IrNetState(AnnealedState):
-    """Sharpens the gradients of a network's layers from epoch to epoch."""
-
-    def __init__(self, layers: Sequence[BinaryConv2d], settings: IrNetSettings) -> None:
-        """Begin with T_min."""
-        super().__init__(layers)
-        self._settings = settings
-        self._sharpness = settings.first_sharpness
-
-    def anneal(self, progress: float) -> None:
-        """Set t = T_min (T_max / T_min)^progress."""
-        first, last = self._settings.first_sharpness, self._settings.last_sharpness
-        self._sharpness = first * (last / first) ** progress
-        for layer in self.layers:
-            assert isinstance(layer, Sharpened)  # noqa: S101 - for the type checker; what its methods make
-            layer.sharpen(self._sharpness)
-
-    def metrics(self) -> dict[str, float]:
-        """Return t."""
-        return {"sharpness": self._sharpness}
-
-
 @METHODS.register("ir-net")
-class IrNet(Method):
-    """IR-Net; see the module's text."""
+class IrNet(Method[IrNetConv2d]):
+    """IR-Net balances every filter before its signs are taken, and sharpens the signs' gradient from epoch to epoch.
 
+    Example:
+        >>> layer = IrNet.from_settings({})(ConvShape(in_channels=8, out_channels=4, kernel_size=3))
+        >>> exponents = layer.shift().log2()  # the scale of every filter is a power of two
+        >>> torch.equal(exponents, exponents.round())
+        True
+    """
+
+    layer_type = IrNetConv2d
     summary = "signs of balanced weights times a power of two; a gradient that sharpens from identity to the sign's own"
     reference = "Qin et al., CVPR 2020, arXiv 1909.10788"
     settings_model = IrNetSettings
@@ -168,29 +121,26 @@ class IrNet(Method):
         "weight_decay": 1e-4,
         "schedule": "cosine",
     }
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(partial(decayed_gradient, sharpness=_FIRST_SHARPNESS))
     settings: IrNetSettings
 
     @property
-    def precision(self) -> Precision:
-        """One bit each, one scale per output channel."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
-
-    @property
-    def changes_every_epoch(self) -> str | None:
-        """Why compiled code serves one epoch: t is a constant of it."""
+    def facts(self) -> MethodFacts:
+        """One bit each, one scale per output channel; t is a constant of compiled code."""
         annealed = self.settings.first_sharpness != self.settings.last_sharpness
-        return "ir-net sharpens its gradients with every epoch" if annealed else None
+        return MethodFacts(
+            Precision(weight_bits=1, activation_bits=1, scales_per_output=1),
+            surrogate=DecayedSlope(self.settings.first_sharpness),
+            changes_every_epoch="ir-net sharpens its gradients with every epoch" if annealed else None,
+        )
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> IrNetConv2d:
         """Make a layer."""
-        return IrNetConv2d(shape, self.settings.first_sharpness)
+        return IrNetConv2d(shape, DecayedSlope(self.settings.first_sharpness))
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[IrNetConv2d]:
         """Return the schedule."""
-        return IrNetState(binary_layers([network]), self.settings)
+        return AnnealedState(self.layers_of(network), "sharpness", self.settings.sharpness, IrNetConv2d.sharpen)
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: IrNetConv2d) -> FrozenConv:
         """Pack the signs of the balanced weights; keep 2^s."""
-        assert isinstance(layer, IrNetConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         return FrozenConv(layer.shape, pack_signs(layer.binary_weight().detach()), layer.shift(), layer.pad_value)

@@ -41,19 +41,30 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd import Function
 
-from nas_service.binarization.class_centres import centre_distance, follow
+from nas_service.binarization.autograd import Context, apply
+from nas_service.binarization.class_centres import centre_distance, classifier_of, follow
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
+from nas_service.binarization.method import (
+    METHODS,
+    Inert,
+    Method,
+    MethodFacts,
+    MethodSettings,
+    MethodState,
+    ParameterRule,
+    Phase,
+    Step,
+)
 from nas_service.binarization.sign import identity_sign, sign
 from search_spaces.cost import ConvShape, Precision
-from search_spaces.network import CellStack
 
 _CENTRE_PHASE = "centre-loss"
 
@@ -62,7 +73,7 @@ class McnSettings(MethodSettings):
     """Settings of MCN."""
 
     planes: int = Field(4, ge=1, le=64, description="K: channels of a feature map, outputs that share a binary filter.")
-    mcn1: bool = Field(False, description="MCN-1: one factor a plane instead of one for every kernel position.")  # noqa: FBT003 - pydantic's default
+    mcn1: bool = Field(default=False, description="MCN-1: one factor a plane instead of one for every kernel position.")
     filter_loss: float = Field(1e-3, ge=0, description="theta: weight of both losses that tie the filters to their binary form.")
     lookahead: float = Field(1e-2, ge=0, description="eta: length of the gradient step that the second filter loss looks ahead.")
     centre_loss: float = Field(1e-4, ge=0, description="lambda: weight of the centre loss in the last phase; 0: no such phase.")
@@ -71,25 +82,26 @@ class McnSettings(MethodSettings):
     centre_rate: float = Field(0.5, gt=0, le=1, description="alpha: how fast the class means follow the features.")
     modulation_learning_rate: float = Field(0.1, gt=0, description="eta2 / eta1: factor on the learning rate for M.")
     modulation_spread: float = Field(0.5, ge=0, le=1, description="s: M starts uniform in [1 - s, 1 + s].")
-    alternating: bool = Field(True, description="Update M after C, from a forward and backward pass of its own.")  # noqa: FBT003 - as above
+    alternating: bool = Field(default=True, description="Update M after C, from a forward and backward pass of its own.")
 
 
-class _BinaryFilters(torch.autograd.Function):
+class _BinaryFilters(Function):
     """Forward: C^ = mean |C| sign(C). Backward: dL/dC = gain * dL/dC^ - pull * (C^ - C)."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, gain: float, pull: float) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context[tuple[float, float]], weight: Tensor, gain: float, pull: float) -> Tensor:
         binary = sign(weight) * weight.abs().mean()  # in place a compiler may lose the gradient: see `sign`
-        ctx.gain, ctx.pull = gain, pull
+        ctx.kept = gain, pull
         ctx.save_for_backward(weight, binary)
         return binary
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context[tuple[float, float]], *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
         weight, binary = ctx.saved_tensors
-        gradient = grad_outputs[0] * ctx.gain
-        if ctx.pull:
-            gradient.add_(weight - binary, alpha=ctx.pull)
+        gain, pull = ctx.kept
+        gradient = grad_outputs[0] * gain
+        if pull:
+            gradient.add_(weight - binary, alpha=pull)
         return gradient, None, None
 
 
@@ -119,18 +131,18 @@ class McnConv2d(BinaryConv2d):
 
     def kernel(self) -> Tensor:
         """Return Q, (Co, Ci / groups, k, k)."""
-        binary: Tensor = _BinaryFilters.apply(self.weight, self._gain, self._pull)  # type: ignore[no-untyped-call]  # torch does not annotate apply
+        binary = apply(_BinaryFilters, self.weight, self._gain, self._pull)
         return (binary.unsqueeze(1) * self.modulation.unsqueeze(1)).flatten(0, 1)
 
     def filter_distance(self) -> Tensor:
         """Return sum over filters and planes of ||C_i - C^_i o M_j||^2, a scalar with gradients to C^, hence C, and M."""
         # The pull towards C^ is in `kernel` already: once a pass.
-        binary: Tensor = _BinaryFilters.apply(self.weight, self._gain, 0.0)  # type: ignore[no-untyped-call]  # as above
+        binary = apply(_BinaryFilters, self.weight, self._gain, 0.0)
         modulated = binary.unsqueeze(1) * self.modulation.unsqueeze(1)
         return (self.weight.detach().unsqueeze(1) - modulated).square().sum()
 
 
-class McnState(MethodState):
+class McnState(MethodState[McnConv2d]):
     """The filter loss, and running class means with the centre loss.
 
     Attributes:
@@ -139,25 +151,26 @@ class McnState(MethodState):
 
     centres: Tensor | None
 
-    def __init__(self, settings: McnSettings, classes: int, features: int) -> None:
+    def __init__(self, settings: McnSettings, classifier: nn.Linear) -> None:
         """Begin with centres at 0."""
         super().__init__()
         self._settings = settings
         self._centred = False
         self._seen: tuple[Tensor, Tensor] | None = None
-        self.register_buffer("centres", torch.zeros(classes, features) if settings.centre_loss else None)
+        self.register_buffer(
+            "centres", torch.zeros(classifier.out_features, classifier.in_features) if settings.centre_loss else None
+        )
 
     def start_phase(self, phase: Phase, network: nn.Module) -> None:
         """Note whether the phase has centre loss."""
         del network
         self._centred = phase.name == _CENTRE_PHASE
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def losses(self, step: Step[McnConv2d]) -> dict[str, Tensor]:
         """Return (theta / 2) sum ||C - C^ o M||^2 and, in its phase, (lambda / 2) mean ||f - f'||^2."""
         losses: dict[str, Tensor] = {}
-        layers = [layer for layer in step.layers if isinstance(layer, McnConv2d)]
-        if self._settings.filter_loss and layers:
-            distances = [layer.filter_distance() for layer in layers]
+        if self._settings.filter_loss and step.layers:
+            distances = [layer.filter_distance() for layer in step.layers]
             losses["filter"] = torch.stack(distances).sum() * (self._settings.filter_loss / 2)
         if self.centres is not None:
             self._seen = step.features.detach(), step.labels
@@ -166,7 +179,7 @@ class McnState(MethodState):
                 losses["centre"] = apart * (self._settings.centre_loss / 2)
         return losses
 
-    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+    def end_step(self, layers: Sequence[McnConv2d]) -> None:
         """Move the class means towards the features of the step, in every phase."""
         del layers
         if self.centres is None or self._seen is None:
@@ -181,36 +194,42 @@ def _rectify(modulation: Tensor) -> None:
 
 
 @METHODS.register("mcn")
-class Mcn(Method):
-    """MCN; see the module's text."""
+class Mcn(Method[McnConv2d]):
+    """MCN makes several outputs of every binary filter, with a few real matrices that the whole layer shares.
 
+    Example:
+        >>> layer = Mcn.from_settings({"planes": 4})(ConvShape(in_channels=8, out_channels=8, kernel_size=3))
+        >>> tuple(layer.weight.shape), tuple(layer.modulation.shape)  # two filters, four matrices: eight outputs
+        ((2, 8, 3, 3), (4, 3, 3))
+    """
+
+    layer_type = McnConv2d
     summary = "weights only: binary filters times real matrices shared by the layer, K outputs a filter; real inputs"
     reference = "Wang et al., CVPR 2018"
     settings_model = McnSettings
-    paper_recipe = {"epochs": 200, "batch_size": 128}  # noqa: RUF012 - a ClassVar of the base; optimizer and rates are not known
-    activation_surrogate = None
-    real_weight_stage = False
+    paper_recipe: ClassVar = {"epochs": 200, "batch_size": 128}  # optimizer and rates are not known
     hidden_terms: ClassVar = {"both filter losses": {"filter_loss": 0.0}}  # the second is in the backward pass alone
     inert: ClassVar = (Inert("modulation", "It moves by less than 1 %: what M is, its random start decides."),)
     settings: McnSettings
 
     @property
-    def precision(self) -> Precision:
+    def facts(self) -> MethodFacts:
         """One bit a filter weight for K outputs, real inputs, K factors a kernel position or, in MCN-1, K in all."""
         spatial = not self.settings.mcn1
-        return Precision(
+        precision = Precision(
             weight_bits=1,
             activation_bits=32,
             planes=self.settings.planes,
             scales_per_position=int(spatial),
             scales_per_plane=int(not spatial),
         )
+        return MethodFacts(precision, surrogate=None, real_weight_stage=False)
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> McnConv2d:
         """Make a layer."""
         return McnConv2d(shape, self.settings)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: McnConv2d) -> dict[str, ParameterRule]:
         """M: after C, at its own learning rate, without decay, never negative."""
         del layer
         rate, turn = self.settings.modulation_learning_rate, int(self.settings.alternating)
@@ -227,14 +246,12 @@ class Mcn(Method):
         tuned = min(epochs - 1, max(1, round(epochs * self.settings.centre_share)))
         return (Phase("train", epochs - tuned), Phase(_CENTRE_PHASE, tuned, self.settings.centre_learning_rate))
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[McnConv2d]:
         """Return state with centres for the network's classes and features."""
-        assert isinstance(network, CellStack)  # noqa: S101 - for the type checker; what trainers build
-        return McnState(self.settings, network.classifier.out_features, network.classifier.in_features)
+        return McnState(self.settings, classifier_of(network))
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: McnConv2d) -> FrozenConv:
         """Pack the filters' signs; keep a M as the kernel's factors."""
-        assert isinstance(layer, McnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         weight, modulation = layer.weight.detach(), layer.modulation.detach()
         return FrozenConv(
             layer.shape,

@@ -46,20 +46,31 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd import Function
 
-from nas_service.binarization.class_centres import centre_distance, follow
+from nas_service.binarization.autograd import Context, apply
+from nas_service.binarization.class_centres import centre_distance, classifier_of, follow
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
+from nas_service.binarization.layer import BinaryConv2d, times
+from nas_service.binarization.method import (
+    METHODS,
+    Inert,
+    Method,
+    MethodFacts,
+    MethodSettings,
+    MethodState,
+    ParameterRule,
+    Phase,
+    Step,
+)
 from nas_service.binarization.sign import clipped_sign, sign
 from nas_service.errors import CannotFreezeError
 from search_spaces.cost import ConvShape, Precision
-from search_spaces.network import CellStack
 
 _TERNARY_PHASE = "ternary"
 _BINARY_PHASE = "binary"
@@ -86,7 +97,7 @@ class PcnnSettings(MethodSettings):
     lookahead: float = Field(1e-2, ge=0, description="eta: length of the gradient step that the projection loss looks ahead.")
     projection_learning_rate: float = Field(0.1, gt=0, description="eta2 / eta1: factor on the learning rate for W.")
     projection_spread: float = Field(0.5, ge=0, le=1, description="s: magnitudes of W start uniform in [1 - s, 1 + s].")
-    progressive: bool = Field(False, description="Train a ternary network first, then the binary one from its C.")  # noqa: FBT003 - pydantic's default
+    progressive: bool = Field(default=False, description="Train a ternary network first, then the binary one from its C.")
     ternary_share: float = Field(0.5, gt=0, lt=1, description="Share of the epochs that the ternary phase gets.")
     centre_loss: float = Field(0.0, ge=0, description="gamma: weight of the centre loss.")
     centre_rate: float = Field(0.5, gt=0, le=1, description="alpha: how fast the class means follow the features.")
@@ -102,33 +113,33 @@ class _Projection:
     lookahead: float
 
 
-class _Project(torch.autograd.Function):
+class _Project(Function):
     """Forward: sign(W o C), or its ternary form, (Co, Ci / groups, k, k). Backward: equations 3.51 to 3.56."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, projection: Tensor, how: _Projection) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context[_Projection], weight: Tensor, projection: Tensor, how: _Projection) -> Tensor:
         magnitude = weight.abs().mean()
         factors = projection if how.elementwise else projection.mean((1, 2), keepdim=True)
         projected = weight.unsqueeze(1) * factors.unsqueeze(1)
         levels = sign(projected)
         if how.ternary:
             levels.mul_(projected.abs() > _TERNARY_THRESHOLD * magnitude)
-        ctx.how = how
+        ctx.kept = how
         levels = levels.flatten(0, 1)
         ctx.save_for_backward(weight, projection, magnitude, levels)
         return levels
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context[_Projection], *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, projection, magnitude, levels = ctx.saved_tensors
         kernels, planes = weight.unsqueeze(1), (len(weight), len(projection))
         matrices = projection.unsqueeze(1)
         delta = (grad_outputs[0] / magnitude.clamp_min(torch.finfo(weight.dtype).tiny)).unflatten(0, planes)
         masked = delta * ((kernels * matrices).abs() <= 1)
-        if not ctx.how.loss:
+        if not ctx.kept.loss:
             return (masked * matrices).sum(1), (masked * kernels).sum((0, 2)), None
-        target = kernels + ctx.how.lookahead * delta
-        residual = (matrices * target - magnitude * levels.unflatten(0, planes)).mul_(ctx.how.loss)
+        target = kernels + ctx.kept.lookahead * delta
+        residual = (matrices * target - magnitude * levels.unflatten(0, planes)).mul_(ctx.kept.loss)
         return ((masked + residual) * matrices).sum(1), (masked * kernels + residual * target).sum((0, 2)), None
 
 
@@ -174,8 +185,7 @@ class PcnnConv2d(BinaryConv2d):
         settings = self._settings
         elementwise = settings.forward_projection is ForwardProjection.ELEMENTWISE
         how = _Projection(elementwise, self.ternary, settings.projection_loss, settings.lookahead)
-        signs: Tensor = _Project.apply(self.weight, self.projection, how)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-        return signs
+        return apply(_Project, self.weight, self.projection, how)
 
     def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Multiply the integer outputs with a."""
@@ -183,7 +193,7 @@ class PcnnConv2d(BinaryConv2d):
         return times(outputs, self.magnitude())
 
 
-class PcnnState(MethodState):
+class PcnnState(MethodState[PcnnConv2d]):
     """The phases of a progressive training, and running class means with the centre loss.
 
     Attributes:
@@ -192,27 +202,27 @@ class PcnnState(MethodState):
 
     centres: Tensor | None
 
-    def __init__(self, settings: PcnnSettings, network: CellStack) -> None:
+    def __init__(self, settings: PcnnSettings, layers: Sequence[PcnnConv2d], classifier: nn.Linear) -> None:
         """Begin with centres at 0; draw now the W that the binary phase begins with, since phases have no random stream."""
-        super().__init__()
+        super().__init__(layers)
         self._settings = settings
         self._seen: tuple[Tensor, Tensor] | None = None
-        classifier = network.classifier
         empty = torch.zeros(classifier.out_features, classifier.in_features)
         self.register_buffer("centres", empty if settings.centre_loss else None)
         if settings.progressive:
-            for index, layer in enumerate(_layers(network)):
+            for index, layer in enumerate(layers):
                 self.register_buffer(f"projection_{index}", layer.fresh_projection())
 
     @torch.no_grad()
     def start_phase(self, phase: Phase, network: nn.Module) -> None:
         """Make the layers ternary or binary; W is new in the binary phase of two."""
-        for index, layer in enumerate(_layers(network)):
+        del network
+        for index, layer in enumerate(self.layers):
             layer.ternary = phase.name == _TERNARY_PHASE
             if phase.name == _BINARY_PHASE:
                 layer.projection.copy_(self.get_buffer(f"projection_{index}"))
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def losses(self, step: Step[PcnnConv2d]) -> dict[str, Tensor]:
         """Return (gamma / 2) mean ||f - f'||^2, if asked for; the projection loss is in the backward pass."""
         if self.centres is None:
             return {}
@@ -220,7 +230,7 @@ class PcnnState(MethodState):
         apart = centre_distance(step.features, step.labels, self.centres)
         return {"centre": apart * (self._settings.centre_loss / 2)}
 
-    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+    def end_step(self, layers: Sequence[PcnnConv2d]) -> None:
         """Move the class means towards the features of the step."""
         del layers
         if self.centres is None or self._seen is None:
@@ -229,18 +239,21 @@ class PcnnState(MethodState):
         self._seen = None
 
 
-def _layers(network: nn.Module) -> list[PcnnConv2d]:
-    return [layer for layer in binary_layers([network]) if isinstance(layer, PcnnConv2d)]
-
-
 @METHODS.register("pcnn")
-class Pcnn(Method):
-    """PCNN; see the module's text."""
+class Pcnn(Method[PcnnConv2d]):
+    """PCNN projects real kernels onto binary ones, with learnt matrices that the whole layer shares.
 
+    Example:
+        >>> layer = Pcnn.from_settings({"projections": 4})(ConvShape(in_channels=8, out_channels=8, kernel_size=3))
+        >>> tuple(layer.weight.shape), tuple(layer.binary_weight().shape)  # each kernel is projected four times
+        ((2, 8, 3, 3), (8, 8, 3, 3))
+    """
+
+    layer_type = PcnnConv2d
     summary = "signs of projected kernels times the layer's mean magnitude, with learnt projections and a projection loss"
     reference = "Gu et al., AAAI 2019, arXiv 1811.12755"
     settings_model = PcnnSettings
-    paper_recipe = {"epochs": 200}  # noqa: RUF012 - a ClassVar of the base; optimizer and rates are not known
+    paper_recipe: ClassVar = {"epochs": 200}  # optimizer and rates are not known
     hidden_terms: ClassVar = {"projection loss": {"projection_loss": 0.0}}
     inert: ClassVar = (
         Inert("projection loss", "The published weight makes it about a thousandth of the gradient of C."),
@@ -248,21 +261,22 @@ class Pcnn(Method):
     )
     settings: PcnnSettings
 
-    def __init__(self, settings: PcnnSettings) -> None:
-        """Allow a first stage with real weights only where C has the convolution's shape and no ternary stage comes first."""
-        super().__init__(settings)
-        self.real_weight_stage = settings.projections == 1 and not settings.progressive
-
     @property
-    def precision(self) -> Precision:
-        """One bit each, one scale a layer; J kernels of a map have bits of their own."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_layer=1)
+    def facts(self) -> MethodFacts:
+        """One bit each, one scale a layer; J kernels of a map have bits of their own.
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+        A first stage with real weights is for a C of the convolution's shape, and where no ternary stage comes first.
+        """
+        return MethodFacts(
+            Precision(weight_bits=1, activation_bits=1, scales_per_layer=1),
+            real_weight_stage=self.settings.projections == 1 and not self.settings.progressive,
+        )
+
+    def __call__(self, shape: ConvShape) -> PcnnConv2d:
         """Make a layer."""
         return PcnnConv2d(shape, self.settings)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: PcnnConv2d) -> dict[str, ParameterRule]:
         """W: at its own learning rate, without decay; C follows the recipe."""
         del layer
         return {"projection": ParameterRule(lr_multiplier=self.settings.projection_learning_rate, decays=False)}
@@ -278,18 +292,16 @@ class Pcnn(Method):
         ternary = min(epochs - 1, max(1, round(epochs * self.settings.ternary_share)))
         return (Phase(_TERNARY_PHASE, ternary), Phase(_BINARY_PHASE, epochs - ternary))
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[PcnnConv2d]:
         """Return state with centres for the network's classes and features."""
-        assert isinstance(network, CellStack)  # noqa: S101 - for the type checker; what trainers build
-        return PcnnState(self.settings, network)
+        return PcnnState(self.settings, self.layers_of(network), classifier_of(network))
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: PcnnConv2d) -> FrozenConv:
         """Pack the signs; keep a. C and W are dropped.
 
         Raises:
             CannotFreezeError: In the ternary phase.
         """
-        assert isinstance(layer, PcnnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         if layer.ternary:
             raise CannotFreezeError("pcnn's ternary phase has weights of three values; freeze after the binary phase")
         return FrozenConv(

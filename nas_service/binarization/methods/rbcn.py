@@ -64,10 +64,21 @@ from torch import Tensor, nn
 
 from nas_service.binarization.discriminator import Discriminators
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings, MethodState, ParameterRule, Pass, Phase, Step
+from nas_service.binarization.layer import BinaryConv2d, times
+from nas_service.binarization.method import (
+    METHODS,
+    Inert,
+    Method,
+    MethodFacts,
+    MethodSettings,
+    MethodState,
+    ParameterRule,
+    Pass,
+    Phase,
+    Step,
+)
 from nas_service.binarization.pruning_masks import FilterMask, FilterPruning, Fista, gather_indices
-from nas_service.binarization.sign import Surrogate, sign, tent, tent_sign
+from nas_service.binarization.sign import sign, tent, tent_sign
 from search_spaces.cost import ConvShape, Precision
 from search_spaces.network import Cell, CellStack, Network
 
@@ -88,9 +99,11 @@ class RbcnSettings(MethodSettings):
 
     scale: Scale = Field(Scale.SPATIAL, strict=False, description="Shape of C: spatial (k, k), channel (Co,) or scalar (1,).")
     scale_learning_rate: float = Field(0.1, ge=0, le=10, description="Learning rate of C, a multiple of the weights' (eta2).")
-    alternate: bool = Field(True, description="Update C in a pass of its own after W; without, a step costs half.")  # noqa: FBT003 - pydantic's default
+    alternate: bool = Field(default=True, description="Update C in a pass of its own after W; without, a step costs half.")
     kernel_weight: float = Field(1e-4, ge=0, le=10, description="Weight of the kernel loss (lambda).")
-    direct_gradient: bool = Field(False, description="Let the kernel loss pull W itself, which the printed gradient omits.")  # noqa: FBT003 - as above
+    direct_gradient: bool = Field(
+        default=False, description="Let the kernel loss pull W itself, which the printed gradient omits."
+    )
     adversarial_weight: float = Field(0.1, ge=0, le=100, description="Weight of (1 - D(T))^2; 0: no discriminators, no teacher.")
     tapped_cells: int | None = Field(
         None, ge=1, le=64, description="How many of the last cells have a discriminator; None: every cell."
@@ -99,7 +112,7 @@ class RbcnSettings(MethodSettings):
         (64, 32), strict=False, max_length=8, description="Hidden layers of a discriminator."
     )
     discriminator_learning_rate: float = Field(1e-3, gt=0, le=1, description="Of the discriminators' Adam.")
-    norm_pass: bool = Field(True, description="After every epoch, train the batch norms alone for a pass.")  # noqa: FBT003 - as above
+    norm_pass: bool = Field(default=True, description="After every epoch, train the batch norms alone for a pass.")
     prune: float | None = Field(
         None, gt=0, lt=1, description="Share of the filters that a second phase removes; None: no such phase."
     )
@@ -170,7 +183,7 @@ class RbcnConv2d(BinaryConv2d):
         return (latent - self.broadcast_factors() * self.weight_sign(self.weight)).square().sum()
 
 
-class RbcnState(MethodState):
+class RbcnState(MethodState[RbcnConv2d]):
     """The discriminators, the losses and, for its phase, the pruning.
 
     Attributes:
@@ -178,9 +191,15 @@ class RbcnState(MethodState):
         pruning: Masks and baseline; None where nothing is pruned.
     """
 
-    def __init__(self, settings: RbcnSettings, channels: Mapping[str, int], pruning: FilterPruning | None) -> None:
+    def __init__(
+        self,
+        settings: RbcnSettings,
+        layers: Sequence[RbcnConv2d],
+        channels: Mapping[str, int],
+        pruning: FilterPruning | None,
+    ) -> None:
         """Make discriminators for the taps of `channels`, output channels by name."""
-        super().__init__()
+        super().__init__(layers)
         self.settings = settings
         self.taps = tuple(channels)
         if settings.norm_pass:
@@ -213,7 +232,7 @@ class RbcnState(MethodState):
         if phase.name == _PRUNE and self.pruning is not None:
             self.pruning.start(network, phase.epochs)
             return
-        for layer in _rectified(binary_layers([network])):
+        for layer in self.layers:
             layer.factors.copy_(layer.best_factors())
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
@@ -221,13 +240,13 @@ class RbcnState(MethodState):
         if self._running is not None:
             self._running.allow(epochs - epoch)
 
-    def adversary_step(self, step: Step) -> None:
+    def adversary_step(self, step: Step[RbcnConv2d]) -> None:
         """Let the discriminators learn to tell the student's taps from the teacher's, or from the baseline's."""
         real = step.teacher_taps if self._running is None else self._running.watch(step.images, self.taps)
         if self.adversary is not None:
             self.adversary.ascend(real, step.taps, doubt=self._running is not None)
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def losses(self, step: Step[RbcnConv2d]) -> dict[str, Tensor]:
         """Return the kernel loss, the adversarial loss and, while pruning, L_Data; the last two guide the masks."""
         settings = self.settings
         losses: dict[str, Tensor] = {}
@@ -237,11 +256,11 @@ class RbcnState(MethodState):
             losses["data"] = settings.data_weight * self._running.distance(step.logits)
             self._running.take_gradients(torch.stack(list(losses.values())).sum(), step.layers)
         if settings.kernel_weight:
-            errors = [layer.kernel_error(direct=settings.direct_gradient) for layer in _rectified(step.layers)]
+            errors = [layer.kernel_error(direct=settings.direct_gradient) for layer in step.layers]
             losses["kernel"] = torch.stack(errors).sum() * (settings.kernel_weight / 2)
         return losses
 
-    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+    def end_step(self, layers: Sequence[RbcnConv2d]) -> None:
         """Move the masks."""
         if self._running is not None:
             self._running.step(layers)
@@ -260,10 +279,6 @@ class RbcnState(MethodState):
         return figures
 
 
-def _rectified(layers: Sequence[BinaryConv2d]) -> list[RbcnConv2d]:
-    return [layer for layer in layers if isinstance(layer, RbcnConv2d)]
-
-
 def _cell_channels(network: nn.Module, most: int | None) -> dict[str, int]:
     """Return the output channels of the last `most` cells by name: what the next one, or the classifier, takes in."""
     if not isinstance(network, CellStack):
@@ -274,44 +289,45 @@ def _cell_channels(network: nn.Module, most: int | None) -> dict[str, int]:
 
 
 @METHODS.register("rbcn")
-class Rbcn(Method):
-    """RBCN; see the module's text."""
+class Rbcn(Method[RbcnConv2d]):
+    """RBCN multiplies signs with a learnt matrix, and trains until discriminators take it for a full-precision network.
 
+    Example:
+        >>> layer = Rbcn.from_settings({})(ConvShape(in_channels=4, out_channels=2, kernel_size=3))
+        >>> torch.equal(layer.kernel(), sign(layer.weight) * layer.factors)  # one matrix for all filters
+        True
+    """
+
+    layer_type = RbcnConv2d
     summary = "signs times a learnt matrix, trained to pass for a full-precision network; can remove filters"
     reference = "Liu et al., IJCAI 2019, arXiv 1908.07748"
     settings_model = RbcnSettings
     settings: RbcnSettings
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
     inert: ClassVar = (Inert("kernel", "As printed it reaches W through its sign alone, times the small C; it trains C."),)
 
     @property
-    def precision(self) -> Precision:
-        """One bit each and C; where filters can be pruned, a mask for each output, with C in it unless C is spatial."""
-        scale, prunable = self.settings.scale, self.settings.prune is not None
-        return Precision(
+    def facts(self) -> MethodFacts:
+        """One bit each and C; where filters can be pruned, a mask for each output, with C in it unless C is spatial.
+
+        The teacher is for the discriminators. They and the masks have optimizers that count on the host.
+        """
+        scale, prunable, adversarial = self.settings.scale, self.settings.prune is not None, self.settings.adversarial_weight > 0
+        precision = Precision(
             weight_bits=1,
             activation_bits=1,
             scales_per_output=int(prunable or scale is Scale.CHANNEL),
             scales_per_layer=int(not prunable and scale is Scale.SCALAR),
             scales_per_position=int(scale is Scale.SPATIAL),
         )
+        why = "rbcn with discriminators or pruning steps optimizers of its own on the host"
+        eager = why if adversarial or prunable else None
+        return MethodFacts(precision, surrogate=tent, needs_teacher=adversarial, needs_eager=eager)
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether there are discriminators."""
-        return self.settings.adversarial_weight > 0
-
-    @property
-    def needs_eager(self) -> str | None:
-        """Why steps cannot be replayed: adversaries and masks have optimizers that count on the host."""
-        own = self.settings.adversarial_weight > 0 or self.settings.prune is not None
-        return "rbcn with discriminators or pruning steps optimizers of its own on the host" if own else None
-
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> RbcnConv2d:
         """Make a layer."""
         return RbcnConv2d(shape, self.settings.scale, prunable=self.settings.prune is not None)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: RbcnConv2d) -> dict[str, ParameterRule]:
         """Step C after W, at its own rate; weight decay would shrink it for no reason. W steps as if C had been 1."""
         turn = int(self.settings.alternate)
         return {
@@ -328,18 +344,17 @@ class Rbcn(Method):
         pruning = min(epochs - 1, max(1, round(epochs * self.settings.pruning_epochs)))
         return (Phase("train", epochs - pruning), Phase(_PRUNE, pruning, self.settings.pruning_learning_rate))
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[RbcnConv2d]:
         """Make the discriminators; a supernet's paths are not pruned."""
         settings = self.settings
         channels = _cell_channels(network, settings.tapped_cells) if settings.adversarial_weight else {}
         pruning = None
         if settings.prune is not None and isinstance(network, Network):
             pruning = FilterPruning(network, Fista(settings.mask_learning_rate, settings.mask_sparsity), settings.prune)
-        return RbcnState(settings, channels, pruning)
+        return RbcnState(settings, self.layers_of(network), channels, pruning)
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: RbcnConv2d) -> FrozenConv:
         """Pack the signs of the filters that are left, with C and their masks."""
-        assert isinstance(layer, RbcnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         factors, signs = layer.factors.detach(), sign(layer.weight)
         inside = factors.unsqueeze(0) if layer.factor_scale is Scale.SPATIAL else None
         scale = None if layer.factor_scale is Scale.SPATIAL else factors

@@ -27,11 +27,9 @@ error times alpha^2. Scales are about 0.02, so without that factor G is some tho
 where it began: by default lambda is multiplied by alpha^2, a constant for the gradient, and `bilinear_units = signs` takes
 lambda as it is. The paper gives no first value for U; 0.2 is that of the released code.
 
-The factor on the gradient: the released scale is 0.02 |s| with a learnt s, and the 0.02 is not in the gradient of L_S that
-reaches w, which is 1 / 0.02 = 50 times the exact one. `rules` has that factor. Adam does not feel it; SGD's steps of w are 50
-times as long, and without it hardly a sign flips. The factor is on G as well, so the released balance of L_S and G is that of
-`bilinear_weight` 2e-6. There G is less than a thousandth of the gradient and does nothing; the default is the published number
-in our units, 1e-4, with which it is a few per cent.
+The factor on the gradient, its reason and the paper's recipe are ReBNN's, too: `learnt_scale.py`. The factor is on G as well, so
+the released balance of L_S and G is that of `bilinear_weight` 2e-6. There G is less than a thousandth of the gradient and does
+nothing; the default is the published number in our units, 1e-4, with which it is a few per cent.
 
 How much the recurrence does: DReLU returns w or 0 and U >= 0, so as printed w + U w never changes a sign, and it undoes a part
 of a step towards one. It is larger than the step itself: a few filters a step grow by a share U, until their rank changes, and
@@ -39,9 +37,7 @@ meanwhile hardly flip. In trials without it (`recurrence_start` 0) validation wa
 
 The released code is another algorithm and is not offered: it adds back the last gradient in place of w, in the forward pass
 alone; picks filters by comparing positions of a sort in place of ranks; asks nothing of ||w||_1; takes sum(g w) for the scale's
-gradient, no mask on |w|, and lets U become negative. Of s Adam's step in alpha is 0.02 of the others', which
-`scale_lr_multiplier` keeps; the paper names no rate. The authors begin with a trained ReActNet with real weights and train 256
-epochs; `paper_recipe` trains that first stage as well, 256 of 512 epochs.
+gradient, no mask on |w|, and lets U become negative.
 
 References:
     Xu, Li, Wang, Ma, Zhang, Gao, Qiao, Lv, Guo, "Recurrent Bilinear Optimization for Binary Neural Networks", ECCV 2022, arXiv
@@ -50,20 +46,19 @@ References:
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd import Function
 
-from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
-from nas_service.binarization.sign import Surrogate, clipped_sign, sign, tent, tent_sign, window
+from nas_service.binarization.autograd import Context, apply
+from nas_service.binarization.learnt_scale import ScaledConv2d, ScaledMethod, ScaledState, make_positive
+from nas_service.binarization.method import METHODS, Inert, MethodSettings, MethodState, ParameterRule, Step
+from nas_service.binarization.sign import sign, window
 from nas_service.recipes.recipe import OptimizerName
-from search_spaces.cost import ConvShape, Precision
-
-RELEASED_SCALE = 0.02  # the released alpha is this times |s|, and is left out of the gradient that reaches W
+from search_spaces.cost import ConvShape
 
 _LEAST_ALPHA = 1e-4  # so that A = 1 / alpha is finite
 
@@ -101,23 +96,23 @@ class RbonnSettings(MethodSettings):
     )
 
 
-class _RecurrentSign(torch.autograd.Function):
+class _RecurrentSign(Function):
     """Forward: sign(W). Backward: dL/dW = dL/db 1[|W| <= 1], and equation 3.136 for U."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, recurrence: Tensor, backtracked: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, weight: Tensor, recurrence: Tensor, backtracked: Tensor) -> Tensor:
         del recurrence
         ctx.save_for_backward(weight, backtracked)
         return sign(weight)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, backtracked = ctx.saved_tensors
         gradient = grad_outputs[0] * window(weight)
         return gradient, (gradient * backtracked).sum((1, 2, 3)), None
 
 
-class RbonnConv2d(BinaryConv2d):
+class RbonnConv2d(ScaledConv2d):
     """y = alpha conv(sign(x), sign(W)), alpha learnt per filter.
 
     Attributes:
@@ -130,38 +125,25 @@ class RbonnConv2d(BinaryConv2d):
 
     def __init__(self, shape: ConvShape, recurrence_start: float) -> None:
         """Create latent weights, the scales that fit them best, and U."""
-        super().__init__(shape, weight_sign=clipped_sign, activation_sign=tent_sign)
-        self.alpha = nn.Parameter(torch.empty(shape.out_channels))
+        super().__init__(shape)
         self.recurrence = nn.Parameter(torch.full((shape.out_channels,), recurrence_start))
-        self.fit_alpha()
 
     @torch.no_grad()
     def fit_alpha(self) -> None:
-        """Set alpha to mean |W|."""
-        self.alpha.copy_(self.weight.abs().mean((1, 2, 3)))
+        """Set alpha to mean |W|, or its least value."""
+        super().fit_alpha()
         bound_alpha(self.alpha)
 
     def binary_weight(self) -> Tensor:
         """Return sign(W), whose gradient reaches U too while training."""
         if not self.training or self.backtracked is None:
             return super().binary_weight()
-        signs: Tensor = _RecurrentSign.apply(self.weight, self.recurrence, self.backtracked)  # type: ignore[no-untyped-call]  # torch
-        return signs
-
-    def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
-        """Multiply the integer outputs with alpha."""
-        del inputs
-        return times(outputs, self.alpha)
+        return apply(_RecurrentSign, self.weight, self.recurrence, self.backtracked)
 
 
 def bound_alpha(alpha: Tensor) -> None:
     """Replace scales with their magnitudes, at least 1e-4, in place."""
     alpha.abs_().clamp_min_(_LEAST_ALPHA)
-
-
-def make_positive(recurrence: Tensor) -> None:
-    """Replace U with its magnitude, in place."""
-    recurrence.abs_()
 
 
 def bilinear_loss(weight: Tensor, inverse_scale: Tensor) -> Tensor:
@@ -172,7 +154,7 @@ def bilinear_loss(weight: Tensor, inverse_scale: Tensor) -> Tensor:
 def outranks(values: Tensor, threshold: int) -> Tensor:
     """Return D: which of `values` (Co,) have a rank above `threshold`, ranks being 1 for the smallest to Co."""
     above = torch.zeros_like(values, dtype=torch.bool)
-    return above.index_fill_(0, values.topk(len(values) - threshold).indices, True)  # noqa: FBT003 - torch's own signature
+    return above.index_fill_(0, values.topk(len(values) - threshold).indices, value=True)
 
 
 def drelu(weight: Tensor, inverse_scale: Tensor, share: float) -> Tensor:
@@ -185,38 +167,30 @@ def drelu(weight: Tensor, inverse_scale: Tensor, share: float) -> Tensor:
     return weight * (sparse & outranks(inverse_scale, threshold)).view(-1, 1, 1, 1)
 
 
-class RbonnState(MethodState):
+class RbonnState(ScaledState[RbonnConv2d]):
     """The last backtracked weights of every layer, one after another in `backtracked`."""
 
     backtracked: Tensor
 
-    def __init__(self, network: nn.Module, settings: RbonnSettings) -> None:
+    def __init__(self, layers: Sequence[RbonnConv2d], settings: RbonnSettings) -> None:
         """Begin with nothing backtracked."""
-        super().__init__()
+        super().__init__(layers)
         self._settings = settings
-        self._layers = [layer for layer in binary_layers([network]) if isinstance(layer, RbonnConv2d)]
         self._before: dict[nn.Module, tuple[Tensor, Tensor]] = {}  # w^t and U^t DReLU(w^t, A^t) of the step under way
-        like = self._layers[0].weight if self._layers else torch.empty(0)
-        self.register_buffer("backtracked", like.new_zeros(sum(layer.weight.numel() for layer in self._layers)))
-
-    def start_phase(self, phase: Phase, network: nn.Module) -> None:
-        """Fit the scales to the latent weights that a first stage left."""
-        del phase, network
-        for layer in self._layers:
-            layer.fit_alpha()
+        like = layers[0].weight if layers else torch.empty(0)
+        self.register_buffer("backtracked", like.new_zeros(sum(layer.weight.numel() for layer in layers)))
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Let the layers see their parts of `backtracked`."""
         del epoch, epochs
-        parts = self.backtracked.split([layer.weight.numel() for layer in self._layers])
-        for layer, part in zip(self._layers, parts, strict=True):
+        parts = self.backtracked.split([layer.weight.numel() for layer in self.layers])
+        for layer, part in zip(self.layers, parts, strict=True):
             layer.backtracked = part.view(layer.weight.shape)
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def losses(self, step: Step[RbonnConv2d]) -> dict[str, Tensor]:
         """Return lambda G of the layers that took part; take note of what will be added to their weights."""
         parts = []
         for layer in step.layers:
-            assert isinstance(layer, RbonnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
             parts.append(bilinear_loss(layer.weight, layer.alpha.reciprocal()) @ self._weights(layer))
             with torch.no_grad():
                 kept = drelu(layer.weight, layer.alpha.reciprocal(), self._settings.sparsity_threshold)
@@ -229,12 +203,11 @@ class RbonnState(MethodState):
         return units * self._settings.bilinear_weight
 
     @torch.no_grad()
-    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+    def end_step(self, layers: Sequence[RbonnConv2d]) -> None:
         """Apply the recurrence, and keep what the next gradient of U needs."""
         for layer in layers:
             if layer not in self._before:
                 continue
-            assert isinstance(layer, RbonnConv2d)  # noqa: S101 - as above
             before, addition = self._before.pop(layer)
             layer.weight.add_(addition)
             if layer.backtracked is not None:
@@ -243,56 +216,42 @@ class RbonnState(MethodState):
     @torch.no_grad()
     def metrics(self) -> dict[str, float]:
         """Return the mean U."""
-        return {"recurrence": float(torch.cat([layer.recurrence for layer in self._layers]).mean())} if self._layers else {}
+        return {"recurrence": float(torch.cat([layer.recurrence for layer in self.layers]).mean())} if self.layers else {}
 
 
 @METHODS.register("rbonn")
-class Rbonn(Method):
-    """RBONN; see the module's text."""
+class Rbonn(ScaledMethod[RbonnConv2d]):
+    """RBONN ties weights and learnt scales by a bilinear loss, and pulls out filters that both leave behind.
 
+    Example:
+        >>> layer = Rbonn.from_settings({})(ConvShape(in_channels=1, out_channels=4, kernel_size=1))
+        >>> losses = bilinear_loss(layer.weight, layer.alpha.reciprocal())  # one weight and its scale agree
+        >>> torch.allclose(losses, torch.zeros(4), atol=1e-6)
+        True
+    """
+
+    layer_type = RbonnConv2d
     summary = "learnt scale per filter, a bilinear loss between weights and scales, and a recurrence for filters left behind"
     reference = "Xu et al., ECCV 2022, arXiv 2209.01542"
     settings_model = RbonnSettings
     settings: RbonnSettings
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
     inert: ClassVar = (
         Inert("recurrence", "Its gradient has the size of the weights, and its rate is a tenth.", (OptimizerName.SGD,)),
     )
-    paper_recipe = {  # noqa: RUF012 - the contract declares it a ClassVar
-        "optimizer": "adam",
-        "learning_rate": 1e-3,
-        "schedule": "linear",
-        "epochs": 512,
-        "batch_size": 512,
-        "weight_decay": 0.0,
-        "distillation": 1.0,
-        "real_weight_stage": 0.5,
-    }
 
-    @property
-    def precision(self) -> Precision:
-        """One bit each, one scale per output channel."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
-
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> RbonnConv2d:
         """Make a layer."""
         return RbonnConv2d(shape, self.settings.recurrence_start)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
-        """Keep alpha and U >= 0 and their steps small; W steps as if alpha had not made its gradient small."""
-        del layer
+    def rules(self, layer: RbonnConv2d) -> dict[str, ParameterRule]:
+        """Keep alpha and U >= 0 and their steps small."""
         settings = self.settings
         return {
-            "weight": ParameterRule(gradient_factor=1 / RELEASED_SCALE),
+            **super().rules(layer),
             "alpha": ParameterRule(lr_multiplier=settings.scale_lr_multiplier, decays=False, project=bound_alpha),
             "recurrence": ParameterRule(lr_multiplier=settings.recurrence_lr_multiplier, decays=False, project=make_positive),
         }
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[RbonnConv2d]:
         """Return the recurrence's memory of a new training."""
-        return RbonnState(network, self.settings)
-
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
-        """Pack the signs; keep alpha."""
-        assert isinstance(layer, RbonnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
-        return FrozenConv(layer.shape, pack_signs(sign(layer.weight)), layer.alpha.detach(), layer.pad_value)
+        return RbonnState(self.layers_of(network), self.settings)

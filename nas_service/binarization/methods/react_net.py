@@ -39,11 +39,10 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, Inert, Method, MethodSettings
+from nas_service.binarization.method import METHODS, Inert, Method, MethodFacts, MethodSettings
 from nas_service.binarization.methods.bi_real import BiRealConv2d
 from nas_service.binarization.rprelu import RPReLU, replace_prelus
-from nas_service.binarization.sign import Surrogate, sign, tent
+from nas_service.binarization.sign import sign, tent
 from search_spaces.cost import ConvShape, Precision
 
 
@@ -69,9 +68,17 @@ class ReactConv2d(BiRealConv2d):
 
 
 @METHODS.register("react-net")
-class ReactNet(Method):
-    """ReActNet; see the module's text."""
+class ReactNet(Method[ReactConv2d]):
+    """ReActNet learns, for every channel, where signs turn and where the activation has its corner.
 
+    Example:
+        >>> layer = ReactNet.from_settings({})(ConvShape(in_channels=1, out_channels=1, kernel_size=1))
+        >>> layer.threshold = nn.Parameter(torch.ones(1))
+        >>> layer.binary_input(torch.tensor([-2.0, -0.5]).view(2, 1, 1, 1)).flatten().tolist()
+        [-1.0, 1.0]
+    """
+
+    layer_type = ReactConv2d
     summary = "Bi-Real Net with learnt thresholds before the sign and learnt shifts around the PReLU"
     reference = "Liu et al., ECCV 2020, arXiv 2003.03488"
     settings_model = ReactNetSettings
@@ -89,16 +96,16 @@ class ReactNet(Method):
     other_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "adambnn": {**paper_recipe, "epochs": 512, "batch_size": 256, "learning_rate": 1.25e-3, "weight_decay": 5e-6}
     }
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
     inert: ClassVar = (Inert("shift_out", "A constant of each channel, which the batch norm of the next block takes out again."),)
     settings: ReactNetSettings
 
     @property
-    def precision(self) -> Precision:
+    def facts(self) -> MethodFacts:
         """One bit each, a scale per output channel, a threshold per input channel, three parameters per RPReLU channel."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1, scales_per_input=1, activation_parameters=3)
+        precision = Precision(weight_bits=1, activation_bits=1, scales_per_output=1, scales_per_input=1, activation_parameters=3)
+        return MethodFacts(precision, surrogate=tent)
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> ReactConv2d:
         """Make a layer."""
         return ReactConv2d(shape)
 
@@ -106,8 +113,7 @@ class ReactNet(Method):
         """Put an RPReLU in the place of every PReLU."""
         replace_prelus(network, RPReLU)
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: ReactConv2d) -> FrozenConv:
         """Pack the signs; keep alpha and the thresholds."""
-        assert isinstance(layer, ReactConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         bits = pack_signs(sign(layer.weight))
         return FrozenConv(layer.shape, bits, layer.alpha(), layer.pad_value, threshold=layer.threshold.detach())

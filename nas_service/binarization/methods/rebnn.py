@@ -18,19 +18,15 @@ How it is done: b is convolved and alpha applied to the integers that come out, 
 binary weight is that of b divided by alpha. Where alpha is exactly 0 it cannot be told, and gamma is 0 there. gamma belongs to
 one training: it is 0 in the first step, and whenever a path of a supernet begins to train.
 
-The factor on the gradient: the released scale is 0.02 |s| with a learnt s, and the 0.02 is not in the gradient of L_S that
-reaches w, which is 1 / 0.02 = 50 times the exact one. `rules` has that factor. Adam does not feel it; SGD's steps of w are 50
-times as long, and without it hardly a sign flips. The factor is on L_R as well, so in these units the released gamma is a
-fiftieth of what is written there.
+The factor on the gradient, its reason and the paper's recipe are RBONN's, too: `learnt_scale.py`. The factor is on L_R as well,
+so in these units the released gamma is a fiftieth of what is written there.
 
 How much L_R does: it is live early and fades as flips become rare, with Adam some 2 % of the gradient on average.
 
 Differences: the printed gradient of alpha lacks the minus. The released code estimates the previous weight as w minus its
 gradient, has no mask on |w|, takes sum(g w) for the gradient of the scale, and then clamps gamma so that it is always 2e-4:
 `gamma = constant` gives the balance of that, gamma = 2e-4 / 50, with the exact gradients; L_R is then about a thousandth of the
-gradient. Of s Adam's step in alpha is 0.02 of the others', which `scale_lr_multiplier` keeps; the paper names no rate. The
-authors begin with a trained ReActNet with real weights and train 256 epochs; `paper_recipe` trains that first stage as well,
-256 of 512 epochs.
+gradient.
 
 References:
     Xu, Li, Ma, Lin, Dong, Zhang, Gao, Lv, "Resilient Binary Neural Network", AAAI 2023, arXiv 2302.00956; equations are
@@ -38,20 +34,17 @@ References:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
-from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
-from nas_service.binarization.sign import Surrogate, clipped_sign, sign, tent, tent_sign
-from search_spaces.cost import ConvShape, Precision
-
-RELEASED_SCALE = 0.02  # the released alpha is this times |s|, and is left out of the gradient that reaches W
+from nas_service.binarization.learnt_scale import ScaledConv2d, ScaledMethod, ScaledState, make_positive
+from nas_service.binarization.method import METHODS, MethodFacts, MethodSettings, MethodState, ParameterRule, Step
+from nas_service.binarization.sign import sign
+from search_spaces.cost import ConvShape
 
 
 class GammaRule(StrEnum):
@@ -77,11 +70,10 @@ class RebnnSettings(MethodSettings):
     )
 
 
-class RebnnConv2d(BinaryConv2d):
+class RebnnConv2d(ScaledConv2d):
     """y = alpha conv(sign(x), sign(W)), alpha learnt per filter.
 
     Attributes:
-        alpha: Scales, (Co,), >= 0.
         observes: Whether a backward pass leaves `largest_gradient`.
         largest_gradient: max_j |dL_S/dw^_j| of every filter, (Co,), between a backward pass and the end of its step.
     """
@@ -90,15 +82,8 @@ class RebnnConv2d(BinaryConv2d):
 
     def __init__(self, shape: ConvShape, *, observes: bool) -> None:
         """Create latent weights and the scales that fit them best."""
-        super().__init__(shape, weight_sign=clipped_sign, activation_sign=tent_sign)
+        super().__init__(shape)
         self.observes = observes
-        self.alpha = nn.Parameter(torch.empty(shape.out_channels))
-        self.fit_alpha()
-
-    @torch.no_grad()
-    def fit_alpha(self) -> None:
-        """Set alpha to mean |W|, where ||W - alpha b||^2 is least."""
-        self.alpha.copy_(self.weight.abs().mean((1, 2, 3)))
 
     def kernel(self) -> Tensor:
         """Return sign(W), whose gradient is looked at while training."""
@@ -112,16 +97,6 @@ class RebnnConv2d(BinaryConv2d):
         largest = gradient.abs().amax((1, 2, 3))
         self.largest_gradient = torch.where(self.alpha > 0, largest / self.alpha, 0.0)
 
-    def scale(self, outputs: Tensor, inputs: Tensor) -> Tensor:
-        """Multiply the integer outputs with alpha."""
-        del inputs
-        return times(outputs, self.alpha)
-
-
-def make_positive(alpha: Tensor) -> None:
-    """Replace scales with their magnitudes, in place."""
-    alpha.abs_()
-
 
 def next_gamma(before: Tensor, after: Tensor, largest_gradient: Tensor) -> Tensor:
     """Return gamma (Co,) by equation 3.150 from the signs before and after a step, (Co, ...), and max_j |dL_S/dw^_j|, (Co,)."""
@@ -129,52 +104,43 @@ def next_gamma(before: Tensor, after: Tensor, largest_gradient: Tensor) -> Tenso
     return flipped * largest_gradient
 
 
-class RebnnState(MethodState):
+class RebnnState(ScaledState[RebnnConv2d]):
     """gamma of every filter of a network, one after another in `gamma`."""
 
     gamma: Tensor
 
-    def __init__(self, network: nn.Module, settings: RebnnSettings) -> None:
+    def __init__(self, layers: Sequence[RebnnConv2d], settings: RebnnSettings) -> None:
         """Begin with gamma 0, or with the constant."""
-        super().__init__()
+        super().__init__(layers)
         self._constant = settings.gamma is GammaRule.CONSTANT
         self._places: dict[nn.Module, slice] = {}
         self._signs: dict[nn.Module, Tensor] = {}  # b of the step under way
         self._means: list[Tensor] = []  # of gamma, after every step of the epoch
-        layers, filters = binary_layers([network]), 0
+        filters = 0
         for layer in layers:
             self._places[layer] = slice(filters, filters + layer.shape.out_channels)
             filters += layer.shape.out_channels
         like = layers[0].weight if layers else torch.empty(0)
         self.register_buffer("gamma", like.new_full((filters,), settings.constant_gamma if self._constant else 0.0))
 
-    def start_phase(self, phase: Phase, network: nn.Module) -> None:
-        """Fit the scales to the latent weights that a first stage left."""
-        del phase
-        for layer in binary_layers([network]):
-            assert isinstance(layer, RebnnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
-            layer.fit_alpha()
-
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Begin the mean that is reported."""
         del epoch, epochs
         self._means.clear()
 
-    def losses(self, step: Step) -> dict[str, Tensor]:
+    def losses(self, step: Step[RebnnConv2d]) -> dict[str, Tensor]:
         """Return L_R of the layers that took part."""
         parts = []
         for layer in step.layers:
-            assert isinstance(layer, RebnnConv2d)  # noqa: S101 - as above
             signs = self._signs[layer] = sign(layer.weight)
             residual = layer.weight - layer.alpha.view(-1, 1, 1, 1) * signs
             parts.append(residual.square().flatten(1).sum(1) @ self.gamma[self._places[layer]])
         return {"reconstruction": torch.stack(parts).sum() / 2} if parts else {}
 
     @torch.no_grad()
-    def end_step(self, layers: Sequence[BinaryConv2d]) -> None:
+    def end_step(self, layers: Sequence[RebnnConv2d]) -> None:
         """Set gamma from what the step flipped, and from the gradients that did it."""
         for layer in layers:
-            assert isinstance(layer, RebnnConv2d)  # noqa: S101 - as above
             before, largest = self._signs.pop(layer, None), layer.largest_gradient
             layer.largest_gradient = None
             if self._constant:
@@ -192,53 +158,37 @@ class RebnnState(MethodState):
 
 
 @METHODS.register("rebnn")
-class Rebnn(Method):
-    """ReBNN; see the module's text."""
+class Rebnn(ScaledMethod[RebnnConv2d]):
+    """ReBNN learns a scale for every filter, and holds back the weights of filters that flip back and forth.
 
+    Example:
+        >>> layer = Rebnn.from_settings({})(ConvShape(in_channels=4, out_channels=2, kernel_size=3))
+        >>> torch.equal(layer.alpha, layer.weight.abs().mean((1, 2, 3)))  # the scales begin where they fit best
+        True
+    """
+
+    layer_type = RebnnConv2d
     summary = "learnt scale per filter; weights that oscillate are held back by a weighted reconstruction loss"
     reference = "Xu et al., AAAI 2023, arXiv 2302.00956"
     settings_model = RebnnSettings
     settings: RebnnSettings
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(tent)
-    paper_recipe = {  # noqa: RUF012 - the contract declares it a ClassVar
-        "optimizer": "adam",
-        "learning_rate": 1e-3,
-        "schedule": "linear",
-        "epochs": 512,
-        "batch_size": 512,
-        "weight_decay": 0.0,
-        "distillation": 1.0,
-        "real_weight_stage": 0.5,
-    }
 
     @property
-    def precision(self) -> Precision:
-        """One bit each, one scale per output channel."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
+    def facts(self) -> MethodFacts:
+        """One bit each, one scale per output channel; eager steps unless gamma is a constant."""
+        if self.settings.gamma is GammaRule.CONSTANT:
+            return super().facts
+        return replace(super().facts, needs_eager="rebnn looks at gradients with a hook and gathers its figures on the host")
 
-    @property
-    def needs_eager(self) -> str | None:
-        """Why steps can be neither replayed nor compiled, unless gamma is a constant."""
-        constant = self.settings.gamma is GammaRule.CONSTANT
-        return None if constant else "rebnn looks at gradients with a hook and gathers its figures on the host"
-
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> RebnnConv2d:
         """Make a layer."""
         return RebnnConv2d(shape, observes=self.settings.gamma is GammaRule.FLIP)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
-        """Keep alpha >= 0 and its steps small; W steps as if alpha had not made its gradient small."""
-        del layer
-        return {
-            "weight": ParameterRule(gradient_factor=1 / RELEASED_SCALE),
-            "alpha": ParameterRule(lr_multiplier=self.settings.scale_lr_multiplier, decays=False, project=make_positive),
-        }
+    def rules(self, layer: RebnnConv2d) -> dict[str, ParameterRule]:
+        """Keep alpha >= 0 and its steps small."""
+        rate = self.settings.scale_lr_multiplier
+        return {**super().rules(layer), "alpha": ParameterRule(lr_multiplier=rate, decays=False, project=make_positive)}
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[RebnnConv2d]:
         """Return gamma of a new training."""
-        return RebnnState(network, self.settings)
-
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
-        """Pack the signs; keep alpha."""
-        assert isinstance(layer, RebnnConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
-        return FrozenConv(layer.shape, pack_signs(sign(layer.weight)), layer.alpha.detach(), layer.pad_value)
+        return RebnnState(self.layers_of(network), self.settings)

@@ -28,18 +28,20 @@ References:
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from nas_service.binarization.annealing import AnnealedState
+from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState
-from nas_service.binarization.sign import Surrogate, identity_sign, sign, tent, tent_sign
+from nas_service.binarization.layer import BinaryConv2d, times
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, MethodState
+from nas_service.binarization.sign import identity_sign, sign, tent, tent_sign
 from search_spaces.cost import ConvShape, Precision
 
 _EPSILON = 1e-5  # added to variances
@@ -51,6 +53,10 @@ class RecuSettings(MethodSettings):
 
     first_quantile: float = Field(0.85, gt=0.5, lt=1, description="tau of the first epoch.")
     last_quantile: float = Field(0.99, gt=0.5, lt=1, description="tau after the last epoch.")
+
+    def quantile(self, progress: float) -> float:
+        """Return tau = A e^progress + B."""
+        return self.first_quantile + (self.last_quantile - self.first_quantile) * math.expm1(progress) / math.expm1(1)
 
 
 def _sample_figures(inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,16 +76,16 @@ def normalised_tent(inputs: Tensor) -> Tensor:
     return tent(inputs * inverse) * inverse
 
 
-class _NormalisedTentSign(torch.autograd.Function):
+class _NormalisedTentSign(Function):
     """Forward: sign. Backward: through the tent at u = x / sigma, and through u to x."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no public type
+    def forward(ctx: Context, inputs: Tensor) -> Tensor:
         ctx.save_for_backward(inputs)
         return sign(inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # noqa: ANN401 - as above
+    def backward(ctx: Context, *grad_outputs: Tensor) -> Tensor:
         (inputs,) = ctx.saved_tensors
         mean, variance = _sample_figures(inputs)
         inverse = variance.rsqrt()
@@ -92,8 +98,7 @@ class _NormalisedTentSign(torch.autograd.Function):
 
 def normalised_tent_sign(inputs: Tensor) -> Tensor:
     """Return sign(x) of `inputs` (N, C, H, W) with the gradient of tent_sign(x / sigma), sigma of each sample."""
-    outputs: Tensor = _NormalisedTentSign.apply(inputs)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-    return outputs
+    return apply(_NormalisedTentSign, inputs)
 
 
 def standardise(weight: Tensor) -> Tensor:
@@ -142,6 +147,10 @@ class RecuConv2d(NormalisedConv2d):
         super().__init__(shape)
         self.quantile = quantile
 
+    def clamp_at(self, quantile: float) -> None:
+        """Clamp with tau = `quantile` from now on."""
+        self.quantile = quantile
+
     def binary_weight(self) -> Tensor:
         """Return sign(w~), the shape of `weight`, with the gradient of the clamp."""
         standard = standardise(self.weight)
@@ -151,32 +160,17 @@ class RecuConv2d(NormalisedConv2d):
         return self.weight_sign(standard.clamp(-bound, bound))
 
 
-class RecuState(AnnealedState):
-    """Moves tau of a network's layers from epoch to epoch."""
-
-    def __init__(self, layers: Sequence[BinaryConv2d], settings: RecuSettings) -> None:
-        """Begin with the first tau."""
-        super().__init__(layers)
-        self._settings = settings
-        self._quantile = settings.first_quantile
-
-    def anneal(self, progress: float) -> None:
-        """Set tau = A e^progress + B."""
-        first, last = self._settings.first_quantile, self._settings.last_quantile
-        self._quantile = first + (last - first) * math.expm1(progress) / math.expm1(1)
-        for layer in self.layers:
-            assert isinstance(layer, RecuConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
-            layer.quantile = self._quantile
-
-    def metrics(self) -> dict[str, float]:
-        """Return tau."""
-        return {"quantile": self._quantile}
-
-
 @METHODS.register("recu")
-class Recu(Method):
-    """ReCU; see the module's text."""
+class Recu(Method[RecuConv2d]):
+    """ReCU standardises every filter and takes the gradient away from weights in its tails, which hardly ever flip.
 
+    Example:
+        >>> layer = Recu.from_settings({})(ConvShape(in_channels=4, out_channels=2, kernel_size=3))
+        >>> [round(float(spread), 1) for spread in standardise(layer.weight.detach()).std((1, 2, 3))]  # 2 sqrt(2)
+        [2.8, 2.8]
+    """
+
+    layer_type = RecuConv2d
     summary = "signs of standardised weights whose tails get no gradient, times a learnt factor per channel"
     reference = "Xu et al., ICCV 2021, arXiv 2103.12369"
     settings_model = RecuSettings
@@ -189,30 +183,27 @@ class Recu(Method):
         "schedule": "cosine",
         "warmup_epochs": 5.0,
     }
-    activation_surrogate: ClassVar[Surrogate | None] = staticmethod(normalised_tent)
     settings: RecuSettings
 
     @property
-    def precision(self) -> Precision:
-        """One bit each, one scale per output channel."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
-
-    @property
-    def changes_every_epoch(self) -> str | None:
-        """Why compiled code serves one epoch: tau is a constant of it."""
+    def facts(self) -> MethodFacts:
+        """One bit each, one scale per output channel; tau is a constant of compiled code."""
         moves = self.settings.first_quantile != self.settings.last_quantile
-        return "recu moves its quantile with every epoch" if moves else None
+        return MethodFacts(
+            Precision(weight_bits=1, activation_bits=1, scales_per_output=1),
+            surrogate=normalised_tent,
+            changes_every_epoch="recu moves its quantile with every epoch" if moves else None,
+        )
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> RecuConv2d:
         """Make a layer."""
         return RecuConv2d(shape, self.settings.first_quantile)
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[RecuConv2d]:
         """Return the schedule."""
-        return RecuState(binary_layers([network]), self.settings)
+        return AnnealedState(self.layers_of(network), "quantile", self.settings.quantile, RecuConv2d.clamp_at)
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: RecuConv2d) -> FrozenConv:
         """Pack the signs of the standardised weights; keep alpha."""
-        assert isinstance(layer, RecuConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         bits = pack_signs(layer.binary_weight().detach())
         return FrozenConv(layer.shape, bits, layer.alpha.detach(), layer.pad_value)

@@ -31,7 +31,7 @@ References:
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,12 +39,33 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nas_service.binarization.annealing import AnnealedState
+from nas_service.binarization.annealing import AnnealedConv2d, AnnealedState
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.layer import BinaryConv2d, binary_layers, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule
-from nas_service.binarization.sign import Surrogate, sign
+from nas_service.binarization.layer import times
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, MethodState, ParameterRule
+from nas_service.binarization.sign import sign
 from search_spaces.cost import ConvShape, Precision
+
+
+@dataclass(frozen=True)
+class PowerSlope:
+    """The slope f' that stands for the sign's: that of f(v) = sign(v) |v|^(1/o).
+
+    Attributes:
+        power: o, 1 or more.
+        reach: t.
+        core: m, less than t.
+    """
+
+    power: float
+    reach: float
+    core: float
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Return f' of `inputs` as the module's text has it, the same shape."""
+        magnitude = inputs.abs()
+        chord = magnitude.clamp_min(self.core).pow((1 - self.power) / self.power)
+        return torch.where(magnitude <= self.core, chord, chord / self.power) * (magnitude <= self.reach)
 
 
 class ResteSettings(MethodSettings):
@@ -57,67 +78,17 @@ class ResteSettings(MethodSettings):
         default=True, description="Whether weights step as if alpha had been 1, so that signs flip with SGD; false: as published."
     )
 
+    def power(self, progress: float) -> float:
+        """Return o = 1 + (o_end - 1) (1 - cos(pi / 2 progress))."""
+        return 1 + (self.last_power - 1) * (1 - math.cos(math.pi / 2 * progress))
 
-@dataclass(frozen=True)
-class PowerSign:
-    """The sign, differentiated as f(v) = sign(v) |v|^(1/o).
-
-    Attributes:
-        power: o, 1 or more.
-        reach: t.
-        core: m, less than t.
-    """
-
-    power: float
-    reach: float
-    core: float
-
-    def slope(self, inputs: Tensor) -> Tensor:
-        """Return f' of `inputs` as the module's text has it, the same shape."""
-        magnitude = inputs.abs()
-        chord = magnitude.clamp_min(self.core).pow((1 - self.power) / self.power)
-        return torch.where(magnitude <= self.core, chord, chord / self.power) * (magnitude <= self.reach)
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Return sign(v) of `inputs`, the same shape."""
-        outputs: Tensor = _PowerSign.apply(inputs, self)  # type: ignore[no-untyped-call]  # torch does not annotate apply
-        return outputs
+    def slope(self, power: float) -> PowerSlope:
+        """Return f' with o = `power`."""
+        return PowerSlope(power, self.reach, self.core)
 
 
-class _PowerSign(torch.autograd.Function):
-    """Forward: sign. Backward: dL/dv = dL/db f'(v)."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, how: PowerSign) -> Tensor:  # noqa: ANN401 - torch's context has no public type
-        ctx.save_for_backward(inputs)
-        ctx.how = how
-        return sign(inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 - as above
-        (inputs,) = ctx.saved_tensors
-        return grad_outputs[0] * ctx.how.slope(inputs), None
-
-
-class ResteConv2d(BinaryConv2d):
+class ResteConv2d(AnnealedConv2d):
     """y = alpha conv(sign(x), sign(W)), one alpha for the layer."""
-
-    def __init__(self, shape: ConvShape, first: PowerSign) -> None:
-        """Create latent weights; both operands have the estimator `first` until `follow` gives another."""
-        super().__init__(shape, weight_sign=first, activation_sign=first)
-        self._first = first
-
-    def follow(self, estimator: PowerSign) -> None:
-        """Train with `estimator` from now on."""
-        self.weight_sign = self.activation_sign = estimator
-
-    def binary_input(self, inputs: Tensor) -> Tensor:
-        """Return sign(x) of `inputs` (N, Ci, H, W); its gradient follows the schedule only while training."""
-        return self.activation_sign(inputs) if self.training else self._first(inputs)
-
-    def sign_key(self) -> Hashable | None:
-        """Return the estimator."""
-        return self.activation_sign if self.training else self._first
 
     def alpha(self) -> Tensor:
         """Return mean |W| of the layer, a differentiable scalar."""
@@ -129,32 +100,17 @@ class ResteConv2d(BinaryConv2d):
         return times(outputs, self.alpha())
 
 
-class ResteState(AnnealedState):
-    """Moves o of a network's layers from epoch to epoch."""
-
-    def __init__(self, layers: Sequence[BinaryConv2d], settings: ResteSettings) -> None:
-        """Begin with o = 1."""
-        super().__init__(layers)
-        self._settings = settings
-        self._power = 1.0
-
-    def anneal(self, progress: float) -> None:
-        """Set o = 1 + (o_end - 1) (1 - cos(pi / 2 progress))."""
-        self._power = 1 + (self._settings.last_power - 1) * (1 - math.cos(math.pi / 2 * progress))
-        estimator = PowerSign(self._power, self._settings.reach, self._settings.core)
-        for layer in self.layers:
-            assert isinstance(layer, ResteConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
-            layer.follow(estimator)
-
-    def metrics(self) -> dict[str, float]:
-        """Return o."""
-        return {"power": self._power}
-
-
 @METHODS.register("reste")
-class Reste(Method):
-    """ReSTE; see the module's text."""
+class Reste(Method[ResteConv2d]):
+    """ReSTE differentiates signs as if they were a power function, which turns from the identity towards the sign.
 
+    Example:
+        >>> slope = Reste.from_settings({"reach": 1.5}).facts.surrogate  # of the first epoch: that of the identity, cut off
+        >>> slope(torch.tensor([0.0, 1.5, 1.6])).tolist()
+        [1.0, 1.0, 0.0]
+    """
+
+    layer_type = ResteConv2d
     summary = "signs times the layer's mean magnitude; a power function's gradient, from identity towards the sign's own"
     reference = "Wu et al., ICCV 2023, arXiv 2308.06689"
     settings_model = ResteSettings
@@ -170,39 +126,33 @@ class Reste(Method):
     settings: ResteSettings
 
     @property
-    def precision(self) -> Precision:
-        """One bit each, one scale a layer."""
-        return Precision(weight_bits=1, activation_bits=1, scales_per_layer=1)
+    def facts(self) -> MethodFacts:
+        """One bit each, one scale a layer; o is a constant of compiled code."""
+        return MethodFacts(
+            Precision(weight_bits=1, activation_bits=1, scales_per_layer=1),
+            surrogate=self.settings.slope(1.0),
+            changes_every_epoch="reste moves its power with every epoch" if self.settings.last_power != 1 else None,
+        )
 
-    @property
-    def surrogate(self) -> Surrogate | None:
-        """1[|x| <= t], f' of the first epoch."""
-        return self._first().slope
-
-    @property
-    def changes_every_epoch(self) -> str | None:
-        """Why compiled code serves one epoch: o is a constant of it."""
-        return "reste moves its power with every epoch" if self.settings.last_power != 1 else None
-
-    def _first(self) -> PowerSign:
-        return PowerSign(1.0, self.settings.reach, self.settings.core)
-
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> ResteConv2d:
         """Make a layer."""
-        return ResteConv2d(shape, self._first())
+        return ResteConv2d(shape, self.settings.slope(1.0))
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: ResteConv2d) -> dict[str, ParameterRule]:
         """Let W step as if alpha had been 1, if asked."""
         factor = 2 * layer.shape.fan_in**0.5 if self.settings.restored_gradient else 1.0
         return {"weight": ParameterRule(gradient_factor=factor)}
 
-    def start(self, network: nn.Module) -> MethodState:
+    def start(self, network: nn.Module) -> MethodState[ResteConv2d]:
         """Return the schedule."""
-        return ResteState(binary_layers([network]), self.settings)
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+        def move(layer: ResteConv2d, power: float) -> None:
+            layer.follow(self.settings.slope(power))
+
+        return AnnealedState(self.layers_of(network), "power", self.settings.power, move)
+
+    def freeze(self, layer: ResteConv2d) -> FrozenConv:
         """Pack the signs; keep alpha."""
-        assert isinstance(layer, ResteConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         return FrozenConv(
             layer.shape, pack_signs(sign(layer.weight.detach())), layer.alpha().detach().view(1).float(), layer.pad_value
         )

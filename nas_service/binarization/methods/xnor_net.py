@@ -40,8 +40,8 @@ from torch import Tensor
 
 from nas_service.binarization.frozen import FrozenConv, InputScale, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, times
-from nas_service.binarization.method import METHODS, Method, MethodSettings, ParameterRule
-from nas_service.binarization.sign import Surrogate, clipped_sign, sign, window
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, ParameterRule
+from nas_service.binarization.sign import clipped_sign, sign, window
 from search_spaces.cost import ConvShape, Precision
 
 
@@ -53,7 +53,7 @@ class XnorNetSettings(MethodSettings):
         strict=False,
         description="kmap multiplies the output with K, the mean input magnitude under each window.",
     )
-    binary_activations: bool = Field(True, description="False: BWN, the paper's network with real inputs.")  # noqa: FBT003 - pydantic's default
+    binary_activations: bool = Field(default=True, description="False: BWN, the paper's network with real inputs.")
 
     @field_validator("binary_activations")
     @classmethod
@@ -111,9 +111,17 @@ def gradient_factor(shape: ConvShape) -> float:
 
 
 @METHODS.register("xnor-net")
-class XnorNet(Method):
-    """XNOR-Net; see the module's text."""
+class XnorNet(Method[XnorConv2d]):
+    """XNOR-Net replaces every filter by its signs times its mean magnitude, the two that come closest to it.
 
+    Example:
+        >>> layer = XnorNet.from_settings({})(ConvShape(in_channels=1, out_channels=1, kernel_size=1))
+        >>> outputs = layer(torch.ones(1, 1, 1, 1))  # a filter of one weight is not changed at all
+        >>> torch.equal(outputs, layer.weight)
+        True
+    """
+
+    layer_type = XnorConv2d
     summary = "signs times the mean magnitude of each filter, optionally times K maps of the input"
     reference = "Rastegari et al., ECCV 2016, arXiv 1603.05279"
     settings_model = XnorNetSettings
@@ -129,31 +137,28 @@ class XnorNet(Method):
     settings: XnorNetSettings
 
     @property
-    def precision(self) -> Precision:
-        """One bit each, one scale per output channel. K maps are element-wise work and box means: not counted."""
-        return Precision(weight_bits=1, activation_bits=1 if self.settings.binary_activations else 32, scales_per_output=1)
+    def facts(self) -> MethodFacts:
+        """One bit each, one scale per output channel. K maps are element-wise work and box means: not counted.
 
-    @property
-    def surrogate(self) -> Surrogate | None:
-        """1[|x| <= 1], or none with real inputs."""
-        return window if self.settings.binary_activations else None
+        With real inputs and real weights nothing would be binary in a first stage.
+        """
+        binary = self.settings.binary_activations
+        return MethodFacts(
+            Precision(weight_bits=1, activation_bits=1 if binary else 32, scales_per_output=1),
+            surrogate=window if binary else None,
+            real_weight_stage=binary,
+        )
 
-    @property
-    def real_weight_stage(self) -> bool:  # type: ignore[override]  # depends on the settings here
-        """Whether anything would be binary in it."""
-        return self.settings.binary_activations
-
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> XnorConv2d:
         """Make a layer."""
         return XnorConv2d(shape, self.settings)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: XnorConv2d) -> dict[str, ParameterRule]:
         """Centre and clamp the latent weights after every step; their gradient has the authors' factor, their decay has not."""
         return {"weight": ParameterRule(project=centre_and_clamp, gradient_factor=gradient_factor(layer.shape))}
 
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: XnorConv2d) -> FrozenConv:
         """Pack the signs; keep alpha, and the wish for K maps."""
-        assert isinstance(layer, XnorConv2d)  # noqa: S101 - for the type checker; only this method makes its layers
         return FrozenConv(
             layer.shape,
             pack_signs(sign(layer.weight)),

@@ -25,7 +25,7 @@ def plan_phases(method: Method, recipe: Recipe) -> tuple[Phase, ...]:
 def _planned(method: Method, recipe: Recipe) -> tuple[Phase, ...]:
     if recipe.real_weight_stage == 0:
         return _own_phases(method, recipe.epochs, recipe.epochs)
-    if not method.real_weight_stage:
+    if not method.facts.real_weight_stage:
         allowed = f"0: a first stage with real weights makes no sense with {type(method).__name__}"
         raise InvalidFieldError("real_weight_stage", recipe.real_weight_stage, allowed)
     first = max(1, round(recipe.epochs * recipe.real_weight_stage))

@@ -49,7 +49,7 @@ class CandidatePlan:
     @property
     def needs_teacher(self) -> bool:
         """Whether the method or the recipe wants a full-precision network beside it."""
-        return self.method.needs_teacher or self.recipe.distillation > 0
+        return self.method.facts.needs_teacher or self.recipe.distillation > 0
 
 
 class CandidateTrainer:
@@ -170,7 +170,7 @@ class CandidateTrainer:
         with global_seed(self._seed, "epoch", self._epoch):
             loss, correct, seen = self._train_epoch(phase, self._epoch - first)
             with torch.no_grad():
-                self._state.end_epoch(self._live)
+                self._hooks.end_epoch(self._live)
             if self._ema is not None:
                 self._ema.update_parameters(self._live)  # what the method changed at the end: pruned filters, say
             self.reestimate_norms(self.recipe.norm_batches)
@@ -189,7 +189,7 @@ class CandidateTrainer:
             sign_balance=sign_balance(after),
             bimodality=bimodality(self._layers),
             seconds=time.perf_counter() - started,
-            extra=self._state.metrics(),
+            extra=self._hooks.metrics(),
         )
 
     def _train_epoch(self, phase: Phase, epoch: int) -> tuple[float, int, int]:

@@ -50,7 +50,7 @@ class ReplayedStep:
 
     Recorded are the device's work and its addresses, not Python: batch, learning rate and weights are read from
     the tensors that they were in. So the step must be the same every time, which a method vouches for by having no reason to
-    need eager steps (`Method.needs_eager`), and batches must have one size.
+    need eager steps (`MethodFacts.needs_eager`), and batches must have one size.
     """
 
     def __init__(self, step: EagerStep, recorder: Recorder) -> None:

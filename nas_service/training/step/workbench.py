@@ -59,7 +59,7 @@ class Workbench:
         """
         self.device = device
         self.beat = beat
-        self.acceleration = settings.acceleration.resolve(device.type, method, settings.epochs)
+        self.acceleration = settings.acceleration.resolve(device.type, method.facts, settings.epochs)
         self.train = ResidentPart.of(dataset.train, device)
         self.validation = ResidentPart.of(dataset.validation, device, validation_images)
         bf16 = self.acceleration.precision is ActivationType.BF16

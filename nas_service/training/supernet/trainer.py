@@ -113,7 +113,7 @@ class SupernetTrainer:
             ValueError: If the method needs a teacher: there is none for a path that was sampled a moment ago.
             InvalidFieldError: If the acceleration cannot work on the device or with the method.
         """
-        if plan.method.needs_teacher:
+        if plan.method.facts.needs_teacher:
             raise ValueError(f"{type(plan.method).__name__} needs a teacher: it can train candidates, not a supernet")
         self._plan = plan
         self._settings = plan.settings

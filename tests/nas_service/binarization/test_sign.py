@@ -4,12 +4,15 @@ import pytest
 import torch
 
 from nas_service.binarization.sign import (
+    SurrogateSign,
     clipped_sign,
     draw_sign,
     identity_sign,
     sign,
     stochastic_clipped_sign,
     stochastic_identity_sign,
+    tent,
+    tent_sign,
 )
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -73,3 +76,17 @@ def test_random_weight_signs_pass_their_gradient_unchanged() -> None:
     stochastic_identity_sign(inputs).sum().backward()
     assert inputs.grad is not None
     assert inputs.grad.tolist() == [1, 1]
+
+
+def test_a_surrogate_sign_has_the_gradient_of_its_slope_and_is_equal_where_the_slope_is() -> None:
+    def slope(inputs: torch.Tensor) -> torch.Tensor:
+        return inputs.square() + 1
+
+    inputs = torch.tensor([-3.0, -0.0, 0.5], requires_grad=True)
+    outputs = SurrogateSign(slope)(inputs)
+    outputs.backward(torch.tensor([1.0, 2.0, -4.0]))
+    assert outputs.tolist() == [-1.0, 1.0, 1.0]
+    assert inputs.grad is not None
+    assert inputs.grad.tolist() == [10.0, 2.0, -5.0]
+    assert SurrogateSign(tent) == tent_sign != SurrogateSign(slope)
+    assert hash(SurrogateSign(tent)) == hash(tent_sign)

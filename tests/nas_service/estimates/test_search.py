@@ -120,7 +120,7 @@ def test_files_are_counted_from_the_architectures() -> None:
     one, three = (_training(seeds=seeds) for seeds in ([0], [0, 1, 2]))
     assert three.bundle_bytes == 3 * one.bundle_bytes
     assert three.disk_bytes == three.bundle_bytes + three.weights_bytes
-    precision = build_method(Component(name="bnn")).precision
+    precision = build_method(Component(name="bnn")).facts.precision
     cost = network_cost(TINY, tiny_genotype(), FACTS.image_format, precision)
     assert cost.packed_bytes < one.bundle_bytes / 2 < cost.packed_bytes + 23_000 + 16_000  # with the test images and text
     assert one.checkpoint_bytes < 2 * 3 * 2 * one.weights_bytes
@@ -134,7 +134,7 @@ def test_files_are_counted_from_the_architectures() -> None:
 def test_no_architecture_of_the_space_is_heavier_than_the_one_that_a_search_is_counted_with() -> None:
     for name in ("tiny", "abandit", "bats"):
         space = SPACES.get(name)
-        for precision in (FULL_PRECISION, build_method(Component(name="xnor-net")).precision):
+        for precision in (FULL_PRECISION, build_method(Component(name="xnor-net")).facts.precision):
             most = heaviest_cost(space, GREY_8, precision).packed_bytes
             drawn = [network_cost(space, random_genotype(space, seed), GREY_8, precision).packed_bytes for seed in range(10)]
             assert max(drawn) <= most

@@ -42,8 +42,8 @@ def test_the_written_source_computes_what_the_trained_network_does(name: str, me
     written.load_state_dict(frozen_weights(frozen))
     expected = network.eval()(images)
     assert torch.equal(written(images), frozen(images))
-    if method.precision.activation_bits == 1 and method.precision.scales_per_position == 0:
+    if method.facts.precision.activation_bits == 1 and method.facts.precision.scales_per_position == 0:
         assert torch.equal(frozen(images), expected)
     else:  # the order of float sums may differ, as in tests/contracts/test_methods.py
         torch.testing.assert_close(frozen(images), expected, rtol=1e-4, atol=1e-4)
-    assert measured_cost(frozen, GREY_8) == network_cost(space, genotype, GREY_8, method.precision)
+    assert measured_cost(frozen, GREY_8) == network_cost(space, genotype, GREY_8, method.facts.precision)

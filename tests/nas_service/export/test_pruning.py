@@ -77,7 +77,7 @@ def test_a_pruned_bundle_is_smaller_and_evaluates_to_what_it_states(name: str, s
     images, labels = read_test_images(bundle.files["test.safetensors"], bundle.candidate.image)
     assert count_correct(network, images, labels) == bundle.manifest["metrics"]["test_correct"]
     whole = network_cost(
-        SPACES.get("tiny"), tiny_genotype(), digits().image_format, METHODS.get(name).from_settings(settings).precision
+        SPACES.get("tiny"), tiny_genotype(), digits().image_format, METHODS.get(name).from_settings(settings).facts.precision
     )
     assert exported.cost["binary_parameters"] < whole.binary_parameters
     assert exported.cost["flops"] + exported.cost["bops"] < whole.flops + whole.bops

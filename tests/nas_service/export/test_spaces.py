@@ -39,4 +39,4 @@ def test_a_trained_network_equals_its_written_source_to_the_last_bit(name: str) 
     assert torch.equal(frozen(images), expected)
     assert torch.equal(written(images), expected)
     image = dataset.image_format
-    assert measured_cost(frozen, image) == network_cost(space, genotype, image, XNOR.precision)
+    assert measured_cost(frozen, image) == network_cost(space, genotype, image, XNOR.facts.precision)

@@ -8,7 +8,7 @@ from nas_service.recipes.acceleration import PLAIN, Acceleration, ActivationType
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
 from search_spaces.errors import InvalidFieldError
 
-XNOR = METHODS.get("xnor-net").from_settings({})
+XNOR = METHODS.get("xnor-net").from_settings({}).facts
 
 
 def test_the_cpu_runs_the_plain_path_unless_asked() -> None:
@@ -42,7 +42,7 @@ def test_a_graph_on_a_cpu_is_refused_by_its_name() -> None:
 
 def test_a_graph_is_not_chosen_without_what_it_needs() -> None:
     assert not Acceleration(fused_optimizer=False).resolve("cuda", XNOR, 1).cuda_graph
-    assert not Acceleration().resolve("cuda", METHODS.get("rbcn").from_settings({}), 1).cuda_graph
+    assert not Acceleration().resolve("cuda", METHODS.get("rbcn").from_settings({}).facts, 1).cuda_graph
 
 
 def test_regions_fuse_the_sign_themselves() -> None:
@@ -50,7 +50,7 @@ def test_regions_fuse_the_sign_themselves() -> None:
 
 
 def test_regions_that_every_epoch_would_compile_anew_are_for_one_epoch() -> None:
-    ir_net, regions = METHODS.get("ir-net").from_settings({}), Acceleration(compile=Compilation.REGIONS)
+    ir_net, regions = METHODS.get("ir-net").from_settings({}).facts, Acceleration(compile=Compilation.REGIONS)
     assert regions.resolve("cpu", ir_net, 1).compile is Compilation.REGIONS
     with pytest.raises(InvalidFieldError, match="a single epoch: ir-net sharpens its gradients with every epoch") as error:
         regions.resolve("cpu", ir_net, 2)

@@ -215,7 +215,7 @@ def test_the_written_source_computes_what_the_network_computes() -> None:
 def test_the_cost_has_a_map_of_sums_for_each_group_and_three_factors_for_each_filter() -> None:
     """3x3, 4 -> 6 channels in 2 groups on 8x8: 108 weights and the sums of 2 groups of 18 inputs at 64 positions."""
     shape = ConvShape(in_channels=4, out_channels=6, kernel_size=3, padding=1, groups=2)
-    cost = BareConvCost(METHODS.get("adabin").from_settings({}).precision)(shape, Size(8, 8))
+    cost = BareConvCost(METHODS.get("adabin").from_settings({}).facts.precision)(shape, Size(8, 8))
     floats = 3 * 6 + 4
     bops = (108 + 2 * 18) * 64
     assert cost == Cost(binary_parameters=108, float_parameters=floats, flops=0, bops=bops, packed_bytes=14 + 4 * floats)

@@ -60,8 +60,8 @@ def _inputs(seed: int = 1) -> Tensor:
     return torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def _state(method: Bonn, features: int = 6, classes: int = 3) -> BonnState:
-    network = nn.ModuleDict({"classifier": nn.Linear(features, classes)})
+def _state(method: Bonn, *layers: BonnConv2d, features: int = 6, classes: int = 3) -> BonnState:
+    network = nn.ModuleDict({"layers": nn.ModuleList(layers), "classifier": nn.Linear(features, classes)})
     state = method.start(network)
     assert isinstance(state, BonnState)
     return state

@@ -38,7 +38,7 @@ DEPTHWISE = ConvShape(in_channels=4, out_channels=4, kernel_size=3, padding=1, g
 def _pruning(gamma_epoch: int = 3, epochs: int = 4, shape: ConvShape = SHAPE) -> tuple[BonnConv2d, BonnState]:
     """Return a layer whose 8 filters have been put into 3 groups, in epoch `gamma_epoch` of 4 of pruning."""
     layer = _layer(shape, keep_filters=0.4)
-    state = _state(_bonn(keep_filters=0.4))
+    state = _state(_bonn(keep_filters=0.4), layer)
     state.start_phase(Phase(PRUNE, epochs), nn.ModuleList([layer]))
     state.start_epoch(6 + gamma_epoch, 6 + epochs)
     return layer, state
@@ -58,7 +58,7 @@ def test_the_number_of_groups_is_the_share_of_the_filters_rounded_down() -> None
 
 def test_at_least_one_filter_stays() -> None:
     layer = _layer(keep_filters=0.01)
-    _state(_bonn(keep_filters=0.01)).start_phase(Phase(PRUNE, 1), nn.ModuleList([layer]))
+    _state(_bonn(keep_filters=0.01), layer).start_phase(Phase(PRUNE, 1), nn.ModuleList([layer]))
     assert len(layer.eval().latent().unique(dim=0)) == 1
 
 
@@ -168,7 +168,7 @@ def test_a_deployed_layer_has_exactly_one_float(keep_filters: float | None) -> N
     floats = [tensor for tensor in state.values() if tensor.is_floating_point()]
     assert sum(tensor.numel() for tensor in floats) == 1
     assert float(floats[0]) == pytest.approx(1 / float(layer.stretch.detach().mean()))
-    assert _bonn().precision.scales_per_layer == 1
+    assert _bonn().facts.precision.scales_per_layer == 1
 
 
 def test_the_phases_are_training_fine_tuning_and_pruning_as_asked() -> None:
@@ -228,10 +228,8 @@ def test_a_pruned_network_is_smaller_and_computes_what_was_scored(ema_decay: flo
 
 def test_groups_survive_a_narrow_dtype_and_a_moving_average() -> None:
     """Numbers above 256 do not fit bfloat16, and an average of integers rounds down."""
-    layer, state = (
-        _layer(ConvShape(in_channels=1, out_channels=600, kernel_size=1), keep_filters=0.5),
-        _state(_bonn(keep_filters=0.5)),
-    )
+    layer = _layer(ConvShape(in_channels=1, out_channels=600, kernel_size=1), keep_filters=0.5)
+    state = _state(_bonn(keep_filters=0.5), layer)
     state.start_phase(Phase(PRUNE, 1), nn.ModuleList([layer]))
     groups = _groups(layer).clone()
     average = AveragedModel(layer, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)

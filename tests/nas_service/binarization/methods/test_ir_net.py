@@ -9,7 +9,7 @@ from torch import nn
 
 from nas_service.binarization.layer import BinaryConv2d, binary_layers
 from nas_service.binarization.method import METHODS
-from nas_service.binarization.methods.ir_net import IrNet, IrNetConv2d, balance, decayed_gradient
+from nas_service.binarization.methods.ir_net import DecayedSlope, IrNet, IrNetConv2d, balance
 from nas_service.binarization.sign import identity_sign
 from nas_service.recipes.recipe import Recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
@@ -79,7 +79,7 @@ def test_outputs_are_powers_of_two_times_integers() -> None:
 def test_the_gradient_is_1_everywhere_early_and_sharp_late() -> None:
     """Slope max(1, t) at zero; the integral stays that of the sign's step where t is large."""
     grid = torch.linspace(-2, 2, 4001, dtype=torch.float64)
-    early, late = decayed_gradient(grid, T_MIN), decayed_gradient(grid, T_MAX)
+    early, late = DecayedSlope(T_MIN)(grid), DecayedSlope(T_MAX)(grid)
     assert float(early.min()) > 1 - 1e-5  # tanh(2e-3)^2 = 4e-6
     assert float(late[2000]) == T_MAX
     assert float(late[(grid.abs() > 0.5)].max()) < 2e-3  # 10 (1 - tanh(5)^2) = 1.8e-3
@@ -91,7 +91,7 @@ def test_the_gradient_is_1_everywhere_early_and_sharp_late() -> None:
 def test_k_is_the_reciprocal_of_t_until_t_passes_1(sharpness: float) -> None:
     grid = torch.linspace(-2, 2, 41, dtype=torch.float64)
     expected = max(1 / sharpness, 1) * sharpness * (1 - torch.tanh(sharpness * grid) ** 2)
-    torch.testing.assert_close(decayed_gradient(grid, sharpness), expected, rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(DecayedSlope(sharpness)(grid), expected, rtol=1e-12, atol=1e-15)
 
 
 def test_weights_and_activations_have_the_same_decayed_gradient_through_the_balance() -> None:
@@ -163,8 +163,8 @@ def test_t_rises_geometrically_over_the_epochs_in_every_layer() -> None:
 
 def test_a_first_stage_with_real_weights_does_not_use_up_the_schedule() -> None:
     reports = list(_trainer(Recipe(epochs=4, max_steps_per_epoch=1, real_weight_stage=0.5)).fit())
-    found = [report.extra["sharpness"] for report in reports]
-    assert found[2:] == pytest.approx([T_MIN, math.sqrt(T_MIN * T_MAX)])
+    found = [report.extra["sharpness"] for report in reports[2:]]
+    assert found == pytest.approx([T_MIN, math.sqrt(T_MIN * T_MAX)])
 
 
 def test_a_resumed_training_continues_with_its_own_t() -> None:
@@ -183,6 +183,14 @@ def test_an_attack_s_gradient_does_not_depend_on_the_schedule() -> None:
         layer.sharpen(sharpness)
         gradients.append(torch.autograd.grad(layer(inputs).sum(), inputs)[0])
     assert torch.equal(*gradients)
+
+
+def test_the_surrogate_is_the_first_epoch_s_whatever_the_settings_say_it_is() -> None:
+    grid = torch.linspace(-2, 2, 9)
+    for first in (T_MIN, 1.0):
+        surrogate = IrNet.from_settings({"first_sharpness": first}).facts.surrogate
+        assert surrogate is not None
+        assert torch.equal(surrogate(grid), DecayedSlope(first)(grid))
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])

@@ -96,7 +96,7 @@ def test_a_layer_keeps_one_bit_a_filter_weight_and_one_float_a_position_or_plane
     assert set(stored) == {"bits", "kernel_scale"}
     assert stored["bits"].numel() * 8 == 3 * 8 * 9
     assert stored["kernel_scale"].numel() == floats
-    cost = BareConvCost(method.precision)(SHAPE, Size(5, 5))
+    cost = BareConvCost(method.facts.precision)(SHAPE, Size(5, 5))
     assert (cost.binary_parameters, cost.float_parameters, cost.bops) == (3 * 8 * 9, floats, 0)
     assert cost.packed_bytes == sum(tensor.numel() * tensor.element_size() for tensor in stored.values())
 

@@ -222,7 +222,7 @@ def test_an_export_drops_c_and_w() -> None:
     layer = _layer(GROUPED, projections=4, forward_projection="elementwise")
     frozen = deploy(method.freeze(layer)).state_dict()
     assert {name: tensor.numel() for name, tensor in frozen.items()} == {"bits": 12 * 8 * 9 // 8, "scale": 1}
-    cost = BareConvCost(method.precision)(GROUPED, Size(5, 5))
+    cost = BareConvCost(method.facts.precision)(GROUPED, Size(5, 5))
     assert cost.packed_bytes == sum(tensor.numel() * tensor.element_size() for tensor in frozen.values())
     assert cost.flops == 0
 
@@ -311,12 +311,12 @@ def test_a_resumed_progressive_training_repeats_the_uninterrupted_one(done: int)
 
 def test_the_centre_loss_pulls_features_to_running_class_means() -> None:
     """(gamma / 2) mean ||f - f'||^2; one step moves f' from 0 by alpha sum f / (1 + n)."""
-    network = _network(_pcnn())
-    state = _pcnn(centre_loss=0.5).start(network)
+    network, method = _network(_pcnn()), _pcnn(centre_loss=0.5)
+    state = method.start(network)
     assert isinstance(state, PcnnState)
     features = network.features(torch.rand(3, 1, 8, 8))
     labels = torch.tensor([1, 1, 7])
-    step = Step(binary_layers([network]), torch.rand(3, 1, 8, 8), labels, features, network.classifier(features))
+    step = Step(method.layers_of(network), torch.rand(3, 1, 8, 8), labels, features, network.classifier(features))
     assert torch.allclose(state.losses(step)["centre"], 0.25 * features.square().sum() / 3)
     state.end_step(step.layers)
     assert state.centres is not None
@@ -338,9 +338,9 @@ def test_w_learns_at_a_rate_of_its_own_and_does_not_decay() -> None:
 
 
 def test_real_weights_come_first_only_where_c_has_the_shape_of_the_kernel() -> None:
-    assert _pcnn().real_weight_stage
-    assert not _pcnn(projections=2).real_weight_stage
-    assert not _pcnn(progressive=True).real_weight_stage
+    assert _pcnn().facts.real_weight_stage
+    assert not _pcnn(projections=2).facts.real_weight_stage
+    assert not _pcnn(progressive=True).facts.real_weight_stage
 
 
 def test_neutral_pcnn_equals_the_clipped_straight_through_sign_bit_for_bit() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d, binary_layers
-from nas_service.binarization.method import Method, MethodSettings, Step
+from nas_service.binarization.method import Method, MethodFacts, MethodSettings, Step
 from nas_service.binarization.methods.rbcn import RbcnConv2d, RbcnState
 from nas_service.binarization.sign import sign, tent, tent_sign
 from nas_service.recipes.recipe import OptimizerName
@@ -169,12 +169,12 @@ def test_w_moves_first_and_c_afterwards_with_w_fixed() -> None:
     assert isinstance(first, RbcnConv2d)
 
     class _Watched(RbcnState):
-        def losses(self, step: Step) -> dict[str, Tensor]:
+        def losses(self, step: Step[RbcnConv2d]) -> dict[str, Tensor]:
             assert isinstance(first, RbcnConv2d)
             seen.append((first.weight.detach().clone(), first.factors.detach().clone()))
             return super().losses(step)
 
-    state = _Watched(method.settings, {}, None)
+    state = _Watched(method.settings, method.layers_of(student), {}, None)
     student.train()
     Backpropagation(student, layers, state).step(torch.rand(8, 1, 8, 8), torch.arange(8), optimizer, 1.0)
     (weight_0, factors_0), (weight_1, factors_1) = seen
@@ -203,15 +203,16 @@ def test_the_pass_after_an_epoch_changes_batch_norms_alone() -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-class _TentSigns(Method):
+class _TentSigns(Method[BinaryConv2d]):
     """The baseline: bare signs of both operands with Bi-Real Net's tent as gradient, no factor, no loss of its own."""
 
+    layer_type = BinaryConv2d
     summary = reference = ""
     settings_model = MethodSettings
 
     @property
-    def precision(self) -> Precision:
-        return Precision(weight_bits=1, activation_bits=1)
+    def facts(self) -> MethodFacts:
+        return MethodFacts(Precision(weight_bits=1, activation_bits=1))
 
     def __call__(self, shape: ConvShape) -> BinaryConv2d:
         return BinaryConv2d(shape, weight_sign=tent_sign, activation_sign=tent_sign)
@@ -254,9 +255,9 @@ def test_c_is_fitted_anew_after_a_stage_with_real_weights() -> None:
 
 
 def test_a_teacher_is_needed_for_the_adversarial_loss_alone() -> None:
-    assert make_method().needs_teacher
-    assert make_method(prune=0.5).needs_teacher
-    assert not make_method(adversarial_weight=0).needs_teacher
+    assert make_method().facts.needs_teacher
+    assert make_method(prune=0.5).facts.needs_teacher
+    assert not make_method(adversarial_weight=0).facts.needs_teacher
 
 
 @EVERY_SCALE
@@ -267,7 +268,7 @@ def test_the_declared_size_is_the_frozen_ones_to_the_byte(shape: ConvShape, prun
     frozen = method.freeze(method(shape))
     floats = [tensor for tensor in (frozen.scale, frozen.kernel_scale) if tensor is not None]
     size = frozen.bits.numel() + sum(4 * tensor.numel() for tensor in floats)
-    assert size == BareConvCost(method.precision)(shape, Size(9, 9)).packed_bytes
+    assert size == BareConvCost(method.facts.precision)(shape, Size(9, 9)).packed_bytes
     assert frozen.gather is None
 
 

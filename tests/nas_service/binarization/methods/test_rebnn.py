@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, Method, MethodSettings, MethodState, ParameterRule, Phase, Step
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, ParameterRule, Phase, Step
 from nas_service.binarization.methods.rebnn import Rebnn, RebnnConv2d, RebnnState, next_gamma
 from nas_service.binarization.sign import clipped_sign, sign, tent_sign
 from nas_service.recipes.recipe import OptimizerName, Recipe
@@ -359,26 +359,23 @@ class _LearntScaleConv2d(BinaryConv2d):
         return outputs * self.alpha.view(1, -1, 1, 1)
 
 
-class _LearntScale(Method):
+class _LearntScale(Method[_LearntScaleConv2d]):
+    layer_type = _LearntScaleConv2d
     summary = reference = "the baseline of ReBNN and RBONN"
     settings_model = MethodSettings
 
     @property
-    def precision(self) -> Precision:
-        return Precision(weight_bits=1, activation_bits=1, scales_per_output=1)
+    def facts(self) -> MethodFacts:
+        return MethodFacts(Precision(weight_bits=1, activation_bits=1, scales_per_output=1))
 
-    def __call__(self, shape: ConvShape) -> BinaryConv2d:
+    def __call__(self, shape: ConvShape) -> _LearntScaleConv2d:
         return _LearntScaleConv2d(shape)
 
-    def rules(self, layer: BinaryConv2d) -> dict[str, ParameterRule]:
+    def rules(self, layer: _LearntScaleConv2d) -> dict[str, ParameterRule]:
         del layer
         return {"alpha": ParameterRule(lr_multiplier=0.02, decays=False, project=_make_positive)}
 
-    def start(self, network: nn.Module) -> MethodState:
-        del network
-        return MethodState()
-
-    def freeze(self, layer: BinaryConv2d) -> FrozenConv:
+    def freeze(self, layer: _LearntScaleConv2d) -> FrozenConv:
         raise NotImplementedError
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_service.binarization.layer import BinaryConv2d, binary_layers
 from nas_service.binarization.method import METHODS
-from nas_service.binarization.methods.reste import PowerSign, Reste, ResteConv2d
+from nas_service.binarization.methods.reste import PowerSlope, Reste, ResteConv2d
 from nas_service.export.packed import deploy
 from nas_service.recipes.recipe import Recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
@@ -52,7 +52,7 @@ def _sign(values: Tensor) -> Tensor:
 def test_both_gradients_are_those_of_the_power_function_and_alpha_has_its_own_part(power: float) -> None:
     """Forward and backward in float64, dL/dW^ from an ordinary convolution with W^ = alpha sign(W)."""
     layer = _layer().to(torch.float64)
-    layer.follow(PowerSign(power, T, M))
+    layer.follow(PowerSlope(power, T, M))
     with torch.no_grad():
         layer.weight.normal_()
         layer.weight[0, 0, 0] = torch.tensor([0.05, -0.05, M])  # in the core, and at its edge
@@ -86,7 +86,7 @@ def test_outside_the_core_the_slope_is_the_derivative_of_the_power_function() ->
     values = torch.linspace(0.11, 1.49, 139, dtype=torch.float64)
     values = torch.cat([-values.flip(0), values]).requires_grad_()
     (expected,) = torch.autograd.grad((values.sign() * values.abs() ** (1 / 2.5)).sum(), values)
-    torch.testing.assert_close(PowerSign(2.5, T, M).slope(values.detach()), expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(PowerSlope(2.5, T, M)(values.detach()), expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0, 3.0])
@@ -94,11 +94,11 @@ def test_the_gradient_s_integral_over_the_reach_is_the_height_that_the_power_fun
     """2 t^(1/o), whatever m is: the chord climbs as high as the curve it replaces."""
     grid = torch.linspace(-T, T, 300_001, dtype=torch.float64)
     # Two jumps at m and two ends, each wrong by at most a step of 1e-5 times 4.7; the smooth part is far better.
-    assert abs(float(torch.trapezoid(PowerSign(power, T, M).slope(grid), grid)) - 2 * T ** (1 / power)) < 2e-4
+    assert abs(float(torch.trapezoid(PowerSlope(power, T, M)(grid), grid)) - 2 * T ** (1 / power)) < 2e-4
 
 
 def test_the_slope_is_finite_at_zero_and_largest_in_the_core() -> None:
-    slopes = PowerSign(O_END, T, M).slope(torch.tensor([0.0, -0.0, M, 0.2, T, 1.51], dtype=torch.float64)).tolist()
+    slopes = PowerSlope(O_END, T, M)(torch.tensor([0.0, -0.0, M, 0.2, T, 1.51], dtype=torch.float64)).tolist()
     assert slopes[0] == slopes[1] == slopes[2] == pytest.approx(0.1 ** (-2 / 3), rel=1e-12)
     assert slopes[2] > slopes[3] > slopes[4] > slopes[5] == 0
 
@@ -137,7 +137,7 @@ def test_an_attack_s_gradient_does_not_depend_on_the_schedule() -> None:
     inputs = torch.randn(1, 3, 5, 5, requires_grad=True)
     gradients = []
     for power in (1.0, O_END):
-        layer.follow(PowerSign(power, T, M))
+        layer.follow(PowerSlope(power, T, M))
         gradients.append(torch.autograd.grad(layer(inputs).sum(), inputs)[0])
     assert torch.equal(*gradients)
 
@@ -145,7 +145,7 @@ def test_an_attack_s_gradient_does_not_depend_on_the_schedule() -> None:
 def test_layers_share_a_sign_where_o_is_the_same_and_attacks_whatever_it_is() -> None:
     sharp, blunt = _layer(), _layer()
     assert sharp.sign_key() == blunt.sign_key() is not None
-    sharp.follow(PowerSign(2.0, T, M))
+    sharp.follow(PowerSlope(2.0, T, M))
     assert sharp.sign_key() != blunt.sign_key()
     assert sharp.eval().sign_key() == blunt.eval().sign_key()
 
@@ -174,7 +174,7 @@ def test_with_o_at_1_a_training_step_is_that_of_clipped_signs_and_one_scale_bit_
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_gradients_are_finite_at_zeros_of_either_sign(dtype: torch.dtype) -> None:
     layer = _layer().to(dtype)
-    layer.follow(PowerSign(O_END, T, M))
+    layer.follow(PowerSlope(O_END, T, M))
     with torch.no_grad():
         layer.weight.copy_(values_with_zeros(*layer.weight.shape, dtype=dtype))
     inputs = values_with_zeros(2, 3, 5, 5, dtype=dtype, seed=1).requires_grad_()

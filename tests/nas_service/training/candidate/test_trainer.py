@@ -1,6 +1,7 @@
 """Training one candidate: hooks, schedules, phases. Determinism and resuming are in the methods' contract."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.binarization.layer import BinaryConv2d
-from nas_service.binarization.method import METHODS, MethodState, ParameterRule, Pass, Phase, Step
-from nas_service.binarization.methods.bnn import Bnn, BnnSettings
+from nas_service.binarization.method import METHODS, MethodFacts, MethodState, ParameterRule, Pass, Phase, Step
+from nas_service.binarization.methods.bnn import Bnn, BnnConv2d, BnnSettings
 from nas_service.recipes.recipe import Recipe, TaskLoss
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer, _factor
 from nas_service.training.state.checkpoint import Checkpoint
@@ -143,7 +144,9 @@ def test_an_extra_loss_changes_what_is_learnt() -> None:
 
 def test_a_method_that_needs_a_teacher_is_refused_without_one() -> None:
     class Taught(_Hooked):
-        needs_teacher = True
+        @property
+        def facts(self) -> MethodFacts:
+            return replace(super().facts, needs_teacher=True)
 
     with pytest.raises(ValueError, match="Taught with this recipe needs a teacher"):
         _trainer(Taught(BnnSettings()), Recipe(epochs=2))
@@ -196,6 +199,24 @@ def test_the_first_of_two_stages_trains_real_weights() -> None:
     assert [report.phase for report in reports] == ["train", "train"]
     assert not any(layer.real_weights for layer in trainer._layers)
     assert not any(group["weight_decay"] for group in trainer._optimizer.inner.param_groups)
+
+
+@pytest.mark.parametrize("takes_part", [False, True])
+def test_no_hook_is_called_and_no_figure_asked_for_in_the_first_stage_unless_the_state_says_so(*, takes_part: bool) -> None:
+    class Staged(_State):
+        in_real_stage = takes_part
+
+    class Method(Bnn):
+        def start(self, network: nn.Module) -> MethodState[BnnConv2d]:
+            del network
+            return Staged()
+
+    trainer = _trainer(Method(BnnSettings()), Recipe(epochs=2, max_steps_per_epoch=1, real_weight_stage=0.5))
+    first, second = trainer.fit()
+    step = ["adversary", "losses", "end of step, 8 layers", "end of epoch"]
+    staged = ["phase real-weights", "epoch 0 of 2", *step] if takes_part else []
+    assert _state(trainer).calls == [*staged, "phase train", "epoch 1 of 2", *step]
+    assert (first.extra, second.extra) == (({"centre": 1.0}, {"centre": 2.0}) if takes_part else ({}, {"centre": 1.0}))
 
 
 @pytest.mark.parametrize("done", [1, 2])

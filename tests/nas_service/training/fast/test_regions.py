@@ -144,7 +144,7 @@ def test_every_method_that_can_be_compiled_trains_as_the_plain_path_does(name: s
     tensors of its state, and norms of the method's own.
     """
     method = METHODS.get(name).from_settings(settings)
-    if method.needs_eager is None and not method.needs_teacher:
+    if method.facts.needs_eager is None and not method.facts.needs_teacher:
         regions = Regions("aot_eager")
         _equal(_trainer(name, settings).evaluate(0, ONE), _trainer(name, settings, regions).evaluate(0, ONE), 1e-4)
 
