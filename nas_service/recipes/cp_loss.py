@@ -13,7 +13,10 @@ class CpLossSettings(GivenModel):
     """
 
     kernel: float = Field(
-        0.1, ge=0, le=1000, description="mu: weight of the distance of latent kernels from their binary, scaled ones; 0: none."
+        0.1,
+        ge=0,
+        le=1000,
+        description="mu: weight of the distance of latent kernels from their scaled bits; 0: none. About 0.003 for bnn.",
     )
     centre: float = Field(
         1e-3, ge=0, le=1000, description="lambda: weight of the distance of features from the mean of their class; 0: none."

@@ -27,7 +27,7 @@ part of any recipe (`training/step/cp_loss.py`), off unless it is asked for. A s
       "training": {"methods": ["xnor-net"], "recipe": {"cp_loss": {"kernel": 1.0}}}
     }
 
-where 1 is the weight that the text leaves away, ten times our default. The binary child is "inspired by" XNOR-Net and PCNN.
+where 1 is the weight of the first term that the text leaves away, ten times our default; in narrow networks it is heavy.
 
 References:
     Zhuo et al., "CP-NAS: Child-Parent Neural Architecture Search for 1-bit CNNs", IJCAI 2020, arXiv 2005.00057,

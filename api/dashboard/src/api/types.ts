@@ -2418,7 +2418,7 @@ export interface components {
             centre_rate: number;
             /**
              * Kernel
-             * @description mu: weight of the distance of latent kernels from their binary, scaled ones; 0: none.
+             * @description mu: weight of the distance of latent kernels from their scaled bits; 0: none. About 0.003 for bnn.
              * @default 0.1
              */
             kernel: number;

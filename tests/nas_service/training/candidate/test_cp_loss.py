@@ -1,6 +1,5 @@
 """Trainings with CP-NAS's loss: it acts, is off unless asked for, is resumed, and keeps out of what is not its own."""
 
-import statistics
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 
 from benchmarks.conv_rich import CONV_RICH, SPACE
 from benchmarks.live_terms import RATES
+from benchmarks.watched_terms import Watch
 from nas_service.binarization.method import METHODS, Method, MethodState, Pass, Step
 from nas_service.binarization.methods.bnn import Bnn, BnnSettings
 from nas_service.recipes.cp_loss import CpLossSettings
@@ -44,20 +44,20 @@ def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 class _Watched(CpLoss):
-    """Notes, every fourth step, the norm of each term's gradient on the latent weights over that of the task's."""
+    """Looks at each term's share of the task's gradient on the latent weights."""
 
     def __init__(self, settings: CpLossSettings, classifier: nn.Linear) -> None:
         super().__init__(settings, classifier)
         self.steps = 0
-        self.shares: dict[str, list[float]] = {}
+        self.watch = Watch(every=4)
 
     def losses(self, step: Step) -> dict[str, Tensor]:
         losses = super().losses(step)
         self.steps += 1
-        if self.steps % 4 == 0:
+        if self.steps % self.watch.every == 0:
             task = self._norm(Objective()(step.logits, step.labels, None), step)
             for name, loss in losses.items():
-                self.shares.setdefault(name, []).append(self._norm(loss, step) / task)
+                self.watch.note(name, self._norm(loss, step), task)
         return losses
 
     def _norm(self, loss: Tensor, step: Step) -> float:
@@ -74,15 +74,14 @@ def _watch(trainer: CandidateTrainer, settings: CpLossSettings) -> _Watched:
 @pytest.mark.parametrize("optimizer", OptimizerName)
 @pytest.mark.parametrize("name", ["xnor-net", "bi-real"])
 def test_by_default_both_terms_act(name: str, optimizer: OptimizerName) -> None:
-    """Above a thousandth of the task's gradient, and not above it."""
+    """The medians are above a thousandth of the task's gradient, and below all of it."""
     settings = CpLossSettings()
     recipe = Recipe(epochs=2, optimizer=optimizer, learning_rate=RATES[optimizer], cp_loss=settings)
     trainer = _trainer(recipe, METHODS.get(name).from_settings({}))
     watched = _watch(trainer, settings)
     list(trainer.fit())
-    shares = {term: statistics.median(values) for term, values in watched.shares.items()}
-    assert set(shares) == {"kernel", "centre"}
-    assert all(ACTS < share < 1 for share in shares.values())
+    assert set(watched.watch.terms) == {"kernel", "centre"}
+    assert all(ACTS < share < 1 for share in watched.watch.terms.values())
 
 
 def test_each_term_alone_changes_what_is_learnt() -> None:
