@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from nas_service.recipes.acceleration import Acceleration
 from nas_service.recipes.adversarial import AdversarialSearch, AdversarialTraining
+from nas_service.recipes.cp_loss import CpLossSettings
 from search_spaces.given import GivenModel
 
 MOST = 1_000_000_000  # of steps and images, where nothing else bounds them
@@ -78,14 +79,17 @@ class Recipe(GivenModel):
     )
     augment: bool = Field(True, description="Whether the dataset's augmentation is used.")  # noqa: FBT003 - pydantic's default
     adversarial: AdversarialTraining | None = Field(None, description="Whether training images are perturbed, and how.")
+    cp_loss: CpLossSettings | None = Field(
+        None,
+        description="CP-NAS's own loss beside the task's: latent kernels near their bits, features near their class's mean.",
+    )
     max_steps_per_epoch: int | None = Field(None, ge=1, le=MOST, description="Cut epochs short, for quick trials.")
     acceleration: Acceleration = Field(Acceleration(), description="What makes training faster; scoring is always float32.")
 
     def of_teacher(self) -> "Recipe":
         """Return the recipe of a student's teacher: less what asks for a teacher, for binary weights or for attacks."""
-        return self.model_copy(
-            update={"distillation": 0.0, "real_weight_stage": 0.0, "ema_decay": 0.0, "temperature": 1.0, "adversarial": None}
-        )
+        without = {"distillation": 0.0, "real_weight_stage": 0.0, "ema_decay": 0.0, "temperature": 1.0}
+        return self.model_copy(update={**without, "adversarial": None, "cp_loss": None})
 
     @field_validator("max_steps_per_epoch")
     @classmethod

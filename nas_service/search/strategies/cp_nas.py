@@ -17,6 +17,18 @@ fewer arms than K repeats arms within a round and drops only while it has more t
 genotype can hold, and draws that are dead, are treated as in `abandit`. The bounds of `arms` are the bandit's, of the
 stage that an arm was last tried in; the algorithm does not use them.
 
+This is the search. In the training stage the paper adds a loss of its own to the cross entropy (equations 4.17 and 4.18): a
+part of any recipe (`training/step/cp_loss.py`), off unless it is asked for. A search and a training as published are
+
+    {
+      "space": "cp-nas",
+      "strategy": "cp-nas",
+      "method": "xnor-net",
+      "training": {"methods": ["xnor-net"], "recipe": {"cp_loss": {"kernel": 1.0}}}
+    }
+
+where 1 is the weight of the first term that the text leaves away, ten times our default; in narrow networks it is heavy.
+
 References:
     Zhuo et al., "CP-NAS: Child-Parent Neural Architecture Search for 1-bit CNNs", IJCAI 2020, arXiv 2005.00057,
     algorithm 1; Zhang et al., "Binary Neural Networks", CRC Press, section 4.3, algorithm 9.

@@ -28,6 +28,7 @@ from nas_service.training.scoring.latent_figures import bimodality, flip_ratio, 
 from nas_service.training.state.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from nas_service.training.state.seeding import derive_seed, derived_generator, global_seed
 from nas_service.training.step.backpropagation import Backpropagation, Objective, Teacher
+from nas_service.training.step.cp_loss import CpLoss
 from nas_service.training.step.optimizer import RuledOptimizer
 from nas_service.training.step.replayed import TrainingStep
 from nas_service.training.step.workbench import Workbench
@@ -89,6 +90,8 @@ class CandidateTrainer:
         with global_seed(plan.seed, "network"):
             self._live = binary_network(plan.space, plan.genotype, plan.method, dataset.image_format).to(device)
             self._state = plan.method.start(self._live).to(device)
+        given = plan.recipe.cp_loss
+        self._cp_loss = None if given is None else CpLoss(given, self._live.classifier)
         self.bench.lay_out(self._live)
         self._ema: AveragedModel | None = None
         self._layers = binary_layers([self._live])
@@ -128,6 +131,8 @@ class CandidateTrainer:
         """Return everything that a resumed training needs."""
         tensors = {f"network.{name}": tensor for name, tensor in self._live.state_dict().items()}
         tensors |= {f"state.{name}": tensor for name, tensor in self._state.state_dict().items()}
+        if self._cp_loss is not None:
+            tensors |= {f"cp_loss.{name}": tensor for name, tensor in self._cp_loss.state_dict().items()}
         if self._ema is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self._ema.state_dict().items()}
         tensors |= optimizer_tensors("optimizer.", self._optimizer.inner, self._optimizer.names)
@@ -142,6 +147,8 @@ class CandidateTrainer:
         self._optimizer = self._start_phase(phase_at(self._phases, max(0, self._epoch - 1))[0])
         self._live.load_state_dict(_named(checkpoint.tensors, "network."))
         self._state.load_state_dict(_named(checkpoint.tensors, "state."))
+        if self._cp_loss is not None:
+            self._cp_loss.load_state_dict(_named(checkpoint.tensors, "cp_loss."))
         if self._ema is not None:
             self._ema.load_state_dict(_named(checkpoint.tensors, "average."))
         restore_optimizer("optimizer.", self._optimizer.inner, checkpoint.tensors, self._optimizer.names)
@@ -224,6 +231,7 @@ class CandidateTrainer:
         recipe = self.recipe
         objective = Objective(recipe.loss, recipe.label_smoothing, recipe.distillation, recipe.temperature)
         state = self._hooks if entry.trains is None else MethodState()
+        cp_loss = self._cp_loss if entry.trains is None else None
         fixed = [] if entry.trains is None else _outside(self._live, entry.trains)
         with ExitStack() as stack:
             taps = stack.enter_context(Taps(self._live, state.taps)).outputs
@@ -234,7 +242,7 @@ class CandidateTrainer:
                 parameter.requires_grad_(False)  # noqa: FBT003 - torch's own signature
             try:
                 self.bench.attacks.manual_seed(derive_seed(self._seed, "attack", self._epoch, entry.name))
-                plain = Backpropagation(self._live, self._layers, state, None, objective, taps, teacher)
+                plain = Backpropagation(self._live, self._layers, state, None, objective, taps, teacher, cp_loss=cp_loss)
                 yield stack.enter_context(self.bench.training(plain, self._optimizer))
             finally:
                 for parameter in fixed:

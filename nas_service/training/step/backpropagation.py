@@ -11,6 +11,7 @@ from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import MethodState, Step
 from nas_service.recipes.recipe import TaskLoss
 from nas_service.training.step.arithmetic import Arithmetic
+from nas_service.training.step.cp_loss import CpLoss
 from nas_service.training.step.optimizer import RuledOptimizer
 from search_spaces.genotype import Genotype
 from search_spaces.network import CellStack
@@ -83,6 +84,7 @@ class Backpropagation:
         taps: Where the outputs of the modules appear that the method listens to.
         teacher: A full-precision network, if the method or the objective wants one.
         arithmetic: How the network is run; hooks and losses see float32 whatever it is.
+        cp_loss: What the recipe adds to all of that, if anything.
     """
 
     network: CellStack
@@ -93,6 +95,7 @@ class Backpropagation:
     taps: Mapping[str, Tensor] = field(default_factory=dict)
     teacher: Teacher | None = None
     arithmetic: Arithmetic = field(default_factory=Arithmetic)
+    cp_loss: CpLoss | None = None
 
     def logits(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of pixels (N, C, H, W) in the network's present mode: what an attack differentiates."""
@@ -118,6 +121,8 @@ class Backpropagation:
             self._backward(images, labels, teacher_logits, adversary=False)
             optimizer.step(factor, turn)
         self.state.end_step(self.layers)
+        if self.cp_loss is not None:
+            self.cp_loss.end_step()
         return loss, logits
 
     def _backward(
@@ -137,7 +142,10 @@ class Backpropagation:
         if adversary:
             self.state.adversary_step(step)
         loss = self.objective(logits, labels, teacher_logits)
-        for extra in self.state.losses(step).values():
+        extras = list(self.state.losses(step).values())
+        if self.cp_loss is not None:
+            extras += self.cp_loss.losses(step).values()
+        for extra in extras:
             loss = loss + extra
         loss.backward()
         return loss.detach(), logits.detach()

@@ -67,6 +67,7 @@ FAULTS: list[tuple[str, object, str | None]] = [
     ("training.recipe.batch_size", 1, None),
     ("training.recipe.milestones", [0.5, 0.4], None),
     ("training.recipe.acceleration.precision", "bf17", None),
+    ("training.recipe.cp_loss", {"kernel": -1}, "training.recipe.cp_loss.kernel"),
     ("training.early_stopping", {"grace_epochs": 30}, "training.early_stopping.grace_epochs"),
     ("training.early_stopping", {"grace": 30}, "training.early_stopping.grace"),
     ("training.robustness", {"eps": 2}, "training.robustness.eps"),

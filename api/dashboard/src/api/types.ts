@@ -2397,6 +2397,33 @@ export interface components {
             points: components["schemas"]["ScorePointView"][];
         };
         /**
+         * CpLossSettings
+         * @description Weights of the two terms, and how the means of the classes follow.
+         *
+         *     References:
+         *         Zhuo et al., "CP-NAS: Child-Parent Neural Architecture Search for 1-bit CNNs", IJCAI 2020, arXiv 2005.00057.
+         */
+        CpLossSettings: {
+            /**
+             * Centre
+             * @description lambda: weight of the distance of features from the mean of their class; 0: none.
+             * @default 0.001
+             */
+            centre: number;
+            /**
+             * Centre Rate
+             * @description How fast the means of the classes follow the features.
+             * @default 0.5
+             */
+            centre_rate: number;
+            /**
+             * Kernel
+             * @description mu: weight of the distance of latent kernels from their scaled bits; 0: none. About 0.003 for bnn.
+             * @default 0.1
+             */
+            kernel: number;
+        };
+        /**
          * CurvesView
          * @description The curves of a whole training.
          */
@@ -3810,6 +3837,8 @@ export interface components {
              * @default 64
              */
             batch_size: number;
+            /** @description CP-NAS's own loss beside the task's: latent kernels near their bits, features near their class's mean. */
+            cp_loss?: components["schemas"]["CpLossSettings"] | null;
             /**
              * Distillation
              * @description Share of the loss that asks for the teacher's logits; 1: no labels, as ReActNet.
