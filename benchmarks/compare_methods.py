@@ -131,7 +131,8 @@ def label_of(method: dict[str, Any]) -> str:
 def is_taught(setting: Setting, method: dict[str, Any]) -> bool:
     """Return whether a method learns from the full-precision teacher."""
     choice = MethodChoice.model_validate(method)
-    return build_recipe(Recipe.model_validate(setting.recipe), choice).distillation > 0 or build_method(choice).facts.needs_teacher
+    recipe = build_recipe(Recipe.model_validate(setting.recipe), choice)
+    return recipe.distillation > 0 or build_method(choice).facts.needs_teacher
 
 
 class Log:

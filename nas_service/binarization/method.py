@@ -69,8 +69,9 @@ class ParameterRule:
         project: Called on the parameter, without gradient, after every optimizer step; changes it in place.
         turn: Parameters of turn 0 are stepped first, those of turn 1 after a forward and backward pass of their own, with the
             others fixed. Everything in turn 0 costs one pass.
-        gradient_factor: What the authors multiply the parameter's gradient with before weight decay is added. Adam's step does
-            not depend on it, SGD's is proportional to it.
+        gradient_factor: On the parameter's gradient, before weight decay is added; whose it is, the method's text says. Adam's
+            step does not depend on it but for the decay, SGD's is proportional to it.
+        in_real_stage: Whether the rule holds in a first stage with real weights, too.
     """
 
     lr_multiplier: float = 1.0
@@ -78,6 +79,7 @@ class ParameterRule:
     project: Callable[[Tensor], None] | None = None
     turn: int = 0
     gradient_factor: float = 1.0
+    in_real_stage: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,8 @@ class Method(ABC, Generic[Layer]):
         other_recipes: Recipes that others published for it, alike, by the names of their presets.
         hidden_terms: Terms of the weights' gradient that are no loss of their own, by name, each with the settings that switch
             it off.
-        inert: What hardly acts by default: below a thousandth of the task's gradient, or moved by less than a thousandth.
+        inert: What does next to nothing by default: below 2 % of the task's gradient, or moved by less than 2 % of its size, in
+            two epochs of `tests/contracts/test_live_methods.py`; whatever is below a thousandth there has to be named.
     """
 
     layer_type: type[Layer]

@@ -14,10 +14,6 @@ from search_spaces.templates.plain import PlainTemplate
 class _HardtanhFactory:
     plain: ConvFactory
 
-    @property
-    def precision(self) -> Precision:
-        return self.plain.precision
-
     def __call__(self, shape: ConvShape) -> nn.Module:
         return nn.Sequential(*self.plain(shape).children(), nn.Hardtanh())
 

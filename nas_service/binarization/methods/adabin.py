@@ -22,11 +22,12 @@ The nonlinearity is Maxout, y = gamma+ max(x, 0) + gamma- min(x, 0) with both sl
 the place of every PReLU, with gamma+ = 1 and the PReLU's own slope for gamma-.
 
 Differences: the text has beta_a as the centre itself, alpha_a s + beta_a; this is the authors' code. alpha_a stays at 1e-3 or
-above: below 0 it would turn the signs around. A filter of one weight, or of equal ones, has alpha_w = 0 and one value, beta_w.
-alpha_a, beta_a and the slopes have no weight decay, as no scalar and no vector has here. Their SGD has plain momentum, ours
-Nesterov's, and their ImageNet recipe (120 epochs, weight decay 1e-5, batch size 256) is left out. The order of batch norm,
-shortcut and activation is the template's; a shift of batch norm before the sign does what beta_a does as a threshold, though not
-what it does as a centre. The padding is the lower value and sign(0) = +1, where the code has 0 for both.
+above, in a first stage with real weights too: below 0 it would turn the signs around. A filter of one weight, or of equal ones,
+has alpha_w = 0 and one value, beta_w. alpha_a, beta_a and the slopes have no weight decay, as no scalar and no vector has here.
+Their SGD has plain momentum, ours Nesterov's, and their ImageNet recipe (120 epochs, weight decay 1e-5, batch size 256) is left
+out. The order of batch norm, shortcut and activation is the template's; a shift of batch norm before the sign does what beta_a
+does as a threshold, though not what it does as a centre. The padding is the lower value and sign(0) = +1, where the code has 0
+for both.
 
 References:
     Tu, Chen, Ren, Wang, "AdaBin: Improving Binary Neural Networks with Adaptive Binary Sets", ECCV 2022, arXiv 2208.08084.
@@ -214,7 +215,7 @@ class AdaBin(Method[AdaBinConv2d]):
     def rules(self, layer: AdaBinConv2d) -> dict[str, ParameterRule]:
         """Keep alpha_a positive."""
         del layer
-        return {"distance": ParameterRule(project=_keep_apart)}
+        return {"distance": ParameterRule(project=_keep_apart, in_real_stage=True)}
 
     def start(self, network: nn.Module) -> MethodState[AdaBinConv2d]:
         """Return the schedule."""

@@ -21,7 +21,7 @@ from it is a delta, and is divided by a. Activations: dL/dx = dL/db 1[|x| <= 1].
 classifier's input, f' the running mean of its class.
 
 What W does: with J = 1 and mode mean, the default and the paper's, nothing in the forward pass, since
-sign(mean(W) C) = sign(C). It weighs the gradient of C by kernel position, which Adam divides out again, and moves by about 1 %.
+sign(mean(W) C) = sign(C). It weighs the gradient of C by kernel position, which Adam divides out again, and moves by 1 to 3 %.
 The terms with lambda are about a thousandth of the gradient. `projections` above 1 with `forward_projection` elementwise is
 where projections make different kernels.
 

@@ -96,7 +96,9 @@ class ReactNet(Method[ReactConv2d]):
     other_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "adambnn": {**paper_recipe, "epochs": 512, "batch_size": 256, "learning_rate": 1.25e-3, "weight_decay": 5e-6}
     }
-    inert: ClassVar = (Inert("shift_out", "A constant of each channel, which the batch norm of the next block takes out again."),)
+    inert: ClassVar = (
+        Inert("shift_out", "In the template shortcut the batch norm of the next block takes out what is constant in a channel."),
+    )
     settings: ReactNetSettings
 
     @property

@@ -75,7 +75,9 @@ class ResteSettings(MethodSettings):
     reach: float = Field(1.5, ge=1, le=100, description="t: the largest magnitude that gets a gradient.")
     core: float = Field(0.1, gt=0, lt=1, description="m: up to it the gradient is constant, the largest there is.")
     restored_gradient: bool = Field(
-        default=True, description="Whether weights step as if alpha had been 1, so that signs flip with SGD; false: as published."
+        default=True,
+        description="Whether weights step as if alpha had been 1, so that signs flip with SGD; false: as published, for the "
+        "preset paper above all.",
     )
 
     def power(self, progress: float) -> float:

@@ -166,7 +166,7 @@ class CandidateTrainer:
             average = get_ema_multi_avg_fn(self.recipe.ema_decay)
             self._ema = AveragedModel(self._live, multi_avg_fn=average, use_buffers=True)
         named = {name: parameter for name, parameter in self._live.named_parameters() if parameter.requires_grad}
-        return self.bench.optimizer(named, self._layers, None if real else self._method, phase)
+        return self.bench.optimizer(named, self._layers, self._method, phase, in_real_stage=real)
 
     def _run_epoch(self) -> EpochReport:
         started = time.perf_counter()

@@ -24,14 +24,18 @@ class RuledParameter:
 
 
 def ruled_parameters(
-    named: Mapping[str, nn.Parameter], layers: Iterable[BinaryConv2d], method: Method | None
+    named: Mapping[str, nn.Parameter], layers: Iterable[BinaryConv2d], method: Method | None, *, in_real_stage: bool = False
 ) -> list[RuledParameter]:
-    """Attach a rule to every parameter: the method's for those of its layers, the recipe's for the others."""
+    """Attach a rule to every parameter: the method's for those of its layers, the recipe's for the others.
+
+    In a first stage with real weights only those of the method's rules hold that say so.
+    """
     rules: dict[int, ParameterRule] = {}
     if method is not None:
         for layer in layers:
             ruled = method.rules(layer)
-            rules.update({id(parameter): ruled[name] for name, parameter in layer.named_parameters() if name in ruled})
+            held = {name: rule for name, rule in ruled.items() if rule.in_real_stage or not in_real_stage}
+            rules.update({id(parameter): held[name] for name, parameter in layer.named_parameters() if name in held})
     return [RuledParameter(name, parameter, rules.get(id(parameter), _RECIPE_RULE)) for name, parameter in named.items()]
 
 

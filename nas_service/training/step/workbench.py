@@ -76,10 +76,16 @@ class Workbench:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch leaves this one out
 
     def optimizer(
-        self, named: Mapping[str, nn.Parameter], layers: Sequence[BinaryConv2d], method: Method | None, phase: Phase = _WHOLE
+        self,
+        named: Mapping[str, nn.Parameter],
+        layers: Sequence[BinaryConv2d],
+        method: Method | None,
+        phase: Phase = _WHOLE,
+        *,
+        in_real_stage: bool = False,
     ) -> RuledOptimizer:
         """Return a fresh optimizer of a phase; arguments as of `ruled_parameters`."""
-        settings, parameters = self._settings, ruled_parameters(named, layers, method)
+        settings, parameters = self._settings, ruled_parameters(named, layers, method, in_real_stage=in_real_stage)
         rate, decay = settings.learning_rate * phase.lr_multiplier, settings.weight_decay if phase.decays else 0.0
         return RuledOptimizer(parameters, settings.optimizer, rate, decay, fused=bool(self.acceleration.fused_optimizer))
 

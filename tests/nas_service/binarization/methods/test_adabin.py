@@ -235,6 +235,16 @@ def test_distances_centres_and_slopes_learn_in_every_block() -> None:
     assert all(not torch.equal(after[name], entry) for name, entry in before.items())
 
 
+def test_a_distance_is_kept_apart_in_a_stage_with_real_weights_too() -> None:
+    """Steps that move nothing: what is below 0 is put back, or stays there."""
+    trainer = _trainer(Recipe(epochs=2, max_steps_per_epoch=1, learning_rate=1e-12, real_weight_stage=0.5))
+    layers = [layer for layer in binary_layers([trainer.network]) if isinstance(layer, AdaBinConv2d)]
+    for layer in layers:
+        nn.init.constant_(layer.distance, -1.0)
+    assert next(trainer.fit()).phase == "real-weights"
+    assert {float(layer.distance.detach()) for layer in layers} == {pytest.approx(1e-3)}
+
+
 def test_a_distance_never_turns_the_signs_around() -> None:
     """Steps of 10 would take it far below 0."""
     trainer = _trainer(Recipe(epochs=1, max_steps_per_epoch=3, learning_rate=10.0))
