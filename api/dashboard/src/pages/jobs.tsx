@@ -5,11 +5,12 @@ import { onJobs } from "../live/jobs";
 import { type Resource, useResource } from "../live/resource";
 import { now } from "../state/clock";
 import { type PageProps, query, setQuery } from "../state/router";
+import { rowsWithToldSince } from "../state/told";
 import { age } from "../ui/format";
 import { Empty, Loaded } from "../ui/States";
 import { useTitle } from "../ui/title";
 import { Counts, FilterRow } from "./jobs/filters";
-import { type Filters, filtersOf, type JobRow, withMessages } from "./jobs/model";
+import { type Filters, filtersOf, type JobRow, LIVE_FIELDS, withMessages } from "./jobs/model";
 import { JobTable } from "./jobs/rows";
 import "./jobs/jobs.css";
 
@@ -115,9 +116,13 @@ export default function JobsPage(_: PageProps) {
   const filters = filtersOf(query.value);
   const cursor = query.value.get("cursor") ?? "";
   const key = JSON.stringify([filters, cursor]);
-  const jobs = useResource<JobPage>(
+  const jobs: Resource<JobPage> = useResource<JobPage>(
     key,
-    (signal) => get("/v1/jobs", {}, { ...filters, cursor, limit: 50 }, signal),
+    async (signal) => {
+      const asked = jobs.data.peek()?.items ?? [];
+      const page = await get("/v1/jobs", {}, { ...filters, cursor, limit: 50 }, signal);
+      return { ...page, items: rowsWithToldSince(page.items, asked, jobs.data.peek()?.items ?? [], LIVE_FIELDS) };
+    },
     "the last data",
   );
   const counted = JSON.stringify({ ...filters, state: "" });

@@ -12,3 +12,15 @@ export function withToldSince<Shown extends object>(
   if (now === null || now === asked) return reply;
   return { ...reply, ...Object.fromEntries(names.filter((name) => name in now).map((name) => [name, now[name]])) };
 }
+
+/** The same of a list: rows that the service gave, with what the stream told of each while they were asked for. */
+export function rowsWithToldSince<Row extends { readonly id: string }>(
+  rows: readonly Row[],
+  asked: readonly Row[],
+  now: readonly Row[],
+  names: readonly (keyof Row)[],
+): Row[] {
+  const byId = (some: readonly Row[]) => new Map(some.map((row) => [row.id, row]));
+  const [before, shown] = [byId(asked), byId(now)];
+  return rows.map((row) => withToldSince(row, before.get(row.id) ?? null, shown.get(row.id) ?? null, names));
+}

@@ -105,7 +105,8 @@ function phaseOfSearch(phase: string): string {
   return phase === "sampling" || phase === "searching" ? "" : phase;
 }
 
-const LIVE_FIELDS = ["state", "progress", "waiting_for", "error", "queue_position"] as const;
+/** What the stream of all jobs tells of one. */
+export const LIVE_FIELDS = ["state", "progress", "waiting_for", "error", "queue_position"] as const;
 
 /** What a stream's messages make of the rows, and whether they tell of something that only the service's list can show. */
 export function withMessages(rows: readonly JobRow[], messages: readonly Message[]): { rows: JobRow[]; isStale: boolean } {
