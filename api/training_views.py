@@ -88,11 +88,34 @@ class FrontView(View):
     left_out: list[Place] = Field(description="Pairs without such an accuracy, or with one that was measured in another way.")
 
 
+class HandMadeView(View):
+    """A found architecture beside the hand-made network whose OPs are nearest to its own, trained alike."""
+
+    method: str
+    architecture: str = Field(description="The found one.")
+    network: str = Field(description="Name of the reference network.")
+    hand_made: str = Field(description="Id of its architecture.")
+    training: str = Field(description="Id of its training, the newest.")
+    seeds: int = Field(description="Of the hand-made one, as the next two.")
+    test_mean: float
+    test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
+    ops_ratio: float = Field(description="OPs of the found one over those of the hand-made: at most 1.5, at least its inverse.")
+    bytes_ratio: float = Field(description="As `ops_ratio`, of the bytes of the frozen networks.")
+    gain: float = Field(description="Mean test accuracy of the found one less that of the hand-made.")
+    gain_error: float | None = Field(description="Standard error of `gain` over seeds; null where either has a single seed.")
+
+
 class ComparisonView(View):
     """The finished candidates of one training or more, all on the same data, compared."""
 
     pairs: list[PairView]
     methods: list[MethodView]
+    hand_made: list[HandMadeView] = Field(
+        description="One entry a pair of which a network of the literature, of like cost, was trained alike: here or anywhere."
+    )
+    networks: list[str] = Field(
+        description="Networks of the literature that `POST /v1/trainings/{id}/hand-made` trains beside; none beside such ones."
+    )
     pareto: list[FrontView] = Field(
         description="For clean accuracies, and for each way in which pairs were attacked, one front over OPs and one over bytes."
     )

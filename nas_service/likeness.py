@@ -17,6 +17,16 @@ from search_spaces.errors import InvalidFieldError, UnknownNameError
 _TEACHER = "teacher"
 
 
+def dataset_name(training: TrainingFacts) -> str:
+    """Return the name of a training's dataset."""
+    return str(training.spec.get("dataset", {"name": ""})["name"])
+
+
+def space_name(training: TrainingFacts) -> str:
+    """Return the name of the space of a training's architectures."""
+    return str(training.spec.get("space", {"name": ""})["name"])
+
+
 def dataset_label(training: TrainingFacts) -> str:
     """Return the name of a training's dataset, with the settings that were given: in the form of `method_label`."""
     return method_label(training.spec.get("dataset", {"name": ""}))

@@ -174,6 +174,18 @@ class TrainingSpec(TrainingSection):
     dataset: Component = Field(description="Dataset: built in or registered.")
 
 
+class HandMadeSpec(GivenModel):
+    """A network of the literature, to be trained beside what was found."""
+
+    network: str = Field("resnet-20", max_length=100, description="A reference network: a space of one architecture.")
+    channels: int | None = Field(
+        None,
+        ge=2,
+        le=1024,
+        description="Width of its first cells; null: that with which its OPs are nearest to those of what was found.",
+    )
+
+
 class RegistrationSpec(GivenModel):
     """A folder or file under the data root, to be known by a name."""
 

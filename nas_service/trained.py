@@ -16,12 +16,14 @@ class FoundArchitecture:
         search: Id of the search that found it.
         rank: Among what the search found, 1 best.
         score: What the search thought of it, in the unit of the search's strategy.
+        space: Name of the space that was searched; None where an earlier version searched.
     """
 
     id: str
     search: str
     rank: int
     score: float
+    space: str | None = None
 
 
 @dataclass(frozen=True)

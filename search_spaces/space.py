@@ -187,6 +187,11 @@ class SearchSpace:
         """K, the largest number of operations on any edge."""
         return max(len(edge.operations) for edge in self.edges)
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is one network of the literature: nothing is searched."""
+        return self.chain is not None
+
     def arms(self) -> tuple[Choice, ...]:
         """Return every arm (cell type, edge, operation) in the space's order."""
         return tuple(
@@ -246,6 +251,12 @@ class SearchSpace:
 
     def _into(self, node: int) -> list[str]:
         return [edge.name for edge in self.edges if edge.target == node]
+
+    def only_genotype(self) -> Genotype:
+        """Return the genotype of a space that has one, such as a reference network."""
+        (operations,) = {edge.operations for edge in self.edges}
+        (operation,) = operations
+        return self.genotype({(cell.name, edge.name): operation for cell in self.cell_types for edge in self.edges})
 
     def parse(self, payload: object) -> Genotype:
         """Read a genotype of this space from the form that `Genotype.to_dict` writes.

@@ -8,7 +8,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.options import Json, Url
-from api.console import console, percent, print_json, print_table
+from api.console import console, percent, print_json, print_table, signed_percent
 from api.training_views import ComparisonView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
@@ -137,6 +137,28 @@ def print_comparison(found: ComparisonView) -> None:
         for row in found.methods
     ]
     print_table("methods", ["method", "test mean", "balanced", "mean rank", "correlation with the search's score"], summary)
+    _print_hand_made(found)
+
+
+def _print_hand_made(found: ComparisonView) -> None:
+    """Print what networks of the literature reach at like cost, or how to have one trained."""
+    rows = [
+        (
+            line.architecture,
+            line.method,
+            f"{line.network} {percent(line.test_mean)}, {line.seeds} seeds",
+            signed_percent(line.gain) + ("" if line.gain_error is None else f" ± {percent(line.gain_error)}"),
+            f"{line.ops_ratio:.2f}",
+            f"{line.bytes_ratio:.2f}",
+        )
+        for line in found.hand_made
+    ]
+    if rows:
+        columns = ["architecture", "method", "hand-made, of like cost", "gain, standard error", "OPs, ratio", "bytes, ratio"]
+        print_table("beside networks of the literature, trained alike", columns, rows)
+    elif found.networks and found.pairs:
+        said = "No network of the literature was trained alike at like cost: nas training hand-made TRAINING trains one."
+        console.print(said, markup=False, highlight=False)
 
 
 def download(

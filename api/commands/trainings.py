@@ -79,6 +79,26 @@ def watch(training_id: TrainingId, as_json: Json = False, url: Url = None) -> No
     exit_for([job])
 
 
+@app.command("hand-made")
+def hand_made(
+    training_id: TrainingId,
+    network: Annotated[str, typer.Option(help="A reference network: resnet-20, resnet-18, vgg-small.")] = "resnet-20",
+    channels: Annotated[int | None, typer.Option(help="Width of its first cells; left out: that of like OPs.")] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Train a network of the literature, of like cost, as this training trains what was found; print its search's id.
+
+    `nas compare` then says what the search has gained over it.
+    """
+    with connect(url) as client:
+        job = client.train_hand_made(training_id, network, channels)
+    if as_json:
+        print_json(job)
+    else:
+        console.print(job.id, highlight=False)
+
+
 @app.command()
 def delete(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """Delete a training that is over, with its candidates and their files."""

@@ -1,6 +1,7 @@
 """Comparisons: methods x architectures of one training or more, and search scores against trained accuracies."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,6 +14,7 @@ from api.training_views import (
     ComparisonView,
     CorrelationView,
     FrontView,
+    HandMadeView,
     MethodView,
     PairView,
     ScoreCorrelationView,
@@ -20,10 +22,12 @@ from api.training_views import (
 )
 from nas_service.comparison import ComparedPair, compare
 from nas_service.correlation import correlate
-from nas_service.likeness import require_same_data, told_apart
+from nas_service.hand_made import against_hand_made, is_reference, reference_names, trained_alike
+from nas_service.likeness import dataset_name, require_same_data, space_name, told_apart
 from nas_service.pareto import fronts
 from nas_service.storage import jobs
-from nas_service.storage.trained import trained_of, training_facts
+from nas_service.storage.session import Session
+from nas_service.storage.trained import trained_of, training_facts, trainings_of_spaces
 from nas_service.trained import TrainedCandidate
 
 router = APIRouter(tags=["comparison"])
@@ -37,14 +41,43 @@ def _pair(pair: ComparedPair) -> PairView:
     return PairView.model_validate({**vars(pair), "eps": None if pair.attack is None else pair.attack.eps}, from_attributes=True)
 
 
-def _reply(request: Request, candidates: Sequence[TrainedCandidate], file_format: TableFormat, name: str) -> Response:
+@dataclass(frozen=True)
+class _Compared:
+    """What is compared, networks of the literature that were trained alike elsewhere, and those that could be."""
+
+    candidates: Sequence[TrainedCandidate]
+    hand_made: Sequence[TrainedCandidate]
+    networks: list[str]
+
+
+def _read(session: Session, trainings: Sequence[str]) -> _Compared:
+    """Return the finished candidates of trainings, in which labels tell apart what was not trained alike.
+
+    Raises:
+        InvalidFieldError: If the trainings are not all on the same data.
+    """
+    facts = training_facts(session, trainings)
+    require_same_data(facts)
+    candidates = trained_of(session, trainings=trainings)
+    datasets = {dataset_name(entry) for entry in facts}
+    beside = trainings_of_spaces(session, reference_names(), datasets, beside=trainings, most=MOST_TRAININGS)
+    others = trained_alike(candidates, facts, trained_of(session, trainings=beside), training_facts(session, beside))
+    told = told_apart([*candidates, *others], [*facts, *training_facts(session, {entry.training for entry in others})])
+    networks = [] if all(is_reference(space_name(entry)) for entry in facts) else reference_names()
+    return _Compared(told[: len(candidates)], told[len(candidates) :], networks)
+
+
+def _reply(request: Request, compared: _Compared, file_format: TableFormat, name: str) -> Response:
+    candidates = compared.candidates
     pairs, methods = compare(candidates)
     views = [_pair(pair) for pair in pairs]
     if file_format is TableFormat.CSV:
         return csv_reply(request, f"comparison-{name}.csv", _COLUMNS, (view.model_dump() for view in views))
     front_views = [FrontView.model_validate(front) for front in fronts(pairs)]
-    compared = [MethodView.model_validate(method) for method in methods]
-    return tagged_view(request, ComparisonView(pairs=views, methods=compared, pareto=front_views))
+    rows = [MethodView.model_validate(method) for method in methods]
+    lines = [HandMadeView.model_validate(line) for line in against_hand_made(candidates, compared.hand_made)]
+    view = ComparisonView(pairs=views, methods=rows, hand_made=lines, networks=compared.networks, pareto=front_views)
+    return tagged_view(request, view)
 
 
 @router.get(
@@ -57,8 +90,8 @@ def compare_candidates(service: ServiceDep, request: Request, job_id: str, file_
     """Compare the candidates that are finished; as CSV, the pairs."""
     with service.database.read() as session:
         jobs.get_job(session, job_id, jobs.TRAINING)
-        found = trained_of(session, trainings=[job_id])
-    return _reply(request, found, file_format, job_id)
+        compared = _read(session, [job_id])
+    return _reply(request, compared, file_format, job_id)
 
 
 @router.get(
@@ -84,10 +117,8 @@ def compare_trainings(
     with service.database.read() as session:
         for key in keys:
             jobs.get_job(session, key, jobs.TRAINING)
-        facts = training_facts(session, keys)
-        found = trained_of(session, trainings=keys)
-    require_same_data(facts)
-    return _reply(request, told_apart(found, facts), file_format, "-".join(keys[:3]))
+        compared = _read(session, keys)
+    return _reply(request, compared, file_format, "-".join(keys[:3]))
 
 
 @router.get(

@@ -13,9 +13,12 @@ from api.resources.named_results import NamedResults
 from api.resources.submission import IdempotencyKey, Submission, accept
 from api.views import JobView
 from nas_service.catalogue import build_space
-from nas_service.checking.specs import check_training
+from nas_service.checking.specs import check_search, check_training
 from nas_service.estimates.training import Conditions, costings, estimate_training
+from nas_service.hand_made import hand_made_search
+from nas_service.specs import HandMadeSpec, SearchSpec, TrainingSpec
 from nas_service.storage import jobs
+from nas_service.storage.architectures import get_architecture
 from nas_service.storage.timings import epoch_timings
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
@@ -48,6 +51,29 @@ def estimate(service: ServiceDep, body: TrainingBody) -> TrainingEstimateView:
     conditions = Conditions(checked.facts, place.capacity, service.settings.bundled_test_bytes, timings, has_teacher)
     architectures = costings(build_space(spec.space), named.genotypes, checked.facts)
     return TrainingEstimateView.model_validate(estimate_training(spec, architectures, conditions))
+
+
+@router.post(
+    "/{job_id}/hand-made",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="Train a network of the literature, of like cost, as this training trains what was found",
+    responses=NOT_FOUND,
+)
+def train_hand_made(
+    service: ServiceDep, job_id: str, response: Response, body: HandMadeSpec, idempotency_key: IdempotencyKey = None
+) -> JobView:
+    """Queue a search of one sample, the network itself, with a training of the same methods, seeds, recipe and images.
+
+    Like cost: OPs next to those of the training's first architecture. Comparisons show it when it is trained.
+    """
+    with service.database.read() as session:
+        training = TrainingSpec.model_validate(jobs.get_job(session, job_id, jobs.TRAINING).spec)
+        first = get_architecture(session, training.architectures[0])
+        found = SearchSpec.model_validate(jobs.get_job(session, first.job_id).spec)
+    place = service.place()
+    spec = hand_made_search(body, training, found, first.cost["ops"], place.datasets.facts(training.dataset))
+    checked = check_search(spec.model_dump(mode="json"), place).spec
+    return accept(service, response, Submission(jobs.SEARCH, checked.name, checked.model_dump(mode="json"), idempotency_key))
 
 
 add_job_routes(router, jobs.TRAINING)

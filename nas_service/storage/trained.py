@@ -9,6 +9,7 @@ from nas_service.comparison import method_label
 from nas_service.job_events import DataRead
 from nas_service.lifecycle import CandidateState
 from nas_service.reports import CandidateMetrics
+from nas_service.storage.jobs import TRAINING
 from nas_service.storage.models import Architecture, Candidate, Event, Job
 from nas_service.trained import FoundArchitecture, TrainedCandidate, TrainingFacts
 
@@ -18,8 +19,9 @@ def trained_of(
 ) -> list[TrainedCandidate]:
     """Return what can be compared so far: the candidates that succeeded, of trainings or of a search's architectures."""
     query = (
-        select(Candidate, Architecture)
+        select(Candidate, Architecture, Job.space)
         .join(Architecture, Candidate.architecture_id == Architecture.id)
+        .join(Job, Architecture.job_id == Job.id)
         .where(Candidate.state == CandidateState.SUCCEEDED.value)
         .order_by(Candidate.job_id, Candidate.position)
     )
@@ -31,7 +33,7 @@ def trained_of(
         TrainedCandidate(
             id=row.id,
             training=row.job_id,
-            found=FoundArchitecture(found.id, found.job_id, found.rank, found.score),
+            found=FoundArchitecture(found.id, found.job_id, found.rank, found.score, space),
             method=row.method,
             label=method_label(row.method),
             seed=row.seed,
@@ -39,8 +41,21 @@ def trained_of(
             cost=row.cost,
             seconds=row.seconds,
         )
-        for row, found in session.execute(query)
+        for row, found, space in session.execute(query)
     ]
+
+
+def trainings_of_spaces(
+    session: Session, spaces: Collection[str], datasets: Collection[str], *, beside: Collection[str], most: int
+) -> list[str]:
+    """Return the ids of the newest trainings in spaces and on datasets of these names, `beside` left out."""
+    query = (
+        select(Job.id)
+        .where(Job.kind == TRAINING, Job.space.in_(spaces), Job.dataset.in_(datasets), Job.id.not_in(beside))
+        .order_by(Job.id.desc())
+        .limit(most)
+    )
+    return list(session.scalars(query))
 
 
 def training_facts(session: Session, trainings: Collection[str]) -> list[TrainingFacts]:

@@ -25,6 +25,7 @@ from nas_service.settings import Settings
 from nas_service.storage import events, jobs, samples
 from nas_service.storage.session import Database
 from tests.api.conftest import run_json, run_nas, write_bundled, write_trained
+from tests.api.whole_training import write_hand_made, write_whole
 from tests.waiting import wait_until
 
 
@@ -85,10 +86,26 @@ def test_a_training_is_submitted_listed_shown_compared_and_cancelled(
     first = next(csv.DictReader(compared))
     figures = [first[name] for name in ("method", "architecture", "seeds", "test_mean", "test_spread")]
     assert figures == ["rebnn", spec["architectures"][0], "1", "0.9", ""]
-    assert "90.00 %" in run_nas("compare", training_id, cwd=tmp_path, NAS_URL=address).stdout
+    told = run_nas("compare", training_id, cwd=tmp_path, NAS_URL=address).stdout
+    assert "90.00 %" in told
+    assert "nas training hand-made" in told
     cancelled = run_json("training", "cancel", training_id, cwd=tmp_path, NAS_URL=address)
     assert isinstance(cancelled, dict)
     assert cancelled["state"] == "cancelling"
+
+
+def test_a_network_of_the_literature_is_trained_beside_a_training(address: str, settings: Settings, tmp_path: Path) -> None:
+    written = write_whole(settings)
+    words = ["training", "hand-made", written.training, "--channels", "4"]
+    job = run_json(*words, cwd=tmp_path, NAS_URL=address)
+    assert isinstance(job, dict)
+    assert job["spec"]["space"] == {"name": "resnet-20", "settings": {"channels": 4}}
+    _, training = write_hand_made(settings)
+    told = run_nas("compare", written.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
+    assert "resnet-20 71.00 %, 3 seeds" in told
+    assert "+8.00 % \N{PLUS-MINUS SIGN} 0.82 %" in told
+    refused = run_nas("training", "hand-made", training, cwd=tmp_path, NAS_URL=address)
+    assert "training" in refused.stderr
 
 
 def test_a_spec_file_is_changed_by_options(address: str, tmp_path: Path) -> None:

@@ -45,6 +45,19 @@ def write_whole(settings: Settings, *, attacked: bool = True) -> Written:
     return Written(search.id, keys, training)
 
 
+def write_hand_made(settings: Settings, **spec: Any) -> tuple[str, str]:  # noqa: ANN401 - fields of a spec
+    """Write a search of ResNet-20 and a training of what it found; return the ids of its architecture and of the training."""
+    database = Database(settings.database)
+    space = SPACES.get("resnet-20")
+    with database.write() as session:
+        search = jobs.create_job(session, jobs.SEARCH, "", SearchSpec(space=Component(name=space.name)).model_dump(mode="json"))
+        (found,) = architectures.add_architectures(session, search.id, [Discovery(space.only_genotype(), 0.5, dict(COST))])
+        key = found.id
+        training = write_training(session, [key], space=space.name, **spec)
+    database.close()
+    return key, training
+
+
 def _discovery(seed: int, image: ImageFormat) -> Discovery:
     space = SPACES.get("tiny")
     genotype = random_genotype(space, seed)

@@ -219,3 +219,29 @@ def test_a_reply_that_is_late_takes_nothing_back(open_page: OpenPage, service: s
     page.wait_for_timeout(200)
     expect(row).to_contain_text("1 of 6")
     expect(row).to_contain_text("31.4 %")
+
+
+def test_what_was_found_stands_beside_networks_of_the_literature(open_page: OpenPage, service: str, store: Database) -> None:
+    written = write_training(store)
+    page = _open(open_page, written)
+    card = page.get_by_role("region", name="Beside networks of the literature")
+    expect(card).to_contain_text("None of like cost was trained alike yet")
+    made = write_training(store, seeds=2, count=1, name="by hand", space="resnet-20").training
+    page.reload()
+    line = _comparison(service, written)["hand_made"][-1]
+    assert line["training"] == made
+    row = card.get_by_role("row").last
+    gain = f"{line['gain'] * 100:+.1f} ± {line['gain_error'] * 100:.1f}".replace("-", "\N{MINUS SIGN}")
+    assert not gain.startswith(("+0.0", "\N{MINUS SIGN}0.0"))
+    expect(row).to_contain_text(gain)
+    expect(row.get_by_role("link", name="resnet-20")).to_have_attribute("href", f"/trainings/{made}")
+    card.get_by_role("combobox").select_option("resnet-20")
+    card.get_by_role("button", name="train it alike").click()
+    expect(card.get_by_role("status")).to_contain_text("queued: its page")
+    queued = httpx.get(f"{service}/v1/searches").json()["items"][0]
+    assert (queued["spec"]["space"]["name"], queued["spec"]["training"]["seeds"]) == ("resnet-20", [0, 1, 2])
+    assert card.get_by_role("link", name="its page").get_attribute("href") == f"/searches/{queued['id']}"
+    assert axe(page) == []
+    page.goto(f"{service}/trainings/{made}")
+    expect(page.get_by_role("heading", name="Methods by architectures")).to_be_visible()
+    expect(card).to_have_count(0)

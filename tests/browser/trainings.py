@@ -36,15 +36,15 @@ class Written:
     architectures: list[str]
 
 
-def _found(session: Session, count: int, name: str) -> tuple[str, list[str]]:
-    strategy = STRATEGIES.get("random").from_settings(SPACES.get("tiny"), {}, 0)
-    genotypes = strategy.suggest((), 8)
+def _found(session: Session, count: int, name: str, space: str) -> tuple[str, list[str]]:
+    strategy = STRATEGIES.get("random").from_settings(SPACES.get(space), {}, 0)
+    genotypes = strategy.suggest((), 1 if SPACES.get(space).is_reference else 8)
     history = tuple(Sample(index, genotype, 0.5 + index / 50) for index, genotype in enumerate(genotypes))
-    spec = SearchSpec.model_validate({"space": "tiny", "name": name, "strategy": "random"})
+    spec = SearchSpec.model_validate({"space": space, "name": name, "strategy": "random"})
     jobs.create_job(session, jobs.SEARCH, spec.name, spec.model_dump(mode="json"))
     job, _ = held(session)
     ranked = strategy.rank(history, count)
-    cost = [{"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 2.0}] * count
+    cost = [{"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 1e6}] * count
     kept = [architectures.Discovery(entry.genotype, entry.score, known) for entry, known in zip(ranked, cost, strict=False)]
     rows = architectures.add_architectures(session, job.id, kept)
     jobs.move(session, job.id, JobState.SUCCEEDED)
@@ -79,7 +79,7 @@ def _train(session: Session, row: Candidate, method: int, architecture: int, *, 
     candidates.succeed(session, row.id, known, cost | {"packed_bytes": 4000 + 900 * architecture + 300 * method}, 1.5)
 
 
-def write_training(
+def write_training(  # noqa: PLR0913 - what there is of one
     store: Database,
     *,
     seeds: int = 3,
@@ -87,15 +87,16 @@ def write_training(
     attacked: bool = True,
     left: int = 0,
     name: str = "three methods",
+    space: str = "tiny",
 ) -> Written:
     """Write a search and a training of all methods on its architectures; the last `left` candidates are still to come."""
     with store.write() as session:
-        search, keys = _found(session, count, name)
+        search, keys = _found(session, count, name, space)
         spec = TrainingSpec.model_validate(
             {
                 "name": name,
                 "architectures": keys,
-                "space": "tiny",
+                "space": space,
                 "dataset": "digits",
                 "methods": list(METHODS),
                 "seeds": list(range(seeds)),

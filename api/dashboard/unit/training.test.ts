@@ -186,7 +186,7 @@ describe("what a stream tells", () => {
       progress: null,
     },
     candidates: [candidate("c")],
-    comparison: { pairs: [], methods: [], pareto: [] } satisfies Comparison,
+    comparison: { pairs: [], methods: [], hand_made: [], networks: [], pareto: [] } satisfies Comparison,
     curves: [curve("c", 0, [0.1])],
     attacks: new Map(),
   };

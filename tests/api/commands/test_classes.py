@@ -77,7 +77,7 @@ def test_a_comparison_shows_balanced_accuracies_in_80_columns(
 ) -> None:
     monkeypatch.setattr(console, "_width", 80)
     methods = [MethodView(method="xnor-net", test_mean=0.995, balanced_mean=0.5, mean_rank=1, score_correlation=None)]
-    print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods, pareto=[]))
+    print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods, hand_made=[], networks=[], pareto=[]))
     out = capsys.readouterr().out
     _, second = out.split("balanced test accuracy by architecture")
     for shown in ("50.00 %", "2.00 %", "12.50 %"):
@@ -86,5 +86,5 @@ def test_a_comparison_shows_balanced_accuracies_in_80_columns(
 
 
 def test_without_figures_by_class_a_comparison_has_no_such_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison(ComparisonView(pairs=[_pair(None)], methods=[], pareto=[]))
+    print_comparison(ComparisonView(pairs=[_pair(None)], methods=[], hand_made=[], networks=[], pareto=[]))
     assert "balanced test accuracy" not in capsys.readouterr().out

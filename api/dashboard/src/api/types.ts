@@ -1417,6 +1417,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/trainings/{job_id}/hand-made": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Train a network of the literature, of like cost, as this training trains what was found
+         * @description Queue a search of one sample, the network itself, with a training of the same methods, seeds, recipe and images.
+         *
+         *     Like cost: OPs next to those of the training's first architecture. Comparisons show it when it is trained.
+         */
+        post: operations["train_hand_made_v1_trainings__job_id__hand_made_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/trainings/{job_id}/logs": {
         parameters: {
             query?: never;
@@ -2334,8 +2356,18 @@ export interface components {
          * @description The finished candidates of one training or more, all on the same data, compared.
          */
         ComparisonView: {
+            /**
+             * Hand Made
+             * @description One entry a pair of which a network of the literature, of like cost, was trained alike: here or anywhere.
+             */
+            hand_made: components["schemas"]["HandMadeView"][];
             /** Methods */
             methods: components["schemas"]["MethodView"][];
+            /**
+             * Networks
+             * @description Networks of the literature that `POST /v1/trainings/{id}/hand-made` trains beside; none beside such ones.
+             */
+            networks: string[];
             /** Pairs */
             pairs: components["schemas"]["PairView"][];
             /**
@@ -3097,6 +3129,83 @@ export interface components {
             architecture: string;
             /** Validation Accuracy */
             validation_accuracy: number;
+        };
+        /**
+         * HandMadeSpec
+         * @description A network of the literature, to be trained beside what was found.
+         */
+        HandMadeSpec: {
+            /**
+             * Channels
+             * @description Width of its first cells; null: that with which its OPs are nearest to those of what was found.
+             */
+            channels?: number | null;
+            /**
+             * Network
+             * @description A reference network: a space of one architecture.
+             * @default resnet-20
+             */
+            network: string;
+        };
+        /**
+         * HandMadeView
+         * @description A found architecture beside the hand-made network whose OPs are nearest to its own, trained alike.
+         */
+        HandMadeView: {
+            /**
+             * Architecture
+             * @description The found one.
+             */
+            architecture: string;
+            /**
+             * Bytes Ratio
+             * @description As `ops_ratio`, of the bytes of the frozen networks.
+             */
+            bytes_ratio: number;
+            /**
+             * Gain
+             * @description Mean test accuracy of the found one less that of the hand-made.
+             */
+            gain: number;
+            /**
+             * Gain Error
+             * @description Standard error of `gain` over seeds; null where either has a single seed.
+             */
+            gain_error: number | null;
+            /**
+             * Hand Made
+             * @description Id of its architecture.
+             */
+            hand_made: string;
+            /** Method */
+            method: string;
+            /**
+             * Network
+             * @description Name of the reference network.
+             */
+            network: string;
+            /**
+             * Ops Ratio
+             * @description OPs of the found one over those of the hand-made: at most 1.5, at least its inverse.
+             */
+            ops_ratio: number;
+            /**
+             * Seeds
+             * @description Of the hand-made one, as the next two.
+             */
+            seeds: number;
+            /** Test Mean */
+            test_mean: number;
+            /**
+             * Test Spread
+             * @description Sample standard deviation over seeds; null for one seed.
+             */
+            test_spread: number | null;
+            /**
+             * Training
+             * @description Id of its training, the newest.
+             */
+            training: string;
         };
         /**
          * JobChange
@@ -7001,6 +7110,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
+                };
+            };
+        };
+    };
+    train_hand_made_v1_trainings__job_id__hand_made_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sending the same request again with the same key changes nothing. */
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandMadeSpec"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
                 };
             };
         };

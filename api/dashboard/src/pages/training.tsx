@@ -12,6 +12,7 @@ import { CandidatesPart } from "./training/CandidatesPart";
 import { ClassesPart } from "./training/ClassesPart";
 import { CurvesPart } from "./training/CurvesPart";
 import { loadTraining, type Newest, refreshed } from "./training/data";
+import { HandMadePart } from "./training/HandMadePart";
 import { Head } from "./training/Head";
 import { RobustnessPart } from "./training/RobustnessPart";
 import { MatrixPart, ParetoPart, ScorePart, TimelinePart } from "./training/Sections";
@@ -89,6 +90,7 @@ function Parts(props: { data: TrainingData; resource: Resource<TrainingData> }) 
         <ParetoPart data={data} shared={shared} />
         <ScorePart data={data} shared={shared} />
       </div>
+      <HandMadePart data={data} shared={shared} />
       <CurvesPart data={data} shared={fixed} />
       <RobustnessPart data={data} shared={shared} />
       {candidate ? (

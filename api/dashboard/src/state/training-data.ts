@@ -43,9 +43,24 @@ export interface Front {
   readonly left_out: readonly (readonly string[])[];
 }
 
+export interface HandMade {
+  readonly method: string;
+  readonly architecture: string;
+  readonly network: string;
+  readonly training: string;
+  readonly seeds: number;
+  readonly test_mean: number;
+  readonly ops_ratio: number;
+  readonly bytes_ratio: number;
+  readonly gain: number;
+  readonly gain_error: number | null;
+}
+
 export interface Comparison {
   readonly pairs: readonly Pair[];
   readonly methods: readonly ComparedMethod[];
+  readonly hand_made: readonly HandMade[];
+  readonly networks: readonly string[];
   readonly pareto: readonly Front[];
 }
 

@@ -1,0 +1,77 @@
+"""Networks of the literature beside a training: asked for over REST, and told in its comparison."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.client import NasClient
+from nas_service.settings import Settings
+from nas_service.specs import SearchSpec
+from tests.api.whole_training import METHODS, SEEDS, Written, write_hand_made, write_whole
+
+
+@pytest.fixture
+def whole(settings: Settings) -> Written:
+    """Return a search and a training of 3 methods x 5 architectures x 3 seeds."""
+    return write_whole(settings)
+
+
+@pytest.fixture
+def nas(client: TestClient) -> NasClient:
+    """Return a client that talks to the application without a socket."""
+    made = NasClient("http://localhost")
+    made._http = client
+    return made
+
+
+def test_a_comparison_tells_what_a_network_made_by_hand_reaches(nas: NasClient, settings: Settings, whole: Written) -> None:
+    assert nas.comparison(whole.training).hand_made == []
+    key, training = write_hand_made(settings)
+    compared = nas.comparison(whole.training)
+    assert len(compared.pairs) == len(METHODS) * len(whole.architectures)  # what was found, and nothing else
+    assert {(line.network, line.hand_made, line.training) for line in compared.hand_made} == {("resnet-20", key, training)}
+    assert len(compared.hand_made) == len(compared.pairs)
+    gains = {(line.method, line.architecture): line.gain for line in compared.hand_made}
+    assert gains["bnn", whole.architectures[4]] == pytest.approx(0.08)  # the k-th is 2 points better than the one before
+    assert {line.seeds for line in compared.hand_made} == {len(SEEDS)}
+
+
+@pytest.mark.parametrize(
+    "spec", [{"recipe": {"epochs": 2}}, {"digest": "other"}, {"dataset": {"name": "digits", "settings": {"split_seed": 3}}}]
+)
+def test_a_network_that_was_not_trained_alike_is_not_shown(
+    nas: NasClient, settings: Settings, whole: Written, spec: dict[str, object]
+) -> None:
+    write_hand_made(settings, **({"digest": "another"} if "dataset" in spec else {}), **spec)
+    assert nas.comparison(whole.training).hand_made == []
+
+
+def test_trainings_that_are_compared_with_one_have_the_line_too(nas: NasClient, settings: Settings, whole: Written) -> None:
+    _, training = write_hand_made(settings)
+    together = nas.comparison(whole.training, training)
+    assert together.hand_made == nas.comparison(whole.training).hand_made
+    assert len(together.pairs) == len(METHODS) * (len(whole.architectures) + 1)
+    alone = nas.comparison(training)
+    assert (alone.hand_made, alone.networks) == ([], [])
+
+
+def test_one_is_trained_as_the_training_trains_what_was_found(nas: NasClient, whole: Written) -> None:
+    assert "vgg-small" in nas.comparison(whole.training).networks
+    job = nas.train_hand_made(whole.training, "resnet-20")
+    assert (job.kind, job.state) == ("search", "queued")
+    spec = SearchSpec.model_validate(job.spec)
+    assert spec.training is not None
+    assert [method.name for method in spec.training.methods] == list(METHODS)
+    assert spec.training.seeds == list(SEEDS)
+    wide = spec.space.settings["channels"]
+    found = nas.architecture(whole.architectures[0])
+    assert 2 <= wide <= 64
+    assert found.cost["ops"] > 0
+
+
+def test_what_is_no_such_network_is_refused_by_field(client: TestClient, whole: Written) -> None:
+    path = f"/v1/trainings/{whole.training}/hand-made"
+    for body, field in (({"network": "tiny"}, "network"), ({"channels": 1}, "channels"), ({"depth": 3}, "depth")):
+        reply = client.post(path, json=body)
+        assert reply.status_code == 422
+        assert [problem["field"] for problem in reply.json()["errors"]] == [field]
+    assert client.post("/v1/trainings/none/hand-made", json={}).status_code == 404
