@@ -44,6 +44,14 @@ def build_space(component: Component) -> SearchSpace:
     return space.configure(settings)
 
 
+def stated_space(component: Component) -> Component:
+    """Return a space with its template written out: what is kept says its own, whatever a later version's default is.
+
+    Raises as `build_space`.
+    """
+    return component.model_copy(update={"settings": {**component.settings, "template": build_space(component).template}})
+
+
 def unknown_parts(settings: SpaceSettings) -> Iterator[InvalidFieldError]:
     """Yield complaints about operations and templates that there are not."""
     names: list[tuple[Callable[[str], object], str, str]] = [

@@ -170,7 +170,7 @@ class SearchSpace:
     cells: int
     channels: int = 16
     stem_multiplier: int = 3
-    template: str = "shortcut"
+    template: str = "double-norm"
     inputs: int = 1
     stacking: tuple[str, ...] = ()
     inter_cell_skips: bool = False

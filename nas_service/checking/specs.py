@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from nas_service.binarization.method import Method
 from nas_service.capacity import Capacity
-from nas_service.catalogue import build_method, build_strategy, unknown_parts
+from nas_service.catalogue import build_method, build_strategy, stated_space, unknown_parts
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import Draft, read_draft
 from nas_service.checking.problems import Problems
@@ -126,7 +126,8 @@ def check_local_training(body: object, data_root: Path, gpus: float = 0) -> Loca
 def _finish(draft: Draft[Spec], dataset: tuple[Component, DatasetFacts] | None) -> Checked[Spec]:
     draft.finish(tuple(type(draft.spec).model_fields))
     assert dataset is not None  # noqa: S101 - for the type checker; no problem, so there is one
-    return Checked(draft.spec.model_copy(update={"dataset": dataset[0]}), dataset[1])
+    spec = draft.spec.model_copy(update={"dataset": dataset[0], "space": stated_space(draft.spec.space)})
+    return Checked(spec, dataset[1])
 
 
 def _check_space(problems: Problems, component: Component) -> SearchSpace | None:

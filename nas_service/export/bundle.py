@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from nas_service.binarization.method import Method
-from nas_service.catalogue import build_space
+from nas_service.catalogue import build_space, stated_space
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.part import Part
 from nas_service.errors import ExportError
@@ -179,7 +179,7 @@ def _candidate_manifest(task: CandidateTask, dataset: ImageDataset, metrics: Can
     return {
         "kind": "candidate",
         "candidate_id": task.candidate_id,
-        "space": task.space.model_dump(),
+        "space": stated_space(task.space).model_dump(),
         "genotype_digest": task.genotype.digest,
         "method": task.method.model_dump(),
         "dataset": task.dataset.model_dump(),
@@ -195,7 +195,7 @@ def _candidate_manifest(task: CandidateTask, dataset: ImageDataset, metrics: Can
 
 def architecture_bundle(space: Component, genotype: Genotype, diagram: str, facts: Mapping[str, Any]) -> bytes:
     """Return the zip of an architecture that was not trained: genotype, drawing, model card."""
-    manifest = {"kind": "architecture", "space": space.model_dump(), "genotype_digest": genotype.digest, **facts}
+    manifest = {"kind": "architecture", "space": stated_space(space).model_dump(), "genotype_digest": genotype.digest, **facts}
     files = {
         "genotype.json": genotype.to_json().encode(),
         "diagram.svg": diagram.encode(),

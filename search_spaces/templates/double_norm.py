@@ -10,9 +10,9 @@ from search_spaces.template import TEMPLATES
 class DoubleNormTemplate:
     """The first norm centres what is binarized, as in `shortcut`; the second takes a method's scale out, as in `bi-real`.
 
-    For comparisons of methods in cells: their sums are normalised before a sign, and no method's branch weighs more against
-    the shortcut because its scale is larger. A learnt threshold of a sign is the first norm's shift once more; see `bi-real`.
-    This order is nobody's that we know of.
+    The default of cells: their sums are normalised before a sign, and no method's branch weighs more against the shortcut
+    because its scale is larger. Chosen by measurement among this one, `bi-real` and `shortcut`: docs/adr/0019. A learnt
+    threshold of a sign is the first norm's shift once more; see `bi-real`. This order is nobody's that we know of.
     """
 
     summary = "batch norm -> sign -> convolution -> batch norm, plus a parameter-free shortcut, -> PReLU"

@@ -100,11 +100,13 @@ def test_a_genotype_of_another_space_builds_nothing() -> None:
         Network(SPACES.get("tiny"), Genotype("other", random_genotype(SPACES.get("tiny")).choices), XNOR, GREY_8)
 
 
-def test_the_names_in_a_network_with_one_input_are_those_of_bundles_already_saved() -> None:
-    """Written down once: a name that changed would make every stored bundle unreadable."""
+@pytest.mark.parametrize("template", ["shortcut", "double-norm"])
+def test_the_names_in_a_network_with_one_input_are_those_of_bundles_already_saved(template: str) -> None:
+    """Written down once: a name that changed would make every stored bundle unreadable, whatever its template."""
     block = ["norm.weight", "norm.bias", "norm.running_mean", "norm.running_var", "norm.num_batches_tracked"]
-    block += ["conv.weight", "activation.weight"]
-    network = Network(SPACES.get("tiny"), tiny_genotype(), XNOR, GREY_8)
+    behind = [f"conv_{name}" for name in block] if template == "double-norm" else []
+    block += ["conv.weight", *behind, "activation.weight"]
+    network = Network(replace(SPACES.get("tiny"), template=template), tiny_genotype(), XNOR, GREY_8)
     edges = [f"edges.{edge}.dilated-conv-3x3" for edge in ("0-1", "0-2", "1-2")]
     in_cells = [f"cells.{cell}.{part}.{name}" for cell in (0, 1) for part in ("preprocess", *edges) for name in block]
     stem = ["stem.0.weight", *(f"stem.1.{name.removeprefix('norm.')}" for name in block[:5])]

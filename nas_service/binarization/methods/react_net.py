@@ -19,9 +19,9 @@ first, here from the last; its rate falls once an epoch, here in every step; its
 ResNet-34 and the images are ImageNet's with the augmentation for it.
 
 Differences: the authors' blocks are sign, conv, batch norm, shortcut, RPReLU; the order is here the template's. Theirs is
-`bi-real`, where thresholds and outer shifts are parameters of their own. In `shortcut` they are not: the threshold stands
-behind a batch norm, whose shift it repeats, and the next batch norm takes zeta out, so that gamma and the slope are what is
-left. Doubling the channels by two parallel
+`bi-real`, where thresholds and outer shifts are parameters of their own. In `double-norm`, the default of cells, and in
+`shortcut` the threshold stands behind a batch norm, whose shift it repeats; in `shortcut` the next batch norm takes zeta out,
+too, so that gamma and the slope are what is left. Doubling the channels by two parallel
 convolutions belongs to their MobileNet, and the spaces here do it in their own way. The padding is -1 and sign(0) = +1, where
 the code has 0 for both.
 
@@ -39,7 +39,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv, pack_signs
-from nas_service.binarization.method import METHODS, Inert, Method, MethodFacts, MethodSettings
+from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings
 from nas_service.binarization.methods.bi_real import BiRealConv2d
 from nas_service.binarization.rprelu import RPReLU, replace_prelus
 from nas_service.binarization.sign import sign, tent
@@ -96,9 +96,6 @@ class ReactNet(Method[ReactConv2d]):
     other_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "adambnn": {**paper_recipe, "epochs": 512, "batch_size": 256, "learning_rate": 1.25e-3, "weight_decay": 5e-6}
     }
-    inert: ClassVar = (
-        Inert("shift_out", "In the template shortcut the batch norm of the next block takes out what is constant in a channel."),
-    )
     settings: ReactNetSettings
 
     @property

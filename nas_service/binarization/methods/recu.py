@@ -1,7 +1,8 @@
 """ReCU: standardised weights whose tails are clamped.
 
 Forward: w~ = 2 sqrt(2) (w - mean) / sqrt(var + 1e-5) per filter; the rectified clamp unit w- = clamp(w~, -Q, Q); b = sign(w-),
-which is sign(w - mean). y = alpha conv(pad(sign(x)), b), alpha (Co,) a learnt factor per output channel, drawn from U(0, 1).
+which is sign(w - mean). y = alpha conv(pad(sign(x)), b), alpha (Co,) a learnt factor per output channel, drawn from U(0, 1);
+where a batch norm follows, as in the authors' networks, that takes any factor out.
 Q is the tau quantile of a Laplace distribution with the scale of the layer: Q = -mean |w~| ln(2 - 2 tau), the mean over the
 layer, a constant of the backward pass.
 
@@ -40,8 +41,9 @@ from nas_service.binarization.annealing import AnnealedState
 from nas_service.binarization.autograd import Context, apply
 from nas_service.binarization.frozen import FrozenConv, pack_signs
 from nas_service.binarization.layer import BinaryConv2d, times
-from nas_service.binarization.method import METHODS, Method, MethodFacts, MethodSettings, MethodState
+from nas_service.binarization.method import METHODS, Inert, Method, MethodFacts, MethodSettings, MethodState
 from nas_service.binarization.sign import identity_sign, sign, tent, tent_sign
+from nas_service.recipes.recipe import OptimizerName
 from search_spaces.cost import ConvShape, Precision
 
 _EPSILON = 1e-5  # added to variances
@@ -183,6 +185,13 @@ class Recu(Method[RecuConv2d]):
         "schedule": "cosine",
         "warmup_epochs": 5.0,
     }
+    inert: ClassVar = (
+        Inert(
+            "alpha",
+            "The batch norm behind the convolution takes any factor out, as in the authors' networks.",
+            (OptimizerName.SGD,),
+        ),
+    )
     settings: RecuSettings
 
     @property

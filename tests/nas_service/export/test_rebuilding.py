@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nas_service.binarization.network import binary_network
-from nas_service.catalogue import build_method, build_space
+from nas_service.catalogue import build_method, build_space, stated_space
 from nas_service.errors import ExportError
 from nas_service.export.bundle import image_facts
 from nas_service.export.bundle_reading import Bundle, read_bundle, read_test_images
@@ -163,7 +163,7 @@ import torch
 from safetensors.torch import save
 from nas_service.catalogue import build_space
 from nas_service.binarization.network import binary_network
-from nas_service.catalogue import build_method, build_space
+from nas_service.catalogue import build_method, build_space, stated_space
 from nas_service.errors import ExportError
 from nas_service.export.bundle import image_facts
 from nas_service.export.bundle_reading import Bundle, read_bundle, read_test_images
@@ -238,7 +238,7 @@ def _untrained(space: Component, method: Component, seed: int = 0) -> tuple[Bund
     }
     manifest = {
         "kind": "candidate",
-        "space": space.model_dump(),
+        "space": stated_space(space).model_dump(),
         "method": method.model_dump(),
         "dataset": {"name": "digits"},
         "image": image_facts(RGB_9),
@@ -292,6 +292,8 @@ def test_a_name_in_the_manifest_cannot_become_code_in_our_own_source(bundle: Bun
 def test_a_bundle_of_a_version_before_convolutions_had_offsets_scores_as_it_says() -> None:
     """Written by the last version without them: xnor-net, 4 channels, two epochs of digits."""
     kept = read_bundle(Path(__file__).parent / "given" / "bundle-before-offsets.zip")
+    assert "template" not in kept.manifest["space"]["settings"]
+    assert kept.candidate.space.settings["template"] == "shortcut"  # which was the default then
     network = network_of(kept)
     images, labels = read_test_images(kept.file("test.safetensors"), kept.candidate.image)
     assert count_correct(network, images, labels) == kept.manifest["metrics"]["test_correct"]

@@ -129,6 +129,32 @@ def test_taking_migrations_back_loses_no_row_either(filled_url: str) -> None:
     assert {name: _counts(filled_url)[name] for name in before} == before
 
 
+def test_specs_say_the_template_that_was_the_default_of_their_time(filled_url: str) -> None:
+    upgrade(filled_url)
+    database = Database(filled_url)
+    with database.read() as session:
+        rows = [row for kind in (jobs.SEARCH, jobs.TRAINING) for row in jobs.list_jobs(session, kind, limit=100)]
+        assert len(rows) > 2
+        assert {row.spec["space"]["settings"]["template"] for row in rows} == {"shortcut"}
+    database.close()
+
+
+def test_a_template_that_is_given_and_one_of_a_network_of_the_literature_stay(empty_url: str) -> None:
+    upgrade(empty_url)
+    command.downgrade(alembic_config(empty_url), "a10000000003")
+    given = [{"name": "tiny", "settings": {"template": "plain"}}, {"name": "resnet-20", "settings": {"template": None}}]
+    given += [{"name": "tiny", "settings": {"channels": 4}}]
+    database = Database(empty_url)
+    with database.write() as session:
+        made = [jobs.create_job(session, jobs.SEARCH, "", {"space": space, "seed": 3}).id for space in given]
+    upgrade(empty_url)
+    with database.read() as session:
+        found = [jobs.get_job(session, key).spec for key in made]
+    given[2]["settings"] = {"channels": 4, "template": "shortcut"}
+    assert found == [{"space": space, "seed": 3} for space in given]
+    database.close()
+
+
 def test_a_registered_dataset_of_an_earlier_version_has_no_registration(filled_url: str) -> None:
     upgrade(filled_url)
     database = Database(filled_url)
