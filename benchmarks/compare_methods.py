@@ -33,7 +33,8 @@ from nas_service.specs import Component, MethodChoice
 from nas_service.tasks import CandidateTask
 from nas_service.training.candidate.full_precision import FullPrecisionPlan, load_network
 from search_spaces.genotype import Genotype
-from search_spaces.space import SearchSpace
+from search_spaces.space import SPACES, SearchSpace
+from search_spaces.template import TEMPLATES
 
 WIDTH = 48  # of the convolution-rich architecture
 
@@ -43,6 +44,7 @@ class Setting:
     """What all methods share; crosses processes."""
 
     space: str
+    template: str
     channels: int | None
     dataset: str
     data_root: str
@@ -52,7 +54,8 @@ class Setting:
     @property
     def component(self) -> Component:
         """The space with its settings."""
-        return Component(name=self.space, settings={} if self.channels is None else {"channels": self.channels})
+        channels = {} if self.channels is None else {"channels": self.channels}
+        return Component(name=self.space, settings={**channels, "template": self.template})
 
     def genotype(self) -> Genotype:
         """Return the one architecture: the convolution-rich one, or the only one of a reference network's space."""
@@ -189,7 +192,8 @@ def table(outcomes: list[Outcome]) -> str:
 def main() -> None:
     """Train all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default=SPACE, help=f"{SPACE}, or a reference network: resnet-20, resnet-18, vgg-small")
+    parser.add_argument("--space", default=SPACE, help=f"{SPACE}, or a reference network: resnet-20, resnet-18 ...")
+    parser.add_argument("--template", choices=TEMPLATES.names(), help="order of layers in a block; unset: the space's own")
     parser.add_argument(
         "--channels", type=int, help=f"width of the first cells; unset: {WIDTH} for {SPACE}, else the space's own"
     )
@@ -205,6 +209,7 @@ def main() -> None:
     recipe = Recipe.model_validate_json(arguments.recipe).model_dump(mode="json")
     setting = Setting(
         arguments.space,
+        arguments.template or SPACES.get(arguments.space).template,
         arguments.channels or (WIDTH if arguments.space == SPACE else None),
         arguments.dataset,
         arguments.data_root,

@@ -13,9 +13,10 @@ from nas_service.binarization.method import METHODS
 from nas_service.binarization.network import binary_network
 from nas_service.catalogue import build_space
 from nas_service.recipes.recipe import Recipe
+from search_spaces.space import SPACES
 from tests.samples import digits
 
-SETTING = Setting(SPACE, WIDTH, "digits", "", Recipe().model_dump(mode="json"), "cpu")
+SETTING = Setting(SPACE, SPACES.get(SPACE).template, WIDTH, "digits", "", Recipe().model_dump(mode="json"), "cpu")
 
 
 @pytest.mark.parametrize(
