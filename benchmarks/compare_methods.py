@@ -189,7 +189,7 @@ def table(outcomes: list[Outcome]) -> str:
 def main() -> None:
     """Train all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default=SPACE, help=f"{SPACE}, or a reference network: resnet-20, resnet-18, vgg-small")
+    parser.add_argument("--space", default=SPACE, help=f"{SPACE}, or a reference network, such as resnet-20")
     parser.add_argument(
         "--channels", type=int, help=f"width of the first cells; unset: {WIDTH} for {SPACE}, else the space's own"
     )

@@ -1,6 +1,7 @@
 """Blocks: the parts of a stacked network in the order in which an image passes them, from its description. No torch."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, BareConvCost, ConvShape, Cost, Size, batch_norm_cost, linear_cost
@@ -25,6 +26,14 @@ class EdgeBlock(NamedTuple):
     channels: int
     stride: int
     size: Size
+
+
+class HiddenBlock(NamedTuple):
+    """A fully connected layer before the classifier, in the space's template: a 1x1 convolution of a map of one position."""
+
+    name: str
+    shape: ConvShape
+    size: Size = Size(1, 1)
 
 
 class FloatLayer(NamedTuple):
@@ -80,8 +89,8 @@ def stem_layers(space: SearchSpace, channels: int, size: Size) -> tuple[FloatLay
     )
 
 
-def classifier_inputs(space: SearchSpace, size: Size) -> int:
-    """Return how many numbers the classifier sees of an image of `size`."""
+def pooled_features(space: SearchSpace, size: Size) -> int:
+    """Return how many numbers are left of an image of `size` behind the last pool."""
     plans = space.plan()
     features = space.nodes * plans[-1].channels
     if space.chain is not Chain.POOLED:
@@ -91,8 +100,22 @@ def classifier_inputs(space: SearchSpace, size: Size) -> int:
     return features * last.height * last.width
 
 
+def hidden_blocks(space: SearchSpace, size: Size) -> tuple[HiddenBlock, ...]:
+    """Return the fully connected layers between the last pool and the classifier, for images of `size`."""
+    widths = enumerate(pairwise((pooled_features(space, size), *space.hidden_widths)), start=1)
+    return tuple(
+        HiddenBlock(f"fully connected {number}", ConvShape(in_channels=inputs, out_channels=outputs, kernel_size=1))
+        for number, (inputs, outputs) in widths
+    )
+
+
+def classifier_inputs(space: SearchSpace, size: Size) -> int:
+    """Return how many numbers the classifier sees of an image of `size`."""
+    return space.hidden_widths[-1] if space.hidden_multipliers else pooled_features(space, size)
+
+
 def head_layers(space: SearchSpace, classes: int, size: Size) -> tuple[FloatLayer, ...]:
-    """Return what comes after the last cell, for so many classes and images of `size`."""
-    norm = FloatLayer("head: batch norm", batch_norm_cost(classifier_inputs(space, size)))
+    """Return what is full precision after the last cell, for so many classes and images of `size`."""
+    norm = FloatLayer("head: batch norm", batch_norm_cost(pooled_features(space, size)))
     classifier = FloatLayer("head: classifier", linear_cost(classifier_inputs(space, size), classes))
     return (norm, classifier) if space.chain is None else (classifier,)

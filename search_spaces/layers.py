@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from search_spaces.blocks import EdgeBlock, EntryBlock, cell_blocks, head_layers, stem_layers
+from search_spaces.blocks import EdgeBlock, EntryBlock, HiddenBlock, cell_blocks, head_layers, hidden_blocks, stem_layers
 from search_spaces.cost import FLOAT_BYTES, BareConvCost, ConvShape, Cost, Precision, Size, taking_cost
 from search_spaces.genotype import Genotype
 from search_spaces.network import ImageFormat
@@ -20,7 +20,7 @@ class LayerCost:
     """A part of a network that counts.
 
     Attributes:
-        cell: Place of the cell, from 0; None for stem and classifier.
+        cell: Place of the cell, from 0; None for stem, hidden layers and classifier.
         cell_type: Name of its type.
         edge: Name of the edge; None outside of edges.
         operation: On the edge; None outside of edges.
@@ -48,10 +48,11 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class _Named:
-    """A cost with the words for it."""
+    """A cost with the words for it; `part` says what the layer belongs to, where the cell and the edge do not."""
 
     layer: str
     cost: Cost
+    part: str = ""
 
 
 def layer_costs(space: SearchSpace, genotype: Genotype, image: ImageFormat, precision: Precision) -> list[LayerCost]:
@@ -59,10 +60,12 @@ def layer_costs(space: SearchSpace, genotype: Genotype, image: ImageFormat, prec
     rows = [row for layer in stem_layers(space, image.channels, image.size) for row in _rows(None, _Named(*layer))]
     for block in cell_blocks(space, image.size, lambda cell, edge: [genotype.operation(cell, edge.name)]):
         rows += [row for layer in _layers(space.template, precision, block) for row in _rows(block, layer)]
+    for hidden in hidden_blocks(space, image.size):
+        rows += [row for layer in _layers(space.template, precision, hidden) for row in _rows(None, layer)]
     return rows + [row for layer in head_layers(space, image.classes, image.size) for row in _rows(None, _Named(*layer))]
 
 
-def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) -> Iterator[_Named]:
+def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock | HiddenBlock) -> Iterator[_Named]:
     """Yield the convolutions of a block, what their template puts around each, and what the operation has beside them."""
     cost = partial(TEMPLATES.get(template)().cost, precision)
     seen: list[tuple[ConvShape, Size]] = []
@@ -71,7 +74,8 @@ def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) 
         seen.append((shape, size))
         return cost(shape, size)
 
-    if isinstance(block, EntryBlock):
+    part = "" if isinstance(block, EdgeBlock) else block.name
+    if isinstance(block, EntryBlock | HiddenBlock):
         whole = watch(block.shape, block.size)
     else:
         operation = OPERATIONS.get(block.operation)()
@@ -81,9 +85,8 @@ def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) 
     for shape, size in seen:
         conv, around = BareConvCost(precision)(shape, size), cost(shape, size)
         name = _conv_name(shape)
-        before = f"{block.name}: " if isinstance(block, EntryBlock) else ""
-        yield _Named(f"{before}{name}", conv)
-        yield _Named(f"{before}norm, activation and shortcut of the {name}", _less(around, conv))
+        yield _Named(name, conv, part)
+        yield _Named(f"norm, activation and shortcut of the {name}", _less(around, conv), part)
         rest = _less(rest, around)
     yield _Named("its own filters, products and norm", rest)
 
@@ -108,7 +111,7 @@ def _rows(block: EntryBlock | EdgeBlock | None, layer: _Named) -> Iterator[Layer
     cost = layer.cost
     if not any((cost.binary_parameters, cost.float_parameters, cost.flops, cost.bops, cost.packed_bytes)):
         return
-    edge = block if isinstance(block, EdgeBlock) else None
+    edge, before = block if isinstance(block, EdgeBlock) else None, f"{layer.part}: " if layer.part else ""
     place = partial(
         LayerCost,
         None if block is None else block.plan.index,
@@ -117,9 +120,9 @@ def _rows(block: EntryBlock | EdgeBlock | None, layer: _Named) -> Iterator[Layer
         None if edge is None else edge.operation,
     )
     if cost.binary_parameters == 0:
-        yield place(layer.layer, _FLOAT, cost.float_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes)
+        yield place(before + layer.layer, _FLOAT, cost.float_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes)
         return
     floats = cost.float_parameters * FLOAT_BYTES
-    yield place(layer.layer, _BINARY, cost.binary_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes - floats)
+    yield place(before + layer.layer, _BINARY, cost.binary_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes - floats)
     if cost.float_parameters:
-        yield place(f"scales of the {layer.layer}", _FLOAT, cost.float_parameters, 0, 0, 0.0, floats)
+        yield place(f"{before}scales of the {layer.layer}", _FLOAT, cost.float_parameters, 0, 0, 0.0, floats)

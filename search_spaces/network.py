@@ -17,6 +17,8 @@ from search_spaces.blocks import (
     classifier_inputs,
     entry_shape,
     head_layers,
+    hidden_blocks,
+    pooled_features,
     stem_layers,
     stem_shape,
 )
@@ -171,16 +173,17 @@ def _stem(space: SearchSpace, image_channels: int) -> nn.Sequential:
 
 
 class CellStack(nn.Module):
-    """Stem, cells and classifier; what a network and a supernet share.
+    """Stem, cells, hidden layers (if the space has any) and classifier; what a network and a supernet share.
 
     The stem (convolution, batch norm) and the classifier (batch norm, global average pool, linear) are full
     precision, the convention of every method but BinaryNet. The batch norm before the pool is ours: a node sums up to
     four edges and the cells add up, so without it the scale of the features, and with it the loss, runs away. A chain, whose
-    cells add nothing up, has none.
+    cells add nothing up, has none. A hidden layer, which is fully connected, is a block like those in cells: a 1x1 convolution in
+    the template, whose input is one position with a channel for each number that the last pool leaves.
 
     Attributes:
         image: What it was built for.
-        run: Calls stem and last batch norm.
+        run: Calls stem, last batch norm and hidden layers.
     """
 
     def __init__(
@@ -201,11 +204,11 @@ class CellStack(nn.Module):
         self.normalize = Normalize(image.mean, image.std)
         self.stem = _stem(space, image.channels)
         self.cells = nn.ModuleList(Cell(plan, space.edges, partial(operations, plan.cell_type), block) for plan in plans)
-        features = classifier_inputs(space, image.size)
-        self.head_norm = nn.BatchNorm2d(features) if space.chain is None else nn.Identity()
+        self.head_norm = nn.BatchNorm2d(pooled_features(space, image.size)) if space.chain is None else nn.Identity()
         self.pool = max_halving() if space.chain is Chain.POOLED else nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.classifier = nn.Linear(features, image.classes)
+        self.hidden = nn.ModuleList(block(hidden.shape) for hidden in hidden_blocks(space, image.size))
+        self.classifier = nn.Linear(classifier_inputs(space, image.size), image.classes)
 
     def features(self, images: Tensor, genotype: Genotype | None = None) -> Tensor:
         """Map pixels in [0, 1] (N, C, H, W) to the classifier's input (N, features), along the path of `genotype`."""
@@ -214,8 +217,13 @@ class CellStack(nn.Module):
             choice = {"choice": partial(genotype.operation, cell_type)} if genotype else {}
             two = {"older": older} if self.inputs > 1 else {}
             older, outputs = outputs, cell(outputs, **choice, **two)
-        pooled: Tensor = self.flatten(self.pool(self.run(self.head_norm, outputs)))
-        return pooled
+        outputs = self.pool(self.run(self.head_norm, outputs))
+        if self.hidden:
+            outputs = outputs.flatten(1).unflatten(1, (-1, 1, 1))
+        for layer in self.hidden:
+            outputs = self.run(layer, outputs)
+        flat: Tensor = self.flatten(outputs)
+        return flat
 
 
 class Network(CellStack):
@@ -275,7 +283,7 @@ def _stack_cost(
     space: SearchSpace, image: ImageFormat, precision: Precision, operations: Callable[[str, Edge], Sequence[str]]
 ) -> Cost:
     entry, operation = partial(_entry_cost, space.template, precision), partial(_operation_cost, space.template, precision)
-    total = Cost()
+    total = sum((entry(block.shape, block.size) for block in hidden_blocks(space, image.size)), Cost())
     for _, cost in (*stem_layers(space, image.channels, image.size), *head_layers(space, image.classes, image.size)):
         total += cost
     for block in cell_blocks(space, image.size, operations):

@@ -161,6 +161,8 @@ class SearchSpace:
         template: Name of the block that wraps a binary convolution.
         inter_cell_skips: Whether cells add the previous cell's output to their own.
         chain: How a reference network changes its size and ends; None: the space is searched.
+        hidden_multipliers: One for each fully connected layer between the last cell and the classifier, which has
+            `multiplier * channels` outputs and stands in the template as every convolution of a cell does.
     """
 
     name: str
@@ -176,6 +178,7 @@ class SearchSpace:
     inter_cell_skips: bool = False
     stem: Stem = Stem.SMALL
     chain: Chain | None = None
+    hidden_multipliers: tuple[int, ...] = ()
 
     @property
     def nodes(self) -> int:
@@ -186,6 +189,11 @@ class SearchSpace:
     def arms_per_edge(self) -> int:
         """K, the largest number of operations on any edge."""
         return max(len(edge.operations) for edge in self.edges)
+
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Outputs of the fully connected layers before the classifier."""
+        return tuple(multiplier * self.channels for multiplier in self.hidden_multipliers)
 
     def arms(self) -> tuple[Choice, ...]:
         """Return every arm (cell type, edge, operation) in the space's order."""
