@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, BareConvCost, ConvShape, Cost, Size, batch_norm_cost, linear_cost
-from search_spaces.space import CellPlan, Chain, Edge, Role, SearchSpace, Stem
+from search_spaces.space import CellPlan, Chain, Edge, SearchSpace, Stem
 
 
 class EntryBlock(NamedTuple):
@@ -58,7 +58,7 @@ def cell_blocks(
             if plan.older_channels is not None:
                 yield EntryBlock(plan, "older input", entry_shape(plan.older_channels, plan), size)
             yield EntryBlock(plan, "input", entry_shape(plan.in_channels, plan), size)
-        inner = size.strided(2 if plan.role is Role.REDUCTION else 1)
+        inner = size.strided(2 if plan.halves else 1)
         for edge in space.edges:
             stride = plan.stride(edge.source)
             for name in operations(plan.cell_type, edge):
@@ -93,10 +93,10 @@ def pooled_features(space: SearchSpace, size: Size) -> int:
     """Return how many numbers are left of an image of `size` behind the last pool."""
     plans = space.plan()
     features = space.nodes * plans[-1].channels
-    if space.chain is not Chain.POOLED:
+    if space.chain in {None, Chain.STRIDED}:
         return features
-    reductions = sum(plan.role is Role.REDUCTION for plan in plans)
-    last = _halved(size, space.stem.halvings + reductions + 1)  # a pool is the last
+    pool = int(space.chain is Chain.POOLED)  # behind the last cell
+    last = _halved(size, space.stem.halvings + sum(plan.halves for plan in plans) + pool)
     return features * last.height * last.width
 
 

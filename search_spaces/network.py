@@ -22,13 +22,13 @@ from search_spaces.blocks import (
     stem_layers,
     stem_shape,
 )
-from search_spaces.conv_factory import ConvFactory, FullPrecisionConv, Taking
-from search_spaces.cost import ConvCost, ConvShape, Cost, Precision, Size, taking_cost
+from search_spaces.conv_factory import ConvFactory, FullPrecisionConv, Pooled, Taking
+from search_spaces.cost import ConvShape, Cost, Precision, Size, taking_cost
 from search_spaces.genotype import Genotype
 from search_spaces.halving import halving, max_halving
 from search_spaces.operation import OPERATIONS
 from search_spaces.space import ZEROISE, CellPlan, Chain, Edge, Role, SearchSpace, Stem
-from search_spaces.template import TEMPLATES
+from search_spaces.template import TEMPLATES, BlockCost
 
 Choose = Callable[[str], str]  # edge -> operation
 Run = Callable[[nn.Module, Tensor], Tensor]  # calls a module, in whatever way is fast
@@ -166,6 +166,13 @@ def _entry(plan: CellPlan, conv: ConvFactory) -> nn.Module | None:
     return max_halving() if plan.pools else None
 
 
+def _last_pool(chain: Chain | None) -> nn.Module:
+    """Return what the last cell's output passes before the classifier."""
+    if chain is Chain.POOLED:
+        return max_halving()
+    return nn.Identity() if chain is Chain.POOLED_INSIDE else nn.AdaptiveAvgPool2d(1)
+
+
 def _stem(space: SearchSpace, image_channels: int) -> nn.Sequential:
     shape = stem_shape(space, image_channels)
     conv, norm = FullPrecisionConv()(shape), nn.BatchNorm2d(shape.out_channels)
@@ -197,7 +204,7 @@ class CellStack(nn.Module):
         super().__init__()
         self.image = image
         self.run: Run = run_module
-        block = TEMPLATES.get(space.template)().wrap(conv)
+        block = TEMPLATES.get(space.template)().wrap(Pooled(conv) if space.chain is Chain.POOLED_INSIDE else conv)
         plans = space.plan()
         self.cell_types = tuple(plan.cell_type for plan in plans)
         self.inputs = space.inputs
@@ -205,7 +212,7 @@ class CellStack(nn.Module):
         self.stem = _stem(space, image.channels)
         self.cells = nn.ModuleList(Cell(plan, space.edges, partial(operations, plan.cell_type), block) for plan in plans)
         self.head_norm = nn.BatchNorm2d(pooled_features(space, image.size)) if space.chain is None else nn.Identity()
-        self.pool = max_halving() if space.chain is Chain.POOLED else nn.AdaptiveAvgPool2d(1)
+        self.pool = _last_pool(space.chain)
         self.flatten = nn.Flatten()
         self.hidden = nn.ModuleList(block(hidden.shape) for hidden in hidden_blocks(space, image.size))
         self.classifier = nn.Linear(classifier_inputs(space, image.size), image.classes)
@@ -244,6 +251,11 @@ class Network(CellStack):
         return logits
 
 
+def block_cost(space: SearchSpace, precision: Precision) -> BlockCost:
+    """Return what a convolution in the template of `space` costs at a precision."""
+    return BlockCost(space.template, precision, pools=space.chain is Chain.POOLED_INSIDE)
+
+
 def network_cost(space: SearchSpace, genotype: Genotype, image: ImageFormat, precision: Precision) -> Cost:
     """Count the cost of `Network(space, genotype, ...)` for one image from its description, building nothing."""
     return _stack_cost(space, image, precision, lambda cell, edge: [genotype.operation(cell, edge.name)])
@@ -256,39 +268,35 @@ def supernet_cost(space: SearchSpace, image: ImageFormat, precision: Precision) 
 
 def heaviest_cost(space: SearchSpace, image: ImageFormat, precision: Precision) -> Cost:
     """Count the cost of the genotype that takes most bytes: on every edge the operation with the largest packed size."""
+    block = block_cost(space, precision)
 
     def packed_bytes(operation: str) -> int:
-        whole = _operation_cost(space.template, precision, operation, space.channels, space.channels, 1, image.size)
-        return whole.packed_bytes
+        return _operation_cost(block, operation, space.channels, space.channels, 1, image.size).packed_bytes
 
     return _stack_cost(space, image, precision, lambda _, edge: [max(edge.operations, key=packed_bytes)])
 
 
 @lru_cache(maxsize=10_000)
-def _entry_cost(template: str, precision: Precision, shape: ConvShape, size: Size) -> Cost:
-    return TEMPLATES.get(template)().cost(precision, shape, size)
+def _conv_cost(block: BlockCost, shape: ConvShape, size: Size) -> Cost:
+    return block(shape, size)
 
 
 @lru_cache(maxsize=10_000)
-def _operation_cost(  # noqa: PLR0913, PLR0917 - what is kept is found by all of it
-    template: str, precision: Precision, name: str, in_channels: int, channels: int, stride: int, size: Size
-) -> Cost:
-    block: ConvCost = partial(TEMPLATES.get(template)().cost, precision)
-    if in_channels != channels:
-        block = taking_cost(in_channels, block)
-    return OPERATIONS.get(name)().cost(block, channels, stride, size)
+def _operation_cost(block: BlockCost, name: str, in_channels: int, channels: int, stride: int, size: Size) -> Cost:
+    conv = block if in_channels == channels else taking_cost(in_channels, block)
+    return OPERATIONS.get(name)().cost(conv, channels, stride, size)
 
 
 def _stack_cost(
     space: SearchSpace, image: ImageFormat, precision: Precision, operations: Callable[[str, Edge], Sequence[str]]
 ) -> Cost:
-    entry, operation = partial(_entry_cost, space.template, precision), partial(_operation_cost, space.template, precision)
-    total = sum((entry(block.shape, block.size) for block in hidden_blocks(space, image.size)), Cost())
+    conv, operation = partial(_conv_cost, block_cost(space, precision)), partial(_operation_cost, block_cost(space, precision))
+    total = sum((conv(block.shape, block.size) for block in hidden_blocks(space, image.size)), Cost())
     for _, cost in (*stem_layers(space, image.channels, image.size), *head_layers(space, image.classes, image.size)):
         total += cost
     for block in cell_blocks(space, image.size, operations):
         if isinstance(block, EntryBlock):
-            total += entry(block.shape, block.size)
+            total += conv(block.shape, block.size)
         else:
             total += operation(block.operation, block.channels, block.plan.channels, block.stride, block.size)
     return total

@@ -40,6 +40,7 @@ class Chain(StrEnum):
 
     STRIDED = "strided"  # ResNet: a reduction's convolution has stride 2; the classifier sees the mean over all positions
     POOLED = "pooled"  # VGG: 2x2 max pools before a reduction and before the classifier, which sees every position by itself
+    POOLED_INSIDE = "pooled-inside"  # the same, each pool inside the block before it: right behind the convolution
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class CellPlan:
         halves_older: Whether that output is twice as high and wide as the previous cell's, a reduction.
         skips: Whether the previous cell's output is added to the cell's own.
         chain: Of which chain it is a link: then its first operation, and no 1x1 convolution, brings its input to its width.
+        ends_stage: Whether a reduction or the classifier follows.
     """
 
     index: int
@@ -89,6 +91,7 @@ class CellPlan:
     halves_older: bool = False
     skips: bool = False
     chain: Chain | None = None
+    ends_stage: bool = False
 
     @property
     def inputs(self) -> int:
@@ -100,9 +103,14 @@ class CellPlan:
         """Whether a 2x2 max pool halves its input before anything else."""
         return self.chain is Chain.POOLED and self.role is Role.REDUCTION
 
+    @property
+    def halves(self) -> bool:
+        """Whether its output is half as high and wide as its input."""
+        return self.ends_stage if self.chain is Chain.POOLED_INSIDE else self.role is Role.REDUCTION
+
     def stride(self, source: int) -> int:
-        """Return the stride of the edges that leave a node: 2 where that is an input of a reduction."""
-        return 2 if self.role is Role.REDUCTION and source < self.inputs and not self.pools else 1
+        """Return the stride of the edges that leave a node: 2 where that is an input of a cell that halves."""
+        return 2 if self.halves and source < self.inputs and not self.pools else 1
 
     def edge_channels(self, source: int) -> int:
         """Return the channels of a node that edges leave, as they arrive there."""
@@ -309,6 +317,8 @@ class SearchSpace:
             if role is Role.REDUCTION:
                 channels *= 2
             plan = CellPlan(index, name, role, in_channels, channels, skips=self.inter_cell_skips and index > 0, chain=self.chain)
+            if index + 1 == len(sequence) or sequence[index + 1].role is Role.REDUCTION:
+                plan = replace(plan, ends_stage=True)
             if self.inputs > 1:
                 plan = replace(plan, older_channels=older_channels, halves_older=halves_older)
             plans.append(plan)

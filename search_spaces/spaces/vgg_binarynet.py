@@ -12,10 +12,10 @@ Beside them here: batch norms and the classifier's biases; the authors' layers h
 sees each of the last positions by itself, so its size follows the images': 8x8 pixels leave one position, 32x32 sixteen, and
 224x224 with the stem `large` 49.
 
-Differences: stem and classifier are real, as everywhere here, where the authors binarize their weights, and the classifier's input
-too, which here is what Hardtanh leaves. Behind the last layer the authors have a batch norm, here there is none but a bias. They
-pool before the norm, here it is after norm and Hardtanh: the two agree wherever the norm's factor is positive. They pad zeros,
-here binary convolutions pad with -1. The authors' code for PyTorch has three times as many channels in all convolutions but the last.
+Differences: stem and classifier are real, as everywhere here; the authors binarize their weights, and what enters the classifier,
+which here is what Hardtanh leaves. Behind the last layer the authors have a batch norm; here it has a bias and none. They pool
+before the norm, here the pool is behind norm and Hardtanh: the two agree wherever the norm's factor is positive. They pad zeros,
+here binary convolutions pad with -1. Their code for PyTorch has three times the channels in all convolutions but the last.
 
 References:
     Courbariaux, Hubara, Soudry, El-Yaniv, Bengio, "Binarized Neural Networks: Training Deep Neural Networks with Weights and
@@ -25,7 +25,7 @@ References:
 
 from dataclasses import replace
 
-from search_spaces.space import SPACES
+from search_spaces.space import SPACES, Chain
 from search_spaces.spaces.vgg_small import VGG_SMALL
 
 VGG_BINARYNET = SPACES.register("vgg-binarynet")(
@@ -34,6 +34,7 @@ VGG_BINARYNET = SPACES.register("vgg-binarynet")(
         name="vgg-binarynet",
         summary="Reference network: BinaryNet's VGG for CIFAR, 5 binary 3x3 convolutions, 2 binary fully connected layers; "
         "one genotype.",
+        chain=Chain.POOLED_INSIDE,
         hidden_multipliers=(8, 8),
     )
 )
