@@ -154,8 +154,8 @@ class SearchSpace:
     size and doubles the channels, adds the mean of each 2x2 square to both halves of its channels. Neither has weights.
 
     A reference network is a space with one architecture: a `chain`, whose cells are one convolution each. It has no 1x1
-    convolution before a cell and no batch norm before the classifier. Where its pools are inside the blocks, a cell halves the size
-    if it ends a stage, and the reduction that follows only doubles the channels.
+    convolution before a cell and no batch norm before the classifier. Where its pools are inside the blocks, a cell that ends a
+    stage halves the size, and the reduction that follows only doubles the channels.
 
     Attributes:
         cell_types: What is searched. In stacking order, reductions divide the normal types into stages.

@@ -5,7 +5,9 @@ shortcuts: the block is `plain-hardtanh`. 4.6 million parameters at 32x32 and 10
 sees each of the last 4x4 positions by itself.
 
 Differences: IR-Net pools between a convolution and its batch norm, here the pool stands behind norm and Hardtanh, before the next
-sign; the two agree wherever the norm's factor is positive. It has Hardtanh behind the stem, too, which changes no sign.
+sign. Of given norms one can be written as the other wherever the norm's factor is positive; trained they are not alike, since
+here most of what a sign reads behind a pool is positive (see `vgg-binarynet`). IR-Net has Hardtanh behind the stem, too, which
+changes no sign.
 
 References:
     Qin et al., "Forward and Backward Information Retention for Accurate Binary Neural Networks" (IR-Net), CVPR 2020, arXiv
