@@ -174,7 +174,7 @@ class CorrelationView(View):
 class LayerCostView(View):
     """A part of a network that counts: a convolution, or what stands around it."""
 
-    cell: int | None = Field(description="Place of the cell in the network, from 0; null for stem and classifier.")
+    cell: int | None = Field(description="Place of the cell in the network, from 0; null for stem, hidden layers and classifier.")
     cell_type: str | None
     edge: str | None = Field(description="`source-target`; null outside of edges.")
     operation: str | None = Field(description="On the edge; null outside of edges.")

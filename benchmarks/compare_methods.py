@@ -192,7 +192,7 @@ def table(outcomes: list[Outcome]) -> str:
 def main() -> None:
     """Train all and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default=SPACE, help=f"{SPACE}, or a reference network: resnet-20, resnet-18 ...")
+    parser.add_argument("--space", default=SPACE, help=f"{SPACE}, or a reference network, such as resnet-20")
     parser.add_argument("--template", choices=TEMPLATES.names(), help="order of layers in a block; unset: the space's own")
     parser.add_argument(
         "--channels", type=int, help=f"width of the first cells; unset: {WIDTH} for {SPACE}, else the space's own"

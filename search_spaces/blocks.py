@@ -1,10 +1,11 @@
 """Blocks: the parts of a stacked network in the order in which an image passes them, from its description. No torch."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, BareConvCost, ConvShape, Cost, Size, batch_norm_cost, linear_cost
-from search_spaces.space import CellPlan, Chain, Edge, Role, SearchSpace, Stem
+from search_spaces.space import CellPlan, Chain, Edge, SearchSpace, Stem
 
 
 class EntryBlock(NamedTuple):
@@ -25,6 +26,14 @@ class EdgeBlock(NamedTuple):
     channels: int
     stride: int
     size: Size
+
+
+class HiddenBlock(NamedTuple):
+    """A fully connected layer before the classifier, in the space's template: a 1x1 convolution of a map of one position."""
+
+    name: str
+    shape: ConvShape
+    size: Size = Size(1, 1)
 
 
 class FloatLayer(NamedTuple):
@@ -49,7 +58,7 @@ def cell_blocks(
             if plan.older_channels is not None:
                 yield EntryBlock(plan, "older input", entry_shape(plan.older_channels, plan), size)
             yield EntryBlock(plan, "input", entry_shape(plan.in_channels, plan), size)
-        inner = size.strided(2 if plan.role is Role.REDUCTION else 1)
+        inner = size.strided(2 if plan.halves else 1)
         for edge in space.edges:
             stride = plan.stride(edge.source)
             for name in operations(plan.cell_type, edge):
@@ -80,19 +89,32 @@ def stem_layers(space: SearchSpace, channels: int, size: Size) -> tuple[FloatLay
     )
 
 
-def classifier_inputs(space: SearchSpace, size: Size) -> int:
-    """Return how many numbers the classifier sees of an image of `size`."""
+def pooled_features(space: SearchSpace, size: Size) -> int:
+    """Return how many numbers are left of an image of `size` behind the last pool."""
     plans = space.plan()
     features = space.nodes * plans[-1].channels
-    if space.chain is not Chain.POOLED:
+    if space.chain in {None, Chain.STRIDED}:
         return features
-    reductions = sum(plan.role is Role.REDUCTION for plan in plans)
-    last = _halved(size, space.stem.halvings + reductions + 1)  # a pool is the last
+    last = _halved(size, space.stem.halvings + sum(plan.halves for plan in plans))
     return features * last.height * last.width
 
 
+def hidden_blocks(space: SearchSpace, size: Size) -> tuple[HiddenBlock, ...]:
+    """Return the fully connected layers between the last pool and the classifier, for images of `size`."""
+    widths = enumerate(pairwise((pooled_features(space, size), *space.hidden_widths)), start=1)
+    return tuple(
+        HiddenBlock(f"fully connected {number}", ConvShape(in_channels=inputs, out_channels=outputs, kernel_size=1))
+        for number, (inputs, outputs) in widths
+    )
+
+
+def classifier_inputs(space: SearchSpace, size: Size) -> int:
+    """Return how many numbers the classifier sees of an image of `size`."""
+    return space.hidden_widths[-1] if space.hidden_multipliers else pooled_features(space, size)
+
+
 def head_layers(space: SearchSpace, classes: int, size: Size) -> tuple[FloatLayer, ...]:
-    """Return what comes after the last cell, for so many classes and images of `size`."""
-    norm = FloatLayer("head: batch norm", batch_norm_cost(classifier_inputs(space, size)))
+    """Return what is full precision after the last cell, for so many classes and images of `size`."""
+    norm = FloatLayer("head: batch norm", batch_norm_cost(pooled_features(space, size)))
     classifier = FloatLayer("head: classifier", linear_cost(classifier_inputs(space, size), classes))
     return (norm, classifier) if space.chain is None else (classifier,)

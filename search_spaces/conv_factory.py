@@ -6,6 +6,7 @@ from typing import Protocol
 from torch import nn
 
 from search_spaces.cost import ConvShape
+from search_spaces.halving import max_halving
 
 
 class ConvFactory(Protocol):
@@ -52,3 +53,19 @@ class Taking:
     def __call__(self, shape: ConvShape) -> nn.Module:
         """Return a new module."""
         return self.conv(replace(shape, in_channels=self.in_channels))
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Makes what `conv` makes, with a 2x2 max pool behind it for a stride of 2: the convolution itself has stride 1.
+
+    A template that is given it pools between convolution and norm, so that the norm centres what the pool leaves. Behind the
+    norm the largest of four values is mostly positive, and a sign that reads it mostly +1.
+    """
+
+    conv: ConvFactory
+
+    def __call__(self, shape: ConvShape) -> nn.Module:
+        """Return a new module."""
+        conv = self.conv(replace(shape, stride=1))
+        return conv if shape.stride == 1 else nn.Sequential(conv, max_halving())

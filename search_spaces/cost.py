@@ -85,6 +85,16 @@ class Cost:
             self.packed_bytes + other.packed_bytes,
         )
 
+    def __sub__(self, other: Self) -> "Cost":
+        """Return the field-wise difference: what a part leaves of the whole."""
+        return Cost(
+            self.binary_parameters - other.binary_parameters,
+            self.float_parameters - other.float_parameters,
+            self.flops - other.flops,
+            self.bops - other.bops,
+            self.packed_bytes - other.packed_bytes,
+        )
+
     @property
     def ops(self) -> float:
         """OPs = FLOPs + BOPs / 64."""

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from search_spaces.blocks import EdgeBlock, EntryBlock, cell_blocks, head_layers, stem_layers
-from search_spaces.cost import FLOAT_BYTES, BareConvCost, ConvShape, Cost, Precision, Size, taking_cost
+from search_spaces.blocks import EdgeBlock, EntryBlock, HiddenBlock, cell_blocks, head_layers, hidden_blocks, stem_layers
+from search_spaces.cost import FLOAT_BYTES, ConvShape, Cost, Precision, Size, taking_cost
 from search_spaces.genotype import Genotype
-from search_spaces.network import ImageFormat
+from search_spaces.network import ImageFormat, block_cost
 from search_spaces.operation import OPERATIONS
 from search_spaces.space import SearchSpace
-from search_spaces.template import TEMPLATES
+from search_spaces.template import BlockCost
 
 _BINARY, _FLOAT = 1, 32  # bits
 
@@ -20,7 +20,7 @@ class LayerCost:
     """A part of a network that counts.
 
     Attributes:
-        cell: Place of the cell, from 0; None for stem and classifier.
+        cell: Place of the cell, from 0; None for stem, hidden layers and classifier.
         cell_type: Name of its type.
         edge: Name of the edge; None outside of edges.
         operation: On the edge; None outside of edges.
@@ -48,30 +48,34 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class _Named:
-    """A cost with the words for it."""
+    """A cost with the words for it; `part` says what the layer belongs to, where the cell and the edge do not."""
 
     layer: str
     cost: Cost
+    part: str = ""
 
 
 def layer_costs(space: SearchSpace, genotype: Genotype, image: ImageFormat, precision: Precision) -> list[LayerCost]:
     """Return the parts of `Network(space, genotype, ...)` that have parameters, bytes or multiply-accumulates, in order."""
+    cost = block_cost(space, precision)
     rows = [row for layer in stem_layers(space, image.channels, image.size) for row in _rows(None, _Named(*layer))]
     for block in cell_blocks(space, image.size, lambda cell, edge: [genotype.operation(cell, edge.name)]):
-        rows += [row for layer in _layers(space.template, precision, block) for row in _rows(block, layer)]
+        rows += [row for layer in _layers(cost, block) for row in _rows(block, layer)]
+    for hidden in hidden_blocks(space, image.size):
+        rows += [row for layer in _layers(cost, hidden) for row in _rows(None, layer)]
     return rows + [row for layer in head_layers(space, image.classes, image.size) for row in _rows(None, _Named(*layer))]
 
 
-def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) -> Iterator[_Named]:
+def _layers(cost: BlockCost, block: EntryBlock | EdgeBlock | HiddenBlock) -> Iterator[_Named]:
     """Yield the convolutions of a block, what their template puts around each, and what the operation has beside them."""
-    cost = partial(TEMPLATES.get(template)().cost, precision)
     seen: list[tuple[ConvShape, Size]] = []
 
     def watch(shape: ConvShape, size: Size) -> Cost:
         seen.append((shape, size))
         return cost(shape, size)
 
-    if isinstance(block, EntryBlock):
+    part = "" if isinstance(block, EdgeBlock) else block.name
+    if isinstance(block, EntryBlock | HiddenBlock):
         whole = watch(block.shape, block.size)
     else:
         operation = OPERATIONS.get(block.operation)()
@@ -79,12 +83,11 @@ def _layers(template: str, precision: Precision, block: EntryBlock | EdgeBlock) 
         whole = operation.cost(taking, block.plan.channels, block.stride, block.size)
     rest = whole
     for shape, size in seen:
-        conv, around = BareConvCost(precision)(shape, size), cost(shape, size)
+        conv, around = cost.bare(shape, size), cost(shape, size)
         name = _conv_name(shape)
-        before = f"{block.name}: " if isinstance(block, EntryBlock) else ""
-        yield _Named(f"{before}{name}", conv)
-        yield _Named(f"{before}norm, activation and shortcut of the {name}", _less(around, conv))
-        rest = _less(rest, around)
+        yield _Named(name, conv, part)
+        yield _Named(f"norm, activation and shortcut of the {name}", around - conv, part)
+        rest -= around
     yield _Named("its own filters, products and norm", rest)
 
 
@@ -93,22 +96,14 @@ def _conv_name(shape: ConvShape) -> str:
     return f"{shape.kernel_size}x{shape.kernel_size} {kind}convolution"
 
 
-def _less(whole: Cost, part: Cost) -> Cost:
-    return Cost(
-        whole.binary_parameters - part.binary_parameters,
-        whole.float_parameters - part.float_parameters,
-        whole.flops - part.flops,
-        whole.bops - part.bops,
-        whole.packed_bytes - part.packed_bytes,
-    )
-
-
 def _rows(block: EntryBlock | EdgeBlock | None, layer: _Named) -> Iterator[LayerCost]:
     """Yield a layer, its floats apart from its bits: the factors that scale a binary convolution."""
     cost = layer.cost
     if not any((cost.binary_parameters, cost.float_parameters, cost.flops, cost.bops, cost.packed_bytes)):
         return
     edge = block if isinstance(block, EdgeBlock) else None
+    before = f"{layer.part}: " if layer.part else ""
+    name = before + layer.layer
     place = partial(
         LayerCost,
         None if block is None else block.plan.index,
@@ -117,9 +112,9 @@ def _rows(block: EntryBlock | EdgeBlock | None, layer: _Named) -> Iterator[Layer
         None if edge is None else edge.operation,
     )
     if cost.binary_parameters == 0:
-        yield place(layer.layer, _FLOAT, cost.float_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes)
+        yield place(name, _FLOAT, cost.float_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes)
         return
     floats = cost.float_parameters * FLOAT_BYTES
-    yield place(layer.layer, _BINARY, cost.binary_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes - floats)
+    yield place(name, _BINARY, cost.binary_parameters, cost.flops, cost.bops, cost.ops, cost.packed_bytes - floats)
     if cost.float_parameters:
-        yield place(f"scales of the {layer.layer}", _FLOAT, cost.float_parameters, 0, 0, 0.0, floats)
+        yield place(f"{before}scales of the {layer.layer}", _FLOAT, cost.float_parameters, 0, 0, 0.0, floats)

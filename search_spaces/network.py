@@ -17,16 +17,18 @@ from search_spaces.blocks import (
     classifier_inputs,
     entry_shape,
     head_layers,
+    hidden_blocks,
+    pooled_features,
     stem_layers,
     stem_shape,
 )
-from search_spaces.conv_factory import ConvFactory, FullPrecisionConv, Taking
-from search_spaces.cost import ConvCost, ConvShape, Cost, Precision, Size, taking_cost
+from search_spaces.conv_factory import ConvFactory, FullPrecisionConv, Pooled, Taking
+from search_spaces.cost import ConvShape, Cost, Precision, Size, taking_cost
 from search_spaces.genotype import Genotype
-from search_spaces.halving import halving, max_halving
+from search_spaces.halving import halving
 from search_spaces.operation import OPERATIONS
 from search_spaces.space import ZEROISE, CellPlan, Chain, Edge, Role, SearchSpace, Stem
-from search_spaces.template import TEMPLATES
+from search_spaces.template import TEMPLATES, BlockCost
 
 Choose = Callable[[str], str]  # edge -> operation
 Run = Callable[[nn.Module, Tensor], Tensor]  # calls a module, in whatever way is fast
@@ -114,7 +116,7 @@ class Cell(nn.Module):
         self.run: Run = run_module
         self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
         self.out_channels = (max(edge.target for edge in edges) + 1 - plan.inputs) * plan.channels
-        self.preprocess: nn.Module | None = _entry(plan, conv)
+        self.preprocess = conv(entry_shape(plan.in_channels, plan)) if plan.chain is None else None
         if plan.older_channels is not None:
             self.older = nn.Sequential(halving(2 if plan.halves_older else 1), conv(entry_shape(plan.older_channels, plan)))
         self.skip = InterCellSkip(plan.role) if plan.skips else None
@@ -157,13 +159,6 @@ class Cell(nn.Module):
         return None if only == ZEROISE else operations[only]
 
 
-def _entry(plan: CellPlan, conv: ConvFactory) -> nn.Module | None:
-    """Return what the previous cell's output passes first."""
-    if plan.chain is None:
-        return conv(entry_shape(plan.in_channels, plan))
-    return max_halving() if plan.pools else None
-
-
 def _stem(space: SearchSpace, image_channels: int) -> nn.Sequential:
     shape = stem_shape(space, image_channels)
     conv, norm = FullPrecisionConv()(shape), nn.BatchNorm2d(shape.out_channels)
@@ -171,16 +166,17 @@ def _stem(space: SearchSpace, image_channels: int) -> nn.Sequential:
 
 
 class CellStack(nn.Module):
-    """Stem, cells and classifier; what a network and a supernet share.
+    """Stem, cells, hidden layers (if the space has any) and classifier; what a network and a supernet share.
 
     The stem (convolution, batch norm) and the classifier (batch norm, global average pool, linear) are full
     precision, the convention of every method but BinaryNet. The batch norm before the pool is ours: a node sums up to
     four edges and the cells add up, so without it the scale of the features, and with it the loss, runs away. A chain, whose
-    cells add nothing up, has none.
+    cells add nothing up, has none. A hidden layer, which is fully connected, is a block like those in cells: a 1x1 convolution in
+    the template, whose input is one position with a channel for each number that the last pool leaves.
 
     Attributes:
         image: What it was built for.
-        run: Calls stem and last batch norm.
+        run: Calls stem, last batch norm and hidden layers.
     """
 
     def __init__(
@@ -194,18 +190,18 @@ class CellStack(nn.Module):
         super().__init__()
         self.image = image
         self.run: Run = run_module
-        block = TEMPLATES.get(space.template)().wrap(conv)
+        block = TEMPLATES.get(space.template)().wrap(Pooled(conv) if space.chain is Chain.POOLED else conv)
         plans = space.plan()
         self.cell_types = tuple(plan.cell_type for plan in plans)
         self.inputs = space.inputs
         self.normalize = Normalize(image.mean, image.std)
         self.stem = _stem(space, image.channels)
         self.cells = nn.ModuleList(Cell(plan, space.edges, partial(operations, plan.cell_type), block) for plan in plans)
-        features = classifier_inputs(space, image.size)
-        self.head_norm = nn.BatchNorm2d(features) if space.chain is None else nn.Identity()
-        self.pool = max_halving() if space.chain is Chain.POOLED else nn.AdaptiveAvgPool2d(1)
+        self.head_norm = nn.BatchNorm2d(pooled_features(space, image.size)) if space.chain is None else nn.Identity()
+        self.pool = nn.Identity() if space.chain is Chain.POOLED else nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.classifier = nn.Linear(features, image.classes)
+        self.hidden = nn.ModuleList(block(hidden.shape) for hidden in hidden_blocks(space, image.size))
+        self.classifier = nn.Linear(classifier_inputs(space, image.size), image.classes)
 
     def features(self, images: Tensor, genotype: Genotype | None = None) -> Tensor:
         """Map pixels in [0, 1] (N, C, H, W) to the classifier's input (N, features), along the path of `genotype`."""
@@ -214,8 +210,13 @@ class CellStack(nn.Module):
             choice = {"choice": partial(genotype.operation, cell_type)} if genotype else {}
             two = {"older": older} if self.inputs > 1 else {}
             older, outputs = outputs, cell(outputs, **choice, **two)
-        pooled: Tensor = self.flatten(self.pool(self.run(self.head_norm, outputs)))
-        return pooled
+        outputs = self.pool(self.run(self.head_norm, outputs))
+        if self.hidden:
+            outputs = outputs.flatten(1).unflatten(1, (-1, 1, 1))
+        for layer in self.hidden:
+            outputs = self.run(layer, outputs)
+        flat: Tensor = self.flatten(outputs)
+        return flat
 
 
 class Network(CellStack):
@@ -236,6 +237,11 @@ class Network(CellStack):
         return logits
 
 
+def block_cost(space: SearchSpace, precision: Precision) -> BlockCost:
+    """Return what a convolution in the template of `space` costs at a precision."""
+    return BlockCost(space.template, precision, pools=space.chain is Chain.POOLED)
+
+
 def network_cost(space: SearchSpace, genotype: Genotype, image: ImageFormat, precision: Precision) -> Cost:
     """Count the cost of `Network(space, genotype, ...)` for one image from its description, building nothing."""
     return _stack_cost(space, image, precision, lambda cell, edge: [genotype.operation(cell, edge.name)])
@@ -248,39 +254,35 @@ def supernet_cost(space: SearchSpace, image: ImageFormat, precision: Precision) 
 
 def heaviest_cost(space: SearchSpace, image: ImageFormat, precision: Precision) -> Cost:
     """Count the cost of the genotype that takes most bytes: on every edge the operation with the largest packed size."""
+    block = block_cost(space, precision)
 
     def packed_bytes(operation: str) -> int:
-        whole = _operation_cost(space.template, precision, operation, space.channels, space.channels, 1, image.size)
-        return whole.packed_bytes
+        return _operation_cost(block, operation, space.channels, space.channels, 1, image.size).packed_bytes
 
     return _stack_cost(space, image, precision, lambda _, edge: [max(edge.operations, key=packed_bytes)])
 
 
 @lru_cache(maxsize=10_000)
-def _entry_cost(template: str, precision: Precision, shape: ConvShape, size: Size) -> Cost:
-    return TEMPLATES.get(template)().cost(precision, shape, size)
+def _conv_cost(block: BlockCost, shape: ConvShape, size: Size) -> Cost:
+    return block(shape, size)
 
 
 @lru_cache(maxsize=10_000)
-def _operation_cost(  # noqa: PLR0913, PLR0917 - what is kept is found by all of it
-    template: str, precision: Precision, name: str, in_channels: int, channels: int, stride: int, size: Size
-) -> Cost:
-    block: ConvCost = partial(TEMPLATES.get(template)().cost, precision)
-    if in_channels != channels:
-        block = taking_cost(in_channels, block)
-    return OPERATIONS.get(name)().cost(block, channels, stride, size)
+def _operation_cost(block: BlockCost, name: str, in_channels: int, channels: int, stride: int, size: Size) -> Cost:
+    conv = block if in_channels == channels else taking_cost(in_channels, block)
+    return OPERATIONS.get(name)().cost(conv, channels, stride, size)
 
 
 def _stack_cost(
     space: SearchSpace, image: ImageFormat, precision: Precision, operations: Callable[[str, Edge], Sequence[str]]
 ) -> Cost:
-    entry, operation = partial(_entry_cost, space.template, precision), partial(_operation_cost, space.template, precision)
-    total = Cost()
+    conv, operation = partial(_conv_cost, block_cost(space, precision)), partial(_operation_cost, block_cost(space, precision))
+    total = sum((conv(block.shape, block.size) for block in hidden_blocks(space, image.size)), Cost())
     for _, cost in (*stem_layers(space, image.channels, image.size), *head_layers(space, image.classes, image.size)):
         total += cost
     for block in cell_blocks(space, image.size, operations):
         if isinstance(block, EntryBlock):
-            total += entry(block.shape, block.size)
+            total += conv(block.shape, block.size)
         else:
             total += operation(block.operation, block.channels, block.plan.channels, block.stride, block.size)
     return total

@@ -39,7 +39,7 @@ class Chain(StrEnum):
     """How a chain of single convolutions, the networks of the literature, changes its size and ends."""
 
     STRIDED = "strided"  # ResNet: a reduction's convolution has stride 2; the classifier sees the mean over all positions
-    POOLED = "pooled"  # VGG: 2x2 max pools before a reduction and before the classifier, which sees every position by itself
+    POOLED = "pooled"  # VGG: 2x2 max pools behind the last convolution of a stage; the classifier sees every position by itself
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class CellPlan:
         halves_older: Whether that output is twice as high and wide as the previous cell's, a reduction.
         skips: Whether the previous cell's output is added to the cell's own.
         chain: Of which chain it is a link: then its first operation, and no 1x1 convolution, brings its input to its width.
+        ends_stage: Whether a reduction or the classifier follows.
     """
 
     index: int
@@ -89,6 +90,7 @@ class CellPlan:
     halves_older: bool = False
     skips: bool = False
     chain: Chain | None = None
+    ends_stage: bool = False
 
     @property
     def inputs(self) -> int:
@@ -96,13 +98,13 @@ class CellPlan:
         return 1 if self.older_channels is None else 2
 
     @property
-    def pools(self) -> bool:
-        """Whether a 2x2 max pool halves its input before anything else."""
-        return self.chain is Chain.POOLED and self.role is Role.REDUCTION
+    def halves(self) -> bool:
+        """Whether its output is half as high and wide as its input."""
+        return self.ends_stage if self.chain is Chain.POOLED else self.role is Role.REDUCTION
 
     def stride(self, source: int) -> int:
-        """Return the stride of the edges that leave a node: 2 where that is an input of a reduction."""
-        return 2 if self.role is Role.REDUCTION and source < self.inputs and not self.pools else 1
+        """Return the stride of the edges that leave a node: 2 where that is an input of a cell that halves."""
+        return 2 if self.halves and source < self.inputs else 1
 
     def edge_channels(self, source: int) -> int:
         """Return the channels of a node that edges leave, as they arrive there."""
@@ -146,7 +148,8 @@ class SearchSpace:
     size and doubles the channels, adds the mean of each 2x2 square to both halves of its channels. Neither has weights.
 
     A reference network is a space with one architecture: a `chain`, whose cells are one convolution each. It has no 1x1
-    convolution before a cell and no batch norm before the classifier.
+    convolution before a cell and no batch norm before the classifier. Where its pools are inside the blocks, a cell that ends a
+    stage halves the size, and the reduction that follows only doubles the channels.
 
     Attributes:
         cell_types: What is searched. In stacking order, reductions divide the normal types into stages.
@@ -161,6 +164,8 @@ class SearchSpace:
         template: Name of the block that wraps a binary convolution.
         inter_cell_skips: Whether cells add the previous cell's output to their own.
         chain: How a reference network changes its size and ends; None: the space is searched.
+        hidden_multipliers: One for each fully connected layer between the last cell and the classifier, which has
+            `multiplier * channels` outputs and stands in the template as every convolution of a cell does.
     """
 
     name: str
@@ -176,6 +181,7 @@ class SearchSpace:
     inter_cell_skips: bool = False
     stem: Stem = Stem.SMALL
     chain: Chain | None = None
+    hidden_multipliers: tuple[int, ...] = ()
 
     @property
     def nodes(self) -> int:
@@ -191,6 +197,11 @@ class SearchSpace:
     def is_reference(self) -> bool:
         """Whether it is one network of the literature: nothing is searched."""
         return self.chain is not None
+
+    @property
+    def hidden_widths(self) -> tuple[int, ...]:
+        """Outputs of the fully connected layers before the classifier."""
+        return tuple(multiplier * self.channels for multiplier in self.hidden_multipliers)
 
     def arms(self) -> tuple[Choice, ...]:
         """Return every arm (cell type, edge, operation) in the space's order."""
@@ -312,6 +323,8 @@ class SearchSpace:
             if role is Role.REDUCTION:
                 channels *= 2
             plan = CellPlan(index, name, role, in_channels, channels, skips=self.inter_cell_skips and index > 0, chain=self.chain)
+            if index + 1 == len(sequence) or sequence[index + 1].role is Role.REDUCTION:
+                plan = replace(plan, ends_stage=True)
             if self.inputs > 1:
                 plan = replace(plan, older_channels=older_channels, halves_older=halves_older)
             plans.append(plan)

@@ -24,8 +24,8 @@ class Supernet(CellStack):
         return logits
 
     def path(self, genotype: Genotype) -> list[nn.Module]:
-        """Return the modules that a forward pass of `genotype` runs through, stem and classifier included."""
-        modules: list[nn.Module] = [self.stem, self.head_norm, self.classifier]
+        """Return the modules that a forward pass of `genotype` runs through, stem, hidden layers and classifier included."""
+        modules: list[nn.Module] = [self.stem, self.head_norm, *self.hidden, self.classifier]
         for cell, cell_type in zip(self.cells, self.cell_types, strict=True):
             assert isinstance(cell, Cell)  # noqa: S101 - for the type checker; built so in CellStack
             modules.extend(cell.path(lambda edge, cell_type=cell_type: genotype.operation(cell_type, edge)))  # type: ignore[misc]

@@ -82,7 +82,9 @@ def watch(training_id: TrainingId, as_json: Json = False, url: Url = None) -> No
 @app.command("hand-made")
 def hand_made(
     training_id: TrainingId,
-    network: Annotated[str, typer.Option(help="A reference network: resnet-20, resnet-18, vgg-small.")] = "resnet-20",
+    network: Annotated[
+        str, typer.Option(help="resnet-20, resnet-18, vgg-small or vgg-binarynet.")
+    ] = "resnet-20",
     channels: Annotated[int | None, typer.Option(help="Width of its first cells; left out: that of like OPs.")] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,

@@ -34,6 +34,7 @@ def _space(name: str, space: SearchSpace) -> EntryView:
         "template": space.template,
         "stem": space.stem.value,
         "chain": None if space.chain is None else space.chain.value,
+        "hidden_widths": list(space.hidden_widths),
         "genotypes": str(space.size()),
     }
     schema = SpaceSettings.model_json_schema()

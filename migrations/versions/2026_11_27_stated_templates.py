@@ -18,7 +18,7 @@ branch_labels = None
 depends_on = None
 
 _BEFORE = "shortcut"
-_OWN = {"resnet-18", "resnet-20", "vgg-small"}  # spaces with a template of their own
+_OWN = {"resnet-18", "resnet-20", "vgg-binarynet", "vgg-small"}  # spaces with a template of their own
 _AT_ONCE = 500
 _JOBS = sa.table("jobs", sa.column("id", sa.String), sa.column("kind", sa.String), sa.column("spec", sa.JSON))
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from nas_service.binarization.layer import BinaryConv2d
+from nas_service.binarization.layer import BinaryConv2d, binary_layers
 
 
 class SharedSigns:
@@ -43,9 +43,14 @@ class SharedSigns:
 
 @contextmanager
 def sharing_signs(cells: Iterable[nn.Module], layers: Iterable[BinaryConv2d]) -> Iterator[None]:
-    """Let `layers` of `cells` share signs inside the block; what a cell shared is dropped when its forward pass ends."""
-    signs, sharing = SharedSigns(), list(layers)
-    handles = [cell.register_forward_hook(signs.forget, always_call=True) for cell in cells]
+    """Let `layers` of `cells` share signs inside the block; what a cell shared is dropped when its forward pass ends.
+
+    Layers outside of the cells share nothing: each reads a tensor of its own, which nothing would drop.
+    """
+    owners = list(cells)
+    signs, inside = SharedSigns(), {id(layer) for layer in binary_layers(owners)}
+    sharing = [layer for layer in layers if id(layer) in inside]
+    handles = [cell.register_forward_hook(signs.forget, always_call=True) for cell in owners]
     for layer in sharing:
         layer.shared_signs = signs
     try:

@@ -124,10 +124,12 @@ class _Picture:
             x = _GAP + index % frame.columns * (frame.width + _GAP)
             y = _GAP + index // frame.columns * (frame.height + _GAP)
             panels.append(f'<g transform="translate({x:g} {y:g})">{self._panel(cell)}</g>')
+        ending, more = self._ending(tall, whole)
+        tall += more
         legend, more = self._legend(tall, whole)
         tall += more
         ground = f'<rect width="100%" height="100%" {self._paint.attributes(fill=BACKGROUND)}/>'
-        body = ground + "".join(panels) + legend
+        body = ground + "".join(panels) + ending + legend
         said = " ".join([*([printable(description)] if description else []), *self._words()])
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {whole:g} {tall:g}" width="{whole:g}" '
@@ -153,7 +155,12 @@ class _Picture:
             sentences.append(f"Cell {cell.name}{role}: {'; '.join(told)}.")
         if self._space.inter_cell_skips:
             sentences.append("Every cell but the first adds the previous cell's output to its own.")
+        if self._space.hidden_multipliers:
+            sentences.append(f"{self._hidden()}.")
         return sentences
+
+    def _hidden(self) -> str:
+        return f"After the last cell: fully connected layers of {' and '.join(map(str, self._space.hidden_widths))} outputs"
 
     def _panel(self, cell: CellType) -> str:
         frame, paint = self._frame, self._paint
@@ -207,6 +214,13 @@ class _Picture:
             colours = self._paint.attributes("other", fill=TEXT, stroke=BACKGROUND)
             label += text(other, x, y + 15, size=_LABEL, attributes=f"{halo} {colours}")
         return f"<g><title>{quoted(f'{cell.name} {edge.name}: {operation}')}</title>{label}</g>"
+
+    def _ending(self, top: float, room: float) -> tuple[str, float]:
+        """Return what stands between the last cell and the classifier, in words, and the height it takes."""
+        if not self._space.hidden_multipliers:
+            return "", 0
+        shown = cut(self._hidden(), _SMALL, room - 2 * _GAP)
+        return text(shown, _GAP, top + 12, size=_SMALL, attributes=self._paint.attributes(fill=MUTED)), 24
 
     def _legend(self, top: float, room: float) -> tuple[str, float]:
         """Return what a comparison's lines mean, and the height it takes."""

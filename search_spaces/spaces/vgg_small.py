@@ -4,8 +4,11 @@ The first 3x3 convolution, which is the stem, and the classifier are real, the f
 shortcuts: the block is `plain-hardtanh`. 4.6 million parameters at 32x32 and 10 classes, of which 81,930 are the classifier's: it
 sees each of the last 4x4 positions by itself.
 
-Differences: IR-Net pools between a convolution and its batch norm, here the pool stands behind norm and Hardtanh, before the next
-sign; the two agree wherever the norm's factor is positive. It has Hardtanh behind the stem, too, which changes no sign.
+The pools stand between convolution and batch norm, as in the authors' codes. Where they stand decides whether it learns: behind
+the norm nine in ten values that a sign reads after a pool are positive at the start, and BNN stays at chance (digits, 16
+channels, 8 epochs, three seeds: 7.5 % of the validation images are right). Before the norm one in two are, and 86 %.
+
+Differences: IR-Net has Hardtanh behind the stem, too, which changes no sign.
 
 References:
     Qin et al., "Forward and Backward Information Retention for Accurate Binary Neural Networks" (IR-Net), CVPR 2020, arXiv

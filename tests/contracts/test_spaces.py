@@ -3,6 +3,7 @@
 import copy
 import functools
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,8 @@ from tests.samples import GREY_8, digits, random_genotype
 
 BNAS = replace(SPACES.get("bnas"), channels=4, cells=5)
 RESNET, VGG = replace(SPACES.get("resnet-18"), channels=4, cells=8), replace(SPACES.get("vgg-small"), channels=4)
-CHAINS = pytest.mark.parametrize("space", [RESNET, VGG], ids=lambda space: space.name)
+BINARYNET = replace(SPACES.get("vgg-binarynet"), channels=4)
+CHAINS = pytest.mark.parametrize("space", [RESNET, VGG, BINARYNET], ids=lambda space: space.name)
 STEP = Recipe(epochs=1, max_steps_per_epoch=1, batch_size=32)
 EVERY_SPACE = pytest.mark.parametrize("name", SPACES.names())
 
@@ -76,9 +78,12 @@ def test_every_method_trains_a_network_of_two_inputs_and_skips_between_cells(nam
 @pytest.mark.parametrize("name", METHODS.names())
 @CHAINS
 def test_every_method_trains_every_convolution_of_a_chain(name: str, space: SearchSpace) -> None:
-    """The reference networks' two kinds, narrower: a stride and real shortcuts, and pools without any."""
-    changed = {key for key in _changed(space, name) if key.endswith((".conv-3x3.conv.weight", ".conv-3x3.0.weight"))}
-    assert {int(key.split(".")[1]) for key in changed} == set(range(space.cells))
+    """The reference networks' kinds, narrower: a stride and real shortcuts, pools without any, and fully connected layers."""
+    changed = _changed(space, name)
+    convolutions = {key for key in changed if re.search(r"\.conv-3x3\.(conv|0|0\.0)\.weight$", key)}
+    assert {int(key.split(".")[1]) for key in convolutions} == set(range(space.cells))
+    hidden = {key for key in changed if key.startswith("hidden.") and key.endswith(".0.weight")}
+    assert hidden == {f"hidden.{number}.0.weight" for number in range(len(space.hidden_widths))}
 
 
 def _changed(space: SearchSpace, method_name: str) -> set[str]:

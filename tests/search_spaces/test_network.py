@@ -88,6 +88,16 @@ def test_path_parameters_are_exactly_those_that_get_gradients(name: str) -> None
     assert set(supernet.path_parameters(genotype)) == with_gradient
 
 
+def test_a_space_of_cells_may_have_fully_connected_layers_behind_its_mean() -> None:
+    space = replace(SPACES.get("tiny"), channels=4, hidden_multipliers=(3, 2))
+    genotype = random_genotype(space)
+    network, precision = Network(space, genotype, XNOR, GREY_8), XNOR.facts.precision
+    assert network.head_norm.num_features == network.hidden[0].get_submodule("norm").num_features == 16
+    assert (space.hidden_widths, network.classifier.in_features) == ((12, 8), 8)
+    declared, counted = network_cost(space, genotype, GREY_8, precision), audit(network, torch.rand(1, 1, 8, 8))
+    assert (declared.bops, declared.flops) == (counted.bops, counted.flops)
+
+
 def test_cells_of_one_type_have_weights_of_their_own() -> None:
     space = replace(SPACES.get("abandit-general"), cells=8)
     network = Network(space, random_genotype(space), XNOR, GREY_8)

@@ -64,7 +64,7 @@ class Regions:
 
 @contextmanager
 def running(network: CellStack, run: Run) -> Iterator[None]:
-    """Let `network` call the modules of its edges, its stem and its last batch norm through `run` inside the block."""
+    """Let `network` call the modules of its edges, its stem, last batch norm and hidden layers through `run` inside the block."""
     stacks = [network, *network.cells]
     for stack in stacks:
         stack.run = run

@@ -76,6 +76,14 @@ def test_one_sign_is_taken_of_one_tensor_and_forgotten_after_the_cell() -> None:
     assert signs(layer, inputs) is not first
 
 
+def test_layers_outside_of_the_cells_share_nothing_which_nobody_would_drop() -> None:
+    space = SPACES.get("vgg-binarynet").configure(SpaceSettings(channels=4))
+    network = binary_network(space, random_genotype(space), METHODS.get("xnor-net").from_settings({}), GREY_8)
+    with sharing_signs(network.cells, binary_layers([network])):
+        assert all(layer.shared_signs is not None for layer in binary_layers(network.cells))
+        assert [layer.shared_signs for layer in binary_layers(network.hidden)] == [None, None]
+
+
 def _network(template: str, method: str) -> Network:
     space = SPACES.get("abandit-general").configure(SpaceSettings(template=template, channels=8))
     torch.manual_seed(0)

@@ -20,10 +20,15 @@ from nas_service.export.rebuilding import has_own_source, network_of
 from nas_service.search.strategy import STRATEGIES
 from nas_service.specs import LocalTrainingSpec
 from search_spaces.genotype import Genotype
-from search_spaces.space import SPACES, Role
+from search_spaces.space import SPACES, Role, SpaceSettings
 from tests.samples import digits
 
-CASES = [("resnet-18", 16, "xnor-net"), ("resnet-20", 16, "react-net"), ("vgg-small", 32, "bnn")]
+CASES = [
+    ("resnet-18", 16, "xnor-net"),
+    ("resnet-20", 16, "react-net"),
+    ("vgg-binarynet", 16, "bnn"),
+    ("vgg-small", 32, "bnn"),
+]
 EVERY_CASE = pytest.mark.parametrize(("space", "channels", "method"), CASES)
 
 
@@ -33,7 +38,7 @@ def _genotype(space: str) -> Genotype:
 
 @cache
 def _content(space: str, channels: int, method: str) -> bytes:
-    """Train two steps, attack, freeze, compare and write; two of the networks narrower than published, so that it is quick."""
+    """Train two steps, attack, freeze, compare and write; three of the networks narrower than published, so that it is quick."""
     spec = LocalTrainingSpec.model_validate(
         {
             "space": {"name": space, "settings": {"channels": channels}},
@@ -68,6 +73,15 @@ def test_the_picture_names_the_convolution_of_every_stage(name: str) -> None:
     for cell in space.cell_types:
         role = ", a reduction" if cell.role is Role.REDUCTION else ""
         assert f"Cell {cell.name}{role}: from the input to node 1: conv-3x3." in picture
+
+
+def test_the_picture_tells_of_fully_connected_layers_to_those_who_see_it_and_to_those_who_do_not() -> None:
+    space = SPACES.get("vgg-binarynet").configure(SpaceSettings(channels=16))
+    said = "After the last cell: fully connected layers of 128 and 128 outputs"
+    picture = draw(space, _genotype("vgg-binarynet"))
+    assert f"{said}.</desc>" in picture
+    assert f">{said}</text>" in picture
+    assert "fully connected" not in draw(SPACES.get("vgg-small"), _genotype("vgg-small"))
 
 
 def _place(root: Path) -> Place:

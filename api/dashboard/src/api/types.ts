@@ -3430,7 +3430,7 @@ export interface components {
             bytes: number;
             /**
              * Cell
-             * @description Place of the cell in the network, from 0; null for stem and classifier.
+             * @description Place of the cell in the network, from 0; null for stem, hidden layers and classifier.
              */
             cell: number | null;
             /** Cell Type */

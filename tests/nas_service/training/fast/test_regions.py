@@ -1,6 +1,7 @@
 """Compiled regions: one piece of code for all modules of a kind, and the plain path's results."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from search_spaces.operation import OPERATIONS
 from search_spaces.space import SPACES
 from search_spaces.template import TEMPLATES
 from tests.contracts.test_methods import CONFIGURED, configured
-from tests.samples import GREY_8, digits, tiny_genotype
+from tests.samples import GREY_8, digits, random_genotype, tiny_genotype
 
 SPACE = SPACES.get("tiny")
 
@@ -136,6 +137,16 @@ def test_a_network_runs_plainly_again_after_the_block() -> None:
     assert len(seen) == 2 + 2 * 4  # stem and last batch norm; in each cell a convolution before it and three edges
     network(torch.rand(2, 1, 8, 8))
     assert len(seen) == 10
+
+
+def test_fully_connected_layers_before_the_classifier_are_regions_too() -> None:
+    space = replace(SPACES.get("vgg-binarynet"), channels=4)
+    network = Network(space, random_genotype(space), FullPrecisionConv(), GREY_8).eval()
+    images, regions = torch.rand(2, 1, 8, 8), Regions("aot_eager")
+    expected = network(images)
+    with running(network, regions):
+        torch.testing.assert_close(network(images), expected)
+    assert len(regions) == 1 + space.cells + len(space.hidden_widths)  # the stem's; no two convolutions are of one shape
 
 
 @configured(CONFIGURED, quick={"xnor-net", "rbonn", "bnn+shift_batch_norm"})
