@@ -259,15 +259,23 @@ class NasClient(JobCalls):
         path, params = _compared(training_id, others)
         return self._one(path, ComparisonView, params)
 
-    def train_hand_made(self, training_id: str, network: str = "resnet-20", channels: int | None = None) -> JobView:
+    def train_hand_made(
+        self,
+        training_id: str,
+        network: str = "resnet-20",
+        channels: int | None = None,
+        methods: Sequence[str] | None = None,
+    ) -> JobView:
         """Queue a network of the literature to be trained as a training trains what was found; return its search.
 
         Args:
             training_id: Of the training that it stands beside.
             network: Name of a reference network.
             channels: Its width; None: that with which its OPs are nearest to those of what was found.
+            methods: Names of methods of the training; None: the first, and all that cost alike at its width.
         """
-        return self._submit(f"trainings/{training_id}/hand-made", {"network": network, "channels": channels}, None)
+        body = {"network": network, "channels": channels, "methods": methods and list(methods)}
+        return self._submit(f"trainings/{training_id}/hand-made", body, None)
 
     def comparison_csv(self, training_id: str, *others: str) -> str:
         """Return the pairs of `comparison` as CSV."""

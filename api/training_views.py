@@ -93,10 +93,10 @@ class HandMadeView(View):
 
     method: str
     architecture: str = Field(description="The found one.")
-    network: str = Field(description="Name of the reference network.")
-    hand_made: str = Field(description="Id of its architecture.")
-    training: str = Field(description="Id of its training, the newest.")
-    seeds: int = Field(description="Of the hand-made one, as the next two.")
+    network: str = Field(description="Name of the reference network, with the settings that are not its own.")
+    hand_made: str = Field(description="Id of its architecture, in its newest training.")
+    training: str = Field(description="Id of that training.")
+    seeds: int = Field(description="Of the hand-made one, as the next two, over all its trainings.")
     test_mean: float
     test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
     ops_ratio: float = Field(description="OPs of the found one over those of the hand-made: at most 1.5, at least its inverse.")

@@ -10,8 +10,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -165,6 +165,20 @@ def table(outcomes: list[Outcome], templates: list[str], rows: Callable[[Course]
     return "\n".join(lines)
 
 
+def pairs_table(outcomes: list[Outcome], templates: list[str]) -> str:
+    """Return the differences between templates over trainings that are alike in all else, in points of test accuracy."""
+    lines = ["| optimizer | difference | pairs | mean ± standard error | above 0 | equal |", "|---|---|---|---|---|---|"]
+    for optimizer, (left, right) in product(sorted({one.course.optimizer for one in outcomes}), combinations(templates, 2)):
+        tests = {one.course: one.test for one in outcomes if one.course.optimizer == optimizer}
+        others = [(test, tests.get(replace(course, template=left))) for course, test in tests.items() if course.template == right]
+        gains = [100 * (test - other) for test, other in others if other is not None]
+        if len(gains) > 1:
+            told = f"{statistics.fmean(gains):.1f} ± {statistics.stdev(gains) / len(gains) ** 0.5:.1f}"
+            counts = f"{sum(gain > 0 for gain in gains)} | {gains.count(0)}"
+            lines.append(f"| {optimizer.value} | `{right}` less `{left}` | {len(gains)} | {told} | {counts} |")
+    return "\n".join(lines)
+
+
 def norms_table(outcomes: list[Outcome], templates: list[str]) -> str:
     """Return validation accuracies with both kinds of statistics after the first, a middle and the last epoch."""
     epochs = len(outcomes[0].averaged)
@@ -193,6 +207,10 @@ Test accuracy, per cent, mean ± standard deviation; statistics of batch norm re
 ## All
 
 {table(outcomes, templates, lambda one: (one.optimizer.value,), ("optimizer",))}
+
+## Pair by pair
+
+{pairs_table(outcomes, templates)}
 
 ## By architecture
 

@@ -3,19 +3,21 @@
 import json
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
-from nas_service.catalogue import build_method
-from nas_service.comparison import ComparedPair, compare
+from nas_service.catalogue import build_method, build_space
+from nas_service.comparison import ComparedPair, compare, method_label
 from nas_service.data.facts import DatasetFacts
 from nas_service.likeness import data_of, recipe_of
-from nas_service.specs import Component, HandMadeSpec, SearchSpec, SearchTraining, TrainingSection, TrainingSpec
+from nas_service.specs import Component, HandMadeSpec, MethodChoice, SearchSpec, SearchTraining, TrainingSection, TrainingSpec
 from nas_service.trained import TrainedCandidate, TrainingFacts
-from search_spaces.cost import Precision
 from search_spaces.errors import InvalidFieldError
+from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
-from search_spaces.space import SPACES, SearchSpace
+from search_spaces.space import SPACES, SearchSpace, Stem
 
 MOST_APART = 1.5  # OPs of two networks of like cost, the larger figure over the smaller
 _WIDTHS = range(2, 1025)
@@ -28,10 +30,10 @@ class HandMadeLine:
     Attributes:
         method: Label.
         architecture: Id of the found one.
-        network: Name of the reference network.
-        hand_made: Id of its architecture.
-        training: Id of its training, the newest.
-        seeds: Number of its trained candidates.
+        network: Name of the reference network, with the settings that are not its own: `resnet-20(channels=8)`.
+        hand_made: Id of its architecture, in its newest training.
+        training: Id of that training.
+        seeds: Number of its trained candidates, in all trainings; a seed that was trained twice alike counts once.
         test_mean: Its mean test accuracy.
         test_spread: Sample standard deviation over its seeds; None for one seed.
         ops_ratio: OPs of the found one over its own.
@@ -73,13 +75,15 @@ def trained_alike(
     """Return those of `others` that learnt the same images with a method and recipe of one of `candidates`."""
     keys = data_of([*facts, *other_facts])
     known = {training.id: training for training in [*facts, *other_facts]}
+    methods = {(entry.training, entry.label): entry.method for entry in [*candidates, *others]}
 
-    def likeness(entry: TrainedCandidate) -> tuple[str, str, str]:
-        recipe = recipe_of(known[entry.training], entry.method)
-        return keys[entry.training], entry.label, json.dumps(recipe, sort_keys=True)
+    @cache
+    def likeness(training: str, label: str) -> tuple[str, str, str]:
+        recipe = recipe_of(known[training], methods[training, label])
+        return keys[training], label, json.dumps(recipe, sort_keys=True)
 
-    wanted = set(map(likeness, candidates))
-    return [entry for entry in others if likeness(entry) in wanted]
+    wanted = {likeness(entry.training, entry.label) for entry in candidates}
+    return [entry for entry in others if likeness(entry.training, entry.label) in wanted]
 
 
 def against_hand_made(candidates: Sequence[TrainedCandidate], others: Sequence[TrainedCandidate]) -> list[HandMadeLine]:
@@ -89,16 +93,25 @@ def against_hand_made(candidates: Sequence[TrainedCandidate], others: Sequence[T
         candidates: What is compared; those of reference networks among them serve as such, too.
         others: More candidates of reference networks, trained alike.
     """
-    known = {entry.id: entry for entry in [*others, *candidates] if is_reference(entry.found.space)}
-    networks = {entry.found.id: str(entry.found.space) for entry in known.values()}
-    hand_made, _ = compare(known.values())
+    known = {entry.id: entry for entry in [*others, *candidates] if is_reference(entry.space.get("name"))}
+    newest = {_network_label(entry): entry.found.id for entry in sorted(known.values(), key=lambda entry: entry.id)}
+    # Every search of a network keeps an architecture of its own, and they are all the same: told apart by what they are.
+    pooled = [replace(entry, found=replace(entry.found, id=_network_label(entry))) for entry in known.values()]
+    hand_made, _ = compare(pooled)
     found, _ = compare([entry for entry in candidates if entry.id not in known])
-    lines = [_line(pair, [other for other in hand_made if other.method == pair.method], networks) for pair in found]
+    lines = [_line(pair, [other for other in hand_made if other.method == pair.method], newest) for pair in found]
     return [line for line in lines if line is not None]
 
 
-def _line(pair: ComparedPair, hand_made: Sequence[ComparedPair], networks: dict[str, str]) -> HandMadeLine | None:
-    near = [other for other in hand_made if _apart(pair.ops, other.ops) <= math.log(MOST_APART)]
+def _network_label(entry: TrainedCandidate) -> str:
+    """Return the name of a reference network, with the settings in which it is not the published one."""
+    own, given = SPACES.get(entry.space["name"]), entry.space.get("settings", {})
+    changed = {name: value for name, value in given.items() if value not in {None, getattr(own, name, None)}}
+    return method_label({"name": own.name, "settings": changed})
+
+
+def _line(pair: ComparedPair, hand_made: Sequence[ComparedPair], newest: Mapping[str, str]) -> HandMadeLine | None:
+    near = [other for other in hand_made if _are_alike(pair.ops, other.ops)]
     if not near:
         return None
     other = min(near, key=lambda one: _apart(pair.ops, one.ops))
@@ -107,8 +120,8 @@ def _line(pair: ComparedPair, hand_made: Sequence[ComparedPair], networks: dict[
     return HandMadeLine(
         method=pair.method,
         architecture=pair.architecture,
-        network=networks[other.architecture],
-        hand_made=other.architecture,
+        network=other.architecture,
+        hand_made=newest[other.architecture],
         training=max(run.training for run in other.runs),
         seeds=other.seeds,
         test_mean=other.test_mean,
@@ -124,55 +137,106 @@ def _apart(left: float, right: float) -> float:
     return abs(math.log(left / right))
 
 
+def _are_alike(left: float, right: float) -> bool:
+    return _apart(left, right) <= math.log(MOST_APART)
+
+
 def hand_made_search(
-    given: HandMadeSpec, training: TrainingSpec, found: SearchSpec, ops: float, facts: DatasetFacts
+    given: HandMadeSpec, training: TrainingSpec, found: SearchSpec, genotype: Mapping[str, Any], facts: DatasetFacts
 ) -> SearchSpec:
     """Return the search, one sample of a reference network, that trains it as `training` trains what was found.
 
+    Early stopping is left out: it would choose among other candidates than there.
+
     Args:
-        given: Which network, and how wide.
+        given: Which network, how wide, and with which methods.
         training: What it is to be compared with.
-        found: The search that found what `training` trains: its method counts the costs.
-        ops: Of the found architecture, as its search counted them.
+        found: The search that found what `training` trains: the sample is trained as its samples are, where they are.
+        genotype: The first of what `training` trains, as `Genotype.to_dict`.
         facts: Of the dataset.
 
     Raises:
-        InvalidFieldError: If it is no reference network, if no width of it comes near those OPs, or if `training` names a
-            teacher, which knows only the space that was searched.
+        InvalidFieldError: If it is no reference network, if no method is left with which its OPs are like those of what was
+            found, or if `training` names a teacher, which knows only the space that was searched.
     """
     if not is_reference(given.network):
         raise InvalidFieldError("network", given.network, "a reference network: " + ", ".join(reference_names()))
     if is_reference(training.space.name):
-        raise InvalidFieldError(
-            "training", training.space.name, "a training of what a search found: this one is of a network made by hand"
-        )
+        allowed = "a training of what a search found: this one is of a network made by hand"
+        raise InvalidFieldError("training", training.space.name, allowed)
     if training.teacher is not None:
-        raise InvalidFieldError("teacher", training.teacher, "null: that teacher knows no network but those of its own space")
-    channels = given.channels or _width(SPACES.get(given.network), ops, facts, build_method(found.method).facts.precision)
+        allowed = "null: that teacher knows no network but those of its own space"
+        raise InvalidFieldError("teacher", training.teacher, allowed)
+    space = build_space(training.space)
+    side_by_side = _SideBySide(replace(SPACES.get(given.network), stem=space.stem), space, space.parse(genotype), facts)
+    methods = _asked(given, training)
+    channels = given.channels or side_by_side.width(methods[0])
+    alike = [method for method in methods if side_by_side.are_alike(method, channels)]
+    if not alike or (given.methods and len(alike) < len(methods)):
+        raise InvalidFieldError(*side_by_side.complaint(given, methods, channels))
     section = {name: getattr(training, name) for name in TrainingSection.model_fields}
+    settings = {"channels": channels} | ({} if space.stem is Stem.SMALL else {"stem": space.stem.value})
     return SearchSpec(
         name=f"{given.network} beside {training.name or 'what was found'}"[:200],
-        space=Component(name=given.network, settings={"channels": channels}),
+        space=Component(name=given.network, settings=settings),
         dataset=training.dataset,
         method=found.method,
+        evaluation=found.evaluation,
+        resources=found.resources,
         keep=1,
-        training=SearchTraining(**section, top_k=1),
+        training=SearchTraining(**(section | {"methods": alike, "early_stopping": None}), top_k=1),
     )
 
 
-def _width(space: SearchSpace, ops: float, facts: DatasetFacts, precision: Precision) -> int:
-    """Return the number of channels with which a reference network's OPs are nearest to `ops`; they grow with it."""
+def _asked(given: HandMadeSpec, training: TrainingSpec) -> list[MethodChoice]:
+    names = [choice.name for choice in training.methods]
+    for index, name in enumerate(given.methods or ()):
+        if name not in names:
+            raise InvalidFieldError(f"methods.{index}", name, "a method of the training: " + ", ".join(names))
+    return [choice for choice in training.methods if given.methods is None or choice.name in given.methods]
 
-    def counted(channels: int) -> float:
-        wide = replace(space, channels=channels)
-        return network_cost(wide, wide.only_genotype(), facts.image_format, precision).ops
 
-    above = min(bisect_left(_WIDTHS, ops, key=counted), len(_WIDTHS) - 1)
-    width = min(_WIDTHS[max(above - 1, 0) : above + 1], key=lambda channels: _apart(ops, counted(channels)))
-    if _apart(ops, counted(width)) > math.log(MOST_APART):
-        least, most = (counted(channels) for channels in (_WIDTHS[0], _WIDTHS[-1]))
+@dataclass(frozen=True)
+class _SideBySide:
+    """A reference network of any width, and the found network that it stands beside."""
+
+    reference: SearchSpace
+    space: SearchSpace
+    genotype: Genotype
+    facts: DatasetFacts
+
+    def counted(self, method: MethodChoice, channels: int) -> float:
+        """Return the OPs of the reference network."""
+        wide = replace(self.reference, channels=channels)
+        return network_cost(wide, wide.only_genotype(), self.facts.image_format, build_method(method).facts.precision).ops
+
+    def wanted(self, method: MethodChoice) -> float:
+        """Return the OPs of the found one."""
+        return network_cost(self.space, self.genotype, self.facts.image_format, build_method(method).facts.precision).ops
+
+    def are_alike(self, method: MethodChoice, channels: int) -> bool:
+        """Return whether the two are of like cost."""
+        return _are_alike(self.counted(method, channels), self.wanted(method))
+
+    def width(self, method: MethodChoice) -> int:
+        """Return the number of channels with which the two are nearest; OPs grow with it."""
+        wanted = self.wanted(method)
+        above = min(bisect_left(_WIDTHS, wanted, key=lambda channels: self.counted(method, channels)), len(_WIDTHS) - 1)
+        return min(_WIDTHS[max(above - 1, 0) : above + 1], key=lambda width: _apart(wanted, self.counted(method, width)))
+
+    def complaint(self, given: HandMadeSpec, methods: Sequence[MethodChoice], channels: int) -> tuple[str, object, str]:
+        """Return field, value and what is allowed where costs are not alike."""
+        unlike = next(method for method in methods if not self.are_alike(method, channels))
+        told = f"{self.counted(unlike, channels):,.0f} OPs with {channels} channels and {unlike.name}"
         allowed = (
-            f"a network that comes within a factor of {MOST_APART:g} of {ops:,.0f} OPs; it has {least:,.0f} to {most:,.0f} OPs"
+            f"a network within a factor of {MOST_APART:g} of the {self.wanted(unlike):,.0f} OPs of what was found; it has {told}"
         )
-        raise InvalidFieldError("network", space.name, f"{allowed}, {counted(width):,.0f} where it is nearest")
-    return width
+        if given.channels is not None:
+            return "channels", given.channels, allowed
+        if len(methods) > 1:
+            return (
+                "methods",
+                [method.name for method in methods],
+                f"methods of like cost at one width, or one at a time: {allowed}",
+            )
+        return "network", given.network, allowed

@@ -76,13 +76,35 @@ def require_same_data(trainings: Sequence[TrainingFacts]) -> None:
 
 
 def told_apart(candidates: Sequence[TrainedCandidate], trainings: Sequence[TrainingFacts]) -> list[TrainedCandidate]:
-    """Return candidates whose labels also name what their trainings did not have in common, such as the number of epochs."""
+    """Return candidates whose labels also name what their trainings did not have in common.
+
+    That is what their recipes differ in, such as the number of epochs, and, where trainings of one architecture have made
+    different networks of it, settings of the space.
+    """
     facts = {training.id: training for training in trainings}
     firsts = {(entry.label, entry.training): entry for entry in candidates}
     recipes = {key: recipe_of(facts[entry.training], entry.method) for key, entry in firsts.items()}
     differing = _differing(recipes)
-    labels = {key: method_label(firsts[key].method, _asked(recipe, differing[key[0]])) for key, recipe in recipes.items()}
+    widths = _network_words(candidates)
+    labels = {
+        key: method_label(firsts[key].method, [*_asked(recipe, differing[key[0]]), *widths[key[1]]])
+        for key, recipe in recipes.items()
+    }
     return [replace(entry, label=labels[entry.label, entry.training]) for entry in candidates]
+
+
+def _network_words(candidates: Sequence[TrainedCandidate]) -> dict[str, list[str]]:
+    """Return by training the settings of its space in which it differs from another training of one of its architectures."""
+    trained: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for entry in candidates:
+        trained[entry.found.id][entry.training] = entry.space.get("settings", {})
+    words: dict[str, set[str]] = defaultdict(set)
+    for by_training in trained.values():
+        names = {name for settings in by_training.values() for name in settings}
+        differing = [name for name in names if len({json.dumps(each.get(name)) for each in by_training.values()}) > 1]
+        for training, settings in by_training.items():
+            words[training] |= {f"space.{name}={json.dumps(settings.get(name))}" for name in differing}
+    return defaultdict(list, {training: sorted(told) for training, told in words.items()})
 
 
 def _differing(recipes: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, list[str]]:

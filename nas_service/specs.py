@@ -182,7 +182,15 @@ class HandMadeSpec(GivenModel):
         None,
         ge=2,
         le=1024,
-        description="Width of its first cells; null: that with which its OPs are nearest to those of what was found.",
+        description="Width of its first cells; null: that with which its OPs are nearest to those of the training's first "
+        "architecture, counted for the first method.",
+    )
+    methods: Annotated[list[str], EachOnce] | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="Names of those methods of the training that it is trained with; null: the first, and all with which the "
+        "OPs are alike at its width.",
     )
 
 

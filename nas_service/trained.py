@@ -1,7 +1,7 @@
 """What is known of candidates that were trained and of their trainings, for comparing them: plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nas_service.reports import CandidateMetrics
@@ -16,14 +16,12 @@ class FoundArchitecture:
         search: Id of the search that found it.
         rank: Among what the search found, 1 best.
         score: What the search thought of it, in the unit of the search's strategy.
-        space: Name of the space that was searched; None where an earlier version searched.
     """
 
     id: str
     search: str
     rank: int
     score: float
-    space: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class TrainedCandidate:
         metrics: Accuracies and, if it was attacked, what it stands.
         cost: Of the frozen network, as `Cost.to_dict`.
         seconds: Of its training.
+        space: Of the network that was trained, name and settings: those that the training gave, not the search.
     """
 
     id: str
@@ -51,6 +50,7 @@ class TrainedCandidate:
     metrics: CandidateMetrics
     cost: Mapping[str, float]
     seconds: float
+    space: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,9 @@ def _print_hand_made(found: ComparisonView) -> None:
     if rows:
         columns = ["architecture", "method", "hand-made, of like cost", "gain, standard error", "OPs, ratio", "bytes, ratio"]
         print_table("beside networks of the literature, trained alike", columns, rows)
+        if without := sorted({pair.method for pair in found.pairs} - {line.method for line in found.hand_made}):
+            said = f"none of like cost was trained alike with: {', '.join(map(printable, without))}"
+            console.print(said, markup=False, highlight=False)
     elif found.networks and found.pairs:
         said = "No network of the literature was trained alike at like cost: nas training hand-made TRAINING trains one."
         console.print(said, markup=False, highlight=False)

@@ -82,23 +82,28 @@ def watch(training_id: TrainingId, as_json: Json = False, url: Url = None) -> No
 @app.command("hand-made")
 def hand_made(
     training_id: TrainingId,
-    network: Annotated[
-        str, typer.Option(help="resnet-20, resnet-18, vgg-small or vgg-binarynet.")
-    ] = "resnet-20",
+    network: Annotated[str, typer.Option(help="resnet-20, resnet-18, vgg-small or vgg-binarynet.")] = "resnet-20",
     channels: Annotated[int | None, typer.Option(help="Width of its first cells; left out: that of like OPs.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Only this method of the training; may be repeated.")] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
     """Train a network of the literature, of like cost, as this training trains what was found; print its search's id.
 
-    `nas compare` then says what the search has gained over it.
+    `nas compare` then says what the search has gained over it. Methods that cost otherwise at its width are left out.
     """
     with connect(url) as client:
-        job = client.train_hand_made(training_id, network, channels)
+        job = client.train_hand_made(training_id, network, channels, method)
+        given = {entry["name"] for entry in client.training(training_id).spec["methods"]}
     if as_json:
         print_json(job)
     else:
         console.print(job.id, highlight=False)
+    left = sorted(given - {entry["name"] for entry in job.spec["training"]["methods"]} if method is None else set())
+    if left:
+        errors.print(
+            f"left out, since they cost otherwise at this width: {', '.join(left)}; --method trains them", soft_wrap=True
+        )
 
 
 @app.command()

@@ -50,7 +50,7 @@ class _Compared:
     networks: list[str]
 
 
-def _read(session: Session, trainings: Sequence[str]) -> _Compared:
+def _read(session: Session, trainings: Sequence[str], *, beside_hand_made: bool) -> _Compared:
     """Return the finished candidates of trainings, in which labels tell apart what was not trained alike.
 
     Raises:
@@ -59,6 +59,8 @@ def _read(session: Session, trainings: Sequence[str]) -> _Compared:
     facts = training_facts(session, trainings)
     require_same_data(facts)
     candidates = trained_of(session, trainings=trainings)
+    if not beside_hand_made:
+        return _Compared(told_apart(candidates, facts), [], [])
     datasets = {dataset_name(entry) for entry in facts}
     beside = trainings_of_spaces(session, reference_names(), datasets, beside=trainings, most=MOST_TRAININGS)
     others = trained_alike(candidates, facts, trained_of(session, trainings=beside), training_facts(session, beside))
@@ -90,7 +92,7 @@ def compare_candidates(service: ServiceDep, request: Request, job_id: str, file_
     """Compare the candidates that are finished; as CSV, the pairs."""
     with service.database.read() as session:
         jobs.get_job(session, job_id, jobs.TRAINING)
-        compared = _read(session, [job_id])
+        compared = _read(session, [job_id], beside_hand_made=file_format is TableFormat.JSON)
     return _reply(request, compared, file_format, job_id)
 
 
@@ -117,7 +119,7 @@ def compare_trainings(
     with service.database.read() as session:
         for key in keys:
             jobs.get_job(session, key, jobs.TRAINING)
-        compared = _read(session, keys)
+        compared = _read(session, keys, beside_hand_made=file_format is TableFormat.JSON)
     return _reply(request, compared, file_format, "-".join(keys[:3]))
 
 

@@ -71,7 +71,7 @@ def train_hand_made(
         first = get_architecture(session, training.architectures[0])
         found = SearchSpec.model_validate(jobs.get_job(session, first.job_id).spec)
     place = service.place()
-    spec = hand_made_search(body, training, found, first.cost["ops"], place.datasets.facts(training.dataset))
+    spec = hand_made_search(body, training, found, first.genotype, place.datasets.facts(training.dataset))
     checked = check_search(spec.model_dump(mode="json"), place).spec
     return accept(service, response, Submission(jobs.SEARCH, checked.name, checked.model_dump(mode="json"), idempotency_key))
 

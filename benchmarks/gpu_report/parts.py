@@ -97,8 +97,8 @@ PARTS: Mapping[str, PartFacts] = {  # the most valuable first
         "Each row took turns, round by round, with the eager float32 step on the same paths and the same batch: `to eager` is "
         "the median ratio of the two, after warm-up, with the device waited for. `of floor, %` is the share of the speed that "
         "the step's least memory traffic allows, at the bandwidth of a copy in the same run (`benchmarks/memory_floor.py`). A "
-        "CUDA graph needs the fused optimizer, and has it in its row. A shared sign changes nothing in the space's template "
-        "`shortcut`. `together` is what the service uses on a GPU unless it is told otherwise.",
+        "CUDA graph needs the fused optimizer, and has it in its row. A shared sign changes nothing in the space's template, "
+        "whose blocks normalise their inputs. `together` is what the service uses on a GPU unless it is told otherwise.",
     ),
     "search": PartFacts(
         28,

@@ -24,7 +24,7 @@ from search_spaces.network import ImageFormat
 
 FORMAT = "nas-bundle/1"
 _LARGEST_SIDE = 2**15  # pixels
-_UNSTATED_TEMPLATE = "shortcut"  # every space's own, before manifests stated it
+_ONCE_SHORTCUT = {"abandit", "abandit-general", "abandit-mini", "bats", "bnas", "cp-nas", "tiny"}  # before manifests stated it
 _WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 StatedModel = TypeVar("StatedModel", bound="Stated")
@@ -98,9 +98,9 @@ class StatedCandidate(Stated):
     @field_validator("space")
     @classmethod
     def _with_template(cls, space: Component) -> Component:
-        if space.settings.get("template") is not None:
+        if space.name not in _ONCE_SHORTCUT or space.settings.get("template") is not None:
             return space
-        return Component(name=space.name, settings={**space.settings, "template": _UNSTATED_TEMPLATE})
+        return Component(name=space.name, settings={**space.settings, "template": "shortcut"})
 
     @field_validator("class_names")
     @classmethod

@@ -19,9 +19,8 @@ def trained_of(
 ) -> list[TrainedCandidate]:
     """Return what can be compared so far: the candidates that succeeded, of trainings or of a search's architectures."""
     query = (
-        select(Candidate, Architecture, Job.space)
+        select(Candidate, Architecture)
         .join(Architecture, Candidate.architecture_id == Architecture.id)
-        .join(Job, Architecture.job_id == Job.id)
         .where(Candidate.state == CandidateState.SUCCEEDED.value)
         .order_by(Candidate.job_id, Candidate.position)
     )
@@ -29,19 +28,23 @@ def trained_of(
         query = query.where(Candidate.job_id.in_(trainings))
     if search_id is not None:
         query = query.where(Architecture.job_id == search_id)
+    rows = session.execute(query).all()
+    specs = session.execute(select(Job.id, Job.spec).where(Job.id.in_({row.job_id for row, _ in rows})))
+    spaces = {key: spec.get("space", {}) for key, spec in specs}
     return [
         TrainedCandidate(
             id=row.id,
             training=row.job_id,
-            found=FoundArchitecture(found.id, found.job_id, found.rank, found.score, space),
+            found=FoundArchitecture(found.id, found.job_id, found.rank, found.score),
             method=row.method,
             label=method_label(row.method),
             seed=row.seed,
             metrics=CandidateMetrics.model_validate(row.metrics),
             cost=row.cost,
             seconds=row.seconds,
+            space=spaces[row.job_id],
         )
-        for row, found, space in session.execute(query)
+        for row, found in rows
     ]
 
 

@@ -5,9 +5,9 @@ and twice the width by a batch norm and a real-valued 2x2 convolution with strid
 that is 4 (4C)(8C) = 128 C^2 float weights, against 36 C^2 bits of a binary 3x3 convolution between two of the nodes. Ours has no
 weights: the mean of each 2x2 square, taken twice (ReActNet's duplicated channels).
 
-The block around a convolution is a setting of every space; BNAS's is batch norm -> sign -> convolution -> ReLU. The default,
-`shortcut`, has PReLU for ReLU and a local shortcut, which BNAS leaves to the skips between cells. See `search_spaces.darts`
-for the cells and for what else differs.
+The block around a convolution is a setting of every space; BNAS's is batch norm -> sign -> convolution -> ReLU. `shortcut`
+is that with PReLU for ReLU and a local shortcut, which BNAS leaves to the skips between cells; the default, `double-norm`, has a
+batch norm behind the convolution, too. See `search_spaces.darts` for the cells and for what else differs.
 
 References:
     Kim, Singh and Choi, "Learning Architectures for Binary Networks", ECCV 2020, arXiv 2002.06963, section 4, and its code.

@@ -11,12 +11,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from nas_service.catalogue import stated_space
 from nas_service.lifecycle import JobState
 from nas_service.search.history import Sample
 from nas_service.search.loop import Evaluation, Wave
 from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
-from nas_service.specs import SearchSpec
+from nas_service.specs import Component, SearchSpec
 from nas_service.storage import architectures, candidates, jobs, samples
 from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
 from nas_service.storage.candidates import PlannedCandidate
@@ -86,7 +87,7 @@ def finished_search(settings: Settings) -> str:
     history = tuple(Sample(index, genotype, 0.5 + index / 10) for index, genotype in enumerate(genotypes))
     evaluations = tuple(Evaluation(sample.reward, 1.0, diverged=False, seconds=2.0) for sample in history)
     with database.write() as session:
-        spec = SearchSpec.model_validate({"space": "tiny", "name": "first"}).model_dump(mode="json")
+        spec = SearchSpec.model_validate({"space": stated_space(Component(name="tiny")), "name": "first"}).model_dump(mode="json")
         jobs.create_job(session, jobs.SEARCH, "first", spec)
         job, hold = held(session)
         record = samples.WaveRecord(

@@ -96,10 +96,10 @@ def test_a_training_is_submitted_listed_shown_compared_and_cancelled(
 
 def test_a_network_of_the_literature_is_trained_beside_a_training(address: str, settings: Settings, tmp_path: Path) -> None:
     written = write_whole(settings)
-    words = ["training", "hand-made", written.training, "--channels", "4"]
-    job = run_json(*words, cwd=tmp_path, NAS_URL=address)
+    job = run_json("training", "hand-made", written.training, "--method", "bnn", cwd=tmp_path, NAS_URL=address)
     assert isinstance(job, dict)
-    assert job["spec"]["space"] == {"name": "resnet-20", "settings": {"channels": 4}}
+    assert job["spec"]["space"]["name"] == "resnet-20"
+    assert [method["name"] for method in job["spec"]["training"]["methods"]] == ["bnn"]
     _, training = write_hand_made(settings)
     told = run_nas("compare", written.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
     assert "resnet-20 71.00 %, 3 seeds" in told

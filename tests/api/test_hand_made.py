@@ -4,9 +4,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.client import NasClient
+from nas_service.catalogue import build_method, build_space
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
+from search_spaces.network import network_cost
 from tests.api.whole_training import METHODS, SEEDS, Written, write_hand_made, write_whole
+from tests.samples import digits
 
 
 @pytest.fixture
@@ -62,10 +65,10 @@ def test_one_is_trained_as_the_training_trains_what_was_found(nas: NasClient, wh
     assert spec.training is not None
     assert [method.name for method in spec.training.methods] == list(METHODS)
     assert spec.training.seeds == list(SEEDS)
-    wide = spec.space.settings["channels"]
-    found = nas.architecture(whole.architectures[0])
-    assert 2 <= wide <= 64
-    assert found.cost["ops"] > 0
+    space = build_space(spec.space)
+    precision = build_method(spec.method).facts.precision
+    made = network_cost(space, space.only_genotype(), digits().image_format, precision).ops
+    assert 1 / 1.5 < nas.architecture(whole.architectures[0]).cost["ops"] / made < 1.5
 
 
 def test_what_is_no_such_network_is_refused_by_field(client: TestClient, whole: Written) -> None:

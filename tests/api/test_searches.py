@@ -4,6 +4,8 @@ import base64
 
 from fastapi.testclient import TestClient
 
+TINY = {"name": "tiny", "settings": {"template": "double-norm"}}  # its default, written out
+
 
 def test_a_search_is_accepted_with_its_location_and_stands_in_the_queue(client: TestClient) -> None:
     reply = client.post("/v1/searches", json={"space": "tiny", "name": "mine"})
@@ -12,7 +14,7 @@ def test_a_search_is_accepted_with_its_location_and_stands_in_the_queue(client: 
     assert reply.headers["Location"] == f"/v1/searches/{job['id']}"
     assert int(reply.headers["Retry-After"]) > 0
     assert client.get(reply.headers["Location"]).json() == job
-    assert (job["state"], job["name"], job["spec"]["space"]) == ("queued", "mine", {"name": "tiny", "settings": {}})
+    assert (job["state"], job["name"], job["spec"]["space"]) == ("queued", "mine", TINY)
 
 
 def test_the_stored_spec_has_every_default_written_out(client: TestClient) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from nas_service.binarization.method import METHODS
 from nas_service.capacity import Capacity
-from nas_service.catalogue import build_recipe, build_space
+from nas_service.catalogue import build_recipe, build_space, stated_space
 from nas_service.checking.datasets import DatasetSource, Registered, open_dataset
 from nas_service.checking.specs import Place, check_local_training, check_search
 from nas_service.errors import InvalidInputError
@@ -34,7 +34,7 @@ def _problems(spec: object, root: Path) -> dict[str, str]:
 
 def test_a_default_spec_is_accepted_with_the_facts_of_its_dataset(tmp_path: Path) -> None:
     checked = check_search({}, _place(tmp_path))
-    assert checked.spec == SearchSpec()
+    assert checked.spec == SearchSpec(space=stated_space(SearchSpec().space))
     assert checked.facts == digits().facts
 
 

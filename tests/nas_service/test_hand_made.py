@@ -7,29 +7,31 @@ from typing import Any
 
 import pytest
 
-from nas_service.catalogue import build_method
+from nas_service.catalogue import build_method, build_space
 from nas_service.checking.datasets import DatasetSource
 from nas_service.hand_made import MOST_APART, against_hand_made, hand_made_search, is_reference, reference_names, trained_alike
 from nas_service.settings import Settings
-from nas_service.specs import Component, HandMadeSpec, SearchSpec, TrainingSpec
+from nas_service.specs import Component, HandMadeSpec, MethodChoice, SearchSpec, TrainingSpec
 from nas_service.trained import TrainedCandidate, TrainingFacts
 from search_spaces.errors import InvalidFieldError
 from search_spaces.network import network_cost
 from search_spaces.space import SPACES
 from tests.reports import metrics, trained
+from tests.samples import random_genotype
 
 FACTS = DatasetSource(Settings().data, {}).facts(Component(name="digits"))
 
 
 def _found(test: float, seed: int = 0, **named: Any) -> TrainedCandidate:  # noqa: ANN401 - arguments of `trained`
     entry = trained(metrics(test=test), seed=seed, key=f"found-{seed}-{named}", **named)
-    return replace(entry, found=replace(entry.found, space="tiny"))
+    return replace(entry, space={"name": "tiny", "settings": {"template": "double-norm"}})
 
 
 def _hand_made(test: float, seed: int = 0, network: str = "resnet-20", **named: Any) -> TrainedCandidate:  # noqa: ANN401 - as above
     key = f"made-{network}-{seed}-{named}"
-    entry = trained(metrics(test=test), seed=seed, architecture=network, key=key, **{"training": "theirs", **named})
-    return replace(entry, found=replace(entry.found, space=network))
+    given = {"training": "theirs", "architecture": network, "key": key, **named}
+    entry = trained(metrics(test=test), seed=seed, **given)
+    return replace(entry, space={"name": network, "settings": {"channels": 8, "template": SPACES.get(network).template}})
 
 
 def test_only_networks_of_the_literature_are_references() -> None:
@@ -42,7 +44,7 @@ def test_the_gain_is_the_difference_of_means_with_its_standard_error() -> None:
     found = [_found(test, seed) for seed, test in enumerate((0.90, 0.92, 0.94))]
     made = [_hand_made(test, seed, ops=190.0) for seed, test in enumerate((0.80, 0.84))]
     (line,) = against_hand_made(found, made)
-    assert (line.network, line.hand_made, line.training, line.seeds) == ("resnet-20", "resnet-20", "theirs", 2)
+    assert (line.network, line.hand_made, line.training, line.seeds) == ("resnet-20(channels=8)", "resnet-20", "theirs", 2)
     assert line.gain == pytest.approx(0.92 - 0.82)
     expected = math.sqrt(statistics.variance((0.90, 0.92, 0.94)) / 3 + statistics.variance((0.80, 0.84)) / 2)
     assert line.gain_error == pytest.approx(expected)
@@ -57,7 +59,7 @@ def test_a_single_seed_gives_no_error() -> None:
 def test_the_network_that_is_nearest_in_cost_is_shown_and_none_that_is_not_alike() -> None:
     found = [_found(0.9, ops=200.0)]
     near, nearer = _hand_made(0.7, ops=280.0), _hand_made(0.6, network="vgg-small", ops=180.0)
-    assert [line.network for line in against_hand_made(found, [near, nearer])] == ["vgg-small"]
+    assert [line.network for line in against_hand_made(found, [near, nearer])] == ["vgg-small(channels=8)"]
     assert against_hand_made(found, [_hand_made(0.7, ops=200 * MOST_APART * 1.01)]) == []
     assert against_hand_made(found, [_hand_made(0.7, ops=200 / MOST_APART / 1.01)]) == []
     assert against_hand_made(found, [_hand_made(0.7, method="xnor-net")]) == []
@@ -93,58 +95,114 @@ def test_another_method_is_not_alike() -> None:
     assert trained_alike([_found(0.9)], facts[0], [_hand_made(0.8, method="xnor-net")], facts[1]) == []
 
 
+def test_trainings_of_one_network_are_pooled_whatever_search_it_came_from() -> None:
+    """Each search of it keeps an architecture of its own; a seed that was trained twice alike counts once, the newest."""
+    old = _hand_made(0.5, 0, key="01", architecture="first", training="01-old")
+    new = [
+        _hand_made(test, seed, key=f"02-{seed}", architecture="second", training="02-new") for seed, test in ((0, 0.8), (1, 0.82))
+    ]
+    (line,) = against_hand_made([_found(0.9)], [old, *new])
+    assert (line.seeds, line.hand_made, line.training) == (2, "second", "02-new")
+    assert line.test_mean == pytest.approx(0.81)
+
+
+def test_a_network_of_another_width_or_template_is_another_one() -> None:
+    made = _hand_made(0.8, ops=190.0)
+    other = replace(
+        _hand_made(0.6, 1, ops=200.0), space={"name": "resnet-20", "settings": {"channels": 9, "template": "double-norm"}}
+    )
+    (line,) = against_hand_made([_found(0.9)], [made, other])
+    assert (line.network, line.seeds) == ('resnet-20(channels=9, template="double-norm")', 1)
+
+
+GENOTYPE = random_genotype(SPACES.get("tiny")).to_dict()
 TRAINING = TrainingSpec.model_validate(
     {
         "architectures": ["a"],
-        "space": "tiny",
+        "space": {"name": "tiny", "settings": {"channels": 24}},
         "dataset": "digits",
         "methods": ["bnn", {"name": "rebnn", "settings": {"gamma": "constant"}}],
         "seeds": [3, 4],
         "recipe": {"epochs": 7},
         "robustness": {"eps": 0.1},
+        "early_stopping": {},
         "resources": {"max_concurrent": 1},
     }
 )
-SEARCH = SearchSpec.model_validate({"space": "tiny", "method": "xnor-net"})
+SEARCH = SearchSpec.model_validate(
+    {"space": "tiny", "method": "xnor-net", "evaluation": {"batch_size": 32}, "resources": {"workers": 2}}
+)
+
+
+def _ratio(spec: SearchSpec, training: TrainingSpec, method: MethodChoice) -> float:
+    """Return the OPs of the hand-made network over those of what was found."""
+    precision, image = build_method(method).facts.precision, FACTS.image_format
+    made, found = build_space(spec.space), build_space(training.space)
+    return (
+        network_cost(made, made.only_genotype(), image, precision).ops
+        / network_cost(found, found.parse(GENOTYPE), image, precision).ops
+    )
 
 
 @pytest.mark.parametrize("network", reference_names())
-@pytest.mark.parametrize("ops", [3e5, 4e6])
-def test_the_width_is_the_one_whose_operations_are_nearest(network: str, ops: float) -> None:
-    spec = hand_made_search(HandMadeSpec(network=network), TRAINING, SEARCH, ops, FACTS)
-    space, width = SPACES.get(network), spec.space.settings["channels"]
+@pytest.mark.parametrize("channels", [24, 64])
+def test_the_width_is_the_one_whose_operations_are_nearest(network: str, channels: int) -> None:
+    training = TRAINING.model_copy(update={"space": Component(name="tiny", settings={"channels": channels})})
+    spec = hand_made_search(HandMadeSpec(network=network), training, SEARCH, GENOTYPE, FACTS)
+    method, width = training.methods[0], spec.space.settings["channels"]
 
-    def counted(channels: int) -> float:
-        wide = replace(space, channels=channels)
-        precision = build_method(SEARCH.method).facts.precision
-        return network_cost(wide, wide.only_genotype(), FACTS.image_format, precision).ops
+    def apart(channels: int) -> float:
+        wide = spec.model_copy(update={"space": Component(name=network, settings={"channels": channels})})
+        return abs(math.log(_ratio(wide, training, method)))
 
-    beside = [channels for channels in (width - 1, width, width + 1) if channels >= 2]
-    assert width == min(beside, key=lambda channels: abs(math.log(counted(channels) / ops)))
+    assert width == min((each for each in (width - 1, width, width + 1) if each >= 2), key=apart)
+    assert apart(width) <= math.log(MOST_APART)
 
 
 def test_it_is_trained_as_what_was_found() -> None:
-    spec = hand_made_search(HandMadeSpec(channels=5), TRAINING, SEARCH, 1.0, FACTS)
-    assert (spec.space, spec.dataset, spec.method) == (
-        Component(name="resnet-20", settings={"channels": 5}),
-        TRAINING.dataset,
-        SEARCH.method,
-    )
+    spec = hand_made_search(HandMadeSpec(), TRAINING, SEARCH, GENOTYPE, FACTS)
+    assert (spec.space.name, spec.dataset, spec.method) == ("resnet-20", TRAINING.dataset, SEARCH.method)
+    assert (spec.evaluation, spec.resources) == (SEARCH.evaluation, SEARCH.resources)
     assert spec.training is not None
-    shared = set(type(spec.training).model_fields) - {"top_k"}
+    assert spec.training.early_stopping is None  # it would choose among other candidates
+    shared = set(type(spec.training).model_fields) - {"top_k", "early_stopping"}
     assert {name: getattr(spec.training, name) for name in shared} == {name: getattr(TRAINING, name) for name in shared}
 
 
-def _refused(given: HandMadeSpec, training: TrainingSpec = TRAINING, ops: float = 1e6) -> InvalidFieldError:
+def test_the_stem_is_that_of_what_was_found() -> None:
+    settings = {"channels": 64, "stem": "large"}
+    training = TRAINING.model_copy(update={"space": Component(name="tiny", settings=settings)})
+    large = replace(FACTS, height=64, width=64)
+    assert hand_made_search(HandMadeSpec(), training, SEARCH, GENOTYPE, large).space.settings["stem"] == "large"
+
+
+def test_methods_that_cost_otherwise_at_its_width_are_left_out_and_have_a_width_of_their_own() -> None:
+    """MCN's products are of floats with bits, so its OPs are others' times 64 in the cells alone."""
+    methods = [MethodChoice(name="mcn"), *TRAINING.methods]
+    training = TRAINING.model_copy(update={"methods": methods})
+    with_mcn = hand_made_search(HandMadeSpec(methods=["mcn"]), training, SEARCH, GENOTYPE, FACTS)
+    without = hand_made_search(HandMadeSpec(methods=["bnn", "rebnn"]), training, SEARCH, GENOTYPE, FACTS)
+    assert with_mcn.training is not None
+    assert without.training is not None
+    assert with_mcn.training.methods == methods[:1]
+    assert without.training.methods == methods[1:]
+    assert 1 / MOST_APART <= _ratio(with_mcn, training, methods[0]) <= MOST_APART
+    assert with_mcn.space != without.space
+
+
+def _refused(given: HandMadeSpec, training: TrainingSpec = TRAINING) -> InvalidFieldError:
     with pytest.raises(InvalidFieldError) as caught:
-        hand_made_search(given, training, SEARCH, ops, FACTS)
+        hand_made_search(given, training, SEARCH, GENOTYPE, FACTS)
     return caught.value
 
 
 def test_what_cannot_be_compared_is_refused_by_field() -> None:
     assert "resnet-20" in _refused(HandMadeSpec(network="tiny")).allowed
-    far = _refused(HandMadeSpec(), ops=10.0)
-    assert (far.field, far.given) == ("network", "resnet-20")
-    assert "within a factor of 1.5 of 10 OPs" in far.allowed
+    wide = _refused(HandMadeSpec(channels=512))
+    assert (wide.field, wide.given) == ("channels", 512)
+    assert "within a factor of 1.5 of the" in wide.allowed
+    both = TRAINING.model_copy(update={"methods": [*TRAINING.methods, MethodChoice(name="mcn")]})
+    assert "one at a time" in _refused(HandMadeSpec(methods=["bnn", "mcn"]), both).allowed
+    assert _refused(HandMadeSpec(methods=["bnn", "mcn"])).field == "methods.1"
     assert _refused(HandMadeSpec(), TRAINING.model_copy(update={"teacher": "c"})).field == "teacher"
     assert _refused(HandMadeSpec(), TRAINING.model_copy(update={"space": Component(name="resnet-18")})).field == "training"

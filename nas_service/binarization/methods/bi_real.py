@@ -2,7 +2,7 @@
 
 Forward: y = alpha (conv(pad(sign(x)), sign(W))), alpha = mean |W| over a filter, (Co,): the effective weights are
 W^ = alpha sign(W). A shortcut around every binary convolution carries real values past its sign. That shortcut is the
-network's, not the method's: the template `shortcut` has it, `plain` does not.
+network's, not the method's: the templates `double-norm`, `bi-real` and `shortcut` have it, `plain` does not.
 
 Backward: activations dL/dx = dL/db (2 - 2|x|) on (-1, 1) and 0 elsewhere, the derivative of the piecewise quadratic ApproxSign.
 Its integral over [-1, 1] is 2, the height of the sign's step. Weights dL/dW = dL/dW^ 1[|W| <= 1]: W^ is differentiated

@@ -15,8 +15,7 @@ depend on how long a network was trained.
 
 Differences: T_min is the code's 1e-3; the paper's own may be larger, hence a setting. A filter of one weight is taken as it
 is, and one of equal weights is centred only: their std is undefined or 0. Where mean |w^| is 0 the scale is 1. The authors
-put Hardtanh where other networks have ReLU; the activation here is the template's, whose PReLU follows the convolution
-without a batch norm between them, where Hardtanh would be flat almost everywhere. Their SGD has plain momentum, ours
+put Hardtanh where other networks have ReLU; the activation here is the template's, a PReLU. Their SGD has plain momentum, ours
 Nesterov's, and their ImageNet recipe is left out. The padding is -1 and sign(0) = +1, where the code has 0 for both.
 
 References:

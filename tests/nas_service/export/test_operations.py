@@ -15,8 +15,8 @@ from search_spaces.operation import OPERATIONS
 from search_spaces.space import SPACES, ZEROISE, SpaceSettings
 from tests.samples import GREY_8
 
-METHOD_AND_TEMPLATE = [(name, "shortcut") for name in METHODS.names()] + [("bnn", "plain"), ("mcn", "plain")]
-METHOD_AND_TEMPLATE += [("react-net", "bi-real"), ("bnn", "bi-real-projection"), ("xnor-net", "double-norm")]
+METHOD_AND_TEMPLATE = [(name, "double-norm") for name in METHODS.names()] + [("bnn", "plain"), ("mcn", "plain")]
+METHOD_AND_TEMPLATE += [("react-net", "bi-real"), ("bnn", "bi-real-projection"), ("xnor-net", "shortcut")]
 
 
 @pytest.mark.parametrize("name", OPERATIONS.names())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -129,29 +130,64 @@ def test_taking_migrations_back_loses_no_row_either(filled_url: str) -> None:
     assert {name: _counts(filled_url)[name] for name in before} == before
 
 
-def test_specs_say_the_template_that_was_the_default_of_their_time(filled_url: str) -> None:
+def test_specs_say_what_was_the_default_of_their_time(filled_url: str) -> None:
     upgrade(filled_url)
     database = Database(filled_url)
     with database.read() as session:
         rows = [row for kind in (jobs.SEARCH, jobs.TRAINING) for row in jobs.list_jobs(session, kind, limit=100)]
         assert len(rows) > 2
         assert {row.spec["space"]["settings"]["template"] for row in rows} == {"shortcut"}
+        sections = [row.spec if row.kind == jobs.TRAINING else row.spec["training"] for row in rows]
+        assert {section["recipe"]["norm_batches"] for section in sections if section is not None} == {0}
     database.close()
 
 
-def test_a_template_that_is_given_and_one_of_a_network_of_the_literature_stay(empty_url: str) -> None:
+BEFORE: dict[str, Any] = {
+    "space": {"name": "tiny", "settings": {"channels": 4}},
+    "method": {"name": "bonn", "settings": {}},
+    "training": {
+        "methods": [
+            {"name": "bonn", "settings": {"kernel_loss": 0.5}, "recipe": {}},
+            {"name": "rebnn", "settings": {}, "recipe": {}},
+            {"name": "rebnn", "settings": {"gamma": "constant"}, "recipe": {}},
+        ],
+        "recipe": {"epochs": 3},
+    },
+    "seed": 3,
+}
+STATED: dict[str, Any] = {
+    "space": {"name": "tiny", "settings": {"channels": 4, "template": "shortcut"}},
+    "method": {"name": "bonn", "settings": {"kernel_loss": 1e-4}},
+    "training": {
+        "methods": [
+            *BEFORE["training"]["methods"][:2],
+            {"name": "rebnn", "settings": {"gamma": "constant", "constant_gamma": 2e-4}, "recipe": {}},
+        ],
+        "recipe": {"epochs": 3, "norm_batches": 0},
+    },
+    "seed": 3,
+}
+GIVEN: dict[str, Any] = {  # nothing is left to a default that has changed
+    "space": {"name": "tiny", "settings": {"template": "plain"}},
+    "recipe": {"norm_batches": 2},
+    "methods": [{"name": "bnn", "settings": {}, "recipe": {}}],
+}
+OTHERS: dict[str, Any] = {"space": {"name": "of-a-plug-in", "settings": {}}, "training": None}  # whose default is its own
+
+
+def test_what_is_given_and_what_is_not_ours_stays(empty_url: str) -> None:
     upgrade(empty_url)
     command.downgrade(alembic_config(empty_url), "a10000000003")
-    given = [{"name": "tiny", "settings": {"template": "plain"}}, {"name": "resnet-20", "settings": {"template": None}}]
-    given += [{"name": "tiny", "settings": {"channels": 4}}]
     database = Database(empty_url)
     with database.write() as session:
-        made = [jobs.create_job(session, jobs.SEARCH, "", {"space": space, "seed": 3}).id for space in given]
+        made = [jobs.create_job(session, jobs.SEARCH, "", spec).id for spec in (BEFORE, GIVEN, OTHERS)]
     upgrade(empty_url)
     with database.read() as session:
-        found = [jobs.get_job(session, key).spec for key in made]
-    given[2]["settings"] = {"channels": 4, "template": "shortcut"}
-    assert found == [{"space": space, "seed": 3} for space in given]
+        assert [jobs.get_job(session, key).spec for key in made] == [STATED, GIVEN, OTHERS]
+    command.downgrade(alembic_config(empty_url), "a10000000003")
+    with database.read() as session:
+        (spec,) = [jobs.get_job(session, key).spec for key in made[:1]]
+    assert spec["training"]["recipe"] == {"epochs": 3}  # a version before knows no other
     database.close()
 
 

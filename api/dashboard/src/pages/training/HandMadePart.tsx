@@ -17,6 +17,7 @@ function gainWords(line: HandMade): string {
 export function HandMadePart({ data, shared }: PartProps) {
   const { hand_made: lines, networks, pairs } = data.comparison;
   if (networks.length === 0 || pairs.length === 0) return null;
+  const without = [...new Set(pairs.map((pair) => pair.method))].filter((method) => lines.every((line) => line.method !== method));
   const columns: readonly Column<HandMade>[] = [
     {
       key: "method",
@@ -56,6 +57,11 @@ export function HandMadePart({ data, shared }: PartProps) {
             rows={lines}
             rowKey={(line) => `${line.method} ${line.architecture}`}
           />
+          {without.length > 0 ? (
+            <p class="quiet">
+              None of like cost was trained alike with <span class="user-text">{without.join(", ")}</span>.
+            </p>
+          ) : null}
         </>
       )}
     </Card>
@@ -93,6 +99,7 @@ function TrainOne(props: { id: string; networks: readonly string[] }) {
           value={network.value}
           onChange={(event) => {
             network.value = event.currentTarget.value;
+            started.value = null;
           }}
         >
           {props.networks.map((name) => (
@@ -102,7 +109,7 @@ function TrainOne(props: { id: string; networks: readonly string[] }) {
           ))}
         </select>
       </label>{" "}
-      <button type="button" disabled={isSending.value} onClick={() => void begin()}>
+      <button type="button" disabled={isSending.value || started.value !== null} onClick={() => void begin()}>
         train it alike
       </button>
       {started.value ? (
