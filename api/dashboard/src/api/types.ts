@@ -3137,9 +3137,14 @@ export interface components {
         HandMadeSpec: {
             /**
              * Channels
-             * @description Width of its first cells; null: that with which its OPs are nearest to those of what was found.
+             * @description Width of its first cells; null: that with which its OPs are nearest to those of the training's first architecture, counted for the first method.
              */
             channels?: number | null;
+            /**
+             * Methods
+             * @description Names of those methods of the training that it is trained with; null: the first, and all with which the OPs are alike at its width.
+             */
+            methods?: string[] | null;
             /**
              * Network
              * @description A reference network: a space of one architecture.
@@ -3174,14 +3179,14 @@ export interface components {
             gain_error: number | null;
             /**
              * Hand Made
-             * @description Id of its architecture.
+             * @description Id of its architecture, in its newest training.
              */
             hand_made: string;
             /** Method */
             method: string;
             /**
              * Network
-             * @description Name of the reference network.
+             * @description Name of the reference network, with the settings that are not its own.
              */
             network: string;
             /**
@@ -3191,7 +3196,7 @@ export interface components {
             ops_ratio: number;
             /**
              * Seeds
-             * @description Of the hand-made one, as the next two.
+             * @description Of the hand-made one, as the next two, over all its trainings.
              */
             seeds: number;
             /** Test Mean */
@@ -3203,7 +3208,7 @@ export interface components {
             test_spread: number | null;
             /**
              * Training
-             * @description Id of its training, the newest.
+             * @description Id of that training.
              */
             training: string;
         };

@@ -17,7 +17,9 @@ function gainWords(line: HandMade): string {
 export function HandMadePart({ data, shared }: PartProps) {
   const { hand_made: lines, networks, pairs } = data.comparison;
   if (networks.length === 0 || pairs.length === 0) return null;
-  const without = [...new Set(pairs.map((pair) => pair.method))].filter((method) => lines.every((line) => line.method !== method));
+  const without = [...new Set(pairs.map((pair) => pair.method))].filter((method) =>
+    lines.every((line) => line.method !== method),
+  );
   const columns: readonly Column<HandMade>[] = [
     {
       key: "method",
