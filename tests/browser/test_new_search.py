@@ -72,7 +72,10 @@ def _all_parts(page: Page) -> None:
     page.get_by_label("Train the best architectures").check()
     for title in ("Early stopping", "Search robust networks", "Train candidates on attacked images", "Attack what was trained"):
         page.get_by_label(title, exact=True).check()
-    page.evaluate("() => { for (const fold of document.querySelectorAll('form details')) fold.open = true; }")
+    unfold = "() => { for (const fold of document.querySelectorAll('form details')) fold.open = true; }"
+    page.evaluate(unfold)
+    page.locator('[id="f-training.recipe.cp_loss"]').check()
+    page.evaluate(unfold)
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
@@ -134,13 +137,20 @@ def test_the_presets_of_a_method_are_those_that_its_authors_published(open_page:
         page.locator(f'input[name=methods][value="{name}"]').uncheck()
     page.locator('input[name=methods][value="react-net"]').check()
     _all_parts(page)
-    expect(page.get_by_text("Hardly acts by default:")).to_be_visible()
-    expect(page.locator("li", has_text="shift_out")).to_contain_text("batch norm")
     preset = _field(page, "training.methods.0.recipe.preset")
     assert preset.locator("option").all_inner_texts()[1:] == ["paper", "adambnn"]
     preset.select_option("adambnn")
     recipe = _json(page)["training"]["methods"][0]["recipe"]
     assert recipe == {"preset": "adambnn"}
+
+
+def test_what_hardly_acts_by_default_is_told_where_a_method_is_chosen(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    _all_parts(page)
+    page.locator('input[name=methods][value="recu"]').check()
+    _all_parts(page)
+    expect(page.get_by_text("Hardly acts by default:")).to_be_visible()
+    expect(page.locator("li", has_text="alpha")).to_contain_text("batch norm")
 
 
 def _plain(bound: float) -> str:
@@ -249,7 +259,9 @@ def test_json_command_and_python_submit_the_same_spec(open_page: OpenPage, servi
     exec(python, space)  # noqa: S102 - the line that people take away
     assert json.loads(ran.stdout)["spec"] == by_page
     assert space["search"].spec == by_page
-    assert by_page == SearchSpec.model_validate(SPEC).model_dump(mode="json") | {"dataset": by_page["dataset"]}
+    resolved = {name: by_page[name] for name in ("dataset", "space")}
+    assert resolved["space"]["settings"] == {"channels": 8, "template": "double-norm"}  # the default, written out
+    assert by_page == SearchSpec.model_validate(SPEC).model_dump(mode="json") | resolved
 
 
 def test_each_text_is_read_back_into_the_form(open_page: OpenPage) -> None:

@@ -115,11 +115,12 @@ def _bundle(work: int, beat: Beat) -> object:
     return candidate_bundle(_network(), XNOR, _larger(digits(), work), task, epoch_report(), beat=beat)
 
 
+NORMS = Recipe().norm_batches
 # How often each beats with the first share of its work: a beat a step, a batch, and a gradient step of an attack.
 STAGES: dict[str, tuple[Stage, int]] = {
-    "candidate": (_candidate, 2 * (2 + 1)),
-    "attacked candidate": (_attacked_candidate, 2 * (1 + 1)),  # the two steps are two replays of one batch
-    "teacher": (_teacher, 2 + 1),
+    "candidate": (_candidate, 2 * (2 + NORMS + 1)),
+    "attacked candidate": (_attacked_candidate, 2 * (1 + NORMS + 1)),  # the two steps are two replays of one batch
+    "teacher": (_teacher, 2 + NORMS + 1),
     "sample": (_sample, 2 + 2 + 1 + 2 * (1 + 2)),  # trained, calibrated, scored, attacked in two batches
     "sample with parent": (_sample_with_parent, 2 * 11),
     "robustness": (
