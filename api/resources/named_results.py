@@ -1,5 +1,7 @@
 """Named results: architectures and a teacher that a training names; what of them only database and store know. No resource."""
 
+from typing import Any
+
 from api.deps import Service
 from nas_service.catalogue import build_space
 from nas_service.checking.drafts import Draft
@@ -9,7 +11,7 @@ from nas_service.errors import NotFoundError
 from nas_service.lifecycle import CandidateState
 from nas_service.specs import TrainingSpec
 from nas_service.storage import candidates, jobs
-from nas_service.storage.architectures import find_architectures
+from nas_service.storage.architectures import find_architectures, searched_spaces
 from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.session import Session
 from search_spaces.errors import InvalidFieldError
@@ -53,6 +55,17 @@ class NamedResults:
                     space.parse(found[key])
             except InvalidFieldError as error:
                 draft.complain(field, key, f"an architecture of the space that is named ({error})")
+        if space is not None and draft.spec.space.settings.get("template") is None:
+            self._check_template(draft, space.template, searched_spaces(session, keys))
+
+    def _check_template(self, draft: Draft[TrainingSpec], default: str, searched: list[dict[str, Any]]) -> None:
+        """Refuse to leave the template to a default that is not the one of the search: that would be another network."""
+        for space in searched:
+            template = space.get("settings", {}).get("template")
+            if template not in {None, default}:
+                allowed = f"{template}, as it was searched, or another template by name; left out it would be {default}"
+                draft.complain("space.settings.template", None, allowed)
+                return
 
     def _check_teacher(self, session: Session, draft: Draft[TrainingSpec], teacher: str, facts: DatasetFacts | None) -> None:
         """Refuse a teacher that cannot teach: not trained, without its file, of another space, of other images or classes."""

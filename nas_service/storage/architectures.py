@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFoundError
-from nas_service.storage.models import Architecture
+from nas_service.storage.models import Architecture, Job
 from nas_service.storage.session import database_now, new_id
 from search_spaces.genotype import Genotype
 
@@ -64,6 +64,16 @@ def find_architectures(session: Session, keys: Sequence[str]) -> dict[str, dict[
     for start in range(0, len(keys), _AT_ONCE):
         query = select(Architecture.id, Architecture.genotype).where(Architecture.id.in_(keys[start : start + _AT_ONCE]))
         found |= {row.id: row.genotype for row in session.execute(query)}
+    return found
+
+
+def searched_spaces(session: Session, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the spaces, name and settings, that these architectures were found in, each once."""
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(keys), _AT_ONCE):
+        searches = select(Architecture.job_id).where(Architecture.id.in_(keys[start : start + _AT_ONCE]))
+        specs = session.scalars(select(Job.spec).where(Job.id.in_(searches)).order_by(Job.id))
+        found += [space for spec in specs if (space := spec["space"]) not in found]
     return found
 
 

@@ -126,3 +126,22 @@ def test_the_training_of_a_search_has_a_thousand_candidates_at_most(client: Test
         "2 methods x 100 seeds x 6 architectures = 1,200 candidates",
     )
     assert "methods x seeds x top_k" in problem["allowed"]
+
+
+def test_a_template_is_not_left_to_a_default_that_the_search_did_not_have(
+    client: TestClient, settings: Settings, finished_search: str
+) -> None:
+    """As after the default has changed; by name any template is accepted."""
+    architecture = _architecture(client, finished_search)
+    database = Database(settings.database)
+    with database.write() as session:
+        job = jobs.get_job(session, finished_search)
+        job.spec = job.spec | {"space": {"name": "tiny", "settings": {"template": "shortcut"}}}
+    database.close()
+    body = {"space": "tiny", "dataset": "digits", "architectures": [architecture], "methods": ["bnn"]}
+    (problem,) = client.post("/v1/trainings", json=body).json()["errors"]
+    assert (problem["field"], problem["given"]) == ("space.settings.template", None)
+    assert problem["allowed"].startswith("shortcut, as it was searched")
+    for template in ("shortcut", "double-norm"):
+        named = {"name": "tiny", "settings": {"template": template}}
+        assert client.post("/v1/trainings", json=body | {"space": named}).status_code == 202

@@ -1,5 +1,6 @@
 """Figures stand beside their like: data by images, classes and split; methods by what they were trained with."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from nas_service.comparison import compare
 from nas_service.correlation import correlate
 from nas_service.likeness import planned_epochs, require_same_data, told_apart
-from nas_service.trained import TrainingFacts
+from nas_service.trained import TrainedCandidate, TrainingFacts
 from search_spaces.errors import InvalidFieldError
 from tests.reports import metrics, trained
 
@@ -40,6 +41,24 @@ def test_labels_name_what_trainings_do_not_have_in_common() -> None:
     assert [entry.label for entry in found] == ["bnn(recipe.epochs=5)", "bnn(recipe.epochs=9)"]
     alike = told_apart([trained(metrics(), training="a"), trained(metrics(), training="b")], [_training("a"), _training("b")])
     assert [entry.label for entry in alike] == ["bnn", "bnn"]
+
+
+def test_labels_name_what_tells_two_networks_of_one_architecture_apart() -> None:
+    """An architecture that was trained in two templates is two networks; settings of other architectures' spaces say nothing."""
+
+    def row(training: str, architecture: str, **settings: object) -> TrainedCandidate:
+        entry = trained(metrics(), training=training, architecture=architecture, key=training)
+        return replace(entry, space={"name": "tiny", "settings": settings})
+
+    rows = [row("a", "1", template="shortcut"), row("b", "1", template="plain", channels=4), row("c", "2", template="bi-real")]
+    found = told_apart(rows, [_training(key) for key in "abc"])
+    assert [entry.label for entry in found] == [
+        'bnn(space.channels=null, space.template="shortcut")',
+        'bnn(space.channels=4, space.template="plain")',
+        "bnn",
+    ]
+    assert len(compare(found)[0]) == 3
+    assert [entry.label for entry in told_apart(rows[:1], [_training("a")])] == ["bnn"]
 
 
 def test_a_recipe_that_a_method_sets_itself_is_the_same_everywhere() -> None:
