@@ -54,6 +54,9 @@ Differences and what the paper leaves open:
 - The prior hardly acts: the terms with nu are less than a thousandth of the gradient of k, and mu and sigma begin where theirs
   vanish. With Adam mu and sigma follow the weights; nothing but these terms listens to them. With SGD they stay where they are,
   and so, nearly, does w, whose gradient is small beside its size of sqrt(n).
+- In short trainings the feature loss and its phase cost accuracy: on the convolution-rich network of the benchmarks (digits, 16
+  channels, 8 epochs, three seeds, test) 87.0 % with and 91.6 % without it with Adam (`feature_loss` 0; Bi-Real Net 89.7), 92.7
+  and 95.0 % with SGD (94.8). The kernel loss is not what holds it back: without it, 88.8 and 92.7 %. The default is the paper's.
 - L_K is summed over weights and not divided by their number, as printed, except in the gradients of mu and sigma.
 - The paper zeroes the channels of removed filters; here they repeat the outputs of the filter that their group keeps, which is
   what the network computed when it was trained with gamma = 1. So pruning changes no output.
