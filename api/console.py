@@ -104,11 +104,6 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f} %"
 
 
-def signed_percent(share: float) -> str:
-    """Return a difference of shares as per cent, with its sign."""
-    return f"{100 * share:+.2f} %"
-
-
 def _left(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d} left"

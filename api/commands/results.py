@@ -8,7 +8,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.options import Json, Url
-from api.console import console, percent, print_json, print_table, signed_percent
+from api.console import console, percent, print_json, print_table
 from api.training_views import ComparisonView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
@@ -146,21 +146,22 @@ def _print_hand_made(found: ComparisonView) -> None:
         (
             line.architecture,
             line.method,
-            f"{line.network} {percent(line.test_mean)}, {line.seeds} seeds",
-            signed_percent(line.gain) + ("" if line.gain_error is None else f" ± {percent(line.gain_error)}"),
+            f"{line.network} {percent(line.test_mean)}, {line.seeds} seed{'s' if line.seeds > 1 else ''}",
+            f"{100 * line.gain:+.2f}" + ("" if line.gain_error is None else f" ± {100 * line.gain_error:.2f}"),
             f"{line.ops_ratio:.2f}",
             f"{line.bytes_ratio:.2f}",
         )
         for line in found.hand_made
     ]
     if rows:
-        columns = ["architecture", "method", "hand-made, of like cost", "gain, standard error", "OPs, ratio", "bytes, ratio"]
+        columns = ["architecture", "method", "hand-made", "gain, points", "OPs, found / hand-made", "bytes, found / hand-made"]
         print_table("beside networks of the literature, trained alike", columns, rows)
         if without := sorted({pair.method for pair in found.pairs} - {line.method for line in found.hand_made}):
             said = f"none of like cost was trained alike with: {', '.join(map(printable, without))}"
             console.print(said, markup=False, highlight=False)
     elif found.networks and found.pairs:
-        said = "No network of the literature was trained alike at like cost: nas training hand-made TRAINING trains one."
+        training = found.pairs[0].runs[0].training
+        said = f"No network of the literature was trained alike at like cost yet: nas training hand-made {training} trains one."
         console.print(said, markup=False, highlight=False)
 
 

@@ -99,6 +99,8 @@ def hand_made(
         print_json(job)
     else:
         console.print(job.id, highlight=False)
+    width = job.spec["space"]["settings"]["channels"]
+    errors.print(f"{network} with {width} channels; nas compare {training_id} tells the gain once it is trained", soft_wrap=True)
     left = sorted(given - {entry["name"] for entry in job.spec["training"]["methods"]} if method is None else set())
     if left:
         errors.print(

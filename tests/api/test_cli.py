@@ -103,7 +103,7 @@ def test_a_network_of_the_literature_is_trained_beside_a_training(address: str, 
     _, training = write_hand_made(settings)
     told = run_nas("compare", written.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
     assert "resnet-20 71.00 %, 3 seeds" in told
-    assert "+8.00 % \N{PLUS-MINUS SIGN} 0.82 %" in told
+    assert "+8.00 \N{PLUS-MINUS SIGN} 0.82" in told
     refused = run_nas("training", "hand-made", training, cwd=tmp_path, NAS_URL=address)
     assert "training" in refused.stderr
 

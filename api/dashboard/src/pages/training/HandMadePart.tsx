@@ -38,8 +38,8 @@ export function HandMadePart({ data, shared }: PartProps) {
     },
     { key: "its", title: "its test accuracy", isNumber: true, cell: (line) => percent(line.test_mean) },
     { key: "gain", title: "gain", unit: "points, standard error", isNumber: true, cell: gainWords },
-    { key: "ops", title: "OPs, ratio", isNumber: true, cell: (line) => fixed(line.ops_ratio, 2) },
-    { key: "bytes", title: "bytes, ratio", isNumber: true, cell: (line) => fixed(line.bytes_ratio, 2) },
+    { key: "ops", title: "OPs, found / hand-made", isNumber: true, cell: (line) => fixed(line.ops_ratio, 2) },
+    { key: "bytes", title: "bytes, found / hand-made", isNumber: true, cell: (line) => fixed(line.bytes_ratio, 2) },
     { key: "seeds", title: "its seeds", isNumber: true, isMinor: true, cell: (line) => plural(line.seeds, "seed") },
   ];
   return (
