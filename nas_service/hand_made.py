@@ -11,7 +11,7 @@ from typing import Any
 from nas_service.catalogue import build_method, build_space
 from nas_service.comparison import ComparedPair, compare, method_label
 from nas_service.data.facts import DatasetFacts
-from nas_service.likeness import data_of, recipe_of
+from nas_service.likeness import data_of, network_label, recipe_of
 from nas_service.specs import Component, HandMadeSpec, MethodChoice, SearchSpec, SearchTraining, TrainingSection, TrainingSpec
 from nas_service.trained import TrainedCandidate, TrainingFacts
 from search_spaces.errors import InvalidFieldError
@@ -66,48 +66,41 @@ def is_reference(space: str | None) -> bool:
     return space in reference_names()
 
 
-def trained_alike(
-    candidates: Sequence[TrainedCandidate],
-    facts: Sequence[TrainingFacts],
-    others: Sequence[TrainedCandidate],
-    other_facts: Sequence[TrainingFacts],
-) -> list[TrainedCandidate]:
-    """Return those of `others` that learnt the same images with a method and recipe of one of `candidates`."""
-    keys = data_of([*facts, *other_facts])
-    known = {training.id: training for training in [*facts, *other_facts]}
-    methods = {(entry.training, entry.label): entry.method for entry in [*candidates, *others]}
-
-    @cache
-    def likeness(training: str, label: str) -> tuple[str, str, str]:
-        recipe = recipe_of(known[training], methods[training, label])
-        return keys[training], label, json.dumps(recipe, sort_keys=True)
-
-    wanted = {likeness(entry.training, entry.label) for entry in candidates}
-    return [entry for entry in others if likeness(entry.training, entry.label) in wanted]
-
-
-def against_hand_made(candidates: Sequence[TrainedCandidate], others: Sequence[TrainedCandidate]) -> list[HandMadeLine]:
+def against_hand_made(
+    candidates: Sequence[TrainedCandidate], others: Sequence[TrainedCandidate], facts: Sequence[TrainingFacts]
+) -> list[HandMadeLine]:
     """Return a line for every found pair of which a hand-made network of like cost was trained alike.
+
+    Alike: on the same images with the same method and recipe, whatever the labels say.
 
     Args:
         candidates: What is compared; those of reference networks among them serve as such, too.
-        others: More candidates of reference networks, trained alike.
+        others: More candidates of reference networks, trained alike or not.
+        facts: Of the trainings of all.
     """
-    known = {entry.id: entry for entry in [*others, *candidates] if is_reference(entry.space.get("name"))}
-    newest = {_network_label(entry): entry.found.id for entry in sorted(known.values(), key=lambda entry: entry.id)}
+    data, known = data_of(facts), {training.id: training for training in facts}
+
+    @cache
+    def recipe(training: str, label: str) -> str:
+        return json.dumps(recipe_of(known[training], methods[training, label]), sort_keys=True)
+
+    def likeness(entry: TrainedCandidate) -> str:
+        label = method_label(entry.method)
+        return json.dumps([data[entry.training], label, recipe(entry.training, label)])
+
+    methods = {(entry.training, method_label(entry.method)): entry.method for entry in [*candidates, *others]}
+    found = [entry for entry in candidates if not is_reference(entry.space.get("name"))]
+    made = {entry.id: entry for entry in [*others, *candidates] if is_reference(entry.space.get("name"))}
     # Every search of a network keeps an architecture of its own, and they are all the same: told apart by what they are.
-    pooled = [replace(entry, found=replace(entry.found, id=_network_label(entry))) for entry in known.values()]
-    hand_made, _ = compare(pooled)
-    found, _ = compare([entry for entry in candidates if entry.id not in known])
-    lines = [_line(pair, [other for other in hand_made if other.method == pair.method], newest) for pair in found]
+    newest = {network_label(entry.space): entry.found.id for entry in sorted(made.values(), key=lambda entry: entry.id)}
+    pooled = [
+        replace(entry, label=likeness(entry), found=replace(entry.found, id=network_label(entry.space)))
+        for entry in made.values()
+    ]
+    hand_made, pairs = compare(pooled)[0], compare(found)[0]
+    keys = {entry.label: likeness(entry) for entry in found}
+    lines = [_line(pair, [other for other in hand_made if other.method == keys[pair.method]], newest) for pair in pairs]
     return [line for line in lines if line is not None]
-
-
-def _network_label(entry: TrainedCandidate) -> str:
-    """Return the name of a reference network, with the settings in which it is not the published one."""
-    own, given = SPACES.get(entry.space["name"]), entry.space.get("settings", {})
-    changed = {name: value for name, value in given.items() if value not in {None, getattr(own, name, None)}}
-    return method_label({"name": own.name, "settings": changed})
 
 
 def _line(pair: ComparedPair, hand_made: Sequence[ComparedPair], newest: Mapping[str, str]) -> HandMadeLine | None:

@@ -13,6 +13,7 @@ from nas_service.recipes.recipe import Recipe
 from nas_service.specs import MethodChoice
 from nas_service.trained import TrainedCandidate, TrainingFacts
 from search_spaces.errors import InvalidFieldError, UnknownNameError
+from search_spaces.space import SPACES
 
 _TEACHER = "teacher"
 
@@ -97,7 +98,7 @@ def _network_words(candidates: Sequence[TrainedCandidate]) -> dict[str, list[str
     """Return by training the settings of its space in which it differs from another training of one of its architectures."""
     trained: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for entry in candidates:
-        trained[entry.found.id][entry.training] = entry.space.get("settings", {})
+        trained[entry.found.id][entry.training] = _all_settings(entry.space)
     words: dict[str, set[str]] = defaultdict(set)
     for by_training in trained.values():
         names = {name for settings in by_training.values() for name in settings}
@@ -105,6 +106,24 @@ def _network_words(candidates: Sequence[TrainedCandidate]) -> dict[str, list[str
         for training, settings in by_training.items():
             words[training] |= {f"space.{name}={json.dumps(settings.get(name))}" for name in differing}
     return defaultdict(list, {training: sorted(told) for training, told in words.items()})
+
+
+def network_label(space: Mapping[str, Any]) -> str:
+    """Return the name of a space with the settings in which it is not as it is without any: in the form of `method_label`."""
+    bare = _all_settings({"name": space["name"]} | {"settings": dict.fromkeys(space.get("settings", {}))})
+    changed = {name: value for name, value in _all_settings(space).items() if value != bare[name]}
+    return method_label({"name": space["name"], "settings": changed})
+
+
+def _all_settings(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a space that name a field of it; where one is left open, the space's own value."""
+    try:
+        own = SPACES.get(space.get("name", ""))
+    except UnknownNameError:  # of an earlier version, or of a plug-in that is gone
+        own = None
+    given = space.get("settings", {})
+    names = {*given, "channels", "cells", "template", "stem"}
+    return {name: getattr(own, name, None) if given.get(name) is None else given[name] for name in sorted(names)}
 
 
 def _differing(recipes: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -161,7 +161,8 @@ def _print_hand_made(found: ComparisonView) -> None:
             console.print(said, markup=False, highlight=False)
     elif found.networks and found.pairs:
         training = found.pairs[0].runs[0].training
-        said = f"No network of the literature was trained alike at like cost yet: nas training hand-made {training} trains one."
+        said = "No network of the literature was trained alike at like cost yet, to its end:"
+        said = f"{said} nas training hand-made {training} trains one."
         console.print(said, markup=False, highlight=False)
 
 

@@ -22,7 +22,7 @@ from api.training_views import (
 )
 from nas_service.comparison import ComparedPair, compare
 from nas_service.correlation import correlate
-from nas_service.hand_made import against_hand_made, is_reference, reference_names, trained_alike
+from nas_service.hand_made import HandMadeLine, against_hand_made, is_reference, reference_names
 from nas_service.likeness import dataset_name, require_same_data, space_name, told_apart
 from nas_service.pareto import fronts
 from nas_service.storage import jobs
@@ -43,11 +43,11 @@ def _pair(pair: ComparedPair) -> PairView:
 
 @dataclass(frozen=True)
 class _Compared:
-    """What is compared, networks of the literature that were trained alike elsewhere, and those that could be."""
+    """What is compared, what networks of the literature reach beside it, and which could be trained beside it."""
 
     candidates: Sequence[TrainedCandidate]
-    hand_made: Sequence[TrainedCandidate]
-    networks: list[str]
+    hand_made: Sequence[HandMadeLine]
+    networks: Sequence[str]
 
 
 def _read(session: Session, trainings: Sequence[str], *, beside_hand_made: bool) -> _Compared:
@@ -58,15 +58,13 @@ def _read(session: Session, trainings: Sequence[str], *, beside_hand_made: bool)
     """
     facts = training_facts(session, trainings)
     require_same_data(facts)
-    candidates = trained_of(session, trainings=trainings)
-    if not beside_hand_made:
-        return _Compared(told_apart(candidates, facts), [], [])
+    candidates = told_apart(trained_of(session, trainings=trainings), facts)
+    if not beside_hand_made or all(is_reference(space_name(entry)) for entry in facts):
+        return _Compared(candidates, [], [])
     datasets = {dataset_name(entry) for entry in facts}
     beside = trainings_of_spaces(session, reference_names(), datasets, beside=trainings, most=MOST_TRAININGS)
-    others = trained_alike(candidates, facts, trained_of(session, trainings=beside), training_facts(session, beside))
-    told = told_apart([*candidates, *others], [*facts, *training_facts(session, {entry.training for entry in others})])
-    networks = [] if all(is_reference(space_name(entry)) for entry in facts) else reference_names()
-    return _Compared(told[: len(candidates)], told[len(candidates) :], networks)
+    others, other_facts = trained_of(session, trainings=beside), training_facts(session, beside)
+    return _Compared(candidates, against_hand_made(candidates, others, [*facts, *other_facts]), reference_names())
 
 
 def _reply(request: Request, compared: _Compared, file_format: TableFormat, name: str) -> Response:
@@ -77,8 +75,9 @@ def _reply(request: Request, compared: _Compared, file_format: TableFormat, name
         return csv_reply(request, f"comparison-{name}.csv", _COLUMNS, (view.model_dump() for view in views))
     front_views = [FrontView.model_validate(front) for front in fronts(pairs)]
     rows = [MethodView.model_validate(method) for method in methods]
-    lines = [HandMadeView.model_validate(line) for line in against_hand_made(candidates, compared.hand_made)]
-    view = ComparisonView(pairs=views, methods=rows, hand_made=lines, networks=compared.networks, pareto=front_views)
+    lines = [HandMadeView.model_validate(line) for line in compared.hand_made]
+    networks = list(compared.networks)
+    view = ComparisonView(pairs=views, methods=rows, hand_made=lines, networks=networks, pareto=front_views)
     return tagged_view(request, view)
 
 

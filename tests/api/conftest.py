@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.client import NasClient
 from nas_service.catalogue import stated_space
 from nas_service.lifecycle import JobState
 from nas_service.search.history import Sample
@@ -23,6 +24,7 @@ from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_arti
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
+from tests.api.whole_training import Written, write_whole
 from tests.holds import held, progress
 from tests.reports import COST, epoch_report, metrics
 
@@ -76,6 +78,20 @@ def client(settings: Settings) -> Iterator[TestClient]:
     """Return a client of an application whose jobs nobody carries out."""
     with TestClient(create_app(settings), base_url="http://localhost", raise_server_exceptions=False) as connected:
         yield connected
+
+
+@pytest.fixture
+def whole(settings: Settings) -> Written:
+    """Return a search and a training of 3 methods x 5 architectures x 3 seeds."""
+    return write_whole(settings)
+
+
+@pytest.fixture
+def nas(client: TestClient) -> NasClient:
+    """Return a client that talks to the application without a socket."""
+    made = NasClient("http://localhost")
+    made._http = client
+    return made
 
 
 @pytest.fixture

@@ -8,22 +8,8 @@ from nas_service.catalogue import build_method, build_space
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from search_spaces.network import network_cost
-from tests.api.whole_training import METHODS, SEEDS, Written, write_hand_made, write_whole
+from tests.api.whole_training import METHODS, SEEDS, Written, write_hand_made
 from tests.samples import digits
-
-
-@pytest.fixture
-def whole(settings: Settings) -> Written:
-    """Return a search and a training of 3 methods x 5 architectures x 3 seeds."""
-    return write_whole(settings)
-
-
-@pytest.fixture
-def nas(client: TestClient) -> NasClient:
-    """Return a client that talks to the application without a socket."""
-    made = NasClient("http://localhost")
-    made._http = client
-    return made
 
 
 def test_a_comparison_tells_what_a_network_made_by_hand_reaches(nas: NasClient, settings: Settings, whole: Written) -> None:

@@ -12,21 +12,7 @@ from api.refusals import ApiError
 from nas_service.settings import Settings
 from nas_service.storage import candidates
 from nas_service.storage.session import Database
-from tests.api.whole_training import EPOCHS, METHODS, Written, write_training, write_whole
-
-
-@pytest.fixture
-def whole(settings: Settings) -> Written:
-    """Return a search and a training of 3 methods x 5 architectures x 3 seeds."""
-    return write_whole(settings)
-
-
-@pytest.fixture
-def nas(client: TestClient) -> NasClient:
-    """Return a client that talks to the application without a socket."""
-    made = NasClient("http://localhost")
-    made._http = client
-    return made
+from tests.api.whole_training import EPOCHS, METHODS, Written, write_training
 
 
 def _more(settings: Settings, keys: list[str], **given: Any) -> str:  # noqa: ANN401 - fields of a spec

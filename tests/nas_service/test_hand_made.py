@@ -9,7 +9,8 @@ import pytest
 
 from nas_service.catalogue import build_method, build_space
 from nas_service.checking.datasets import DatasetSource
-from nas_service.hand_made import MOST_APART, against_hand_made, hand_made_search, is_reference, reference_names, trained_alike
+from nas_service.hand_made import MOST_APART, HandMadeLine, against_hand_made, hand_made_search, is_reference, reference_names
+from nas_service.likeness import told_apart
 from nas_service.settings import Settings
 from nas_service.specs import Component, HandMadeSpec, MethodChoice, SearchSpec, TrainingSpec
 from nas_service.trained import TrainedCandidate, TrainingFacts
@@ -40,10 +41,20 @@ def test_only_networks_of_the_literature_are_references() -> None:
     assert [is_reference(name) for name in ("resnet-20", "tiny", "gone", None)] == [True, False, False, False]
 
 
+def _facts(training: str, digest: str | None = "d", **recipe: object) -> TrainingFacts:
+    return TrainingFacts(training, {"dataset": {"name": "digits", "settings": {}}, "recipe": recipe}, digest)
+
+
+def _lines(candidates: list[TrainedCandidate], others: list[TrainedCandidate]) -> list[HandMadeLine]:
+    """Return the lines where all was trained with one recipe on the same images."""
+    trainings = sorted({entry.training for entry in [*candidates, *others]})
+    return against_hand_made(candidates, others, [_facts(key) for key in trainings])
+
+
 def test_the_gain_is_the_difference_of_means_with_its_standard_error() -> None:
     found = [_found(test, seed) for seed, test in enumerate((0.90, 0.92, 0.94))]
     made = [_hand_made(test, seed, ops=190.0) for seed, test in enumerate((0.80, 0.84))]
-    (line,) = against_hand_made(found, made)
+    (line,) = _lines(found, made)
     assert (line.network, line.hand_made, line.training, line.seeds) == ("resnet-20(channels=8)", "resnet-20", "theirs", 2)
     assert line.gain == pytest.approx(0.92 - 0.82)
     expected = math.sqrt(statistics.variance((0.90, 0.92, 0.94)) / 3 + statistics.variance((0.80, 0.84)) / 2)
@@ -52,27 +63,23 @@ def test_the_gain_is_the_difference_of_means_with_its_standard_error() -> None:
 
 
 def test_a_single_seed_gives_no_error() -> None:
-    (line,) = against_hand_made([_found(0.9)], [_hand_made(0.8), _hand_made(0.82, 1)])
+    (line,) = _lines([_found(0.9)], [_hand_made(0.8), _hand_made(0.82, 1)])
     assert line.gain_error is None
 
 
 def test_the_network_that_is_nearest_in_cost_is_shown_and_none_that_is_not_alike() -> None:
     found = [_found(0.9, ops=200.0)]
     near, nearer = _hand_made(0.7, ops=280.0), _hand_made(0.6, network="vgg-small", ops=180.0)
-    assert [line.network for line in against_hand_made(found, [near, nearer])] == ["vgg-small(channels=8)"]
-    assert against_hand_made(found, [_hand_made(0.7, ops=200 * MOST_APART * 1.01)]) == []
-    assert against_hand_made(found, [_hand_made(0.7, ops=200 / MOST_APART / 1.01)]) == []
-    assert against_hand_made(found, [_hand_made(0.7, method="xnor-net")]) == []
+    assert [line.network for line in _lines(found, [near, nearer])] == ["vgg-small(channels=8)"]
+    assert _lines(found, [_hand_made(0.7, ops=200 * MOST_APART * 1.01)]) == []
+    assert _lines(found, [_hand_made(0.7, ops=200 / MOST_APART / 1.01)]) == []
+    assert _lines(found, [_hand_made(0.7, method="xnor-net")]) == []
 
 
 def test_networks_that_are_compared_themselves_serve_as_well_and_have_no_line_of_their_own() -> None:
     found, made = _found(0.9), _hand_made(0.8)
-    assert [line.architecture for line in against_hand_made([found, made], [])] == ["a"]
-    assert against_hand_made([made], []) == []
-
-
-def _facts(training: str, digest: str | None = "d", **recipe: object) -> TrainingFacts:
-    return TrainingFacts(training, {"dataset": {"name": "digits", "settings": {}}, "recipe": recipe}, digest)
+    assert [line.architecture for line in _lines([found, made], [])] == ["a"]
+    assert _lines([made], []) == []
 
 
 @pytest.mark.parametrize(
@@ -85,14 +92,24 @@ def _facts(training: str, digest: str | None = "d", **recipe: object) -> Trainin
     ],
 )
 def test_only_what_learnt_the_same_images_with_the_same_recipe_is_alike(theirs: TrainingFacts, *, is_alike: bool) -> None:
-    others = [_hand_made(0.8)]
-    alike = trained_alike([_found(0.9)], [_facts("training", epochs=9)], others, [theirs])
-    assert alike == (others if is_alike else [])
+    lines = against_hand_made([_found(0.9)], [_hand_made(0.8)], [_facts("training", epochs=9), theirs])
+    assert len(lines) == is_alike
 
 
-def test_another_method_is_not_alike() -> None:
-    facts = [_facts("training")], [_facts("theirs")]
-    assert trained_alike([_found(0.9)], facts[0], [_hand_made(0.8, method="xnor-net")], facts[1]) == []
+def test_labels_have_no_say_in_what_is_alike() -> None:
+    """Found architectures are told apart by template here, and hand-made ones are of two widths of one search."""
+    shortcut = replace(_found(0.9, training="a"), space={"name": "tiny", "settings": {"template": "shortcut"}})
+    facts = [_facts(key) for key in ("a", "b", "theirs", "wider")]
+    told = told_apart([shortcut, _found(0.8, training="b")], facts)
+    assert len({entry.label for entry in told}) == 2
+    wider = replace(_hand_made(0.6, training="wider", ops=250.0), space={"name": "resnet-20", "settings": {"channels": 9}})
+    lines = against_hand_made(told, [_hand_made(0.7), wider], facts)
+    assert {(line.method, line.network) for line in lines} == {(entry.label, "resnet-20(channels=8)") for entry in told}
+
+
+def test_a_setting_that_is_the_network_s_own_changes_nothing() -> None:
+    own = replace(_hand_made(0.8), space={"name": "resnet-20", "settings": {"channels": 16, "template": None}})
+    assert [line.network for line in _lines([_found(0.9)], [own])] == ["resnet-20"]
 
 
 def test_trainings_of_one_network_are_pooled_whatever_search_it_came_from() -> None:
@@ -101,7 +118,7 @@ def test_trainings_of_one_network_are_pooled_whatever_search_it_came_from() -> N
     new = [
         _hand_made(test, seed, key=f"02-{seed}", architecture="second", training="02-new") for seed, test in ((0, 0.8), (1, 0.82))
     ]
-    (line,) = against_hand_made([_found(0.9)], [old, *new])
+    (line,) = _lines([_found(0.9)], [old, *new])
     assert (line.seeds, line.hand_made, line.training) == (2, "second", "02-new")
     assert line.test_mean == pytest.approx(0.81)
 
@@ -111,7 +128,7 @@ def test_a_network_of_another_width_or_template_is_another_one() -> None:
     other = replace(
         _hand_made(0.6, 1, ops=200.0), space={"name": "resnet-20", "settings": {"channels": 9, "template": "double-norm"}}
     )
-    (line,) = against_hand_made([_found(0.9)], [made, other])
+    (line,) = _lines([_found(0.9)], [made, other])
     assert (line.network, line.seeds) == ('resnet-20(channels=9, template="double-norm")', 1)
 
 

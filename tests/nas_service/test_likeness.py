@@ -53,7 +53,7 @@ def test_labels_name_what_tells_two_networks_of_one_architecture_apart() -> None
     rows = [row("a", "1", template="shortcut"), row("b", "1", template="plain", channels=4), row("c", "2", template="bi-real")]
     found = told_apart(rows, [_training(key) for key in "abc"])
     assert [entry.label for entry in found] == [
-        'bnn(space.channels=null, space.template="shortcut")',
+        'bnn(space.channels=8, space.template="shortcut")',
         'bnn(space.channels=4, space.template="plain")',
         "bnn",
     ]

@@ -46,7 +46,7 @@ export function HandMadePart({ data, shared }: PartProps) {
     <Card title="Beside networks of the literature" actions={<TrainOne id={data.job.id} networks={networks} />}>
       {lines.length === 0 ? (
         <p class="quiet">
-          None of like cost was trained alike yet: what the search gained over a network made by hand is not known.
+          None of like cost was trained alike yet, to its end: what the search gained over a network made by hand is not known.
         </p>
       ) : (
         <>
