@@ -3,12 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
+from nas_service.binarization.method import METHODS
 from nas_service.export.runtime import PYTHON, ROUNDING, TORCH
 from nas_service.reports import MATRIX_CLASSES, ClassFigures
 from nas_service.wording import code_span, listed, markdown
+from search_spaces.space import SPACES
 
 _NAMED = 20  # classes in a table, or in a sentence; manifest.json has all
 _SETTINGS = 2000  # letters of settings; manifest.json has all
+
+
+def _origin(space: Mapping[str, Any]) -> str:
+    settings = space.get("settings", {})
+    template = f" in the template `{settings['template']}`" if "template" in settings else ""
+    if SPACES.get(space["name"]).is_reference:
+        return f"`{space['name']}` of the literature, made by hand,{template}".rstrip(",")
+    return f"found in the search space `{space['name']}`{template}"
 
 
 def _cost_table(cost: Mapping[str, Any]) -> list[str]:
@@ -37,7 +47,7 @@ def _accuracy_table(metrics: Mapping[str, Any]) -> list[str]:
         "|---|---|---|---|",
         *rows,
         "",
-        "The test images were read once, after training; the search never saw them. Balanced accuracy is the mean of the",
+        "The test images were read once, after training; no search ever saw them. Balanced accuracy is the mean of the",
         f"accuracies of the classes that have images; {tested['covered']} of {len(tested['names'])} have test images.",
     ]
 
@@ -132,8 +142,8 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
     lines = [
         f"# {method['name']} on {data['name']}",
         "",
-        f"A 1-bit network found in the search space `{manifest['space']['name']}` and trained with `{method['name']}`.",
-        "Weights and activations of every convolution in a cell are -1 or +1; the stem and the classifier are 32-bit.",
+        f"A 1-bit network, {_origin(manifest['space'])}, trained with `{method['name']}`:",
+        f"{METHODS.get(method['name']).summary}. The stem and the classifier are 32-bit.",
         "",
         *_accuracy_table(manifest["metrics"]),
         "",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { domain, linear, logarithmic, logTicks, niceTicks, spaced } from "../src/pictures/axis";
-import { foretoldWords } from "../src/pictures/correlation";
+import { decimals, domain, linear, logarithmic, logTicks, niceTicks, spaced } from "../src/pictures/axis";
+import { foretoldWords, layOutCorrelation } from "../src/pictures/correlation";
 import { csvOf } from "../src/pictures/csv";
 import { bandPaths, bandsOf, spreadOf } from "../src/pictures/curves";
 import { matrixOf, seedDots, seedRange } from "../src/pictures/matrix";
@@ -236,6 +236,15 @@ describe("words", () => {
     expect(foretoldWords({ method: "m", rho: -0.5, n: 4 })).toBe("ρ \u22120.50, n = 4");
     expect(foretoldWords({ method: "m", rho: null, n: 2 })).toContain("three are needed");
     expect(foretoldWords({ method: "m", rho: null, n: 3 })).toContain("constant");
+  });
+
+  it("on the axis of a single score differ, whatever its unit", () => {
+    for (const score of [0.941287, -3.5e-5, 0, 71.25, 12345]) {
+      const ticks = layOutCorrelation([pair("m", "a", { architecture_score: score })], 500, 300)?.x.ticks ?? [];
+      const shown = ticks.map((tick) => tick.toFixed(decimals(ticks)));
+      expect(ticks.length).toBeGreaterThan(1);
+      expect(new Set(shown).size).toBe(ticks.length);
+    }
   });
 
   it("of a CSV are quoted where they have to be", () => {

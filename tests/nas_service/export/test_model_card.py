@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from nas_service.binarization.method import METHODS
 from nas_service.export.model_card import candidate_card
 from nas_service.reports import CandidateMetrics, ClassFigures
 from nas_service.wording import printable
@@ -15,7 +16,7 @@ COST = {"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "
 NASTY = ("a|b", "`code`", "<b>x</b>", "[x](http://y)", "*star* _under_", "two\nlines\n\n# heading", "\x1b[31mred", "\udcff", "\\")
 
 
-def _card(test: ClassFigures, settings: dict[str, Any] | None = None) -> str:
+def _card(test: ClassFigures, settings: dict[str, Any] | None = None, **more: object) -> str:
     known = CandidateMetrics.of(epoch_report(), even(900), test, None)
     manifest = {
         "space": {"name": "tiny"},
@@ -27,8 +28,28 @@ def _card(test: ClassFigures, settings: dict[str, Any] | None = None) -> str:
         "recipe": {},
         "metrics": known.model_dump(mode="json", exclude_none=True),
         "cost": COST,
+        **more,
     }
     return candidate_card(manifest, has_test_images=True)
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_a_card_says_what_its_method_makes_of_weights_and_activations(method: str) -> None:
+    """Not all have -1 and +1 on both sides."""
+    card = _card(class_figures(_names(2), [[9, 1], [0, 10]]), method={"name": method, "settings": {}})
+    assert METHODS.get(method).summary in card
+    assert "are -1 or +1" not in card
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [("tiny", "found in the search space `tiny`"), ("resnet-20", "`resnet-20` of the literature, made by hand")],
+)
+def test_a_card_says_whether_a_search_found_it(space: str, words: str) -> None:
+    named = {"name": space, "settings": {"template": "double-norm"}}
+    card = _card(class_figures(_names(2), [[9, 1], [0, 10]]), space=named)
+    assert words in card
+    assert "in the template `double-norm`" in card
 
 
 def _names(count: int) -> list[str]:

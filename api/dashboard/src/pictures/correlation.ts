@@ -33,15 +33,10 @@ export interface CorrelationLayout {
 export function layOutCorrelation(pairs: readonly Pair[], width: number, height: number): CorrelationLayout | null {
   if (pairs.length === 0) return null;
   const plot = { left: 46, right: width - 14, top: 14, bottom: height - 38 };
-  const x = linear(
-    domain(
-      pairs.map((pair) => pair.architecture_score),
-      1e-6,
-      0.1,
-    ),
-    [plot.left, plot.right],
-    width < 400 ? 3 : 5,
-  );
+  const scores = pairs.map((pair) => pair.architecture_score);
+  // Of a single score, so much around it that the labels differ.
+  const least = new Set(scores).size > 1 ? 1e-6 : Math.max(1e-3, Math.abs(scores[0] ?? 0) / 100);
+  const x = linear(domain(scores, least, 0.1), [plot.left, plot.right], width < 400 ? 3 : 5);
   const [low, high] = domain(
     pairs.map((pair) => pair.test_mean),
     0.02,

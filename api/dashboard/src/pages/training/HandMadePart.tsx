@@ -94,7 +94,7 @@ function TrainOne(props: { id: string; networks: readonly string[] }) {
   }
 
   return (
-    <>
+    <div class="buttons">
       <label>
         Network{" "}
         <select
@@ -110,17 +110,16 @@ function TrainOne(props: { id: string; networks: readonly string[] }) {
             </option>
           ))}
         </select>
-      </label>{" "}
+      </label>
       <button type="button" disabled={isSending.value || started.value !== null} onClick={() => void begin()}>
         train it alike
       </button>
       {started.value ? (
         <span role="status">
-          {" "}
           queued: <a href={`/searches/${started.value}`}>its page</a>
         </span>
       ) : null}
       {failure.value ? <ErrorBox problem={failure.value} /> : null}
-    </>
+    </div>
   );
 }
