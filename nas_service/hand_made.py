@@ -71,7 +71,7 @@ def against_hand_made(
 ) -> list[HandMadeLine]:
     """Return a line for every found pair of which a hand-made network of like cost was trained alike.
 
-    Alike: on the same images with the same method and recipe, whatever the labels say.
+    Alike: on the same images with the same method, revision of its arithmetic and recipe, whatever the labels say.
 
     Args:
         candidates: What is compared; those of reference networks among them serve as such, too.
@@ -86,7 +86,7 @@ def against_hand_made(
 
     def likeness(entry: TrainedCandidate) -> str:
         label = method_label(entry.method)
-        return json.dumps([data[entry.training], label, recipe(entry.training, label)])
+        return json.dumps([data[entry.training], label, entry.metrics.method_revision, recipe(entry.training, label)])
 
     methods = {(entry.training, method_label(entry.method)): entry.method for entry in [*candidates, *others]}
     found = [entry for entry in candidates if not is_reference(entry.space.get("name"))]

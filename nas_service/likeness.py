@@ -16,6 +16,8 @@ from search_spaces.errors import InvalidFieldError, UnknownNameError
 from search_spaces.space import SPACES
 
 _TEACHER = "teacher"
+_REVISION = "revision"
+_NO_FIELDS = {_TEACHER, _REVISION}  # of a recipe
 
 
 def dataset_name(training: TrainingFacts) -> str:
@@ -79,19 +81,27 @@ def require_same_data(trainings: Sequence[TrainingFacts]) -> None:
 def told_apart(candidates: Sequence[TrainedCandidate], trainings: Sequence[TrainingFacts]) -> list[TrainedCandidate]:
     """Return candidates whose labels also name what their trainings did not have in common.
 
-    That is what their recipes differ in, such as the number of epochs, and, where trainings of one architecture have made
-    different networks of it, settings of the space.
+    That is what their recipes differ in, such as the number of epochs, the revision of the method's arithmetic, and, where
+    trainings of one architecture have made different networks of it, settings of the space.
     """
     facts = {training.id: training for training in trainings}
-    firsts = {(entry.label, entry.training): entry for entry in candidates}
-    recipes = {key: recipe_of(facts[entry.training], entry.method) for key, entry in firsts.items()}
+    firsts = {_key(entry): entry for entry in candidates}
+    recipes = {
+        key: recipe_of(facts[entry.training], entry.method) | {_REVISION: entry.metrics.method_revision}
+        for key, entry in firsts.items()
+    }
     differing = _differing(recipes)
     widths = _network_words(candidates)
     labels = {
         key: method_label(firsts[key].method, [*_asked(recipe, differing[key[0]]), *widths[key[1]]])
         for key, recipe in recipes.items()
     }
-    return [replace(entry, label=labels[entry.label, entry.training]) for entry in candidates]
+    return [replace(entry, label=labels[_key(entry)]) for entry in candidates]
+
+
+def _key(entry: TrainedCandidate) -> tuple[str, str, int]:
+    """Return label, training and revision: what candidates that were trained with the same have in common."""
+    return entry.label, entry.training, entry.metrics.method_revision
 
 
 def _network_words(candidates: Sequence[TrainedCandidate]) -> dict[str, list[str]]:
@@ -126,14 +136,14 @@ def _all_settings(space: Mapping[str, Any]) -> dict[str, Any]:
     return {name: getattr(own, name, None) if given.get(name) is None else given[name] for name in sorted(names)}
 
 
-def _differing(recipes: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, list[str]]:
+def _differing(recipes: Mapping[tuple[str, str, int], Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the fields in which the recipes of one method differ from training to training, by the method's label."""
     seen: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for (label, _), recipe in recipes.items():
+    for (label, _, _), recipe in recipes.items():
         for field, value in recipe.items():
             seen[label][field].add(json.dumps(value, sort_keys=True))
     return {label: sorted(field for field, values in fields.items() if len(values) > 1) for label, fields in seen.items()}
 
 
 def _asked(recipe: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
-    return [f"{'' if field == _TEACHER else 'recipe.'}{field}={json.dumps(recipe.get(field))}" for field in fields]
+    return [f"{'' if field in _NO_FIELDS else 'recipe.'}{field}={json.dumps(recipe.get(field))}" for field in fields]

@@ -249,10 +249,19 @@ class CandidateMetrics(Report):
         None, description="The test images by class; null where an earlier version trained, and in lists of candidates."
     )
     robustness: RobustnessFigures | None = None
+    method_revision: int = Field(
+        1, ge=1, description="Of the method's arithmetic: networks of different revisions were not trained alike."
+    )
 
     @classmethod
     def of(
-        cls, last: EpochReport, validation: ClassFigures, test: ClassFigures, robustness: RobustnessFigures | None
+        cls,
+        last: EpochReport,
+        validation: ClassFigures,
+        test: ClassFigures,
+        robustness: RobustnessFigures | None,
+        *,
+        method_revision: int = 1,
     ) -> "CandidateMetrics":
         """Put together what the last epoch, the frozen network's scores and the attacks say."""
         return cls(
@@ -271,4 +280,5 @@ class CandidateMetrics(Report):
             test_balanced_accuracy=test.balanced_accuracy,
             test_classes=test,
             robustness=robustness,
+            method_revision=method_revision,
         )

@@ -228,6 +228,8 @@ class Method(ABC, Generic[Layer]):
             it off.
         inert: What does next to nothing by default: below 2 % of the task's gradient, or moved by less than 2 % of its size, in
             two epochs of `tests/contracts/test_live_methods.py`; whatever is below a thousandth there has to be named.
+        revision: Of its arithmetic: one more whenever the same settings and the same recipe come to train otherwise than before, so
+            that what is compared was trained alike.
     """
 
     layer_type: type[Layer]
@@ -238,6 +240,7 @@ class Method(ABC, Generic[Layer]):
     other_recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     hidden_terms: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     inert: ClassVar[tuple[Inert, ...]] = ()
+    revision: ClassVar[int] = 1
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:

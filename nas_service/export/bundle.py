@@ -137,7 +137,7 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
     live, written = network.cpu().eval(), _run_source(source, weights)
     parts = (("validation", dataset.validation), ("test", dataset.test))
     scores = [_score(live, written, name, part, dataset.class_names, beat) for name, part in parts]
-    metrics = CandidateMetrics.of(last, scores[0], scores[1], robustness)
+    metrics = CandidateMetrics.of(last, scores[0], scores[1], robustness, method_revision=method.revision)
     cost = measured_cost(frozen, dataset.image_format).to_dict()
     manifest = {**_candidate_manifest(task, dataset, metrics), "cost": cost, "pruned": pruned}
     files = {

@@ -96,6 +96,11 @@ def test_only_what_learnt_the_same_images_with_the_same_recipe_is_alike(theirs: 
     assert len(lines) == is_alike
 
 
+def test_what_another_arithmetic_trained_is_not_alike() -> None:
+    new = replace(_found(0.9), metrics=metrics(test=0.9).model_copy(update={"method_revision": 2}))
+    assert _lines([new], [_hand_made(0.8)]) == []
+
+
 def test_labels_have_no_say_in_what_is_alike() -> None:
     """Found architectures are told apart by template here, and hand-made ones are of two widths of one search."""
     shortcut = replace(_found(0.9, training="a"), space={"name": "tiny", "settings": {"template": "shortcut"}})

@@ -43,6 +43,15 @@ def test_labels_name_what_trainings_do_not_have_in_common() -> None:
     assert [entry.label for entry in alike] == ["bnn", "bnn"]
 
 
+def test_labels_name_the_revision_of_an_arithmetic_that_has_changed() -> None:
+    """Also within one training, which an upgrade may have cut in two."""
+    new = metrics().model_copy(update={"method_revision": 2})
+    rows = [trained(metrics(), training="a"), trained(new, training="a", seed=1), trained(new, training="b", key="other")]
+    found = told_apart(rows, [_training("a"), _training("b")])
+    assert [entry.label for entry in found] == ["bnn(revision=1)", "bnn(revision=2)", "bnn(revision=2)"]
+    assert [entry.label for entry in told_apart(rows[1:], [_training("a"), _training("b")])] == ["bnn", "bnn"]
+
+
 def test_labels_name_what_tells_two_networks_of_one_architecture_apart() -> None:
     """An architecture that was trained in two templates is two networks; settings of other architectures' spaces say nothing."""
 

@@ -84,6 +84,7 @@ class Bnn(Method[BnnConv2d]):
     summary = "signs alone: no scale; latent weights clipped, their step scaled after Glorot"
     reference = "Courbariaux et al. 2016, arXiv 1602.02830"
     settings_model = BnnSettings
+    revision = 2  # the factor on the gradient of W
     paper_recipe: ClassVar = {  # of the authors' CIFAR-10 script
         "optimizer": "adam",
         "learning_rate": 1e-3,

@@ -302,6 +302,7 @@ class Rbcn(Method[RbcnConv2d]):
     summary = "signs times a learnt matrix, trained to pass for a full-precision network; can remove filters"
     reference = "Liu et al., IJCAI 2019, arXiv 1908.07748"
     settings_model = RbcnSettings
+    revision = 2  # the factor on the gradient of W
     settings: RbcnSettings
     inert: ClassVar = (Inert("kernel", "As printed it reaches W through its sign alone, times the small C; it trains C."),)
 

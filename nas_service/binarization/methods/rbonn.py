@@ -234,6 +234,7 @@ class Rbonn(ScaledMethod[RbonnConv2d]):
     summary = "learnt scale per filter, a bilinear loss between weights and scales, and a recurrence for filters left behind"
     reference = "Xu et al., ECCV 2022, arXiv 2209.01542"
     settings_model = RbonnSettings
+    revision = 2  # the factor on the gradient of W
     settings: RbonnSettings
     inert: ClassVar = (
         Inert("recurrence", "Its gradient has the size of the weights, and its rate is a tenth.", (OptimizerName.SGD,)),

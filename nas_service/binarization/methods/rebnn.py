@@ -171,6 +171,7 @@ class Rebnn(ScaledMethod[RebnnConv2d]):
     summary = "learnt scale per filter; weights that oscillate are held back by a weighted reconstruction loss"
     reference = "Xu et al., AAAI 2023, arXiv 2302.00956"
     settings_model = RebnnSettings
+    revision = 2  # the factor on the gradient of W
     settings: RebnnSettings
 
     @property

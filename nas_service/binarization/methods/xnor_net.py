@@ -125,6 +125,7 @@ class XnorNet(Method[XnorConv2d]):
     summary = "signs times the mean magnitude of each filter, optionally times K maps of the input"
     reference = "Rastegari et al., ECCV 2016, arXiv 1603.05279"
     settings_model = XnorNetSettings
+    revision = 2  # the factor on the gradient of W
     paper_recipe: ClassVar = {  # that of the PyTorch port on CIFAR-10 (NIN): the authors' own is for ImageNet
         "optimizer": "adam",
         "learning_rate": 0.01,
