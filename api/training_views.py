@@ -1,11 +1,11 @@
 """What the API gives of trainings as a whole: comparison, fronts, curves, correlation, cost by layer. No FastAPI here."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from api.views import View
-from nas_service.lifecycle import CandidateState
+from nas_service.lifecycle import CandidateState, JobState
 from nas_service.pareto import FrontAccuracy, FrontCost
 
 Place = Annotated[tuple[str, str], Field(description="Method and architecture.")]
@@ -105,6 +105,16 @@ class HandMadeView(View):
     gain_error: float | None = Field(description="Standard error of `gain` over seeds; null where either has a single seed.")
 
 
+class LiveNetworkView(View):
+    """A search or training of a reference network that is not over."""
+
+    job: str = Field(description="Its id.")
+    kind: Literal["search", "training"] = Field(description="`search`: its training follows.")
+    state: JobState
+    network: str = Field(description="Name of the reference network, with the settings that are not its own.")
+    methods: list[str] = Field(description="Those of what is compared that it will be trained with alike.")
+
+
 class ComparisonView(View):
     """The finished candidates of one training or more, all on the same data, compared."""
 
@@ -113,6 +123,7 @@ class ComparisonView(View):
     hand_made: list[HandMadeView] = Field(
         description="One entry a pair of which a network of the literature, of like cost, was trained alike: here or anywhere."
     )
+    under_way: list[LiveNetworkView] = Field(description="Networks of the literature that are on the way to `hand_made`.")
     networks: list[str] = Field(
         description="Networks of the literature that `POST /v1/trainings/{id}/hand-made` trains beside; none beside such ones."
     )

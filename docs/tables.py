@@ -12,7 +12,7 @@ from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
 from search_spaces.operation import OPERATIONS
 from search_spaces.registry import Registry
-from search_spaces.space import SPACES
+from search_spaces.space import SPACES, SearchSpace
 from search_spaces.template import TEMPLATES
 
 DOCS = Path(__file__).resolve().parent
@@ -28,10 +28,15 @@ def _cited(entry: Any) -> str:  # noqa: ANN401 - strategies and methods share th
     return f"{entry.summary} ({entry.reference})"
 
 
+def _space(space: SearchSpace) -> str:
+    size = f"{space.cells} cells, the first with {space.channels} channels"
+    return f"{space.summary} Without settings: {size}, template `{space.template}`."
+
+
 def catalogue() -> str:
     """Return everything that can be named in a spec."""
     shelves: list[tuple[str, Registry[Any], Callable[[Any], str]]] = [
-        ("search space", SPACES, lambda entry: str(entry.summary)),
+        ("search space", SPACES, _space),
         ("operation", OPERATIONS, lambda entry: str(entry.summary)),
         ("template", TEMPLATES, lambda entry: str(entry.summary)),
         ("strategy", STRATEGIES, _cited),

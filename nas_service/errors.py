@@ -28,11 +28,11 @@ class InvalidInputError(NasError, ValueError):
 class NotFoundError(NasError, LookupError):
     """There is no such thing."""
 
-    def __init__(self, kind: str, identifier: str) -> None:
-        """Name what was looked for."""
+    def __init__(self, kind: str, identifier: str, instead: str | None = None) -> None:
+        """Name what was looked for, and of what kind the thing of that name is, if there is one."""
         self.kind = kind
         self.identifier = identifier
-        super().__init__(f"there is no {kind} {identifier!r}")
+        super().__init__(f"there is no {kind} {identifier!r}" + (f": it is a {instead}" if instead else ""))
 
 
 class ConflictError(NasError):

@@ -11,9 +11,9 @@ from typing import Any
 from nas_service.catalogue import build_method, build_space
 from nas_service.comparison import ComparedPair, compare, method_label
 from nas_service.data.facts import DatasetFacts
-from nas_service.likeness import data_of, network_label, recipe_of
+from nas_service.likeness import data_of, dataset_label, network_label, recipe_of
 from nas_service.specs import Component, HandMadeSpec, MethodChoice, SearchSpec, SearchTraining, TrainingSection, TrainingSpec
-from nas_service.trained import TrainedCandidate, TrainingFacts
+from nas_service.trained import LiveJob, TrainedCandidate, TrainingFacts
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
@@ -54,6 +54,25 @@ class HandMadeLine:
     bytes_ratio: float
     gain: float
     gain_error: float | None
+
+
+@dataclass(frozen=True)
+class LiveNetwork:
+    """A search or training of a reference network that is not over.
+
+    Attributes:
+        job: Its id.
+        kind: Search or training.
+        state: Where it stands.
+        network: As in `HandMadeLine`.
+        methods: Labels of those with which it will be trained as what was found is.
+    """
+
+    job: str
+    kind: str
+    state: str
+    network: str
+    methods: tuple[str, ...]
 
 
 def reference_names() -> list[str]:
@@ -101,6 +120,31 @@ def against_hand_made(
     keys = {entry.label: likeness(entry) for entry in found}
     lines = [_line(pair, [other for other in hand_made if other.method == keys[pair.method]], newest) for pair in pairs]
     return [line for line in lines if line is not None]
+
+
+def under_way(
+    candidates: Sequence[TrainedCandidate], facts: Sequence[TrainingFacts], live: Sequence[LiveJob]
+) -> list[LiveNetwork]:
+    """Return the jobs that train a reference network as candidates of the trainings of `facts` were trained.
+
+    On which images is told by names here: a job that has not begun has read none.
+    """
+    known = {training.id: training for training in facts}
+    firsts = {(entry.training, method_label(entry.method)): entry.method for entry in candidates}
+    alike = {_plan(known[training], method) for (training, _), method in firsts.items()}
+    lines = []
+    for job in live:
+        training = job.training
+        if training is None:
+            continue
+        methods = [method_label(method) for method in training.spec["methods"] if _plan(training, method) in alike]
+        if methods:
+            lines.append(LiveNetwork(job.id, job.kind, job.state, network_label(job.spec["space"]), tuple(methods)))
+    return lines
+
+
+def _plan(training: TrainingFacts, method: Mapping[str, Any]) -> str:
+    return json.dumps([dataset_label(training), method_label(method), recipe_of(training, method)], sort_keys=True)
 
 
 def _line(pair: ComparedPair, hand_made: Sequence[ComparedPair], newest: Mapping[str, str]) -> HandMadeLine | None:

@@ -66,3 +66,26 @@ class TrainingFacts:
     id: str
     spec: Mapping[str, Any]
     digest: str | None
+
+
+@dataclass(frozen=True)
+class LiveJob:
+    """A search or training that is not over.
+
+    Attributes:
+        id: Its id.
+        kind: Search or training.
+        state: Where it stands.
+        spec: As it was submitted.
+    """
+
+    id: str
+    kind: str
+    state: str
+    spec: Mapping[str, Any]
+
+    @property
+    def training(self) -> TrainingFacts | None:
+        """Return what is known of the training that it is, or will start; None where it starts none."""
+        section = self.spec if "methods" in self.spec else self.spec.get("training")
+        return None if section is None else TrainingFacts(self.id, {**section, "dataset": self.spec["dataset"]}, None)

@@ -28,18 +28,18 @@ def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> I
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as interruption:
-        again, is_asked = f"NAS_HOME={home} {program()} serve", False
+        again, is_asked, what = f"NAS_HOME={home} {program()} serve", False, f"search {search_id}"
         try:
-            _cancel(client, search_id)
+            what = _cancel(client, search_id)
             is_asked = True
             _wait_for_end(client, search_id)
-            said = f"interrupted: search {search_id} is cancelled; what it found is kept, and {again} shows it"
+            said = f"interrupted: {what} is cancelled; what was found is kept, and {again} shows it"
         except (httpx.HTTPError, NasError, ApiError, KeyboardInterrupt, TimeoutError) as error:
             why = f" ({error})" if str(error) else ""
             drop = f"{program()} search cancel {search_id}"
             said = f"interrupted: search {search_id} is kept{why}; {again} goes on with it, and `{drop}` then drops it"
             if is_asked:
-                said = f"interrupted: search {search_id} is being cancelled{why}; what it found is kept, and {again} shows it"
+                said = f"interrupted: {what} is being cancelled{why}; what was found is kept, and {again} shows it"
         errors.print(said, markup=False, highlight=False, soft_wrap=True)
         if isinstance(interruption, SystemExit):
             raise
@@ -61,14 +61,18 @@ def kept_if_it_fails(search_id: str, home: Path) -> Iterator[None]:
         raise
 
 
-def _cancel(client: NasClient, search_id: str) -> None:
-    """Ask for the end of whatever is not over."""
+def _cancel(client: NasClient, search_id: str) -> str:
+    """Ask for the end of whatever is not over, and say what that is: the search, or the trainings of one that is over."""
+    is_over = client.search(search_id).state in FINISHED
     with suppress(ApiError):  # it may be over already
         client.cancel_search(search_id)
+    ended = list[str]()
     for training in client.trainings(parent=search_id):
         if training.state not in FINISHED:
             with suppress(ApiError):
                 client.cancel_training(training.id)
+                ended.append(training.id)
+    return f"training {', '.join(ended)} of search {search_id}" if is_over and ended else f"search {search_id}"
 
 
 def _wait_for_end(client: NasClient, search_id: str) -> None:

@@ -103,6 +103,10 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
         console.file.write(f"bundle: {output}\n")
 
 
+def _readable(value: object) -> str:
+    return percent(value) if isinstance(value, float) else str(value)
+
+
 def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "torch.Tensor"]:
     from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - as above
     from nas_service.export.bundle import write_test_images  # noqa: PLC0415
@@ -158,7 +162,7 @@ def evaluate(
     if as_json:
         print_json({**result, "classes": by_class.model_dump(mode="json")})
     else:
-        print_table(str(bundle), ["figure", "value"], [(key, repr(value)) for key, value in result.items()])
+        print_table(str(bundle), ["figure", "value"], [(key, _readable(value)) for key, value in result.items()])
         print_worst(by_class)
         if not is_own:
             console.print(_DIFFERS, highlight=False, soft_wrap=True)

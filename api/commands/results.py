@@ -117,7 +117,10 @@ def compare(
 
 
 def print_comparison(found: ComparisonView) -> None:
-    """Print the pairs, their classes, and the methods."""
+    """Print the pairs, their classes, and the methods; or that there are none yet."""
+    if not found.pairs:
+        console.print("No candidate is trained to its end yet: there is nothing to compare.", markup=False, highlight=False)
+        return
     rows = [
         (pair.architecture, pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
         for pair in found.pairs
@@ -159,10 +162,13 @@ def _print_hand_made(found: ComparisonView) -> None:
         if without := sorted({pair.method for pair in found.pairs} - {line.method for line in found.hand_made}):
             said = f"none of like cost was trained alike with: {', '.join(map(printable, without))}"
             console.print(said, markup=False, highlight=False)
-    elif found.networks and found.pairs:
+    elif found.networks and not found.under_way:
         training = found.pairs[0].runs[0].training
         said = "No network of the literature was trained alike at like cost yet, to its end:"
         said = f"{said} nas training hand-made {training} trains one."
+        console.print(said, markup=False, highlight=False)
+    for live in found.under_way:
+        said = f"{live.network} is {live.state}, to be trained alike: nas {live.kind} watch {live.job}"
         console.print(said, markup=False, highlight=False)
 
 

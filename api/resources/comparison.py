@@ -15,6 +15,7 @@ from api.training_views import (
     CorrelationView,
     FrontView,
     HandMadeView,
+    LiveNetworkView,
     MethodView,
     PairView,
     ScoreCorrelationView,
@@ -22,12 +23,12 @@ from api.training_views import (
 )
 from nas_service.comparison import ComparedPair, compare
 from nas_service.correlation import correlate
-from nas_service.hand_made import HandMadeLine, against_hand_made, is_reference, reference_names
+from nas_service.hand_made import HandMadeLine, LiveNetwork, against_hand_made, is_reference, reference_names, under_way
 from nas_service.likeness import dataset_name, require_same_data, space_name, told_apart
 from nas_service.pareto import fronts
 from nas_service.storage import jobs
 from nas_service.storage.session import Session
-from nas_service.storage.trained import trained_of, training_facts, trainings_of_spaces
+from nas_service.storage.trained import live_of_spaces, trained_of, training_facts, trainings_of_spaces
 from nas_service.trained import TrainedCandidate
 
 router = APIRouter(tags=["comparison"])
@@ -47,6 +48,7 @@ class _Compared:
 
     candidates: Sequence[TrainedCandidate]
     hand_made: Sequence[HandMadeLine]
+    under_way: Sequence[LiveNetwork]
     networks: Sequence[str]
 
 
@@ -60,11 +62,13 @@ def _read(session: Session, trainings: Sequence[str], *, beside_hand_made: bool)
     require_same_data(facts)
     candidates = told_apart(trained_of(session, trainings=trainings), facts)
     if not beside_hand_made or all(is_reference(space_name(entry)) for entry in facts):
-        return _Compared(candidates, [], [])
+        return _Compared(candidates, [], [], [])
     datasets = {dataset_name(entry) for entry in facts}
     beside = trainings_of_spaces(session, reference_names(), datasets, beside=trainings, most=MOST_TRAININGS)
     others, other_facts = trained_of(session, trainings=beside), training_facts(session, beside)
-    return _Compared(candidates, against_hand_made(candidates, others, [*facts, *other_facts]), reference_names())
+    lines = against_hand_made(candidates, others, [*facts, *other_facts])
+    live = under_way(candidates, facts, live_of_spaces(session, reference_names(), datasets))
+    return _Compared(candidates, lines, live, reference_names())
 
 
 def _reply(request: Request, compared: _Compared, file_format: TableFormat, name: str) -> Response:
@@ -76,8 +80,14 @@ def _reply(request: Request, compared: _Compared, file_format: TableFormat, name
     front_views = [FrontView.model_validate(front) for front in fronts(pairs)]
     rows = [MethodView.model_validate(method) for method in methods]
     lines = [HandMadeView.model_validate(line) for line in compared.hand_made]
-    networks = list(compared.networks)
-    view = ComparisonView(pairs=views, methods=rows, hand_made=lines, networks=networks, pareto=front_views)
+    view = ComparisonView(
+        pairs=views,
+        methods=rows,
+        hand_made=lines,
+        under_way=[LiveNetworkView.model_validate(live) for live in compared.under_way],
+        networks=list(compared.networks),
+        pareto=front_views,
+    )
     return tagged_view(request, view)
 
 

@@ -32,6 +32,7 @@ class Submission:
         spec: Checked, with every default written out.
         key: The request's Idempotency-Key.
         check: What only the database knows, looked at in the transaction that queues the job.
+        under_way: Id of a job that does the same and is not over, found in that transaction: then none is queued.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Submission:
     spec: dict[str, Any]
     key: str | None = None
     check: Callable[[Session], None] = lambda _: None
+    under_way: Callable[[Session], str | None] = lambda _: None
 
 
 def accept(service: Service, response: Response, submission: Submission) -> JobView:
@@ -50,7 +52,7 @@ def accept(service: Service, response: Response, submission: Submission) -> JobV
     kind, name, spec, key = submission.kind, submission.name, submission.spec, submission.key
     digest = idempotency.request_digest(kind, spec)
     with service.database.write() as session:
-        earlier = idempotency.earlier_job(session, key, digest) if key else None
+        earlier = (idempotency.earlier_job(session, key, digest) if key else None) or submission.under_way(session)
         if earlier is None:
             submission.check(session)
         job = jobs.create_job(session, kind, name, spec) if earlier is None else jobs.get_job(session, earlier)

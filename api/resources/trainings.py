@@ -1,6 +1,7 @@
 """/trainings: train architectures that a search found, with any methods and seeds."""
 
 from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter, Response, status
 
@@ -20,6 +21,7 @@ from nas_service.specs import HandMadeSpec, SearchSpec, TrainingSpec
 from nas_service.storage import jobs
 from nas_service.storage.architectures import get_architecture
 from nas_service.storage.timings import epoch_timings
+from nas_service.storage.trained import live_search
 
 router = APIRouter(prefix="/trainings", tags=["trainings"])
 
@@ -64,7 +66,8 @@ def train_hand_made(
 ) -> JobView:
     """Queue a search of one sample, the network itself, with a training of the same methods, seeds, recipe and images.
 
-    Like cost: OPs next to those of the training's first architecture. Comparisons show it when it is trained.
+    Like cost: OPs next to those of the training's first architecture. Comparisons show it when it is trained. One that is asked
+    for and not over yet is answered with its search as it is.
     """
     with service.database.read() as session:
         training = TrainingSpec.model_validate(jobs.get_job(session, job_id, jobs.TRAINING).spec)
@@ -73,7 +76,9 @@ def train_hand_made(
     place = service.place()
     spec = hand_made_search(body, training, found, first.genotype, place.datasets.facts(training.dataset))
     checked = check_search(spec.model_dump(mode="json"), place).spec
-    return accept(service, response, Submission(jobs.SEARCH, checked.name, checked.model_dump(mode="json"), idempotency_key))
+    stated = checked.model_dump(mode="json")
+    under_way = partial(live_search, spec=stated)
+    return accept(service, response, Submission(jobs.SEARCH, checked.name, stated, idempotency_key, under_way=under_way))
 
 
 add_job_routes(router, jobs.TRAINING)

@@ -228,7 +228,7 @@ class Method(ABC, Generic[Layer]):
             it off.
         inert: What does next to nothing by default: below 2 % of the task's gradient, or moved by less than 2 % of its size, in
             two epochs of `tests/contracts/test_live_methods.py`; whatever is below a thousandth there has to be named.
-        revision: Of its arithmetic: one more whenever the same settings and the same recipe come to train otherwise than before, so
+        revision: Of its arithmetic: one more whenever the same settings and recipe come to train otherwise than before, so
             that what is compared was trained alike.
     """
 

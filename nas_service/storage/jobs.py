@@ -65,7 +65,7 @@ def get_job(session: Session, job_id: str, kind: str | None = None) -> Job:
     """
     job = session.get(Job, job_id, populate_existing=True)
     if job is None or (kind is not None and job.kind != kind):
-        raise NotFoundError(kind or "job", job_id)
+        raise NotFoundError(kind or "job", job_id, None if job is None else job.kind)
     return job
 
 

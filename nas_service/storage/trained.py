@@ -1,17 +1,18 @@
 """What trainings led to, for comparing: candidates that succeeded, and the specs and data of their trainings."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nas_service.comparison import method_label
 from nas_service.job_events import DataRead
-from nas_service.lifecycle import CandidateState
+from nas_service.lifecycle import FINISHED, CandidateState, JobState
 from nas_service.reports import CandidateMetrics
-from nas_service.storage.jobs import TRAINING
+from nas_service.storage.jobs import SEARCH, TRAINING
 from nas_service.storage.models import Architecture, Candidate, Event, Job
-from nas_service.trained import FoundArchitecture, TrainedCandidate, TrainingFacts
+from nas_service.trained import FoundArchitecture, LiveJob, TrainedCandidate, TrainingFacts
 
 
 def trained_of(
@@ -59,6 +60,29 @@ def trainings_of_spaces(
         .limit(most)
     )
     return list(session.scalars(query))
+
+
+def live_of_spaces(session: Session, spaces: Collection[str], datasets: Collection[str]) -> list[LiveJob]:
+    """Return the searches and trainings in spaces and on datasets of these names that are to end with results, oldest first."""
+    return [LiveJob(job.id, job.kind, job.state, job.spec) for job in _live_of_spaces(session, spaces, datasets)]
+
+
+def _live_of_spaces(session: Session, spaces: Collection[str], datasets: Collection[str]) -> list[Job]:
+    query = (
+        select(Job)
+        .where(Job.kind.in_((SEARCH, TRAINING)), Job.space.in_(spaces), Job.dataset.in_(datasets))
+        .where(Job.state.not_in([state.value for state in (*FINISHED, JobState.CANCELLING)]))
+        .order_by(Job.id)
+    )
+    return list(session.scalars(query))
+
+
+def live_search(session: Session, spec: Mapping[str, Any]) -> str | None:
+    """Return the id of a search with this spec that is not over, or whose training is not; None if there is none."""
+    live = _live_of_spaces(session, [spec["space"]["name"]], [spec["dataset"]["name"]])
+    keys = {job.id if job.kind == SEARCH else job.parent_id for job in live}
+    rows = session.execute(select(Job.id, Job.spec).where(Job.id.in_(keys), Job.kind == SEARCH).order_by(Job.id))
+    return next((key for key, known in rows if known == spec), None)
 
 
 def training_facts(session: Session, trainings: Collection[str]) -> list[TrainingFacts]:

@@ -5,8 +5,11 @@ from fastapi.testclient import TestClient
 
 from api.client import NasClient
 from nas_service.catalogue import build_method, build_space
+from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
+from nas_service.storage import jobs
+from nas_service.storage.session import Database
 from search_spaces.network import network_cost
 from tests.api.whole_training import METHODS, SEEDS, Written, write_hand_made
 from tests.samples import digits
@@ -57,6 +60,43 @@ def test_one_is_trained_as_the_training_trains_what_was_found(nas: NasClient, wh
     assert 1 / 1.5 < nas.architecture(whole.architectures[0]).cost["ops"] / made < 1.5
 
 
+def test_one_that_is_asked_for_is_told_until_it_is_over_and_not_queued_again(nas: NasClient, whole: Written) -> None:
+    assert nas.comparison(whole.training).under_way == []
+    job = nas.train_hand_made(whole.training, "resnet-20")
+    (live,) = nas.comparison(whole.training).under_way
+    width = job.spec["space"]["settings"]["channels"]
+    assert (live.job, live.kind, live.state, live.network) == (job.id, "search", "queued", f"resnet-20(channels={width})")
+    assert live.methods == list(METHODS)
+    assert nas.train_hand_made(whole.training, "resnet-20").id == job.id
+    assert nas.train_hand_made(whole.training, "resnet-20", methods=["bnn"]).id != job.id
+    nas.cancel_search(job.id)
+    assert nas.train_hand_made(whole.training, "resnet-20").id not in {job.id, None}
+
+
+def test_a_training_that_follows_its_search_counts_as_the_same_request(
+    nas: NasClient, settings: Settings, whole: Written
+) -> None:
+    job = nas.train_hand_made(whole.training, "resnet-20")
+    section = {name: value for name, value in job.spec["training"].items() if name != "top_k"}
+    spec = {**section, "space": job.spec["space"], "dataset": job.spec["dataset"], "architectures": ["one"]}
+    database = Database(settings.database)
+    with database.write() as session:
+        for state in (JobState.STARTING, JobState.RUNNING, JobState.SUCCEEDED):
+            jobs.move(session, job.id, state)
+        training = jobs.create_job(session, jobs.TRAINING, "", spec, parent_id=job.id).id
+    database.close()
+    assert [(live.job, live.kind) for live in nas.comparison(whole.training).under_way] == [(training, "training")]
+    assert nas.train_hand_made(whole.training, "resnet-20").id == job.id
+
+
+def test_what_is_being_trained_otherwise_is_not_on_the_way(nas: NasClient, whole: Written) -> None:
+    spec = nas.train_hand_made(whole.training, "resnet-20").spec
+    nas.cancel_search(nas.comparison(whole.training).under_way[0].job)
+    nas.submit_search(spec | {"training": spec["training"] | {"recipe": {"epochs": 77}}})
+    nas.submit_search(spec | {"training": None})
+    assert nas.comparison(whole.training).under_way == []
+
+
 def test_what_is_no_such_network_is_refused_by_field(client: TestClient, whole: Written) -> None:
     path = f"/v1/trainings/{whole.training}/hand-made"
     for body, field in (({"network": "tiny"}, "network"), ({"channels": 1}, "channels"), ({"depth": 3}, "depth")):
@@ -64,3 +104,5 @@ def test_what_is_no_such_network_is_refused_by_field(client: TestClient, whole: 
         assert reply.status_code == 422
         assert [problem["field"] for problem in reply.json()["errors"]] == [field]
     assert client.post("/v1/trainings/none/hand-made", json={}).status_code == 404
+    of_a_search = client.post(f"/v1/trainings/{whole.search}/hand-made", json={})
+    assert of_a_search.json()["detail"] == f"there is no training '{whole.search}': it is a search"

@@ -86,7 +86,14 @@ def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings:
     spec = {"space": "tiny", "dataset": "digits", "architectures": keys, "methods": ["bnn", "rebnn"]}
     training = client.post("/v1/trainings", json=spec).json()["id"]
     path = f"/v1/trainings/{training}/comparison"
-    assert client.get(path).json() == {"pairs": [], "methods": [], "hand_made": [], "networks": reference_names(), "pareto": []}
+    assert client.get(path).json() == {
+        "pairs": [],
+        "methods": [],
+        "hand_made": [],
+        "under_way": [],
+        "networks": reference_names(),
+        "pareto": [],
+    }
     write_trained(settings, training, keys)
     found = client.get(path)
     assert [(pair["method"], pair["rank"]) for pair in found.json()["pairs"]] == [("rebnn", 1), ("bnn", 2)] * 2

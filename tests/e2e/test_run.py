@@ -75,7 +75,7 @@ def test_an_interrupted_run_cancels_its_own_search_and_says_so(times: int, tmp_p
         time.sleep(0.7)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert re.search(rf"interrupted: search {job_id} is (being )?cancelled; what it found is kept", said)
+    assert re.search(rf"interrupted: search {job_id} is (being )?cancelled; what was found is kept", said)
     with closing(sqlite3.connect(tmp_path / ".nas" / "nas.db")) as database:
         assert database.execute("SELECT id, state FROM jobs").fetchall() == [(job_id, "cancelled")]
     assert driver_pids(job_id) == []

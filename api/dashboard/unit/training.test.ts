@@ -98,7 +98,7 @@ describe("the front", () => {
 
   it("is that of the service for the cost that is shown", () => {
     expect([...membersOf(fronts, "packed_bytes").clean]).toEqual(['["bnn","b"]']);
-    const layout = layOutPareto(pairs, fronts, "ops", 500, 300);
+    const layout = layOutPareto(pairs, [], fronts, "ops", 500, 300);
     expect(layout?.points.map((point) => [point.kind, point.pair.method, point.isFront])).toEqual([
       ["clean", "bnn", true],
       ["attacked", "bnn", false],
@@ -109,9 +109,23 @@ describe("the front", () => {
     expect(layout?.fronts[0]?.path).toMatch(/^M[\d. ]+H[\d.]+V[\d.]+H486$/);
   });
 
+  it("has the hand-made networks that pairs stand beside, each once a method", () => {
+    const line = { method: "bnn", network: "resnet-20(channels=8)", training: "t", seeds: 3, test_mean: 0.4 };
+    const beside = { ...line, gain: 0.1, gain_error: null, ops_ratio: 0.5, bytes_ratio: 2 };
+    const lines = [
+      { ...beside, architecture: "a" },
+      { ...beside, architecture: "b" },
+      { ...beside, architecture: "gone", network: "vgg-small" },
+    ];
+    const layout = layOutPareto(pairs, lines, fronts, "packed_bytes", 500, 300);
+    expect(layout?.handMade.map((point) => [point.network, point.accuracy])).toEqual([["resnet-20(channels=8)", 0.4]]);
+    const [square] = layOutPareto(pairs, lines.slice(0, 1), fronts, "ops", 500, 300)?.handMade ?? [];
+    expect(square?.cost).toBe((pairs.find((one) => one.architecture === "a")?.ops ?? 0) * 2);
+  });
+
   it("needs a point", () => {
-    expect(layOutPareto([], fronts, "ops", 500, 300)).toBeNull();
-    expect(layOutPareto([pair("bnn", "a", { ops: 0 })], fronts, "ops", 500, 300)).toBeNull();
+    expect(layOutPareto([], [], fronts, "ops", 500, 300)).toBeNull();
+    expect(layOutPareto([pair("bnn", "a", { ops: 0 })], [], fronts, "ops", 500, 300)).toBeNull();
   });
 });
 
@@ -186,7 +200,7 @@ describe("what a stream tells", () => {
       progress: null,
     },
     candidates: [candidate("c")],
-    comparison: { pairs: [], methods: [], hand_made: [], networks: [], pareto: [] } satisfies Comparison,
+    comparison: { pairs: [], methods: [], hand_made: [], under_way: [], networks: [], pareto: [] } satisfies Comparison,
     curves: [curve("c", 0, [0.1])],
     attacks: new Map(),
   };

@@ -5,7 +5,8 @@ import pytest
 from api.commands.classes import print_weak, print_worst
 from api.commands.results import print_comparison
 from api.console import console
-from api.training_views import AttackView, ComparisonView, MethodView, PairView
+from api.training_views import AttackView, ComparisonView, LiveNetworkView, MethodView, PairView, RunView
+from nas_service.lifecycle import JobState
 from tests.reports import class_figures, even
 
 
@@ -77,7 +78,7 @@ def test_a_comparison_shows_balanced_accuracies_in_80_columns(
 ) -> None:
     monkeypatch.setattr(console, "_width", 80)
     methods = [MethodView(method="xnor-net", test_mean=0.995, balanced_mean=0.5, mean_rank=1, score_correlation=None)]
-    print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods, hand_made=[], networks=[], pareto=[]))
+    print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods, hand_made=[], under_way=[], networks=[], pareto=[]))
     out = capsys.readouterr().out
     _, second = out.split("balanced test accuracy by architecture")
     for shown in ("50.00 %", "2.00 %", "12.50 %"):
@@ -85,6 +86,33 @@ def test_a_comparison_shows_balanced_accuracies_in_80_columns(
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_a_comparison_of_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_comparison(ComparisonView(pairs=[], methods=[], hand_made=[], under_way=[], networks=["resnet-20"], pareto=[]))
+    assert capsys.readouterr().out == "No candidate is trained to its end yet: there is nothing to compare.\n"
+
+
+@pytest.mark.parametrize("is_under_way", [True, False])
+def test_a_hand_made_network_that_is_missing_is_offered_or_said_to_be_under_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, is_under_way: bool
+) -> None:
+    monkeypatch.setattr(console, "_width", 300)
+    live = LiveNetworkView(job="j", kind="search", state=JobState.QUEUED, network="resnet-20(channels=4)", methods=["xnor-net"])
+    run = RunView(candidate="c", training="t", seed=0, test_accuracy=0.9, validation_accuracy=0.9, attacked=None)
+    print_comparison(
+        ComparisonView(
+            pairs=[_pair(0.5).model_copy(update={"runs": [run]})],
+            methods=[],
+            hand_made=[],
+            under_way=[live] if is_under_way else [],
+            networks=["resnet-20"],
+            pareto=[],
+        )
+    )
+    shown = capsys.readouterr().out
+    assert ("resnet-20(channels=4) is queued, to be trained alike: nas search watch j" in shown) == is_under_way
+    assert ("nas training hand-made t trains one" in shown) != is_under_way
+
+
 def test_without_figures_by_class_a_comparison_has_no_such_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison(ComparisonView(pairs=[_pair(None)], methods=[], hand_made=[], networks=[], pareto=[]))
+    print_comparison(ComparisonView(pairs=[_pair(None)], methods=[], hand_made=[], under_way=[], networks=[], pareto=[]))
     assert "balanced test accuracy" not in capsys.readouterr().out

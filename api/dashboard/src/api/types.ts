@@ -1430,7 +1430,8 @@ export interface paths {
          * Train a network of the literature, of like cost, as this training trains what was found
          * @description Queue a search of one sample, the network itself, with a training of the same methods, seeds, recipe and images.
          *
-         *     Like cost: OPs next to those of the training's first architecture. Comparisons show it when it is trained.
+         *     Like cost: OPs next to those of the training's first architecture. Comparisons show it when it is trained. One that is asked
+         *     for and not over yet is answered with its search as it is.
          */
         post: operations["train_hand_made_v1_trainings__job_id__hand_made_post"];
         delete?: never;
@@ -2144,6 +2145,12 @@ export interface components {
             bimodality: number;
             /** Flip Ratio */
             flip_ratio: number;
+            /**
+             * Method Revision
+             * @description Of the method's arithmetic: networks of different revisions were not trained alike.
+             * @default 1
+             */
+            method_revision: number;
             robustness?: components["schemas"]["RobustnessFigures"] | null;
             /** Sign Balance */
             sign_balance: number;
@@ -2375,6 +2382,11 @@ export interface components {
              * @description For clean accuracies, and for each way in which pairs were attacked, one front over OPs and one over bytes.
              */
             pareto: components["schemas"]["FrontView"][];
+            /**
+             * Under Way
+             * @description Networks of the literature that are on the way to `hand_made`.
+             */
+            under_way: components["schemas"]["LiveNetworkView"][];
         };
         /**
          * Compilation
@@ -3501,6 +3513,34 @@ export interface components {
             /** Score */
             score: number;
             score_unit: components["schemas"]["ArmUnit"];
+        };
+        /**
+         * LiveNetworkView
+         * @description A search or training of a reference network that is not over.
+         */
+        LiveNetworkView: {
+            /**
+             * Job
+             * @description Its id.
+             */
+            job: string;
+            /**
+             * Kind
+             * @description `search`: its training follows.
+             * @enum {string}
+             */
+            kind: "search" | "training";
+            /**
+             * Methods
+             * @description Those of what is compared that it will be trained with alike.
+             */
+            methods: string[];
+            /**
+             * Network
+             * @description Name of the reference network, with the settings that are not its own.
+             */
+            network: string;
+            state: components["schemas"]["JobState"];
         };
         /**
          * LogView

@@ -1,13 +1,14 @@
-import { type Front, isLit, type Pair } from "../state/training-data";
+import { type Front, type HandMade, isLit, type Pair } from "../state/training-data";
 import { amount, bytes, percent } from "../ui/format";
 import { decimals, round } from "./axis";
 import { Frame } from "./Frame";
 import { opacity, type Shared, toggled } from "./marks";
-import { type CostName, layOutPareto, type ParetoPoint } from "./pareto";
+import { type CostName, type HandMadePoint, layOutPareto, type ParetoPoint } from "./pareto";
 import { useWidth } from "./width";
 
 interface ParetoProps extends Shared {
   pairs: readonly Pair[];
+  handMade: readonly HandMade[];
   fronts: readonly Front[];
   cost: CostName;
 }
@@ -19,10 +20,11 @@ export const COST_WORDS: Readonly<Record<CostName, string>> = {
 /** The same below the axis, where a phone has little room; the heading has it in full. */
 const AXIS_WORDS: Readonly<Record<CostName, string>> = { ops: "OPs an image", packed_bytes: "bytes, packed" };
 
-/** Clean accuracy (circle) and what stands every attack (cross) of each pair over its cost, with the fronts of both. */
+/** Clean accuracy (circle) and what stands every attack (cross) of each pair over its cost, with the fronts of both, and the
+ * hand-made networks (squares) beside which pairs stand. */
 export function ParetoChart(props: ParetoProps) {
   const { ref, width } = useWidth<HTMLDivElement>();
-  const layout = layOutPareto(props.pairs, props.fronts, props.cost, width, width < 500 ? 300 : 360);
+  const layout = layOutPareto(props.pairs, props.handMade, props.fronts, props.cost, width, width < 500 ? 300 : 360);
   const costText = props.cost === "ops" ? amount : bytes;
   return (
     <div ref={ref} class="chart">
@@ -46,12 +48,34 @@ export function ParetoChart(props: ParetoProps) {
               data-front={front.kind}
             />
           ))}
+          {layout.handMade.map((point) => (
+            <HandMadeMark key={`${point.network}${point.method}`} point={point} {...props} />
+          ))}
           {layout.points.map((point) => (
             <Mark key={`${point.kind}${point.pair.method}${point.pair.architecture}`} point={point} {...props} />
           ))}
         </Frame>
       ) : null}
     </div>
+  );
+}
+
+function HandMadeMark(props: ParetoProps & { point: HandMadePoint }) {
+  const { point, names, selection } = props;
+  const isNamed = selection.method === "" || selection.method === point.method;
+  return (
+    <g opacity={opacity(isNamed)} data-hand-made={`${point.network} ${point.method}`}>
+      <title>{`${point.network}, hand-made, ${point.method}: ${percent(point.accuracy)}`}</title>
+      <rect
+        x={round(point.x) - 4}
+        y={round(point.y) - 4}
+        width="8"
+        height="8"
+        fill="var(--ground)"
+        stroke={names.colour(point.method)}
+        stroke-width="2"
+      />
+    </g>
   );
 }
 

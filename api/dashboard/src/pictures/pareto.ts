@@ -1,4 +1,4 @@
-import type { Front, Pair } from "../state/training-data";
+import type { Front, HandMade, Pair } from "../state/training-data";
 import { type Axis, domain, linear, logarithmic, round } from "./axis";
 
 export type CostName = "ops" | "packed_bytes";
@@ -13,10 +13,21 @@ export interface ParetoPoint {
   readonly isFront: boolean;
 }
 
+/** A network of the literature, with one method: it is on no front, which is of what is compared. */
+export interface HandMadePoint {
+  readonly method: string;
+  readonly network: string;
+  readonly accuracy: number;
+  readonly cost: number;
+  readonly x: number;
+  readonly y: number;
+}
+
 export interface ParetoLayout {
   readonly width: number;
   readonly height: number;
   readonly points: readonly ParetoPoint[];
+  readonly handMade: readonly HandMadePoint[];
   readonly fronts: readonly { readonly kind: "clean" | "attacked"; readonly path: string }[];
   readonly x: Axis;
   readonly y: Axis;
@@ -47,9 +58,21 @@ function frontPath(points: readonly ParetoPoint[], right: number): string {
   return `M${round(first.x)} ${round(first.y)}${steps.join("")}H${right}`;
 }
 
-/** Place clean and attacked accuracies of all pairs over a cost on a logarithmic axis. */
+/** Networks that pairs stand beside, each once a method. */
+function handMadeOnes(pairs: readonly Pair[], lines: readonly HandMade[], cost: CostName): Omit<HandMadePoint, "x" | "y">[] {
+  const found = new Map(pairs.map((pair) => [key(pair.method, pair.architecture), pair]));
+  const points = lines.flatMap((line) => {
+    const pair = found.get(key(line.method, line.architecture));
+    const ratio = cost === "ops" ? line.ops_ratio : line.bytes_ratio;
+    return pair ? [{ method: line.method, network: line.network, accuracy: line.test_mean, cost: pair[cost] / ratio }] : [];
+  });
+  return [...new Map(points.map((point) => [key(point.method, point.network), point])).values()];
+}
+
+/** Place clean and attacked accuracies of all pairs, and networks they stand beside, over a cost on a logarithmic axis. */
 export function layOutPareto(
   pairs: readonly Pair[],
+  lines: readonly HandMade[],
   fronts: readonly Front[],
   cost: CostName,
   width: number,
@@ -64,24 +87,26 @@ export function layOutPareto(
   });
   const drawn = known.filter((point) => point.cost > 0);
   if (drawn.length === 0) return null;
+  const beside = handMadeOnes(pairs, lines, cost).filter((point) => point.cost > 0);
   const plot = { left: 46, right: width - 14, top: 14, bottom: height - 38 };
   const [low, high] = domain(
-    drawn.map((point) => point.accuracy),
+    [...drawn, ...beside].map((point) => point.accuracy),
     0.02,
   );
   const x = logarithmic(
-    drawn.map((point) => point.cost),
+    [...drawn, ...beside].map((point) => point.cost),
     [plot.left, plot.right],
   );
   const y = linear([Math.max(0, low), Math.min(1, high)], [plot.bottom, plot.top]);
   const points = drawn.map((point) => ({ ...point, x: x.at(point.cost), y: y.at(point.accuracy) }));
+  const handMade = beside.map((point) => ({ ...point, x: x.at(point.cost), y: y.at(point.accuracy) }));
   const kinds = ["clean", "attacked"] as const;
-  const lines = kinds.map((kind) => ({
+  const paths = kinds.map((kind) => ({
     kind,
     path: frontPath(
       points.filter((point) => point.kind === kind),
       plot.right,
     ),
   }));
-  return { width, height, points, fronts: lines.filter((line) => line.path !== ""), x, y, plot };
+  return { width, height, points, handMade, fronts: paths.filter((line) => line.path !== ""), x, y, plot };
 }

@@ -56,10 +56,18 @@ export interface HandMade {
   readonly gain_error: number | null;
 }
 
+export interface LiveNetwork {
+  readonly job: string;
+  readonly kind: "search" | "training";
+  readonly state: string;
+  readonly network: string;
+}
+
 export interface Comparison {
   readonly pairs: readonly Pair[];
   readonly methods: readonly ComparedMethod[];
   readonly hand_made: readonly HandMade[];
+  readonly under_way: readonly LiveNetwork[];
   readonly networks: readonly string[];
   readonly pareto: readonly Front[];
 }

@@ -15,7 +15,7 @@ function gainWords(line: HandMade): string {
 
 /** What was found beside networks of the literature that cost as much: what a search is for. */
 export function HandMadePart({ data, shared }: PartProps) {
-  const { hand_made: lines, networks, pairs } = data.comparison;
+  const { hand_made: lines, under_way: live, networks, pairs } = data.comparison;
   if (networks.length === 0 || pairs.length === 0) return null;
   const without = [...new Set(pairs.map((pair) => pair.method))].filter((method) =>
     lines.every((line) => line.method !== method),
@@ -66,6 +66,12 @@ export function HandMadePart({ data, shared }: PartProps) {
           ) : null}
         </>
       )}
+      {live.map((one) => (
+        <p key={one.job}>
+          <a href={one.kind === "search" ? `/searches/${one.job}` : `/trainings/${one.job}`}>{one.network}</a> is {one.state}, to
+          be trained alike.
+        </p>
+      ))}
     </Card>
   );
 }
@@ -74,7 +80,7 @@ export function HandMadePart({ data, shared }: PartProps) {
 function TrainOne(props: { id: string; networks: readonly string[] }) {
   const network = useSignal(props.networks.includes("resnet-20") ? "resnet-20" : (props.networks[0] ?? ""));
   const isSending = useSignal(false);
-  const started = useSignal<string | null>(null);
+  const started = useSignal<View<"JobView"> | null>(null);
   const failure = useSignal<ApiProblem | null>(null);
 
   async function begin(): Promise<void> {
@@ -85,7 +91,7 @@ function TrainOne(props: { id: string; networks: readonly string[] }) {
       const job = await send<View<"JobView">>("POST", `/v1/trainings/${encodeURIComponent(props.id)}/hand-made`, {
         network: network.peek(),
       });
-      started.value = job?.id ?? null;
+      started.value = job ?? null;
     } catch (error) {
       failure.value = error instanceof ApiProblem ? error : new ApiProblem(0, "away", "This was not done", String(error));
     } finally {
@@ -116,7 +122,7 @@ function TrainOne(props: { id: string; networks: readonly string[] }) {
       </button>
       {started.value ? (
         <span role="status">
-          queued: <a href={`/searches/${started.value}`}>its page</a>
+          {started.value.state}: <a href={`/searches/${started.value.id}`}>its page</a>
         </span>
       ) : null}
       {failure.value ? <ErrorBox problem={failure.value} /> : null}

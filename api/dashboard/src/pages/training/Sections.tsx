@@ -51,7 +51,7 @@ function isCost(text: string): text is CostName {
 export function ParetoPart({ data, shared }: PartProps) {
   const asked = queryValue("cost").value;
   const cost: CostName = isCost(asked) ? asked : "ops";
-  const { pairs, pareto } = data.comparison;
+  const { pairs, hand_made: handMade, pareto } = data.comparison;
   if (pairs.length === 0) return null;
   const attacks = pareto.filter((front) => front.accuracy === "attacked" && front.cost === cost);
   return (
@@ -72,12 +72,12 @@ export function ParetoPart({ data, shared }: PartProps) {
     >
       <Figure
         title="Pareto front"
-        unit={`test accuracy over ${COST_WORDS[cost]}; ○ clean, × stands every attack; filled or bold: no other pair is better and cheaper`}
+        unit={`test accuracy over ${COST_WORDS[cost]}; ○ clean, × stands every attack${handMade.length > 0 ? ", □ hand-made" : ""}; filled or bold: no other pair is better and cheaper`}
         csv={() => paretoCsv(pairs)}
         svg="inside"
         request={requests.comparison(data.job.id)}
       >
-        <ParetoChart {...shared} pairs={pairs} fronts={pareto} cost={cost} />
+        <ParetoChart {...shared} pairs={pairs} handMade={handMade} fronts={pareto} cost={cost} />
         {attacks.length > 1 ? (
           <p class="quiet">The candidates were attacked in {attacks.length} ways: each has a front of its own, all are marked.</p>
         ) : null}
