@@ -95,6 +95,10 @@ class SampleView(View):
     clean_accuracy: float | None = Field(description="On validation; null for a path that diverged.")
     attacked_accuracy: float | None = Field(description="On validation under one-step FGSM; null without adversarial training.")
     parent_reward: float | None = Field(description="Of the full-precision parent; null where the strategy needs none.")
+    fidelity: float = Field(
+        description="Share of a whole training that it was; 1 with shared weights. Rewards of others are not alike."
+    )
+    steps: int | None = Field(description="Optimizer steps that it took; null where an earlier version sampled.")
     loss: float | None
     diverged: bool
     cost: dict[str, int | float]
@@ -108,7 +112,8 @@ class ArmView(View):
     """The statistics of one arm.
 
     `mean`, `lower` and `upper` are in the strategy's own unit: accuracy for `abandit`, `random` and `evolution`, child-parent
-    scores for `cp-nas`, effects in rank scores (0 is average) with two standard deviations for `abandit-plus`.
+    scores for `cp-nas`, effects in rank scores (0 is average) with two standard deviations for `abandit-plus` and
+    `screen-and-train`.
     """
 
     cell: str

@@ -1,6 +1,7 @@
 """The catalogue: turning the names and settings of a spec into the things they stand for."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from nas_service.binarization.method import METHODS, Method
@@ -15,10 +16,15 @@ from nas_service.specs import (
     TrainingSpec,
 )
 from nas_service.training.candidate.phases import plan_phases
+from search_spaces.cost import FULL_PRECISION, Size
 from search_spaces.errors import InvalidFieldError, UnknownNameError
+from search_spaces.genotype import Genotype
+from search_spaces.network import ImageFormat, network_cost
 from search_spaces.operation import OPERATIONS
 from search_spaces.space import SPACES, SearchSpace, SpaceSettings
 from search_spaces.template import TEMPLATES
+
+_NOMINAL = ImageFormat(channels=3, size=Size(32, 32), classes=10, mean=(0.5,) * 3, std=(0.5,) * 3)
 
 Spec = TypeVar("Spec", SearchSpec, TrainingSpec, LocalTrainingSpec)
 
@@ -116,7 +122,13 @@ def needs_teacher(recipe: Recipe, method: Mapping[str, Any]) -> bool:
 
 def build_strategy(component: Component, space: SearchSpace, seed: int) -> Strategy:
     """Return a strategy with its settings; raises as `build_space`."""
-    return STRATEGIES.get(component.name).from_settings(space, component.settings, seed)
+    return STRATEGIES.get(component.name).from_settings(space, component.settings, seed, partial(count_parameters, space))
+
+
+def count_parameters(space: SearchSpace, genotype: Genotype) -> int:
+    """Return the number of parameters of a network for ten classes of RGB images; others have more or fewer by a constant."""
+    cost = network_cost(space, genotype, _NOMINAL, FULL_PRECISION)
+    return cost.binary_parameters + cost.float_parameters
 
 
 def build_dataset(component: Component) -> Dataset:

@@ -50,6 +50,9 @@ class WaveTold(JobEvent):
     first: int | None = Field(None, description="Index of its first sample.")
     samples: int = Field(description="Committed, this wave's included.")
     rewards: tuple[float, ...] = Field(description="Of its samples, in [0, 1].")
+    fidelities: tuple[float, ...] | None = Field(
+        None, description="Share of a whole training that each of its samples was; null: all were whole, or shared weights."
+    )
     seconds: tuple[float, ...] = Field((), description="Of its samples, to the thousandth.")
     pulled: tuple[tuple[int, ...], ...] = Field(
         (), description="One list a sample: the positions of its arms in the space's order, one a place of the cells."

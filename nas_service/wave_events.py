@@ -46,9 +46,9 @@ def told_of_wave(
         yield RoundTold(round=round_, samples=samples)
         if round_ in dropped:
             yield AbandonedTold(round=round_, samples=samples, arms=tuple(dropped[round_]))
-    earlier = max((sample.reward for sample in wave.history[: wave.samples[0].index]), default=None)
-    best = max(wave.samples, key=lambda sample: sample.reward)
-    if earlier is None or best.reward > earlier:
+    earlier = max((sample.standing for sample in wave.history[: wave.samples[0].index]), default=None)
+    best = max(wave.samples, key=lambda sample: sample.standing)
+    if earlier is None or best.standing > earlier:
         yield BestTold(index=best.index, reward=best.reward, digest=best.genotype.digest)
 
 
@@ -59,10 +59,12 @@ def _samples_of(wave: Wave, before: Sequence[Arm], after: Sequence[Arm]) -> Wave
         (position, mean) for position, mean in enumerate(now) if mean != (was[position] if was else None)
     ]
     is_short = _length(changed) <= _length(now)
+    fidelities = tuple(sample.fidelity for sample in wave.samples)
     return WaveTold(
         first=wave.samples[0].index,
         samples=len(wave.history),
         rewards=tuple(sample.reward for sample in wave.samples),
+        fidelities=None if set(fidelities) == {1.0} else fidelities,
         seconds=tuple(round(evaluation.seconds, 3) for evaluation in wave.evaluations),
         pulled=tuple(tuple(positions[key] for key in sample.genotype.choices) for sample in wave.samples),
         means=tuple(changed) if is_short else None,

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_service.catalogue import build_strategy
 from nas_service.lifecycle import JobState
 from nas_service.search.bandit import Arm
 from nas_service.search.history import derived_random
 from nas_service.search.loop import Evaluation, Wave, run_search
 from nas_service.search.rounds import arms_to_keep
-from nas_service.search.strategy import STRATEGIES
 from nas_service.specs import SearchSpec
 from nas_service.storage import jobs, samples
 from nas_service.storage.samples import WaveRecord
@@ -71,7 +71,7 @@ def search_live(
         told: Hears the search's id and how many samples there are, after every wave.
     """
     spec = SearchSpec.model_validate({"space": "tiny", "strategy": strategy, "seed": seed, "wave": wave})
-    made = STRATEGIES.get(spec.strategy.name).from_settings(SPACES.get("tiny"), spec.strategy.settings, seed)
+    made = build_strategy(spec.strategy, SPACES.get("tiny"), seed)
     with database.write() as session:
         jobs.create_job(session, jobs.SEARCH, "", spec.model_dump(mode="json"))
         job, hold = held(session)

@@ -132,7 +132,7 @@ class SearchDriver:
         return network_cost(self._space, genotype, image, self._precision).to_dict()
 
     def _progress(self, history: History, arms: tuple[Arm, ...], phase: SearchPhase) -> SearchProgress:
-        best = max(history, key=lambda sample: sample.reward, default=None)
+        best = max(history, key=lambda sample: sample.standing, default=None)
         total, done = self._strategy.total, len(history)
         new = done - self._first
         seconds_per_sample = (time.monotonic() - self._started) / new if new and phase in _TIMED else None

@@ -1,4 +1,4 @@
-"""SupernetWorker: what a long-lived Ray actor runs; it holds a supernet and trains the paths it is given."""
+"""SupernetWorker: what a long-lived Ray actor runs; it holds a supernet, or trains from scratch, and trains what it is given."""
 
 import os
 import socket
@@ -9,11 +9,13 @@ import torch
 
 from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.data.dataset import ImageDataset
+from nas_service.recipes.recipe import Recipe
 from nas_service.search.loop import Evaluation
 from nas_service.search.strategy import Strategy
 from nas_service.specs import SearchSpec
+from nas_service.training.candidate.own import OwnPlan, OwnTrainer
 from nas_service.training.state.flat_weights import FlatWeights
-from nas_service.training.supernet.parent_child import path_trainer
+from nas_service.training.supernet.parent_child import PathTrainer, path_trainer
 from nas_service.training.supernet.trainer import SupernetPlan
 from search_spaces.genotype import Genotype
 
@@ -24,6 +26,16 @@ def build_search(spec: SearchSpec) -> tuple[SupernetPlan, Strategy]:
     strategy = build_strategy(spec.strategy, space, spec.seed)
     plan = SupernetPlan(space, build_method(spec.method), spec.evaluation, spec.seed, strategy.total)
     return plan, strategy
+
+
+def build_trainer(spec: SearchSpec, dataset: ImageDataset, device: torch.device) -> PathTrainer:
+    """Return what trains and scores the samples of a checked spec."""
+    plan, strategy = build_search(spec)
+    own = spec.evaluation.own
+    if own is None:
+        return path_trainer(plan, dataset, device, with_parent=strategy.needs_parent)
+    recipe = own.recipe or Recipe()
+    return OwnTrainer(OwnPlan(plan.space, plan.method, recipe, own.short_score, spec.seed, strategy.fidelity), dataset, device)
 
 
 def pick_device(gpus: float) -> torch.device:
@@ -47,9 +59,8 @@ class SupernetWorker:
         """Build the supernet of a spec; `dataset` has no test part."""
         parsed = SearchSpec.model_validate(spec)
         torch.set_num_threads(parsed.resources.cpus_per_worker)
-        plan, strategy = build_search(parsed)
         device = pick_device(parsed.resources.gpus_per_worker)
-        self._trainer = path_trainer(plan, dataset, device, with_parent=strategy.needs_parent)
+        self._trainer = build_trainer(parsed, dataset, device)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
 
     def weights(self) -> FlatWeights:

@@ -34,7 +34,7 @@ def _record(service: Service, search_id: str) -> SearchRecord:
             spec=job.spec,
             space=build_space(Component.model_validate(job.spec["space"])),
             arm_facts=STRATEGIES.get(Component.model_validate(job.spec["strategy"]).name).arm_facts,
-            rewards=samples.rewards_of(session, search_id),
+            standings=samples.standings_of(session, search_id),
             arms=samples.list_arms(session, search_id),
             found=[
                 ReportedArchitecture(row.id, row.rank, row.score, Genotype.from_dict(row.genotype), row.cost) for row in found

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from nas_service.binarization.method import Method
 from nas_service.capacity import Capacity
 from nas_service.catalogue import build_method, build_strategy, stated_space, unknown_parts
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import Draft, read_draft
+from nas_service.checking.own import check_own, stated_evaluation
 from nas_service.checking.problems import Problems
 from nas_service.checking.sections import (
     Fitted,
@@ -126,8 +127,11 @@ def check_local_training(body: object, data_root: Path, gpus: float = 0) -> Loca
 def _finish(draft: Draft[Spec], dataset: tuple[Component, DatasetFacts] | None) -> Checked[Spec]:
     draft.finish(tuple(type(draft.spec).model_fields))
     assert dataset is not None  # noqa: S101 - for the type checker; no problem, so there is one
-    spec = draft.spec.model_copy(update={"dataset": dataset[0], "space": stated_space(draft.spec.space)})
-    return Checked(spec, dataset[1])
+    stated: dict[str, Any] = {"dataset": dataset[0], "space": stated_space(draft.spec.space)}
+    if isinstance(draft.spec, SearchSpec):
+        needs_own = STRATEGIES.get(draft.spec.strategy.name).needs_own
+        stated["evaluation"] = stated_evaluation(draft.spec, needs_own=needs_own)
+    return Checked(draft.spec.model_copy(update=stated), dataset[1])
 
 
 def _check_space(problems: Problems, component: Component) -> SearchSpace | None:
@@ -155,6 +159,11 @@ def _check_samples(draft: Draft[SearchSpec]) -> None:
     strategy = None if space is None else draft.attempt("strategy", partial(build_strategy, spec.strategy, space, spec.seed))
     if strategy is None or space is None:
         return
+    if method is not None:
+        check_own(draft, spec, strategy, method)
+        own = stated_evaluation(spec, needs_own=strategy.needs_own).own
+        if own is not None and own.recipe is not None and draft.sound("evaluation.own", "resources.gpus_per_worker"):
+            _check_acceleration(draft, "evaluation.own.recipe", own.recipe, method, spec.resources.gpus_per_worker)
     if space.size() == 1 and strategy.total != 1:
         allowed = f"1 sample, which abandit takes: space {spec.space.name} holds one architecture, and there is nothing to search"
         draft.complain("strategy", f"{spec.strategy.name}, {strategy.total:,} samples", allowed)

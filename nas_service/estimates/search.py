@@ -1,14 +1,19 @@
 """What a search will take, before it starts, with the training that follows it."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
 from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.data.facts import DatasetFacts
 from nas_service.estimates.training import Conditions, TrainingEstimate, estimate_training
-from nas_service.estimates.workload import sample_work
+from nas_service.estimates.workload import Workload, candidate_work, sample_work
+from nas_service.recipes.recipe import Recipe
+from nas_service.search.strategy import Strategy
 from nas_service.specs import SearchSpec
 from nas_service.timing import Timing
+from nas_service.training.candidate.own import short_epochs
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, Cost, Precision
 from search_spaces.network import heaviest_cost, supernet_cost
 
@@ -42,13 +47,18 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
     strategy = build_strategy(spec.strategy, space, spec.seed)
     actors = spec.actors(conditions.capacity.cpus, conditions.capacity.gpus)
     precisions = [build_method(spec.method).facts.precision, *([FULL_PRECISION] if strategy.needs_parent else [])]
-    costs = [supernet_cost(space, facts.image_format, precision) for precision in precisions]
+    # Which architectures will be found is not known: none is larger than this one.
+    heaviest: Callable[[Precision], Cost] = cache(partial(heaviest_cost, space, facts.image_format))
+    own = spec.evaluation.own
+    if own is None:
+        costs = [supernet_cost(space, facts.image_format, precision) for precision in precisions]
+        work = sample_work(spec.evaluation, facts).times(strategy.total * len(precisions))
+    else:
+        costs = [heaviest(precision) for precision in precisions]
+        work = _own_work(own.recipe or Recipe(), strategy, facts)
     parameters = sum(cost.binary_parameters + cost.float_parameters for cost in costs)
-    work = sample_work(spec.evaluation, facts).times(strategy.total * len(precisions))
     training = None
     if spec.training is not None:
-        # Which architectures will be found is not known: none is larger than this one.
-        heaviest: Callable[[Precision], Cost] = cache(partial(heaviest_cost, space, facts.image_format))
         training = estimate_training(spec.training, [heaviest] * spec.training.top_k, conditions)
     return SearchEstimate(
         samples=strategy.total,
@@ -58,11 +68,18 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
         attack_steps=work.attack_steps,
         arms=len(space.arms()),
         genotypes=str(space.size()),
-        supernet_parameters=parameters,
+        supernet_parameters=parameters if own is None else 0,
         actors=actors,
         memory_bytes=FLOAT_BYTES * _COPIES * parameters * actors,
-        checkpoint_bytes=FLOAT_BYTES * _CHECKPOINTS * parameters,
+        checkpoint_bytes=FLOAT_BYTES * _CHECKPOINTS * parameters if own is None else 0,
         seconds=None if timing is None else timing.seconds * strategy.total / actors,
         seconds_from=0 if timing is None else timing.count,
         training=training,
     )
+
+
+def _own_work(recipe: Recipe, strategy: Strategy, facts: DatasetFacts) -> Workload:
+    """Return what training every sample from scratch takes, as long as the strategy has it."""
+    epochs = Counter(short_epochs(recipe, strategy.fidelity(index)) for index in range(strategy.total))
+    works = [candidate_work(recipe.model_copy(update={"epochs": each}), facts).times(count) for each, count in epochs.items()]
+    return sum(works, Workload())

@@ -50,7 +50,7 @@ class SearchRecord:
         spec: As it was submitted, with defaults.
         space: That was searched.
         arm_facts: What its strategy says of arms.
-        rewards: Of every sample, in order.
+        standings: Fidelity and reward of every sample, in order.
         arms: As of the last sample.
         found: Architectures by rank.
         trained: Candidates that succeeded.
@@ -64,7 +64,7 @@ class SearchRecord:
     spec: Mapping[str, Any]
     space: SearchSpace
     arm_facts: ArmFacts
-    rewards: Sequence[float] = ()
+    standings: Sequence[tuple[float, float]] = ()
     arms: Sequence[Arm] = ()
     found: Sequence[ReportedArchitecture] = ()
     trained: Sequence[TrainedCandidate] = field(default_factory=tuple)
@@ -119,10 +119,12 @@ def _component(value: object) -> str:
 def _summary(record: SearchRecord) -> str:
     rows = [("name", record.name or "-"), *((part, _component(record.spec.get(part))) for part in _PARTS)]
     rows += [("state", record.state), *([("error", record.error)] if record.error else []), *record.times.items()]
-    rows.append(("samples", f"{len(record.rewards):,}"))
-    if record.rewards:
-        best = max(range(len(record.rewards)), key=record.rewards.__getitem__)
-        rows.append(("best reward", f"{_percent(record.rewards[best])}, sample {best}"))
+    rows.append(("samples", f"{len(record.standings):,}"))
+    if short := sum(fidelity < 1 for fidelity, _ in record.standings):
+        rows.append(("of them short trainings, with scores of their own", f"{short:,}"))
+    if record.standings:
+        best = max(range(len(record.standings)), key=record.standings.__getitem__)
+        rows.append(("best reward", f"{_percent(record.standings[best][1])}, sample {best}"))
     left = sum(arm.abandoned_round is None for arm in record.arms)
     rows.append(("arms left", f"{left} of {len(record.arms)}"))
     return _section("The search", facts(rows))
@@ -133,9 +135,9 @@ def _percent(share: float | None) -> str:
 
 
 def _samples(record: SearchRecord) -> str:
-    if not record.rewards:
+    if not record.standings:
         return _section("Samples", _note("No sample was committed yet."))
-    return _section("Samples", scrolled(rewards_chart(record.rewards)))
+    return _section("Samples", scrolled(rewards_chart(record.standings)))
 
 
 def _found(record: SearchRecord) -> str:

@@ -24,8 +24,9 @@ def _svg(paint: Paint, size: tuple[float, float], title: str, body: str) -> str:
     )
 
 
-def rewards_chart(rewards: Sequence[float]) -> str:
-    """Return rewards (in [0, 1]) over samples, and the best so far as a line."""
+def rewards_chart(standings: Sequence[tuple[float, float]]) -> str:
+    """Return rewards (in [0, 1]) over samples, from (fidelity, reward), and the best so far of the longest trainings."""
+    rewards = [reward for _, reward in standings]
     paint = Paint(Theme.AUTO)
     low, high = min(rewards), max(rewards)
     margin = (high - low) * 0.05 or 0.01
@@ -46,7 +47,7 @@ def rewards_chart(rewards: Sequence[float]) -> str:
     shown = kept_places([rewards], _POINTS)
     dots = "".join("M{:g} {:g}h0".format(*place(index, rewards[index])) for index in shown)
     parts.append(f'<path d="{dots}" fill="none" stroke-width="5" stroke-linecap="round" {paint.attributes(stroke=_POINT)}/>')
-    parts.append(f'<path d="{_best_line(rewards, place)}" fill="none" stroke-width="2" {paint.attributes(stroke=_BEST)}/>')
+    parts.append(f'<path d="{_best_line(standings, place)}" fill="none" stroke-width="2" {paint.attributes(stroke=_BEST)}/>')
     muted = paint.attributes(fill=MUTED)
     parts.append(text("sample 0", _LEFT, _HEIGHT - 22, size=11, attributes=muted))
     last = f'text-anchor="end" {muted}'
@@ -57,12 +58,12 @@ def rewards_chart(rewards: Sequence[float]) -> str:
     return _svg(paint, (_WIDTH, _HEIGHT), f"Rewards of {len(rewards)} samples", "".join(parts))
 
 
-def _best_line(rewards: Sequence[float], place: Callable[[float, float], tuple[float, float]]) -> str:
-    best, steps = float("-inf"), list[str]()
-    for index, reward in enumerate(rewards):
-        if reward > best:
-            best = reward
-            x, y = place(index, reward)
+def _best_line(standings: Sequence[tuple[float, float]], place: Callable[[float, float], tuple[float, float]]) -> str:
+    best, steps = (0.0, float("-inf")), list[str]()
+    for index, standing in enumerate(standings):
+        if standing > best:
+            best = standing
+            x, y = place(index, standing[1])
             steps.append(f"M{x:g} {y:g}" if not steps else f"H{x:g}V{y:g}")
     return "".join([*steps, f"H{_WIDTH - _RIGHT}"])
 

@@ -111,6 +111,30 @@ class Recipe(GivenModel):
         return given
 
 
+class ShortScore(StrEnum):
+    """What tells how good a short training is, in [0, 1]."""
+
+    TRAIN_LIKELIHOOD = "train-likelihood"  # exp(-training loss of the last epoch)
+    LIKELIHOOD = "likelihood"  # exp(-cross-entropy on validation images)
+    PROBABILITY = "probability"  # mean probability of the true label, on validation images
+    ACCURACY = "accuracy"
+
+
+class OwnTrainings(GivenModel):
+    """Samples that are trainings of their own, from scratch: nothing is shared, and nothing else of `evaluation` has a say."""
+
+    recipe: Recipe | None = Field(
+        None, description="Of a whole training, whose seed is the search's; null: that of `training`, or the default one."
+    )
+    short_score: ShortScore = Field(
+        ShortScore.TRAIN_LIKELIHOOD,
+        strict=False,
+        description="Reward of a training that has a share of the epochs: train-likelihood, exp(-loss of the last epoch); "
+        "likelihood, exp(-cross-entropy on validation images); probability, the mean one of the true label there; accuracy. "
+        "That of a whole one is its validation accuracy.",
+    )
+
+
 class EvaluationSettings(GivenModel):
     """How one sampled path of the supernet is trained and scored."""
 
@@ -134,6 +158,11 @@ class EvaluationSettings(GivenModel):
     )
     max_steps: int | None = Field(None, ge=1, le=MOST, description="Most optimizer steps in a sample, for quick trials.")
     acceleration: Acceleration = Field(Acceleration(), description="What makes training, and scoring with it, faster.")
+    own: OwnTrainings | None = Field(
+        None,
+        description="Train every sample from scratch instead of sharing weights. Null: weights are shared, unless the strategy "
+        "wants trainings of their own (screen-and-train), which then are as without settings.",
+    )
 
     @field_validator("max_steps")
     @classmethod

@@ -70,7 +70,7 @@ class Encoding:
     def one_hot(self, codes: Codes) -> Floats:
         """Return 1 where an architecture holds an arm, (rows, E * operations)."""
         hot = codes[:, :, None] == np.arange(len(self.operations))
-        return np.asarray(hot.reshape(len(codes), -1), np.float64)
+        return np.asarray(hot.reshape(len(codes), self.edges * len(self.operations)), np.float64)
 
     def counts(self, codes: Codes) -> Floats:
         """Return c~ / sqrt(N): centred counts of the operations, (rows, operations)."""

@@ -15,14 +15,21 @@ class Sample:
     Attributes:
         index: Place in the history, from 0.
         genotype: What was evaluated.
-        reward: Validation accuracy in [0, 1]; 0 for a path whose training diverged.
+        reward: Validation accuracy, or another score of a short training, in [0, 1]; 0 where the training diverged.
         parent_reward: The same of its full-precision parent; None unless the strategy asked for it (`needs_parent`).
+        fidelity: Share of a whole training that it was; rewards of different ones are not alike. 1 with shared weights.
     """
 
     index: int
     genotype: Genotype
     reward: float
     parent_reward: float | None = None
+    fidelity: float = 1.0
+
+    @property
+    def standing(self) -> tuple[float, float]:
+        """Return what samples are ordered by: those of longer trainings first, then rewards."""
+        return self.fidelity, self.reward
 
 
 History = Sequence[Sample]

@@ -14,7 +14,7 @@ class Evaluation:
     """What came of one sampled path.
 
     Attributes:
-        reward: Validation accuracy in [0, 1]; 0 if the training diverged.
+        reward: Validation accuracy, or another score of a short training, in [0, 1]; 0 if the training diverged.
         loss: Mean training loss; None if the training diverged.
         diverged: Whether loss or weights stopped being finite; the weights were not kept.
         seconds: Wall time of training and scoring.
@@ -22,6 +22,7 @@ class Evaluation:
         clean_accuracy: On validation, in [0, 1]; None if the training diverged.
         attacked_accuracy: The same under attack; None without adversarial training.
         parent_reward: Validation accuracy of the full-precision parent, where the strategy asks for it (`needs_parent`).
+        steps: Optimizer steps that it took.
     """
 
     reward: float
@@ -32,6 +33,7 @@ class Evaluation:
     clean_accuracy: float | None = None
     attacked_accuracy: float | None = None
     parent_reward: float | None = None
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ def run_search(
     while genotypes := strategy.suggest(done, wave_size):
         evaluations = tuple(evaluator.evaluate(len(done), genotypes))
         samples = tuple(
-            Sample(len(done) + offset, genotype, evaluation.reward, evaluation.parent_reward)
-            for offset, (genotype, evaluation) in enumerate(zip(genotypes, evaluations, strict=True))
+            Sample(index, genotype, evaluation.reward, evaluation.parent_reward, strategy.fidelity(index))
+            for index, (genotype, evaluation) in enumerate(zip(genotypes, evaluations, strict=True), len(done))
         )
         done = (*done, *samples)
         commit(Wave(samples, evaluations, done))

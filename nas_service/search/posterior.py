@@ -28,11 +28,14 @@ samples, q_i = (1 - w) p / E [x_i holds the arm] + w c~_o(x_i) / N, and v = (1 -
 
     effect = q' a,     variance = tau2 (v - q' M^-1 q).
 
+Covariates f(x) (k,), such as the logarithm of the number of parameters, enter with slopes that are learned: f(x)' f(x') joins k,
+and f(x)' m, the slopes' prior means m, is taken off z and put back onto mu. Effects are what arms add beside them.
+
 All figures are in units of z. Linear algebra is LAPACK's: the same machine gives the same bits, others the same to
 rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import NormalDist
@@ -156,6 +159,26 @@ def _weighted(encoding: Encoding, codes: Codes, scores: Floats, drift: float) ->
     return highest + float(np.log(weights.sum())), Shares(float(operations), float(arms), float(np.exp(noise)), drift)
 
 
+@dataclass(frozen=True)
+class Covariates:
+    """What is known of architectures beside their arms.
+
+    Attributes:
+        of: From architectures (rows, E) to figures (rows, k), each in units of its slope's prior standard deviation.
+        slopes: Prior means of the slopes, m, (k,).
+    """
+
+    of: Callable[[Codes], Floats]
+    slopes: Floats
+
+
+def _nothing(codes: Codes) -> Floats:
+    return np.zeros((len(codes), 0))
+
+
+NO_COVARIATES = Covariates(_nothing, np.zeros(0))
+
+
 class Posterior:
     """mu, sd and effects given evaluated architectures, for given shares.
 
@@ -168,27 +191,48 @@ class Posterior:
         drift: T sqrt(b), (n, 3).
     """
 
-    def __init__(self, encoding: Encoding, codes: Codes, scores: Floats, shares: Shares) -> None:
-        """Condition on `scores` (n,) of `codes` (n, E)."""
+    def __init__(
+        self,
+        encoding: Encoding,
+        codes: Codes,
+        scores: Floats,
+        shares: Shares,
+        covariates: Covariates = NO_COVARIATES,
+        scale: float | None = None,
+    ) -> None:
+        """Condition on `scores` (n,) of `codes` (n, E); `scale` None: tau2 in closed form."""
         self.encoding, self.codes, self.scores, self.shares = encoding, codes, scores, shares
-        self.kernel = Kernel(encoding, shares)
-        self.one_hot, self.counts = encoding.one_hot(codes), encoding.counts(codes)
-        prior = self.kernel.between(codes, codes)
+        self.kernel, self.covariates = Kernel(encoding, shares), covariates
+        self.one_hot, self.counts, self.known = encoding.one_hot(codes), encoding.counts(codes), covariates.of(codes)
+        prior = self.kernel.between(codes, codes) + self.known @ self.known.T
+        expected = self.known @ covariates.slopes
         self.drift = np.sqrt(shares.drift) * trend(len(codes))
         self._inverse = np.linalg.inv(prior + self.drift @ self.drift.T + shares.noise * np.eye(len(codes)))
-        self.weights: Floats = self._inverse @ scores
-        self.scale = max(float(scores @ self.weights) / len(codes), _LEAST_VARIANCE)
-        self.means: Floats = prior @ self.weights
-        self.deviations = self.deviation(prior, self.counts)
+        self.weights: Floats = self._inverse @ (scores - expected)
+        if scale is None:
+            scale = max(float((scores - expected) @ self.weights) / len(codes), _LEAST_VARIANCE)
+        self.scale = scale
+        self.means: Floats = prior @ self.weights + expected
+        self.deviations = self.deviation(prior, self.counts, self.known)
+
+    @property
+    def slopes(self) -> Floats:
+        """Posterior means of the covariates' slopes, (k,)."""
+        return np.asarray(self.covariates.slopes + self.known.T @ self.weights)
 
     def predict(self, codes: Codes) -> tuple[Floats, Floats]:
         """Return mu and sd of architectures (rows, E)."""
-        kernel = self.kernel.between(codes, self.codes)
-        return kernel @ self.weights, self.deviation(kernel, self.encoding.counts(codes))
+        known = self.covariates.of(codes)
+        kernel = self.kernel.between(codes, self.codes) + known @ self.known.T
+        means = kernel @ self.weights + known @ self.covariates.slopes
+        return means, self.deviation(kernel, self.encoding.counts(codes), known)
 
-    def deviation(self, kernel: Floats, counts: Floats) -> Floats:
-        """Return sd of architectures from their covariances with the samples (rows, n) and their counts (rows, operations)."""
-        variance = self.scale * (self.kernel.own(counts) - ((kernel @ self._inverse) * kernel).sum(axis=1))
+    def deviation(self, kernel: Floats, counts: Floats, known: Floats) -> Floats:
+        """Return sd of architectures from their covariances with the samples (rows, n), their counts (rows, operations) and their
+        covariates (rows, k).
+        """
+        own = self.kernel.own(counts) + (known**2).sum(axis=1)
+        variance = self.scale * (own - ((kernel @ self._inverse) * kernel).sum(axis=1))
         return np.asarray(np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
 
     def solve(self, values: Floats) -> Floats:
@@ -208,9 +252,8 @@ class Posterior:
         """Return the posterior that would be if `row` came next and came out as expected: means stay, sd shrinks."""
         drifted = self.shares.drift * trend(len(self.codes) + 1)[-1] @ (trend(len(self.codes)).T @ self.weights)
         mean = self.predict(row[None])[0] + drifted
-        more = Posterior(self.encoding, np.vstack([self.codes, row]), np.append(self.scores, mean), self.shares)
-        more.scale = self.scale
-        return more
+        codes, scores = np.vstack([self.codes, row]), np.append(self.scores, mean)
+        return Posterior(self.encoding, codes, scores, self.shares, self.covariates, self.scale)
 
 
 def fitted(encoding: Encoding, history: History) -> Posterior:
@@ -280,6 +323,11 @@ class Neighbours:
         losses = self._equal @ (weights * self._loss)
         self.means: Floats = self._base @ weights + gains + pooled + (losses - pooled[row])[:, None]
         self.means[edges, row] = self._base @ weights
+        if model.known.shape[1]:
+            rows = np.repeat(row[None], self.means.size, axis=0)
+            places, operations = np.divmod(np.arange(self.means.size), self.means.shape[1])
+            rows[np.arange(len(rows)), places] = operations
+            self.means += (model.covariates.of(rows) @ model.slopes).reshape(self.means.shape)
 
     def deviations(self, edges: Codes, operations: Codes) -> Floats:
         """Return sd of some neighbours, (number of them,)."""
@@ -292,4 +340,7 @@ class Neighbours:
         steps = np.arange(len(edges))
         counts[steps, operations] += moved / np.sqrt(model.encoding.spread)
         counts[steps, old] -= moved / np.sqrt(model.encoding.spread)
-        return model.deviation(self._base + change * moved[:, None], counts)
+        rows = np.repeat(self._row[None], len(edges), axis=0)
+        rows[steps, edges] = operations
+        known = model.covariates.of(rows)
+        return model.deviation(self._base + change * moved[:, None] + known @ model.known.T, counts, known)

@@ -1,7 +1,7 @@
 """The contract of a search strategy: a pure function of settings, seed and history."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,6 +39,7 @@ class Strategy(ABC):
         reference: Where it was published.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
         arm_facts: What the figures of its arms mean.
+        needs_own: Whether its samples have to be trainings of their own (`evaluation.own`).
         is_costly: Whether working out the arms after a history takes much more than reading it.
         nodes: For every node of every cell type, the places of the edges into it.
         possible: At every place, the arms that some live genotype holds.
@@ -49,22 +50,35 @@ class Strategy(ABC):
     settings_model: ClassVar[type[StrategySettings]]
     arm_facts: ClassVar[ArmFacts] = MEAN_REWARDS
     is_costly: ClassVar[bool] = False
+    needs_own: ClassVar[bool] = False
 
     @classmethod
-    def from_settings(cls, space: SearchSpace, settings: Mapping[str, Any], seed: int) -> "Strategy":
-        """Check `settings` and make the strategy.
+    def from_settings(
+        cls, space: SearchSpace, settings: Mapping[str, Any], seed: int, parameters: Callable[[Genotype], int] | None = None
+    ) -> "Strategy":
+        """Check `settings` and make the strategy; the other arguments as of the constructor.
 
         Raises:
             pydantic.ValidationError: If a setting is unknown or out of range.
             InvalidFieldError: If the space has no live genotype.
         """
-        return cls(space, cls.settings_model.model_validate(settings), seed)
+        return cls(space, cls.settings_model.model_validate(settings), seed, parameters)
 
-    def __init__(self, space: SearchSpace, settings: StrategySettings, seed: int) -> None:
-        """Keep what the answers depend on beside the history."""
+    def __init__(
+        self, space: SearchSpace, settings: StrategySettings, seed: int, parameters: Callable[[Genotype], int] | None = None
+    ) -> None:
+        """Keep what the answers depend on beside the history.
+
+        Args:
+            space: What is searched.
+            settings: Checked.
+            seed: Everything random derives from it.
+            parameters: Tells how many parameters a genotype has, which is the sum of what its arms have; None: nobody can.
+        """
         self.space = space
         self.settings = settings
         self.seed = seed
+        self.parameters = parameters
         self.nodes = incoming(space)
         self.possible = possible_arms(space)
 
@@ -72,6 +86,14 @@ class Strategy(ABC):
     def needs_parent(self) -> bool:
         """Whether every sample must also train its full-precision parent and tell its accuracy."""
         return False
+
+    def fidelity(self, index: int) -> float:
+        """Return which share of a whole training sample `index` is, in (0, 1]; it depends on the index alone.
+
+        With shared weights a sample is no part of a training, and this is 1.
+        """
+        del index
+        return 1.0
 
     @property
     def largest_wave(self) -> int | None:

@@ -132,6 +132,8 @@ class SampleRow(Base):
     clean_accuracy: Mapped[float | None]
     attacked_accuracy: Mapped[float | None]
     parent_reward: Mapped[float | None]
+    fidelity: Mapped[float] = mapped_column(default=1.0, server_default="1")
+    steps: Mapped[int | None]  # null where an earlier version sampled
     loss: Mapped[float | None]
     diverged: Mapped[bool]
     cost: Mapped[dict[str, Any]]

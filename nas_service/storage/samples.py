@@ -65,6 +65,8 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
             "clean_accuracy": evaluation.clean_accuracy,
             "attacked_accuracy": evaluation.attacked_accuracy,
             "parent_reward": evaluation.parent_reward,
+            "fidelity": sample.fidelity,
+            "steps": evaluation.steps,
             "loss": evaluation.loss,
             "diverged": evaluation.diverged,
             "cost": cost,
@@ -108,17 +110,18 @@ def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
 
 def history_of(session: Session, job_id: str, first: int = 0, until: int | None = None) -> tuple[Sample, ...]:
     """Return the committed samples of a search in order, from the index `first` on and before `until`."""
-    columns = (SampleRow.index, SampleRow.genotype, SampleRow.reward, SampleRow.parent_reward)
+    columns = (SampleRow.index, SampleRow.genotype, SampleRow.reward, SampleRow.parent_reward, SampleRow.fidelity)
     query = select(*columns).where(SampleRow.job_id == job_id, SampleRow.index >= first).order_by(SampleRow.index)
     if until is not None:
         query = query.where(SampleRow.index < until)
     rows = session.execute(query)
-    return tuple(Sample(index, Genotype.from_dict(genotype), reward, parent) for index, genotype, reward, parent in rows)
+    return tuple(Sample(index, Genotype.from_dict(genotype), *figures) for index, genotype, *figures in rows)
 
 
-def rewards_of(session: Session, job_id: str) -> tuple[float, ...]:
-    """Return the rewards of the committed samples of a search in order."""
-    return tuple(session.scalars(select(SampleRow.reward).where(SampleRow.job_id == job_id).order_by(SampleRow.index)))
+def standings_of(session: Session, job_id: str) -> tuple[tuple[float, float], ...]:
+    """Return fidelity and reward of the committed samples of a search, in order."""
+    query = select(SampleRow.fidelity, SampleRow.reward).where(SampleRow.job_id == job_id).order_by(SampleRow.index)
+    return tuple((fidelity, reward) for fidelity, reward in session.execute(query))
 
 
 def costs_of(session: Session, job_id: str) -> dict[str, dict[str, Any]]:

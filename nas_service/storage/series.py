@@ -17,6 +17,8 @@ _COLUMNS: dict[str, ColumnElement[Any] | Any] = {
     "packed_bytes": SampleRow.cost["packed_bytes"].as_float(),
     "seconds": SampleRow.seconds,
     "wave": SampleRow.wave,
+    "fidelity": SampleRow.fidelity,
+    "steps": SampleRow.steps,
     "loss": SampleRow.loss,
 }
 FIELDS = tuple(_COLUMNS)

@@ -8,8 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.client import NasClient
+from nas_service.catalogue import build_strategy
 from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
+from nas_service.specs import Component
 from nas_service.storage.samples import history_of
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
@@ -72,7 +74,7 @@ def test_a_series_as_csv_has_what_json_has(client: TestClient, database: Databas
 @pytest.mark.parametrize("name", STRATEGIES.names())
 def test_the_leader_is_what_the_strategy_ranks_first(client: TestClient, database: Database, name: str) -> None:
     live = search_live(database, {"name": name, "settings": {}})
-    strategy = STRATEGIES.get(name).from_settings(SPACES.get("tiny"), {}, 0)
+    strategy = build_strategy(Component(name=name), SPACES.get("tiny"), 0)
     with database.read() as session:
         history = history_of(session, live.job_id)
     for at in (1, 7, len(history)):

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from nas_service.catalogue import build_strategy
 from nas_service.lifecycle import JobState
 from nas_service.reports import SearchPhase, SearchProgress
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History, Sample, derived_random
 from nas_service.search.loop import Evaluation, Wave
 from nas_service.search.rounds import arms_to_keep
-from nas_service.search.strategy import STRATEGIES, Strategy
+from nas_service.search.strategy import Strategy
 from nas_service.specs import SearchSpec
 from nas_service.storage import architectures, jobs
 from nas_service.storage.attempts import Hold
@@ -107,7 +108,7 @@ class RecordedSearch:
 def begin(store: Database, space: str = "abandit-mini", strategy: Any = "abandit", **fields: Any) -> RecordedSearch:  # noqa: ANN401 - of specs
     """Queue a search and take it, as its driver does."""
     spec = SearchSpec.model_validate({"space": space, "strategy": strategy, "name": f"{space} searched", **fields})
-    decides = STRATEGIES.get(spec.strategy.name).from_settings(SPACES.get(space), spec.strategy.settings, spec.seed)
+    decides = build_strategy(spec.strategy, SPACES.get(space), spec.seed)
     with store.write() as session:
         jobs.create_job(session, jobs.SEARCH, spec.name, spec.model_dump(mode="json"))
         job, hold = held(session)

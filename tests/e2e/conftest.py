@@ -19,10 +19,9 @@ from nas_service.search.strategy import Ranked
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.training.supernet.local_evaluator import LocalEvaluator
-from nas_service.training.supernet.parent_child import path_trainer
 from tests.nas_service.data.files import write_cifar_parquet
 from tests.waiting import wait_until
-from workers.supernet_worker import build_search
+from workers.supernet_worker import build_search, build_trainer
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,11 @@ def bare() -> Callable[..., Bare]:
 
     def search(**fields: object) -> Bare:
         spec = SearchSpec.model_validate(fields)
-        plan, strategy = build_search(spec)
+        strategy = build_search(spec)[1]
         dataset = DATASETS.get(spec.dataset.name).from_settings(spec.dataset.settings).load(Settings().data)
         threads = torch.get_num_threads()
         torch.set_num_threads(spec.resources.cpus_per_worker)
-        trainer = path_trainer(plan, dataset.without_test(), torch.device("cpu"), with_parent=strategy.needs_parent)
-        evaluator = LocalEvaluator(trainer)
+        evaluator = LocalEvaluator(build_trainer(spec, dataset.without_test(), torch.device("cpu")))
         history = run_search(strategy, evaluator, (), spec.wave, lambda _: None)
         torch.set_num_threads(threads)
         return Bare(history, strategy.arms(history), strategy.rank(history, spec.keep))

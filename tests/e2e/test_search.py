@@ -235,6 +235,27 @@ def test_a_robust_search_by_child_and_parent_equals_the_engine_without_ray(servi
     assert arm_table(service.client.arms(job.id)) == bare_table(expected.arms)
 
 
+def test_trainings_of_their_own_equal_the_engine_without_ray(service: Running, bare: Callable[..., Bare]) -> None:
+    """Short ones and whole ones, two at once; what the spec leaves open is stated in what is kept, and steps are told."""
+    own = {"recipe": {"epochs": 4, "max_steps_per_epoch": 2}}
+    strategy = {"name": "screen-and-train", "settings": {"trainings": 5, "fidelity": 0.25}}
+    spec = {"space": "tiny", "seed": 5, "strategy": strategy, "evaluation": {"own": own}, "wave": 2, "resources": {"workers": 2}}
+    job, expected = service.search(**spec), bare(**spec)
+    assert job.state == "succeeded", job.error
+    samples = list(service.client.samples(job.id))
+    assert [(row.digest, row.reward, row.fidelity) for row in samples] == [
+        (sample.genotype.digest, sample.reward, sample.fidelity) for sample in expected.history
+    ]
+    assert [(row.fidelity, row.steps) for row in samples] == [(0.25, 2)] * 4 + [(1.0, 8)] * 4
+    assert arm_table(service.client.arms(job.id)) == bare_table(expected.arms)
+    found = list(service.client.architectures(search=job.id))
+    assert [row.digest for row in found] == [entry.genotype.digest for entry in expected.ranked]
+    assert {row.digest for row in found} <= {row.digest for row in samples[4:]}
+    progress = job.progress
+    assert isinstance(progress, SearchProgress)
+    assert progress.best_reward == max(row.reward for row in samples[4:])
+
+
 def test_a_search_that_cannot_run_says_why(service: Running) -> None:
     """No request decodes images: that all but the first are none is found by the driver."""
     write_folder(service.settings.data)

@@ -85,3 +85,21 @@ def test_a_round_that_ends_is_told_before_what_it_dropped() -> None:
     told = [event for entry in _waves(_strategy("abandit", "tiny"), 200, 1) for event in told_of_wave(*entry)]
     ends = [(type(event), event.round) for event in told if isinstance(event, RoundTold | AbandonedTold)]
     assert ends == [(RoundTold, 1), (AbandonedTold, 1), (RoundTold, 2), (AbandonedTold, 2)]
+
+
+def test_the_best_is_of_the_longest_trainings_and_short_ones_are_told_as_such() -> None:
+    """A whole training below the best short one is the best all the same: their rewards are not alike."""
+    strategy = STRATEGIES.get("random").from_settings(SPACES.get("tiny"), {}, 0)
+    genotypes, arms = strategy.suggest((), 4), strategy.arms(())
+    figures = [(0.1, 0.9), (0.1, 0.8), (1.0, 0.4), (1.0, 0.3)]
+    samples = tuple(
+        Sample(index, genotype, reward, None, fidelity)
+        for index, (genotype, (fidelity, reward)) in enumerate(zip(genotypes, figures, strict=True))
+    )
+    evaluations = tuple(Evaluation(sample.reward, 1.0, diverged=False, seconds=1.0) for sample in samples)
+    told = [
+        list(told_of_wave(Wave(samples[index : index + 1], evaluations[index : index + 1], samples[: index + 1]), arms, arms))
+        for index in range(4)
+    ]
+    assert [each[0].fidelities for each in told if isinstance(each[0], WaveTold)] == [(0.1,), (0.1,), None, None]
+    assert [[event.index for event in each if isinstance(event, BestTold)] for each in told] == [[0], [], [2], []]

@@ -22,6 +22,18 @@ def test_a_sample_leaves_the_shared_weights_as_they_are() -> None:
     assert not evaluation.diverged
 
 
+def test_a_worker_that_trains_from_scratch_shares_nothing() -> None:
+    recipe = {"epochs": 4, "max_steps_per_epoch": 2}
+    spec = {"space": "tiny", "strategy": "screen-and-train", "evaluation": {"own": {"recipe": recipe}}}
+    worker = SupernetWorker(SearchSpec.model_validate(spec).model_dump(mode="json"), digits().without_test())
+    assert worker.weights().split() == {}
+    worker.load(worker.weights())
+    genotype = random_genotype(build_search(SPEC)[0].space, 1)
+    (first, weights), (again, _) = worker.evaluate(0, genotype), worker.evaluate(7, genotype)
+    assert weights.split() == {}
+    assert (first.reward, first.steps) == (again.reward, 2)
+
+
 def test_a_gpu_that_torch_does_not_see_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rather than training on the processor for days."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

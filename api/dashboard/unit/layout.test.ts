@@ -60,6 +60,8 @@ test("paths break where values are missing", () => {
 
 test("the best so far never falls", () => {
   expect(bestSoFar([0.2, null, 0.1, 0.4])).toEqual([0.2, 0.2, 0.2, 0.4]);
+  // Of two short trainings and three whole ones, of which the first is below the best short one.
+  expect(bestSoFar([0.5, 0.6, 0.4, 0.3, 0.7], [0.1, 0.1, 1, 1, 1])).toEqual([0.5, 0.6, 0.4, 0.4, 0.7]);
 });
 
 test("the nearest is found by halves", () => {

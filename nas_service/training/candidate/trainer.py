@@ -95,7 +95,7 @@ class CandidateTrainer:
         self.bench.lay_out(self._live)
         self._ema: AveragedModel | None = None
         self._layers = binary_layers([self._live])
-        self._epoch = 0
+        self._epoch = self._steps = 0
         self._optimizer = self._start_phase(self._phases[0])
 
     @property
@@ -114,6 +114,11 @@ class CandidateTrainer:
         """Train the epochs that are left, yielding after each."""
         while self._epoch < self.recipe.epochs:
             yield self._run_epoch()
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far, of the passes over the training images."""
+        return self._steps
 
     def reestimate_norms(self, most: int) -> None:
         """Give the network that is scored the statistics of its own weights, from so many batches of training images; 0: none."""
@@ -220,6 +225,7 @@ class CandidateTrainer:
             for loss, logits, labels in self.bench.run(step, batches, factor, generator):
                 if self._ema is not None:
                     self._ema.update_parameters(self._live)
+                self._steps += 1
                 losses.append(loss)
                 correct += (logits.argmax(1) == labels).sum()
                 seen += len(labels)

@@ -49,6 +49,16 @@ def correct_on_device(forward: Callable[[Tensor], Tensor], part: ResidentPart, b
     return correct
 
 
+def likelihoods(forward: Callable[[Tensor], Tensor], part: ResidentPart, batch_size: int = EVALUATION_BATCH) -> Tensor:
+    """Return the logarithm of the probability that is given to the true label of every image of `part`, float64, (N,)."""
+    return torch.cat(
+        [
+            -nn.functional.cross_entropy(forward(pixels).double(), labels, reduction="none")
+            for pixels, labels in part.batches(batch_size)
+        ]
+    )
+
+
 def standing(
     forward: Callable[[Tensor], Tensor],
     attack: Attack | Noise,

@@ -73,6 +73,7 @@ class ParentChildTrainer:
             child.evaluation,
             parent_reward=parent.evaluation.reward,
             seconds=child.evaluation.seconds + parent.evaluation.seconds,
+            steps=child.evaluation.steps + parent.evaluation.steps,
         )
         return TrainedPath(evaluation, child.weights | _prefixed(parent.weights))
 

@@ -145,7 +145,7 @@ class SupernetTrainer:
         with global_seed(self._plan.seed, "sample", index):
             course = self.course(genotype)
             before = PathWeights.of(course.path)
-            loss = self._train_path(index, course)
+            loss, steps = self._train_path(index, course)
             correct, stood = self.count(index, course)
         trained = PathWeights.of(course.path)
         self.load(before.named)
@@ -161,6 +161,7 @@ class SupernetTrainer:
             seconds=time.perf_counter() - started,
             clean_accuracy=None if diverged else clean,
             attacked_accuracy=None if diverged or adversarial is None else attacked,
+            steps=steps,
         )
         return TrainedPath(evaluation, {} if diverged else trained.named)
 
@@ -173,8 +174,8 @@ class SupernetTrainer:
         plain = Backpropagation(self.supernet, layers, method.start(self.supernet).to(self.device), genotype)
         return Course(modules, path, plain, self.bench.optimizer(path, layers, method))
 
-    def _train_path(self, index: int, course: Course) -> Tensor:
-        """Return the mean loss."""
+    def _train_path(self, index: int, course: Course) -> tuple[Tensor, int]:
+        """Return the mean loss and the number of steps."""
         settings, state, bench, seed = self._settings, course.plain.state, self.bench, self._plan.seed
         factor = schedule_factor(settings.schedule, index / self._plan.total_samples)
         generator = derived_generator(self.device, seed, "sample", index)
@@ -194,7 +195,7 @@ class SupernetTrainer:
                 state.end_epoch(self.supernet)
             if len(losses) >= most:
                 break
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean(), len(losses)
 
     def count(self, index: int, course: Course) -> tuple[Tensor, Tensor]:
         """Return how many validation images the path classifies correctly, and how many under attack (0 without attacks).

@@ -52,6 +52,14 @@ def test_steps_that_are_cut_short_are_counted_as_such() -> None:
     assert _training(recipe={"epochs": 3, "max_steps_per_epoch": 2, "batch_size": 50}).images == 2 * 3 * 100
 
 
+def test_trainings_of_their_own_are_counted_as_long_as_they_are() -> None:
+    """48 of one epoch and 4 of twelve; each epoch is 16 whole batches of 64 of the 1,078 images, and no supernet is held."""
+    estimate = _search(strategy="screen-and-train", evaluation={"own": {"recipe": {"epochs": 12, "batch_size": 64}}})
+    assert (estimate.samples, estimate.images) == (52, (48 + 4 * 12) * 16 * 64)
+    assert (estimate.supernet_parameters, estimate.checkpoint_bytes) == (0, 0)
+    assert 0 < estimate.memory_bytes <= _search().memory_bytes  # of the one operation of `tiny` that has weights
+
+
 def test_full_precision_parents_are_trained_too() -> None:
     child, both = (_search(strategy={"name": "cp-nas", "settings": {"parent_weight": weight}}) for weight in (0, 0.5))
     assert both.images == 2 * child.images

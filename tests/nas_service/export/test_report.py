@@ -66,9 +66,9 @@ def _record(name: str = "first", space: str = "tiny", samples: int = 30) -> Sear
     origin = FoundArchitecture("id-1", "search-1", 1, 0.5)
     trained = [TrainedCandidate("c", "training-1", origin, method, "bnn", 0, scores, COST, 3.0)]
     spec = SearchSpec.model_validate({"space": space, "name": name}).model_dump(mode="json")
-    rewards = [0.5 + (index * 7919 % 100) / 1000 for index in range(samples)]
+    standings = [(1.0, 0.5 + (index * 7919 % 100) / 1000) for index in range(samples)]
     told = {"submitted": "today"}
-    return SearchRecord("search-1", name, "succeeded", None, told, spec, searched, MEAN_REWARDS, rewards, arms, found, trained)
+    return SearchRecord("search-1", name, "succeeded", None, told, spec, searched, MEAN_REWARDS, standings, arms, found, trained)
 
 
 @pytest.mark.parametrize("space", SPACES.names())
@@ -110,16 +110,23 @@ def test_what_somebody_chose_is_text(hostile: str) -> None:
 
 
 def test_a_search_that_has_nothing_yet_has_a_page() -> None:
-    record = replace(_record(), rewards=(), arms=(), found=(), trained=())
+    record = replace(_record(), standings=(), arms=(), found=(), trained=())
     said = _read(write_report(record)).texts
     assert {"No sample was committed yet.", "None was found yet.", "Nothing was trained of what was found."} <= set(said)
 
 
+def test_the_best_is_the_best_of_the_longest_trainings() -> None:
+    page = write_report(replace(_record(), standings=[(0.1, 0.9), (0.1, 0.8), (1.0, 0.6), (1.0, 0.7)]))
+    said = _read(page).texts
+    assert "70.00 %, sample 3" in said
+    assert said[said.index("of them short trainings, with scores of their own") + 1] == "2"
+
+
 def test_a_long_search_is_thinned_to_its_extremes_and_says_so() -> None:
     record = _record(samples=20_000)
-    rewards = [*record.rewards]
-    rewards[12_345] = 0.99
-    page = write_report(replace(record, rewards=rewards))
+    standings = [*record.standings]
+    standings[12_345] = (1.0, 0.99)
+    page = write_report(replace(record, standings=standings))
     drawn = re.findall(r"M([\d.]+) ([\d.]+)h0", page)
     assert f"{len(drawn)} of 20000 samples drawn" in page
     assert 600 < len(drawn) <= 1200

@@ -1898,7 +1898,8 @@ export interface components {
          * @description The statistics of one arm.
          *
          *     `mean`, `lower` and `upper` are in the strategy's own unit: accuracy for `abandit`, `random` and `evolution`, child-parent
-         *     scores for `cp-nas`, effects in rank scores (0 is average) with two standard deviations for `abandit-plus`.
+         *     scores for `cp-nas`, effects in rank scores (0 is average) with two standard deviations for `abandit-plus` and
+         *     `screen-and-train`.
          */
         ArmView: {
             /**
@@ -3033,6 +3034,8 @@ export interface components {
              * @default adam
              */
             optimizer: components["schemas"]["OptimizerName"];
+            /** @description Train every sample from scratch instead of sharing weights. Null: weights are shared, unless the strategy wants trainings of their own (screen-and-train), which then are as without settings. */
+            own?: components["schemas"]["OwnTrainings"] | null;
             /**
              * @description How the rate falls over the samples of the search.
              * @default cosine
@@ -3707,6 +3710,19 @@ export interface components {
              */
             name: string;
         };
+        /**
+         * OwnTrainings
+         * @description Samples that are trainings of their own, from scratch: nothing is shared, and nothing else of `evaluation` has a say.
+         */
+        OwnTrainings: {
+            /** @description Of a whole training, whose seed is the search's; null: that of `training`, or the default one. */
+            recipe?: components["schemas"]["Recipe"] | null;
+            /**
+             * @description Reward of a training that has a share of the epochs: train-likelihood, exp(-loss of the last epoch); likelihood, exp(-cross-entropy on validation images); probability, the mean one of the true label there; accuracy. That of a whole one is its validation accuracy.
+             * @default train-likelihood
+             */
+            short_score: components["schemas"]["ShortScore"];
+        };
         /** Page[Annotated[Union[StateEvent, PhaseEvent, WaveEvent, RoundEvent, AbandonedEvent, BestEvent, EndedEarlyEvent, BestNotKeptEvent, CandidateEvent, EpochEvent, AttackEvent, FullPrecisionEvent, DataReadEvent, LostEvent, ReleasedEvent, OtherEvent], FieldInfo(annotation=NoneType, required=True, discriminator='kind')]] */
         Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____: {
             /** Items */
@@ -4336,6 +4352,11 @@ export interface components {
             digest: string;
             /** Diverged */
             diverged: boolean;
+            /**
+             * Fidelity
+             * @description Share of a whole training that it was; 1 with shared weights. Rewards of others are not alike.
+             */
+            fidelity: number;
             /** Genotype */
             genotype: {
                 [key: string]: unknown;
@@ -4353,6 +4374,11 @@ export interface components {
             reward: number;
             /** Seconds */
             seconds: number;
+            /**
+             * Steps
+             * @description Optimizer steps that it took; null where an earlier version sampled.
+             */
+            steps: number | null;
             /** Wave */
             wave: number;
             /** Worker */
@@ -4655,6 +4681,12 @@ export interface components {
              */
             thinned: boolean;
         };
+        /**
+         * ShortScore
+         * @description What tells how good a short training is, in [0, 1].
+         * @enum {string}
+         */
+        ShortScore: "train-likelihood" | "likelihood" | "probability" | "accuracy";
         /**
          * SpecKind
          * @description What can be submitted.
@@ -5010,6 +5042,11 @@ export interface components {
              * @description The means of all arms in the space's order, as in `means`; null where that is shorter.
              */
             all_means?: (number | null)[] | null;
+            /**
+             * Fidelities
+             * @description Share of a whole training that each of its samples was; null: all were whole, or shared weights.
+             */
+            fidelities?: number[] | null;
             /**
              * First
              * @description Index of its first sample.
@@ -6597,7 +6634,7 @@ export interface operations {
             query?: {
                 /** @description Only samples with an index above this. */
                 after?: number;
-                /** @description Which columns, with commas between them: index, reward, clean_accuracy, attacked_accuracy, ops, packed_bytes, seconds, wave, loss, best. `best`: the best reward so far. */
+                /** @description Which columns, with commas between them: index, reward, clean_accuracy, attacked_accuracy, ops, packed_bytes, seconds, wave, fidelity, steps, loss, best. `best`: the best reward so far. */
                 fields?: string;
                 format?: components["schemas"]["SeriesFormat"];
                 /** @description About how many samples to keep; new bests may be more. */

@@ -9,6 +9,8 @@ type Column = readonly (number | null)[];
 export interface SamplesChartProps {
   readonly index: Column;
   readonly reward: Column;
+  /** Share of a whole training that a sample was: rewards of different ones are not alike. */
+  readonly fidelity: Column;
   /** On clean images, where it is not the reward itself. */
   readonly clean: Column | null;
   readonly attacked: Column | null;
@@ -95,6 +97,10 @@ export function SamplesChart(props: SamplesChartProps) {
   const y = scale(range.low, range.high, HEIGHT - PAD.bottom, PAD.top);
   const shown = at.filter((index) => index < props.at).length;
   const found = props.chosen === null ? -1 : at.indexOf(props.chosen);
+  const best = bestSoFar(props.reward.slice(0, shown), props.fidelity);
+  const [whole, short] = [true, false].map((isWhole) =>
+    props.reward.slice(0, shown).map((value, place) => (((props.fidelity[place] ?? 1) === 1) === isWhole ? value : null)),
+  );
   const marked = pointed.value ?? (found < 0 ? null : found);
 
   function point(event: PointerEvent): number {
@@ -112,7 +118,7 @@ export function SamplesChart(props: SamplesChartProps) {
         viewBox={`0 0 ${width} ${HEIGHT}`}
         class="samples-chart"
         role="img"
-        aria-label={`Accuracy of ${shown} samples; best ${percent(bestSoFar(props.reward.slice(0, shown)).at(-1))}`}
+        aria-label={`Accuracy of ${shown} samples; best ${percent(best.at(-1))}`}
         onPointerMove={(event) => {
           pointed.value = point(event);
         }}
@@ -131,8 +137,9 @@ export function SamplesChart(props: SamplesChartProps) {
           <path d={dotPath(at.slice(0, shown), props.attacked.slice(0, shown), x, y)} class="dots attacked" />
         ) : null}
         {props.clean ? <path d={dotPath(at.slice(0, shown), props.clean.slice(0, shown), x, y)} class="dots clean" /> : null}
-        <path d={dotPath(at.slice(0, shown), props.reward.slice(0, shown), x, y)} class="dots reward" />
-        <path d={stepPath(at.slice(0, shown), bestSoFar(props.reward.slice(0, shown)), x, y, props.at)} class="best" />
+        <path d={dotPath(at.slice(0, shown), short ?? [], x, y)} class="dots short" />
+        <path d={dotPath(at.slice(0, shown), whole ?? [], x, y)} class="dots reward" />
+        <path d={stepPath(at.slice(0, shown), best, x, y, props.at)} class="best" />
         {marked === null ? null : <Marked {...{ ...props, x, y, width }} place={marked} index={at[marked] ?? 0} />}
       </svg>
     </div>

@@ -82,10 +82,16 @@ export function bandPath(xs: readonly number[], low: Values, high: Values, x: Sc
 }
 
 /** Best so far, value by value; missing ones change nothing. */
-export function bestSoFar(values: Values): (number | null)[] {
+export function bestSoFar(values: Values, fidelity: Values = []): (number | null)[] {
   let best: number | null = null;
-  return values.map((value) => {
-    if (typeof value === "number" && (best === null || value > best)) best = value;
+  let longest = 0;
+  return values.map((value, place) => {
+    const share = fidelity[place] ?? longest;
+    if (share > longest) {
+      longest = share;
+      best = null; // what a longer training reaches is not told by a shorter one
+    }
+    if (typeof value === "number" && share === longest && (best === null || value > best)) best = value;
     return best;
   });
 }

@@ -5,6 +5,8 @@ export interface WaveData {
   readonly first: number;
   readonly samples: number;
   readonly rewards: readonly number[];
+  /** Shares of a whole training that the samples were; null: all were whole. */
+  readonly fidelities?: readonly number[] | null;
   readonly seconds?: readonly number[];
   readonly pulled?: readonly (readonly number[])[] | null;
   readonly means?: readonly (readonly [number, number | null])[] | null;

@@ -29,8 +29,9 @@ function bestAt(model: SearchModel): number | null {
   if (at === null && progress?.kind === "search" && progress.best_reward != null) return progress.best_reward;
   const series = model.series.value;
   if (!series) return null;
-  const upTo = series.columns.reward.filter((_, place) => at === null || (series.columns.index[place] ?? 0) < at);
-  return bestSoFar(upTo).at(-1) ?? null;
+  const { reward, fidelity, index } = series.columns;
+  const shown = index.filter((value) => at === null || (value ?? 0) < at).length;
+  return bestSoFar(reward.slice(0, shown), fidelity).at(-1) ?? null;
 }
 
 function nameOf(component: unknown): string {

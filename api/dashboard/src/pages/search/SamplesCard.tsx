@@ -13,13 +13,21 @@ function own(column: Values, reward: Values): Values | null {
   return differs ? column : null;
 }
 
-function Legend(props: { hasClean: boolean; hasAttacked: boolean }) {
+function Legend(props: { hasShort: boolean; hasClean: boolean; hasAttacked: boolean }) {
   return (
     <p class="legend quiet">
       <span class="mark mark-reward" aria-hidden="true">
         ●
       </span>{" "}
       reward of a sample{" "}
+      {props.hasShort ? (
+        <>
+          <span class="mark mark-short" aria-hidden="true">
+            ●
+          </span>{" "}
+          of a short training, a score of its own{" "}
+        </>
+      ) : null}
       {props.hasClean ? (
         <>
           <span class="mark mark-clean" aria-hidden="true">
@@ -52,10 +60,15 @@ function Chart({ model, series }: { model: SearchModel; series: SeriesData }) {
   const total = progress?.kind === "search" ? progress.total : model.samples.value;
   return (
     <>
-      <Legend hasClean={clean !== null} hasAttacked={attacked !== null} />
+      <Legend
+        hasShort={columns.fidelity.some((share) => share !== null && share < 1)}
+        hasClean={clean !== null}
+        hasAttacked={attacked !== null}
+      />
       <SamplesChart
         index={columns.index}
         reward={columns.reward}
+        fidelity={columns.fidelity}
         clean={clean}
         attacked={attacked}
         rounds={model.marks.value}

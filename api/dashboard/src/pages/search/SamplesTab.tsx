@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { getJson, type View } from "../../api/client";
 import { useResource } from "../../live/resource";
 import { isDark } from "../../state/theme";
-import { amount, bytes, percent, seconds } from "../../ui/format";
+import { amount, bytes, count, percent, seconds } from "../../ui/format";
 import { Empty, Loaded } from "../../ui/States";
 import { type Column, Table } from "../../ui/Table";
 import { paths } from "./data";
@@ -27,6 +27,8 @@ function columnsOf(model: SearchModel): Column<Sample>[] {
       ),
     },
     { key: "reward", title: "reward", isNumber: true, cell: (row) => percent(row.reward, 2) },
+    { key: "fidelity", title: "of a training", isNumber: true, isMinor: true, cell: (row) => percent(row.fidelity, 0) },
+    { key: "steps", title: "steps", isNumber: true, isMinor: true, cell: (row) => (row.steps === null ? "" : count(row.steps)) },
     { key: "clean", title: "clean", isNumber: true, isMinor: true, cell: (row) => percent(row.clean_accuracy) },
     { key: "attacked", title: "attacked", isNumber: true, isMinor: true, cell: (row) => percent(row.attacked_accuracy) },
     { key: "ops", title: "OPs", isNumber: true, cell: (row) => amount(row.cost.ops) },

@@ -4,7 +4,7 @@ import type { RoundMark } from "../../state/replay";
 
 export type Job = View<"JobView">;
 
-export const SERIES_FIELDS = ["index", "reward", "clean_accuracy", "attacked_accuracy"] as const;
+export const SERIES_FIELDS = ["index", "reward", "clean_accuracy", "attacked_accuracy", "fidelity"] as const;
 export type SeriesField = (typeof SERIES_FIELDS)[number];
 export const MOST_POINTS = 2000;
 

@@ -248,7 +248,7 @@ export class SearchModel {
     if (!series) return;
     const last = series.columns.index.at(-1) ?? -1;
     const fresh = wave.rewards
-      .map((reward, offset) => ({ index: wave.first + offset, reward }))
+      .map((reward, offset) => ({ index: wave.first + offset, reward, fidelity: wave.fidelities?.[offset] ?? 1 }))
       .filter((one) => one.index > last);
     if (fresh.length === 0) return;
     const none = fresh.map(() => null);
@@ -262,6 +262,7 @@ export class SearchModel {
         reward: [...columns.reward, ...fresh.map((one) => one.reward)],
         clean_accuracy: [...columns.clean_accuracy, ...none],
         attacked_accuracy: [...columns.attacked_accuracy, ...none],
+        fidelity: [...columns.fidelity, ...fresh.map((one) => one.fidelity)],
       },
     };
   }

@@ -1,0 +1,234 @@
+"""screen-and-train: short trainings from scratch of many architectures, then whole trainings of the few that promise most.
+
+    screen     the first samples, in bags of K architectures in which each live arm of each edge appears once, are trained for a
+               share `fidelity` of the recipe's epochs: for `screening_share` of the budget
+    train      the rest of the budget, four at least: the architecture with the largest expected improvement over the best
+               posterior mean among those that were trained whole (`acquisition.py`), among live ones that were not, is trained
+               with the whole recipe; the first is the one with the largest mean
+    return     of those that were trained whole, the one with the largest mu - sd / 2
+
+The budget counts whole trainings; a short one counts as its share of one.
+
+Two models of `posterior.py` with covariates. That of the screening has the logarithm of the number of parameters, slope N(0, 1).
+That of whole trainings has it with N(0.5, 1), for short ones hardly tell what size is worth, and has the screening's mean with
+N(0.7, 1): whatever either says is believed as far as whole trainings bear it out, even if it is upside down. Covariates are
+standardised over the candidates. The level, since few and chosen architectures are trained whole, is N(0, 3).
+
+It wants trainings of their own (`evaluation.own`): with shared weights a sample is no training of any length.
+
+References:
+    Own work. Short trainings whose loss ranks: Ru et al., "Speedy Performance Estimation for Neural Architecture Search",
+    NeurIPS 2021, arXiv 2006.04492; the number of parameters beside what is learned: White et al., "How Powerful are Performance
+    Predictors in Neural Architecture Search?", NeurIPS 2021, arXiv 2104.01177; expected improvement: Jones et al., 1998.
+"""
+
+import math
+from collections import Counter
+from functools import cached_property
+
+import numpy as np
+from pydantic import Field
+
+from nas_service.search.acquisition import best_of, climb
+from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
+from nas_service.search.bandit import Arm
+from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.history import History
+from nas_service.search.liveness import balanced_bag, draw_uniform, places
+from nas_service.search.posterior import Covariates, Posterior, Shares, by_posterior, rank_scores
+from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
+from search_spaces.genotype import Genotype
+
+ENUMERATED = 2048  # live genotypes that are all candidates
+REFERENCES = 512  # architectures over which covariates are standardised in larger spaces
+LEAST_WHOLE = 4  # whole trainings: fewer cannot refute a screening that misleads
+BOUND = 2.0  # standard deviations
+SLOPE = 0.7  # prior mean of the slope of the screening
+SIZE_SLOPE = 0.5  # prior mean of the slope of the logarithm of the number of parameters
+LEVEL = 3.0  # prior variance of the level of whole trainings
+SCREENING = Shares(operations=0.3, arms=0.7, noise=0.6)
+WHOLE = Shares(operations=0.3, arms=0.7, noise=0.3)
+BEST_STARTS, RANDOM_STARTS = 2, 2
+_ROUNDING = 1e-9  # 4 / (1 / 12) is a little below 48
+NO_BEST = -20.0  # before anything was trained whole, so low that the largest mean improves most
+
+
+class ScreenAndTrainSettings(StrategySettings):
+    """Settings of screen-and-train."""
+
+    trainings: int = Field(8, ge=5, le=10_000, description="Budget, in whole trainings; a short one counts as its share of one.")
+    screening_share: float = Field(0.5, ge=0.05, le=0.95, description="Share of the budget that short trainings take.")
+    fidelity: float = Field(1 / 12, gt=0, lt=1, description="Share of the recipe's epochs that a short training has.")
+
+
+@STRATEGIES.register("screen-and-train")
+class ScreenAndTrain(Strategy):
+    """screen-and-train; see the module's text."""
+
+    summary = "many short trainings, then whole ones of what promises most, under a posterior that knows their sizes"
+    reference = "own; short trainings: Ru et al., NeurIPS 2021, arXiv 2006.04492"
+    settings_model = ScreenAndTrainSettings
+    is_costly = True
+    needs_own = True
+    arm_facts = ArmFacts(
+        ArmUnit.RANK_EFFECT,
+        centre=0.0,
+        bounds=ArmBounds.TWO_SD,
+        higher_is_better=True,
+        meaning="What the arm adds to the rank score of a short training, beside what the number of parameters explains, 0 being "
+        "average; the bounds are two standard deviations.",
+    )
+    settings: ScreenAndTrainSettings
+
+    @property
+    def whole(self) -> int:
+        """Number of whole trainings."""
+        return max(LEAST_WHOLE, round((1 - self.settings.screening_share) * self.settings.trainings))
+
+    @property
+    def screened(self) -> int:
+        """Number of short trainings: as many as the rest of the budget pays, one at least."""
+        return max(1, math.floor((self.settings.trainings - self.whole) / self.settings.fidelity + _ROUNDING))
+
+    @property
+    def total(self) -> int:
+        """Short trainings and whole ones."""
+        return self.screened + self.whole
+
+    def fidelity(self, index: int) -> float:
+        """Return that of short trainings, then 1."""
+        return self.settings.fidelity if index < self.screened else 1.0
+
+    def suggest(self, history: History, count: int) -> tuple[Genotype, ...]:
+        """Fill bags, then improve."""
+        first = len(history)
+        if first < self.screened:
+            return tuple(self._bagged(index) for index in range(first, min(first + count, self.screened)))
+        posterior, screened = self._after(history), self._screening(history).codes
+        taken = {row.tobytes() for row in posterior.codes}
+        genotypes: list[Genotype] = []
+        for index in range(first, min(first + count, self.total)):
+            row = self._improvement(posterior, screened, index, taken)
+            genotypes.append(self._encoding.genotype(row))
+            taken.add(row.tobytes())
+            posterior = posterior.believing(row)
+        return tuple(genotypes)
+
+    def arms(self, history: History) -> tuple[Arm, ...]:
+        """Return the effects in short trainings, in units of rank scores, with bounds of two standard deviations."""
+        possible = {key for keys in self.possible for key in keys}
+        if not history:
+            return tuple(Arm(key, abandoned_round=None if key in possible else 0) for key in self.space.arms())
+        pulls = Counter(key for sample in history for key in sample.genotype.choices)
+        effects, deviations = self._screening(history).effects()
+        arms = []
+        for place, keys in enumerate(places(self.space)):
+            for key in keys:
+                abandoned = None if key in possible else 0
+                number = self._encoding.operations.index(key.operation)
+                effect, width = float(effects[place, number]), BOUND * float(deviations[place, number])
+                pulled = Arm(key, pulls[key], effect, effect - width, effect + width, abandoned)
+                arms.append(pulled if pulls[key] else Arm(key, abandoned_round=abandoned))
+        return tuple(arms)
+
+    def round_ends(self, samples: int) -> tuple[int, ...]:
+        """The screening is the only round that ends."""
+        return (self.screened,) if samples >= self.screened else ()
+
+    def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
+        """Order what was trained whole by mu - sd / 2; before anything was, what was screened."""
+        trained = history[self.screened :]
+        if trained:
+            return by_posterior(self._after(history), trained, count)
+        return by_posterior(self._screening(history), history, count) if history else ()
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return Encoding(self.space)
+
+    @cached_property
+    def _references(self) -> Codes:
+        """Return the architectures over which covariates are standardised."""
+        if self.space.size() <= ENUMERATED:
+            return self._encoding.all_live
+        drawn = [draw_uniform(self.nodes, self.possible, self.seed, ("reference", number)) for number in range(REFERENCES)]
+        return self._encoding.codes(Genotype(self.space.name, choices) for choices in drawn)
+
+    @cached_property
+    def _sizes(self) -> Floats:
+        """Return the parameters that each arm adds to those of the first reference, (E, operations)."""
+        assert self.parameters is not None  # noqa: S101 - for the type checker
+        base, encoding = self._references[0], self._encoding
+        own = self.parameters(encoding.genotype(base))
+        sizes = np.zeros((encoding.edges, len(encoding.operations)))
+        for place, number in zip(*np.nonzero(encoding.possible), strict=True):
+            row = base.copy()
+            row[place] = number
+            sizes[place, number] = self.parameters(encoding.genotype(row)) - own
+        return sizes + own / encoding.edges
+
+    def _log_parameters(self, codes: Codes) -> Floats:
+        return np.asarray(np.log(np.maximum(self._sizes[np.arange(self._encoding.edges), codes].sum(axis=1), 1.0)))
+
+    @cached_property
+    def _size(self) -> Covariates:
+        """Return the logarithm of the number of parameters; nothing where nobody can tell it."""
+        if self.parameters is None:
+            return Covariates(lambda codes: np.zeros((len(codes), 0)), np.zeros(0))
+        centre, spread = _standard(self._log_parameters(self._references))
+        return Covariates(lambda codes: ((self._log_parameters(codes) - centre) / spread)[:, None], np.zeros(1))
+
+    def _screening(self, history: History) -> Posterior:
+        """Return the model of the short trainings; the last one is remembered, which changes no answer."""
+        short = history[: self.screened]
+        key = tuple((sample.genotype, sample.reward) for sample in short)
+        if self._remembered is None or self._remembered[0] != key:
+            codes = self._encoding.codes(sample.genotype for sample in short)
+            scores = rank_scores([sample.reward for sample in short])
+            self._remembered = key, Posterior(self._encoding, codes, scores, SCREENING, self._size)
+        return self._remembered[1]
+
+    _remembered: tuple[tuple[tuple[Genotype, float], ...], Posterior] | None = None
+
+    def _after(self, history: History) -> Posterior:
+        """Return the model of the whole trainings, after those of the screening."""
+        screening, size = self._screening(history), self._size
+        centre, spread = _standard(screening.predict(self._references)[0])
+
+        def known(codes: Codes) -> Floats:
+            told = (screening.predict(codes)[0] - centre) / spread
+            level = np.full(len(codes), LEVEL**0.5)
+            return np.column_stack([size.of(codes), told, level])
+
+        trained = history[self.screened :]
+        codes = self._encoding.codes(sample.genotype for sample in trained)
+        scores = rank_scores([sample.reward for sample in trained])
+        slopes = np.array([*(SIZE_SLOPE for _ in size.slopes), SLOPE, 0.0])
+        return Posterior(self._encoding, codes, scores, WHOLE, Covariates(known, slopes), scale=1.0)
+
+    def _bagged(self, index: int) -> Genotype:
+        size = self.space.arms_per_edge
+        bag, slot = divmod(index, size)
+        return Genotype(self.space.name, balanced_bag(self.nodes, self.possible, size, self.seed, ("bag", bag))[slot])
+
+    def _improvement(self, posterior: Posterior, screened: Codes, index: int, taken: set[bytes]) -> Codes:
+        """Return the best candidate that was not trained whole; one that was if there is no other."""
+        best = float(posterior.means.max(initial=NO_BEST))
+        if self.space.size() <= ENUMERATED:
+            found = [best_of(posterior, self._encoding.all_live, best, taken)]
+        else:
+            order = np.argsort(-posterior.predict(screened)[0], kind="stable")[:BEST_STARTS]
+            starts = [*screened[order], *(self._random(index, number) for number in range(RANDOM_STARTS))]
+            found = [climb(posterior, start, best, taken, self._encoding.possible) for start in starts]
+        proposals = [proposal for proposal in found if proposal is not None]
+        return max(proposals, key=lambda proposal: proposal.value).row if proposals else self._random(index, RANDOM_STARTS)
+
+    def _random(self, index: int, number: int) -> Codes:
+        choices = draw_uniform(self.nodes, self.possible, self.seed, ("start", index, number))
+        row: Codes = self._encoding.codes([Genotype(self.space.name, choices)])[0]
+        return row
+
+
+def _standard(values: Floats) -> tuple[float, float]:
+    """Return mean and standard deviation; 1 for a deviation of 0."""
+    return float(values.mean()), float(values.std()) or 1.0

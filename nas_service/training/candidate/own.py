@@ -1,0 +1,95 @@
+"""Samples that are trainings of their own: from scratch, nothing is shared, so a sample depends on seed, genotype and fidelity.
+
+All trainings of a search have one seed, hence the same batches in the same order: what differs between them is the architecture.
+A training of a share of the recipe's epochs is a whole short one, with the whole schedule of the learning rate in it.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nas_service.binarization.method import Method
+from nas_service.data.dataset import ImageDataset
+from nas_service.recipes.recipe import Recipe, ShortScore
+from nas_service.reports import Beat, EpochReport, no_beat
+from nas_service.search.loop import Evaluation
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.counting import beating, evaluating, likelihoods
+from nas_service.training.state.path_weights import Weights
+from nas_service.training.supernet.trainer import TrainedPath
+from search_spaces.genotype import Genotype
+from search_spaces.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class OwnPlan:
+    """What is searched, and how its samples are trained.
+
+    Attributes:
+        recipe: Of a whole training.
+        short_score: The reward of one that is not whole; that of a whole one is its validation accuracy.
+        seed: Of every training.
+        fidelity: Share of the recipe's epochs, by the sample's index.
+    """
+
+    space: SearchSpace
+    method: Method
+    recipe: Recipe
+    short_score: ShortScore
+    seed: int
+    fidelity: Callable[[int], float]
+
+
+class OwnTrainer:
+    """Trains and scores samples from scratch; a `PathTrainer` without shared weights."""
+
+    def __init__(self, plan: OwnPlan, dataset: ImageDataset, device: torch.device, *, beat: Beat = no_beat) -> None:
+        """Keep what trainings need; `beat` is called after every step and before every batch that is scored."""
+        self.device = device
+        self._plan, self._dataset, self._beat = plan, dataset, beat
+
+    def weights(self) -> Weights:
+        """Return nothing: nothing is shared."""
+        return {}
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take nothing."""
+
+    def evaluate(self, index: int, genotype: Genotype) -> TrainedPath:
+        """Train `genotype` from scratch as sample `index` and score it."""
+        started, plan = time.perf_counter(), self._plan
+        fidelity = plan.fidelity(index)
+        epochs = short_epochs(plan.recipe, fidelity)
+        recipe = plan.recipe.model_copy(update={"epochs": epochs})
+        whole = CandidatePlan(plan.space, genotype, plan.method, recipe, plan.seed)
+        trainer = CandidateTrainer(whole, self._dataset, self.device, beat=self._beat)
+        last = list(trainer.fit())[-1]
+        diverged = not math.isfinite(last.train_loss)
+        evaluation = Evaluation(
+            reward=0.0 if diverged else last.validation_accuracy if fidelity == 1 else self._short_score(trainer, last),
+            loss=None if diverged else last.train_loss,
+            diverged=diverged,
+            seconds=time.perf_counter() - started,
+            clean_accuracy=None if diverged else last.validation_accuracy,
+            steps=trainer.steps,
+        )
+        return TrainedPath(evaluation, {})
+
+    def _short_score(self, trainer: CandidateTrainer, last: EpochReport) -> float:
+        score = self._plan.short_score
+        if score is ShortScore.ACCURACY:
+            return last.validation_accuracy
+        if score is ShortScore.TRAIN_LIKELIHOOD:
+            return math.exp(-last.train_loss)
+        with evaluating(trainer.network):
+            logs = likelihoods(beating(trainer.network, self._beat), trainer.bench.validation)
+        return float(logs.exp().mean() if score is ShortScore.PROBABILITY else logs.mean().exp())
+
+
+def short_epochs(recipe: Recipe, fidelity: float) -> int:
+    """Return the epochs of a training that is a share `fidelity` of the recipe's, one at least."""
+    return max(1, round(recipe.epochs * fidelity))

@@ -1,0 +1,68 @@
+"""Trainings of their own in a spec: what is meant where nothing is said, and what is refused by its field."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_service.capacity import Capacity
+from nas_service.checking.datasets import DatasetSource
+from nas_service.checking.specs import Place, check_search
+from nas_service.errors import InvalidInputError
+from nas_service.recipes.recipe import OwnTrainings, Recipe
+from nas_service.specs import SearchSpec
+
+HERE = Place(Capacity(cpus=2, gpus=0), DatasetSource(Path(), {}))
+
+
+def _checked(**given: Any) -> SearchSpec:  # noqa: ANN401 - fields of a spec
+    return check_search({"space": "tiny", "method": "bnn", **given}, HERE).spec
+
+
+def _refused(**given: Any) -> list[str]:  # noqa: ANN401 - fields of a spec
+    with pytest.raises(InvalidInputError) as caught:
+        _checked(**given)
+    return [problem.field for problem in caught.value.problems]
+
+
+def test_weights_are_shared_unless_somebody_wants_them_not_to_be() -> None:
+    assert _checked().evaluation.own is None
+    assert _checked(strategy="screen-and-train").evaluation.own == OwnTrainings(recipe=Recipe())
+    assert _checked(strategy="random", evaluation={"own": {}}).evaluation.own == OwnTrainings(recipe=Recipe())
+
+
+def test_the_recipe_is_that_of_the_training_that_follows() -> None:
+    training = {"methods": ["bnn"], "recipe": {"epochs": 12}}
+    own = _checked(strategy="screen-and-train", training=training).evaluation.own
+    assert own == OwnTrainings(recipe=Recipe(epochs=12))
+    given = {"own": {"recipe": {"epochs": 6}}}
+    own = _checked(strategy="screen-and-train", training=training, evaluation=given).evaluation.own
+    assert own == OwnTrainings(recipe=Recipe(epochs=6))
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"strategy": "cp-nas", "evaluation": {"own": {}}}, "evaluation.own"),
+        ({"strategy": "screen-and-train", "evaluation": {"adversarial": {"eps": 0.1}}}, "evaluation.adversarial"),
+        ({"evaluation": {"own": {"recipe": {"adversarial": {"eps": 0.1}}}}}, "evaluation.own.recipe.adversarial"),
+        ({"evaluation": {"own": {"recipe": {"distillation": 0.5}}}}, "evaluation.own.recipe.distillation"),
+        ({"evaluation": {"own": {"recipe": {"epochs": 0}}}}, "evaluation.own.recipe.epochs"),
+        ({"evaluation": {"own": {"score": "accuracy"}}}, "evaluation.own.score"),
+        ({"strategy": {"name": "screen-and-train", "settings": {"fidelity": 1}}}, "strategy.settings.fidelity"),
+        ({"strategy": {"name": "screen-and-train", "settings": {"trainings": 4}}}, "strategy.settings.trainings"),
+    ],
+)
+def test_what_cannot_be_trained_so_is_refused(given: dict[str, Any], field: str) -> None:
+    assert _refused(**given) == [field]
+
+
+def test_a_method_whose_phases_a_short_training_cannot_hold_is_refused_with_both_lengths() -> None:
+    """MCN ends with a phase of fine-tuning: one epoch is no training of it, twelve are."""
+    own = {"recipe": {"epochs": 12}}
+    with pytest.raises(InvalidInputError, match=r"of 12 epochs a short training has 1") as caught:
+        _checked(method="mcn", strategy="screen-and-train", evaluation={"own": own})
+    assert [problem.field for problem in caught.value.problems] == ["evaluation.own.recipe"]
+    _checked(method="mcn", strategy="random", evaluation={"own": own})
+    settings = {"fidelity": 0.5}
+    _checked(method="mcn", strategy={"name": "screen-and-train", "settings": settings}, evaluation={"own": own})

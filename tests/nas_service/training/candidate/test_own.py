@@ -1,0 +1,89 @@
+"""Samples that are trainings of their own: those of a plain training, of a share of its epochs, whatever was trained before."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nas_service.catalogue import build_method
+from nas_service.recipes.recipe import Recipe, ShortScore
+from nas_service.specs import Component
+from nas_service.training.candidate.own import OwnPlan, OwnTrainer, short_epochs
+from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
+from nas_service.training.scoring.counting import evaluating
+from search_spaces.space import SPACES
+from tests.samples import digits, tiny_genotype
+
+CPU = torch.device("cpu")
+DATA = digits(Path()).without_test()
+RECIPE = Recipe(epochs=4, batch_size=64, max_steps_per_epoch=3)
+PLAN = OwnPlan(
+    SPACES.get("tiny"),
+    build_method(Component(name="bnn")),
+    RECIPE,
+    ShortScore.ACCURACY,
+    5,
+    lambda index: 0.25 if index < 2 else 1.0,
+)
+GENOTYPE = tiny_genotype()
+
+
+def _trained(epochs: int) -> tuple[CandidateTrainer, float, float]:
+    recipe = RECIPE.model_copy(update={"epochs": epochs})
+    trainer = CandidateTrainer(CandidatePlan(PLAN.space, GENOTYPE, PLAN.method, recipe, PLAN.seed), DATA, CPU)
+    last = list(trainer.fit())[-1]
+    return trainer, last.validation_accuracy, last.train_loss
+
+
+def test_a_sample_is_the_training_of_a_candidate_and_a_short_one_that_of_fewer_epochs() -> None:
+    own = OwnTrainer(PLAN, DATA, CPU)
+    short, whole = (own.evaluate(index, GENOTYPE).evaluation for index in (0, 2))
+    for evaluation, epochs in ((short, 1), (whole, 4)):
+        _, accuracy, loss = _trained(epochs)
+        assert (evaluation.reward, evaluation.clean_accuracy, evaluation.loss) == (accuracy, accuracy, loss)
+        assert evaluation.steps == 3 * epochs
+
+
+def test_a_sample_depends_neither_on_its_index_nor_on_what_came_before() -> None:
+    own = OwnTrainer(PLAN, DATA, CPU)
+    own.evaluate(0, tiny_genotype("max-pool-3x3"))
+    own.load({})
+    path = own.evaluate(1, GENOTYPE)
+    assert path.evaluation.reward == OwnTrainer(PLAN, DATA, CPU).evaluate(0, GENOTYPE).evaluation.reward
+    assert (path.weights, own.weights()) == ({}, {})
+
+
+@pytest.mark.parametrize("score", ShortScore)
+def test_scores_are_what_they_are_called(score: ShortScore) -> None:
+    evaluation = OwnTrainer(replace(PLAN, short_score=score), DATA, CPU).evaluate(0, GENOTYPE).evaluation
+    trainer, accuracy, loss = _trained(1)
+    labels = torch.as_tensor(DATA.validation.labels).long()
+    with evaluating(trainer.network):
+        pixels = torch.cat([pixels for pixels, _ in trainer.bench.validation.batches(512)])
+        shares = trainer.network(pixels).double().softmax(1)[torch.arange(len(labels)), labels]
+    expected = {
+        ShortScore.ACCURACY: accuracy,
+        ShortScore.TRAIN_LIKELIHOOD: math.exp(-loss),
+        ShortScore.PROBABILITY: float(shares.mean()),
+        ShortScore.LIKELIHOOD: float(shares.log().mean().exp()),
+    }[score]
+    assert evaluation.reward == pytest.approx(expected, abs=1e-12)
+    assert evaluation.clean_accuracy == accuracy
+
+
+def test_a_whole_training_is_scored_by_accuracy_whatever_short_ones_are() -> None:
+    plan = replace(PLAN, short_score=ShortScore.PROBABILITY)
+    evaluation = OwnTrainer(plan, DATA, CPU).evaluate(2, GENOTYPE).evaluation
+    assert evaluation.reward == evaluation.clean_accuracy
+
+
+def test_a_training_that_diverges_is_worth_nothing() -> None:
+    recipe = RECIPE.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"})
+    evaluation = OwnTrainer(replace(PLAN, recipe=recipe), DATA, CPU).evaluate(0, GENOTYPE).evaluation
+    assert (evaluation.reward, evaluation.diverged, evaluation.loss, evaluation.clean_accuracy) == (0.0, True, None, None)
+
+
+def test_a_share_of_epochs_is_one_at_least() -> None:
+    assert [short_epochs(Recipe(epochs=epochs), 1 / 12) for epochs in (1, 12, 20, 120)] == [1, 1, 2, 10]
