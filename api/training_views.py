@@ -123,7 +123,9 @@ class ComparisonView(View):
     hand_made: list[HandMadeView] = Field(
         description="One entry a pair of which a network of the literature, of like cost, was trained alike: here or anywhere."
     )
-    under_way: list[LiveNetworkView] = Field(description="Networks of the literature that are on the way to `hand_made`.")
+    under_way: list[LiveNetworkView] = Field(
+        description="Networks of the literature that are being trained alike; those of like cost will be in `hand_made`."
+    )
     networks: list[str] = Field(
         description="Networks of the literature that `POST /v1/trainings/{id}/hand-made` trains beside; none beside such ones."
     )

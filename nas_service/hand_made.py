@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from nas_service.binarization.method import METHODS
 from nas_service.catalogue import build_method, build_space
 from nas_service.comparison import ComparedPair, compare, method_label
 from nas_service.data.facts import DatasetFacts
@@ -130,21 +131,27 @@ def under_way(
     On which images is told by names here: a job that has not begun has read none.
     """
     known = {training.id: training for training in facts}
-    firsts = {(entry.training, method_label(entry.method)): entry.method for entry in candidates}
-    alike = {_plan(known[training], method) for (training, _), method in firsts.items()}
+    firsts = {(entry.training, method_label(entry.method), entry.metrics.method_revision): entry.method for entry in candidates}
+    alike = {_plan(known[training], method, revision) for (training, _, revision), method in firsts.items()}
     lines = []
     for job in live:
         training = job.training
         if training is None:
             continue
-        methods = [method_label(method) for method in training.spec["methods"] if _plan(training, method) in alike]
+        planned = training.spec["methods"]
+        methods = [method_label(method) for method in planned if _plan(training, method, _revision(method)) in alike]
         if methods:
             lines.append(LiveNetwork(job.id, job.kind, job.state, network_label(job.spec["space"]), tuple(methods)))
     return lines
 
 
-def _plan(training: TrainingFacts, method: Mapping[str, Any]) -> str:
-    return json.dumps([dataset_label(training), method_label(method), recipe_of(training, method)], sort_keys=True)
+def _plan(training: TrainingFacts, method: Mapping[str, Any], revision: int) -> str:
+    return json.dumps([dataset_label(training), method_label(method), revision, recipe_of(training, method)], sort_keys=True)
+
+
+def _revision(method: Mapping[str, Any]) -> int:
+    """Return the revision that a method has today; 1 of one that is not there any more."""
+    return METHODS.get(method["name"]).revision if method["name"] in METHODS.names() else 1
 
 
 def _line(pair: ComparedPair, hand_made: Sequence[ComparedPair], newest: Mapping[str, str]) -> HandMadeLine | None:
@@ -218,7 +225,7 @@ def hand_made_search(
         space=Component(name=given.network, settings=settings),
         dataset=training.dataset,
         method=found.method,
-        evaluation=found.evaluation,
+        evaluation=found.evaluation.model_copy(update={"own": None}),  # one sample, which nobody needs twice
         resources=found.resources,
         keep=1,
         training=SearchTraining(**(section | {"methods": alike, "early_stopping": None}), top_k=1),

@@ -42,7 +42,10 @@ class SearchProgress(Report):
     total: int = Field(description="Of the whole search.")
     arms: int = Field(description="In the space.")
     arms_left: int = Field(description="That are not abandoned.")
-    best_reward: float | None = Field(None, description="Of a sample, in [0, 1]; null before the first.")
+    best_reward: float | None = Field(
+        None,
+        description="Of a sample, in [0, 1]; null before the first. Short trainings, whose scores are their own, do not count.",
+    )
     best_digest: str | None = Field(None, description="Of the genotype that got it.")
     seconds_per_sample: float | None = Field(None, description="Mean over this attempt; null before its first wave.")
     seconds_left: float | None = None

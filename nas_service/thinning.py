@@ -37,14 +37,17 @@ def least_points(columns: int) -> int:
     return 2 + 2 * columns
 
 
-def best_so_far(rewards: Sequence[float]) -> list[float]:
-    """Return the largest reward up to every sample."""
-    return list(accumulate(rewards, max))
+Standing = tuple[float, float]  # fidelity and reward of a sample: longer trainings are compared before rewards
 
 
-def new_bests(rewards: Sequence[float]) -> list[int]:
-    """Return the places of the rewards that are larger than all before them; the first is one."""
-    best = best_so_far(rewards)
+def best_so_far(standings: Sequence[Standing]) -> list[float]:
+    """Return the largest reward of the longest trainings up to every sample."""
+    return [reward for _, reward in accumulate(standings, max)]
+
+
+def new_bests(standings: Sequence[Standing]) -> list[int]:
+    """Return the places of the samples that stand above all before them; the first is one."""
+    best = list(accumulate(standings, max))
     return [place for place in range(len(best)) if not place or best[place] > best[place - 1]]
 
 

@@ -46,9 +46,10 @@ def told_of_wave(
         yield RoundTold(round=round_, samples=samples)
         if round_ in dropped:
             yield AbandonedTold(round=round_, samples=samples, arms=tuple(dropped[round_]))
-    earlier = max((sample.standing for sample in wave.history[: wave.samples[0].index]), default=None)
-    best = max(wave.samples, key=lambda sample: sample.standing)
-    if earlier is None or best.standing > earlier:
+    whole = [sample for sample in wave.history if sample.fidelity == 1]  # scores of short trainings are their own
+    earlier = max((sample.reward for sample in whole if sample.index < wave.samples[0].index), default=None)
+    best = max((sample for sample in whole if sample.index >= wave.samples[0].index), key=lambda one: one.reward, default=None)
+    if best is not None and (earlier is None or best.reward > earlier):
         yield BestTold(index=best.index, reward=best.reward, digest=best.genotype.digest)
 
 

@@ -1,7 +1,7 @@
 """RayEvaluator: a wave of samples on Ray actors. The result depends on the samples, never on who answers first."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import ray
@@ -45,6 +45,12 @@ class Watch(Protocol):
         ...
 
 
+def whole(index: int) -> float:
+    """Return 1: all samples are of one length."""
+    del index
+    return 1.0
+
+
 class RayEvaluator:
     """Holds the actors, and the master copy of the shared weights that a checkpoint is made of."""
 
@@ -55,6 +61,7 @@ class RayEvaluator:
         actors: int,
         watch: Watch,
         worker: type = SupernetWorker,
+        share: Callable[[int], float] = whole,
     ) -> None:
         """Start the actors.
 
@@ -64,12 +71,13 @@ class RayEvaluator:
             actors: How many actors share the samples of a wave.
             watch: Told of every sample, and asked while waiting; what it raises ends the wait.
             worker: What runs in an actor: `SupernetWorker`, or a class with its methods.
+            share: Of the longest sample, that one of an index is (`Strategy.fidelity`): after short ones a long one is no stall.
         """
         self._spec = spec.model_dump(mode="json")
         self._resources = {"num_cpus": spec.resources.cpus_per_worker, "num_gpus": spec.resources.gpus_per_worker}
         self._worker_class = worker
         self._dataset = ray.put(dataset)
-        self._watch = watch
+        self._watch, self._share = watch, share
         self._failures = 0
         self._starting: dict[Any, int] = {}  # reference that an actor answers when it is there -> actor
         self._loading: dict[Any, int] = {}  # reference to its last load -> actor
@@ -112,7 +120,7 @@ class RayEvaluator:
                     try:
                         results[sample] = ray.get(reference)
                         idle.append(worker)
-                        self._watch.mark(time.monotonic() - begun, known=True)
+                        self._watch.mark((time.monotonic() - begun) / self._share(first_index + sample), known=True)
                     except RayActorError as error:
                         self._replace_worker(worker, error)
                         waiting.insert(0, (sample, genotypes[sample]))

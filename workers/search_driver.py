@@ -73,7 +73,7 @@ class SearchDriver:
         context.tell(self._progress(history, arms, SearchPhase.PLACING))
         with connected(context.settings) as capacity:
             actors = self._spec.actors(capacity.cpus, capacity.gpus)
-            evaluator = RayEvaluator(self._spec, dataset, actors, context)
+            evaluator = RayEvaluator(self._spec, dataset, actors, context, share=self._strategy.fidelity)
             self._restore(evaluator, history)
             context.tell(self._progress(history, arms, SearchPhase.SAMPLING))
             with InOrder() as commits:
@@ -132,10 +132,11 @@ class SearchDriver:
         return network_cost(self._space, genotype, image, self._precision).to_dict()
 
     def _progress(self, history: History, arms: tuple[Arm, ...], phase: SearchPhase) -> SearchProgress:
-        best = max(history, key=lambda sample: sample.standing, default=None)
+        best = max((sample for sample in history if sample.fidelity == 1), key=lambda sample: sample.reward, default=None)
         total, done = self._strategy.total, len(history)
-        new = done - self._first
-        seconds_per_sample = (time.monotonic() - self._started) / new if new and phase in _TIMED else None
+        new, spent = done - self._first, time.monotonic() - self._started
+        is_timed = new > 0 and phase in _TIMED
+        left = self._whole_trainings(done, total) / self._whole_trainings(self._first, done) if is_timed else 0.0
         return SearchProgress(
             phase=phase,
             samples=done,
@@ -144,9 +145,13 @@ class SearchDriver:
             arms_left=sum(arm.abandoned_round is None for arm in arms),
             best_reward=None if best is None else best.reward,
             best_digest=None if best is None else best.genotype.digest,
-            seconds_per_sample=seconds_per_sample,
-            seconds_left=None if seconds_per_sample is None else seconds_per_sample * (total - done),
+            seconds_per_sample=spent / new if is_timed else None,
+            seconds_left=spent * left if is_timed else None,
         )
+
+    def _whole_trainings(self, first: int, end: int) -> float:
+        """Return how many whole trainings the samples from `first` up to `end` amount to."""
+        return sum(self._strategy.fidelity(index) for index in range(first, end))
 
     def _conclude(self, history: History, image: ImageFormat) -> None:
         """Keep the best architectures, queue their training, and end the search, all or nothing.

@@ -62,9 +62,10 @@ def get_series(  # noqa: PLR0913, PLR0917 - one a parameter
     with service.database.read() as session:
         jobs.get_job(session, job_id, jobs.SEARCH)
         known = service.columns.columns(session, job_id)
-    columns = {name: column[after + 1 :] for name, column in (known | {BEST: best_so_far(known["reward"])}).items()}
+    standings = list(zip(known["fidelity"], known["reward"], strict=True))
+    columns = {name: column[after + 1 :] for name, column in (known | {BEST: best_so_far(standings)}).items()}
     total = len(columns["reward"])
-    places = kept_places([columns["reward"]], points, always=new_bests(columns["reward"]))
+    places = kept_places([columns["reward"]], points, always=new_bests(standings[after + 1 :]))
     shown = {name: [columns[name][place] for place in places] for name in names}
     if format is SeriesFormat.CSV:
         text = io.StringIO()

@@ -1,15 +1,20 @@
 """Samples that are trainings of their own: whether method, recipe and strategy allow it, and what is meant without a word."""
 
+import math
+
+from pydantic import BaseModel
+
 from nas_service.binarization.method import Method
 from nas_service.checking.problems import Problems
 from nas_service.recipes.recipe import EvaluationSettings, OwnTrainings, Recipe
 from nas_service.search.strategy import Strategy
 from nas_service.specs import SearchSpec
-from nas_service.training.candidate.own import short_epochs
+from nas_service.training.candidate.own import short_recipe
 from nas_service.training.candidate.phases import plan_phases
 from search_spaces.errors import InvalidFieldError
 
 _FIELD = "evaluation.own"
+_ROUNDING = 1e-9
 
 
 def stated_evaluation(spec: SearchSpec, *, needs_own: bool) -> EvaluationSettings:
@@ -28,19 +33,38 @@ def check_own(problems: Problems, spec: SearchSpec, strategy: Strategy, method: 
         return
     if strategy.needs_parent:
         problems.complain(_FIELD, "given", f"null: {spec.strategy.name} judges a path by its parent's shared weights, too")
-    if spec.evaluation.adversarial is not None and problems.sound("evaluation.adversarial"):
-        allowed = "null: the rewards of trainings of their own are of clean images; share weights, with another strategy"
-        problems.complain("evaluation.adversarial", "given", allowed)
-    place, recipe = f"{_FIELD}.recipe", own.recipe
+    _check_idle(problems, spec.evaluation)
+    inherits = spec.training is not None and (spec.evaluation.own is None or spec.evaluation.own.recipe is None)
+    place, recipe = "training.recipe" if inherits else f"{_FIELD}.recipe", own.recipe
+    if not problems.sound(place):
+        return
     if recipe.adversarial is not None:
         problems.complain(f"{place}.adversarial", "given", "null: the rewards of trainings of their own are of clean images")
     if recipe.distillation > 0:
         problems.complain(f"{place}.distillation", recipe.distillation, "0: there is no teacher for an architecture just sampled")
-    for fidelity in {strategy.fidelity(0), strategy.fidelity(strategy.total - 1)}:
-        epochs = short_epochs(recipe, fidelity)
+    shortest = min(strategy.fidelity(0), strategy.fidelity(strategy.total - 1))
+    if recipe.epochs * shortest < 1 - _ROUNDING:
+        allowed = (
+            f"at least {math.ceil(1 / shortest - _ROUNDING)}: a short training is {shortest:.3g} of it, and has whole epochs"
+        )
+        problems.complain(f"{place}.epochs", recipe.epochs, allowed)
+        return
+    for fidelity in (1.0, shortest):
+        short = short_recipe(recipe, fidelity)
         try:
-            plan_phases(method, recipe.model_copy(update={"epochs": epochs}))
+            plan_phases(method, short)
         except InvalidFieldError as error:
-            told = "" if fidelity == 1 else f" (of {recipe.epochs} epochs a short training has {epochs})"
+            told = "" if fidelity == 1 else f" (of {recipe.epochs} epochs a short training has {short.epochs})"
             problems.complain(place, f"{error.field} {error.given}{told}", str(error.allowed))
             return
+
+
+def _check_idle(problems: Problems, given: EvaluationSettings) -> None:
+    """Refuse settings of shared weights that somebody gave: they would have no say."""
+    defaults = EvaluationSettings()
+    for name in EvaluationSettings.model_fields:
+        value = getattr(given, name)
+        if name != "own" and value != getattr(defaults, name) and problems.sound(f"evaluation.{name}"):
+            shown = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
+            allowed = "nothing: a sample that is a training of its own follows `own.recipe`, and its reward is of clean images"
+            problems.complain(f"evaluation.{name}", shown, allowed)

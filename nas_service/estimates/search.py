@@ -13,7 +13,7 @@ from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import Strategy
 from nas_service.specs import SearchSpec
 from nas_service.timing import Timing
-from nas_service.training.candidate.own import short_epochs
+from nas_service.training.candidate.own import short_recipe
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, Cost, Precision
 from search_spaces.network import heaviest_cost, supernet_cost
 
@@ -80,6 +80,6 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
 
 def _own_work(recipe: Recipe, strategy: Strategy, facts: DatasetFacts) -> Workload:
     """Return what training every sample from scratch takes, as long as the strategy has it."""
-    epochs = Counter(short_epochs(recipe, strategy.fidelity(index)) for index in range(strategy.total))
-    works = [candidate_work(recipe.model_copy(update={"epochs": each}), facts).times(count) for each, count in epochs.items()]
+    lengths = Counter(strategy.fidelity(index) for index in range(strategy.total))
+    works = [candidate_work(short_recipe(recipe, each), facts).times(count) for each, count in lengths.items()]
     return sum(works, Workload())

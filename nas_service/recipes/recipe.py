@@ -124,7 +124,9 @@ class OwnTrainings(GivenModel):
     """Samples that are trainings of their own, from scratch: nothing is shared, and nothing else of `evaluation` has a say."""
 
     recipe: Recipe | None = Field(
-        None, description="Of a whole training, whose seed is the search's; null: that of `training`, or the default one."
+        None,
+        description="Of a whole training, whose seed is the search's; null: the one that the methods of `training` share, or the "
+        "default one.",
     )
     short_score: ShortScore = Field(
         ShortScore.TRAIN_LIKELIHOOD,

@@ -10,6 +10,7 @@ class ArmUnit(StrEnum):
     ACCURACY = "accuracy"
     CHILD_PARENT_SCORE = "child-parent-score"
     RANK_EFFECT = "rank-effect"
+    SHORT_SCORE = "short-score"
 
 
 class ArmBounds(StrEnum):

@@ -26,11 +26,6 @@ class Sample:
     parent_reward: float | None = None
     fidelity: float = 1.0
 
-    @property
-    def standing(self) -> tuple[float, float]:
-        """Return what samples are ordered by: those of longer trainings first, then rewards."""
-        return self.fidelity, self.reward
-
 
 History = Sequence[Sample]
 

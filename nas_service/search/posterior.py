@@ -222,10 +222,20 @@ class Posterior:
 
     def predict(self, codes: Codes) -> tuple[Floats, Floats]:
         """Return mu and sd of architectures (rows, E)."""
+        kernel, known = self._beside(codes)
+        return self._means(kernel, known), self.deviation(kernel, self.encoding.counts(codes), known)
+
+    def expect(self, codes: Codes) -> Floats:
+        """Return mu of architectures (rows, E), which costs less than both figures."""
+        return self._means(*self._beside(codes))
+
+    def _beside(self, codes: Codes) -> tuple[Floats, Floats]:
+        """Return covariances with the samples (rows, n), and covariates (rows, k)."""
         known = self.covariates.of(codes)
-        kernel = self.kernel.between(codes, self.codes) + known @ self.known.T
-        means = kernel @ self.weights + known @ self.covariates.slopes
-        return means, self.deviation(kernel, self.encoding.counts(codes), known)
+        return self.kernel.between(codes, self.codes) + known @ self.known.T, known
+
+    def _means(self, kernel: Floats, known: Floats) -> Floats:
+        return np.asarray(kernel @ self.weights + known @ self.covariates.slopes)
 
     def deviation(self, kernel: Floats, counts: Floats, known: Floats) -> Floats:
         """Return sd of architectures from their covariances with the samples (rows, n), their counts (rows, operations) and their
@@ -263,6 +273,13 @@ def fitted(encoding: Encoding, history: History) -> Posterior:
     return Posterior(encoding, codes, scores, expected_shares(encoding, codes, scores, len(history) // LEAD))
 
 
+def rewards_at(figures: Floats, rewards: Sequence[float]) -> Floats:
+    """Return the rewards that stand among `rewards` where `figures` stand among their rank scores, linear between samples."""
+    shares = [NormalDist().cdf(figure) for figure in figures.tolist()]
+    steps = (np.arange(len(rewards)) + 0.5) / len(rewards)
+    return np.asarray(np.interp(shares, steps, np.sort(rewards)))
+
+
 def by_posterior(posterior: Posterior, history: History, count: int) -> tuple[Ranked, ...]:
     """Return the evaluated live genotypes by mu - sd / 2, the earlier of equals first, without repeats.
 
@@ -271,9 +288,7 @@ def by_posterior(posterior: Posterior, history: History, count: int) -> tuple[Ra
     """
     figures = posterior.means - CAUTION * posterior.deviations
     level = float((posterior.drift @ (posterior.drift.T @ posterior.weights)).mean())
-    shares = [NormalDist().cdf(figure + level) for figure in figures.tolist()]
-    steps = (np.arange(len(history)) + 0.5) / len(history)
-    rewards = np.interp(shares, steps, np.sort([sample.reward for sample in history]))
+    rewards = rewards_at(figures + level, [sample.reward for sample in history])
     ranked: dict[Genotype, float] = {}
     for index in np.argsort(-figures, kind="stable"):
         genotype = history[index].genotype

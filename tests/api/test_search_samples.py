@@ -83,7 +83,9 @@ def test_the_leader_is_what_the_strategy_ranks_first(client: TestClient, databas
         assert (leader["digest"], leader["score"], leader["at"]) == (ranked.genotype.digest, ranked.score, at)
         keys = strategy.space.arms()
         assert tuple(keys[place] for place in leader["choices"]) == ranked.genotype.choices
-        assert leader["score_unit"] == ("child-parent-score" if name == "cp-nas" and at == len(history) else "accuracy")
+        is_last = at == len(history)
+        units = {"cp-nas": ("accuracy", "child-parent-score"), "screen-and-train": ("short-score", "accuracy")}
+        assert leader["score_unit"] == units.get(name, ("accuracy", "accuracy"))[is_last]
         sampled = next((sample.index for sample in history if sample.genotype == ranked.genotype), None)
         assert leader["cost"] == (None if sampled is None else {"ops": 10.0 + sampled, "packed_bytes": 7})
     now = client.get(f"/v1/searches/{live.job_id}/leader").json()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nas_service.binarization.method import METHODS as METHODS_OF_TODAY
 from nas_service.catalogue import build_method
 from nas_service.job_events import DataRead
 from nas_service.lifecycle import JobState
@@ -74,16 +75,16 @@ def write_training(session: Session, keys: list[str], *, eps: float | None = Non
     events.record(session, job.id, DataRead(digest=digest))
     planned = [PlannedCandidate(key, each.model_dump(), seed) for key in keys for each in parsed.methods for seed in parsed.seeds]
     for row in candidates.plan_candidates(session, job.id, planned):
-        _write_candidate(
-            session, row.id, METHODS[row.method["name"]] + 0.02 * keys.index(row.architecture_id) + 0.01 * row.seed, eps
-        )
+        name = row.method["name"]
+        _write_candidate(session, row.id, name, METHODS[name] + 0.02 * keys.index(row.architecture_id) + 0.01 * row.seed, eps)
     return job.id
 
 
-def _write_candidate(session: Session, key: str, test: float, eps: float | None) -> None:
+def _write_candidate(session: Session, key: str, name: str, test: float, eps: float | None) -> None:
     candidates.begin(session, key, "host:1", "cpu", 0)
     for epoch in range(EPOCHS):
         report = epoch_report(epoch, validation_accuracy=test - 0.5 / (epoch + 1), train_loss=1 / (epoch + 3))
         candidates.add_epoch(session, key, report.model_copy(update={"extra": {"gamma": epoch / 7}}))
     known = metrics(test=test) if eps is None else metrics(test=test, pgd_20=test / 2, eps=eps)
+    known = known.model_copy(update={"method_revision": METHODS_OF_TODAY.get(name).revision})
     candidates.succeed(session, key, known, COST | {"ops": 200.0 + 1000 * test}, None if eps is None else 1.5)

@@ -35,7 +35,7 @@ MOVED = {  # by method: its revision, then how far the latent weights move with 
     "react-net": (1, 1.51, 0.7626),
     "rebnn": (2, 1.51, 2.33),
     "recu": (1, 1.467, 1.49),
-    "reste": (1, 1.501, 0.8309),
+    "reste": (2, 1.501, 0.8309),
     "xnor-net": (2, 1.424, 2.618),
 }
 

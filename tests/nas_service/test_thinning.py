@@ -54,7 +54,7 @@ def test_points_are_counted_against_every_figure_that_extra_stands_for() -> None
 def test_first_last_extremes_and_every_new_best_stay(points: int, seed: int) -> None:
     generator = random.Random(seed)
     rewards = [generator.random() * (place / 1000 if seed % 2 else 1) for place in range(1000)]
-    kept = kept_places([rewards], points, always=new_bests(rewards))
+    kept = kept_places([rewards], points, always=new_bests([(1.0, reward) for reward in rewards]))
     assert kept == sorted(set(kept))
     bests = {place for place in range(1, 1000) if rewards[place] > max(rewards[:place])}
     assert {0, 999} | bests <= set(kept)
@@ -73,9 +73,16 @@ def test_few_samples_all_stay() -> None:
 
 
 def test_the_best_so_far_and_where_it_was_new() -> None:
-    assert best_so_far([0.2, 0.1, 0.2, 0.5, 0.5]) == [0.2, 0.2, 0.2, 0.5, 0.5]
-    assert new_bests([0.2, 0.1, 0.2, 0.5, 0.5]) == [0, 3]
+    standings = [(1.0, reward) for reward in (0.2, 0.1, 0.2, 0.5, 0.5)]
+    assert best_so_far(standings) == [0.2, 0.2, 0.2, 0.5, 0.5]
+    assert new_bests(standings) == [0, 3]
     assert new_bests([]) == []
+
+
+def test_a_whole_training_is_a_new_best_after_short_ones_whatever_they_scored() -> None:
+    standings = [(0.1, 0.5), (0.1, 0.6), (1.0, 0.3), (1.0, 0.2), (1.0, 0.4)]
+    assert best_so_far(standings) == [0.5, 0.6, 0.3, 0.3, 0.4]
+    assert new_bests(standings) == [0, 1, 2, 4]
 
 
 def test_numbers_are_spread_evenly_with_both_ends() -> None:

@@ -88,7 +88,7 @@ def test_a_round_that_ends_is_told_before_what_it_dropped() -> None:
 
 
 def test_the_best_is_of_the_longest_trainings_and_short_ones_are_told_as_such() -> None:
-    """A whole training below the best short one is the best all the same: their rewards are not alike."""
+    """A whole training below the best short one is the best all the same: scores of short ones are their own."""
     strategy = STRATEGIES.get("random").from_settings(SPACES.get("tiny"), {}, 0)
     genotypes, arms = strategy.suggest((), 4), strategy.arms(())
     figures = [(0.1, 0.9), (0.1, 0.8), (1.0, 0.4), (1.0, 0.3)]
@@ -102,4 +102,4 @@ def test_the_best_is_of_the_longest_trainings_and_short_ones_are_told_as_such() 
         for index in range(4)
     ]
     assert [each[0].fidelities for each in told if isinstance(each[0], WaveTold)] == [(0.1,), (0.1,), None, None]
-    assert [[event.index for event in each if isinstance(event, BestTold)] for each in told] == [[0], [], [2], []]
+    assert [[event.index for event in each if isinstance(event, BestTold)] for each in told] == [[], [], [2], []]

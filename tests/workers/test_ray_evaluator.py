@@ -115,6 +115,15 @@ def test_the_result_is_that_of_one_process_whichever_actor_answers_first(
         assert _equal(ray.get(worker.weights.remote()).split(), expected[1])
 
 
+def test_what_is_usual_is_counted_in_the_longest_samples(dataset: ImageDataset) -> None:
+    """Else the first whole training after many short ones would be taken for a stall."""
+    plain, short = _Watch(), _Watch()
+    for watch, share in ((plain, 1.0), (short, 1e-6)):
+        evaluator = RayEvaluator(SPEC, dataset, 1, watch, share=lambda _, share=share: share)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        evaluator.evaluate(0, WAVES[1])
+    assert min(short.took) > 1000 * max(plain.took)
+
+
 @pytest.mark.slow
 def test_an_actor_that_finds_no_place_does_not_stop_the_search(
     dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]

@@ -116,6 +116,7 @@ class Reste(Method[ResteConv2d]):
     summary = "signs times the layer's mean magnitude; a power function's gradient, from identity towards the sign's own"
     reference = "Wu et al., ICCV 2023, arXiv 2308.06689"
     settings_model = ResteSettings
+    revision = 2  # the factor on the gradient of W
     paper_recipe: ClassVar[Mapping[str, Any]] = {
         "epochs": 1000,
         "batch_size": 256,

@@ -27,7 +27,7 @@ from collections import Counter
 from functools import cached_property
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from nas_service.search.acquisition import best_of, climb
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
@@ -35,12 +35,13 @@ from nas_service.search.bandit import Arm
 from nas_service.search.encoding import Codes, Encoding, Floats
 from nas_service.search.history import History
 from nas_service.search.liveness import balanced_bag, draw_uniform, places
-from nas_service.search.posterior import Covariates, Posterior, Shares, by_posterior, rank_scores
+from nas_service.search.posterior import CAUTION, Covariates, Posterior, Shares, by_posterior, rank_scores, rewards_at
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
 
 ENUMERATED = 2048  # live genotypes that are all candidates
 REFERENCES = 512  # architectures over which covariates are standardised in larger spaces
+MOST_SCREENED = 2000  # short trainings: the model's work grows with their cube
 LEAST_WHOLE = 4  # whole trainings: fewer cannot refute a screening that misleads
 BOUND = 2.0  # standard deviations
 SLOPE = 0.7  # prior mean of the slope of the screening
@@ -56,9 +57,22 @@ NO_BEST = -20.0  # before anything was trained whole, so low that the largest me
 class ScreenAndTrainSettings(StrategySettings):
     """Settings of screen-and-train."""
 
-    trainings: int = Field(8, ge=5, le=10_000, description="Budget, in whole trainings; a short one counts as its share of one.")
+    trainings: int = Field(8, ge=5, le=1000, description="Budget, in whole trainings; a short one counts as its share of one.")
     screening_share: float = Field(0.5, ge=0.05, le=0.95, description="Share of the budget that short trainings take.")
-    fidelity: float = Field(1 / 12, gt=0, lt=1, description="Share of the recipe's epochs that a short training has.")
+    fidelity: float = Field(
+        1 / 12,
+        ge=0.001,
+        lt=1,
+        description="Share of the recipe's epochs that a short training has, rounded to whole epochs.",
+    )
+
+    @field_validator("fidelity")
+    @classmethod
+    def _not_too_many(cls, given: float, info: ValidationInfo) -> float:
+        most = info.data.get("trainings", 0) * info.data.get("screening_share", 0)
+        if most / given > MOST_SCREENED:
+            raise ValueError(f"{most / MOST_SCREENED:.3g} or more: at most {MOST_SCREENED:,} short trainings are screened")
+        return given
 
 
 @STRATEGIES.register("screen-and-train")
@@ -135,12 +149,27 @@ class ScreenAndTrain(Strategy):
         """The screening is the only round that ends."""
         return (self.screened,) if samples >= self.screened else ()
 
+    def score_unit(self, samples: int) -> ArmUnit:
+        """Before anything was trained whole a score is one of short trainings."""
+        return ArmUnit.ACCURACY if samples > self.screened else ArmUnit.SHORT_SCORE
+
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
-        """Order what was trained whole by mu - sd / 2; before anything was, what was screened."""
-        trained = history[self.screened :]
-        if trained:
-            return by_posterior(self._after(history), trained, count)
-        return by_posterior(self._screening(history), history, count) if history else ()
+        """Order what was trained whole by mu - sd / 2, then what was screened; before anything was, that alone.
+
+        Scores are rewards of whole trainings, and of short ones before there are any.
+        """
+        screened, trained = history[: self.screened], history[self.screened :]
+        if not trained:
+            return by_posterior(self._screening(history), history, count) if history else ()
+        after = self._after(history)
+        first = by_posterior(after, trained, count)
+        known = {entry.genotype for entry in first}
+        others = list(dict.fromkeys(sample.genotype for sample in screened if sample.genotype not in known))
+        means, deviations = after.predict(self._encoding.codes(others))
+        figures = means - CAUTION * deviations
+        scores = rewards_at(figures, [sample.reward for sample in trained])
+        order = np.argsort(-figures, kind="stable")[: max(0, count - len(first))]
+        return (*first, *(Ranked(others[place], float(scores[place])) for place in order))
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -193,10 +222,10 @@ class ScreenAndTrain(Strategy):
     def _after(self, history: History) -> Posterior:
         """Return the model of the whole trainings, after those of the screening."""
         screening, size = self._screening(history), self._size
-        centre, spread = _standard(screening.predict(self._references)[0])
+        centre, spread = _standard(screening.expect(self._references))
 
         def known(codes: Codes) -> Floats:
-            told = (screening.predict(codes)[0] - centre) / spread
+            told = (screening.expect(codes) - centre) / spread
             level = np.full(len(codes), LEVEL**0.5)
             return np.column_stack([size.of(codes), told, level])
 
@@ -217,7 +246,7 @@ class ScreenAndTrain(Strategy):
         if self.space.size() <= ENUMERATED:
             found = [best_of(posterior, self._encoding.all_live, best, taken)]
         else:
-            order = np.argsort(-posterior.predict(screened)[0], kind="stable")[:BEST_STARTS]
+            order = np.argsort(-posterior.expect(screened), kind="stable")[:BEST_STARTS]
             starts = [*screened[order], *(self._random(index, number) for number in range(RANDOM_STARTS))]
             found = [climb(posterior, start, best, taken, self._encoding.possible) for start in starts]
         proposals = [proposal for proposal in found if proposal is not None]

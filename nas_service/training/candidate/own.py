@@ -63,14 +63,14 @@ class OwnTrainer:
         """Train `genotype` from scratch as sample `index` and score it."""
         started, plan = time.perf_counter(), self._plan
         fidelity = plan.fidelity(index)
-        epochs = short_epochs(plan.recipe, fidelity)
-        recipe = plan.recipe.model_copy(update={"epochs": epochs})
-        whole = CandidatePlan(plan.space, genotype, plan.method, recipe, plan.seed)
+        whole = CandidatePlan(plan.space, genotype, plan.method, short_recipe(plan.recipe, fidelity), plan.seed)
         trainer = CandidateTrainer(whole, self._dataset, self.device, beat=self._beat)
         last = list(trainer.fit())[-1]
-        diverged = not math.isfinite(last.train_loss)
+        reward = last.validation_accuracy if fidelity == 1 else self._short_score(trainer, last)
+        weights = all(bool(parameter.isfinite().all()) for parameter in trainer.network.parameters())
+        diverged = not (weights and math.isfinite(last.train_loss) and math.isfinite(reward))
         evaluation = Evaluation(
-            reward=0.0 if diverged else last.validation_accuracy if fidelity == 1 else self._short_score(trainer, last),
+            reward=0.0 if diverged else reward,
             loss=None if diverged else last.train_loss,
             diverged=diverged,
             seconds=time.perf_counter() - started,
@@ -90,6 +90,7 @@ class OwnTrainer:
         return float(logs.exp().mean() if score is ShortScore.PROBABILITY else logs.mean().exp())
 
 
-def short_epochs(recipe: Recipe, fidelity: float) -> int:
-    """Return the epochs of a training that is a share `fidelity` of the recipe's, one at least."""
-    return max(1, round(recipe.epochs * fidelity))
+def short_recipe(recipe: Recipe, fidelity: float) -> Recipe:
+    """Return the recipe of a share `fidelity` of the epochs, rounded to whole ones, one at least; warm-up shrinks with them."""
+    epochs = max(1, round(recipe.epochs * fidelity))
+    return recipe.model_copy(update={"epochs": epochs, "warmup_epochs": recipe.warmup_epochs * epochs / recipe.epochs})

@@ -35,9 +35,9 @@ def test_the_recipe_is_that_of_the_training_that_follows() -> None:
     training = {"methods": ["bnn"], "recipe": {"epochs": 12}}
     own = _checked(strategy="screen-and-train", training=training).evaluation.own
     assert own == OwnTrainings(recipe=Recipe(epochs=12))
-    given = {"own": {"recipe": {"epochs": 6}}}
+    given = {"own": {"recipe": {"epochs": 24}}}
     own = _checked(strategy="screen-and-train", training=training, evaluation=given).evaluation.own
-    assert own == OwnTrainings(recipe=Recipe(epochs=6))
+    assert own == OwnTrainings(recipe=Recipe(epochs=24))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,15 @@ def test_the_recipe_is_that_of_the_training_that_follows() -> None:
         ({"evaluation": {"own": {"recipe": {"adversarial": {"eps": 0.1}}}}}, "evaluation.own.recipe.adversarial"),
         ({"evaluation": {"own": {"recipe": {"distillation": 0.5}}}}, "evaluation.own.recipe.distillation"),
         ({"evaluation": {"own": {"recipe": {"epochs": 0}}}}, "evaluation.own.recipe.epochs"),
+        ({"evaluation": {"own": {}, "max_steps": 2}}, "evaluation.max_steps"),
+        ({"strategy": "screen-and-train", "evaluation": {"train_fraction": 0.3}}, "evaluation.train_fraction"),
+        ({"strategy": "screen-and-train", "evaluation": {"own": {"recipe": {"epochs": 11}}}}, "evaluation.own.recipe.epochs"),
+        ({"strategy": "screen-and-train", "training": {"methods": ["bnn"], "recipe": {"epochs": 3}}}, "training.recipe.epochs"),
+        (
+            {"strategy": {"name": "screen-and-train", "settings": {"trainings": 900, "fidelity": 0.01}}},
+            "strategy.settings.fidelity",
+        ),
+        ({"strategy": {"name": "screen-and-train", "settings": {"fidelity": 1e-308}}}, "strategy.settings.fidelity"),
         ({"evaluation": {"own": {"score": "accuracy"}}}, "evaluation.own.score"),
         ({"strategy": {"name": "screen-and-train", "settings": {"fidelity": 1}}}, "strategy.settings.fidelity"),
         ({"strategy": {"name": "screen-and-train", "settings": {"trainings": 4}}}, "strategy.settings.trainings"),

@@ -1892,7 +1892,7 @@ export interface components {
          * @description What the mean of an arm is counted in.
          * @enum {string}
          */
-        ArmUnit: "accuracy" | "child-parent-score" | "rank-effect";
+        ArmUnit: "accuracy" | "child-parent-score" | "rank-effect" | "short-score";
         /**
          * ArmView
          * @description The statistics of one arm.
@@ -2385,7 +2385,7 @@ export interface components {
             pareto: components["schemas"]["FrontView"][];
             /**
              * Under Way
-             * @description Networks of the literature that are on the way to `hand_made`.
+             * @description Networks of the literature that are being trained alike; those of like cost will be in `hand_made`.
              */
             under_way: components["schemas"]["LiveNetworkView"][];
         };
@@ -3715,7 +3715,7 @@ export interface components {
          * @description Samples that are trainings of their own, from scratch: nothing is shared, and nothing else of `evaluation` has a say.
          */
         OwnTrainings: {
-            /** @description Of a whole training, whose seed is the search's; null: that of `training`, or the default one. */
+            /** @description Of a whole training, whose seed is the search's; null: the one that the methods of `training` share, or the default one. */
             recipe?: components["schemas"]["Recipe"] | null;
             /**
              * @description Reward of a training that has a share of the epochs: train-likelihood, exp(-loss of the last epoch); likelihood, exp(-cross-entropy on validation images); probability, the mean one of the true label there; accuracy. That of a whole one is its validation accuracy.
@@ -4467,7 +4467,7 @@ export interface components {
             best_digest?: string | null;
             /**
              * Best Reward
-             * @description Of a sample, in [0, 1]; null before the first.
+             * @description Of a sample, in [0, 1]; null before the first. Short trainings, whose scores are their own, do not count.
              */
             best_reward?: number | null;
             /**

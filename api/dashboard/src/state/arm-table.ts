@@ -120,6 +120,7 @@ export function unitWords(facts: ArmFacts): string {
     accuracy: "validation accuracy, %",
     "child-parent-score": "child-parent score",
     "rank-effect": "effect, rank scores",
+    "short-score": "score of short trainings",
   };
   return words[facts.unit] ?? facts.unit;
 }

@@ -141,6 +141,22 @@ def test_the_service_gives_it_what_counts_parameters() -> None:
     assert strategy.parameters(ALL[0]) == count_parameters(MINI, ALL[0])
 
 
+def test_more_than_was_trained_whole_is_filled_up_with_what_promises_most() -> None:
+    strategy = _strategy()
+    history = _search(strategy)
+    ranked = strategy.rank(history, 20)
+    assert len(ranked) == 20 == len({entry.genotype for entry in ranked})
+    assert {entry.genotype for entry in ranked[:4]} == {sample.genotype for sample in history[48:]}
+    assert {entry.genotype for entry in ranked[4:]} <= {sample.genotype for sample in history[:48]}
+    expected = strategy._after(history).expect(strategy._encoding.codes(entry.genotype for entry in ranked[4:]))
+    assert np.corrcoef(expected, range(16))[0, 1] < -0.9
+
+
+def test_a_score_is_one_of_short_trainings_until_something_was_trained_whole() -> None:
+    strategy = _strategy()
+    assert [strategy.score_unit(samples).value for samples in (1, 48, 49)] == ["short-score", "short-score", "accuracy"]
+
+
 def test_a_large_space_is_climbed() -> None:
     """Of sixty edges with seven operations nobody lists all architectures; what is trained whole is no draw like the others."""
     strategy = _strategy(GENERAL, trainings=8)

@@ -10,7 +10,7 @@ import torch
 from nas_service.catalogue import build_method
 from nas_service.recipes.recipe import Recipe, ShortScore
 from nas_service.specs import Component
-from nas_service.training.candidate.own import OwnPlan, OwnTrainer, short_epochs
+from nas_service.training.candidate.own import OwnPlan, OwnTrainer, short_recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import evaluating
 from search_spaces.space import SPACES
@@ -85,5 +85,15 @@ def test_a_training_that_diverges_is_worth_nothing() -> None:
     assert (evaluation.reward, evaluation.diverged, evaluation.loss, evaluation.clean_accuracy) == (0.0, True, None, None)
 
 
-def test_a_share_of_epochs_is_one_at_least() -> None:
-    assert [short_epochs(Recipe(epochs=epochs), 1 / 12) for epochs in (1, 12, 20, 120)] == [1, 1, 2, 10]
+def test_a_share_of_epochs_is_one_at_least_and_warm_up_shrinks_with_it() -> None:
+    assert [short_recipe(Recipe(epochs=epochs), 1 / 12).epochs for epochs in (1, 12, 20, 120)] == [1, 1, 2, 10]
+    assert short_recipe(Recipe(epochs=24, warmup_epochs=6), 1 / 12).warmup_epochs == 0.5
+
+
+@pytest.mark.parametrize("score", ShortScore)
+def test_weights_that_are_not_finite_are_a_divergence_whatever_the_loss_was(score: ShortScore) -> None:
+    """The last step can break them after its loss was told."""
+    recipe = RECIPE.model_copy(update={"learning_rate": 1e8, "optimizer": "sgd", "max_steps_per_epoch": 1})
+    plan = replace(PLAN, method=build_method(Component(name="bi-real")), recipe=recipe, short_score=score)
+    evaluation = OwnTrainer(plan, DATA, CPU).evaluate(0, GENOTYPE).evaluation
+    assert math.isfinite(evaluation.reward)
