@@ -146,8 +146,8 @@ class ScreenAndTrain(Strategy):
         return tuple(arms)
 
     def round_ends(self, samples: int) -> tuple[int, ...]:
-        """The screening is the only round that ends."""
-        return (self.screened,) if samples >= self.screened else ()
+        """The screening is the first round, whole trainings are the second."""
+        return tuple(end for end in (self.screened, self.total) if end <= samples)
 
     def score_unit(self, samples: int) -> ArmUnit:
         """Before anything was trained whole a score is one of short trainings."""

@@ -152,6 +152,10 @@ def test_more_than_was_trained_whole_is_filled_up_with_what_promises_most() -> N
     assert np.corrcoef(expected, range(16))[0, 1] < -0.9
 
 
+def test_the_rounds_are_the_screening_and_the_whole_trainings() -> None:
+    assert [_strategy().round_ends(samples) for samples in (47, 48, 51, 52)] == [(), (48,), (48,), (48, 52)]
+
+
 def test_a_score_is_one_of_short_trainings_until_something_was_trained_whole() -> None:
     strategy = _strategy()
     assert [strategy.score_unit(samples).value for samples in (1, 48, 49)] == ["short-score", "short-score", "accuracy"]
