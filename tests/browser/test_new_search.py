@@ -74,8 +74,10 @@ def _all_parts(page: Page) -> None:
         page.get_by_label(title, exact=True).check()
     unfold = "() => { for (const fold of document.querySelectorAll('form details')) fold.open = true; }"
     page.evaluate(unfold)
-    page.locator('[id="f-training.recipe.cp_loss"]').check()
-    page.evaluate(unfold)
+    own = [f"evaluation.own{part}" for part in ("", ".recipe", ".recipe.adversarial", ".recipe.cp_loss")]
+    for field in ("training.recipe.cp_loss", *own):
+        page.locator(f'[id="f-{field}"]').check()
+        page.evaluate(unfold)
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
