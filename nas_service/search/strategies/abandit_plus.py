@@ -23,7 +23,6 @@ References:
     arms and pairs. It keeps ABanditNAS's budget, arms and single-path samples, not its bounds or clock.
 """
 
-from collections import Counter
 from functools import cached_property
 from itertools import chain
 
@@ -34,9 +33,10 @@ from nas_service.search.abandonment import Abandonment
 from nas_service.search.acquisition import Proposal, best_of, climb
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
+from nas_service.search.effects import effect_arms
 from nas_service.search.encoding import Codes, Encoding
 from nas_service.search.history import History
-from nas_service.search.liveness import Arms, balanced_bag, draw_uniform, places
+from nas_service.search.liveness import Arms, balanced_bag, draw_uniform
 from nas_service.search.posterior import Posterior, Shares, by_posterior, expected_shares, rank_scores
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -45,7 +45,6 @@ from search_spaces.genotype import Genotype
 ENUMERATED = 2048  # live genotypes that are all candidates
 REFIT = 5  # samples between two choices of the kernel's shares
 BEST_STARTS, RANDOM_STARTS = 2, 1
-BOUND = 2.0  # standard deviations
 
 
 class AbanditPlusSettings(StrategySettings):
@@ -122,24 +121,10 @@ class AbanditPlus(Strategy):
 
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return effects in units of rank scores, with bounds of two standard deviations."""
-        possible = {key for keys in self.possible for key in keys}
         if not history:
-            return tuple(Arm(key, abandoned_round=None if key in possible else 0) for key in self.space.arms())
-        pulls = Counter(key for sample in history for key in sample.genotype.choices)
+            return effect_arms(self._encoding, history, self._posterior)
         survivors = self._abandonment.after(history)
-        effects, deviations = self._posterior(history).effects()
-        arms = []
-        for place, keys in enumerate(places(self.space)):
-            for key in keys:
-                abandoned = None if key in possible else 0
-                number = self._encoding.operations.index(key.operation)
-                effect, width = float(effects[place, number]), BOUND * float(deviations[place, number])
-                if pulls[key]:
-                    arm = Arm(key, pulls[key], effect, effect - width, effect + width, abandoned)
-                else:
-                    arm = Arm(key, abandoned_round=abandoned)
-                arms.append(survivors.told(arm))
-        return tuple(arms)
+        return tuple(survivors.told(arm) for arm in effect_arms(self._encoding, history, self._posterior))
 
     def round_ends(self, samples: int) -> tuple[int, ...]:
         """With `abandon_below` the first round ends with the bags and every other after K samples."""

@@ -23,7 +23,6 @@ References:
 """
 
 import math
-from collections import Counter
 from functools import cached_property
 
 import numpy as np
@@ -32,9 +31,10 @@ from pydantic import Field, ValidationInfo, field_validator
 from nas_service.search.acquisition import best_of, climb
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
+from nas_service.search.effects import effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
 from nas_service.search.history import History
-from nas_service.search.liveness import balanced_bag, draw_uniform, places
+from nas_service.search.liveness import balanced_bag, draw_uniform
 from nas_service.search.posterior import CAUTION, Covariates, Posterior, Shares, by_posterior, rank_scores, rewards_at
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
@@ -43,7 +43,6 @@ ENUMERATED = 2048  # live genotypes that are all candidates
 REFERENCES = 512  # architectures over which covariates are standardised in larger spaces
 MOST_SCREENED = 2000  # short trainings: the model's work grows with their cube
 LEAST_WHOLE = 4  # whole trainings: fewer cannot refute a screening that misleads
-BOUND = 2.0  # standard deviations
 SLOPE = 0.7  # prior mean of the slope of the screening
 SIZE_SLOPE = 0.5  # prior mean of the slope of the logarithm of the number of parameters
 LEVEL = 3.0  # prior variance of the level of whole trainings
@@ -130,20 +129,7 @@ class ScreenAndTrain(Strategy):
 
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return the effects in short trainings, in units of rank scores, with bounds of two standard deviations."""
-        possible = {key for keys in self.possible for key in keys}
-        if not history:
-            return tuple(Arm(key, abandoned_round=None if key in possible else 0) for key in self.space.arms())
-        pulls = Counter(key for sample in history for key in sample.genotype.choices)
-        effects, deviations = self._screening(history).effects()
-        arms = []
-        for place, keys in enumerate(places(self.space)):
-            for key in keys:
-                abandoned = None if key in possible else 0
-                number = self._encoding.operations.index(key.operation)
-                effect, width = float(effects[place, number]), BOUND * float(deviations[place, number])
-                pulled = Arm(key, pulls[key], effect, effect - width, effect + width, abandoned)
-                arms.append(pulled if pulls[key] else Arm(key, abandoned_round=abandoned))
-        return tuple(arms)
+        return effect_arms(self._encoding, history, self._screening)
 
     def round_ends(self, samples: int) -> tuple[int, ...]:
         """The screening is the first round, whole trainings are the second."""
