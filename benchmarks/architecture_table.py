@@ -20,28 +20,22 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau, spearmanr
 
+from benchmarks.benches import BENCHES, TABLE, train
 from benchmarks.conditions import conditions
 from nas_service.catalogue import build_method, build_space, build_strategy
-from nas_service.data.dataset import DATASETS, ImageDataset
-from nas_service.data.loader import ResidentPart
-from nas_service.recipes.recipe import EvaluationSettings, Recipe
+from nas_service.recipes.recipe import EvaluationSettings
 from nas_service.search.liveness import live_genotypes
 from nas_service.search.loop import run_search
 from nas_service.search.table import ArchitectureTable
 from nas_service.specs import Component
-from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
-from nas_service.training.scoring.counting import accuracy
 from nas_service.training.supernet.local_evaluator import LocalEvaluator
 from nas_service.training.supernet.trainer import SupernetPlan, SupernetTrainer
 from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
 
-# The template is that of the shipped table; the default of cells has changed since.
-SPACE = Component(name="abandit-mini", settings={"template": "shortcut"})
-DATASET, METHOD = "digits", Component(name="xnor-net")
-RECIPE = Recipe(epochs=12, batch_size=128, learning_rate=0.02)
+BENCH = BENCHES["digits"]
+SPACE, METHOD, RECIPE, DATASET = BENCH.space, BENCH.method, BENCH.recipe, BENCH.name
 EVALUATION = EvaluationSettings(batch_size=128, learning_rate=0.02)
-TABLE = Path(__file__).parent / "tables" / "abandit-mini-digits.parquet"
 
 
 class Training(NamedTuple):
@@ -51,20 +45,8 @@ class Training(NamedTuple):
     seed: int
 
 
-def _dataset() -> ImageDataset:
-    return DATASETS.get(DATASET).from_settings({}).load(Path())
-
-
-def train(training: Training) -> dict[str, Any]:
-    """Train one network and return its accuracies on validation and test images."""
-    torch.set_num_threads(1)
-    dataset, device = _dataset(), torch.device("cpu")
-    plan = CandidatePlan(build_space(SPACE), training.genotype, build_method(METHOD), RECIPE, training.seed)
-    trainer = CandidateTrainer(plan, dataset, device)
-    validated = [report.validation_accuracy for report in trainer.fit()][-1]
-    assert dataset.test is not None  # noqa: S101 - for the type checker; digits have a test part
-    tested = accuracy(trainer.network, ResidentPart.of(dataset.test, device))
-    return {"digest": training.genotype.digest, "seed": training.seed, "validation": validated, "test": tested}
+def _train(training: Training) -> dict[str, Any]:
+    return train(BENCH, Path(), training.genotype, training.seed)
 
 
 def train_all(kept: Path, seeds: int, processes: int) -> dict[tuple[str, int], dict[str, Any]]:
@@ -78,7 +60,7 @@ def train_all(kept: Path, seeds: int, processes: int) -> dict[tuple[str, int], d
     left = [training for training in wanted if (training.genotype.digest, training.seed) not in done]
     started = time.monotonic()
     with kept.open("a") as file, get_context("spawn").Pool(processes) as pool:
-        for count, row in enumerate(pool.imap_unordered(train, left, chunksize=4), start=1):
+        for count, row in enumerate(pool.imap_unordered(_train, left, chunksize=4), start=1):
             done[row["digest"], row["seed"]] = row
             file.write(json.dumps(row) + "\n")
             file.flush()
@@ -91,7 +73,7 @@ def train_all(kept: Path, seeds: int, processes: int) -> dict[tuple[str, int], d
 def supernet_scores(samples: int) -> dict[str, float]:
     """Train a supernet on random paths, half an epoch each; return every genotype's validation accuracy with its weights."""
     torch.set_num_threads(1)
-    space, dataset = build_space(SPACE), _dataset().without_test()
+    space, dataset = build_space(SPACE), BENCH.load(Path()).without_test()
     strategy = build_strategy(Component(name="random", settings={"samples": samples}), space, 0)
     plan = SupernetPlan(space, build_method(METHOD), EVALUATION, 0, samples)
     trainer = SupernetTrainer(plan, dataset, torch.device("cpu"))
@@ -102,7 +84,7 @@ def supernet_scores(samples: int) -> dict[str, float]:
 
 def assemble(rows: dict[tuple[str, int], dict[str, Any]], seeds: int, scores: dict[str, float]) -> ArchitectureTable:
     """Return the table of what was trained."""
-    space, method, image = build_space(SPACE), build_method(METHOD), _dataset().image_format
+    space, method, image = build_space(SPACE), build_method(METHOD), BENCH.load(Path()).image_format
     genotypes = tuple(live_genotypes(space))
     costs = [network_cost(space, genotype, image, method.facts.precision) for genotype in genotypes]
     made = {

@@ -1,18 +1,18 @@
 """Does a search beat random search at equal compute? `python -m benchmarks.equal_compute`.
 
-Everything is counted in optimizer steps: a whole training of `abandit-mini` on digits takes 96 (12 epochs of 8), a short one 8.
-The strategy searches for real with trainings of its own: short ones are trained anew for each search, with a seed of their own;
-whole ones are looked up in the table of all 729 genotypes (benchmarks/architecture_table.py), as are those of its rivals:
+Everything is counted in optimizer steps. The strategy searches for real with trainings of its own: short ones are trained anew
+for each search, with a seed of their own; whole ones, its and its rivals', are those of a bench (benches.py): looked up, or
+trained when they are first asked for.
 
     random      as many whole trainings of random genotypes as the steps allow, the best by validation accuracy
     largest     the same among three times as many random genotypes, of which the third with most parameters is trained
 
-Of the table's two training seeds a search sees one, in turn. Told are the share of genotypes whose mean test accuracy is lower
-(percentile; half of the truth is the seed that was seen, for all alike) and the test accuracy with the seed that was not seen,
-beside the mean of that over all genotypes within 10 % of the pick's OPs. Every search has its own random rivals: differences are
-paired, p is Wilcoxon's, one-sided.
+Of a bench's two training seeds a search sees one, in turn. Told are the test accuracy with the seed that was not seen; that less
+the mean of genotypes within 10 % of the pick's OPs, all of them or three at random where not all are trained; and, where all are,
+the share of genotypes whose mean test accuracy is lower (percentile; half of the truth is the seed that was seen, for all alike).
+Every search has its own random rivals: differences are paired, p is Wilcoxon's, one-sided.
 
-Short trainings are kept line by line, so that a run that was cut off goes on.
+Trainings are kept line by line, so that a run that was cut off goes on.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,17 +30,16 @@ import numpy as np
 import torch
 from scipy.stats import wilcoxon
 
-from benchmarks.architecture_table import METHOD, RECIPE, SPACE, TABLE
+from benchmarks.benches import BENCHES, SEEDS, TABLES, Truth
 from benchmarks.conditions import conditions
-from nas_service.catalogue import build_dataset, build_method, build_space, build_strategy
+from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.recipes.recipe import ShortScore
 from nas_service.search.history import Sample, derived_random
-from nas_service.search.table import ArchitectureTable
 from nas_service.specs import Component
 from nas_service.training.candidate.own import OwnPlan, OwnTrainer
 from search_spaces.genotype import Genotype
 
-STEPS = 96  # of a whole training
+PEERS = 3  # architectures of like cost, where not all are trained
 LIKE = 0.1  # share of OPs that architectures of like cost differ by at most
 STRATEGY = "screen-and-train"
 
@@ -51,14 +51,28 @@ class Task:
     Attributes:
         seed: Of the strategy, of short trainings and of rivals.
         trainings: Budget, in whole trainings.
+        bench: Where it searches.
+        data_root: Of the bench's images.
         kept: Folder of short trainings.
         screening: What the strategy is told of short trainings: the truth, chance, or the opposite ("upside-down").
     """
 
     seed: int
     trainings: int
+    bench: str
+    data_root: Path
     kept: Path
     screening: str = "true"
+
+    @property
+    def seen(self) -> int:
+        """The training seed of the bench that it sees."""
+        return SEEDS[self.seed % 2]
+
+    @property
+    def unseen(self) -> int:
+        """The one that it does not see."""
+        return SEEDS[1 - self.seed % 2]
 
 
 @dataclass(frozen=True)
@@ -66,25 +80,37 @@ class Found:
     """What a search or a rival picked.
 
     Attributes:
-        percentile: Share of genotypes with a lower mean test accuracy.
+        percentile: Share of genotypes with a lower mean test accuracy; None: not all are trained.
         unseen: Test accuracy with the training seed that was not seen.
         over_like: That, less the mean of genotypes of like OPs.
         steps: That it took.
     """
 
-    percentile: float
+    percentile: float | None
     unseen: float
     over_like: float
     steps: int
 
 
-def judge(table: ArchitectureTable, genotype: Genotype, seen: int, steps: int) -> Found:
-    """Look a pick up; `seen` is the training seed that the search saw."""
-    row, means, unseen = table.rows[genotype], table.test.mean(1), table.test[:, 1 - seen]
-    ops = table.costs["ops"]
-    like = np.abs(ops / ops[row] - 1) <= LIKE
+@lru_cache(maxsize=1)
+def truth_of(bench: str, data_root: Path) -> Truth:
+    """Return what is known of a bench, once a process."""
+    torch.set_num_threads(1)
+    return Truth(BENCHES[bench], data_root, TABLES / f"{bench}.jsonl")
+
+
+def judge(task: Task, genotype: Genotype, steps: int) -> Found:
+    """Look a pick up."""
+    truth = truth_of(task.bench, task.data_root)
+    row, means = truth.rows[genotype], truth.means()
+    like = np.abs(truth.ops / truth.ops[row] - 1) <= LIKE
     like[row] = False
-    return Found(float((means < means[row]).mean()), float(unseen[row]), float(unseen[row] - unseen[like].mean()), steps)
+    peers = [truth.genotypes[peer] for peer in np.flatnonzero(like)]
+    if means is None:
+        peers = derived_random(task.seed, "peers", genotype.digest).sample(peers, min(PEERS, len(peers)))
+    unseen = truth.of(genotype, task.unseen)[1]
+    over = unseen - statistics.fmean(truth.of(peer, task.unseen)[1] for peer in peers) if peers else math.nan
+    return Found(None if means is None else float((means < means[row]).mean()), unseen, over, steps)
 
 
 class ShortTrainings:
@@ -95,11 +121,10 @@ class ShortTrainings:
         self._task, self._file = task, task.kept / f"{task.seed}.jsonl"
         lines = self._file.read_text().splitlines() if self._file.exists() else []
         self._known = {entry["digest"]: entry for entry in map(json.loads, lines)}
-        dataset = build_dataset(Component(name="digits")).load(Path()).without_test()
-        plan = OwnPlan(
-            build_space(SPACE), build_method(METHOD), RECIPE, ShortScore.TRAIN_LIKELIHOOD, training_seed(task.seed), fidelity
-        )
-        self._trainer = OwnTrainer(plan, dataset, torch.device("cpu"))
+        bench = BENCHES[task.bench]
+        space, method, seed = build_space(bench.space), build_method(bench.method), training_seed(task.seed)
+        plan = OwnPlan(space, method, bench.recipe, ShortScore.TRAIN_LIKELIHOOD, seed, fidelity)
+        self._trainer = OwnTrainer(plan, bench.load(task.data_root).without_test(), torch.device("cpu"))
 
     def of(self, index: int, genotype: Genotype) -> tuple[float, int]:
         """Return reward and steps."""
@@ -126,9 +151,9 @@ def training_seed(seed: int) -> int:
 
 def search(task: Task) -> Found:
     """Search as the service does, a sample at a time."""
-    torch.set_num_threads(1)
-    table, seen = ArchitectureTable.read(TABLE), task.seed % 2
-    strategy = build_strategy(Component(name=STRATEGY, settings={"trainings": task.trainings}), build_space(SPACE), task.seed)
+    truth = truth_of(task.bench, task.data_root)
+    component = Component(name=STRATEGY, settings={"trainings": task.trainings})
+    strategy = build_strategy(component, build_space(truth.bench.space), task.seed)
     short = ShortTrainings(task, strategy.fidelity)
     history: tuple[Sample, ...] = ()
     steps = 0
@@ -138,23 +163,22 @@ def search(task: Task) -> Found:
         if fidelity < 1:
             reward, taken = short.of(index, genotype)
         else:
-            reward, taken = float(table.validation[table.rows[genotype], seen]), STEPS
+            reward, taken = truth.of(genotype, task.seen)[0], truth.bench.steps
         steps += taken
         history = (*history, Sample(index, genotype, reward, None, fidelity))
-    return judge(table, strategy.rank(history, 1)[0].genotype, seen, steps)
+    return judge(task, strategy.rank(history, 1)[0].genotype, steps)
 
 
-def rival(table: ArchitectureTable, task: Task, *, of_the_largest: bool) -> Found:
+def rival(task: Task, *, of_the_largest: bool) -> Found:
     """Return the best of as many whole trainings as the budget allows, of random genotypes or of the largest third of them."""
-    count, seen = task.trainings, task.seed % 2
+    truth, count = truth_of(task.bench, task.data_root), task.trainings
     drawn = derived_random(task.seed, "rival", of_the_largest, count)
-    keys = [drawn.random() for _ in table.genotypes]
+    keys = [drawn.random() for _ in truth.genotypes]
     chosen = sorted(range(len(keys)), key=keys.__getitem__)[: 3 * count if of_the_largest else count]
     if of_the_largest:
-        parameters = table.costs["parameters"]
-        chosen = sorted(chosen, key=lambda row: -int(parameters[row]))[:count]
-    best = max(chosen, key=lambda row: float(table.validation[row, seen]))
-    return judge(table, table.genotypes[best], seen, count * STEPS)
+        chosen = sorted(chosen, key=lambda row: -int(truth.parameters[row]))[:count]
+    best = max(chosen, key=lambda row: truth.of(truth.genotypes[row], task.seen)[0])
+    return judge(task, truth.genotypes[best], count * truth.bench.steps)
 
 
 def _told(values: Sequence[float], scale: float = 1.0, digits: int = 3) -> str:
@@ -162,26 +186,30 @@ def _told(values: Sequence[float], scale: float = 1.0, digits: int = 3) -> str:
     return f"{scale * statistics.fmean(values):.{digits}f} ± {scale * error:.{digits}f}"
 
 
+def _paired(mine: Sequence[float], others: Sequence[float], scale: float, digits: int) -> str:
+    """Return what the first has over the second, in how many pairs, and p."""
+    over = [own - other for own, other in zip(mine, others, strict=True)]
+    p = wilcoxon(over, alternative="greater").pvalue
+    return f"{_told(over, scale, digits)}, {sum(value > 0 for value in over)} of {len(over)}, p {p:.2g}"
+
+
 def report(found: dict[str, list[Found]]) -> list[str]:
     """Return a row a rival: figures, and what the strategy has over it, paired."""
     own = found[STRATEGY]
     rows = []
     for name, entries in found.items():
-        over = [mine.percentile - other.percentile for mine, other in zip(own, entries, strict=True)]
-        wins = sum(value > 0 for value in over)
-        paired = (
-            ""
-            if entries is own
-            else f"{_told(over)}, {wins} of {len(over)}, p {wilcoxon(over, alternative='greater').pvalue:.2g}"
-        )
+        ranks = [entry.percentile for entry in entries if entry.percentile is not None]
+        own_ranks = [entry.percentile for entry in own if entry.percentile is not None]
+        unseen, own_unseen = [entry.unseen for entry in entries], [entry.unseen for entry in own]
         cells = [
             name,
             f"{statistics.fmean(entry.steps for entry in entries):.0f}",
-            _told([entry.percentile for entry in entries]),
-            f"{min(entry.percentile for entry in entries):.3f}",
-            _told([entry.unseen for entry in entries], 100, 1),
-            _told([entry.over_like for entry in entries], 100, 1),
-            paired,
+            _told(ranks) if ranks else "-",
+            f"{min(ranks):.3f}" if ranks else "-",
+            _told(unseen, 100, 1),
+            _told([entry.over_like for entry in entries if not math.isnan(entry.over_like)], 100, 1),
+            _paired(own_ranks, ranks, 1, 3) if ranks and entries is not own else "",
+            _paired(own_unseen, unseen, 100, 2) if entries is not own else "",
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return rows
@@ -190,6 +218,8 @@ def report(found: dict[str, list[Found]]) -> list[str]:
 def main() -> None:
     """Search, compare and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", choices=BENCHES, default="digits")
+    parser.add_argument("--data-root", type=Path, default=Path(), help="where the bench's images lie (digits are bundled)")
     parser.add_argument("--searches", type=int, default=40)
     parser.add_argument("--first", type=int, default=100, help="seed of the first search")
     parser.add_argument("--trainings", type=int, nargs="*", default=[8, 12, 18], help="budgets, in whole trainings")
@@ -202,21 +232,24 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kept", type=Path, default=Path(".nas/equal-compute"), help="folder of short trainings")
     arguments = parser.parse_args()
-    arguments.kept.mkdir(parents=True, exist_ok=True)
-    table = ArchitectureTable.read(TABLE)
-    print(f"{conditions()}; {arguments.searches} searches, seeds from {arguments.first}; screening: {arguments.screening}\n")
+    kept, steps = arguments.kept / arguments.bench, BENCHES[arguments.bench].steps
+    kept.mkdir(parents=True, exist_ok=True)
+    told = f"{arguments.searches} searches, seeds from {arguments.first}; screening: {arguments.screening}"
+    print(f"{conditions()}; {arguments.bench}; {told}\n")
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
         for trainings in arguments.trainings:
             seeds = range(arguments.first, arguments.first + arguments.searches)
-            tasks = [Task(seed, trainings, arguments.kept, arguments.screening) for seed in seeds]
+            how = (trainings, arguments.bench, arguments.data_root, kept, arguments.screening)
+            tasks = [Task(seed, *how) for seed in seeds]
             found = {
                 STRATEGY: list(pool.map(search, tasks)),
-                "random": [rival(table, task, of_the_largest=False) for task in tasks],
-                "largest": [rival(table, task, of_the_largest=True) for task in tasks],
+                "random": list(pool.map(partial(rival, of_the_largest=False), tasks)),
+                "largest": list(pool.map(partial(rival, of_the_largest=True), tasks)),
             }
-            print(f"Budget: {trainings} whole trainings, {trainings * STEPS} steps\n")
+            print(f"Budget: {trainings} whole trainings, {trainings * steps} steps\n")
             columns = ["search", "steps", "percentile", "lowest", "test, unseen seed, %", "over like OPs, points"]
-            print("| " + " | ".join([*columns, "screen-and-train over it, percentile"]) + " |\n|" + "---|" * 7)
+            paired = [f"{STRATEGY} over it, {figure}" for figure in ("percentile", "points")]
+            print("| " + " | ".join([*columns, *paired]) + " |\n|" + "---|" * 8)
             print("\n".join(report(found)), flush=True)
             print()
 

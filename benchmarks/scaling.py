@@ -25,7 +25,8 @@ import numpy as np
 import ray
 import torch
 
-from benchmarks.architecture_table import SPACE, TABLE
+from benchmarks.architecture_table import SPACE
+from benchmarks.benches import TABLE
 from benchmarks.conditions import conditions
 from nas_service.catalogue import build_dataset, build_space, build_strategy
 from nas_service.search.loop import Evaluation, Evaluator, run_search

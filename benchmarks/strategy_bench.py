@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.architecture_table import SPACE as TABLE_SPACE
-from benchmarks.architecture_table import TABLE
+from benchmarks.benches import TABLE
 from benchmarks.conditions import conditions
 from benchmarks.landscapes import ENCODING, Landscape
 from benchmarks.landscapes import SPACE as SYNTHETIC_SPACE

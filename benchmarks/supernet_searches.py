@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.architecture_table import DATASET, EVALUATION, METHOD, SPACE, TABLE
+from benchmarks.architecture_table import DATASET, EVALUATION, METHOD, SPACE
+from benchmarks.benches import TABLE
 from benchmarks.conditions import conditions
 from nas_service.catalogue import build_dataset, build_method, build_space, build_strategy
 from nas_service.search.history import Sample
