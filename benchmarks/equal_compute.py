@@ -8,8 +8,8 @@ trained when they are first asked for.
     largest     the same among three times as many random genotypes, of which the third with most parameters is trained
 
 Of a bench's two training seeds a search sees one, in turn. Told are the test accuracy with the seed that was not seen; that less
-the mean of genotypes within 10 % of the pick's OPs, all of them or three at random where not all are trained; and, where all are,
-the share of genotypes whose mean test accuracy is lower (percentile; half of the truth is the seed that was seen, for all alike).
+the mean of genotypes within 10 % of the pick's OPs (where not all are trained, of three of them, and not for rivals); and, where
+all are, the share of genotypes whose mean test accuracy is lower (percentile; half of the truth is the seed that was seen, for all alike).
 Every search has its own random rivals: differences are paired, p is Wilcoxon's, one-sided.
 
 Trainings are kept line by line, so that a run that was cut off goes on.
@@ -99,15 +99,15 @@ def truth_of(bench: str, data_root: Path) -> Truth:
     return Truth(BENCHES[bench], data_root, TABLES / f"{bench}.jsonl")
 
 
-def judge(task: Task, genotype: Genotype, steps: int) -> Found:
-    """Look a pick up."""
+def judge(task: Task, genotype: Genotype, steps: int, most_peers: int) -> Found:
+    """Look a pick up; `most_peers` of like OPs are trained beside it where not all genotypes are."""
     truth = truth_of(task.bench, task.data_root)
     row, means = truth.rows[genotype], truth.means()
     like = np.abs(truth.ops / truth.ops[row] - 1) <= LIKE
     like[row] = False
     peers = [truth.genotypes[peer] for peer in np.flatnonzero(like)]
     if means is None:
-        peers = derived_random(task.seed, "peers", genotype.digest).sample(peers, min(PEERS, len(peers)))
+        peers = derived_random(task.seed, "peers", genotype.digest).sample(peers, min(most_peers, len(peers)))
     unseen = truth.of(genotype, task.unseen)[1]
     over = unseen - statistics.fmean(truth.of(peer, task.unseen)[1] for peer in peers) if peers else math.nan
     return Found(None if means is None else float((means < means[row]).mean()), unseen, over, steps)
@@ -166,7 +166,7 @@ def search(task: Task) -> Found:
             reward, taken = truth.of(genotype, task.seen)[0], truth.bench.steps
         steps += taken
         history = (*history, Sample(index, genotype, reward, None, fidelity))
-    return judge(task, strategy.rank(history, 1)[0].genotype, steps)
+    return judge(task, strategy.rank(history, 1)[0].genotype, steps, PEERS)
 
 
 def rival(task: Task, *, of_the_largest: bool) -> Found:
@@ -178,7 +178,7 @@ def rival(task: Task, *, of_the_largest: bool) -> Found:
     if of_the_largest:
         chosen = sorted(chosen, key=lambda row: -int(truth.parameters[row]))[:count]
     best = max(chosen, key=lambda row: truth.of(truth.genotypes[row], task.seen)[0])
-    return judge(task, truth.genotypes[best], count * truth.bench.steps)
+    return judge(task, truth.genotypes[best], count * truth.bench.steps, 0)
 
 
 def _told(values: Sequence[float], scale: float = 1.0, digits: int = 3) -> str:
@@ -200,6 +200,7 @@ def report(found: dict[str, list[Found]]) -> list[str]:
     for name, entries in found.items():
         ranks = [entry.percentile for entry in entries if entry.percentile is not None]
         own_ranks = [entry.percentile for entry in own if entry.percentile is not None]
+        over_like = [entry.over_like for entry in entries if not math.isnan(entry.over_like)]
         unseen, own_unseen = [entry.unseen for entry in entries], [entry.unseen for entry in own]
         cells = [
             name,
@@ -207,7 +208,7 @@ def report(found: dict[str, list[Found]]) -> list[str]:
             _told(ranks) if ranks else "-",
             f"{min(ranks):.3f}" if ranks else "-",
             _told(unseen, 100, 1),
-            _told([entry.over_like for entry in entries if not math.isnan(entry.over_like)], 100, 1),
+            _told(over_like, 100, 1) if over_like else "-",
             _paired(own_ranks, ranks, 1, 3) if ranks and entries is not own else "",
             _paired(own_unseen, unseen, 100, 2) if entries is not own else "",
         ]
