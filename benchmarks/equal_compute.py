@@ -9,8 +9,8 @@ trained when they are first asked for.
 
 Of a bench's two training seeds a search sees one, in turn. Told are the test accuracy with the seed that was not seen; that less
 the mean of genotypes within 10 % of the pick's OPs (where not all are trained, of three of them, and not for rivals); and, where
-all are, the share of genotypes whose mean test accuracy is lower (percentile; half of the truth is the seed that was seen, for all alike).
-Every search has its own random rivals: differences are paired, p is Wilcoxon's, one-sided.
+all are, the share of genotypes whose mean test accuracy is lower (percentile; half of the truth is the seed that was seen, for
+all alike). Every search has its own random rivals: differences are paired, p is Wilcoxon's, one-sided.
 
 Trainings are kept line by line, so that a run that was cut off goes on.
 """
