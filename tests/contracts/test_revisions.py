@@ -31,7 +31,7 @@ MOVED = {  # by method: its revision, then how far the latent weights move with 
     "mcn": (1, 0.5758, 0.656),
     "pcnn": (1, 1.565, 0.8197),
     "rbcn": (2, 1.506, 1.375),
-    "rbonn": (2, 2.948, 3.484),
+    "rbonn": (3, 1.512, 2.367),
     "react-net": (1, 1.51, 0.7626),
     "rebnn": (2, 1.51, 2.33),
     "recu": (1, 1.467, 1.49),

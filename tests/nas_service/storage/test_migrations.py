@@ -150,6 +150,7 @@ BEFORE: dict[str, Any] = {
             {"name": "bonn", "settings": {"kernel_loss": 0.5}, "recipe": {}},
             {"name": "rebnn", "settings": {}, "recipe": {}},
             {"name": "rebnn", "settings": {"gamma": "constant"}, "recipe": {}},
+            {"name": "rbonn", "settings": {}, "recipe": {}},
         ],
         "recipe": {"epochs": 3},
     },
@@ -162,6 +163,7 @@ STATED: dict[str, Any] = {
         "methods": [
             *BEFORE["training"]["methods"][:2],
             {"name": "rebnn", "settings": {"gamma": "constant", "constant_gamma": 2e-4}, "recipe": {}},
+            {"name": "rbonn", "settings": {"recurrence_start": 0.2}, "recipe": {}},
         ],
         "recipe": {"epochs": 3, "norm_batches": 0},
     },
@@ -170,7 +172,7 @@ STATED: dict[str, Any] = {
 GIVEN: dict[str, Any] = {  # nothing is left to a default that has changed
     "space": {"name": "tiny", "settings": {"template": "plain"}},
     "recipe": {"norm_batches": 2},
-    "methods": [{"name": "bnn", "settings": {}, "recipe": {}}],
+    "methods": [{"name": "bnn", "settings": {}, "recipe": {}}, {"name": "rbonn", "settings": {"recurrence_start": 0.0}}],
 }
 OTHERS: dict[str, Any] = {"space": {"name": "of-a-plug-in", "settings": {}}, "training": None}  # whose default is its own
 

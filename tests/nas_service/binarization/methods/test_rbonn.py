@@ -8,7 +8,16 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
 from nas_service.binarization.method import METHODS, Method, Phase, Step
-from nas_service.binarization.methods.rbonn import Rbonn, RbonnConv2d, RbonnState, bilinear_loss, bound_alpha, drelu, outranks
+from nas_service.binarization.methods.rbonn import (
+    Rbonn,
+    RbonnConv2d,
+    RbonnState,
+    bilinear_loss,
+    bound_alpha,
+    drelu,
+    outranks,
+    recurrence_of,
+)
 from nas_service.binarization.sign import sign
 from nas_service.recipes.recipe import OptimizerName, Recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
@@ -184,8 +193,8 @@ def test_the_recurrence_adds_u_times_drelu_of_the_weights_before_the_step() -> N
 
 
 def test_the_recurrence_changes_no_sign() -> None:
-    """As printed: w + U w with U >= 0. What the optimizer did in between may have."""
-    layer, state = _start(_rbonn())
+    """It is w + U w with U >= 0. What the optimizer did in between may have."""
+    layer, state = _start(_rbonn(recurrence_start=0.2))
     _backward(layer, state)
     signs = sign(layer.weight)
     state.end_step([layer])
@@ -193,8 +202,35 @@ def test_the_recurrence_changes_no_sign() -> None:
     assert not torch.equal(layer.weight, _start(_rbonn())[0].weight)
 
 
+@pytest.mark.parametrize(("recurrence", "norm"), [(0.2, 2.4), (2.9, 7.8), (3.0, 8.0), (50.0, 8.0)])
+def test_a_filter_is_pulled_out_and_no_further(recurrence: float, norm: float) -> None:
+    """Filter 1 recurs; 8 is the smallest norm that is not low."""
+    layer, _ = _start(_rbonn())
+    weight = layer.weight.detach()
+    pulled = weight + recurrence_of(weight, 1 / ALPHA, torch.full((5,), recurrence, dtype=torch.float64), 0.6)
+    expected = NORMS.clone()
+    expected[1] = norm
+    assert torch.allclose(pulled.abs().sum((1, 2, 3)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.6, 0.9, 1.0])
+def test_nothing_outgrows_the_largest_filter_however_the_scales_change_their_order(share: float) -> None:
+    """As printed, w + U w grows without end when they do."""
+    layer, _ = _start(_rbonn())
+    weight, generator = layer.weight.detach().clone(), torch.Generator().manual_seed(0)
+    for _ in range(300):
+        scales = torch.rand(5, dtype=torch.float64, generator=generator)
+        weight += recurrence_of(weight, 1 / scales, torch.full((5,), 0.2, dtype=torch.float64), share)
+    assert float(weight.abs().sum((1, 2, 3)).max()) <= 9 * (1 + 1e-9)
+
+
+def test_filters_without_any_weight_stay_what_they_are() -> None:
+    weight = torch.zeros(5, 1, 1, 1)
+    assert torch.equal(recurrence_of(weight, 1 / ALPHA.float(), torch.full((5,), 0.2), 0.6), weight)
+
+
 def test_a_filter_forced_to_small_weights_becomes_eligible_and_is_moved() -> None:
-    layer, state = _start(_rbonn())
+    layer, state = _start(_rbonn(recurrence_start=0.2))
     with torch.no_grad():
         layer.weight[4] *= 1e-3
         layer.alpha[4] = 1e-3
@@ -337,7 +373,6 @@ def test_without_g_and_recurrence_it_is_rebnn_without_gamma() -> None:
 
 
 def test_what_was_backtracked_is_in_the_checkpoint_and_u_learns() -> None:
-    """A small U: at 0.2 the small filters have outgrown the others after a few steps, and nothing is backtracked any more."""
     trainer = _train(_rbonn(recurrence_start=0.001))
     tensors = trainer.checkpoint().tensors
     assert torch.count_nonzero(tensors["state.backtracked"]) > 0
