@@ -6,6 +6,7 @@ from api.views import View
 
 _NEVER = "not known: nothing like it ran here yet"
 _MINUTE_S, _MINUTES, _HOURS = 60, 60, 24
+_ALWAYS_TOLD = ("ops", "packed_bytes")
 _LARGE = 10**9  # from here on a count is told by its power of ten
 
 
@@ -43,6 +44,24 @@ class TrainingEstimateView(View):
     seconds_from: int = Field(description="Number of candidates that the time is taken from.")
 
 
+class CostRangeView(View):
+    """What the architectures of a space take of a quantity, counted for the method and images of a search."""
+
+    quantity: str = Field(description="As the limit in `constraints` is called.")
+    least: float = Field(description="Of the cheapest architecture.")
+    median: float = Field(description="Of a uniformly drawn one.")
+    most: float = Field(description="Of the dearest.")
+    limit: float | None = Field(description="Of the spec; null: none.")
+
+
+class SpaceCostsView(View):
+    """Costs over a space, and how many architectures keep the limits."""
+
+    ranges: list[CostRangeView] = Field(description="One a quantity.")
+    feasible: float = Field(description="Share of the architectures that keep all limits; 1 where there are none.")
+    counted: int = Field(description="Architectures that the share is taken from: all, or drawn uniformly where there are many.")
+
+
 class EstimateView(View):
     """What a search will take, before it starts."""
 
@@ -64,6 +83,7 @@ class EstimateView(View):
         "here; null where there is none. Starting Ray and saving come on top."
     )
     seconds_from: int = Field(description="Number of samples that the time is taken from, the newest of that search.")
+    costs: SpaceCostsView = Field(description="What the architectures of the space cost, and which share keeps the limits.")
     training: TrainingEstimateView | None = Field(description="Of the training that it starts; null where the spec has none.")
 
 
@@ -114,10 +134,35 @@ def search_rows(estimate: EstimateView) -> list[tuple[str, str]]:
         ("memory", f"{bytes_in_words(estimate.memory_bytes)} in all actors, and activations"),
         ("disk while it runs", bytes_in_words(estimate.checkpoint_bytes)),
         ("time", _time(estimate.seconds, estimate.seconds_from, "sample")),
+        *_cost_rows(estimate.costs),
     ]
     if estimate.training is None:
         return [*rows, ("training", "none: the spec has none")]
     return rows + [(f"training: {name}", value) for name, value in training_rows(estimate.training)]
+
+
+def _cost_rows(costs: SpaceCostsView) -> list[tuple[str, str]]:
+    """Return the spans of sizes and operations, and of what is limited; then the share that keeps the limits."""
+    rows = []
+    for entry in costs.ranges:
+        if entry.limit is not None or entry.quantity in _ALWAYS_TOLD:
+            told = bytes_in_words if entry.quantity.endswith("bytes") else _figure
+            span = f"{told(round(entry.least))} to {told(round(entry.most))}, median {told(round(entry.median))}"
+            limit = "" if entry.limit is None else f"; at most {told(round(entry.limit))}"
+            rows.append((f"architectures: {entry.quantity.replace('_', ' ')}", span + limit))
+    if any(entry.limit is not None for entry in costs.ranges):
+        rows.append(("within the limits", _share(costs.feasible, costs.counted)))
+    return rows
+
+
+def _share(share: float, counted: int) -> str:
+    if share == 0:
+        return f"none of {counted:,} architectures drawn at random: less than {100 / counted:.2g} %"
+    return f"{100 * share:.2g} % of {counted:,} architectures"
+
+
+def _figure(count: int) -> str:
+    return f"{count:,}"
 
 
 def training_rows(estimate: TrainingEstimateView) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
-from nas_service.catalogue import build_space, build_strategy
+from nas_service.catalogue import build_space, search_strategy
 from nas_service.errors import UnavailableError
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
@@ -49,7 +49,7 @@ class SearchReplay:
         self._history: History = ()
         self.spec = SearchSpec.model_validate(job.spec)
         self.space = build_space(self.spec.space)
-        self.strategy = build_strategy(self.spec.strategy, self.space, self.spec.seed)
+        self.strategy = search_strategy(self.spec)
         self.keys = self.space.arms()
 
     def history(self, samples: int) -> History:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from nas_service.arm_costs import arm_costs, format_of
 from nas_service.binarization.method import METHODS, Method
+from nas_service.constraints import CountedImage
 from nas_service.data.dataset import DATASETS, Dataset
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import STRATEGIES, Strategy
@@ -123,6 +125,27 @@ def needs_teacher(recipe: Recipe, method: Mapping[str, Any]) -> bool:
 def build_strategy(component: Component, space: SearchSpace, seed: int) -> Strategy:
     """Return a strategy with its settings; raises as `build_space`."""
     return STRATEGIES.get(component.name).from_settings(space, component.settings, seed, partial(count_parameters, space))
+
+
+def search_strategy(spec: SearchSpec) -> Strategy:
+    """Return the strategy of a checked search, with the limits that it keeps; raises as `build_space`."""
+    space = build_space(spec.space)
+    return limited_strategy(spec, space, None if spec.constraints is None else spec.constraints.image)
+
+
+def limited_strategy(spec: SearchSpec, space: SearchSpace, image: CountedImage | None) -> Strategy:
+    """As `search_strategy`, of a space, with costs counted for an image.
+
+    Raises:
+        InvalidFieldError: As `build_space`, and if there are limits and no image, or no architecture keeps them.
+    """
+    kind, most = STRATEGIES.get(spec.strategy.name), {} if spec.constraints is None else spec.constraints.given
+    limits = None
+    if most:
+        if image is None:
+            raise InvalidFieldError("constraints.image", None, "what the costs are counted for")
+        limits = arm_costs(space, format_of(image), build_method(spec.method).facts.precision).limits(most)
+    return kind.from_settings(space, spec.strategy.settings, spec.seed, partial(count_parameters, space), limits)
 
 
 def count_parameters(space: SearchSpace, genotype: Genotype) -> int:

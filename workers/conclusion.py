@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from nas_service.catalogue import build_space, build_strategy
+from nas_service.catalogue import search_strategy
 from nas_service.job_events import BestNotKept
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.specs import SearchSpec
@@ -48,7 +48,7 @@ def findings_of(database: Database, job: Job) -> Findings:
         if not history:
             return Findings()
         spec = SearchSpec.model_validate(job.spec)
-        strategy = build_strategy(spec.strategy, build_space(spec.space), spec.seed)
+        strategy = search_strategy(spec)
         ranked = [entry for entry in strategy.rank(history, spec.keep) if entry.genotype.digest in costs]
         return Findings(tuple(Discovery(entry.genotype, entry.score, costs[entry.genotype.digest]) for entry in ranked))
     except TRANSIENT_ERRORS:

@@ -3,7 +3,7 @@
 import time
 from typing import Any, NamedTuple
 
-from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.catalogue import build_method, build_space, search_strategy
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
 from nas_service.job_events import EndedEarly
@@ -52,7 +52,7 @@ class SearchDriver:
         self._spec = SearchSpec.model_validate(job.spec)
         self._space = build_space(self._spec.space)
         self._precision = build_method(self._spec.method).facts.precision
-        self._strategy = build_strategy(self._spec.strategy, self._space, self._spec.seed)
+        self._strategy = search_strategy(self._spec)
         self._started = time.monotonic()
         self._first = 0
         self._arms: tuple[Arm, ...] = ()  # after the last wave that was handed to be committed

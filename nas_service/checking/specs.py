@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from nas_service.binarization.method import Method
 from nas_service.capacity import Capacity
 from nas_service.catalogue import build_method, build_strategy, stated_space, unknown_parts
+from nas_service.checking.constraints import check_constraints, stated_constraints
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import Draft, read_draft
 from nas_service.checking.own import check_own, stated_evaluation
@@ -84,6 +85,7 @@ def check_search(body: object, place: Place) -> Checked[SearchSpec]:
             draft.complain("training.top_k", training.top_k, f"no more than keep, which is {spec.keep}")
     if dataset is not None:
         check_fraction(draft, spec, dataset[1])
+        check_constraints(draft, spec, dataset[1])
         if training is not None:
             check_tests(draft, dataset[1])
     return _finish(draft, dataset)
@@ -131,6 +133,7 @@ def _finish(draft: Draft[Spec], dataset: tuple[Component, DatasetFacts] | None) 
     if isinstance(draft.spec, SearchSpec):
         needs_own = STRATEGIES.get(draft.spec.strategy.name).needs_own
         stated["evaluation"] = stated_evaluation(draft.spec, needs_own=needs_own)
+        stated["constraints"] = stated_constraints(draft.spec, dataset[1])
     return Checked(draft.spec.model_copy(update=stated), dataset[1])
 
 

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
-from nas_service.catalogue import build_method, build_space, build_strategy
+from nas_service.arm_costs import arm_costs
+from nas_service.catalogue import build_method, build_space, search_strategy
 from nas_service.data.facts import DatasetFacts
+from nas_service.estimates.cost_ranges import SpaceCosts, space_costs
 from nas_service.estimates.training import Conditions, TrainingEstimate, estimate_training
 from nas_service.estimates.workload import Workload, candidate_work, sample_work
 from nas_service.recipes.recipe import Recipe
@@ -38,13 +40,14 @@ class SearchEstimate:
     checkpoint_bytes: int
     seconds: float | None
     seconds_from: int
+    costs: SpaceCosts
     training: TrainingEstimate | None
 
 
 def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | None) -> SearchEstimate:
     """Return what a checked search takes; `timing` is that of samples that ran here in searches of the same kind."""
     space, facts = build_space(spec.space), conditions.facts
-    strategy = build_strategy(spec.strategy, space, spec.seed)
+    strategy = search_strategy(spec)
     actors = spec.actors(conditions.capacity.cpus, conditions.capacity.gpus)
     precisions = [build_method(spec.method).facts.precision, *([FULL_PRECISION] if strategy.needs_parent else [])]
     # Which architectures will be found is not known: none is larger than this one.
@@ -74,6 +77,7 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
         checkpoint_bytes=FLOAT_BYTES * _CHECKPOINTS * parameters if own is None else 0,
         seconds=None if timing is None else timing.seconds * strategy.total / actors,
         seconds_from=0 if timing is None else timing.count,
+        costs=space_costs(space, arm_costs(space, facts.image_format, precisions[0]), spec.constraints),
         training=training,
     )
 

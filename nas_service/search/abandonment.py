@@ -5,10 +5,10 @@ At every decision (the end of a round) functions are drawn from the posterior of
     p(e, o) = share of the draws whose best architecture holds operation o on edge e     (`draws.best_shares`);
 
 arms with p below a threshold are abandoned, any number on an edge, and not the likeliest one (unless it is a zeroise that the
-other edges into its node leave no place for). An edge may keep all of its arms and another lose seven at once, where a clock
-drops one an edge. With 128 draws a threshold of 0.02 means two draws or fewer, so chance has a say in what is dropped near it,
-and the best architecture of a draw is the best of the local maxima above three random starts. A decision takes about a second on
-60 edges of 9 operations.
+other edges into its node leave no place for); none if what is left would break the limits. An edge may keep all of its arms and
+another lose seven at once, where a clock drops one an edge. With 128 draws a threshold of 0.02 means two draws or fewer, so
+chance has a say in what is dropped near it, and the best architecture of a draw is the best of the local maxima above three
+random starts. A decision takes about a second on 60 edges of 9 operations.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +20,11 @@ from nas_service.search.bandit import Arm
 from nas_service.search.draws import best_shares
 from nas_service.search.encoding import Codes, Encoding, Flags, Floats
 from nas_service.search.history import History, Sample, derived_random
-from nas_service.search.liveness import Arms, draw_uniform, incoming, settled
+from nas_service.search.limits import Arms
+from nas_service.search.liveness import draw_uniform, settled
 from nas_service.search.posterior import Posterior
 from nas_service.search.replay import Replay
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import ZEROISE
 
@@ -65,7 +67,7 @@ class Abandonment:
         seed: int,
     ) -> None:
         """Take what a decision depends on beside the history; `below` 0 abandons nothing and draws nothing."""
-        self._encoding, self._nodes, self._posterior = encoding, incoming(encoding.space), posterior
+        self._encoding, self._region, self._posterior = encoding, encoding.region, posterior
         self._below, self._first, self._step, self._seed = below, first, step, seed
         self._replay = Replay(lambda: Survivors(encoding.possible_arms), self._add)
 
@@ -84,17 +86,20 @@ class Abandonment:
         starts = [self._start(state.arms, number, index) for index in range(STARTS)]
         seed = int(derived_random(self._seed, "abandon", number).random() * 2**32)
         shares = best_shares(posterior, DRAWS, starts, allowed, seed)
-        kept = likely(self._encoding, self._nodes, allowed, shares, self._below)
+        kept = likely(self._encoding, self._region.nodes, allowed, shares, self._below)
         for place, keys in enumerate(state.arms):
             for key in keys:
                 state.probabilities[key] = float(shares[place, self._encoding.operations.index(key.operation)])
-        left = settled(self._nodes, self._encoding.arms(kept))
+        try:
+            left = settled(self._region, self._encoding.arms(kept))
+        except InvalidFieldError:
+            return  # nothing that is left together would be within the limits
         for keys, survivors in zip(state.arms, left, strict=True):
             state.abandoned |= dict.fromkeys([key for key in keys if key not in survivors], number)
         state.arms = left
 
     def _start(self, arms: Arms, number: int, index: int) -> Codes:
-        choices = draw_uniform(self._nodes, arms, self._seed, ("abandon", number, index))
+        choices = draw_uniform(self._region, arms, self._seed, ("abandon", number, index))
         row: Codes = self._encoding.codes([Genotype(self._encoding.space.name, choices)])[0]
         return row
 

@@ -100,7 +100,7 @@ def _summit(posterior: Posterior, start: Codes, allowed: Flags) -> Codes:
     for _ in range(_STEPS):
         means = Neighbours(posterior, row).means
         here = means[0, row[0]]
-        means[~(allowed & posterior.encoding.keeps_alive(row))] = -np.inf
+        means[~(allowed & posterior.encoding.keeps_inside(row))] = -np.inf
         edge, operation = np.unravel_index(int(means.argmax()), means.shape)
         if means[edge, operation] <= here:
             break
@@ -112,7 +112,7 @@ def _ascending(posterior: Posterior, row: Codes, best: float, allowed: Flags) ->
     """Yield the neighbours of `row` with the largest mu, and `row` itself, by expected improvement, the best first."""
     neighbours = Neighbours(posterior, row)
     means = neighbours.means.copy()
-    means[~(allowed & posterior.encoding.keeps_alive(row))] = -np.inf
+    means[~(allowed & posterior.encoding.keeps_inside(row))] = -np.inf
     means[np.arange(len(row)), row] = -np.inf
     means[0, row[0]] = neighbours.means[0, row[0]]
     order = np.argsort(-means, axis=None, kind="stable")[:_WIDTH]

@@ -83,7 +83,7 @@ class FunctionDraw:
         worth = self.arms + pooled + self._couplings[:, first + row].sum(axis=1)  # of each arm, beside those of other edges
         for _ in range(_STEPS):
             gains = worth.reshape(allowed.shape) - worth[first + row][:, None]
-            gains[~(allowed & self._encoding.keeps_alive(row))] = -np.inf
+            gains[~(allowed & self._encoding.keeps_inside(row))] = -np.inf
             edge, operation = np.unravel_index(int(gains.argmax()), gains.shape)
             if gains[edge, operation] < _LEAST_GAIN:
                 break

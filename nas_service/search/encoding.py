@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.search.liveness import Arms, incoming, live_genotypes, possible_arms
+from nas_service.search.limits import Arms, Limits
+from nas_service.search.liveness import live_genotypes, possible_arms, region_of
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import ZEROISE, SearchSpace
 
@@ -20,17 +21,18 @@ class Encoding:
 
     Attributes:
         space: What is encoded.
+        region: What is searched of it.
         operations: Name of every operation, in order of first appearance.
         edges: E, number of places: edges times cell types.
-        possible_arms: At every place, the arms that a live genotype can hold.
-        possible: Whether a live genotype can hold an operation at a place, (E, operations).
+        possible_arms: At every place, the arms that a genotype of the region can hold.
+        possible: Whether one can hold an operation at a place, (E, operations).
         spread: N, sum of the variances of the operations' counts in uniformly drawn architectures.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, limits: Limits | None = None) -> None:
         """Number the operations."""
-        self.space = space
-        self.possible_arms: Arms = possible_arms(space)
+        self.space, self.region = space, region_of(space, limits)
+        self.possible_arms: Arms = possible_arms(space, limits)
         self.operations = tuple(dict.fromkeys(key.operation for key in space.arms()))
         self._numbers = {operation: number for number, operation in enumerate(self.operations)}
         self.edges = len(self.possible_arms)
@@ -81,14 +83,18 @@ class Encoding:
         """Return which architectures hold flagged arms only, (rows,)."""
         return np.asarray(flags[np.arange(self.edges), codes].all(axis=1))
 
-    def keeps_alive(self, row: Codes) -> Flags:
-        """Return which single changes of a live architecture leave it live and possible, (E, operations).
+    def keeps_inside(self, row: Codes) -> Flags:
+        """Return which single changes of an architecture of the region leave it there, (E, operations).
 
         The last edge that carries something into a node cannot be cut.
         """
         allowed = self.possible.copy()
+        if self.region.limits is not None:
+            held = self._costs[:, np.arange(self.edges), row]
+            spare = np.array(self.region.limits.room) - held.sum(axis=1)
+            allowed &= (self._costs - held[:, :, None] <= spare[:, None, None]).all(axis=0)
         if self._zeroise is not None:
-            for node in self._nodes:
+            for node in self.region.nodes:
                 carriers = [place for place in node if row[place] != self._zeroise]
                 if len(carriers) == 1:
                     allowed[carriers[0], self._zeroise] = False
@@ -96,8 +102,18 @@ class Encoding:
 
     @cached_property
     def all_live(self) -> Codes:
-        """Every live architecture; for small spaces."""
-        return self.codes(live_genotypes(self.space))
+        """Every architecture of the region; for small spaces."""
+        return self.codes(live_genotypes(self.space, self.region.limits))
+
+    @cached_property
+    def _costs(self) -> Floats:
+        """What every arm costs, by limit, (limits, E, operations)."""
+        limits = self.region.limits
+        costs = np.zeros((0 if limits is None else len(limits.room), *self.possible.shape))
+        for place, keys in enumerate(self.possible_arms):
+            for key in keys:
+                costs[:, place, self._numbers[key.operation]] = () if limits is None else limits.costs[key]
+        return costs
 
     @cached_property
     def apart(self) -> Floats:
@@ -108,10 +124,6 @@ class Encoding:
     @cached_property
     def _places(self) -> tuple[tuple[str, str], ...]:
         return tuple((cell.name, edge.name) for cell in self.space.cell_types for edge in self.space.edges)
-
-    @cached_property
-    def _nodes(self) -> tuple[tuple[int, ...], ...]:
-        return incoming(self.space)
 
     @property
     def _zeroise(self) -> int | None:

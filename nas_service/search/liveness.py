@@ -1,4 +1,4 @@
-"""Live genotypes: which arms a live one can hold, and how to draw one. Plain Python.
+"""Live genotypes within limits: which arms one can hold, and how to draw one.
 
 A genotype is dead if no input reaches one of its nodes (`SearchSpace.dead_node`); only `zeroise` cuts an edge. Taking the
 nodes of a cell in order, every node before the one at hand is live, so
@@ -8,21 +8,30 @@ nodes of a cell in order, every node before the one at hand is live, so
 and nodes can be drawn, and drawn again, one by one. An arm is impossible if no live genotype holds it: zeroise on the
 only edge into a node that can carry anything.
 
+Limits on costs (`limits.py`) are kept by drawing again, which leaves every genotype within them the probability that it has
+given that they are kept. Where a hundred draws in a row break a limit, few genotypes keep it; then the one is taken that has the
+largest sum of log p + Gumbel noise over its arms, which without limits would be the same draw, and with them is near it
+(perturb-and-MAP: Papandreou and Yuille, ICCV 2011).
+
 A `place` is an index into `Genotype.choices`; `arms` holds the arms that are left at each place.
 """
 
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
+from random import Random
 
-from nas_service.search.bandit import pick
+from nas_service.search.bandit import pick, worst
 from nas_service.search.history import derived_random, permutation
+from nas_service.search.limits import Arms, Limits, Region, nearest
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import ZEROISE, SearchSpace
 
-Arms = Sequence[Sequence[Choice]]
 _ATTEMPTS = 1000  # a node of two edges with two arms each is drawn dead a quarter of the time
+_TURNS = 100  # draws that may break a limit
+_TIE = 1e-3  # of a worth, to tell equals apart
 
 
 def places(space: SearchSpace) -> list[list[Choice]]:
@@ -44,56 +53,124 @@ def incoming(space: SearchSpace) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def settled(nodes: Iterable[Sequence[int]], arms: Arms) -> list[list[Choice]]:
-    """Return `arms` without those that no live combination of them holds.
+def region_of(space: SearchSpace, limits: Limits | None = None) -> Region:
+    """Return the live genotypes of a space within limits."""
+    return Region(incoming(space), limits)
 
-    If one edge alone can carry something into a node, it must: its zeroise goes.
+
+def settled(region: Region, arms: Arms) -> list[list[Choice]]:
+    """Return `arms` without those that no combination of them in the region holds.
+
+    If one edge alone can carry something into a node, it must: its zeroise goes. So does an arm that breaks a limit even among
+    the cheapest others; one that two limits rule out together, and neither alone, may stay.
 
     Raises:
-        InvalidFieldError: If no combination is live.
+        InvalidFieldError: If no combination is live, or none keeps the limits.
     """
     left = [list(keys) for keys in arms]
-    for node in nodes:
+    for node in region.nodes:
         carriers = [place for place in node if any(key.operation != ZEROISE for key in left[place])]
         if not carriers:
             key = left[node[0]][0]
             raise InvalidFieldError("operations", [ZEROISE], f"another operation on an edge like {key.edge} of cell {key.cell}")
         if len(carriers) == 1:
             left[carriers[0]] = [key for key in left[carriers[0]] if key.operation != ZEROISE]
-    return left
+    if region.limits is None:
+        return left
+    narrowed = region.limits.narrowed(left)
+    if not (all(narrowed) and _some(region, region.limits, narrowed)):
+        raise InvalidFieldError("constraints", "limits", "limits that some architecture keeps")
+    return narrowed if narrowed == left else settled(region, narrowed)
 
 
-def possible_arms(space: SearchSpace) -> list[list[Choice]]:
-    """Return at every place the arms that some live genotype of the space holds.
+def _some(region: Region, limits: Limits, arms: Arms) -> bool:
+    """Return whether some architecture is in a region: the cheapest as a rule, and by an integer program where it is dead."""
+    cheapest = [min(keys, key=limits.burden) for keys in arms]
+    alive = all(any(cheapest[place].operation != ZEROISE for place in node) for node in region.nodes)
+    return (alive and limits.fits(cheapest)) or nearest(region, arms, [[0.0] * len(keys) for keys in arms]) is not None
+
+
+def worst_that_may_go(region: Region, arms: Arms, place: int, figures: Sequence[float]) -> Choice:
+    """Return the arm of a place with the lowest figure, the first of equals, of those without which the region has some left.
+
+    Args:
+        region: What is searched.
+        arms: Settled, two or more at the place.
+        place: Where one is to go.
+        figures: Of its arms.
+    """
+    keys = arms[place]
+    if region.limits is None:
+        return keys[worst(figures)]
+    order = sorted(range(len(keys)), key=figures.__getitem__)
+    for number in order[:-1]:
+        left = [*arms[:place], [key for key in keys if key != keys[number]], *arms[place + 1 :]]
+        try:
+            settled(region, left)
+        except InvalidFieldError:
+            continue
+        return keys[number]
+    return keys[order[-1]]
+
+
+def possible_arms(space: SearchSpace, limits: Limits | None = None) -> list[list[Choice]]:
+    """Return at every place the arms that some live genotype of the space within limits holds.
 
     Raises:
-        InvalidFieldError: If the space has no live genotype.
+        InvalidFieldError: If the space has no such genotype.
     """
-    return settled(incoming(space), places(space))
+    return settled(region_of(space, limits), places(space))
 
 
 def draw_live(
-    nodes: Iterable[Sequence[int]],
+    region: Region,
     arms: Arms,
     probabilities: Sequence[Sequence[float]],
     uniform: Callable[[int, int], float],
 ) -> list[Choice]:
-    """Draw an arm at every place, and again at the edges into a node that came out dead.
+    """Draw an arm at every place, and again at the edges into a node that came out dead; all again if a limit is broken.
 
-    So live genotypes come with the probabilities they have given that they are live. Where a thousand attempts leave a
-    node dead, the likeliest way of making it live is taken: the edge and arm with the largest ratio of probability to
-    that of the edge's zeroise.
+    So genotypes of the region come with the probabilities they have given that they are in it. Where a thousand attempts leave
+    a node dead, the likeliest way of making it live is taken: the edge and arm with the largest ratio of probability to that
+    of the edge's zeroise. For limits that hardly a draw keeps see the module's text.
 
     Args:
-        nodes: Of `incoming`.
+        region: What is searched.
         arms: Settled; see `settled`.
         probabilities: Of the arms, at every place.
         uniform: Returns a number in [0, 1) for a place and an attempt (0, 1, ...).
     """
+    chosen = _drawn(region, arms, probabilities, uniform)
+    turn = 0
+    while not region.fits(chosen):
+        turn += 1
+        stream = Random(int(uniform(0, _ATTEMPTS + turn) * 2**53))  # noqa: S311 - one stream a turn, for speed
+        if turn == _TURNS:
+            return _surely(nearest(region, arms, _perturbed(probabilities, stream)))
+        chosen = _drawn(region, arms, probabilities, lambda *_: stream.random())  # noqa: B023 - called at once
+    return chosen
+
+
+def _perturbed(probabilities: Sequence[Sequence[float]], stream: Random) -> list[list[float]]:
+    """Return log p + Gumbel noise of every arm."""
+    least = sys.float_info.min
+    return [
+        [math.log(max(weight, least)) - math.log(-math.log(max(stream.random(), least))) for weight in weights]
+        for weights in probabilities
+    ]
+
+
+def _drawn(
+    region: Region,
+    arms: Arms,
+    probabilities: Sequence[Sequence[float]],
+    uniform: Callable[[int, int], float],
+) -> list[Choice]:
+    """Draw a live genotype."""
     chosen = [
         keys[pick(weights, uniform(place, 0))] for place, (keys, weights) in enumerate(zip(arms, probabilities, strict=True))
     ]
-    for node in nodes:
+    for node in region.nodes:
         attempt = 0
         while all(chosen[place].operation == ZEROISE for place in node) and attempt < _ATTEMPTS:
             attempt += 1
@@ -104,14 +181,19 @@ def draw_live(
     return chosen
 
 
-def draw_uniform(nodes: Iterable[Sequence[int]], arms: Arms, seed: int, path: Sequence[object]) -> tuple[Choice, ...]:
-    """Return a combination drawn uniformly from the live ones, from the streams (seed, path, cell, edge, attempt)."""
+def _surely(found: list[Choice] | None) -> list[Choice]:
+    assert found is not None  # noqa: S101 - for the type checker; settled arms have a genotype within the limits
+    return found
+
+
+def draw_uniform(region: Region, arms: Arms, seed: int, path: Sequence[object]) -> tuple[Choice, ...]:
+    """Return a combination drawn uniformly from those of the region, from the streams (seed, path, cell, edge, attempt)."""
 
     def uniform(place: int, attempt: int) -> float:
         key = arms[place][0]
         return derived_random(seed, *path, key.cell, key.edge, *([attempt] if attempt else [])).random()
 
-    return tuple(draw_live(nodes, arms, [[1 / len(keys)] * len(keys) for keys in arms], uniform))
+    return tuple(draw_live(region, arms, [[1 / len(keys)] * len(keys) for keys in arms], uniform))
 
 
 def _revive(node: Sequence[int], arms: Arms, probabilities: Sequence[Sequence[float]], chosen: list[Choice]) -> None:
@@ -125,24 +207,50 @@ def _revive(node: Sequence[int], arms: Arms, probabilities: Sequence[Sequence[fl
     chosen[place] = key
 
 
-def balanced_bag(
-    nodes: Iterable[Sequence[int]], arms: Arms, size: int, seed: int, path: Sequence[object]
-) -> list[tuple[Choice, ...]]:
-    """Return `size` live genotypes in which the arms of a place appear equally often, in an order drawn for each place.
+def balanced_bag(region: Region, arms: Arms, size: int, seed: int, path: Sequence[object]) -> list[tuple[Choice, ...]]:
+    """Return `size` genotypes of the region in which the arms of a place appear equally often, in an order drawn for each place.
 
     With a <= size arms at a place each appears floor(size / a) or ceil(size / a) times. Where a node came out dead, an
     edge into it swaps its zeroise with an operation that it has in another of the genotypes and that is not needed
     there; edge and genotype are drawn. So the balance stays. Only where every other genotype needs what it has (few
     arms, most of them zeroise) an edge that has a zeroise to spare takes another arm instead.
+
+    A genotype that breaks a limit gives way to the one within the limits that has most of its arms, and the balance with it.
     """
     columns = [_column(keys, size, seed, path) for keys in arms]
-    for node in nodes:
+    for node in region.nodes:
         for slot in range(size):
             if all(columns[place][slot].operation == ZEROISE for place in node):
                 first = arms[node[0]][0]
                 uniform = derived_random(seed, *path, "revive", first.cell, first.edge, slot).random()
                 _revive_slot(columns, node, arms, slot, uniform)
-    return list(zip(*columns, strict=True))
+    rows = list(zip(*columns, strict=True))
+    return [
+        row if region.fits(row) else _holding(region, arms, set(row), derived_random(seed, *path, "fit", slot))
+        for slot, row in enumerate(rows)
+    ]
+
+
+def covering(region: Region, arms: Arms, size: int, seed: int, path: Sequence[object]) -> list[tuple[Choice, ...]]:
+    """Return a balanced bag, and after it as many more genotypes as it takes until they hold every arm that can be held.
+
+    Without limits a bag of at least as many genotypes as a place has arms holds all of them.
+    """
+    rows = balanced_bag(region, arms, size, seed, path)
+    left = {key for keys in arms for key in keys}.difference(*rows)
+    while left and region.limits is not None:
+        row = _holding(region, arms, left, derived_random(seed, *path, "cover", len(rows)))
+        if left.isdisjoint(row):
+            break
+        rows.append(row)
+        left.difference_update(row)
+    return rows
+
+
+def _holding(region: Region, arms: Arms, wanted: set[Choice], generator: Random) -> tuple[Choice, ...]:
+    """Return the genotype of the region that holds most wanted arms; one of the best is drawn."""
+    worths = [[(key in wanted) + _TIE * generator.random() / len(arms) for key in keys] for keys in arms]
+    return tuple(_surely(nearest(region, arms, worths)))
 
 
 def _revive_slot(columns: list[list[Choice]], node: Sequence[int], arms: Arms, slot: int, uniform: float) -> None:
@@ -171,8 +279,8 @@ def _column(keys: Sequence[Choice], size: int, seed: int, path: Sequence[object]
     return [keys[index % len(keys)] for index in order]
 
 
-def live_genotypes(space: SearchSpace) -> Iterator[Genotype]:
-    """Yield every live genotype of a space, the operations of the last edge changing first."""
-    for choices in product(*possible_arms(space)):
-        if space.dead_node(choices) is None:
+def live_genotypes(space: SearchSpace, limits: Limits | None = None) -> Iterator[Genotype]:
+    """Yield every live genotype of a space within limits, the operations of the last edge changing first."""
+    for choices in product(*possible_arms(space, limits)):
+        if space.dead_node(choices) is None and (limits is None or limits.fits(choices)):
             yield Genotype(space.name, choices)

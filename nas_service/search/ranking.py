@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nas_service.search.bandit import Arm, width
 from nas_service.search.history import History, Sample
-from nas_service.search.liveness import possible_arms
+from nas_service.search.limits import Arms
 from nas_service.search.replay import Replay
 from nas_service.search.strategy import Ranked
 from search_spaces.genotype import Choice
@@ -24,9 +24,9 @@ def by_reward(space: SearchSpace, history: History, count: int, first: Iterable[
 class MeanArms:
     """Plain means with the bounds of equations 4.9 and 4.12; an impossible arm is abandoned in round 0."""
 
-    def __init__(self, space: SearchSpace) -> None:
-        """Look up the arms."""
-        possible = {key for keys in possible_arms(space) for key in keys}
+    def __init__(self, space: SearchSpace, possible_arms: Arms) -> None:
+        """Look up the arms; `possible_arms` may be held, at every place."""
+        possible = {key for keys in possible_arms for key in keys}
         self._arms = tuple(Arm(key, abandoned_round=None if key in possible else 0) for key in space.arms())
         self._replay: Replay[dict[Choice, _Sum]] = Replay(dict, _add)
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from nas_service.search.arm_facts import MEAN_REWARDS, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
-from nas_service.search.liveness import incoming, possible_arms
+from nas_service.search.limits import Limits
+from nas_service.search.liveness import possible_arms, region_of
 from search_spaces.genotype import Genotype
 from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
@@ -32,7 +33,7 @@ class Strategy(ABC):
 
     A strategy object keeps nothing between calls: the same history gives the same answer, so a restart replays the
     committed samples and goes on. Randomness derives from (seed, sample index). Every genotype it suggests or ranks is
-    live (`SearchSpace.dead_node`).
+    live (`SearchSpace.dead_node`) and within the limits.
 
     Attributes:
         summary: One line for the catalogue.
@@ -41,8 +42,8 @@ class Strategy(ABC):
         arm_facts: What the figures of its arms mean.
         needs_own: Whether its samples have to be trainings of their own (`evaluation.own`).
         is_costly: Whether working out the arms after a history takes much more than reading it.
-        nodes: For every node of every cell type, the places of the edges into it.
-        possible: At every place, the arms that some live genotype holds.
+        region: What is searched of the space: live genotypes, within limits if there are any.
+        possible: At every place, the arms that some genotype of the region holds.
     """
 
     summary: ClassVar[str]
@@ -54,18 +55,28 @@ class Strategy(ABC):
 
     @classmethod
     def from_settings(
-        cls, space: SearchSpace, settings: Mapping[str, Any], seed: int, parameters: Callable[[Genotype], int] | None = None
+        cls,
+        space: SearchSpace,
+        settings: Mapping[str, Any],
+        seed: int,
+        parameters: Callable[[Genotype], int] | None = None,
+        limits: Limits | None = None,
     ) -> "Strategy":
         """Check `settings` and make the strategy; the other arguments as of the constructor.
 
         Raises:
             pydantic.ValidationError: If a setting is unknown or out of range.
-            InvalidFieldError: If the space has no live genotype.
+            InvalidFieldError: If the space has no live genotype, or none within the limits.
         """
-        return cls(space, cls.settings_model.model_validate(settings), seed, parameters)
+        return cls(space, cls.settings_model.model_validate(settings), seed, parameters, limits)
 
     def __init__(
-        self, space: SearchSpace, settings: StrategySettings, seed: int, parameters: Callable[[Genotype], int] | None = None
+        self,
+        space: SearchSpace,
+        settings: StrategySettings,
+        seed: int,
+        parameters: Callable[[Genotype], int] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Keep what the answers depend on beside the history.
 
@@ -74,13 +85,14 @@ class Strategy(ABC):
             settings: Checked.
             seed: Everything random derives from it.
             parameters: Tells how many parameters a genotype has, which is the sum of what its arms have; None: nobody can.
+            limits: What every genotype that it suggests or ranks keeps; None: there are none.
         """
         self.space = space
         self.settings = settings
         self.seed = seed
         self.parameters = parameters
-        self.nodes = incoming(space)
-        self.possible = possible_arms(space)
+        self.region = region_of(space, limits)
+        self.possible = possible_arms(space, limits)
 
     @property
     def needs_parent(self) -> bool:

@@ -75,13 +75,14 @@ def _all_parts(page: Page) -> None:
     unfold = "() => { for (const fold of document.querySelectorAll('form details')) fold.open = true; }"
     page.evaluate(unfold)
     own = [f"evaluation.own{part}" for part in ("", ".recipe", ".recipe.adversarial", ".recipe.cp_loss")]
-    for field in ("training.recipe.cp_loss", *own):
+    for field in ("constraints", "training.recipe.cp_loss", *own):
         page.locator(f'[id="f-{field}"]').check()
         page.evaluate(unfold)
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
-def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, look: Look) -> None:
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, watch: Watch, look: Look) -> None:
+    watch.forgive(REFUSED)  # everything at once is not allowed, and an estimate may be asked for on the way there
     page = _open(open_page, look=look)
     assert axe(page) == []
     _all_parts(page)
@@ -204,7 +205,8 @@ def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch
     bounds = list(_bounds(schema, schema["$defs"], ""))
     assert len(bounds) > 100
     for path, given, words in bounds:
-        _told(page, path, given, words)
+        if not path.startswith("constraints.image."):  # which the service fills in, and the form does not show
+            _told(page, path, given, words)
 
 
 @pytest.mark.parametrize(

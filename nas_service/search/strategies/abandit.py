@@ -22,6 +22,9 @@ abandoned with the arm that made it so: edges are taken in the space's order, an
 into a node, its zeroise goes. So the survivors are always live; arms that no genotype of the space can hold are abandoned
 in round 0.
 
+Limits on costs (not in the paper) are kept likewise: draws that break one are drawn again, coverage goes on until it holds every
+arm that a genotype within the limits holds, and the arm that is dropped is the worst of those without which some are left.
+
 References:
     Chen et al., "Anti-Bandit Neural Architecture Search for Model Defense", ECCV 2020, arXiv 2008.00698, algorithm 1;
     Zhang et al., "Binary Neural Networks", CRC Press, section 4.2, algorithm 8.
@@ -35,9 +38,9 @@ from itertools import pairwise
 from pydantic import Field
 
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
-from nas_service.search.bandit import Arm, sampling_probabilities, updated_mean, width, worst
+from nas_service.search.bandit import Arm, sampling_probabilities, updated_mean, width
 from nas_service.search.history import History, Sample, derived_random
-from nas_service.search.liveness import balanced_bag, draw_live, places, settled
+from nas_service.search.liveness import covering, draw_live, places, settled, worst_that_may_go
 from nas_service.search.ranking import by_reward
 from nas_service.search.replay import Replay
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -107,7 +110,7 @@ class Abandit(Strategy):
     @cached_property
     def _boundaries(self) -> tuple[int, ...]:
         """Number of samples at the end of coverage and of every round."""
-        ends = [self.space.arms_per_edge]
+        ends = [len(self._coverage)]
         for arms in range(self.space.arms_per_edge, 1, -1):
             ends.append(ends[-1] + arms * self.settings.samples_per_arm)
         return tuple(ends)
@@ -130,7 +133,7 @@ class Abandit(Strategy):
         end = next(boundary for boundary in self._boundaries if boundary > first)
         indices = range(first, min(first + count, end))
         if first < self._boundaries[0]:
-            return tuple(self._coverage(index) for index in indices)
+            return tuple(Genotype(self.space.name, self._coverage[index]) for index in indices)
         edges = self._replay(history)
         return tuple(self._draw(edges, index) for index in indices)
 
@@ -185,9 +188,9 @@ class Abandit(Strategy):
         coefficient = self.settings.width_coefficient
         return sampling_probabilities([2 * edge.means[key] - edge.bound(key, coefficient) for key in edge.live])
 
-    def _coverage(self, index: int) -> Genotype:
-        bag = balanced_bag(self.nodes, self.possible, self.space.arms_per_edge, self.seed, ("coverage",))
-        return Genotype(self.space.name, bag[index])
+    @cached_property
+    def _coverage(self) -> list[tuple[Choice, ...]]:
+        return covering(self.region, self.possible, self.space.arms_per_edge, self.seed, ("coverage",))
 
     def _draw(self, edges: list[_EdgeState], index: int) -> Genotype:
         def uniform(place: int, attempt: int) -> float:
@@ -196,7 +199,7 @@ class Abandit(Strategy):
             return derived_random(self.seed, "sample", index, key.cell, key.edge, *again).random()
 
         probabilities = [self._edge_probabilities(edge) for edge in edges]
-        choices = draw_live(self.nodes, [edge.live for edge in edges], probabilities, uniform)
+        choices = draw_live(self.region, [edge.live for edge in edges], probabilities, uniform)
         return Genotype(self.space.name, tuple(choices))
 
     def _replay(self, history: History) -> list[_EdgeState]:
@@ -209,6 +212,9 @@ class Abandit(Strategy):
     def _fresh(self) -> list[_EdgeState]:
         edges = [_EdgeState(keys) for keys in places(self.space)]
         self._settle(edges, 0)
+        covered = {key for row in self._coverage for key in row}
+        for edge in edges:  # what two limits rule out together
+            edge.abandoned |= dict.fromkeys([key for key in edge.live if key not in covered], 0)
         return edges
 
     def _add(self, edges: list[_EdgeState], sample: Sample) -> None:
@@ -226,11 +232,11 @@ class Abandit(Strategy):
 
     def _abandon(self, edges: list[_EdgeState], finished_round: int) -> None:
         arms_left = self.space.arms_per_edge - finished_round
-        for edge in edges:
-            live = edge.live
-            if len(live) > arms_left:
-                bounds = [edge.bound(key, self.settings.width_coefficient) for key in live]
-                edge.abandoned[live[worst(bounds)]] = finished_round
+        for place, edge in enumerate(edges):
+            if len(edge.live) > arms_left:
+                bounds = [edge.bound(key, self.settings.width_coefficient) for key in edge.live]
+                goes = worst_that_may_go(self.region, [beside.live for beside in edges], place, bounds)
+                edge.abandoned[goes] = finished_round
                 self._settle(edges, finished_round)
         if self.settings.counts_after_round is CountsAfterRound.RESET:
             for edge in edges:
@@ -239,5 +245,5 @@ class Abandit(Strategy):
 
     def _settle(self, edges: list[_EdgeState], finished_round: int) -> None:
         """Abandon the arms that no live combination of the others holds."""
-        for edge, left in zip(edges, settled(self.nodes, [edge.live for edge in edges]), strict=True):
+        for edge, left in zip(edges, settled(self.region, [edge.live for edge in edges]), strict=True):
             edge.abandoned |= dict.fromkeys([key for key in edge.live if key not in left], finished_round)

@@ -36,7 +36,8 @@ from nas_service.search.bandit import Arm
 from nas_service.search.effects import effect_arms
 from nas_service.search.encoding import Codes, Encoding
 from nas_service.search.history import History
-from nas_service.search.liveness import Arms, balanced_bag, draw_uniform
+from nas_service.search.limits import Arms
+from nas_service.search.liveness import balanced_bag, draw_uniform
 from nas_service.search.posterior import Posterior, Shares, by_posterior, expected_shares, rank_scores
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -138,7 +139,7 @@ class AbanditPlus(Strategy):
 
     @cached_property
     def _encoding(self) -> Encoding:
-        return Encoding(self.space)
+        return Encoding(self.space, self.region.limits)
 
     @cached_property
     def _abandonment(self) -> Abandonment:
@@ -154,7 +155,7 @@ class AbanditPlus(Strategy):
     def _bagged(self, index: int) -> Genotype:
         size = self.space.arms_per_edge
         bag, slot = divmod(index, size)
-        return Genotype(self.space.name, balanced_bag(self.nodes, self.possible, size, self.seed, ("bag", bag))[slot])
+        return Genotype(self.space.name, balanced_bag(self.region, self.possible, size, self.seed, ("bag", bag))[slot])
 
     def _posterior(self, history: History) -> Posterior:
         codes = self._encoding.codes(sample.genotype for sample in history)
@@ -195,6 +196,6 @@ class AbanditPlus(Strategy):
         return row.tobytes()
 
     def _random(self, index: int, number: int, left: Arms) -> Codes:
-        choices = draw_uniform(self.nodes, left, self.seed, ("start", index, number))
+        choices = draw_uniform(self.region, left, self.seed, ("start", index, number))
         row: Codes = self._encoding.codes([Genotype(self.space.name, choices)])[0]
         return row

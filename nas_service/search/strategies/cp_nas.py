@@ -14,7 +14,8 @@ default is 0.5, the plain mean of both. beta_P = 0 trains no parent and is the c
 
 What the paper leaves open: means start anew with every stage; ties drop the first arm in the space's order; an edge with
 fewer arms than K repeats arms within a round and drops only while it has more than the next stage. Arms that no live
-genotype can hold, and draws that are dead, are treated as in `abandit`. The bounds of `arms` are the bandit's, of the
+genotype can hold, and draws that are dead or break a limit, are treated as in `abandit`; an arm that limits kept out of every
+sample is dropped first. The bounds of `arms` are the bandit's, of the
 stage that an arm was last tried in; the algorithm does not use them.
 
 This is the search. In the training stage the paper adds a loss of its own to the cross entropy (equations 4.17 and 4.18): a
@@ -34,6 +35,7 @@ References:
     algorithm 1; Zhang et al., "Binary Neural Networks", CRC Press, section 4.3, algorithm 9.
 """
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,9 +44,9 @@ from itertools import pairwise
 from pydantic import Field
 
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
-from nas_service.search.bandit import Arm, width, worst
+from nas_service.search.bandit import Arm, width
 from nas_service.search.history import History, Sample
-from nas_service.search.liveness import balanced_bag, places, settled
+from nas_service.search.liveness import balanced_bag, places, settled, worst_that_may_go
 from nas_service.search.ranking import by_reward
 from nas_service.search.replay import Replay
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -76,7 +78,8 @@ class _EdgeState:
         return [key for key in self.keys if key not in self.abandoned]
 
     def mean(self, key: Choice) -> float:
-        return sum(self.measures[key]) / len(self.measures[key])
+        """Return the mean of z; minus infinity for an arm that limits kept out of every sample."""
+        return sum(self.measures[key]) / len(self.measures[key]) if key in self.measures else -math.inf
 
 
 @STRATEGIES.register("cp-nas")
@@ -136,7 +139,7 @@ class CpNas(Strategy):
         for index in range(first, min(first + count, self._boundaries[stage])):
             turn, slot = divmod(index - self._boundaries[stage - 1], size)
             if turn not in bags:
-                bags[turn] = balanced_bag(self.nodes, live, size, self.seed, ("cp-nas", stage, turn))
+                bags[turn] = balanced_bag(self.region, live, size, self.seed, ("cp-nas", stage, turn))
             genotypes.append(Genotype(self.space.name, bags[turn][slot]))
         return tuple(genotypes)
 
@@ -221,13 +224,13 @@ class CpNas(Strategy):
             self._abandon(edges, stage)
 
     def _abandon(self, edges: list[_EdgeState], stage: int) -> None:
-        for edge in edges:
-            live = edge.live
-            if len(live) > self.space.arms_per_edge - stage and len(live) > 1:
-                edge.abandoned[live[worst([edge.mean(key) for key in live])]] = stage
+        for place, edge in enumerate(edges):
+            if len(edge.live) > self.space.arms_per_edge - stage and len(edge.live) > 1:
+                means = [edge.mean(key) for key in edge.live]
+                edge.abandoned[worst_that_may_go(self.region, [beside.live for beside in edges], place, means)] = stage
                 self._settle(edges, stage)
 
     def _settle(self, edges: list[_EdgeState], stage: int) -> None:
         """Abandon the arms that no live combination of the others holds."""
-        for edge, left in zip(edges, settled(self.nodes, [edge.live for edge in edges]), strict=True):
+        for edge, left in zip(edges, settled(self.region, [edge.live for edge in edges]), strict=True):
             edge.abandoned |= dict.fromkeys([key for key in edge.live if key not in left], stage)

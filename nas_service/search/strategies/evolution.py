@@ -4,9 +4,9 @@
     parent       the best of S members drawn from the population, with replacement
     child        the parent with one other operation on one edge, both drawn uniformly
 
-It begins with P random genotypes. Nothing is evaluated twice: a child that is dead, was evaluated or is pending in the
-same wave is drawn again from the next derived stream, tournament and all; after 200 attempts a random genotype is taken,
-a new one if 200 draws find it (a space that is used up repeats itself). Within a wave every parent comes from the samples
+It begins with P random genotypes. Nothing is evaluated twice: a child that is dead, breaks a limit, was evaluated or is
+pending in the same wave is drawn again from the next derived stream, tournament and all; after 200 attempts a random genotype is
+taken, a new one if 200 draws find it (a space that is used up repeats itself). Within a wave every parent comes from the samples
 before it. The paper has P = 100 and S = 25 for 20,000 samples; the defaults are for a hundred or so.
 
 References:
@@ -74,7 +74,7 @@ class Evolution(Strategy):
 
     @cached_property
     def _means(self) -> MeanArms:
-        return MeanArms(self.space)
+        return MeanArms(self.space, self.possible)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Order the samples by reward, the earlier of equals first."""
@@ -86,7 +86,7 @@ class Evolution(Strategy):
             population = history[-self.settings.population :]
             for attempt in range(_ATTEMPTS):
                 child = self._child(population, derived_random(self.seed, "child", index, attempt))
-                if self.space.dead_node(child) is None:
+                if self.space.dead_node(child) is None and self.region.fits(child):
                     yield Genotype(self.space.name, child)
         for attempt in range(_ATTEMPTS):
             yield self._random(index, attempt)
@@ -104,4 +104,4 @@ class Evolution(Strategy):
 
     def _random(self, index: int, attempt: int) -> Genotype:
         path = ("evolution", index, attempt)
-        return Genotype(self.space.name, draw_uniform(self.nodes, self.possible, self.seed, path))
+        return Genotype(self.space.name, draw_uniform(self.region, self.possible, self.seed, path))

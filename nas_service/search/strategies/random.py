@@ -55,11 +55,11 @@ class Random(Strategy):
 
     @cached_property
     def _means(self) -> MeanArms:
-        return MeanArms(self.space)
+        return MeanArms(self.space, self.possible)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Order the samples by reward, the earlier of equals first."""
         return by_reward(self.space, history, count)
 
     def _draw(self, index: int) -> Genotype:
-        return Genotype(self.space.name, draw_uniform(self.nodes, self.possible, self.seed, ("random", index)))
+        return Genotype(self.space.name, draw_uniform(self.region, self.possible, self.seed, ("random", index)))

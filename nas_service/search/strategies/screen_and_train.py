@@ -159,14 +159,14 @@ class ScreenAndTrain(Strategy):
 
     @cached_property
     def _encoding(self) -> Encoding:
-        return Encoding(self.space)
+        return Encoding(self.space, self.region.limits)
 
     @cached_property
     def _references(self) -> Codes:
         """Return the architectures over which covariates are standardised."""
         if self.space.size() <= ENUMERATED:
             return self._encoding.all_live
-        drawn = [draw_uniform(self.nodes, self.possible, self.seed, ("reference", number)) for number in range(REFERENCES)]
+        drawn = [draw_uniform(self.region, self.possible, self.seed, ("reference", number)) for number in range(REFERENCES)]
         return self._encoding.codes(Genotype(self.space.name, choices) for choices in drawn)
 
     @cached_property
@@ -224,7 +224,7 @@ class ScreenAndTrain(Strategy):
     def _bagged(self, index: int) -> Genotype:
         size = self.space.arms_per_edge
         bag, slot = divmod(index, size)
-        return Genotype(self.space.name, balanced_bag(self.nodes, self.possible, size, self.seed, ("bag", bag))[slot])
+        return Genotype(self.space.name, balanced_bag(self.region, self.possible, size, self.seed, ("bag", bag))[slot])
 
     def _improvement(self, posterior: Posterior, screened: Codes, index: int, taken: set[bytes]) -> Codes:
         """Return the best candidate that was not trained whole; one that was if there is no other."""
@@ -239,7 +239,7 @@ class ScreenAndTrain(Strategy):
         return max(proposals, key=lambda proposal: proposal.value).row if proposals else self._random(index, RANDOM_STARTS)
 
     def _random(self, index: int, number: int) -> Codes:
-        choices = draw_uniform(self.nodes, self.possible, self.seed, ("start", index, number))
+        choices = draw_uniform(self.region, self.possible, self.seed, ("start", index, number))
         row: Codes = self._encoding.codes([Genotype(self.space.name, choices)])[0]
         return row
 

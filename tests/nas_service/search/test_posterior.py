@@ -151,7 +151,7 @@ def test_codes_of_a_space_give_its_genotypes_back(space: SearchSpace) -> None:
 def test_changes_keep_alive_what_the_space_says_is_live(space: SearchSpace) -> None:
     encoding = Encoding(space)
     for row in _random_codes(space, 10):
-        allowed = encoding.keeps_alive(row)
+        allowed = encoding.keeps_inside(row)
         for edge, operation in np.ndindex(allowed.shape):
             changed = row.copy()
             changed[edge] = operation

@@ -2408,6 +2408,39 @@ export interface components {
             };
         };
         /**
+         * Constraints
+         * @description What an architecture may cost that a search samples or returns, counted for its method and one image of its data.
+         */
+        Constraints: {
+            /**
+             * Binary Parameters
+             * @description Weights of one bit.
+             */
+            binary_parameters?: number | null;
+            /**
+             * Float Parameters
+             * @description Weights of 32 bits.
+             */
+            float_parameters?: number | null;
+            /** @description What costs are counted for: always the dataset's images; filled in, whatever is given. */
+            image?: components["schemas"]["CountedImage"] | null;
+            /**
+             * Ops
+             * @description Operations of one image: FLOPs + BOPs / 64, a multiply-accumulate being one.
+             */
+            ops?: number | null;
+            /**
+             * Packed Bytes
+             * @description Bytes of the frozen network: 8 one-bit weights a byte, 4 bytes a float.
+             */
+            packed_bytes?: number | null;
+            /**
+             * Parameters
+             * @description Weights of one bit and of 32 bits together.
+             */
+            parameters?: number | null;
+        };
+        /**
          * ControllerView
          * @description A controller that looked after the queue within the last minute.
          */
@@ -2440,6 +2473,67 @@ export interface components {
             methods: components["schemas"]["ScoreCorrelationView"][];
             /** Points */
             points: components["schemas"]["ScorePointView"][];
+        };
+        /**
+         * CostRangeView
+         * @description What the architectures of a space take of a quantity, counted for the method and images of a search.
+         */
+        CostRangeView: {
+            /**
+             * Least
+             * @description Of the cheapest architecture.
+             */
+            least: number;
+            /**
+             * Limit
+             * @description Of the spec; null: none.
+             */
+            limit: number | null;
+            /**
+             * Median
+             * @description Of a uniformly drawn one.
+             */
+            median: number;
+            /**
+             * Most
+             * @description Of the dearest.
+             */
+            most: number;
+            /**
+             * Quantity
+             * @description As the limit in `constraints` is called.
+             */
+            quantity: string;
+        };
+        /**
+         * CountedImage
+         * @description Images that costs are counted for.
+         */
+        CountedImage: {
+            /**
+             * Channels
+             * @description 1 (grey) or 3 (RGB).
+             * @default 3
+             */
+            channels: number;
+            /**
+             * Classes
+             * @description Classes to tell apart.
+             * @default 10
+             */
+            classes: number;
+            /**
+             * Height
+             * @description In pixels.
+             * @default 32
+             */
+            height: number;
+            /**
+             * Width
+             * @description In pixels.
+             * @default 32
+             */
+            width: number;
         };
         /**
          * CpLossSettings
@@ -2938,6 +3032,8 @@ export interface components {
              * @description In the artifact store while it runs: the shared weights, twice for a moment.
              */
             checkpoint_bytes: number;
+            /** @description What the architectures of the space cost, and which share keeps the limits. */
+            costs: components["schemas"]["SpaceCostsView"];
             /**
              * Epochs
              * @description Passes over the whole training set, all samples together.
@@ -4499,6 +4595,8 @@ export interface components {
          * @description One search.
          */
         SearchSpec: {
+            /** @description Limits of the device: nothing that breaks one is sampled or returned. */
+            constraints?: components["schemas"]["Constraints"] | null;
             /**
              * @description Dataset: built in or registered.
              * @default {
@@ -4687,6 +4785,27 @@ export interface components {
          * @enum {string}
          */
         ShortScore: "train-likelihood" | "likelihood" | "probability" | "accuracy";
+        /**
+         * SpaceCostsView
+         * @description Costs over a space, and how many architectures keep the limits.
+         */
+        SpaceCostsView: {
+            /**
+             * Counted
+             * @description Architectures that the share is taken from: all, or drawn uniformly where there are many.
+             */
+            counted: number;
+            /**
+             * Feasible
+             * @description Share of the architectures that keep all limits; 1 where there are none.
+             */
+            feasible: number;
+            /**
+             * Ranges
+             * @description One a quantity.
+             */
+            ranges: components["schemas"]["CostRangeView"][];
+        };
         /**
          * SpecKind
          * @description What can be submitted.

@@ -38,7 +38,7 @@ function Component(props: { field: Field | undefined; title?: string }) {
   return props.field ? <ComponentField field={props.field} {...(props.title ? { title: props.title } : {})} /> : null;
 }
 
-const PLACED = ["name", "space", "dataset", "method", "strategy", "seed", "wave", "evaluation", "resources", "keep", "training"];
+const PLACED = "name space dataset method strategy seed wave evaluation constraints resources keep training".split(" ");
 
 /** The whole spec in six parts; all fields come from the service's schema. */
 export function Sections() {
@@ -58,6 +58,7 @@ export function Sections() {
       </Section>
       <Section number={2} title="Space">
         <Component field={known.space} />
+        {known.constraints ? <Limits field={known.constraints} /> : null}
       </Section>
       <Section number={3} title="Strategy">
         <Component field={known.strategy} />
@@ -81,6 +82,11 @@ export function Sections() {
       </Section>
     </>
   );
+}
+
+/** What architectures may cost; the images that costs are counted for are the dataset's, and filled in. */
+function Limits(props: { field: Field }) {
+  return <Group field={{ ...props.field, fields: others(props.field.fields, "image") }} title="Limits of the device" />;
 }
 
 function Training(props: { field: Field }) {

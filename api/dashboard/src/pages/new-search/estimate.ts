@@ -33,7 +33,28 @@ export function searchLines(estimate: Estimate): readonly Line[] {
     attacks(estimate.attack_steps),
     { what: "memory", value: bytes(estimate.memory_bytes), note: `in ${plural(estimate.actors, "worker")}; activations on top` },
     { what: "disk", value: bytes(estimate.checkpoint_bytes), note: "while it runs" },
+    ...costLines(estimate.costs),
   ];
+}
+
+const WORDS: { readonly [quantity: string]: string } = { packed_bytes: "size", ops: "OPs" };
+
+/** Return what architectures cost: sizes, operations and whatever has a limit; then how many keep the limits. */
+function costLines(costs: Estimate["costs"]): readonly Line[] {
+  const told = costs.ranges.filter((range) => range.limit !== null || range.quantity in WORDS);
+  const lines = told.map((range) => {
+    const show = range.quantity === "packed_bytes" ? bytes : amount;
+    const limit = range.limit === null ? "" : `; at most ${show(range.limit)}`;
+    const what = WORDS[range.quantity] ?? range.quantity.replaceAll("_", " ");
+    return {
+      what,
+      value: `${show(range.least)} – ${show(range.most)}`,
+      note: `of architectures, median ${show(range.median)}${limit}`,
+    };
+  });
+  if (costs.ranges.every((range) => range.limit === null)) return lines;
+  const share = costs.feasible > 0 ? `${amount(100 * costs.feasible)} %` : "none found";
+  return [...lines, { what: "within limits", value: share, note: `of ${count(costs.counted)} architectures` }];
 }
 
 /** Return what the training after it will take. */

@@ -1,0 +1,34 @@
+"""Limits on costs: whether some architecture of the space keeps them."""
+
+from nas_service.arm_costs import arm_costs, counted_image
+from nas_service.catalogue import build_method, build_space, limited_strategy
+from nas_service.checking.problems import Problems
+from nas_service.constraints import Constraints
+from nas_service.data.facts import DatasetFacts
+from nas_service.specs import SearchSpec
+from search_spaces.errors import InvalidFieldError
+
+_FIELD = "constraints"
+
+
+def stated_constraints(spec: SearchSpec, facts: DatasetFacts) -> Constraints | None:
+    """Return the limits with the images that costs are counted for."""
+    return None if spec.constraints is None else spec.constraints.model_copy(update={"image": counted_image(facts.image_format)})
+
+
+def check_constraints(problems: Problems, spec: SearchSpec, facts: DatasetFacts) -> None:
+    """Refuse limits that no architecture keeps."""
+    if spec.constraints is None or not problems.sound(_FIELD, "space", "method", "strategy"):
+        return
+    space, most = build_space(spec.space), spec.constraints.given
+    costs = arm_costs(space, facts.image_format, build_method(spec.method).facts.precision)
+    for name, limit in most.items():
+        least, _ = costs.span(space, name)
+        if limit < least:
+            problems.complain(f"{_FIELD}.{name}", limit, f"at least {least:,.15g}, which the smallest architecture takes")
+    if not problems.sound(_FIELD):
+        return
+    try:
+        limited_strategy(spec, space, counted_image(facts.image_format))
+    except InvalidFieldError:
+        problems.complain(_FIELD, most, "limits that some architecture keeps together, as it does each of them alone")

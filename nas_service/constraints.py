@@ -1,0 +1,40 @@
+"""Limits of a device: what an architecture may cost. Costs are those of `search_spaces/cost.py`."""
+
+from pydantic import Field
+
+from search_spaces.given import GivenModel
+
+MOST = 10**15
+QUANTITIES = ("parameters", "binary_parameters", "float_parameters", "ops", "packed_bytes")
+
+
+class CountedImage(GivenModel):
+    """Images that costs are counted for."""
+
+    channels: int = Field(3, ge=1, le=4, description="1 (grey) or 3 (RGB).")
+    height: int = Field(32, ge=1, le=65_536, description="In pixels.")
+    width: int = Field(32, ge=1, le=65_536, description="In pixels.")
+    classes: int = Field(10, ge=2, le=10**6, description="Classes to tell apart.")
+
+
+class Constraints(GivenModel):
+    """What an architecture may cost that a search samples or returns, counted for its method and one image of its data."""
+
+    parameters: int | None = Field(None, ge=1, le=MOST, description="Weights of one bit and of 32 bits together.")
+    binary_parameters: int | None = Field(None, ge=0, le=MOST, description="Weights of one bit.")
+    float_parameters: int | None = Field(None, ge=1, le=MOST, description="Weights of 32 bits.")
+    ops: float | None = Field(
+        None, gt=0, le=MOST, description="Operations of one image: FLOPs + BOPs / 64, a multiply-accumulate being one."
+    )
+    packed_bytes: int | None = Field(
+        None, ge=1, le=MOST, description="Bytes of the frozen network: 8 one-bit weights a byte, 4 bytes a float."
+    )
+    image: CountedImage | None = Field(
+        None, description="What costs are counted for: always the dataset's images; filled in, whatever is given."
+    )
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The limits that there are, by quantity."""
+        figures = {name: getattr(self, name) for name in QUANTITIES}
+        return {name: figure for name, figure in figures.items() if figure is not None}

@@ -1,0 +1,81 @@
+"""What the architectures of a space cost, and which share of them keeps the limits of a search, before it starts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas_service.arm_costs import ArmCosts, quantity
+from nas_service.constraints import QUANTITIES, Constraints
+from nas_service.search.encoding import Encoding, Floats
+from search_spaces.space import ZEROISE, SearchSpace
+
+DRAWS = 5000
+_COUNTED = 5000  # up to so many architectures all are counted
+
+
+@dataclass(frozen=True)
+class CostRange:
+    """What architectures take of a quantity.
+
+    Attributes:
+        quantity: As the limit is called.
+        least: Of the cheapest.
+        median: Of a uniformly drawn one.
+        most: Of the dearest.
+        limit: None: there is none.
+    """
+
+    quantity: str
+    least: float
+    median: float
+    most: float
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class SpaceCosts:
+    """Costs over a space.
+
+    Attributes:
+        ranges: One a quantity.
+        feasible: Share of the architectures that keep all limits.
+        counted: Of how many architectures that is taken: drawn uniformly, or all there are.
+    """
+
+    ranges: tuple[CostRange, ...]
+    feasible: float
+    counted: int
+
+
+def space_costs(space: SearchSpace, costs: ArmCosts, constraints: Constraints | None) -> SpaceCosts:
+    """Count architectures of a space."""
+    given = {} if constraints is None else constraints.given
+    figures = _figures(space, costs)
+    ranges = []
+    for place, name in enumerate(QUANTITIES):
+        least, most = costs.span(space, name)
+        ranges.append(CostRange(name, least, float(np.median(figures[place])), most, given.get(name)))
+    kept = np.all([figures[QUANTITIES.index(name)] <= limit for name, limit in given.items()], axis=0) if given else np.ones(1)
+    return SpaceCosts(tuple(ranges), float(np.mean(kept)), figures.shape[1])
+
+
+def _figures(space: SearchSpace, costs: ArmCosts) -> Floats:
+    """Return the quantities of live architectures, (quantities, architectures)."""
+    encoding = Encoding(space)
+    more = np.zeros((len(QUANTITIES), encoding.edges, len(encoding.operations)))
+    for place, keys in enumerate(encoding.possible_arms):
+        for key in keys:
+            number = encoding.operations.index(key.operation)
+            more[:, place, number] = [quantity(costs.more[key], name) for name in QUANTITIES]
+    if space.size() <= _COUNTED:
+        codes = encoding.all_live
+    else:
+        random = np.random.RandomState(0)
+        drawn = [random.choice(np.flatnonzero(allowed), DRAWS) for allowed in encoding.possible]
+        codes = np.stack(drawn, axis=1)
+        if ZEROISE in encoding.operations:
+            carries = codes != encoding.operations.index(ZEROISE)
+            alive = np.all([carries[:, list(node)].any(axis=1) for node in encoding.region.nodes], axis=0)
+            codes = codes[alive]
+    base = np.array([quantity(costs.base, name) for name in QUANTITIES])
+    return np.asarray(base[:, None] + more[:, np.arange(encoding.edges), codes].sum(axis=-1))
