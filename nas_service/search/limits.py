@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from search_spaces.cost import BOPS_PER_OP
 from search_spaces.genotype import Choice
 from search_spaces.space import ZEROISE
 
 Arms = Sequence[Sequence[Choice]]
-_MARGINS = (0.0, 1e-6, 1e-5, 1e-4)  # shares of the room: the solver keeps its constraints to within a rounding of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Limits:
     """What architectures may cost.
 
     Attributes:
-        costs: Of every arm, one figure for each limit.
+        costs: Of every arm, one figure for each limit, a multiple of a 64th.
         room: What all arms of an architecture may cost together, by limit: the limit less what every architecture costs.
     """
 
@@ -87,18 +87,21 @@ def nearest(region: Region, arms: Arms, worths: Sequence[Sequence[float]]) -> li
     constraints = [LinearConstraint(one_each, 1, 1), LinearConstraint(alive, 1, np.inf)]
     limits = region.limits
     worth = np.concatenate([np.asarray(figures, float) for figures in worths])
-    for margin in _MARGINS:
-        within = [] if limits is None else [_within(limits, keys, margin)]
-        found = milp(-worth, integrality=np.ones(len(keys)), bounds=Bounds(0, 1), constraints=[*constraints, *within])
-        if found.x is None:
-            return None
-        chosen = [keys[place] for place in np.flatnonzero(found.x > 1 / 2)]
-        if region.fits(chosen):
-            return chosen
-    return None
+    within = [] if limits is None else [_within(limits, keys)]
+    found = milp(-worth, integrality=np.ones(len(keys)), bounds=Bounds(0, 1), constraints=[*constraints, *within])
+    return None if found.x is None else [keys[place] for place in np.flatnonzero(found.x > 1 / 2)]
 
 
-def _within(limits: Limits, keys: Sequence[Choice], margin: float) -> LinearConstraint:
-    costs, room = np.array([limits.costs[key] for key in keys], float).T, np.array(limits.room, float)
-    unit = np.maximum(np.abs(room), 1.0)
-    return LinearConstraint(costs / unit[:, None], -np.inf, room / unit - margin)
+def _within(limits: Limits, keys: Sequence[Choice]) -> LinearConstraint:
+    """Return the limits in whole numbers, without a common factor and with a quarter to spare: the solver rounds, costs do not.
+
+    Raises:
+        ValueError: If a cost is no multiple of a 64th, as OPs are.
+    """
+    costs = np.array([limits.costs[key] for key in keys], float).T * BOPS_PER_OP
+    whole = np.rint(costs).astype(np.int64)
+    if not np.array_equal(whole, costs):
+        raise ValueError("costs that are no multiples of a 64th")
+    units = np.maximum(np.gcd.reduce(np.abs(whole), axis=1), 1)
+    room = np.floor(np.array(limits.room, float) * BOPS_PER_OP / units)
+    return LinearConstraint(whole / units[:, None], -np.inf, room + 1 / 4)
