@@ -98,7 +98,7 @@ def _truth(name: str) -> tuple[Reward, Callable[[Genotype], float]]:
     sizes_mean, sizes_spread = float(sizes.mean()), float(sizes.std())
 
     def truth(genotype: Genotype) -> float:
-        arm = (sum(worth[key] for key in genotype.choices) - arms_mean) / arms_spread
+        arm: float = (sum(worth[key] for key in genotype.choices) - arms_mean) / arms_spread
         size = (math.log(count_parameters(space, genotype)) - sizes_mean) / sizes_spread
         return math.sqrt(1 - SIZE) * arm + math.sqrt(SIZE) * size
 
