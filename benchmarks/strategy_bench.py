@@ -53,19 +53,22 @@ ROUNDS = (1, 2, 3)  # T
 NOISES = {"synthetic": (0.1, 0.3, 1.0), "table": (0.0, 0.3, 1.0)}
 FIRST_SEED = 10_000
 OURS = "abandit-plus"
-ABANDONING = "abandit-plus-abandoning"
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "abandit-plus-abandoning": (OURS, {"abandon_below": 0.02}),
+    "abandit-plus-balanced": (OURS, {"balanced_share": 1.0}),
+    "cp-nas-all": ("cp-nas", {"means": "all"}),
+}
 
 
 def contender(name: str, rounds: int, space: SearchSpace, seed: int) -> Strategy:
     """Return the strategy of that name with the budget of `rounds`."""
-    strategy = OURS if name == ABANDONING else name
-    more = {"abandon_below": 0.02} if name == ABANDONING else {}
+    strategy, more = VARIANTS.get(name, (name, {}))
     return STRATEGIES.get(strategy).from_settings(space, _budget(strategy, rounds, space) | more, seed)
 
 
 def _budget(strategy: str, rounds: int, space: SearchSpace) -> dict[str, Any]:
     """Return the settings with which a strategy takes the budget of `rounds`."""
-    if strategy == "abandit":
+    if strategy in {"abandit", "abandit-scaled"}:
         return {"samples_per_arm": rounds}
     if strategy == "cp-nas":
         return {"samples_per_arm": rounds, "parent_weight": 0.0}
@@ -208,7 +211,7 @@ def main() -> None:
     """Run all seeds and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--places", nargs="+", choices=list(NOISES), default=list(NOISES))
-    parser.add_argument("--contenders", nargs="+", choices=[*STRATEGIES.names(), ABANDONING], default=STRATEGIES.names())
+    parser.add_argument("--contenders", nargs="+", choices=[*STRATEGIES.names(), *VARIANTS], default=STRATEGIES.names())
     parser.add_argument("--rounds", nargs="+", type=int, default=list(ROUNDS), help="T: budgets of N = 53, 97, 141 for 1, 2, 3")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--processes", type=int, default=2)

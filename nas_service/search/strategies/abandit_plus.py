@@ -57,7 +57,12 @@ class AbanditPlusSettings(StrategySettings):
         le=10_000,
         description="Number of samples; as many as `abandit` takes with its defaults if left out.",
     )
-    balanced_share: float = Field(0.3, ge=0, le=1, description="Share of the samples that try all arms alike.")
+    balanced_share: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="Share of the samples that try all arms alike, in whole bags; one bag's worth goes beyond them.",
+    )
     abandon_below: float = Field(
         0.0,
         ge=0,
@@ -93,9 +98,13 @@ class AbanditPlus(Strategy):
 
     @property
     def balanced(self) -> int:
-        """Samples in bags: `balanced_share` of the total in whole bags, one at least."""
+        """Samples in bags: `balanced_share` of the total in whole bags, one at least, and as many as a bag has for improving.
+
+        What is returned was evaluated, and the best of balanced samples alone is little better than the best of random ones.
+        """
         size = self.space.arms_per_edge
-        return min(max(round(self.settings.balanced_share * self.total / size), 1) * size, self.total)
+        bags = min(round(self.settings.balanced_share * self.total / size), self.total // size - 1)
+        return min(max(bags, 1) * size, self.total)
 
     def suggest(self, history: History, count: int) -> tuple[Genotype, ...]:
         """Fill bags, then improve."""

@@ -12,11 +12,11 @@ ablation finds accuracy rising with beta_P and falling once it reaches about 2, 
 beta_P = 1 on the child's accuracy counts for nothing or against an operation, though the child is what is kept: the
 default is 0.5, the plain mean of both. beta_P = 0 trains no parent and is the child alone.
 
-What the paper leaves open: means start anew with every stage; ties drop the first arm in the space's order; an edge with
-fewer arms than K repeats arms within a round and drops only while it has more than the next stage. Arms that no live
-genotype can hold, and draws that are dead or break a limit, are treated as in `abandit`; an arm that limits kept out of every
-sample is dropped first. The bounds of `arms` are the bandit's, of the
-stage that an arm was last tried in; the algorithm does not use them.
+What the paper leaves open: means start anew with every stage, as here by default, or go on (`means`), which throws nothing away;
+ties drop the first arm in the space's order; an edge with fewer arms than K repeats arms within a round and drops only while it
+has more than the next stage. Arms that no live genotype can hold, and draws that are dead or break a limit, are treated as in
+`abandit`; an arm that limits kept out of every sample is dropped first. The bounds of `arms` are the bandit's, of the stage that
+an arm was last tried in; the algorithm does not use them.
 
 This is the search. In the training stage the paper adds a loss of its own to the cross entropy (equations 4.17 and 4.18): a
 part of any recipe (`training/step/cp_loss.py`), off unless it is asked for. A search and a training as published are
@@ -38,6 +38,7 @@ References:
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 
@@ -54,6 +55,13 @@ from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 
 
+class Means(StrEnum):
+    """Which rounds an arm's mean is taken over."""
+
+    STAGE = "stage"
+    ALL = "all"
+
+
 class CpNasSettings(StrategySettings):
     """Settings of CP-NAS."""
 
@@ -61,11 +69,16 @@ class CpNasSettings(StrategySettings):
     parent_weight: float = Field(
         0.5, ge=0, le=10, description="beta_P of z = beta_P (A_P - A_C) + A_C; 0 trains no full-precision parent."
     )
+    means: Means = Field(
+        Means.STAGE,
+        strict=False,
+        description="stage: every stage judges arms by its own rounds; all: by all rounds so far, which throws nothing away.",
+    )
 
 
 @dataclass
 class _EdgeState:
-    """The arms of one edge while a history is replayed; `measures` holds z of the stage an arm was last tried in."""
+    """The arms of one edge while a history is replayed; `measures` holds z of the stage an arm was last tried in, or of all."""
 
     keys: list[Choice]
     pulls: dict[Choice, int] = field(default_factory=dict)
@@ -217,9 +230,10 @@ class CpNas(Strategy):
         z = self.measure(sample)
         for edge, key in zip(edges, sample.genotype.choices, strict=True):
             edge.pulls[key] = edge.pulls.get(key, 0) + 1
-            if edge.stages.get(key) != stage:
-                edge.stages[key], edge.measures[key] = stage, []
-            edge.measures[key].append(z)
+            if edge.stages.get(key) != stage and self.settings.means is Means.STAGE:
+                edge.measures[key] = []
+            edge.stages[key] = stage
+            edge.measures.setdefault(key, []).append(z)
         if sample.index + 1 == self._boundaries[stage]:
             self._abandon(edges, stage)
 
