@@ -1,11 +1,14 @@
 """Estimates: what a search or a training would take, as models for programs and as words for people. No FastAPI here."""
 
+import math
+
 from pydantic import Field
 
 from api.views import View
 
 _NEVER = "not known: nothing like it ran here yet"
 _MINUTE_S, _MINUTES, _HOURS = 60, 60, 24
+_HALF = 0.5
 _ALWAYS_TOLD = ("ops", "packed_bytes")
 _LARGE = 10**9  # from here on a count is told by its power of ten
 
@@ -54,12 +57,22 @@ class CostRangeView(View):
     limit: float | None = Field(description="Of the spec; null: none.")
 
 
+class ExceedingView(View):
+    """A method to train with whose networks may cost more than a limit, which is counted for the method of the search."""
+
+    method: str = Field(description="Of the training that follows.")
+    quantity: str = Field(description="As the limit in `constraints` is called.")
+    most: float = Field(description="What an architecture within the limits takes at most when it is trained with the method.")
+    limit: float = Field(description="Of the spec.")
+
+
 class SpaceCostsView(View):
     """Costs over a space, and how many architectures keep the limits."""
 
     ranges: list[CostRangeView] = Field(description="One a quantity.")
     feasible: float = Field(description="Share of the architectures that keep all limits; 1 where there are none.")
     counted: int = Field(description="Architectures that the share is taken from: all, or drawn uniformly where there are many.")
+    exceeding: list[ExceedingView] = Field(description="Methods of the training that may break a limit; empty: none.")
 
 
 class EstimateView(View):
@@ -148,17 +161,21 @@ def _cost_rows(costs: SpaceCostsView) -> list[tuple[str, str]]:
         if entry.limit is not None or entry.quantity in _ALWAYS_TOLD:
             told = bytes_in_words if entry.quantity.endswith("bytes") else _figure
             span = f"{told(round(entry.least))} to {told(round(entry.most))}, median {told(round(entry.median))}"
-            limit = "" if entry.limit is None else f"; at most {told(round(entry.limit))}"
+            limit = "" if entry.limit is None else f"; at most {entry.limit:,.15g}"
             rows.append((f"architectures: {entry.quantity.replace('_', ' ')}", span + limit))
     if any(entry.limit is not None for entry in costs.ranges):
         rows.append(("within the limits", _share(costs.feasible, costs.counted)))
+    for over in costs.exceeding:
+        words = f"{over.quantity.replace('_', ' ')} up to {over.most:,.15g}, above the limit of {over.limit:,.15g}"
+        rows.append((f"trained with {over.method}", words))
     return rows
 
 
 def _share(share: float, counted: int) -> str:
     if share == 0:
-        return f"none of {counted:,} architectures drawn at random: less than {100 / counted:.2g} %"
-    return f"{100 * share:.2g} % of {counted:,} architectures"
+        return f"rare: some architecture is, and none of {counted:,} drawn at random"
+    told = f"{100 * share:.2g}" if share < _HALF else f"{math.floor(1000 * share) / 10:g}"  # all of them alone are 100 %
+    return f"{told} % of {counted:,} architectures"
 
 
 def _figure(count: int) -> str:

@@ -48,9 +48,13 @@ class ArmCosts:
     base: Cost
     more: Mapping[Choice, Cost]
 
-    def span(self, space: SearchSpace, name: str) -> tuple[float, float]:
-        """Return what the cheapest and the dearest live architecture of the space take of a quantity."""
-        ends, region, arms = [], region_of(space), possible_arms(space)
+    def span(self, space: SearchSpace, name: str, limits: Limits | None = None) -> tuple[float, float]:
+        """Return what the cheapest and the dearest live architecture of the space take of a quantity, of those within limits.
+
+        Raises:
+            InvalidFieldError: If none keeps the limits.
+        """
+        ends, region, arms = [], region_of(space, limits), possible_arms(space, limits)
         for direction in (-1.0, 1.0):
             found = nearest(region, arms, [[direction * quantity(self.more[key], name) for key in keys] for keys in arms])
             ends.append(quantity(self.base, name) + sum(quantity(self.more[key], name) for key in found or ()))

@@ -147,9 +147,7 @@ class SearchSpec(_Spec):
         description="W, samples trained together; 1 is the published algorithm. A wave ends early where a round does.",
     )
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How a sample is trained and scored.")
-    constraints: Constraints | None = Field(
-        None, description="Limits of the device: nothing that breaks one is sampled or returned."
-    )
+    constraints: Constraints | None = Field(None, description="At most so much: nothing that costs more is sampled or returned.")
     resources: WorkerResources = WorkerResources()
     keep: int = Field(5, ge=1, le=1000, description="How many architectures are kept, ranked.")
     training: SearchTraining | None = Field(None, description="What to train when the search ends.")

@@ -1,12 +1,15 @@
 """Limits on costs: whether some architecture of the space keeps them."""
 
-from nas_service.arm_costs import arm_costs, counted_image
+from collections.abc import Mapping
+
+from nas_service.arm_costs import ArmCosts, arm_costs, counted_image
 from nas_service.catalogue import build_method, build_space, limited_strategy
 from nas_service.checking.problems import Problems
 from nas_service.constraints import Constraints
 from nas_service.data.facts import DatasetFacts
 from nas_service.specs import SearchSpec
 from search_spaces.errors import InvalidFieldError
+from search_spaces.space import SearchSpace
 
 _FIELD = "constraints"
 
@@ -31,4 +34,15 @@ def check_constraints(problems: Problems, spec: SearchSpec, facts: DatasetFacts)
     try:
         limited_strategy(spec, space, counted_image(facts.image_format))
     except InvalidFieldError:
-        problems.complain(_FIELD, most, "limits that some architecture keeps together, as it does each of them alone")
+        problems.complain(_FIELD, most, f"limits that some architecture keeps together: {_least_together(costs, space, most)}")
+
+
+def _least_together(costs: ArmCosts, space: SearchSpace, most: Mapping[str, float]) -> str:
+    """Return what the first limits leave as the least of the next."""
+    kept: dict[str, float] = {}
+    for name, limit in most.items():
+        least, _ = costs.span(space, name, costs.limits(kept) if kept else None)
+        if least > limit:
+            return f"with {', '.join(kept)} as given, the least {name} is {least:,.15g}"
+        kept[name] = limit
+    return "each alone is kept by one"  # not reached where they are not kept together

@@ -1,6 +1,8 @@
 """What the architectures of a space cost, and which share of them keeps the limits of a search, before it starts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from search_spaces.space import ZEROISE, SearchSpace
 
 DRAWS = 5000
 _COUNTED = 5000  # up to so many architectures all are counted
+_NONE: Mapping[str, ArmCosts] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,23 @@ class CostRange:
 
 
 @dataclass(frozen=True)
+class Exceeding:
+    """A method to train with whose networks may cost more than a limit.
+
+    Attributes:
+        method: Its name.
+        quantity: As the limit is called.
+        most: What an architecture within the limits takes at most with the method.
+        limit: That there is.
+    """
+
+    method: str
+    quantity: str
+    most: float
+    limit: float
+
+
+@dataclass(frozen=True)
 class SpaceCosts:
     """Costs over a space.
 
@@ -40,15 +60,26 @@ class SpaceCosts:
         ranges: One a quantity.
         feasible: Share of the architectures that keep all limits.
         counted: Of how many architectures that is taken: drawn uniformly, or all there are.
+        exceeding: Methods of the training that follows which may break a limit.
     """
 
     ranges: tuple[CostRange, ...]
     feasible: float
     counted: int
+    exceeding: tuple[Exceeding, ...] = ()
 
 
-def space_costs(space: SearchSpace, costs: ArmCosts, constraints: Constraints | None) -> SpaceCosts:
-    """Count architectures of a space."""
+def space_costs(
+    space: SearchSpace, costs: ArmCosts, constraints: Constraints | None, trained: Mapping[str, ArmCosts] = _NONE
+) -> SpaceCosts:
+    """Count architectures of a space.
+
+    Args:
+        space: With some architecture within the limits.
+        costs: Counted for the search's method.
+        constraints: The limits.
+        trained: Costs counted for the methods of the training that follows, by name.
+    """
     given = {} if constraints is None else constraints.given
     figures = _figures(space, costs)
     ranges = []
@@ -56,7 +87,12 @@ def space_costs(space: SearchSpace, costs: ArmCosts, constraints: Constraints | 
         least, most = costs.span(space, name)
         ranges.append(CostRange(name, least, float(np.median(figures[place])), most, given.get(name)))
     kept = np.all([figures[QUANTITIES.index(name)] <= limit for name, limit in given.items()], axis=0) if given else np.ones(1)
-    return SpaceCosts(tuple(ranges), float(np.mean(kept)), figures.shape[1])
+    limits, exceeding = costs.limits(given) if given else None, []
+    for method, own in trained.items():
+        for name, limit in given.items():
+            _, most = own.span(space, name, limits)
+            exceeding += [Exceeding(method, name, most, limit)] if most > limit else []
+    return SpaceCosts(tuple(ranges), float(np.mean(kept)), figures.shape[1], tuple(exceeding))
 
 
 def _figures(space: SearchSpace, costs: ArmCosts) -> Floats:

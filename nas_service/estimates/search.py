@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
-from nas_service.arm_costs import arm_costs
+from nas_service.arm_costs import ArmCosts, arm_costs
 from nas_service.catalogue import build_method, build_space, search_strategy
 from nas_service.data.facts import DatasetFacts
 from nas_service.estimates.cost_ranges import SpaceCosts, space_costs
@@ -13,11 +13,12 @@ from nas_service.estimates.training import Conditions, TrainingEstimate, estimat
 from nas_service.estimates.workload import Workload, candidate_work, sample_work
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import Strategy
-from nas_service.specs import SearchSpec
+from nas_service.specs import Component, SearchSpec
 from nas_service.timing import Timing
 from nas_service.training.candidate.own import short_recipe
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, Cost, Precision
-from search_spaces.network import heaviest_cost, supernet_cost
+from search_spaces.network import ImageFormat, heaviest_cost, supernet_cost
+from search_spaces.space import SearchSpace
 
 _COPIES = 5  # weights, gradients, two moments of Adam, and the copy that puts the weights back
 _CHECKPOINTS = 2  # the newest, and for a moment the one before it
@@ -77,9 +78,19 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
         checkpoint_bytes=FLOAT_BYTES * _CHECKPOINTS * parameters if own is None else 0,
         seconds=None if timing is None else timing.seconds * strategy.total / actors,
         seconds_from=0 if timing is None else timing.count,
-        costs=space_costs(space, arm_costs(space, facts.image_format, precisions[0]), spec.constraints),
+        costs=_costs(spec, space, facts.image_format),
         training=training,
     )
+
+
+def _costs(spec: SearchSpec, space: SearchSpace, image: ImageFormat) -> SpaceCosts:
+    """Return what architectures cost, and which methods of the training would break the limits."""
+
+    def costs(component: Component) -> ArmCosts:
+        return arm_costs(space, image, build_method(component).facts.precision)
+
+    trained = {} if spec.training is None else {choice.name: costs(choice) for choice in spec.training.methods}
+    return space_costs(space, costs(spec.method), spec.constraints, trained)
 
 
 def _own_work(recipe: Recipe, strategy: Strategy, facts: DatasetFacts) -> Workload:

@@ -84,6 +84,21 @@ def test_a_search_is_estimated_with_its_training(client: TestClient, finished_se
     assert "about 10^" in dict(search_rows(large))["arms"]
 
 
+def _shares(client: TestClient, **constraints: float) -> dict[str, str]:
+    body = {"space": "tiny", "strategy": "random", "constraints": constraints, "training": {"methods": ["react-net"]}}
+    return dict(search_rows(EstimateView.model_validate(client.post("/v1/searches/estimate", json=body).json())))
+
+
+def test_limits_are_told_as_given_and_shares_as_they_are(client: TestClient) -> None:
+    sizes = _shares(client, packed_bytes=5001)
+    assert sizes["architectures: packed bytes"].endswith("; at most 5,001")
+    assert _shares(client, packed_bytes=10**6)["within the limits"] == "100 % of 729 architectures"
+    span = sizes["architectures: packed bytes"]
+    assert _shares(client, parameters=10_250)["within the limits"] == "99.8 % of 729 architectures", span
+    assert "above the limit of 5,001" in sizes["trained with react-net"]
+    assert "within the limits" not in _shares(client)
+
+
 def test_every_figure_is_described() -> None:
     for view in (EstimateView, TrainingEstimateView):
         assert all(field.description for field in view.model_fields.values())

@@ -63,7 +63,7 @@ def test_a_round_is_the_table_at_the_samples_that_ended_it(client: TestClient, d
     kept, replayed = _run(database, name), _run(database, name, keeps=False)
     rounds = client.get(f"/v1/searches/{kept.job_id}/rounds").json()
     assert rounds == client.get(f"/v1/searches/{replayed.job_id}/rounds").json()
-    assert bool(rounds["rounds"]) == (name in {"abandit", "abandit-plus", "cp-nas", "screen-and-train"})
+    assert bool(rounds["rounds"]) == (name in {"abandit", "abandit-plus", "abandit-scaled", "cp-nas", "screen-and-train"})
     assert _table(client, kept)["round_ends"] == [entry["samples"] for entry in rounds["rounds"]]
     assert _table(client, kept, round=0) == _table(client, kept, at=0)
     for entry in rounds["rounds"]:
@@ -233,6 +233,7 @@ def test_facts_of_arms_are_in_the_catalogue_and_in_the_table(client: TestClient,
     units = {entry["name"]: entry["facts"]["arms"] for entry in client.get("/v1/strategies").json()["items"]}
     assert {name: facts["unit"] for name, facts in units.items()} == {
         "abandit": "accuracy",
+        "abandit-scaled": "rank-effect",
         "abandit-plus": "rank-effect",
         "cp-nas": "child-parent-score",
         "evolution": "accuracy",

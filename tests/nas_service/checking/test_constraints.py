@@ -16,7 +16,7 @@ from nas_service.estimates.cost_ranges import space_costs
 from nas_service.estimates.search import estimate_search
 from nas_service.estimates.training import Conditions
 from nas_service.search.liveness import live_genotypes
-from nas_service.specs import SearchSpec
+from nas_service.specs import Component, SearchSpec
 from search_spaces.network import network_cost
 
 HERE = Place(Capacity(cpus=2, gpus=0), DatasetSource(Path(), {}))
@@ -72,7 +72,9 @@ def test_limits_that_nothing_keeps_together_are_refused_as_a_whole() -> None:
     space = {"name": "tiny", "settings": {"operations": ["dilated-conv-3x3", "separable-conv-3x3"]}}
     told = _refused({name: _span(name, space)[0] for name in ("binary_parameters", "float_parameters")}, space=space)
     assert list(told) == ["constraints"]
+    least = _span("float_parameters", {**space, "settings": {"operations": ["separable-conv-3x3"]}})[0]
     assert "together" in told["constraints"]
+    assert f"with binary_parameters as given, the least float_parameters is {least:,.15g}" in told["constraints"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,20 @@ def test_an_estimate_tells_what_architectures_cost_and_how_many_keep_the_limits(
     assert costs.counted == len(sizes) == 729
     assert costs.feasible == pytest.approx(sum(size <= 5488 for size in sizes) / 729)
     assert 0 < costs.feasible < 1
+
+
+def test_an_estimate_names_the_methods_whose_networks_may_break_a_limit() -> None:
+    """ReActNet keeps thresholds and shifts beside the bits that XNOR-Net and Bi-Real Net do not have."""
+    training = {"methods": ["react-net", "bi-real"], "recipe": {"epochs": 1}}
+    given = {"space": "tiny", "method": "xnor-net", "training": training, "constraints": {"packed_bytes": 5488}}
+    checked = check_search(given, HERE)
+    (over,) = estimate_search(checked.spec, Conditions(checked.facts, HERE.capacity, 10**6), None).costs.exceeding
+    space, image = build_space(checked.spec.space), checked.facts.image_format
+    precisions = [build_method(Component(name=name)).facts.precision for name in ("xnor-net", "react-net")]
+    within = [each for each in live_genotypes(space) if network_cost(space, each, image, precisions[0]).packed_bytes <= 5488]
+    most = max(network_cost(space, each, image, precisions[1]).packed_bytes for each in within)
+    assert (over.method, over.quantity, over.limit, over.most) == ("react-net", "packed_bytes", 5488, most)
+    assert most > 5488
 
 
 def test_of_a_large_space_the_share_is_told_from_draws() -> None:

@@ -1,8 +1,9 @@
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import { isObject, isSame, type Json } from "../../state/json";
 import type { Field } from "../../state/schema";
 import { useForm } from "./context";
-import { FieldInput } from "./FieldInput";
+import { Faults, FieldInput } from "./FieldInput";
 
 /** Count the fields that say something else than their default. */
 function changes(fields: readonly Field[], read: (path: string) => Json | undefined): number {
@@ -55,6 +56,7 @@ export function Fields(props: { fields: readonly Field[]; options?: Readonly<Rec
 export function Group(props: { field: Field; title?: string }) {
   const form = useForm();
   const { field } = props;
+  useEffect(() => form.show(field.path), [field.path]);
   const title = props.title ?? field.name.replaceAll("_", " ");
   const isOptional = field.isNullable || field.default === undefined;
   const isOn = !isOptional || isObject(form.value(field.path));
@@ -82,6 +84,7 @@ export function Group(props: { field: Field; title?: string }) {
       <p class="hint" id={`h-${field.path}`}>
         {field.description}
       </p>
+      <Faults path={field.path} faults={form.faults.value.at.get(field.path) ?? []} />
       {isOn ? (
         <div class="fields">
           <Fields fields={field.fields} />

@@ -44,7 +44,7 @@ function costLines(costs: Estimate["costs"]): readonly Line[] {
   const told = costs.ranges.filter((range) => range.limit !== null || range.quantity in WORDS);
   const lines = told.map((range) => {
     const show = range.quantity === "packed_bytes" ? bytes : amount;
-    const limit = range.limit === null ? "" : `; at most ${show(range.limit)}`;
+    const limit = range.limit === null ? "" : `; at most ${count(range.limit)}`;
     const what = WORDS[range.quantity] ?? range.quantity.replaceAll("_", " ");
     return {
       what,
@@ -53,8 +53,14 @@ function costLines(costs: Estimate["costs"]): readonly Line[] {
     };
   });
   if (costs.ranges.every((range) => range.limit === null)) return lines;
-  const share = costs.feasible > 0 ? `${amount(100 * costs.feasible)} %` : "none found";
-  return [...lines, { what: "within limits", value: share, note: `of ${count(costs.counted)} architectures` }];
+  const share = costs.feasible > 0 ? `${amount(Math.floor(10_000 * costs.feasible) / 100)} %` : "rare";
+  const note = costs.feasible > 0 ? `of ${count(costs.counted)} architectures` : `some are, and none of ${count(costs.counted)} drawn`;
+  const beyond = costs.exceeding.map((one) => ({
+    what: one.method,
+    value: `up to ${count(one.most)}`,
+    note: `${one.quantity.replaceAll("_", " ")} when trained with it: above the limit of ${count(one.limit)}`,
+  }));
+  return [...lines, { what: "within limits", value: share, note }, ...beyond];
 }
 
 /** Return what the training after it will take. */

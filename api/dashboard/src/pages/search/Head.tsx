@@ -40,6 +40,14 @@ function nameOf(component: unknown): string {
   return typeof name === "string" ? name : NONE;
 }
 
+/** The limits that architectures keep, in words. */
+function limitsOf(constraints: unknown): readonly string[] {
+  if (typeof constraints !== "object" || constraints === null) return [];
+  return Object.entries(constraints).flatMap(([name, most]) =>
+    typeof most === "number" ? [`${count(most)} ${name.replaceAll("_", " ")}`] : [],
+  );
+}
+
 function Facts({ model, job }: { model: SearchModel; job: Job }) {
   const table = model.table.value;
   const at = model.replay.at.value;
@@ -73,6 +81,11 @@ function Facts({ model, job }: { model: SearchModel; job: Job }) {
       <Fact name="space">{nameOf(job.spec.space)}</Fact>
       <Fact name="strategy">{nameOf(job.spec.strategy)}</Fact>
       <Fact name="data">{nameOf(job.spec.dataset)}</Fact>
+      {limitsOf(job.spec.constraints).map((limit) => (
+        <Fact key={limit} name="at most">
+          {limit}
+        </Fact>
+      ))}
     </dl>
   );
 }
