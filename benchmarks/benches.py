@@ -151,7 +151,9 @@ class Truth:
         return np.asarray(tests.reshape(len(self.genotypes), len(SEEDS)).mean(1))
 
     def _read(self) -> None:
-        lines = self._kept.read_text().splitlines() if self._kept.exists() else []
-        for row in map(json.loads, lines):
+        whole = (
+            self._kept.read_text().rpartition("\n")[0] if self._kept.exists() else ""
+        )  # a line that was cut off is trained again
+        for row in map(json.loads, whole.splitlines()):
             if row["how"] == self._how:
                 self._known[row["digest"], row["seed"]] = row["validation"], row["test"]

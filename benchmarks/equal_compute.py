@@ -119,8 +119,10 @@ class ShortTrainings:
     def __init__(self, task: Task, fidelity: Callable[[int], float]) -> None:
         """Read what is kept."""
         self._task, self._file = task, task.kept / f"{task.seed}.jsonl"
-        lines = self._file.read_text().splitlines() if self._file.exists() else []
-        self._known = {entry["digest"]: entry for entry in map(json.loads, lines)}
+        whole = (
+            self._file.read_text().rpartition("\n")[0] if self._file.exists() else ""
+        )  # a line that was cut off is trained again
+        self._known = {entry["digest"]: entry for entry in map(json.loads, whole.splitlines())}
         bench = BENCHES[task.bench]
         space, method, seed = build_space(bench.space), build_method(bench.method), training_seed(task.seed)
         plan = OwnPlan(space, method, bench.recipe, ShortScore.TRAIN_LIKELIHOOD, seed, fidelity)

@@ -150,13 +150,13 @@ def _made(name: str, task: Task, settings: dict[str, int], limits: Limits) -> St
     return STRATEGIES.get(name).from_settings(space, settings, task.seed, lambda one: count_parameters(space, one), limits)
 
 
-def rivals(space: str) -> dict[str, str]:
-    """Return strategies, each with random search of as many samples."""
-    built = _space(space)
+def rivals(space: str, share: float) -> dict[str, str]:
+    """Return strategies, each with random search of as many samples as it takes within the limit that a share keeps."""
+    built, limits = _space(space), _limit(space, share)[1]
     found = {}
     for name in ("abandit", "cp-nas", "evolution", "abandit-plus"):
         settings = {"samples": SAMPLES} if name in {"evolution", "abandit-plus"} else {}
-        strategy = STRATEGIES.get(name).from_settings(built, settings, 0)
+        strategy = STRATEGIES.get(name).from_settings(built, settings, 0, None, limits)
         found[f"{name}:{SAMPLES}" if settings else name] = f"random:{strategy.total}"
     return found
 
@@ -164,6 +164,7 @@ def rivals(space: str) -> dict[str, str]:
 def main() -> None:
     """Search and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spaces", nargs="*", choices=IMAGES, default=list(IMAGES))
     parser.add_argument("--searches", type=int, default=20)
     parser.add_argument("--first", type=int, default=500, help="seed of the first search")
     parser.add_argument("--processes", type=int, default=2)
@@ -172,13 +173,12 @@ def main() -> None:
     print(f"{conditions()}; {arguments.searches} searches, seeds from {arguments.first}\n")
     broken = 0
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        for space in IMAGES:
-            pairs = rivals(space)
-            names = [f"{name.partition(':')[0]} ({rival.partition(':')[2]})" for name, rival in pairs.items()]
+        for space in arguments.spaces:
+            names = [f"{name.partition(':')[0]} ({rival.partition(':')[2]})" for name, rival in rivals(space, 1.0).items()]
             print("| " + " | ".join([f"{space}: within the limit", *names]) + " |\n|" + "---|" * (len(names) + 1))
             for share in SHARES:
                 cells = [f"{100 * share:g} %"]
-                for name, rival in pairs.items():
+                for name, rival in rivals(space, share).items():
                     tasks = [[Task(space, share, each, seed) for seed in seeds] for each in (name, rival)]
                     own, others = (list(pool.map(search, row, chunksize=4)) for row in tasks)
                     broken += sum(outcome.broken for outcome in (*own, *others))

@@ -32,7 +32,9 @@ def check_constraints(problems: Problems, spec: SearchSpec, facts: DatasetFacts)
     if not problems.sound(_FIELD):
         return
     try:
-        limited_strategy(spec, space, counted_image(facts.image_format))
+        strategy = limited_strategy(spec, space, counted_image(facts.image_format))
+        if space.size() > 1 and strategy.total > 1 and all(len(keys) == 1 for keys in strategy.possible):
+            problems.complain(_FIELD, most, "limits that leave more than one architecture: there is nothing to search")
     except InvalidFieldError:
         problems.complain(_FIELD, most, f"limits that some architecture keeps together: {_least_together(costs, space, most)}")
 

@@ -9,9 +9,9 @@ and nodes can be drawn, and drawn again, one by one. An arm is impossible if no 
 only edge into a node that can carry anything.
 
 Limits on costs (`limits.py`) are kept by drawing again, which leaves every genotype within them the probability that it has
-given that they are kept. Where a hundred draws in a row break a limit, few genotypes keep it; then the one is taken that has the
-largest sum of log p + Gumbel noise over its arms, which without limits would be the same draw, and with them is near it
-(perturb-and-MAP: Papandreou and Yuille, ICCV 2011).
+given that they are kept. Where a thousand draws in a row break a limit, few genotypes keep it; then the one is taken that has the
+largest sum of log p + Gumbel noise over its arms, which without limits would be the same draw, and with them is biased towards
+the limit (perturb-and-MAP: Papandreou and Yuille, ICCV 2011).
 
 A `place` is an index into `Genotype.choices`; `arms` holds the arms that are left at each place.
 """
@@ -30,7 +30,7 @@ from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import ZEROISE, SearchSpace
 
 _ATTEMPTS = 1000  # a node of two edges with two arms each is drawn dead a quarter of the time
-_TURNS = 100  # draws that may break a limit
+_TURNS = 1000  # draws that may break a limit
 _TIE = 1e-3  # of a worth, to tell equals apart
 
 
@@ -62,7 +62,7 @@ def settled(region: Region, arms: Arms) -> list[list[Choice]]:
     """Return `arms` without those that no combination of them in the region holds.
 
     If one edge alone can carry something into a node, it must: its zeroise goes. So does an arm that breaks a limit even among
-    the cheapest others; one that two limits rule out together, and neither alone, may stay.
+    the cheapest others; one that two limits rule out together, or one limit and liveness, and neither alone, may stay.
 
     Raises:
         InvalidFieldError: If no combination is live, or none keeps the limits.
@@ -79,15 +79,24 @@ def settled(region: Region, arms: Arms) -> list[list[Choice]]:
         return left
     narrowed = region.limits.narrowed(left)
     if not (all(narrowed) and _some(region, region.limits, narrowed)):
-        raise InvalidFieldError("constraints", "limits", "limits that some architecture keeps")
+        raise InvalidFieldError("constraints", f"room for {region.limits.room}", "limits that some architecture keeps")
     return narrowed if narrowed == left else settled(region, narrowed)
 
 
 def _some(region: Region, limits: Limits, arms: Arms) -> bool:
-    """Return whether some architecture is in a region: the cheapest as a rule, and by an integer program where it is dead."""
+    """Return whether some architecture is in a region: the cheapest as a rule, and by an integer program where it breaks a limit.
+
+    `arms` hold something at every place.
+    """
     cheapest = [min(keys, key=limits.burden) for keys in arms]
-    alive = all(any(cheapest[place].operation != ZEROISE for place in node) for node in region.nodes)
-    return (alive and limits.fits(cheapest)) or nearest(region, arms, [[0.0] * len(keys) for keys in arms]) is not None
+    for node in region.nodes:
+        if all(cheapest[place].operation == ZEROISE for place in node):
+            carrying = [(place, key) for place in node for key in arms[place] if key.operation != ZEROISE]
+            if not carrying:
+                return False
+            place, key = min(carrying, key=lambda entry: limits.burden(entry[1]))
+            cheapest[place] = key
+    return limits.fits(cheapest) or nearest(region, arms, [[0.0] * len(keys) for keys in arms]) is not None
 
 
 def worst_that_may_go(region: Region, arms: Arms, place: int, figures: Sequence[float]) -> Choice:

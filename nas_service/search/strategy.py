@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from nas_service.search.arm_facts import MEAN_REWARDS, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
-from nas_service.search.limits import Limits
-from nas_service.search.liveness import possible_arms, region_of
-from search_spaces.genotype import Genotype
+from nas_service.search.limits import Arms, Limits
+from nas_service.search.liveness import balanced_bag, possible_arms, region_of
+from search_spaces.genotype import Choice, Genotype
 from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
 from search_spaces.space import SearchSpace
@@ -93,6 +93,18 @@ class Strategy(ABC):
         self.parameters = parameters
         self.region = region_of(space, limits)
         self.possible = possible_arms(space, limits)
+
+    def bag(self, arms: Arms, size: int, *path: object) -> list[tuple[Choice, ...]]:
+        """Return `size` balanced genotypes of these arms (`liveness.balanced_bag`), from the stream (seed, path).
+
+        The last one is remembered, which changes no answer: samples of a bag are suggested one after another.
+        """
+        key = (path, size, tuple(tuple(keys) for keys in arms))
+        if self._last_bag is None or self._last_bag[0] != key:
+            self._last_bag = key, balanced_bag(self.region, arms, size, self.seed, path)
+        return self._last_bag[1]
+
+    _last_bag: tuple[object, list[tuple[Choice, ...]]] | None = None
 
     @property
     def needs_parent(self) -> bool:

@@ -9,12 +9,11 @@ import pytest
 from nas_service.arm_costs import arm_costs, format_of, quantity
 from nas_service.constraints import CountedImage
 from nas_service.search.history import Sample, derived_random
-from nas_service.search.limits import Limits
 from nas_service.search.liveness import draw_uniform, possible_arms, region_of
 from nas_service.search.loop import Evaluation, run_search
 from nas_service.search.strategy import STRATEGIES, Strategy
 from search_spaces.cost import FULL_PRECISION, Precision
-from search_spaces.genotype import Choice, Genotype
+from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
 from search_spaces.space import SPACES, ZEROISE, SearchSpace, connect_all
 
@@ -45,7 +44,8 @@ def _keeps(space: SearchSpace, genotype: Genotype, most: dict[str, float]) -> bo
 
 
 def _strategy(name: str, space: SearchSpace, most: dict[str, float], seed: int = 0) -> Strategy:
-    settings = {"abandon_below": 0.02} if name == "abandit-plus" else {}
+    more = {"abandit-plus": {"abandon_below": 0.02}, "screen-and-train": {"trainings": 5, "fidelity": 0.1}}
+    settings = more.get(name, {})
     return STRATEGIES.get(name).from_settings(space, settings, seed, None, arm_costs(space, IMAGE, BINARY).limits(most))
 
 
@@ -151,9 +151,5 @@ def test_limits_are_exact_to_the_byte() -> None:
     costs = arm_costs(TINY, IMAGE, BINARY)
     genotype = _drawn(TINY, 1)[0]
     size = network_cost(TINY, genotype, IMAGE, BINARY).packed_bytes
-
-    def fits(limits: Limits, choices: Sequence[Choice]) -> bool:
-        return limits.fits(choices)
-
-    assert fits(costs.limits({"packed_bytes": size}), genotype.choices)
-    assert not fits(costs.limits({"packed_bytes": size - 1}), genotype.choices)
+    assert costs.limits({"packed_bytes": size}).fits(genotype.choices)
+    assert not costs.limits({"packed_bytes": size - 1}).fits(genotype.choices)

@@ -37,7 +37,7 @@ from nas_service.search.effects import effect_arms
 from nas_service.search.encoding import Codes, Encoding
 from nas_service.search.history import History
 from nas_service.search.limits import Arms
-from nas_service.search.liveness import balanced_bag, draw_uniform
+from nas_service.search.liveness import draw_uniform
 from nas_service.search.posterior import Posterior, Shares, by_posterior, expected_shares, rank_scores
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -164,7 +164,7 @@ class AbanditPlus(Strategy):
     def _bagged(self, index: int) -> Genotype:
         size = self.space.arms_per_edge
         bag, slot = divmod(index, size)
-        return Genotype(self.space.name, balanced_bag(self.region, self.possible, size, self.seed, ("bag", bag))[slot])
+        return Genotype(self.space.name, self.bag(self.possible, size, "bag", bag)[slot])
 
     def _posterior(self, history: History) -> Posterior:
         codes = self._encoding.codes(sample.genotype for sample in history)

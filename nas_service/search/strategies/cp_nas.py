@@ -15,8 +15,8 @@ default is 0.5, the plain mean of both. beta_P = 0 trains no parent and is the c
 What the paper leaves open: means start anew with every stage, as here by default, or go on (`means`), which throws nothing away;
 ties drop the first arm in the space's order; an edge with fewer arms than K repeats arms within a round and drops only while it
 has more than the next stage. Arms that no live genotype can hold, and draws that are dead or break a limit, are treated as in
-`abandit`; an arm that limits kept out of every sample is dropped first. The bounds of `arms` are the bandit's, of the stage that
-an arm was last tried in; the algorithm does not use them.
+`abandit`; an arm that limits kept out of every sample of a stage is dropped first. The bounds of `arms` are the bandit's, of the
+stage that an arm was last tried in; the algorithm does not use them.
 
 This is the search. In the training stage the paper adds a loss of its own to the cross entropy (equations 4.17 and 4.18): a
 part of any recipe (`training/step/cp_loss.py`), off unless it is asked for. A search and a training as published are
@@ -47,7 +47,7 @@ from pydantic import Field
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm, width
 from nas_service.search.history import History, Sample
-from nas_service.search.liveness import balanced_bag, places, settled, worst_that_may_go
+from nas_service.search.liveness import places, settled, worst_that_may_go
 from nas_service.search.ranking import by_reward
 from nas_service.search.replay import Replay
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -91,8 +91,7 @@ class _EdgeState:
         return [key for key in self.keys if key not in self.abandoned]
 
     def mean(self, key: Choice) -> float:
-        """Return the mean of z; minus infinity for an arm that limits kept out of every sample."""
-        return sum(self.measures[key]) / len(self.measures[key]) if key in self.measures else -math.inf
+        return sum(self.measures[key]) / len(self.measures[key])
 
 
 @STRATEGIES.register("cp-nas")
@@ -147,13 +146,10 @@ class CpNas(Strategy):
         stage = next(number for number, end in enumerate(self._boundaries) if end > first)
         live = [edge.live for edge in self._replay(history)]
         size = max(self.space.arms_per_edge - stage + 1, 1)
-        bags: dict[int, list[tuple[Choice, ...]]] = {}
         genotypes = []
         for index in range(first, min(first + count, self._boundaries[stage])):
             turn, slot = divmod(index - self._boundaries[stage - 1], size)
-            if turn not in bags:
-                bags[turn] = balanced_bag(self.region, live, size, self.seed, ("cp-nas", stage, turn))
-            genotypes.append(Genotype(self.space.name, bags[turn][slot]))
+            genotypes.append(Genotype(self.space.name, self.bag(live, size, "cp-nas", stage, turn)[slot]))
         return tuple(genotypes)
 
     def arms(self, history: History) -> tuple[Arm, ...]:
@@ -195,8 +191,9 @@ class CpNas(Strategy):
         if len(history) >= self.total:
             edges = self._replay(history)
             survivors = [edge.live[0] for edge in edges]
-            score = sum(edge.mean(key) for edge, key in zip(edges, survivors, strict=True)) / len(edges)
-            first.append(Ranked(Genotype(self.space.name, tuple(survivors)), score))
+            means = [edge.mean(key) for edge, key in zip(edges, survivors, strict=True) if key in edge.measures]
+            if means:
+                first.append(Ranked(Genotype(self.space.name, tuple(survivors)), sum(means) / len(means)))
         return by_reward(self.space, history, count, first)
 
     def measure(self, sample: Sample) -> float:
@@ -240,7 +237,7 @@ class CpNas(Strategy):
     def _abandon(self, edges: list[_EdgeState], stage: int) -> None:
         for place, edge in enumerate(edges):
             if len(edge.live) > self.space.arms_per_edge - stage and len(edge.live) > 1:
-                means = [edge.mean(key) for key in edge.live]
+                means = [edge.mean(key) if edge.stages.get(key) == stage else -math.inf for key in edge.live]
                 edge.abandoned[worst_that_may_go(self.region, [beside.live for beside in edges], place, means)] = stage
                 self._settle(edges, stage)
 

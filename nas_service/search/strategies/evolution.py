@@ -6,8 +6,8 @@
 
 It begins with P random genotypes. Nothing is evaluated twice: a child that is dead, breaks a limit, was evaluated or is
 pending in the same wave is drawn again from the next derived stream, tournament and all; after 200 attempts a random genotype is
-taken, a new one if 200 draws find it (a space that is used up repeats itself). Within a wave every parent comes from the samples
-before it. The paper has P = 100 and S = 25 for 20,000 samples; the defaults are for a hundred or so.
+taken, a new one if 200 draws (20 within limits) find it (a space that is used up repeats itself). Within a wave every parent
+comes from the samples before it. The paper has P = 100 and S = 25 for 20,000 samples; the defaults are for a hundred or so.
 
 References:
     Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019, arXiv 1802.01548, algorithm 1.
@@ -28,6 +28,7 @@ from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySe
 from search_spaces.genotype import Choice, Genotype
 
 _ATTEMPTS = 200
+_ATTEMPTS_WITHIN = 20  # a draw within limits may take a thousand, and few architectures may be left
 
 
 class EvolutionSettings(StrategySettings):
@@ -88,7 +89,7 @@ class Evolution(Strategy):
                 child = self._child(population, derived_random(self.seed, "child", index, attempt))
                 if self.space.dead_node(child) is None and self.region.fits(child):
                     yield Genotype(self.space.name, child)
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS if self.region.limits is None else _ATTEMPTS_WITHIN):
             yield self._random(index, attempt)
 
     def _child(self, population: History, generator: Generator) -> tuple[Choice, ...]:

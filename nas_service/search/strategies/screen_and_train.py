@@ -34,7 +34,7 @@ from nas_service.search.bandit import Arm
 from nas_service.search.effects import effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
 from nas_service.search.history import History
-from nas_service.search.liveness import balanced_bag, draw_uniform
+from nas_service.search.liveness import draw_uniform, possible_arms, region_of
 from nas_service.search.posterior import CAUTION, Covariates, Posterior, Shares, by_posterior, rank_scores, rewards_at
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
@@ -166,7 +166,8 @@ class ScreenAndTrain(Strategy):
         """Return the architectures over which covariates are standardised."""
         if self.space.size() <= ENUMERATED:
             return self._encoding.all_live
-        drawn = [draw_uniform(self.region, self.possible, self.seed, ("reference", number)) for number in range(REFERENCES)]
+        region, arms = region_of(self.space), possible_arms(self.space)  # whatever the limits: draws within them may take long
+        drawn = [draw_uniform(region, arms, self.seed, ("reference", number)) for number in range(REFERENCES)]
         return self._encoding.codes(Genotype(self.space.name, choices) for choices in drawn)
 
     @cached_property
@@ -224,7 +225,7 @@ class ScreenAndTrain(Strategy):
     def _bagged(self, index: int) -> Genotype:
         size = self.space.arms_per_edge
         bag, slot = divmod(index, size)
-        return Genotype(self.space.name, balanced_bag(self.region, self.possible, size, self.seed, ("bag", bag))[slot])
+        return Genotype(self.space.name, self.bag(self.possible, size, "bag", bag)[slot])
 
     def _improvement(self, posterior: Posterior, screened: Codes, index: int, taken: set[bytes]) -> Codes:
         """Return the best candidate that was not trained whole; one that was if there is no other."""

@@ -3156,6 +3156,32 @@ export interface components {
             weight_decay: number;
         };
         /**
+         * ExceedingView
+         * @description A method to train with whose networks may cost more than a limit, which is counted for the method of the search.
+         */
+        ExceedingView: {
+            /**
+             * Limit
+             * @description Of the spec.
+             */
+            limit: number;
+            /**
+             * Method
+             * @description Of the training that follows.
+             */
+            method: string;
+            /**
+             * Most
+             * @description What an architecture within the limits takes at most when it is trained with the method.
+             */
+            most: number;
+            /**
+             * Quantity
+             * @description As the limit in `constraints` is called.
+             */
+            quantity: string;
+        };
+        /**
          * FieldProblem
          * @description What is wrong with one field.
          */
@@ -4595,7 +4621,7 @@ export interface components {
          * @description One search.
          */
         SearchSpec: {
-            /** @description Limits of the device: nothing that breaks one is sampled or returned. */
+            /** @description At most so much: nothing that costs more is sampled or returned. */
             constraints?: components["schemas"]["Constraints"] | null;
             /**
              * @description Dataset: built in or registered.
@@ -4795,6 +4821,11 @@ export interface components {
              * @description Architectures that the share is taken from: all, or drawn uniformly where there are many.
              */
             counted: number;
+            /**
+             * Exceeding
+             * @description Methods of the training that may break a limit; empty: none.
+             */
+            exceeding: components["schemas"]["ExceedingView"][];
             /**
              * Feasible
              * @description Share of the architectures that keep all limits; 1 where there are none.

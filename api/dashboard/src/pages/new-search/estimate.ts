@@ -54,7 +54,8 @@ function costLines(costs: Estimate["costs"]): readonly Line[] {
   });
   if (costs.ranges.every((range) => range.limit === null)) return lines;
   const share = costs.feasible > 0 ? `${amount(Math.floor(10_000 * costs.feasible) / 100)} %` : "rare";
-  const note = costs.feasible > 0 ? `of ${count(costs.counted)} architectures` : `some are, and none of ${count(costs.counted)} drawn`;
+  const note =
+    costs.feasible > 0 ? `of ${count(costs.counted)} architectures` : `some are, and none of ${count(costs.counted)} drawn`;
   const beyond = costs.exceeding.map((one) => ({
     what: one.method,
     value: `up to ${count(one.most)}`,
