@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nas_service.constraints import CountedImage
-from nas_service.search.limits import Limits, nearest
-from nas_service.search.liveness import possible_arms, region_of
+from nas_service.search.limits import Limits
+from nas_service.search.liveness import nearest, possible_arms, region_of
 from search_spaces.cost import Cost, Precision, Size
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.network import ImageFormat, network_cost

@@ -24,7 +24,7 @@ from random import Random
 
 from nas_service.search.bandit import pick, worst
 from nas_service.search.history import derived_random, permutation
-from nas_service.search.limits import Arms, Limits, Region, nearest
+from nas_service.search.limits import Arms, Limits, Region
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import ZEROISE, SearchSpace
@@ -188,6 +188,13 @@ def _drawn(
         if all(chosen[place].operation == ZEROISE for place in node):
             _revive(node, arms, probabilities, chosen)
     return chosen
+
+
+def nearest(region: Region, arms: Arms, worths: Sequence[Sequence[float]]) -> list[Choice] | None:
+    """Return the architecture of a region with the largest sum of worths, as `programs.solve`."""
+    from nas_service.search.programs import solve  # noqa: PLC0415 - commands, and searches without limits, start faster
+
+    return solve(region, arms, worths)
 
 
 def _surely(found: list[Choice] | None) -> list[Choice]:

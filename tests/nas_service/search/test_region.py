@@ -7,8 +7,17 @@ import pytest
 
 from nas_service.search.encoding import Encoding
 from nas_service.search.history import derived_random
-from nas_service.search.limits import Limits, Region, nearest
-from nas_service.search.liveness import covering, draw_uniform, live_genotypes, places, possible_arms, region_of, settled
+from nas_service.search.limits import Limits, Region
+from nas_service.search.liveness import (
+    covering,
+    draw_uniform,
+    live_genotypes,
+    nearest,
+    places,
+    possible_arms,
+    region_of,
+    settled,
+)
 from nas_service.search.liveness import worst_that_may_go as worst_of
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
