@@ -74,11 +74,16 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         nargs="+",
         help=f"to train with, the most valuable first; full-precision is one. Default: {', '.join(TRAINED)}",
     )
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each method, the first seeds first (default: 1)")
+    parser.add_argument("--epochs", type=int, help="of a training, the same for all (default: as many as the time allows)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: CUDA where there is any")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, on a CPU too; the figures say nothing")
     given = parser.parse_args(arguments)
     if not 0 < given.budget_s <= MOST_S:
         parser.error(f"--budget-s: {given.budget_s} is not allowed; allowed: more than 0, at most {MOST_S}")
+    for name, count in (("seeds", given.seeds), ("epochs", given.epochs)):
+        if count is not None and count < 1:
+            parser.error(f"--{name}: {count} is not allowed; allowed: 1 or more")
     if given.cifar is not None and not Path(given.cifar).is_dir():
         parser.error(f"--cifar: {given.cifar!r} is not allowed; allowed: a folder that is there")
     if given.device == "cuda" and not torch.cuda.is_available():
@@ -138,7 +143,7 @@ def report(given: argparse.Namespace, out: Path) -> bool:
     page = Report(_conditions(given, device), outcomes, given.smoke)
     methods = tuple(dict.fromkeys(given.methods or (SMOKE_TRAINED if given.smoke else TRAINED)))
     with tempfile.TemporaryDirectory() as home:
-        order = Order(device.type, given.smoke, given.cifar, methods, home, until)
+        order = Order(device.type, given.smoke, given.cifar, methods, given.seeds, given.epochs, home, until)
         waiting = [entry for entry in outcomes if not _skip(entry, given, order.left_s)]
         page.write(out)
         for number, entry in enumerate(waiting):

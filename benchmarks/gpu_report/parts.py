@@ -39,6 +39,8 @@ class Order:
         smoke: Whether sizes are tiny, so that a CPU gets through.
         cifar: Folder that holds CIFAR-10; None: images are made up.
         methods: To train with, the most valuable first.
+        seeds: Trainings of each method.
+        epochs: Of a training; None: as many as fit.
         home: Folder for what is only needed during the run.
         until: When the part is ended by force, on the clock of `time.monotonic`, which all processes share.
     """
@@ -47,6 +49,8 @@ class Order:
     smoke: bool
     cifar: str | None
     methods: tuple[str, ...]
+    seeds: int
+    epochs: int | None
     home: str
     until: float
 
@@ -115,7 +119,7 @@ PARTS: Mapping[str, PartFacts] = {  # the most valuable first
         "Methods on CIFAR-10",
         "The reference network `resnet-20` (18 binary 3x3 convolutions, 16 to 64 channels, 267,264 binary weights, in the "
         "authors' order of layers), trained with every method for as many epochs as the time allowed: Adam at 0.005, cosine, "
-        "batch 256, crops and flips, one seed. So short a training says that a method trains on a GPU, not which is best. A row "
+        "batch 256, crops and flips. So short a training says that a method trains on a GPU, not which is best. A row "
         "without a test accuracy was cut. Pictures that were kept as JPEG do not have the pixels of the original CIFAR-10: "
         "accuracies on them are not strictly comparable with published ones.",
     ),

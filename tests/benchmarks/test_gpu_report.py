@@ -60,7 +60,8 @@ def test_a_smoke_run_measures_everything_without_ray_fastapi_and_sqlalchemy(tmp_
         assert f"| {row['name']} |" in text
     assert all(engine[name]["images/s"] > 0 for name in engine)
     assert all(row["test, %"] is not None for row in training.values())
-    assert "Left out: batch 8, CUDA graph" in text  # a CPU has none
+    (left_out,) = [line for line in text.splitlines() if line.startswith("Left out: ")]
+    assert "batch 8, CUDA graph;" in left_out  # a CPU has none
 
 
 def test_a_part_that_fails_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
@@ -89,6 +90,8 @@ def test_a_part_that_fails_is_reported_and_the_others_go_on(tmp_path: Path) -> N
             ["--smoke", "--methods", "bnn", "rbcn", "b"],
             "--methods: rbcn, b cannot be trained alone here; allowed: full-precision, ada",
         ),
+        (["--smoke", "--seeds", "0"], "--seeds: 0 is not allowed; allowed: 1 or more"),
+        (["--smoke", "--epochs", "0"], "--epochs: 0 is not allowed; allowed: 1 or more"),
         (["--smoke", "--parts", "everything"], "invalid choice: 'everything'"),
     ],
 )
@@ -114,7 +117,9 @@ def test_a_folder_without_cifar_10_is_refused(tmp_path: Path) -> None:
 
 
 def _order(limit_s: float, home: Path) -> Order:
-    return Order("cpu", smoke=True, cifar=None, methods=("bnn",), home=str(home), until=time.monotonic() + limit_s)
+    return Order(
+        "cpu", smoke=True, cifar=None, methods=("bnn",), seeds=1, epochs=None, home=str(home), until=time.monotonic() + limit_s
+    )
 
 
 def test_a_part_is_ended_at_its_limit(tmp_path: Path) -> None:
