@@ -24,7 +24,7 @@ import torch
 from benchmarks.conditions import conditions
 from benchmarks.conv_rich import CONV_RICH, SPACE
 from nas_service.binarization.method import METHODS
-from nas_service.candidate import CandidateRun, TrainingRun
+from nas_service.candidate import CandidateRun
 from nas_service.catalogue import build_method, build_recipe, build_space, build_strategy
 from nas_service.checking.datasets import open_dataset
 from nas_service.recipes.recipe import Recipe
@@ -32,6 +32,7 @@ from nas_service.settings import Settings
 from nas_service.specs import Component, MethodChoice
 from nas_service.tasks import CandidateTask
 from nas_service.training.candidate.full_precision import FullPrecisionPlan, load_network
+from nas_service.training.candidate.run import TrainingRun
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES, SearchSpace
 from search_spaces.template import TEMPLATES

@@ -138,7 +138,8 @@ class CandidateTold(JobEvent):
     error: str | None = None
     worker: str | None = Field(None, description="Host and process of its trial.")
     device: str | None = None
-    resumed_from: int | None = Field(None, description="Epochs that an earlier trial did; null for none.")
+    resumed_from: int | None = Field(None, description="Epochs that were done before; null for none.")
+    by_search: bool | None = Field(None, description="The search that found it did them, trained alike; null: an earlier trial.")
 
 
 class EpochTold(JobEvent):

@@ -4,6 +4,7 @@ A search keeps its best, a training's candidates end or wait with it. The best a
 history takes seconds, in which nobody else could write.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,9 +12,11 @@ import structlog
 from nas_service.catalogue import search_strategy
 from nas_service.job_events import BestNotKept
 from nas_service.lifecycle import FINISHED, JobState
+from nas_service.search.history import History
 from nas_service.specs import SearchSpec
-from nas_service.storage import attempts, events, jobs
+from nas_service.storage import attempts, events, jobs, litter
 from nas_service.storage.architectures import Discovery, add_architectures
+from nas_service.storage.keys import whole_trainings_folder
 from nas_service.storage.models import Job
 from nas_service.storage.samples import costs_of, history_of
 from nas_service.storage.session import TRANSIENT_ERRORS, Database, Session
@@ -27,10 +30,12 @@ class Findings:
 
     Attributes:
         best: Architectures with the costs that were counted then.
+        unwanted: Keys of whole trainings of other architectures.
         trouble: Why they cannot be told; the job ends all the same, and says so.
     """
 
     best: tuple[Discovery, ...] = ()
+    unwanted: tuple[str, ...] = ()
     trouble: str | None = None
 
 
@@ -50,12 +55,22 @@ def findings_of(database: Database, job: Job) -> Findings:
         spec = SearchSpec.model_validate(job.spec)
         strategy = search_strategy(spec)
         ranked = [entry for entry in strategy.rank(history, spec.keep) if entry.genotype.digest in costs]
-        return Findings(tuple(Discovery(entry.genotype, entry.score, costs[entry.genotype.digest]) for entry in ranked))
+        best = tuple(Discovery(entry.genotype, entry.score, costs[entry.genotype.digest]) for entry in ranked)
+        return Findings(best, unwanted_trainings(job.id, spec, history, best))
     except TRANSIENT_ERRORS:
         raise
     except Exception as error:  # a spec of another version, a strategy that is gone: no reason to never end
         log.exception("search.best_not_ranked", job_id=job.id)
         return Findings(trouble=f"they could not be ranked ({type(error).__name__})")
+
+
+def unwanted_trainings(search_id: str, spec: SearchSpec, history: History, kept: Sequence[Discovery]) -> tuple[str, ...]:
+    """Return the keys of the whole trainings that a search made of architectures that it does not keep, folders all."""
+    if spec.evaluation.own is None:
+        return ()
+    wanted = {discovery.genotype.digest for discovery in kept}
+    made = dict.fromkeys(sample.genotype.digest for sample in history if sample.fidelity == 1)
+    return tuple(whole_trainings_folder(search_id, digest) for digest in made if digest not in wanted)
 
 
 def conclude(session: Session, job: Job, state: JobState, found: Findings, error: str | None = None) -> bool:
@@ -79,6 +94,7 @@ def _keep(session: Session, job: Job, found: Findings) -> None:
     try:
         with session.begin_nested():
             add_architectures(session, job.id, found.best)
+            litter.drop(session, found.unwanted)
     except TRANSIENT_ERRORS:
         raise
     except Exception as error:

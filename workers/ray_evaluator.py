@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ray
@@ -11,6 +12,7 @@ from ray.exceptions import RayActorError
 from nas_service.data.dataset import ImageDataset
 from nas_service.search.loop import Evaluation
 from nas_service.specs import SearchSpec
+from nas_service.training.candidate.own import Shelf
 from nas_service.training.state.flat_weights import FlatWeights
 from nas_service.training.state.path_weights import Weights
 from nas_service.training.supernet.trainer import merge
@@ -51,6 +53,19 @@ def whole(index: int) -> float:
     return 1.0
 
 
+@dataclass(frozen=True)
+class SampleFacts:
+    """What holds of a search's samples.
+
+    Attributes:
+        share: Of the longest sample, that one of an index is (`Strategy.fidelity`): after short ones a long one is no stall.
+        shelf: Where actors keep whole trainings; None: nowhere.
+    """
+
+    share: Callable[[int], float] = whole
+    shelf: Shelf | None = None
+
+
 class RayEvaluator:
     """Holds the actors, and the master copy of the shared weights that a checkpoint is made of."""
 
@@ -61,7 +76,7 @@ class RayEvaluator:
         actors: int,
         watch: Watch,
         worker: type = SupernetWorker,
-        share: Callable[[int], float] = whole,
+        samples: SampleFacts = SampleFacts(),
     ) -> None:
         """Start the actors.
 
@@ -71,13 +86,13 @@ class RayEvaluator:
             actors: How many actors share the samples of a wave.
             watch: Told of every sample, and asked while waiting; what it raises ends the wait.
             worker: What runs in an actor: `SupernetWorker`, or a class with its methods.
-            share: Of the longest sample, that one of an index is (`Strategy.fidelity`): after short ones a long one is no stall.
+            samples: What holds of them.
         """
         self._spec = spec.model_dump(mode="json")
         self._resources = {"num_cpus": spec.resources.cpus_per_worker, "num_gpus": spec.resources.gpus_per_worker}
         self._worker_class = worker
-        self._dataset = ray.put(dataset)
-        self._watch, self._share = watch, share
+        self._given = (ray.put(dataset),) if samples.shelf is None else (ray.put(dataset), samples.shelf)
+        self._watch, self._share = watch, samples.share
         self._failures = 0
         self._starting: dict[Any, int] = {}  # reference that an actor answers when it is there -> actor
         self._loading: dict[Any, int] = {}  # reference to its last load -> actor
@@ -138,7 +153,7 @@ class RayEvaluator:
         return [evaluation for evaluation, _ in ordered]
 
     def _start_worker(self, position: int) -> None:
-        worker: Any = ray.remote(self._worker_class).options(**self._resources).remote(self._spec, self._dataset)
+        worker: Any = ray.remote(self._worker_class).options(**self._resources).remote(self._spec, *self._given)
         self._workers[position] = worker
         self._starting[worker.__ray_ready__.remote()] = position
 

@@ -14,7 +14,7 @@ from nas_service.search.history import History
 from nas_service.search.loop import Wave, run_search
 from nas_service.search.rounds import Snapshot, arms_to_keep
 from nas_service.specs import SearchSpec, TrainingSpec
-from nas_service.storage import attempts, events, jobs
+from nas_service.storage import attempts, events, jobs, litter
 from nas_service.storage.architectures import Discovery, add_architectures
 from nas_service.storage.keys import supernet_folder, supernet_key
 from nas_service.storage.models import Job
@@ -25,10 +25,12 @@ from nas_service.training.state.path_weights import Weights
 from search_spaces.genotype import Genotype
 from search_spaces.network import ImageFormat, network_cost
 from workers.cluster import connected
+from workers.conclusion import unwanted_trainings
 from workers.context import JobContext
 from workers.in_order import InOrder
-from workers.ray_evaluator import RayEvaluator
+from workers.ray_evaluator import RayEvaluator, SampleFacts
 from workers.reading import read_dataset
+from workers.supernet_worker import StoreShelf
 
 _TIMED = {SearchPhase.SAMPLING, SearchPhase.CONCLUDING}  # when samples of this attempt may be there
 
@@ -73,7 +75,9 @@ class SearchDriver:
         context.tell(self._progress(history, arms, SearchPhase.PLACING))
         with connected(context.settings) as capacity:
             actors = self._spec.actors(capacity.cpus, capacity.gpus)
-            evaluator = RayEvaluator(self._spec, dataset, actors, context, share=self._strategy.fidelity)
+            shelf = StoreShelf(context.settings.artifacts, context.hold.job_id)
+            samples = SampleFacts(self._strategy.fidelity, shelf)
+            evaluator = RayEvaluator(self._spec, dataset, actors, context, samples=samples)
             self._restore(evaluator, history)
             context.tell(self._progress(history, arms, SearchPhase.SAMPLING))
             with InOrder() as commits:
@@ -172,6 +176,7 @@ class SearchDriver:
             context.note_state(attempts.renew(session, context.hold, progress))
             context.check()
             found = add_architectures(session, job_id, discoveries)
+            litter.drop(session, unwanted_trainings(job_id, spec, history, discoveries))
             if spec.training is not None:
                 training = TrainingSpec(
                     **spec.training.model_dump(exclude={"top_k"}),

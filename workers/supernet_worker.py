@@ -2,7 +2,7 @@
 
 import os
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,9 @@ from nas_service.recipes.recipe import Recipe
 from nas_service.search.loop import Evaluation
 from nas_service.search.strategy import Strategy
 from nas_service.specs import SearchSpec
-from nas_service.training.candidate.own import OwnPlan, OwnTrainer
+from nas_service.storage.artifacts import ArtifactStore
+from nas_service.storage.keys import whole_training_key
+from nas_service.training.candidate.own import OwnPlan, OwnTrainer, Shelf
 from nas_service.training.state.flat_weights import FlatWeights
 from nas_service.training.supernet.parent_child import PathTrainer, path_trainer
 from nas_service.training.supernet.trainer import SupernetPlan
@@ -27,14 +29,40 @@ def build_search(spec: SearchSpec) -> tuple[SupernetPlan, Strategy]:
     return plan, strategy
 
 
-def build_trainer(spec: SearchSpec, dataset: ImageDataset, device: torch.device) -> PathTrainer:
-    """Return what trains and scores the samples of a checked spec."""
+@dataclass(frozen=True)
+class StoreShelf:
+    """The artifact store as a `Shelf`: where the whole trainings of one search are kept; crosses processes.
+
+    Attributes:
+        artifact_url: Of the store.
+        search_id: Of the search.
+    """
+
+    artifact_url: str
+    search_id: str
+
+    def get(self, genotype: str, training: str) -> bytes | None:
+        """See `Shelf`."""
+        return self._store.get(whole_training_key(self.search_id, genotype, training))
+
+    def put(self, genotype: str, training: str, checkpoint: bytes) -> None:
+        """See `Shelf`."""
+        self._store.put(whole_training_key(self.search_id, genotype, training), checkpoint)
+
+    @property
+    def _store(self) -> ArtifactStore:
+        return ArtifactStore(self.artifact_url)
+
+
+def build_trainer(spec: SearchSpec, dataset: ImageDataset, device: torch.device, shelf: Shelf | None = None) -> PathTrainer:
+    """Return what trains and scores the samples of a checked spec; whole trainings of their own are kept on the `shelf`."""
     plan, strategy = build_search(spec)
     own = spec.evaluation.own
     if own is None:
         return path_trainer(plan, dataset, device, with_parent=strategy.needs_parent)
     recipe = own.recipe or Recipe()
-    return OwnTrainer(OwnPlan(plan.space, plan.method, recipe, own.short_score, spec.seed, strategy.fidelity), dataset, device)
+    own_plan = OwnPlan(plan.space, plan.method, recipe, own.short_score, spec.seed, strategy.fidelity)
+    return OwnTrainer(own_plan, dataset, device, shelf=shelf)
 
 
 def pick_device(gpus: float) -> torch.device:
@@ -54,12 +82,12 @@ def pick_device(gpus: float) -> torch.device:
 class SupernetWorker:
     """Trains and scores paths; weights cross process borders flat."""
 
-    def __init__(self, spec: dict[str, Any], dataset: ImageDataset) -> None:
-        """Build the supernet of a spec; `dataset` has no test part."""
+    def __init__(self, spec: dict[str, Any], dataset: ImageDataset, shelf: Shelf | None = None) -> None:
+        """Build the supernet of a spec, or what trains from scratch; `dataset` has no test part; `shelf` as of `OwnTrainer`."""
         parsed = SearchSpec.model_validate(spec)
         torch.set_num_threads(parsed.resources.cpus_per_worker)
         device = pick_device(parsed.resources.gpus_per_worker)
-        self._trainer = build_trainer(parsed, dataset, device)
+        self._trainer = build_trainer(parsed, dataset, device, shelf)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
 
     def weights(self) -> FlatWeights:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nas_service.catalogue import build_recipe, build_space, needs_teacher
+from nas_service.catalogue import build_method, build_recipe, build_space, needs_teacher
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import NasError
 from nas_service.lifecycle import CANDIDATE_FINISHED, CandidateState
@@ -13,10 +13,11 @@ from nas_service.storage import attempts, candidates
 from nas_service.storage.architectures import get_architecture
 from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.candidates import PlannedCandidate
-from nas_service.storage.keys import checkpoint_key, full_precision_checkpoint_key, full_precision_key
+from nas_service.storage.keys import checkpoint_key, full_precision_checkpoint_key, full_precision_key, whole_training_key
 from nas_service.storage.models import Architecture, Candidate, Job
 from nas_service.tasks import CandidateTask, NetworkSource
 from nas_service.training.candidate.full_precision import FullPrecisionPlan
+from nas_service.training.candidate.trainer import CandidatePlan
 from search_spaces.genotype import Genotype
 from workers.cluster import connected
 from workers.context import JobContext
@@ -124,15 +125,30 @@ class TrainingDriver:
         context, teacher = self._context, self._named_teacher()
         context.tell(self._tally.progress(TrainingPhase.CANDIDATES))
         trials: dict[str, Trial] = {}
+        found = self._found(rows, dataset)
         for row in rows:
             full_precision = sources.get(row.architecture_id)
             trials[row.id] = CandidateTrial(
                 task=self._task(row, self._architectures[row.architecture_id]),
                 checkpoint=checkpoint_key(row.id),
+                found=found.get(row.id),
                 teacher=(teacher or full_precision) if self._is_taught(row) else None,
                 substitute=full_precision if self._transfers else None,
             )
         self._run_trials(trials, CandidateListener(context, self._tally), dataset, self._spec.early_stopping)
+
+    def _found(self, rows: Sequence[Candidate], dataset: ImageDataset) -> dict[str, str]:
+        """Return the keys of trainings that the searches made of these candidates, alike and to the end, by candidate."""
+        found: dict[str, str] = {}
+        for row in rows:
+            architecture = self._architectures[row.architecture_id]
+            genotype = self._space.parse(architecture.genotype)
+            method = build_method(MethodChoice.model_validate(row.method))
+            plan = CandidatePlan(self._space, genotype, method, self._recipes[row.id], row.seed)
+            key = whole_training_key(architecture.job_id, genotype.digest, plan.digest(dataset.lesson))
+            if not plan.needs_teacher and self._context.store.exists(key):
+                found[row.id] = key
+        return found
 
     def _named_teacher(self) -> NetworkSource | None:
         """Return where the candidate that the spec names as teacher lies, if it names one."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from ray import tune
 
-from nas_service.candidate import CandidateRun, TrainingRun
+from nas_service.candidate import CandidateRun
 from nas_service.catalogue import build_method, build_space
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import CannotFreezeError, ExportError
@@ -18,6 +18,7 @@ from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.storage.keys import candidate_key
 from nas_service.tasks import CandidateTask, NetworkSource
 from nas_service.training.candidate.full_precision import FullPrecisionPlan, load_network
+from nas_service.training.candidate.run import TrainingRun
 from search_spaces.errors import InvalidFieldError
 from search_spaces.network import CellStack
 from workers.supernet_worker import pick_device
@@ -33,11 +34,12 @@ _ITS_OWN = (FloatingPointError, CannotFreezeError, ExportError, InvalidFieldErro
 
 @dataclass(frozen=True)
 class Began:
-    """A trial took its network up: where, and after how many epochs that an earlier trial did."""
+    """A trial took its network up: where, and after how many epochs that an earlier trial did, or the search."""
 
     worker: str
     device: str
     resumed_from: int
+    by_search: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,14 @@ class CandidateTrial:
         checkpoint: Key of its checkpoint.
         teacher: What it learns from, if it needs that.
         substitute: What transfer attacks follow, if there are any.
+        found: Key of the training that the search made of it, finished, if it trained it alike.
     """
 
     task: CandidateTask
     checkpoint: str
     teacher: NetworkSource | None = None
     substitute: NetworkSource | None = None
+    found: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,17 +175,22 @@ def _load(source: NetworkSource | None, trial: CandidateTrial, dataset: ImageDat
     return load_network(build_space(trial.task.space), source.genotype, method, dataset.image_format, content)
 
 
-def _train(run: TrainingRun, checkpoint: str, store: ArtifactStore, setup: TrialSetup) -> EpochReport:
+def _train(run: TrainingRun, checkpoint: str, store: ArtifactStore, setup: TrialSetup, found: str | None = None) -> EpochReport:
     """Train what is left, telling every epoch but the last, which is told when all is done; return the last.
+
+    A training goes on from its own checkpoint, or else takes the one that lies under `found`, which is whole.
 
     Epochs before the checkpoint are told again: the driver may have died before it wrote them down. The last epoch is told
     together with the files, so that early stopping cannot come between a whole training and its export.
     """
-    saved = store.get(checkpoint)
+    saved, by_search = store.get(checkpoint), False
+    if saved is None and found is not None:
+        saved = store.get(found)
+        by_search = saved is not None
     if saved is not None:
         run.restore(saved)
     device = torch.cuda.get_device_name() if setup.gpus else "cpu"
-    _tell(Began(f"{socket.gethostname()}:{os.getpid()}", device[:50], len(run.reports)))
+    _tell(Began(f"{socket.gethostname()}:{os.getpid()}", device[:50], len(run.reports), by_search))
     for earlier in run.reports[: run.trainer.recipe.epochs - 1]:
         _tell(earlier)
     saved_at = time.monotonic()
@@ -198,7 +207,7 @@ def _train_candidate(trial: CandidateTrial, setup: TrialSetup, dataset: ImageDat
     store, task = ArtifactStore(setup.artifact_url), trial.task
     teacher = _load(trial.teacher, trial, dataset, store)
     run = CandidateRun(task, dataset, pick_device(setup.gpus), teacher, pulse)
-    last = _train(run, trial.checkpoint, store, setup)
+    last = _train(run, trial.checkpoint, store, setup, trial.found)
     if task.robustness is not None:
         _tell(Attacking())
     began = time.monotonic()

@@ -63,7 +63,7 @@ class CandidateListener(_Watched):
             case Began():
                 self._tally.note_state(name, CandidateState.TRAINING)
                 where = news.worker, news.device, news.resumed_from
-                self._commit(lambda session: candidates.begin(session, name, *where) and False)
+                self._commit(lambda session: candidates.begin(session, name, *where, by_search=news.by_search) and False)
             case EpochReport():
                 self._tally.note_epoch(name, news.epoch, news.validation_accuracy)
                 self._commit(lambda session: self._add_epoch(session, name, news))

@@ -94,7 +94,15 @@ def list_candidates(
     return list(session.scalars(query))
 
 
-def move(session: Session, candidate_id: str, target: CandidateState, *, resumed_from: int = 0, **values: object) -> bool:
+def move(
+    session: Session,
+    candidate_id: str,
+    target: CandidateState,
+    *,
+    resumed_from: int = 0,
+    by_search: bool = False,
+    **values: object,
+) -> bool:
     """Move a candidate to `target` if the table of moves allows it, setting other columns too; return whether it moved.
 
     Whoever calls renews the job's lease in the same transaction, which refuses an attempt that is over.
@@ -112,16 +120,25 @@ def move(session: Session, candidate_id: str, target: CandidateState, *, resumed
     if target in CANDIDATE_FINISHED:
         litter.drop(session, [checkpoint_key(candidate_id)])
     told = {key: values[key] for key in ("error", "worker", "device") if values.get(key) is not None}
-    told |= {"candidate": candidate_id, "state": target, "resumed_from": resumed_from or None}
+    told |= {"candidate": candidate_id, "state": target, "resumed_from": resumed_from or None, "by_search": by_search or None}
     events.record(session, job_id, CandidateTold.model_validate(told))
     return True
 
 
-def begin(session: Session, candidate_id: str, worker: str, device: str, resumed_from: int) -> bool:
-    """Keep that a trial took the candidate up: where it runs, after how many epochs, and when the first one did."""
+def begin(session: Session, candidate_id: str, worker: str, device: str, resumed_from: int, *, by_search: bool = False) -> bool:
+    """Keep that a trial took the candidate up: where it runs, after how many epochs, and when the first one did.
+
+    Args:
+        session: An open session.
+        candidate_id: The candidate.
+        worker: Host and process of the trial.
+        device: Where it computes.
+        resumed_from: Epochs that are done.
+        by_search: Whether the search that found the architecture did them.
+    """
     started = func.coalesce(Candidate.started_at, database_now(session))
     values = {"worker": worker, "device": device, "started_at": started}
-    return move(session, candidate_id, CandidateState.TRAINING, resumed_from=resumed_from, **values)
+    return move(session, candidate_id, CandidateState.TRAINING, resumed_from=resumed_from, by_search=by_search, **values)
 
 
 def succeed(

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from nas_service.errors import ConflictError
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.storage import jobs, litter
-from nas_service.storage.keys import candidate_folder
+from nas_service.storage.keys import candidate_folder, whole_trainings_folder
 from nas_service.storage.models import Architecture, Artifact, Candidate, Job
 
 
@@ -35,7 +35,7 @@ def delete_job(session: Session, job_id: str, kind: str, *, with_trainings: bool
     _require_untaught(session, set(trained))
     session.execute(delete(Artifact).where(Artifact.owner_id.in_(trained)))
     session.execute(delete(Job).where(Job.id.in_(ids)))
-    litter.drop(session, [candidate_folder(candidate_id) for candidate_id in trained])
+    litter.drop(session, [*map(candidate_folder, trained), *map(whole_trainings_folder, ids)])
 
 
 def _trainings_of(session: Session, search_id: str) -> list[Job]:

@@ -1,6 +1,8 @@
 """Keys of the artifact store: every name under which something lies is spelt here.
 
 supernets/<search>/<samples>.safetensors        shared weights after so many samples; litter when the search is over
+searches/<search>/<genotype>/<digest>.safetensors   whole trainings that a search made, finished, by what they depend on; litter
+                                                where the search does not keep the architecture, or when it is deleted
 trainings/<training>/<digest>.safetensors       a full-precision network under way; litter when the training is over
 candidates/<candidate>/checkpoint.safetensors   a candidate under way; litter when it is over
 candidates/<candidate>/<file>                   its results; litter when it is deleted
@@ -19,6 +21,16 @@ def supernet_folder(search_id: str) -> str:
 def supernet_key(search_id: str, samples: int) -> str:
     """Return where the shared weights after so many samples lie; keys of one search sort by samples."""
     return f"{supernet_folder(search_id)}{samples:08d}.safetensors"
+
+
+def whole_trainings_folder(search_id: str, genotype: str = "") -> str:
+    """Return the folder of the whole trainings that a search made, of all architectures or of the one of a digest."""
+    return f"searches/{search_id}/{genotype}/" if genotype else f"searches/{search_id}/"
+
+
+def whole_training_key(search_id: str, genotype: str, training: str) -> str:
+    """Return where a whole training that a search made lies, by the digests of its genotype and of its plan."""
+    return f"{whole_trainings_folder(search_id, genotype)}{training}.safetensors"
 
 
 def training_folder(training_id: str) -> str:

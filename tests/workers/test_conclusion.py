@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import update
 
 from nas_service.lifecycle import JobState
-from nas_service.storage import events, jobs
+from nas_service.storage import events, jobs, litter
 from nas_service.storage.architectures import Discovery, add_architectures, list_architectures
+from nas_service.storage.keys import whole_trainings_folder
 from nas_service.storage.models import Job
+from nas_service.storage.samples import history_of
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
 from tests.samples import random_genotype
@@ -37,6 +39,20 @@ def test_a_search_that_ends_early_keeps_its_best(opened: Database) -> None:
     job = sampled(opened, 3)
     _end(opened, job)
     assert (job_of(opened, job.id).state, _kept(opened, job.id), _told(opened, job.id)) == ("failed", 3, [])
+
+
+def test_whole_trainings_of_architectures_that_are_not_kept_become_litter(opened: Database) -> None:
+    """Shared weights have none."""
+    for is_own in (True, False):
+        job = sampled(opened, 3, keep=1, evaluation={"own": {}} if is_own else {})
+        _end(opened, job)
+        with opened.read() as session:
+            (best,) = list_architectures(session, limit=9, job_id=job.id)
+            sampled_ = {sample.genotype.digest for sample in history_of(session, job.id)}
+            dropped = [key for key in litter.list_litter(session, 99) if key.startswith(whole_trainings_folder(job.id))]
+        forgotten = sampled_ - {best.digest} if is_own else set()
+        assert set(dropped) == {whole_trainings_folder(job.id, digest) for digest in forgotten}
+        assert len(sampled_) == 3
 
 
 @pytest.mark.parametrize("spec", [{"space": {"name": "gone", "settings": {}}}, {"no": "spec"}])

@@ -19,7 +19,7 @@ from nas_service.training.supernet.trainer import SupernetTrainer
 from search_spaces.genotype import Genotype
 from tests.samples import digits, random_genotype
 from workers.cluster import connected
-from workers.ray_evaluator import RayEvaluator
+from workers.ray_evaluator import RayEvaluator, SampleFacts
 from workers.supernet_worker import build_search
 
 pytestmark = pytest.mark.ray
@@ -119,7 +119,7 @@ def test_what_is_usual_is_counted_in_the_longest_samples(dataset: ImageDataset) 
     """Else the first whole training after many short ones would be taken for a stall."""
     plain, short = _Watch(), _Watch()
     for watch, share in ((plain, 1.0), (short, 1e-6)):
-        evaluator = RayEvaluator(SPEC, dataset, 1, watch, share=lambda _, share=share: share)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        evaluator = RayEvaluator(SPEC, dataset, 1, watch, samples=SampleFacts(lambda _, share=share: share))  # type: ignore[misc]  # mypy cannot infer a lambda's default
         evaluator.evaluate(0, WAVES[1])
     assert min(short.took) > 1000 * max(plain.took)
 

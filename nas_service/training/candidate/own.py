@@ -1,13 +1,15 @@
 """Samples that are trainings of their own: from scratch, nothing is shared, so a sample depends on seed, genotype and fidelity.
 
 All trainings of a search have one seed, hence the same batches in the same order: what differs between them is the architecture.
-A training of a share of the recipe's epochs is a whole short one, with the whole schedule of the learning rate in it.
+A training of a share of the recipe's epochs is a whole short one, with the whole schedule of the learning rate in it. One of all
+epochs is kept as it ends: a candidate that would be trained alike goes on from there (`CandidatePlan.digest`).
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.recipe import Recipe, ShortScore
 from nas_service.reports import Beat, EpochReport, no_beat
 from nas_service.search.loop import Evaluation
+from nas_service.training.candidate.run import TrainingRun
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import beating, evaluating, likelihoods
 from nas_service.training.state.path_weights import Weights
@@ -44,13 +47,41 @@ class OwnPlan:
     fidelity: Callable[[int], float]
 
 
+class Shelf(Protocol):
+    """Where whole trainings are kept."""
+
+    def get(self, genotype: str, training: str) -> bytes | None:
+        """Return the checkpoint of a finished training; arguments: digests of its genotype and of its plan."""
+        ...
+
+    def put(self, genotype: str, training: str, checkpoint: bytes) -> None:
+        """Keep a checkpoint; arguments as of `get`."""
+        ...
+
+
 class OwnTrainer:
     """Trains and scores samples from scratch; a `PathTrainer` without shared weights."""
 
-    def __init__(self, plan: OwnPlan, dataset: ImageDataset, device: torch.device, *, beat: Beat = no_beat) -> None:
-        """Keep what trainings need; `beat` is called after every step and before every batch that is scored."""
+    def __init__(
+        self,
+        plan: OwnPlan,
+        dataset: ImageDataset,
+        device: torch.device,
+        *,
+        shelf: Shelf | None = None,
+        beat: Beat = no_beat,
+    ) -> None:
+        """Keep what trainings need.
+
+        Args:
+            plan: What is searched.
+            dataset: Its training and validation parts are used.
+            device: Where.
+            shelf: Whole trainings are kept there, and taken from there where they are done already; None: they are not kept.
+            beat: Called after every step and before every batch that is scored.
+        """
         self.device = device
-        self._plan, self._dataset, self._beat = plan, dataset, beat
+        self._plan, self._dataset, self._shelf, self._beat = plan, dataset, shelf, beat
 
     def weights(self) -> Weights:
         """Return nothing: nothing is shared."""
@@ -63,12 +94,21 @@ class OwnTrainer:
         """Train `genotype` from scratch as sample `index` and score it."""
         started, plan = time.perf_counter(), self._plan
         fidelity = plan.fidelity(index)
-        whole = CandidatePlan(plan.space, genotype, plan.method, short_recipe(plan.recipe, fidelity), plan.seed)
-        trainer = CandidateTrainer(whole, self._dataset, self.device, beat=self._beat)
-        last = list(trainer.fit())[-1]
+        training = CandidatePlan(plan.space, genotype, plan.method, short_recipe(plan.recipe, fidelity), plan.seed)
+        trainer = CandidateTrainer(training, self._dataset, self.device, beat=self._beat)
+        run, keys = TrainingRun(trainer), (genotype.digest, training.digest(self._dataset.lesson))
+        shelf = self._shelf if fidelity == 1 else None
+        kept = None if shelf is None else shelf.get(*keys)
+        if kept is None:
+            run.reports += trainer.fit()
+        else:
+            run.restore(kept)
+        last = run.reports[-1]
         reward = last.validation_accuracy if fidelity == 1 else self._short_score(trainer, last)
         weights = all(bool(parameter.isfinite().all()) for parameter in trainer.network.parameters())
-        diverged = not (weights and math.isfinite(last.train_loss) and math.isfinite(reward))
+        diverged = not (weights and math.isfinite(reward) and all(math.isfinite(report.train_loss) for report in run.reports))
+        if shelf is not None and kept is None and not diverged:
+            shelf.put(*keys, run.checkpoint())
         evaluation = Evaluation(
             reward=0.0 if diverged else reward,
             loss=None if diverged else last.train_loss,

@@ -4,6 +4,8 @@ Every epoch draws from streams derived from (seed, epoch), so a training that is
 uninterrupted one bit for bit on a CPU.
 """
 
+import hashlib
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -51,6 +53,16 @@ class CandidatePlan:
     def needs_teacher(self) -> bool:
         """Whether the method or the recipe wants a full-precision network beside it."""
         return self.method.facts.needs_teacher or self.recipe.distillation > 0
+
+    def digest(self, lesson: str) -> str:
+        """Return the SHA-256 of everything that the trained network depends on, in hexadecimal, but for a teacher.
+
+        Args:
+            lesson: Digest of all that it is shown (`ImageDataset.lesson`).
+        """
+        method = [type(self.method).__qualname__, self.method.settings.model_dump(mode="json"), self.method.revision]
+        facts = [repr(self.space), self.genotype.to_dict(), method, self.recipe.model_dump(mode="json"), self.seed, lesson]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class CandidateTrainer:
@@ -143,11 +155,11 @@ class CandidateTrainer:
         tensors |= optimizer_tensors("optimizer.", self._optimizer.inner, self._optimizer.names)
         for name, optimizer in self._state.optimizers().items():
             tensors |= optimizer_tensors(f"adversary.{name}.", optimizer)
-        return Checkpoint(tensors, {"epoch": self._epoch})
+        return Checkpoint(tensors, {"epoch": self._epoch, "steps": self._steps})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from `checkpoint` of the same training."""
-        self._epoch = int(checkpoint.facts["epoch"])
+        self._epoch, self._steps = int(checkpoint.facts["epoch"]), int(checkpoint.facts.get("steps", 0))
         # The phase of the last epoch that was done: where another begins, the next epoch starts it, as ever.
         self._optimizer = self._start_phase(phase_at(self._phases, max(0, self._epoch - 1))[0])
         self._live.load_state_dict(_named(checkpoint.tensors, "network."))

@@ -2195,6 +2195,11 @@ export interface components {
          * @description A candidate moved.
          */
         CandidateTold: {
+            /**
+             * By Search
+             * @description The search that found it did them, trained alike; null: an earlier trial.
+             */
+            by_search?: boolean | null;
             /** Candidate */
             candidate: string;
             /** Device */
@@ -2203,7 +2208,7 @@ export interface components {
             error?: string | null;
             /**
              * Resumed From
-             * @description Epochs that an earlier trial did; null for none.
+             * @description Epochs that were done before; null for none.
              */
             resumed_from?: number | null;
             state: components["schemas"]["CandidateState"];

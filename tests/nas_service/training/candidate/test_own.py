@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas_service.catalogue import build_method
+from nas_service.catalogue import build_method, build_space
 from nas_service.recipes.recipe import Recipe, ShortScore
 from nas_service.specs import Component
 from nas_service.training.candidate.own import OwnPlan, OwnTrainer, short_recipe
+from nas_service.training.candidate.run import TrainingRun
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.scoring.counting import evaluating
 from search_spaces.space import SPACES
@@ -97,3 +98,58 @@ def test_a_score_that_is_not_finite_is_a_divergence_whatever_the_loss_was(score:
     plan = replace(PLAN, method=build_method(Component(name="bi-real")), recipe=recipe, short_score=score)
     evaluation = OwnTrainer(plan, DATA, CPU).evaluate(0, GENOTYPE).evaluation
     assert (evaluation.diverged, evaluation.reward, evaluation.loss) == (True, 0.0, None)
+
+
+class _Shelf:
+    """Keeps whole trainings in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], bytes] = {}
+
+    def get(self, genotype: str, training: str) -> bytes | None:
+        return self.kept.get((genotype, training))
+
+    def put(self, genotype: str, training: str, checkpoint: bytes) -> None:
+        assert (genotype, training) not in self.kept, "trained twice"
+        self.kept[genotype, training] = checkpoint
+
+
+def test_whole_trainings_are_kept_and_not_made_twice() -> None:
+    shelf = _Shelf()
+    own = OwnTrainer(PLAN, DATA, CPU, shelf=shelf)
+    own.evaluate(0, GENOTYPE)
+    assert shelf.kept == {}, "a short one is no candidate"
+    first, again = own.evaluate(2, GENOTYPE).evaluation, OwnTrainer(PLAN, DATA, CPU, shelf=shelf).evaluate(3, GENOTYPE).evaluation
+    assert replace(again, seconds=0) == replace(first, seconds=0)
+    assert again.steps == 12
+    (checkpoint,) = shelf.kept.values()
+    fresh = CandidateTrainer(CandidatePlan(PLAN.space, GENOTYPE, PLAN.method, RECIPE, PLAN.seed), DATA, CPU)
+    run, whole = TrainingRun(fresh), _trained(4)[0]
+    run.restore(checkpoint)
+    assert len(run.reports) == 4
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, run.trainer.network.state_dict()[name]), name
+
+
+def test_a_training_that_diverged_is_not_kept() -> None:
+    shelf = _Shelf()
+    recipe = RECIPE.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"})
+    wild = replace(PLAN, recipe=recipe)
+    assert OwnTrainer(wild, DATA, CPU, shelf=shelf).evaluate(2, GENOTYPE).evaluation.diverged
+    assert shelf.kept == {}
+
+
+def test_a_training_is_known_by_everything_that_it_depends_on() -> None:
+    plan = CandidatePlan(PLAN.space, GENOTYPE, PLAN.method, RECIPE, 0)
+    others = [
+        replace(plan, space=build_space(Component(name="tiny", settings={"channels": 6}))),
+        replace(plan, genotype=tiny_genotype("max-pool-3x3")),
+        replace(plan, method=build_method(Component(name="bi-real"))),
+        replace(plan, method=build_method(Component(name="xnor-net"))),
+        replace(plan, method=build_method(Component(name="xnor-net", settings={"input_scale": "kmap"}))),
+        replace(plan, recipe=RECIPE.model_copy(update={"learning_rate": 0.001})),
+        replace(plan, seed=1),
+    ]
+    digests = [entry.digest("a") for entry in (plan, *others)] + [plan.digest("b")]
+    assert len(set(digests)) == len(digests)
+    assert digests[0] == replace(plan, method=build_method(Component(name="bnn"))).digest("a")
