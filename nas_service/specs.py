@@ -137,7 +137,11 @@ class SearchSpec(_Spec):
     name: str = Field("", max_length=200, description="For people; the service does not read it.")
     space: Component = Field(Component(name="abandit-general"), description="Search space.")
     dataset: Component = Field(Component(name="digits"), description="Dataset: built in or registered.")
-    method: Component = Field(Component(name="xnor-net"), description="Method that binarizes the supernet.")
+    method: Component = Field(
+        Component(name="xnor-net"),
+        description="Method that binarizes the networks of samples; left out with `evaluation.own` and a training: the first of "
+        "its methods.",
+    )
     strategy: Component = Field(Component(name="abandit"), description="Search strategy.")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Everything random in the search derives from it.")
     wave: int = Field(

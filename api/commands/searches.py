@@ -24,7 +24,7 @@ add_job_commands(app, JobKind("search", "searches", NasClient.search, NasClient.
 
 Space = Annotated[str | None, typer.Option(help="Search space; `nas catalogue spaces` lists them.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="Dataset; `nas catalogue datasets` lists them.")]
-MethodName = Annotated[str | None, typer.Option("--method", help="Method that binarizes the supernet.")]
+MethodName = Annotated[str | None, typer.Option("--method", help="Method that binarizes the networks of samples.")]
 StrategyName = Annotated[str | None, typer.Option("--strategy", help="Search strategy.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the search.")]
 WaveSize = Annotated[int | None, typer.Option("--wave", help="Samples trained together; 1 is the published algorithm.")]

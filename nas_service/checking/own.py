@@ -1,14 +1,17 @@
 """Samples that are trainings of their own: whether method, recipe and strategy allow it, and what is meant without a word."""
 
 import math
+from functools import partial
 
 from pydantic import BaseModel
 
-from nas_service.binarization.method import Method
+from nas_service.binarization.method import METHODS, Method
+from nas_service.catalogue import build_method
+from nas_service.checking.drafts import Draft
 from nas_service.checking.problems import Problems
 from nas_service.recipes.recipe import EvaluationSettings, OwnTrainings, Recipe
-from nas_service.search.strategy import Strategy
-from nas_service.specs import SearchSpec
+from nas_service.search.strategy import STRATEGIES, Strategy
+from nas_service.specs import Component, SearchSpec
 from nas_service.training.candidate.own import short_recipe
 from nas_service.training.candidate.phases import plan_phases
 from search_spaces.errors import InvalidFieldError
@@ -24,6 +27,26 @@ def stated_evaluation(spec: SearchSpec, *, needs_own: bool) -> EvaluationSetting
         shared = Recipe() if spec.training is None else spec.training.recipe
         own = own.model_copy(update={"recipe": shared})
     return spec.evaluation.model_copy(update={"own": own})
+
+
+def stated_method(draft: Draft[SearchSpec]) -> Component:
+    """Return the method of a search: where none is given and samples are trainings of their own, the first that is trained with.
+
+    So the whole trainings of the search are those of the training that follows. One that needs a teacher cannot be meant.
+    """
+    spec = draft.spec
+    needs_own = spec.strategy.name in STRATEGIES.names() and STRATEGIES.get(spec.strategy.name).needs_own
+    is_own = spec.evaluation.own is not None or needs_own
+    if "method" in spec.model_fields_set or not is_own or spec.training is None:
+        return spec.method
+    for position, choice in enumerate(spec.training.methods):
+        place = f"training.methods.{position}"
+        if not draft.sound(place) or choice.name not in METHODS.names():
+            continue
+        method = Problems().attempt(place, partial(build_method, choice.component))
+        if method is not None and not method.facts.needs_teacher:
+            return choice.component
+    return spec.method
 
 
 def check_own(problems: Problems, spec: SearchSpec, strategy: Strategy, method: Method) -> None:

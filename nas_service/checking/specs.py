@@ -12,7 +12,7 @@ from nas_service.catalogue import build_method, build_strategy, stated_space, un
 from nas_service.checking.constraints import check_constraints, stated_constraints
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import Draft, read_draft
-from nas_service.checking.own import check_own, stated_evaluation
+from nas_service.checking.own import check_own, stated_evaluation, stated_method
 from nas_service.checking.problems import Problems
 from nas_service.checking.sections import (
     Fitted,
@@ -73,6 +73,7 @@ def check_search(body: object, place: Place) -> Checked[SearchSpec]:
         InvalidInputError: With every complaint found.
     """
     draft = read_draft(SearchSpec, body)
+    draft.spec = draft.spec.model_copy(update={"method": stated_method(draft)})
     spec, training = draft.spec, draft.spec.training
     _check_samples(draft)
     dataset = place.datasets.check(draft, spec.dataset)

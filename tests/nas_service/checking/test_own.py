@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nas_service.binarization.method import METHODS
 from nas_service.capacity import Capacity
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.specs import Place, check_search
@@ -38,6 +39,28 @@ def test_the_recipe_is_that_of_the_training_that_follows() -> None:
     given = {"own": {"recipe": {"epochs": 24}}}
     own = _checked(strategy="screen-and-train", training=training, evaluation=given).evaluation.own
     assert own == OwnTrainings(recipe=Recipe(epochs=24))
+
+
+def test_the_method_is_the_first_that_is_trained_with_where_none_is_given() -> None:
+    """Or the whole trainings of the search would be of no use to the training that follows."""
+
+    def method(training: object = None, **given: object) -> str:
+        return check_search({"space": "tiny", "training": training, **given}, HERE).spec.method.name
+
+    own, both = {"evaluation": {"own": {}}, "strategy": "random"}, {"methods": ["bnn", "xnor-net"]}
+    assert method(both, **own) == method(both, strategy="screen-and-train") == "bnn"
+    assert method({"methods": [{"name": "bnn", "recipe": {"learning_rate": 0.01}}]}, **own) == "bnn"
+    assert method(both, **own, method="rebnn") == "rebnn"
+    assert method(both) == method(None, **own) == "xnor-net", "shared weights, or no training"
+    assert method({"methods": ["mcn", "rbonn"]}, **own) == "mcn"
+    taught = [name for name in METHODS.names() if METHODS.get(name).from_settings({}).facts.needs_teacher]
+    for name in taught:
+        assert method({"methods": [name, "bnn"]}, **own) == "bnn", "one that needs a teacher cannot be meant"
+    wrongs: list[list[Any]] = [["no-such"], [], [{"name": "bnn", "settings": {"no": 1}}]]
+    for wrong in wrongs:
+        with pytest.raises(InvalidInputError) as caught:
+            method({"methods": wrong}, **own)
+        assert {problem.field.split(".")[0] for problem in caught.value.problems} == {"training"}
 
 
 @pytest.mark.parametrize(

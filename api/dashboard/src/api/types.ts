@@ -4660,7 +4660,7 @@ export interface components {
              */
             keep: number;
             /**
-             * @description Method that binarizes the supernet.
+             * @description Method that binarizes the networks of samples; left out with `evaluation.own` and a training: the first of its methods.
              * @default {
              *       "name": "xnor-net",
              *       "settings": {}

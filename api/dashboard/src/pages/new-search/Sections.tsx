@@ -66,7 +66,7 @@ export function Sections() {
         <Fields fields={others(form.schema.fields, ...PLACED)} />
       </Section>
       <Section number={4} title="Evaluation">
-        <Component field={known.method} title="Method of the supernet" />
+        <Component field={known.method} title="Method of the samples" />
         <Fields fields={some(inEvaluation, "epochs", "train_fraction", "batch_size")} />
         <Fold
           title="How samples are trained and scored"
