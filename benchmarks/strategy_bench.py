@@ -43,7 +43,7 @@ from benchmarks.landscapes import SPACE as SYNTHETIC_SPACE
 from nas_service.catalogue import build_space
 from nas_service.search.history import Sample
 from nas_service.search.loop import Evaluation, Evaluator, run_search
-from nas_service.search.posterior import posterior_pick
+from nas_service.search.picks import posterior_pick
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.search.table import ArchitectureTable, TableEvaluator, gaussian
 from search_spaces.genotype import Genotype

@@ -25,7 +25,7 @@ from benchmarks.conditions import conditions
 from nas_service.catalogue import build_dataset, build_method, build_space, build_strategy
 from nas_service.search.history import Sample
 from nas_service.search.loop import run_search
-from nas_service.search.posterior import posterior_pick
+from nas_service.search.picks import posterior_pick
 from nas_service.search.strategy import STRATEGIES
 from nas_service.search.table import ArchitectureTable
 from nas_service.specs import Component

@@ -36,37 +36,29 @@ rounding.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from statistics import NormalDist
 
 import numpy as np
 
 from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.factor import Factor, whitening
 from nas_service.search.history import History
-from nas_service.search.strategy import Ranked
-from search_spaces.errors import InvalidFieldError
-from search_spaces.genotype import Genotype
-from search_spaces.space import SearchSpace
 
 GRID_OPERATIONS = (0.0, 0.15, 0.3, 0.5, 0.75)
 GRID_ARMS = (0.2, 0.5, 0.8, 1.0)
 GRID_NOISE = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 DRIFT = 10.0  # b, variance of each coefficient of the drift, in units of tau2
 LEAD = 3  # one of so many samples comes before rewards have had much of a say in what is sampled
-CAUTION = 0.5  # standard deviations that a pick is marked down by
+AT_ONCE = 512  # samples that are taken apart anew with every one that comes
+LOOKED_AT = 256  # samples of longer histories that shares are fitted to
 _LEAST_VARIANCE = 1e-12
 
 
-def trend(count: int) -> Floats:
-    """Return T of samples 0 to count - 1, (count, 3)."""
-    index = np.arange(count)
-    return np.stack([np.ones(count), np.log1p(index), index / 100], axis=1)
-
-
-def _gram(count: int) -> Floats:
-    features = trend(count)
-    return np.asarray(features @ features.T)
+def trend(index: Codes) -> Floats:
+    """Return T of the samples of these indices (n,), (n, 3)."""
+    return np.stack([np.ones(len(index)), np.log1p(index), index / 100], axis=1)
 
 
 def rank_scores(rewards: Sequence[float]) -> Floats:
@@ -87,12 +79,14 @@ class Shares:
         arms: p, share of arms in the rest; pairs of arms have what is left.
         noise: s, variance of the noise over that of the rewards.
         drift: b, variance of each coefficient of the drift; 0 for none.
+        scale: tau2; None: in closed form.
     """
 
     operations: float
     arms: float
     noise: float
     drift: float = 0.0
+    scale: float | None = None
 
 
 class Kernel:
@@ -135,15 +129,32 @@ def expected_shares(encoding: Encoding, codes: Codes, scores: Floats, lead: int 
     return _weighted(encoding, codes, scores, drift)[1]
 
 
+def anchor(count: int) -> int:
+    """Return how many of the first samples a long history is taken apart by: the rest is at most a twentieth of them."""
+    if count <= AT_ONCE:
+        return count
+    found = AT_ONCE
+    while (further := found + found // 20) <= count:
+        found = further
+    return found
+
+
 def drifts(encoding: Encoding, codes: Codes, scores: Floats) -> bool:
     """Return whether `scores` (n,) of `codes` (n, E) are likelier with a drift than without."""
     return _weighted(encoding, codes, scores, DRIFT)[0] > _weighted(encoding, codes, scores, 0.0)[0]
 
 
 def _weighted(encoding: Encoding, codes: Codes, scores: Floats, drift: float) -> tuple[float, Shares]:
-    """Return the logarithm of the grid's evidence, and the mean shares, with or without a drift."""
+    """Return the logarithm of the grid's evidence, and the mean shares, with or without a drift.
+
+    Of more than `AT_ONCE` samples `LOOKED_AT` are looked at, evenly spread: a few shares need no more.
+    """
     evidences, shares = [], []
-    drifted = drift * _gram(len(codes))
+    index = np.arange(len(codes))
+    if len(codes) > AT_ONCE:
+        index = np.linspace(0, len(codes) - 1, LOOKED_AT).round().astype(np.int64)
+    codes, scores, features = codes[index], scores[index], trend(index)
+    drifted = drift * (features @ features.T)
     for operations, arms in product(GRID_OPERATIONS, GRID_ARMS):
         kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes)
         spectrum, vectors = np.linalg.eigh(kernel + drifted)
@@ -187,7 +198,6 @@ class Posterior:
         weights: a = M^-1 z, (n,).
         scale: tau2.
         means: mu of the evaluated architectures, (n,).
-        deviations: sd of them, (n,).
         drift: T sqrt(b), (n, 3).
     """
 
@@ -198,22 +208,59 @@ class Posterior:
         scores: Floats,
         shares: Shares,
         covariates: Covariates = NO_COVARIATES,
-        scale: float | None = None,
+        leading: Floats | None = None,
     ) -> None:
-        """Condition on `scores` (n,) of `codes` (n, E); `scale` None: tau2 in closed form."""
+        """Condition on `scores` (n,) of `codes` (n, E).
+
+        Args:
+            encoding: Of the space.
+            codes: The evaluated architectures.
+            scores: Of them.
+            shares: What the kernel is made of.
+            covariates: What else is known of architectures.
+            leading: That of a posterior of the first architectures, of the same shares and covariates; None: none is known.
+        """
         self.encoding, self.codes, self.scores, self.shares = encoding, codes, scores, shares
         self.kernel, self.covariates = Kernel(encoding, shares), covariates
         self.one_hot, self.counts, self.known = encoding.one_hot(codes), encoding.counts(codes), covariates.of(codes)
-        prior = self.kernel.between(codes, codes) + self.known @ self.known.T
         expected = self.known @ covariates.slopes
-        self.drift = np.sqrt(shares.drift) * trend(len(codes))
-        self._inverse = np.linalg.inv(prior + self.drift @ self.drift.T + shares.noise * np.eye(len(codes)))
-        self.weights: Floats = self._inverse @ (scores - expected)
-        if scale is None:
-            scale = max(float((scores - expected) @ self.weights) / len(codes), _LEAST_VARIANCE)
-        self.scale = scale
-        self.means: Floats = prior @ self.weights + expected
-        self.deviations = self.deviation(prior, self.counts, self.known)
+        self.drift = np.sqrt(shares.drift) * trend(np.arange(len(codes)))
+        first = slice(len(codes) if leading is None else len(leading))
+        rest = slice(first.stop, None)
+        whole = whitening(self._covariance(first, first)) if leading is None else leading
+        self._factor = Factor(whole, self._covariance(first, rest), self._covariance(rest, rest))
+        self.weights: Floats = self._factor.solve(scores - expected)
+        given = shares.scale
+        self.scale: float = (
+            max(float((scores - expected) @ self.weights) / len(codes), _LEAST_VARIANCE) if given is None else given
+        )
+        self.means: Floats = scores - self.drift @ (self.drift.T @ self.weights) - shares.noise * self.weights  # K a, as M a = z
+
+    def _covariance(self, rows: slice, columns: slice) -> Floats:
+        """Return a block of M."""
+        found = self.kernel.between(self.codes[rows], self.codes[columns])
+        if self.known.shape[1]:
+            found += self.known[rows] @ self.known[columns].T
+        if self.shares.drift:
+            found += self.drift[rows] @ self.drift[columns].T
+        if rows == columns:
+            found[np.diag_indices(len(found))] += self.shares.noise
+        return found
+
+    @property
+    def leading(self) -> Floats:
+        """What M's leading block was taken apart into, with which posteriors of more architectures cost less."""
+        return self._factor.leading
+
+    @property
+    def deviations(self) -> Floats:
+        """Standard deviations sd of the evaluated architectures, (n,)."""
+        return self.deviations_of(np.arange(len(self.codes)))
+
+    def deviations_of(self, index: Codes) -> Floats:
+        """Return sd of the evaluated architectures of these indices, (rows,)."""
+        kernel = self.kernel.between(self.codes[index], self.codes) + self.known[index] @ self.known.T
+        return self.deviation(kernel, self.counts[index], self.known[index])
 
     @property
     def slopes(self) -> Floats:
@@ -242,12 +289,12 @@ class Posterior:
         covariates (rows, k).
         """
         own = self.kernel.own(counts) + (known**2).sum(axis=1)
-        variance = self.scale * (own - ((kernel @ self._inverse) * kernel).sum(axis=1))
+        variance = self.scale * (own - self._factor.quadratics(kernel))
         return np.asarray(np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
 
     def solve(self, values: Floats) -> Floats:
         """Return M^-1 values, (n,)."""
-        return np.asarray(self._inverse @ values)
+        return self._factor.solve(values)
 
     def effects(self) -> tuple[Floats, Floats]:
         """Return effect and standard deviation of every arm, (E, operations) each."""
@@ -255,15 +302,16 @@ class Posterior:
         pooled = self.kernel.operation / np.sqrt(self.encoding.spread)
         arms = self.kernel.arm * self.one_hot.T + pooled * np.tile(self.counts.T, (shape[0], 1))
         prior = self.kernel.arm + self.kernel.operation / self.encoding.spread
-        variance = self.scale * (prior - ((arms @ self._inverse) * arms).sum(axis=1))
+        variance = self.scale * (prior - self._factor.quadratics(arms))
         return (arms @ self.weights).reshape(shape), np.sqrt(np.maximum(variance, _LEAST_VARIANCE)).reshape(shape)
 
     def believing(self, row: Codes) -> "Posterior":
         """Return the posterior that would be if `row` came next and came out as expected: means stay, sd shrinks."""
-        drifted = self.shares.drift * trend(len(self.codes) + 1)[-1] @ (trend(len(self.codes)).T @ self.weights)
+        drifted = np.sqrt(self.shares.drift) * trend(np.array([len(self.codes)]))[0] @ (self.drift.T @ self.weights)
         mean = self.predict(row[None])[0] + drifted
         codes, scores = np.vstack([self.codes, row]), np.append(self.scores, mean)
-        return Posterior(self.encoding, codes, scores, self.shares, self.covariates, self.scale)
+        shares = replace(self.shares, scale=self.scale)
+        return Posterior(self.encoding, codes, scores, shares, self.covariates, self.leading)
 
 
 def fitted(encoding: Encoding, history: History) -> Posterior:
@@ -278,35 +326,6 @@ def rewards_at(figures: Floats, rewards: Sequence[float]) -> Floats:
     shares = [NormalDist().cdf(figure) for figure in figures.tolist()]
     steps = (np.arange(len(rewards)) + 0.5) / len(rewards)
     return np.asarray(np.interp(shares, steps, np.sort(rewards)))
-
-
-def by_posterior(posterior: Posterior, history: History, count: int) -> tuple[Ranked, ...]:
-    """Return the evaluated live genotypes by mu - sd / 2, the earlier of equals first, without repeats.
-
-    The best observed reward is that of the luckiest; the model takes the luck out. A score is the reward that stands in
-    the history where mu - sd / 2 stands among the rank scores (linear between samples); with a drift, mu as of the mean time.
-    """
-    figures = posterior.means - CAUTION * posterior.deviations
-    level = float((posterior.drift @ (posterior.drift.T @ posterior.weights)).mean())
-    rewards = rewards_at(figures + level, [sample.reward for sample in history])
-    ranked: dict[Genotype, float] = {}
-    for index in np.argsort(-figures, kind="stable"):
-        genotype = history[index].genotype
-        if genotype not in ranked and posterior.encoding.space.dead_node(genotype.choices) is None:
-            ranked[genotype] = float(rewards[index])
-    return tuple(Ranked(genotype, score) for genotype, score in list(ranked.items())[:count])
-
-
-def posterior_pick(space: SearchSpace, history: History) -> Ranked:
-    """Return the first of `by_posterior`, whatever strategy made the history.
-
-    Raises:
-        InvalidFieldError: If the history holds no live genotype.
-    """
-    ranked = by_posterior(fitted(Encoding(space), history), history, 1) if history else ()
-    if not ranked:
-        raise InvalidFieldError("history", len(history), "one live sample or more")
-    return ranked[0]
 
 
 class Neighbours:

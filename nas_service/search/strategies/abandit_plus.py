@@ -10,7 +10,8 @@
     return     the evaluated architecture with the largest mu - sd / 2, not the best observed: that is the luckiest
 
 Up to 2,048 live genotypes all are candidates. In larger spaces climbs start from the two evaluated architectures with
-the best posterior means and from a random one. The kernel's shares are fitted again every 5 samples. Within a wave the
+the best posterior means and from a random one. The kernel's shares are fitted again every 5 samples, after 512 whenever
+the history has grown by a twentieth. Within a wave the
 model believes that a pending architecture comes out as its mean, so its neighbourhood loses its variance and the wave
 spreads. A wave that reaches past the balanced samples before a whole bag has been evaluated goes on with bags.
 
@@ -34,11 +35,12 @@ from nas_service.search.acquisition import Proposal, best_of, climb
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.effects import effect_arms
-from nas_service.search.encoding import Codes, Encoding
+from nas_service.search.encoding import Codes, Encoding, Floats
 from nas_service.search.history import History
 from nas_service.search.limits import Arms
 from nas_service.search.liveness import draw_uniform
-from nas_service.search.posterior import Posterior, Shares, by_posterior, expected_shares, rank_scores
+from nas_service.search.picks import by_posterior
+from nas_service.search.posterior import AT_ONCE, Posterior, Shares, anchor, expected_shares, rank_scores
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
@@ -143,7 +145,7 @@ class AbanditPlus(Strategy):
         return tuple(range(self.balanced, samples + 1, self.space.arms_per_edge))
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
-        """Order the samples by mu - sd / 2; a score is a reward (`posterior.by_posterior`)."""
+        """Order the samples by mu - sd / 2; a score is a reward (`picks.by_posterior`)."""
         return by_posterior(self._posterior(history), history, count) if history else ()
 
     @cached_property
@@ -169,9 +171,11 @@ class AbanditPlus(Strategy):
     def _posterior(self, history: History) -> Posterior:
         codes = self._encoding.codes(sample.genotype for sample in history)
         rewards = [sample.reward for sample in history]
-        fitted = len(history) // REFIT * REFIT or len(history)
+        first = anchor(len(history))
+        fitted = first if len(history) > AT_ONCE else len(history) // REFIT * REFIT or len(history)
         shares = self._shares(codes[:fitted], rewards[:fitted])
-        return Posterior(self._encoding, codes, rank_scores(rewards), shares)
+        leading = self._leading(codes[:first], shares) if len(history) > AT_ONCE else None
+        return Posterior(self._encoding, codes, rank_scores(rewards), shares, leading=leading)
 
     def _shares(self, codes: Codes, rewards: list[float]) -> Shares:
         """Return the kernel's shares; those of the last history asked about are remembered, which changes no answer."""
@@ -180,6 +184,14 @@ class AbanditPlus(Strategy):
             self._remembered = key, expected_shares(self._encoding, codes, rank_scores(rewards), self.balanced)
         return self._remembered[1]
 
+    def _leading(self, codes: Codes, shares: Shares) -> Floats:
+        """Return `Posterior.leading` of the first architectures of a long history; the last one is remembered, likewise."""
+        key = (codes.tobytes(), shares)
+        if self._led is None or self._led[0] != key:
+            self._led = key, Posterior(self._encoding, codes, np.zeros(len(codes)), shares).leading
+        return self._led[1]
+
+    _led: tuple[tuple[bytes, Shares], Floats] | None = None
     _remembered: tuple[tuple[bytes, tuple[float, ...]], Shares] | None = None
 
     def _improvement(self, posterior: Posterior, index: int, taken: set[bytes], left: Arms) -> Codes:

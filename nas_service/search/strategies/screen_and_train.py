@@ -35,7 +35,8 @@ from nas_service.search.effects import effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
 from nas_service.search.history import History
 from nas_service.search.liveness import draw_uniform, possible_arms, region_of
-from nas_service.search.posterior import CAUTION, Covariates, Posterior, Shares, by_posterior, rank_scores, rewards_at
+from nas_service.search.picks import CAUTION, by_posterior
+from nas_service.search.posterior import Covariates, Posterior, Shares, rank_scores, rewards_at
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
 
@@ -47,7 +48,7 @@ SLOPE = 0.7  # prior mean of the slope of the screening
 SIZE_SLOPE = 0.5  # prior mean of the slope of the logarithm of the number of parameters
 LEVEL = 3.0  # prior variance of the level of whole trainings
 SCREENING = Shares(operations=0.3, arms=0.7, noise=0.6)
-WHOLE = Shares(operations=0.3, arms=0.7, noise=0.3)
+WHOLE = Shares(operations=0.3, arms=0.7, noise=0.3, scale=1.0)
 BEST_STARTS, RANDOM_STARTS = 2, 2
 _ROUNDING = 1e-9  # 4 / (1 / 12) is a little below 48
 NO_BEST = -20.0  # before anything was trained whole, so low that the largest mean improves most
@@ -220,7 +221,7 @@ class ScreenAndTrain(Strategy):
         codes = self._encoding.codes(sample.genotype for sample in trained)
         scores = rank_scores([sample.reward for sample in trained])
         slopes = np.array([*(SIZE_SLOPE for _ in size.slopes), SLOPE, 0.0])
-        return Posterior(self._encoding, codes, scores, WHOLE, Covariates(known, slopes), scale=1.0)
+        return Posterior(self._encoding, codes, scores, WHOLE, Covariates(known, slopes))
 
     def _bagged(self, index: int) -> Genotype:
         size = self.space.arms_per_edge

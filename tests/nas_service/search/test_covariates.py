@@ -3,6 +3,8 @@
 Tolerance: as of `test_posterior.py`; 1e-8 where a system of 190 features and one of 20 samples are compared.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ COVARIATES = Covariates(_figures, np.array([0.7, -0.2]))
 def test_covariates_are_features_whose_slopes_have_a_prior_mean(shares: Shares) -> None:
     """As ridge regression of what the prior means leave over features and covariates side by side."""
     codes, known, everything = _random_codes(TINY, 20), _scores(20), Encoding(TINY).all_live
-    posterior = Posterior(Encoding(TINY), codes, known, shares, COVARIATES, scale=1.0)
+    posterior = Posterior(Encoding(TINY), codes, known, replace(shares, scale=1.0), COVARIATES)
     seen = np.hstack([_features(codes, shares), _figures(codes)])
     asked = np.hstack([_features(everything, shares), _figures(everything)])
     precision = np.eye(seen.shape[1]) + seen.T @ seen / shares.noise
@@ -54,7 +56,7 @@ def test_neighbours_know_covariates_too(shares: Shares) -> None:
 
 
 def test_believing_keeps_covariates_and_scale() -> None:
-    posterior = Posterior(Encoding(TINY), _random_codes(TINY, 20), _scores(20), SHARES[2], COVARIATES, scale=1.0)
+    posterior = Posterior(Encoding(TINY), _random_codes(TINY, 20), _scores(20), replace(SHARES[2], scale=1.0), COVARIATES)
     more = posterior.believing(_random_codes(TINY, 1, first_seed=77)[0])
     everything = Encoding(TINY).all_live
     assert more.predict(everything)[0] == pytest.approx(posterior.predict(everything)[0], abs=EXACT)
@@ -63,6 +65,6 @@ def test_believing_keeps_covariates_and_scale() -> None:
 
 def test_without_samples_the_prior_is_what_is_known() -> None:
     none = np.zeros((0, 6), np.int64)
-    posterior = Posterior(Encoding(TINY), none, np.zeros(0), SHARES[2], COVARIATES, scale=1.0)
+    posterior = Posterior(Encoding(TINY), none, np.zeros(0), replace(SHARES[2], scale=1.0), COVARIATES)
     everything = Encoding(TINY).all_live
     assert posterior.predict(everything)[0] == pytest.approx(_figures(everything) @ COVARIATES.slopes, abs=EXACT)

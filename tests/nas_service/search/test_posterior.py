@@ -13,6 +13,7 @@ import pytest
 
 from nas_service.search.encoding import Codes, Encoding, Floats
 from nas_service.search.history import Sample
+from nas_service.search.picks import by_posterior, posterior_pick
 from nas_service.search.posterior import (
     GRID_ARMS,
     GRID_NOISE,
@@ -21,11 +22,9 @@ from nas_service.search.posterior import (
     Neighbours,
     Posterior,
     Shares,
-    by_posterior,
     drifts,
     expected_shares,
     fitted,
-    posterior_pick,
     rank_scores,
 )
 from search_spaces.errors import InvalidFieldError

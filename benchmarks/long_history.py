@@ -1,0 +1,68 @@
+"""How long a strategy takes to answer after many samples: `python -m benchmarks.long_history`.
+
+On a landscape of `landscapes.py` (60 edges of 9 operations), histories of random architectures are grown sample by sample, so
+that nothing but the strategy works. A strategy that has seen all but the last few samples is asked for the next one after each of
+these; then, once, for its arms and its ranking. `restart` is the first suggestion of a fresh one, which has to work out
+everything from the history. Seconds, the median of the suggestions and the longest of them.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from benchmarks.conditions import conditions
+from benchmarks.landscapes import ENCODING, SPACE, Landscape, uniform
+from nas_service.search.history import Sample
+from nas_service.search.strategy import STRATEGIES, Strategy
+
+NOISE = 0.3  # of the spread of the accuracies
+
+
+def history_of(landscape: Landscape, samples: int, seed: int) -> tuple[Sample, ...]:
+    """Return so many random architectures with noisy accuracies."""
+    random = np.random.RandomState(seed)
+    rows = uniform(samples, random)
+    rewards = landscape.accuracy(rows) + NOISE * landscape.spread * random.standard_normal(samples)
+    return tuple(Sample(index, ENCODING.genotype(row), float(rewards[index])) for index, row in enumerate(rows.tolist()))
+
+
+def took(work: Callable[[], object]) -> float:
+    """Return the seconds of a call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def measure(strategy: Callable[[], Strategy], history: Sequence[Sample], asked: int) -> list[float]:
+    """Return seconds: median and longest of `asked` suggestions one after the other, arms, rank, and a restart."""
+    chosen, first = strategy(), len(history) - asked
+    chosen.suggest(history[:first], 1)
+    each = [took(lambda end=end: chosen.suggest(history[:end], 1)) for end in range(first + 1, len(history) + 1)]  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    arms, rank = took(lambda: chosen.arms(history)), took(lambda: chosen.rank(history, 5))
+    return [statistics.median(each), max(each), arms, rank, took(lambda: strategy().suggest(history, 1))]
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--strategies", nargs="+", default=["abandit-plus"], help="names")
+    parser.add_argument("--samples", nargs="+", type=int, default=[500, 1000, 2000, 5000], help="in the histories")
+    parser.add_argument("--asked", type=int, default=20, help="suggestions that are timed")
+    given = parser.parse_args()
+    print(f"{conditions()}\n")
+    columns = ["strategy", "samples", "a suggestion, s", "the longest", "arms, s", "rank, s", "restart, s"]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    landscape = Landscape(0)
+    for name in given.strategies:
+        for samples in given.samples:
+            history = history_of(landscape, samples, 0)
+            kind = STRATEGIES.get(name)
+            found = measure(lambda: kind.from_settings(SPACE, {"samples": len(history) + 1}, 0), history, given.asked)  # noqa: B023 - called here
+            print(f"| `{name}` | {samples:,} | {' | '.join(f'{seconds:.2f}' for seconds in found)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
