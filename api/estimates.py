@@ -90,7 +90,9 @@ class EstimateView(View):
     memory_bytes: int = Field(
         description="4 bytes for each of weights, gradients, two moments and a copy in every actor; activations come on top."
     )
-    checkpoint_bytes: int = Field(description="In the artifact store while it runs: the shared weights, twice for a moment.")
+    checkpoint_bytes: int = Field(
+        description="In the artifact store while it runs, at most: the shared weights, twice for a moment, or whole trainings."
+    )
     seconds: float | None = Field(
         description="From the newest search of the same space, data, method, strategy, evaluation and size of workers that ran "
         "here; null where there is none. Starting Ray and saving come on top."

@@ -12,10 +12,10 @@ import structlog
 from nas_service.catalogue import search_strategy
 from nas_service.job_events import BestNotKept
 from nas_service.lifecycle import FINISHED, JobState
-from nas_service.search.history import History
 from nas_service.specs import SearchSpec
 from nas_service.storage import attempts, events, jobs, litter
 from nas_service.storage.architectures import Discovery, add_architectures
+from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.keys import whole_trainings_folder
 from nas_service.storage.models import Job
 from nas_service.storage.samples import costs_of, history_of
@@ -39,7 +39,7 @@ class Findings:
     trouble: str | None = None
 
 
-def findings_of(database: Database, job: Job) -> Findings:
+def findings_of(database: Database, store: ArtifactStore, job: Job) -> Findings:
     """Rank what a search sampled so far; a training has nothing to rank.
 
     Raises:
@@ -51,26 +51,31 @@ def findings_of(database: Database, job: Job) -> Findings:
         with database.read() as session:
             history, costs = history_of(session, job.id), costs_of(session, job.id)
         if not history:
-            return Findings()
+            return Findings(unwanted=unwanted_trainings(store, job.id, ()))
         spec = SearchSpec.model_validate(job.spec)
         strategy = search_strategy(spec)
         ranked = [entry for entry in strategy.rank(history, spec.keep) if entry.genotype.digest in costs]
         best = tuple(Discovery(entry.genotype, entry.score, costs[entry.genotype.digest]) for entry in ranked)
-        return Findings(best, unwanted_trainings(job.id, spec, history, best))
+        return Findings(best, unwanted_trainings(store, job.id, best))
     except TRANSIENT_ERRORS:
         raise
     except Exception as error:  # a spec of another version, a strategy that is gone: no reason to never end
         log.exception("search.best_not_ranked", job_id=job.id)
-        return Findings(trouble=f"they could not be ranked ({type(error).__name__})")
+        return Findings((), unwanted_trainings(store, job.id, ()), f"they could not be ranked ({type(error).__name__})")
 
 
-def unwanted_trainings(search_id: str, spec: SearchSpec, history: History, kept: Sequence[Discovery]) -> tuple[str, ...]:
-    """Return the keys of the whole trainings that a search made of architectures that it does not keep, folders all."""
-    if spec.evaluation.own is None:
+def unwanted_trainings(store: ArtifactStore, search_id: str, kept: Sequence[Discovery]) -> tuple[str, ...]:
+    """Return the keys of the whole trainings that a search made of architectures that it does not keep, folders all.
+
+    Where the store cannot be asked they stay until the search is deleted.
+    """
+    wanted = {whole_trainings_folder(search_id, discovery.genotype.digest) for discovery in kept}
+    try:
+        made = [f"{key}/" for key in store.keys(whole_trainings_folder(search_id))]
+    except OSError as error:
+        log.warning("search.trainings_not_listed", job_id=search_id, error=str(error))
         return ()
-    wanted = {discovery.genotype.digest for discovery in kept}
-    made = dict.fromkeys(sample.genotype.digest for sample in history if sample.fidelity == 1)
-    return tuple(whole_trainings_folder(search_id, digest) for digest in made if digest not in wanted)
+    return tuple(folder for folder in made if folder not in wanted)
 
 
 def conclude(session: Session, job: Job, state: JobState, found: Findings, error: str | None = None) -> bool:
@@ -91,10 +96,10 @@ def release(session: Session, job: Job, reason: str, max_stalls: int, found: Fin
 
 def _keep(session: Session, job: Job, found: Findings) -> None:
     trouble = found.trouble
+    litter.drop(session, found.unwanted)
     try:
         with session.begin_nested():
             add_architectures(session, job.id, found.best)
-            litter.drop(session, found.unwanted)
     except TRANSIENT_ERRORS:
         raise
     except Exception as error:

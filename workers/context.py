@@ -179,7 +179,7 @@ class JobContext:
         """End the job before its work is done, if this attempt still holds it."""
         job = self._job()
         if job.attempt == self.hold.attempt:
-            found = findings_of(self.database, job)
+            found = findings_of(self.database, self.store, job)
             self.commit(lambda session: conclude(session, job, state, found, error))
 
     def pause(self) -> None:
@@ -197,7 +197,7 @@ class JobContext:
         job = self._job()
         if job.attempt != self.hold.attempt:
             return
-        found = findings_of(self.database, job)
+        found = findings_of(self.database, self.store, job)
         with self.database.write() as session:
             current = jobs.get_job(session, job.id)
             if current.attempt == self.hold.attempt:

@@ -14,6 +14,7 @@ from nas_service.lifecycle import HELD, JobState
 from nas_service.logs import Outage, Seldom
 from nas_service.settings import Settings
 from nas_service.storage import attempts, controllers, jobs
+from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import Job
 from nas_service.storage.session import TRANSIENT_ERRORS, Database, new_id
@@ -40,7 +41,7 @@ class Controller:
         self._settings = settings
         self._database = database
         self._launcher = launcher
-        self._tidier = Tidier(settings, database)
+        self._tidier, self._store = Tidier(settings, database), ArtifactStore(settings.artifacts)
         self._id = new_id()
         self._backoff_s = FIRST_BACKOFF_S
         self._launch_after = 0.0
@@ -137,7 +138,7 @@ class Controller:
                 job = jobs.get_job(session, job_id)
         except NotFoundError:
             return
-        found = findings_of(self._database, job) if job.state == JobState.CANCELLING.value else Findings()
+        found = findings_of(self._database, self._store, job) if job.state == JobState.CANCELLING.value else Findings()
         with self._database.write() as session:
             if job.attempt != attempt or JobState(job.state) not in HELD or not attempts.is_unchanged(session, job, lease=False):
                 return
@@ -209,7 +210,7 @@ class Controller:
 
     def _findings_of(self, job: Job) -> Findings:
         try:
-            found = findings_of(self._database, job)
+            found = findings_of(self._database, self._store, job)
         except TRANSIENT_ERRORS:
             self._unranked[job.id] += 1
             if self._unranked[job.id] < RANKING_TRIES:

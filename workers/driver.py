@@ -79,7 +79,8 @@ def carry_out(context: JobContext, job: Job) -> int:
         reason = described(error)
         log.exception("driver.failed", job_id=job.id, error=reason)
         is_accident = isinstance(error, _TRANSIENT) or is_ray_error(error)
-        if is_accident and cause_of(error) is None:  # a task's own exception is no accident
+        cause = cause_of(error)
+        if is_accident and (cause is None or isinstance(cause, _TRANSIENT)):  # a task's own mistake is no accident
             context.give_up(reason)
             return ELSEWHERE
         context.conclude(JobState.FAILED, reason)

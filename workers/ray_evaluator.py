@@ -135,7 +135,10 @@ class RayEvaluator:
                     try:
                         results[sample] = ray.get(reference)
                         idle.append(worker)
-                        self._watch.mark((time.monotonic() - begun) / self._share(first_index + sample), known=True)
+                        if results[sample][0].taken_up:  # which says nothing of how long one takes
+                            self._watch.mark()
+                        else:
+                            self._watch.mark((time.monotonic() - begun) / self._share(first_index + sample), known=True)
                     except RayActorError as error:
                         self._replace_worker(worker, error)
                         waiting.insert(0, (sample, genotypes[sample]))

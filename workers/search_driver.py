@@ -170,13 +170,14 @@ class SearchDriver:
         progress = self._progress(history, self._strategy.arms(history), SearchPhase.CONCLUDING)
         progress = progress.model_copy(update={"total": taken, "seconds_left": 0.0})
         job_id = context.hold.job_id
+        unwanted = unwanted_trainings(context.store, job_id, discoveries)
         with context.database.write() as session:
             if taken < self._strategy.total:
                 events.record(session, job_id, EndedEarly(samples=taken, of=self._strategy.total))
             context.note_state(attempts.renew(session, context.hold, progress))
             context.check()
             found = add_architectures(session, job_id, discoveries)
-            litter.drop(session, unwanted_trainings(job_id, spec, history, discoveries))
+            litter.drop(session, unwanted)
             if spec.training is not None:
                 training = TrainingSpec(
                     **spec.training.model_dump(exclude={"top_k"}),

@@ -13,7 +13,13 @@ from nas_service.storage import attempts, candidates
 from nas_service.storage.architectures import get_architecture
 from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.candidates import PlannedCandidate
-from nas_service.storage.keys import checkpoint_key, full_precision_checkpoint_key, full_precision_key, whole_training_key
+from nas_service.storage.keys import (
+    checkpoint_key,
+    full_precision_checkpoint_key,
+    full_precision_key,
+    whole_training_key,
+    whole_trainings_folder,
+)
 from nas_service.storage.models import Architecture, Candidate, Job
 from nas_service.tasks import CandidateTask, NetworkSource
 from nas_service.training.candidate.full_precision import FullPrecisionPlan
@@ -139,14 +145,19 @@ class TrainingDriver:
 
     def _found(self, rows: Sequence[Candidate], dataset: ImageDataset) -> dict[str, str]:
         """Return the keys of trainings that the searches made of these candidates, alike and to the end, by candidate."""
-        found: dict[str, str] = {}
+        store, found = self._context.store, dict[str, str]()
+        device = "cuda" if self._spec.resources.gpus_per_trial else "cpu"
+        searches = {entry.job_id for entry in self._architectures.values()}
+        made = {f"{key}/" for search_id in searches for key in store.keys(whole_trainings_folder(search_id))}
         for row in rows:
             architecture = self._architectures[row.architecture_id]
+            if whole_trainings_folder(architecture.job_id, architecture.digest) not in made:
+                continue
             genotype = self._space.parse(architecture.genotype)
             method = build_method(MethodChoice.model_validate(row.method))
             plan = CandidatePlan(self._space, genotype, method, self._recipes[row.id], row.seed)
-            key = whole_training_key(architecture.job_id, genotype.digest, plan.digest(dataset.lesson))
-            if not plan.needs_teacher and self._context.store.exists(key):
+            key = whole_training_key(architecture.job_id, architecture.digest, plan.digest(dataset.lesson, device))
+            if not plan.needs_teacher and store.exists(key):
                 found[row.id] = key
         return found
 

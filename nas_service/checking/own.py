@@ -32,14 +32,15 @@ def stated_evaluation(spec: SearchSpec, *, needs_own: bool) -> EvaluationSetting
 def stated_method(draft: Draft[SearchSpec]) -> Component:
     """Return the method of a search: where none is given and samples are trainings of their own, the first that is trained with.
 
-    So the whole trainings of the search are those of the training that follows. One that needs a teacher cannot be meant.
+    So the whole trainings of the search are those of the training that follows: one without a recipe of its own comes first,
+    since samples follow the shared one. One that needs a teacher cannot be meant.
     """
     spec = draft.spec
     needs_own = spec.strategy.name in STRATEGIES.names() and STRATEGIES.get(spec.strategy.name).needs_own
     is_own = spec.evaluation.own is not None or needs_own
     if "method" in spec.model_fields_set or not is_own or spec.training is None:
         return spec.method
-    for position, choice in enumerate(spec.training.methods):
+    for position, choice in sorted(enumerate(spec.training.methods), key=lambda entry: bool(entry[1].recipe)):
         place = f"training.methods.{position}"
         if not draft.sound(place) or choice.name not in METHODS.names():
             continue

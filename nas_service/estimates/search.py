@@ -9,7 +9,7 @@ from nas_service.arm_costs import ArmCosts, arm_costs
 from nas_service.catalogue import build_method, build_space, search_strategy
 from nas_service.data.facts import DatasetFacts
 from nas_service.estimates.cost_ranges import SpaceCosts, space_costs
-from nas_service.estimates.training import Conditions, TrainingEstimate, estimate_training
+from nas_service.estimates.training import Conditions, TrainingEstimate, checkpoint_bytes, estimate_training
 from nas_service.estimates.workload import Workload, candidate_work, sample_work
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import Strategy
@@ -60,6 +60,10 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
     else:
         costs = [heaviest(precision) for precision in precisions]
         work = _own_work(own.recipe or Recipe(), strategy, facts)
+    kept = 0
+    if own is not None and own.recipe is not None:  # as checkpoints, so that the winner need not be trained again
+        whole = sum(strategy.fidelity(index) == 1 for index in range(strategy.total))
+        kept = whole * max(checkpoint_bytes(own.recipe, cost) for cost in costs)
     parameters = sum(cost.binary_parameters + cost.float_parameters for cost in costs)
     training = None
     if spec.training is not None:
@@ -75,7 +79,7 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
         supernet_parameters=parameters if own is None else 0,
         actors=actors,
         memory_bytes=FLOAT_BYTES * _COPIES * parameters * actors,
-        checkpoint_bytes=FLOAT_BYTES * _CHECKPOINTS * parameters if own is None else 0,
+        checkpoint_bytes=FLOAT_BYTES * _CHECKPOINTS * parameters if own is None else kept,
         seconds=None if timing is None else timing.seconds * strategy.total / actors,
         seconds_from=0 if timing is None else timing.count,
         costs=_costs(spec, space, facts.image_format),

@@ -88,7 +88,7 @@ def estimate_training(section: TrainingSection, architectures: Sequence[Costing]
     networks = len(architectures) if first else 0
     teacher = section.recipe.of_teacher()
     work += candidate_work(teacher, conditions.facts).times(networks)
-    teachers = sum(_latent_bytes(cost(FULL_PRECISION)) for cost in architectures) if first else 0
+    teachers = sum(latent_bytes(cost(FULL_PRECISION)) for cost in architectures) if first else 0
     bundles, weights = sum(share.bundle_bytes for share in shares), sum(share.weights_bytes for share in shares) + teachers
     at_once = _at_once(section, conditions.capacity, candidates)
     timings = [share.timing for share in shares]
@@ -123,21 +123,21 @@ def _share(section: TrainingSection, index: int, architectures: Sequence[Costing
         epochs=count * recipe.epochs,
         work=work.times(count),
         bundle_bytes=len(section.seeds) * sum(cost.packed_bytes + bundled for cost in costs),
-        weights_bytes=len(section.seeds) * sum(_latent_bytes(cost) for cost in costs),
-        largest_checkpoint_bytes=_copies(recipe) * max(_latent_bytes(cost) for cost in costs),
+        weights_bytes=len(section.seeds) * sum(latent_bytes(cost) for cost in costs),
+        largest_checkpoint_bytes=max(checkpoint_bytes(recipe, cost) for cost in costs),
         timing=conditions.timings.get(method_key(choice.model_dump(), section.recipe.model_dump(mode="json"))),
         is_taught=method.facts.needs_teacher or recipe.distillation > 0,
     )
 
 
-def _latent_bytes(cost: Cost) -> int:
+def latent_bytes(cost: Cost) -> int:
     """Return the size of a network before it is frozen: four bytes for every weight that is one bit afterwards."""
     return cost.packed_bytes + (8 * FLOAT_BYTES - 1) * cost.binary_parameters // 8
 
 
-def _copies(recipe: Recipe) -> int:
-    """Return how many floats a checkpoint holds for a weight: itself, its moments, its moving average."""
-    return 1 + _MOMENTS[recipe.optimizer] + (recipe.ema_decay > 0)
+def checkpoint_bytes(recipe: Recipe, cost: Cost) -> int:
+    """Return the size of a checkpoint of a training: of every weight itself, its moments and its moving average."""
+    return (1 + _MOMENTS[recipe.optimizer] + (recipe.ema_decay > 0)) * latent_bytes(cost)
 
 
 def _at_once(section: TrainingSection, capacity: Capacity, candidates: int) -> int:

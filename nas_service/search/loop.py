@@ -17,12 +17,13 @@ class Evaluation:
         reward: Validation accuracy, or another score of a short training, in [0, 1]; 0 if the training diverged.
         loss: Mean training loss; None if the training diverged.
         diverged: Whether loss or weights stopped being finite; the weights were not kept.
-        seconds: Wall time of training and scoring.
+        seconds: Wall time of training and scoring, when that was done.
         worker: Who did it.
         clean_accuracy: On validation, in [0, 1]; None if the training diverged.
         attacked_accuracy: The same under attack; None without adversarial training.
         parent_reward: Validation accuracy of the full-precision parent, where the strategy asks for it (`needs_parent`).
         steps: Optimizer steps that it took.
+        taken_up: Whether it was trained before, so that nothing was to be done but to look it up.
     """
 
     reward: float
@@ -34,6 +35,7 @@ class Evaluation:
     attacked_accuracy: float | None = None
     parent_reward: float | None = None
     steps: int = 0
+    taken_up: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ def delete_job(session: Session, job_id: str, kind: str, *, with_trainings: bool
     _require_untaught(session, set(trained))
     session.execute(delete(Artifact).where(Artifact.owner_id.in_(trained)))
     session.execute(delete(Job).where(Job.id.in_(ids)))
-    litter.drop(session, [*map(candidate_folder, trained), *map(whole_trainings_folder, ids)])
+    litter.drop(session, map(candidate_folder, trained))
+    if kind == jobs.SEARCH:
+        litter.drop(session, [whole_trainings_folder(job_id)])
 
 
 def _trainings_of(session: Session, search_id: str) -> list[Job]:

@@ -9,6 +9,7 @@ import pytest
 
 from nas_service.settings import Settings
 from nas_service.storage import events
+from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.session import Database
 from tests.holds import held
 from tests.workers.conftest import job_of, submitted
@@ -57,3 +58,17 @@ def test_what_is_wrong_with_a_job_fails_it_at_once(settings: Settings, opened: D
     status, job_id = _carried_out(settings, opened)
     assert (status, job_of(opened, job_id).state, job_of(opened, job_id).attempt) == (1, "failed", 1)
     assert "a file or folder that exists under the data root" in str(job_of(opened, job_id).error)
+
+
+@pytest.mark.ray
+def test_a_store_that_is_away_from_an_actor_gives_the_job_back(settings: Settings, opened: Database) -> None:
+    """Where whole trainings should be kept stands a file: nothing can lie below it until somebody takes it away."""
+    small = settings.model_copy(update={"object_store_bytes": 100_000_000})
+    store = ArtifactStore(small.artifacts)
+    store.put("searches", b"in the way")
+    own = {"own": {"recipe": {"epochs": 1, "max_steps_per_epoch": 1}}}
+    submitted(opened, strategy={"name": "random", "settings": {"samples": 1}}, evaluation=own)
+    status, job_id = _carried_out(small, opened)
+    assert (status, job_of(opened, job_id).state, job_of(opened, job_id).stalls) == (ELSEWHERE, "queued", 1)
+    store.delete("searches")
+    assert _carried_out(small, opened) == (0, job_id)

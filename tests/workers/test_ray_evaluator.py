@@ -20,7 +20,7 @@ from search_spaces.genotype import Genotype
 from tests.samples import digits, random_genotype
 from workers.cluster import connected
 from workers.ray_evaluator import RayEvaluator, SampleFacts
-from workers.supernet_worker import build_search
+from workers.supernet_worker import StoreShelf, build_search
 
 pytestmark = pytest.mark.ray
 
@@ -122,6 +122,20 @@ def test_what_is_usual_is_counted_in_the_longest_samples(dataset: ImageDataset) 
         evaluator = RayEvaluator(SPEC, dataset, 1, watch, samples=SampleFacts(lambda _, share=share: share))  # type: ignore[misc]  # mypy cannot infer a lambda's default
         evaluator.evaluate(0, WAVES[1])
     assert min(short.took) > 1000 * max(plain.took)
+
+
+def test_a_training_that_is_taken_up_says_nothing_of_how_long_one_takes(dataset: ImageDataset, tmp_path: Path) -> None:
+    """Else the next one, which has to be made, would be taken for a stall."""
+    own = {"own": {"recipe": {"epochs": 1, "max_steps_per_epoch": 2}}}
+    spec = SearchSpec.model_validate({"space": "tiny", "strategy": "random", "evaluation": own})
+    samples = SampleFacts(shelf=StoreShelf(str(tmp_path), "search"))
+    found = []
+    for wave, took in ((WAVES[0][:2], 2), (WAVES[0], 1)):
+        watch = _Watch()
+        found.append(RayEvaluator(spec, dataset, 1, watch, samples=samples).evaluate(0, wave))
+        assert len(watch.took) == took
+    assert [entry.taken_up for entry in found[1]] == [True, True, False]
+    assert _figures(found[0]) == _figures(found[1][:2])
 
 
 @pytest.mark.slow

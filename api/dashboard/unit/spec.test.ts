@@ -126,7 +126,7 @@ describe("a spec", () => {
     const given = {
       training: { methods: [{ name: "bnn", settings: {}, recipe: {} }], robustness: { restarts: 3 }, recipe: { epochs: 30 } },
     };
-    expect(pruned(given, SCHEMA)).toEqual({ training: { methods: ["bnn"], robustness: {} } });
+    expect(pruned(given, SCHEMA)).toEqual({ method: "xnor-net", training: { methods: ["bnn"], robustness: {} } });
   });
 
   it("is changed at a path", () => {

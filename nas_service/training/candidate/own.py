@@ -96,7 +96,7 @@ class OwnTrainer:
         fidelity = plan.fidelity(index)
         training = CandidatePlan(plan.space, genotype, plan.method, short_recipe(plan.recipe, fidelity), plan.seed)
         trainer = CandidateTrainer(training, self._dataset, self.device, beat=self._beat)
-        run, keys = TrainingRun(trainer), (genotype.digest, training.digest(self._dataset.lesson))
+        run, keys = TrainingRun(trainer), (genotype.digest, training.digest(self._dataset.lesson, self.device.type))
         shelf = self._shelf if fidelity == 1 else None
         kept = None if shelf is None else shelf.get(*keys)
         if kept is None:
@@ -113,9 +113,10 @@ class OwnTrainer:
             reward=0.0 if diverged else reward,
             loss=None if diverged else last.train_loss,
             diverged=diverged,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - started if kept is None else sum(report.seconds for report in run.reports),
             clean_accuracy=None if diverged else last.validation_accuracy,
             steps=trainer.steps,
+            taken_up=kept is not None,
         )
         return TrainedPath(evaluation, {})
 
@@ -133,4 +134,6 @@ class OwnTrainer:
 def short_recipe(recipe: Recipe, fidelity: float) -> Recipe:
     """Return the recipe of a share `fidelity` of the epochs, rounded to whole ones, one at least; warm-up shrinks with them."""
     epochs = max(1, round(recipe.epochs * fidelity))
+    if epochs == recipe.epochs:
+        return recipe  # the very one: a candidate's training is known by it
     return recipe.model_copy(update={"epochs": epochs, "warmup_epochs": recipe.warmup_epochs * epochs / recipe.epochs})

@@ -54,14 +54,23 @@ class CandidatePlan:
         """Whether the method or the recipe wants a full-precision network beside it."""
         return self.method.facts.needs_teacher or self.recipe.distillation > 0
 
-    def digest(self, lesson: str) -> str:
+    def digest(self, lesson: str, device: str) -> str:
         """Return the SHA-256 of everything that the trained network depends on, in hexadecimal, but for a teacher.
 
         Args:
             lesson: Digest of all that it is shown (`ImageDataset.lesson`).
+            device: Type of what computes, such as cpu or cuda, by which accelerations are chosen that the recipe leaves open.
         """
         method = [type(self.method).__qualname__, self.method.settings.model_dump(mode="json"), self.method.revision]
-        facts = [repr(self.space), self.genotype.to_dict(), method, self.recipe.model_dump(mode="json"), self.seed, lesson]
+        facts = [
+            repr(self.space),
+            self.genotype.to_dict(),
+            method,
+            self.recipe.model_dump(mode="json"),
+            self.seed,
+            lesson,
+            device,
+        ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

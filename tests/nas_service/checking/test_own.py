@@ -49,7 +49,9 @@ def test_the_method_is_the_first_that_is_trained_with_where_none_is_given() -> N
 
     own, both = {"evaluation": {"own": {}}, "strategy": "random"}, {"methods": ["bnn", "xnor-net"]}
     assert method(both, **own) == method(both, strategy="screen-and-train") == "bnn"
-    assert method({"methods": [{"name": "bnn", "recipe": {"learning_rate": 0.01}}]}, **own) == "bnn"
+    apart = {"name": "bnn", "recipe": {"learning_rate": 0.01}}
+    assert method({"methods": [apart]}, **own) == "bnn"
+    assert method({"methods": [apart, "rebnn", "xnor-net"]}, **own) == "rebnn", "samples follow the recipe that all share"
     assert method(both, **own, method="rebnn") == "rebnn"
     assert method(both) == method(None, **own) == "xnor-net", "shared weights, or no training"
     assert method({"methods": ["mcn", "rbonn"]}, **own) == "mcn"

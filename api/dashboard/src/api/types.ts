@@ -3034,7 +3034,7 @@ export interface components {
             attack_steps: number;
             /**
              * Checkpoint Bytes
-             * @description In the artifact store while it runs: the shared weights, twice for a moment.
+             * @description In the artifact store while it runs, at most: the shared weights, twice for a moment, or whole trainings.
              */
             checkpoint_bytes: number;
             /** @description What the architectures of the space cost, and which share keeps the limits. */

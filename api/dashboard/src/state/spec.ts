@@ -50,9 +50,16 @@ export function settingsOf(component: Json | undefined): JsonObject {
   return isObject(component) && isObject(component.settings) ? component.settings : {};
 }
 
-/** Return what differs from the defaults, as short as it can be said: a component without settings is its name. */
+/**
+ * Return what differs from the defaults, as short as it can be said: a component without settings is its name.
+ *
+ * The method of the samples is said wherever a training follows: left out, it may be the first of that training.
+ */
 export function pruned(spec: JsonObject, schema: SpecSchema): JsonObject {
-  return prunedObject(spec, schema.fields, schema.catalogue);
+  const short = prunedObject(spec, schema.fields, schema.catalogue);
+  const method = schema.fields.find((field) => field.name === "method");
+  if (method === undefined || !("training" in short) || "method" in short) return short;
+  return Object.fromEntries(order([...Object.entries(short), ["method", nameOf(method.default)]], schema.fields));
 }
 
 function prunedObject(object: JsonObject, fields: readonly Field[], catalogue: Catalogue): JsonObject {

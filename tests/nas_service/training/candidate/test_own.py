@@ -89,6 +89,8 @@ def test_a_training_that_diverges_is_worth_nothing() -> None:
 def test_a_share_of_epochs_is_one_at_least_and_warm_up_shrinks_with_it() -> None:
     assert [short_recipe(Recipe(epochs=epochs), 1 / 12).epochs for epochs in (1, 12, 20, 120)] == [1, 1, 2, 10]
     assert short_recipe(Recipe(epochs=24, warmup_epochs=6), 1 / 12).warmup_epochs == 0.5
+    whole = Recipe(epochs=24, warmup_epochs=0.1)
+    assert short_recipe(whole, 1.0) == whole, "to the last bit"
 
 
 @pytest.mark.parametrize("score", [ShortScore.LIKELIHOOD, ShortScore.PROBABILITY])
@@ -120,7 +122,9 @@ def test_whole_trainings_are_kept_and_not_made_twice() -> None:
     own.evaluate(0, GENOTYPE)
     assert shelf.kept == {}, "a short one is no candidate"
     first, again = own.evaluate(2, GENOTYPE).evaluation, OwnTrainer(PLAN, DATA, CPU, shelf=shelf).evaluate(3, GENOTYPE).evaluation
-    assert replace(again, seconds=0) == replace(first, seconds=0)
+    assert replace(again, seconds=0, taken_up=False) == replace(first, seconds=0)
+    assert again.taken_up
+    assert 0 < again.seconds <= first.seconds
     assert again.steps == 12
     (checkpoint,) = shelf.kept.values()
     fresh = CandidateTrainer(CandidatePlan(PLAN.space, GENOTYPE, PLAN.method, RECIPE, PLAN.seed), DATA, CPU)
@@ -150,6 +154,6 @@ def test_a_training_is_known_by_everything_that_it_depends_on() -> None:
         replace(plan, recipe=RECIPE.model_copy(update={"learning_rate": 0.001})),
         replace(plan, seed=1),
     ]
-    digests = [entry.digest("a") for entry in (plan, *others)] + [plan.digest("b")]
+    digests = [entry.digest("a", "cpu") for entry in (plan, *others)] + [plan.digest("b", "cpu"), plan.digest("a", "cuda")]
     assert len(set(digests)) == len(digests)
-    assert digests[0] == replace(plan, method=build_method(Component(name="bnn"))).digest("a")
+    assert digests[0] == replace(plan, method=build_method(Component(name="bnn"))).digest("a", "cpu")
