@@ -119,7 +119,8 @@ PARTS: Mapping[str, PartFacts] = {  # the most valuable first
         "Methods on CIFAR-10",
         "The reference network `resnet-20` (18 binary 3x3 convolutions, 16 to 64 channels, 267,264 binary weights, in the "
         "authors' order of layers), trained with every method for the epochs asked for, or as many as the time "
-        "allowed: Adam at 0.005, cosine, batch 256, crops and flips. So short a training says that a method trains on a GPU, not which is best. A row "
+        "allowed: Adam at 0.005, cosine, batch 256, crops and flips. So short a training says that a method trains on a GPU, not "
+        "which is best. A row "
         "without a test accuracy was cut. Pictures that were kept as JPEG do not have the pixels of the original CIFAR-10: "
         "accuracies on them are not strictly comparable with published ones.",
     ),
