@@ -4,14 +4,16 @@ The cost of a network of cells, counted from its description, is the sum of what
 have, so a space is counted once, one arm at a time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from nas_service.constraints import CountedImage
+from nas_service.search.aims import Aims
 from nas_service.search.limits import Limits
 from nas_service.search.liveness import nearest, possible_arms, region_of
 from search_spaces.cost import Cost, Precision, Size
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.network import ImageFormat, network_cost
 from search_spaces.space import SearchSpace
@@ -64,6 +66,19 @@ class ArmCosts:
         """Return limits on quantities, by name."""
         costs = {key: tuple(quantity(cost, name) for name in most) for key, cost in self.more.items()}
         return Limits(costs, tuple(figure - quantity(self.base, name) for name, figure in most.items()))
+
+    def aims(self, space: SearchSpace, names: Sequence[str], limits: Limits | None) -> Aims:
+        """Return quantities, by name, that are to be low beside a high reward, among architectures within limits.
+
+        Raises:
+            InvalidFieldError: If one is the same for all of them.
+        """
+        ends = tuple(self.span(space, name, limits) for name in names)
+        for number, (least, most) in enumerate(ends):
+            if least == most:
+                raise InvalidFieldError(f"objectives.{number}", names[number], f"a cost that differs: here all have {most:,.15g}")
+        costs = {key: tuple(quantity(cost, name) for name in names) for key, cost in self.more.items()}
+        return Aims(costs, tuple(quantity(self.base, name) for name in names), ends)
 
 
 @lru_cache(maxsize=32)

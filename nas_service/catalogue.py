@@ -140,12 +140,14 @@ def limited_strategy(spec: SearchSpec, space: SearchSpace, image: CountedImage |
         InvalidFieldError: As `build_space`, and if there are limits and no image, or no architecture keeps them.
     """
     kind, most = STRATEGIES.get(spec.strategy.name), {} if spec.constraints is None else spec.constraints.given
-    limits = None
-    if most:
+    limits = aims = None
+    if most or spec.objectives:
         if image is None:
             raise InvalidFieldError("constraints.image", None, "what the costs are counted for")
-        limits = arm_costs(space, format_of(image), build_method(spec.method).facts.precision).limits(most)
-    return kind.from_settings(space, spec.strategy.settings, spec.seed, partial(count_parameters, space), limits)
+        costs = arm_costs(space, format_of(image), build_method(spec.method).facts.precision)
+        limits = costs.limits(most) if most else None
+        aims = costs.aims(space, spec.objectives, limits) if spec.objectives else None
+    return kind.from_settings(space, spec.strategy.settings, spec.seed, partial(count_parameters, space), limits, aims)
 
 
 def count_parameters(space: SearchSpace, genotype: Genotype) -> int:

@@ -1,11 +1,14 @@
 """Limits of a device: what an architecture may cost. Costs are those of `search_spaces/cost.py`."""
 
+from typing import Literal, get_args
+
 from pydantic import Field
 
 from search_spaces.given import GivenModel
 
 MOST = 10**15
-QUANTITIES = ("parameters", "binary_parameters", "float_parameters", "ops", "packed_bytes")
+Quantity = Literal["parameters", "binary_parameters", "float_parameters", "ops", "packed_bytes"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 
 class CountedImage(GivenModel):

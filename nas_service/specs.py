@@ -4,9 +4,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from nas_service.constraints import Constraints
+from nas_service.constraints import Constraints, Quantity
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
+from nas_service.search.aims import MOST_COSTS
 from search_spaces.given import GivenModel
 
 Item = TypeVar("Item")
@@ -152,6 +153,12 @@ class SearchSpec(_Spec):
     )
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How a sample is trained and scored.")
     constraints: Constraints | None = Field(None, description="At most so much: nothing that costs more is sampled or returned.")
+    objectives: Annotated[list[Quantity], EachOnce] = Field(
+        [],
+        max_length=MOST_COSTS,
+        description="Costs that should be low beside a high reward: a Pareto set is searched for, and kept, in place of one "
+        "best. Empty: the reward alone counts.",
+    )
     resources: WorkerResources = WorkerResources()
     keep: int = Field(5, ge=1, le=1000, description="How many architectures are kept, ranked.")
     training: SearchTraining | None = Field(None, description="What to train when the search ends.")

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from nas_service.binarization.method import Method
 from nas_service.capacity import Capacity
 from nas_service.catalogue import build_method, build_strategy, stated_space, unknown_parts
-from nas_service.checking.constraints import check_constraints, stated_constraints
+from nas_service.checking.constraints import check_constraints, check_objectives, stated_constraints
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import Draft, read_draft
 from nas_service.checking.own import check_own, stated_evaluation, stated_method
@@ -87,6 +87,7 @@ def check_search(body: object, place: Place) -> Checked[SearchSpec]:
     if dataset is not None:
         check_fraction(draft, spec, dataset[1])
         check_constraints(draft, spec, dataset[1])
+        check_objectives(draft, spec, dataset[1])
         if training is not None:
             check_tests(draft, dataset[1])
     return _finish(draft, dataset)

@@ -83,9 +83,9 @@ def space_costs(
     given = {} if constraints is None else constraints.given
     figures = _figures(space, costs)
     ranges = []
-    for place, name in enumerate(QUANTITIES):
-        least, most = costs.span(space, name)
-        ranges.append(CostRange(name, least, float(np.median(figures[place])), most, given.get(name)))
+    for place, counted in enumerate(QUANTITIES):
+        least, most = costs.span(space, counted)
+        ranges.append(CostRange(counted, least, float(np.median(figures[place])), most, given.get(counted)))
     kept = np.all([figures[QUANTITIES.index(name)] <= limit for name, limit in given.items()], axis=0) if given else np.ones(1)
     limits, exceeding = costs.limits(given) if given else None, []
     for method, own in trained.items():

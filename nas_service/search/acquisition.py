@@ -17,6 +17,7 @@ References:
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,41 +48,69 @@ def _log_improvement(unit: float) -> float:
     return math.log(unit * math.erfc(-unit / math.sqrt(2)) / 2 + math.exp(log_density))
 
 
+class Gain(ABC):
+    """What an architecture is expected to add to what was found.
+
+    Attributes:
+        by_mean: Whether the architecture with the largest mu gains most where all sd are alike. Else (`fronts.py`) a climb goes
+            by the gain alone, among all neighbours.
+    """
+
+    by_mean: bool
+
+    @abstractmethod
+    def of(self, codes: Codes, means: Floats, deviations: Floats) -> Floats:
+        """Return ln of the expected gain of architectures (rows, E) with these mu and sd, (rows,)."""
+
+
+@dataclass(frozen=True)
+class OverBest(Gain):
+    """Improvement over the best, in units of z."""
+
+    best: float
+    by_mean = True
+
+    def of(self, codes: Codes, means: Floats, deviations: Floats) -> Floats:
+        """Return ln EI."""
+        del codes
+        return log_expected_improvement(means, deviations, self.best)
+
+
 @dataclass(frozen=True)
 class Proposal:
-    """A candidate and the logarithm of its expected improvement."""
+    """A candidate and the logarithm of its expected gain."""
 
     row: Codes
     value: float
 
 
-def best_of(posterior: Posterior, codes: Codes, best: float, taken: set[bytes]) -> Proposal | None:
-    """Return the candidate with the largest expected improvement among rows of `codes` that are not taken."""
+def best_of(posterior: Posterior, codes: Codes, gain: Gain, taken: set[bytes]) -> Proposal | None:
+    """Return the candidate with the largest expected gain among rows of `codes` that are not taken."""
     free = [index for index, row in enumerate(codes) if row.tobytes() not in taken]
     if not free:
         return None
     means, deviations = posterior.predict(codes[free])
-    values = log_expected_improvement(means, deviations, best)
+    values = gain.of(codes[free], means, deviations)
     top = int(values.argmax())
     return Proposal(codes[free[top]], float(values[top]))
 
 
-def climb(posterior: Posterior, start: Codes, best: float, taken: set[bytes], allowed: Flags) -> Proposal | None:
+def climb(posterior: Posterior, start: Codes, gain: Gain, taken: set[bytes], allowed: Flags) -> Proposal | None:
     """Climb from `start` and return the best architecture met that is not taken.
 
     Args:
         posterior: The model.
         start: A live architecture, (E,).
-        best: What is to be improved on.
+        gain: What is to be large.
         taken: Bytes of rows that may be walked over but not proposed.
         allowed: Operations that may be chosen, (E, operations).
     """
-    row = _summit(posterior, start, allowed)
+    row = _summit(posterior, start, allowed) if gain.by_mean else start
     found: Proposal | None = None
     here = -math.inf
     for _ in range(_STEPS):
         step = None
-        for proposal in _ascending(posterior, row, best, allowed):
+        for proposal in _ascending(posterior, row, gain, allowed):
             if step is None:
                 step = proposal
             if proposal.row.tobytes() not in taken:
@@ -108,18 +137,18 @@ def _summit(posterior: Posterior, start: Codes, allowed: Flags) -> Codes:
     return row
 
 
-def _ascending(posterior: Posterior, row: Codes, best: float, allowed: Flags) -> Iterator[Proposal]:
-    """Yield the neighbours of `row` with the largest mu, and `row` itself, by expected improvement, the best first."""
+def _ascending(posterior: Posterior, row: Codes, gain: Gain, allowed: Flags) -> Iterator[Proposal]:
+    """Yield `row` and its neighbours, those with the largest mu where that decides, by expected gain, the best first."""
     neighbours = Neighbours(posterior, row)
     means = neighbours.means.copy()
     means[~(allowed & posterior.encoding.keeps_inside(row))] = -np.inf
     means[np.arange(len(row)), row] = -np.inf
     means[0, row[0]] = neighbours.means[0, row[0]]
-    order = np.argsort(-means, axis=None, kind="stable")[:_WIDTH]
+    order = np.argsort(-means, axis=None, kind="stable")[: _WIDTH if gain.by_mean else means.size]
     order = np.append(order, row[0]) if row[0] not in order else order
     edges, operations = np.divmod(order[np.isfinite(means.ravel()[order])], means.shape[1])
-    values = log_expected_improvement(means[edges, operations], neighbours.deviations(edges, operations), best)
+    changed = np.repeat(row[None], len(edges), axis=0)
+    changed[np.arange(len(edges)), edges] = operations
+    values = gain.of(changed, means[edges, operations], neighbours.deviations(edges, operations))
     for index in np.argsort(-values, kind="stable"):
-        changed = row.copy()
-        changed[edges[index]] = operations[index]
-        yield Proposal(changed, float(values[index]))
+        yield Proposal(changed[index], float(values[index]))

@@ -1,6 +1,6 @@
 """Genotypes as rows of small integers, one an edge, for models of a history. numpy, no torch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -105,15 +105,19 @@ class Encoding:
         """Every architecture of the region; for small spaces."""
         return self.codes(live_genotypes(self.space, self.region.limits))
 
+    def figures(self, of_arms: Mapping[Choice, tuple[float, ...]], count: int) -> Floats:
+        """Return `count` figures of every arm as a table, (count, E, operations); 0 for arms that no genotype holds."""
+        table = np.zeros((count, *self.possible.shape))
+        for place, keys in enumerate(self.possible_arms):
+            for key in keys if count else ():
+                table[:, place, self._numbers[key.operation]] = of_arms[key]
+        return table
+
     @cached_property
     def _costs(self) -> Floats:
         """What every arm costs, by limit, (limits, E, operations)."""
         limits = self.region.limits
-        costs = np.zeros((0 if limits is None else len(limits.room), *self.possible.shape))
-        for place, keys in enumerate(self.possible_arms):
-            for key in keys:
-                costs[:, place, self._numbers[key.operation]] = () if limits is None else limits.costs[key]
-        return costs
+        return self.figures({}, 0) if limits is None else self.figures(limits.costs, len(limits.room))
 
     @cached_property
     def apart(self) -> Floats:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nas_service.search.aims import Aims, spread_out
 from nas_service.search.bandit import Arm, width
 from nas_service.search.history import History, Sample
 from nas_service.search.limits import Arms
@@ -19,6 +20,16 @@ def by_reward(space: SearchSpace, history: History, count: int, first: Iterable[
         if sample.genotype not in ranked and space.dead_node(sample.genotype.choices) is None:
             ranked[sample.genotype] = sample.reward
     return tuple(Ranked(genotype, score) for genotype, score in list(ranked.items())[:count])
+
+
+def front_of(space: SearchSpace, history: History, count: int, aims: Aims) -> tuple[Ranked, ...]:
+    """Return the Pareto set of rewards and costs: the live genotypes, at their best, that add most to the hypervolume first.
+
+    The hypervolume's reference is a reward of 0.
+    """
+    best = by_reward(space, history, len(history))
+    points = aims.points([entry.score for entry in best], [entry.genotype.choices for entry in best], 0.0)
+    return tuple(best[place] for place in spread_out(points, count))
 
 
 class MeanArms:

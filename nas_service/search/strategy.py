@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nas_service.search.aims import Aims
 from nas_service.search.arm_facts import MEAN_REWARDS, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
@@ -41,6 +42,7 @@ class Strategy(ABC):
         settings_model: Type of its settings; its JSON schema is in the catalogue.
         arm_facts: What the figures of its arms mean.
         needs_own: Whether its samples have to be trainings of their own (`evaluation.own`).
+        trades: Whether it can trade costs against the reward, and then returns a Pareto set.
         is_costly: Whether working out the arms after a history takes much more than reading it.
         region: What is searched of the space: live genotypes, within limits if there are any.
         possible: At every place, the arms that some genotype of the region holds.
@@ -50,6 +52,7 @@ class Strategy(ABC):
     reference: ClassVar[str]
     settings_model: ClassVar[type[StrategySettings]]
     arm_facts: ClassVar[ArmFacts] = MEAN_REWARDS
+    trades: ClassVar[bool] = False
     is_costly: ClassVar[bool] = False
     needs_own: ClassVar[bool] = False
 
@@ -61,6 +64,7 @@ class Strategy(ABC):
         seed: int,
         parameters: Callable[[Genotype], int] | None = None,
         limits: Limits | None = None,
+        aims: Aims | None = None,
     ) -> "Strategy":
         """Check `settings` and make the strategy; the other arguments as of the constructor.
 
@@ -68,7 +72,7 @@ class Strategy(ABC):
             pydantic.ValidationError: If a setting is unknown or out of range.
             InvalidFieldError: If the space has no live genotype, or none within the limits.
         """
-        return cls(space, cls.settings_model.model_validate(settings), seed, parameters, limits)
+        return cls(space, cls.settings_model.model_validate(settings), seed, parameters, limits, aims)
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class Strategy(ABC):
         seed: int,
         parameters: Callable[[Genotype], int] | None = None,
         limits: Limits | None = None,
+        aims: Aims | None = None,
     ) -> None:
         """Keep what the answers depend on beside the history.
 
@@ -86,11 +91,13 @@ class Strategy(ABC):
             seed: Everything random derives from it.
             parameters: Tells how many parameters a genotype has, which is the sum of what its arms have; None: nobody can.
             limits: What every genotype that it suggests or ranks keeps; None: there are none.
+            aims: Costs that it trades against the reward; None: the reward alone counts.
         """
         self.space = space
         self.settings = settings
         self.seed = seed
         self.parameters = parameters
+        self.aims = aims
         self.region = region_of(space, limits)
         self.possible = possible_arms(space, limits)
 
@@ -152,7 +159,10 @@ class Strategy(ABC):
 
     @abstractmethod
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
-        """Return the best genotypes found, best first, without repeats."""
+        """Return the best genotypes found, best first, without repeats.
+
+        With `aims` the Pareto set, or of a large one those that add most to its hypervolume, which come first.
+        """
 
 
 STRATEGIES: Registry[type[Strategy]] = Registry("search strategy", "nas_service.search.strategies")

@@ -9,6 +9,8 @@
                one architecture is left and was evaluated
     return     the evaluated architecture with the largest mu - sd / 2, not the best observed: that is the luckiest
 
+Where costs are traded against the reward, what is improved is the hypervolume, and the Pareto set is returned (`fronts.py`).
+
 Up to 2,048 live genotypes all are candidates. In larger spaces climbs start from the two evaluated architectures with
 the best posterior means and from a random one. The kernel's shares are fitted again every 5 samples, after 512 whenever
 the history has grown by a twentieth. Within a wave the
@@ -36,10 +38,10 @@ from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.effects import effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
-from nas_service.search.history import History
+from nas_service.search.fronts import STARTS, gain_over, ranked, starts
+from nas_service.search.history import History, derived_random
 from nas_service.search.limits import Arms
 from nas_service.search.liveness import draw_uniform
-from nas_service.search.picks import by_posterior
 from nas_service.search.posterior import AT_ONCE, Posterior, Shares, anchor, expected_shares, rank_scores
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -83,6 +85,7 @@ class AbanditPlus(Strategy):
     reference = "own; expected improvement: Jones et al., J. Global Optimization 13, 1998"
     settings_model = AbanditPlusSettings
     is_costly = True
+    trades = True
     arm_facts = ArmFacts(
         ArmUnit.RANK_EFFECT,
         centre=0.0,
@@ -145,8 +148,8 @@ class AbanditPlus(Strategy):
         return tuple(range(self.balanced, samples + 1, self.space.arms_per_edge))
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
-        """Order the samples by mu - sd / 2; a score is a reward (`picks.by_posterior`)."""
-        return by_posterior(self._posterior(history), history, count) if history else ()
+        """Order the samples by mu - sd / 2; a score is a reward (`fronts.ranked`)."""
+        return ranked(self._posterior(history), history, count, self.aims) if history else ()
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -196,16 +199,20 @@ class AbanditPlus(Strategy):
 
     def _improvement(self, posterior: Posterior, index: int, taken: set[bytes], left: Arms) -> Codes:
         """Return the best candidate of the arms that are left; one that was evaluated already if there is no other."""
-        best, allowed = float(posterior.means.max()), self._encoding.flags(left)
+        gain = gain_over(self._encoding, self.aims, posterior, posterior.means[0])
+        allowed = self._encoding.flags(left)
         proposals: list[Proposal | None]
         if self.space.size() <= ENUMERATED:
             rows = self._encoding.all_live
-            proposals = [best_of(posterior, rows[self._encoding.within(rows, allowed)], best, taken)]
+            proposals = [best_of(posterior, rows[self._encoding.within(rows, allowed)], gain, taken)]
         else:
             order = posterior.codes[np.argsort(-posterior.means, kind="stable")]
             tops = order[self._encoding.within(order, allowed)][:BEST_STARTS]
-            starts = [*tops, *(self._random(index, number, left) for number in range(RANDOM_STARTS))]
-            proposals = [climb(posterior, start, best, taken, allowed) for start in starts]
+            if self.aims is not None:
+                draws = [derived_random(self.seed, "front", index, number).random() for number in range(STARTS)]
+                tops = starts(self._encoding, self.aims, posterior, draws)
+            begun = [*tops, *(self._random(index, number, left) for number in range(RANDOM_STARTS))]
+            proposals = [climb(posterior, start, gain, taken, allowed) for start in begun]
         found = [proposal for proposal in proposals if proposal is not None]
         return max(found, key=lambda proposal: proposal.value).row if found else self._random(index, RANDOM_STARTS, left)
 

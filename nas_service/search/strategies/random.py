@@ -13,7 +13,7 @@ from pydantic import Field
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
 from nas_service.search.liveness import draw_uniform
-from nas_service.search.ranking import MeanArms, by_reward
+from nas_service.search.ranking import MeanArms, by_reward, front_of
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
@@ -37,6 +37,7 @@ class Random(Strategy):
     summary = "uniform random paths of the shared supernet, ranked by reward: the control"
     reference = "Li and Talwalkar, UAI 2019, arXiv 1902.07638"
     settings_model = RandomSettings
+    trades = True
     settings: RandomSettings
 
     @property
@@ -58,8 +59,8 @@ class Random(Strategy):
         return MeanArms(self.space, self.possible)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
-        """Order the samples by reward, the earlier of equals first."""
-        return by_reward(self.space, history, count)
+        """Order the samples by reward, the earlier of equals first; with costs that are traded, their Pareto set."""
+        return by_reward(self.space, history, count) if self.aims is None else front_of(self.space, history, count, self.aims)
 
     def _draw(self, index: int) -> Genotype:
         return Genotype(self.space.name, draw_uniform(self.region, self.possible, self.seed, ("random", index)))

@@ -7,6 +7,9 @@
                with the whole recipe; the first is the one with the largest mean
     return     of those that were trained whole, the one with the largest mu - sd / 2
 
+Where costs are traded against the reward, what is improved is the hypervolume, and the Pareto set of those that were trained
+whole is returned (`fronts.py`).
+
 The budget counts whole trainings; a short one counts as its share of one.
 
 Two models of `posterior.py` with covariates. That of the screening has the logarithm of the number of parameters, slope N(0, 1).
@@ -33,7 +36,8 @@ from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.effects import effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
-from nas_service.search.history import History
+from nas_service.search.fronts import STARTS, gain_over, ranked, starts
+from nas_service.search.history import History, derived_random
 from nas_service.search.liveness import draw_uniform, possible_arms, region_of
 from nas_service.search.picks import CAUTION, by_posterior
 from nas_service.search.posterior import Covariates, Posterior, Shares, rank_scores, rewards_at
@@ -83,6 +87,7 @@ class ScreenAndTrain(Strategy):
     reference = "own; short trainings: Ru et al., NeurIPS 2021, arXiv 2006.04492"
     settings_model = ScreenAndTrainSettings
     is_costly = True
+    trades = True
     needs_own = True
     arm_facts = ArmFacts(
         ArmUnit.RANK_EFFECT,
@@ -147,8 +152,10 @@ class ScreenAndTrain(Strategy):
         """
         screened, trained = history[: self.screened], history[self.screened :]
         if not trained:
-            return by_posterior(self._screening(history), history, count) if history else ()
+            return ranked(self._screening(history), history, count, self.aims) if history else ()
         after = self._after(history)
+        if self.aims is not None:
+            return ranked(after, trained, count, self.aims)
         first = by_posterior(after, trained, count)
         known = {entry.genotype for entry in first}
         others = list(dict.fromkeys(sample.genotype for sample in screened if sample.genotype not in known))
@@ -230,13 +237,17 @@ class ScreenAndTrain(Strategy):
 
     def _improvement(self, posterior: Posterior, screened: Codes, index: int, taken: set[bytes]) -> Codes:
         """Return the best candidate that was not trained whole; one that was if there is no other."""
-        best = float(posterior.means.max(initial=NO_BEST))
+        gain = gain_over(self._encoding, self.aims, posterior, NO_BEST)
         if self.space.size() <= ENUMERATED:
-            found = [best_of(posterior, self._encoding.all_live, best, taken)]
+            found = [best_of(posterior, self._encoding.all_live, gain, taken)]
         else:
             order = np.argsort(-posterior.expect(screened), kind="stable")[:BEST_STARTS]
-            starts = [*screened[order], *(self._random(index, number) for number in range(RANDOM_STARTS))]
-            found = [climb(posterior, start, best, taken, self._encoding.possible) for start in starts]
+            tops = screened[order]
+            if self.aims is not None:
+                draws = [derived_random(self.seed, "front", index, number).random() for number in range(STARTS)]
+                tops = np.vstack([tops, starts(self._encoding, self.aims, posterior, draws)])
+            begun = [*tops, *(self._random(index, number) for number in range(RANDOM_STARTS))]
+            found = [climb(posterior, start, gain, taken, self._encoding.possible) for start in begun]
         proposals = [proposal for proposal in found if proposal is not None]
         return max(proposals, key=lambda proposal: proposal.value).row if proposals else self._random(index, RANDOM_STARTS)
 

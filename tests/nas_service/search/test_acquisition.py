@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nas_service.search.acquisition import best_of, climb, log_expected_improvement
+from nas_service.search.acquisition import OverBest, best_of, climb, log_expected_improvement
 from nas_service.search.encoding import Codes, Encoding
 from nas_service.search.posterior import Posterior, Shares, rank_scores
 from search_spaces.space import SPACES, ZEROISE, SearchSpace, connect_all
@@ -97,7 +97,7 @@ def test_no_change_of_one_edge_improves_what_a_climb_returns(space: SearchSpace,
     """Both spaces have fewer neighbours than a step looks at, so that none is overlooked; 1e-9 is for rounding."""
     posterior = _posterior(space)
     best = float(posterior.means.max())
-    found = climb(posterior, posterior.codes[start], best, set(), posterior.encoding.possible)
+    found = climb(posterior, posterior.codes[start], OverBest(best), set(), posterior.encoding.possible)
     assert found is not None
     assert space.dead_node(posterior.encoding.genotype(found.row).choices) is None
     assert found.value == pytest.approx(_value(posterior, found.row, best), abs=1e-9)
@@ -111,7 +111,7 @@ def test_a_climb_returns_a_live_architecture_that_is_not_taken(space: SearchSpac
     posterior = _posterior(space)
     best, taken = float(posterior.means.max()), {row.tobytes() for row in posterior.codes}
     for _ in range(8):
-        found = climb(posterior, posterior.codes[start], best, taken, posterior.encoding.possible)
+        found = climb(posterior, posterior.codes[start], OverBest(best), taken, posterior.encoding.possible)
         assert found is not None
         assert found.row.tobytes() not in taken
         assert space.dead_node(posterior.encoding.genotype(found.row).choices) is None
@@ -123,7 +123,7 @@ def test_a_climb_returns_a_live_architecture_that_is_not_taken(space: SearchSpac
 def test_a_climb_leaves_its_start_as_it_was(start: int) -> None:
     posterior = _posterior(TINY)
     row = posterior.codes[start].copy()
-    climb(posterior, row, 0.0, set(), posterior.encoding.possible)
+    climb(posterior, row, OverBest(0.0), set(), posterior.encoding.possible)
     assert row.tolist() == posterior.codes[start].tolist()
 
 
@@ -132,7 +132,7 @@ def test_a_climb_changes_only_to_allowed_operations() -> None:
     allowed = posterior.encoding.possible.copy()
     start = posterior.codes[0]
     allowed[:3] = np.arange(allowed.shape[1]) == start[:3, None]
-    found = climb(posterior, start, float(posterior.means.max()), set(), allowed)
+    found = climb(posterior, start, OverBest(float(posterior.means.max())), set(), allowed)
     assert found is not None
     assert found.row[:3].tolist() == start[:3].tolist()
 
@@ -140,7 +140,7 @@ def test_a_climb_changes_only_to_allowed_operations() -> None:
 def test_a_climb_among_taken_architectures_alone_finds_none() -> None:
     posterior = _posterior(TINY)
     taken = {row.tobytes() for row in posterior.encoding.all_live}
-    assert climb(posterior, posterior.codes[0], 0.0, taken, posterior.encoding.possible) is None
+    assert climb(posterior, posterior.codes[0], OverBest(0.0), taken, posterior.encoding.possible) is None
 
 
 def test_the_best_candidate_is_the_first_by_expected_improvement_that_is_not_taken() -> None:
@@ -149,9 +149,9 @@ def test_the_best_candidate_is_the_first_by_expected_improvement_that_is_not_tak
     order = np.argsort([-_value(posterior, row, best) for row in codes], kind="stable")
     taken: set[bytes] = set()
     for index in order[:5]:
-        found = best_of(posterior, codes, best, taken)
+        found = best_of(posterior, codes, OverBest(best), taken)
         assert found is not None
         assert found.value == pytest.approx(_value(posterior, codes[index], best), abs=1e-9)
         taken.add(found.row.tobytes())
     assert len(taken) == 5
-    assert best_of(posterior, codes, best, {row.tobytes() for row in codes}) is None
+    assert best_of(posterior, codes, OverBest(best), {row.tobytes() for row in codes}) is None

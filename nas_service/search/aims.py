@@ -1,0 +1,81 @@
+"""Costs that a search trades against the reward, and which architectures are worth having then. Plain Python.
+
+One architecture dominates another if its reward is no lower and none of its costs is higher, and one of them is better. What no
+other dominates is the Pareto set. How much of what can be had a set has is its hypervolume: of all (reward, costs) between a
+reference and the best, the part that a member of the set is at least as good as.
+
+References:
+    Zitzler and Thiele, "Multiobjective Evolutionary Algorithms: A Comparative Case Study and the Strength Pareto Approach", IEEE
+    Transactions on Evolutionary Computation 3(4), 1999 (hypervolume); While, Bradstreet and Barone, "A Fast Way of Calculating
+    Exact Hypervolumes", IEEE Transactions on Evolutionary Computation 16(1), 2012 (the recursion).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from search_spaces.genotype import Choice
+
+MOST_COSTS = 2  # that a search trades: work grows with their power
+END = 1.1  # of costs: the dearest architecture, at 1, is worth something, too
+Point = tuple[float, ...]  # a reward, and how far each cost stays below the end
+
+
+@dataclass(frozen=True, eq=False)
+class Aims:
+    """Costs that should be low beside a high reward.
+
+    Attributes:
+        costs: Of every arm, one figure a cost, a multiple of a 64th: what it costs more than the first arm of its place.
+        base: What an architecture of the first arms costs.
+        ends: What the cheapest and the dearest architecture cost, the dearest more.
+    """
+
+    costs: Mapping[Choice, tuple[float, ...]]
+    base: tuple[float, ...]
+    ends: tuple[tuple[float, float], ...]
+
+    def of(self, choices: Sequence[Choice]) -> tuple[float, ...]:
+        """Return the costs of an architecture: 0 for what the cheapest one costs, 1 for the dearest."""
+        sums = [base + sum(self.costs[key][number] for key in choices) for number, base in enumerate(self.base)]
+        return tuple((cost - least) / (most - least) for cost, (least, most) in zip(sums, self.ends, strict=True))
+
+    def points(self, rewards: Sequence[float], architectures: Sequence[Sequence[Choice]], lowest: float) -> list[Point]:
+        """Return what each architecture has of the hypervolume's box, from the reference (`lowest`, END, ...)."""
+        found = zip(rewards, architectures, strict=True)
+        return [(reward - lowest, *(END - cost for cost in self.of(choices))) for reward, choices in found]
+
+
+def undominated(points: Sequence[Point]) -> list[int]:
+    """Return the places of the points that no other one dominates, in their order; of equals the first."""
+    found: dict[Point, int] = {}
+    for place in sorted(range(len(points)), key=lambda place: (-sum(points[place]), place)):  # what dominates comes before
+        point = points[place]
+        if not any(all(a >= b for a, b in zip(other, point, strict=True)) for other in found):
+            found[point] = place
+    return sorted(found.values())
+
+
+def hypervolume(points: Sequence[Point]) -> float:
+    """Return the volume of the union of the boxes between 0 and each point; one with a figure below 0 has none."""
+    front = [point for point in points if min(point) > 0]
+    front = [front[place] for place in undominated(front)]
+    total = 0.0
+    for place, point in enumerate(front):
+        within = [tuple(map(min, point, other)) for other in front[place + 1 :]]
+        total += prod(point) - hypervolume(within)
+    return total
+
+
+def spread_out(points: Sequence[Point], count: int) -> list[int]:
+    """Return `count` places of the Pareto set, each adding most to the hypervolume of those before, the first of equals.
+
+    Fewer if the set has fewer; its members that add nothing come last.
+    """
+    left = undominated(points)
+    chosen: list[int] = []
+    while left and len(chosen) < count:
+        had = [points[place] for place in chosen]
+        gains = [hypervolume([*had, points[place]]) for place in left]
+        chosen.append(left.pop(gains.index(max(gains))))
+    return chosen
