@@ -69,12 +69,13 @@ class Outcome:
 
 
 @lru_cache(maxsize=4)
-def _space(name: str) -> SearchSpace:
+def space_of(name: str) -> SearchSpace:
+    """Return a space of the benchmark."""
     return build_space(Component(name=name, settings={"template": "shortcut"} if name == "abandit-mini" else {}))
 
 
 @lru_cache(maxsize=4)
-def _truth(name: str) -> tuple[Reward, Callable[[Genotype], float]]:
+def truth_of(name: str) -> tuple[Reward, Callable[[Genotype], float]]:
     """Return what a search sees of a genotype with a seed, and what is true."""
     if name == "abandit-mini":
         table = ArchitectureTable.read(TABLE)
@@ -82,15 +83,15 @@ def _truth(name: str) -> tuple[Reward, Callable[[Genotype], float]]:
             lambda genotype, seed: float(table.validation[table.rows[genotype], seed % 2]),
             lambda genotype: float(table.test[table.rows[genotype]].mean()),
         )
-    space, random = _space(name), np.random.RandomState(0)
+    space, random = space_of(name), np.random.RandomState(0)
     worth = {}
     for cell in space.cell_types:
         for edge in space.edges:
             importance = math.exp(random.standard_normal() / 2)
             draws = random.standard_normal(len(edge.operations))
-            for operation, draw in zip(edge.operations, draws - draws.mean(), strict=True):
-                worth[cell.name, edge.name, operation] = importance * draw
-    drawn = [_draw(name, None, 11, number) for number in range(DRAWN)]
+            for operation, figure in zip(edge.operations, draws - draws.mean(), strict=True):
+                worth[cell.name, edge.name, operation] = importance * figure
+    drawn = [draw(name, None, 11, number) for number in range(DRAWN)]
     arms = np.array([sum(worth[key] for key in genotype.choices) for genotype in drawn])
     sizes = np.array([math.log(count_parameters(space, genotype)) for genotype in drawn])
 
@@ -109,30 +110,31 @@ def _truth(name: str) -> tuple[Reward, Callable[[Genotype], float]]:
     return reward, truth
 
 
-def _draw(name: str, limits: Limits | None, seed: int, number: int) -> Genotype:
-    space = _space(name)
+def draw(name: str, limits: Limits | None, seed: int, number: int) -> Genotype:
+    """Return a random architecture within limits."""
+    space = space_of(name)
     return Genotype(space.name, draw_uniform(region_of(space, limits), possible_arms(space, limits), seed, ("draw", number)))
 
 
 def _size(name: str, genotype: Genotype) -> int:
     precision = build_method(METHOD).facts.precision
-    return network_cost(_space(name), genotype, format_of(IMAGES[name]), precision).packed_bytes
+    return network_cost(space_of(name), genotype, format_of(IMAGES[name]), precision).packed_bytes
 
 
 @lru_cache(maxsize=32)
 def _limit(name: str, share: float) -> tuple[float, Limits, float, float]:
     """Return the limit that a share keeps, as such and for strategies, and mean and deviation of the truth within it."""
-    most = float(np.quantile([_size(name, _draw(name, None, 5, number)) for number in range(DRAWN)], share, method="lower"))
-    costs = arm_costs(_space(name), format_of(IMAGES[name]), build_method(METHOD).facts.precision)
+    most = float(np.quantile([_size(name, draw(name, None, 5, number)) for number in range(DRAWN)], share, method="lower"))
+    costs = arm_costs(space_of(name), format_of(IMAGES[name]), build_method(METHOD).facts.precision)
     limits = costs.limits({"packed_bytes": most})
-    within = [_truth(name)[1](_draw(name, limits, 6, number)) for number in range(DRAWN)]
+    within = [truth_of(name)[1](draw(name, limits, 6, number)) for number in range(DRAWN)]
     return most, limits, statistics.fmean(within), statistics.pstdev(within) or 1.0
 
 
 def search(task: Task) -> Outcome:
     """Search and judge the pick."""
     most, limits, mean, spread = _limit(task.space, task.share)
-    reward, truth = _truth(task.space)
+    reward, truth = truth_of(task.space)
     name, _, samples = task.strategy.partition(":")
     settings = {"samples": int(samples)} if samples else {}
     made = _made(name, task, settings, limits)
@@ -146,13 +148,13 @@ def search(task: Task) -> Outcome:
 
 
 def _made(name: str, task: Task, settings: dict[str, int], limits: Limits) -> Strategy:
-    space = _space(task.space)
+    space = space_of(task.space)
     return STRATEGIES.get(name).from_settings(space, settings, task.seed, lambda one: count_parameters(space, one), limits)
 
 
 def rivals(space: str, share: float) -> dict[str, str]:
     """Return strategies, each with random search of as many samples as it takes within the limit that a share keeps."""
-    built, limits = _space(space), _limit(space, share)[1]
+    built, limits = space_of(space), _limit(space, share)[1]
     found = {}
     for name in ("abandit", "cp-nas", "evolution", "abandit-plus"):
         settings = {"samples": SAMPLES} if name in {"evolution", "abandit-plus"} else {}

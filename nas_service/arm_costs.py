@@ -30,12 +30,10 @@ def format_of(image: CountedImage) -> ImageFormat:
     return ImageFormat(image.channels, Size(image.height, image.width), image.classes, nothing, (1.0,) * image.channels)
 
 
-def quantity(cost: Cost, name: str) -> float:
-    """Return one of `constraints.QUANTITIES`."""
-    if name == "parameters":
-        return cost.binary_parameters + cost.float_parameters
-    figure: float = getattr(cost, name)
-    return figure
+def quantity(cost: Cost | Mapping[str, float], name: str) -> float:
+    """Return one of `constraints.QUANTITIES` of a cost, or of one as it is stored."""
+    figures = cost.to_dict() if isinstance(cost, Cost) else cost
+    return figures["binary_parameters"] + figures["float_parameters"] if name == "parameters" else figures[name]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
 
 from nas_service.comparison import AttackConditions, ComparedPair
+from nas_service.search.aims import undominated
 
 
 class FrontAccuracy(StrEnum):
@@ -44,22 +44,6 @@ class Front:
     left_out: tuple[Place, ...]
 
 
-def undominated(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return the places of the points (accuracy, cost) that no other one dominates, the cheapest first.
-
-    One dominates another if it is no less accurate and no dearer, and better in one of the two. Equal points stay together.
-    """
-    order = sorted(range(len(points)), key=lambda place: (points[place][1], place))
-    best, found = float("-inf"), []
-    for _, group in groupby(order, key=lambda place: points[place][1]):
-        equal = list(group)
-        highest = max(points[place][0] for place in equal)
-        if highest > best:
-            found += [place for place in equal if points[place][0] == highest]
-            best = highest
-    return found
-
-
 def fronts(pairs: Sequence[ComparedPair]) -> list[Front]:
     """Return the fronts of a comparison: clean ones, and one for each way in which pairs were attacked."""
     attacks = dict.fromkeys(pair.attack for pair in pairs if pair.attack is not None)
@@ -76,6 +60,7 @@ def _front(pairs: Sequence[ComparedPair], accuracy: FrontAccuracy, cost: FrontCo
             left_out.append((pair.method, pair.architecture))
         else:
             measured.append((pair, value))
-    points = [(value, pair.ops if cost is FrontCost.OPS else pair.packed_bytes) for pair, value in measured]
-    members = tuple((measured[place][0].method, measured[place][0].architecture) for place in undominated(points))
+    points = [(value, -float(pair.ops if cost is FrontCost.OPS else pair.packed_bytes)) for pair, value in measured]
+    found = sorted(undominated(points), key=lambda place: -points[place][1])
+    members = tuple((measured[place][0].method, measured[place][0].architecture) for place in found)
     return Front(accuracy, cost, attack, members, tuple(left_out))

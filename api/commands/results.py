@@ -21,11 +21,20 @@ _ROBUSTNESS = ["candidate", "method", "eps", *_ATTACKS, "all attacks", "masked"]
 
 Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
 
+Pareto = Annotated[
+    bool,
+    typer.Option(
+        "--pareto",
+        help="With --search: only those that no other of them beats in score and the costs that it trades, else OPs and bytes.",
+    ),
+]
 
-def list_architectures(search: Search = None, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+
+def list_architectures(search: Search = None, pareto: Pareto = False, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """List discovered architectures."""
+    filters = {"search": search} if search else {}
     with NasClient(url or Settings().url) as client:
-        found = list(client.architectures(**({"search": search} if search else {})))
+        found = list(client.architectures(**filters, **({"pareto": "true"} if pareto else {})))
     if as_json:
         print_json(found)
     else:

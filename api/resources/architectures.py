@@ -28,13 +28,26 @@ router = APIRouter(prefix="/architectures", tags=["architectures"])
 def list_architectures(
     service: ServiceDep,
     search: Annotated[str | None, Query(description="Only those of this search.")] = None,
+    pareto: Annotated[  # noqa: FBT002 - a parameter of an address has its name
+        bool,
+        Query(
+            description="With `search`: only those that no other of them beats in score and in the costs that the search trades, "
+            "or where it trades none in OPs and packed bytes."
+        ),
+    ] = False,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[ArchitectureView]:
     """Return discovered genotypes with score and cost."""
-    count = service.page_limit(limit)
+    count, before = service.page_limit(limit), decode_cursor(cursor, str)
     with service.database.read() as session:
-        rows = architectures.list_architectures(session, limit=count + 1, before=decode_cursor(cursor, str), job_id=search)
+        if pareto:
+            if search is None:
+                raise InvalidFieldError("pareto", pareto, "false without `search`: scores of different searches are not alike")
+            found = architectures.pareto_set(session, search)
+            rows = [row for row in found if before is None or row.id > before][: count + 1]
+        else:
+            rows = architectures.list_architectures(session, limit=count + 1, before=before, job_id=search)
     return paginate(rows, count, lambda row: row.id, ArchitectureView.model_validate)
 
 

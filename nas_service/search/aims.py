@@ -47,18 +47,20 @@ class Aims:
 
 
 def undominated(points: Sequence[Point]) -> list[int]:
-    """Return the places of the points that no other one dominates, in their order; of equals the first."""
-    found: dict[Point, int] = {}
-    for place in sorted(range(len(points)), key=lambda place: (-sum(points[place]), place)):  # what dominates comes before
-        point = points[place]
+    """Return the places of the points that no other one dominates, in their order; equal ones are all there.
+
+    Points are figures that should be high, as many for each.
+    """
+    found = dict[Point, None]()
+    for point in sorted(dict.fromkeys(points), reverse=True):  # what dominates comes before
         if not any(all(a >= b for a, b in zip(other, point, strict=True)) for other in found):
-            found[point] = place
-    return sorted(found.values())
+            found[point] = None
+    return [place for place, point in enumerate(points) if point in found]
 
 
 def hypervolume(points: Sequence[Point]) -> float:
     """Return the volume of the union of the boxes between 0 and each point; one with a figure below 0 has none."""
-    front = [point for point in points if min(point) > 0]
+    front = list({point for point in points if min(point) > 0})
     front = [front[place] for place in undominated(front)]
     total = 0.0
     for place, point in enumerate(front):

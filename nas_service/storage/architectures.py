@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nas_service.arm_costs import quantity
 from nas_service.errors import NotFoundError
+from nas_service.search.aims import undominated
 from nas_service.storage.models import Architecture, Job
 from nas_service.storage.session import database_now, new_id
 from search_spaces.genotype import Genotype
@@ -75,6 +77,18 @@ def searched_spaces(session: Session, keys: Sequence[str]) -> list[dict[str, Any
         specs = session.scalars(select(Job.spec).where(Job.id.in_(searches)).order_by(Job.id))
         found += [space for spec in specs if (space := spec["space"]) not in found]
     return found
+
+
+def pareto_set(session: Session, job_id: str) -> list[Architecture]:
+    """Return those architectures of a search, by rank, that no other of them beats in score and in the costs that it trades.
+
+    Of a search that trades none: in OPs and packed bytes. Empty if there is no such search.
+    """
+    spec = session.scalar(select(Job.spec).where(Job.id == job_id))
+    names = () if spec is None else spec.get("objectives") or ("ops", "packed_bytes")
+    rows = list(session.scalars(select(Architecture).where(Architecture.job_id == job_id).order_by(Architecture.rank)))
+    points = [(row.score, *(-quantity(row.cost, name) for name in names)) for row in rows]
+    return [rows[place] for place in undominated(points)]
 
 
 def list_architectures(

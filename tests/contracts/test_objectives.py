@@ -23,7 +23,11 @@ EVERY_STRATEGY = pytest.mark.parametrize("name", TRADING)
 EVERY_SPACE = pytest.mark.parametrize("space", [SPACES.get("tiny"), LARGE], ids=["tiny", "abandit-general"])
 NAMES: tuple[tuple[Quantity, ...], ...] = (("ops",), ("packed_bytes", "ops"))
 EVERY_NAMES = pytest.mark.parametrize("names", NAMES, ids=["one", "two"])
-SETTINGS = {"screen-and-train": {"trainings": 14, "fidelity": 0.2}, "abandit-plus": {"samples": 30}, "random": {"samples": 30}}
+SETTINGS: dict[str, dict[str, float]] = {
+    "screen-and-train": {"trainings": 14, "fidelity": 0.2},
+    "abandit-plus": {"samples": 30},
+    "random": {"samples": 30},
+}
 
 
 def _aims(space: SearchSpace, names: Sequence[Quantity], limits: Limits | None = None) -> Aims:

@@ -133,3 +133,40 @@ def test_of_a_large_space_the_share_is_told_from_draws() -> None:
     assert counted.counted > 1000
     assert all(entry.least <= entry.median <= entry.most for entry in counted.ranges)
     assert counted_image(checked.facts.image_format) == DIGITS
+
+
+def test_traded_costs_have_their_images_and_reach_the_strategy() -> None:
+    spec = _checked(strategy="random", objectives=["ops", "packed_bytes"])
+    assert spec.constraints is not None
+    assert spec.constraints.image == DIGITS
+    again = SearchSpec.model_validate(spec.model_dump(mode="json"))
+    aims, space = search_strategy(again).aims, build_space(spec.space)
+    assert aims is not None
+    reached = [aims.of(genotype.choices) for genotype in live_genotypes(space)]
+    assert [min(costs) for costs in zip(*reached, strict=True)] == [0, 0]
+    assert [max(costs) for costs in zip(*reached, strict=True)] == [1, 1]
+
+
+def test_within_limits_the_span_is_of_what_is_within() -> None:
+    least, most = _span("packed_bytes")
+    limit = int((least + most) / 2)
+    aims = search_strategy(_checked(strategy="random", objectives=["packed_bytes"], constraints={"packed_bytes": limit})).aims
+    assert aims is not None
+    assert aims.ends[0][0] == least
+    assert aims.ends[0][1] <= limit
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "allowed"),
+    [
+        ({"strategy": "abandit", "objectives": ["ops"]}, "objectives", "abandit-plus, random, screen-and-train"),
+        ({"strategy": "random", "objectives": ["flash"]}, "objectives.0", "packed_bytes"),
+        ({"strategy": "random", "objectives": ["ops", "ops"]}, "objectives", "repeats"),
+        ({"strategy": "random", "objectives": ["ops", "packed_bytes", "parameters"]}, "objectives", "at most 2"),
+        ({"strategy": "random", "space": "resnet-20", "objectives": ["ops"]}, "objectives.0", "differs"),
+    ],
+)
+def test_costs_that_cannot_be_traded_are_refused_by_their_field(given: dict[str, Any], field: str, allowed: str) -> None:
+    told = _refused(None, **given)
+    assert list(told) == [field]
+    assert allowed in told[field]

@@ -27,8 +27,7 @@ def _dominates(one: Point, other: Point) -> bool:
 @SIZES
 def test_the_pareto_set_is_what_no_other_point_dominates(seed: int, figures: int) -> None:
     points = _points(60, figures, seed)
-    first = [place for place, point in enumerate(points) if point not in points[:place]]
-    assert undominated(points) == [p for p in first if not any(_dominates(points[q], points[p]) for q in first)]
+    assert undominated(points) == [p for p, point in enumerate(points) if not any(_dominates(other, point) for other in points)]
     assert undominated([]) == []
 
 

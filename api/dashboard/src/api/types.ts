@@ -4674,6 +4674,12 @@ export interface components {
              */
             name: string;
             /**
+             * Objectives
+             * @description Costs that should be low beside a high reward: a Pareto set is searched for, and kept, in place of one best. Empty: the reward alone counts.
+             * @default []
+             */
+            objectives: ("parameters" | "binary_parameters" | "float_parameters" | "ops" | "packed_bytes")[];
+            /**
              * @default {
              *       "cpus_per_worker": 1,
              *       "gpus_per_worker": 0
@@ -5373,6 +5379,8 @@ export interface operations {
                 cursor?: string | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
+                /** @description With `search`: only those that no other of them beats in score and in the costs that the search trades, or where it trades none in OPs and packed bytes. */
+                pareto?: boolean;
                 /** @description Only those of this search. */
                 search?: string | null;
             };

@@ -38,7 +38,9 @@ function Component(props: { field: Field | undefined; title?: string }) {
   return props.field ? <ComponentField field={props.field} {...(props.title ? { title: props.title } : {})} /> : null;
 }
 
-const PLACED = "name space dataset method strategy seed wave evaluation constraints resources keep training".split(" ");
+const PLACED = "name space dataset method strategy seed wave evaluation constraints objectives resources keep training".split(
+  " ",
+);
 
 /** The whole spec in six parts; all fields come from the service's schema. */
 export function Sections() {
@@ -59,6 +61,9 @@ export function Sections() {
       <Section number={2} title="Space">
         <Component field={known.space} />
         {known.constraints ? <Limits field={known.constraints} /> : null}
+        {known.objectives ? (
+          <FieldInput field={known.objectives} options={(known.objectives.item?.choices ?? []).map(String)} />
+        ) : null}
       </Section>
       <Section number={3} title="Strategy">
         <Component field={known.strategy} />

@@ -1,9 +1,10 @@
 import { address, getJson, type View } from "../../api/client";
 import { useResource } from "../../live/resource";
+import { TradeChart } from "../../pictures/TradeChart";
 import { isDark } from "../../state/theme";
 import { amount, bytes, fixed } from "../../ui/format";
 import { Empty, Loaded } from "../../ui/States";
-import { paths } from "./data";
+import { paths, tradedOf } from "./data";
 import type { SearchModel } from "./model";
 
 type Architecture = View<"ArchitectureView">;
@@ -23,6 +24,28 @@ function Leader({ model }: { model: SearchModel }) {
   );
 }
 
+/** How they are ranked; where costs were traded, what they are worth and cost as a picture. */
+function Ranking(props: { traded: readonly string[]; architectures: readonly Architecture[] }) {
+  if (props.traded.length === 0)
+    return (
+      <p class="quiet">
+        The strategy ranks: where operations were abandoned, rank 1 is made of those left at the end, whose score is the mean of
+        their arms; the others are samples, by what they reached.
+      </p>
+    );
+  return (
+    <>
+      <p class="quiet">
+        The Pareto set: none of these is beaten in score and costs by another that was sampled. Rank 1 adds most to what the set
+        has, the next most to that.
+      </p>
+      {props.traded.map((cost) => (
+        <TradeChart key={cost} architectures={props.architectures} cost={cost} />
+      ))}
+    </>
+  );
+}
+
 /** What the search found, best first, each with its cells. */
 export function ArchitecturesTab({ model }: { model: SearchModel }) {
   const url = address("/v1/architectures", {}, { search: model.id, limit: 50 });
@@ -36,10 +59,7 @@ export function ArchitecturesTab({ model }: { model: SearchModel }) {
           <Leader model={model} />
         ) : (
           <>
-            <p class="quiet">
-              The strategy ranks: where operations were abandoned, rank 1 is made of those left at the end, whose score is the
-              mean of their arms; the others are samples, by what they reached.
-            </p>
+            <Ranking traded={tradedOf(model.job.value?.spec)} architectures={data.items} />
             <ol class="found">
               {data.items.map((one) => (
                 <li key={one.id}>

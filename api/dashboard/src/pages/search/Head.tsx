@@ -10,7 +10,7 @@ import { Confirm } from "../../ui/Confirm";
 import { ErrorBox } from "../../ui/ErrorBox";
 import { count, NONE, percent, seconds } from "../../ui/format";
 import { StateMark } from "../../ui/StateMark";
-import { type Job, paths } from "./data";
+import { type Job, paths, tradedOf } from "./data";
 import type { SearchModel } from "./model";
 
 function Fact(props: { name: string; children: preact.ComponentChildren }) {
@@ -84,6 +84,11 @@ function Facts({ model, job }: { model: SearchModel; job: Job }) {
       {limitsOf(job.spec.constraints).map((limit) => (
         <Fact key={limit} name="at most">
           {limit}
+        </Fact>
+      ))}
+      {tradedOf(job.spec).map((name) => (
+        <Fact key={name} name="traded">
+          {name.replaceAll("_", " ")}
         </Fact>
       ))}
     </dl>

@@ -83,3 +83,9 @@ export const load = {
     return told.rounds.map((one) => ({ round: one.round, samples: one.samples, dropped: one.abandoned.length }));
   },
 };
+
+/** The costs that a search trades against its reward, by name. */
+export function tradedOf(spec: Job["spec"] | undefined): readonly string[] {
+  const names = spec?.objectives;
+  return Array.isArray(names) ? names.map(String) : [];
+}

@@ -1,0 +1,65 @@
+import type { View } from "../api/client";
+import { amount, bytes, fixed } from "../ui/format";
+import { decimals, domain, linear, logarithmic, round } from "./axis";
+import { Frame } from "./Frame";
+import { useWidth } from "./width";
+
+type Architecture = View<"ArchitectureView">;
+
+const HEIGHT = 300;
+
+/** One of the costs that a search may trade, of an architecture. */
+export function costOf(architecture: Pick<Architecture, "cost">, name: string): number {
+  const { cost } = architecture;
+  return name === "parameters" ? (cost.binary_parameters ?? 0) + (cost.float_parameters ?? 0) : (cost[name] ?? 0);
+}
+
+/** What a search that trades costs found: the score over a cost, each a link to its architecture, named by its rank. */
+export function TradeChart(props: { architectures: readonly Architecture[]; cost: string }) {
+  const { ref, width } = useWidth<HTMLDivElement>();
+  const words = props.cost === "ops" ? "OPs an image" : props.cost.replaceAll("_", " ");
+  const plot = { left: 52, right: width - 14, top: 18, bottom: HEIGHT - 38 };
+  const scores = props.architectures.map((one) => one.score);
+  const x = logarithmic(
+    props.architectures.map((one) => Math.max(costOf(one, props.cost), 1)),
+    [plot.left, plot.right],
+  );
+  const y = linear(domain(scores, 0.02), [plot.bottom, plot.top]);
+  return (
+    <div ref={ref} class="chart">
+      {width > 0 ? (
+        <Frame
+          width={width}
+          height={HEIGHT}
+          plot={plot}
+          x={x}
+          y={y}
+          xLabel={`${words}; each step is a multiple`}
+          xText={props.cost === "packed_bytes" ? bytes : amount}
+          yText={(value) => fixed(value, decimals(y.ticks))}
+          label={`Score over ${words} of the ${props.architectures.length} architectures of the Pareto set; the list below has the same figures`}
+        >
+          {props.architectures.map((one) => (
+            <a key={one.id} href={`/architectures/${one.id}`} aria-label={`rank ${one.rank}`}>
+              <circle
+                cx={round(x.at(Math.max(costOf(one, props.cost), 1)))}
+                cy={round(y.at(one.score))}
+                r="5"
+                fill="var(--accent)"
+                data-rank={one.rank}
+              />
+              <text
+                x={round(x.at(Math.max(costOf(one, props.cost), 1)))}
+                y={round(y.at(one.score)) - 9}
+                text-anchor="middle"
+                fill="var(--text)"
+              >
+                {one.rank}
+              </text>
+            </a>
+          ))}
+        </Frame>
+      ) : null}
+    </div>
+  );
+}
