@@ -2,7 +2,9 @@
 
 import csv
 import io
+import random
 import zipfile
+from typing import Any
 
 import pytest
 from alembic import command
@@ -11,12 +13,17 @@ from fastapi.testclient import TestClient
 from nas_service.export.palette import look_of
 from nas_service.hand_made import reference_names
 from nas_service.settings import Settings
-from nas_service.storage import candidates, jobs
+from nas_service.storage import architectures, candidates, jobs
 from nas_service.storage.candidates import PlannedCandidate
+from nas_service.storage.models import Architecture
 from nas_service.storage.schema import alembic_config
-from nas_service.storage.session import Database
+from nas_service.storage.session import Database, new_id
+from search_spaces.cost import FULL_PRECISION
+from search_spaces.network import network_cost
 from search_spaces.operation import OPERATIONS
+from search_spaces.space import SPACES
 from tests.api.conftest import write_bundled, write_trained
+from tests.samples import GREY_8, random_genotype
 
 
 def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
@@ -29,6 +36,48 @@ def test_architectures_of_a_search_come_by_rank(client: TestClient, finished_sea
     assert [entry["rank"] for entry in found] == [1, 2]
     assert found[0] == client.get(f"/v1/architectures/{found[0]['id']}").json()
     assert found[0]["search_id"] == finished_search
+
+
+def test_the_pareto_set_is_what_no_other_architecture_of_the_search_beats(
+    client: TestClient, settings: Settings, finished_search: str
+) -> None:
+    """In OPs and packed bytes, since this search trades nothing; a page at a time like all of them."""
+    with Database(settings.database).write() as session:
+        rows = architectures.list_architectures(session, limit=2, job_id=finished_search)
+        genotypes = [random_genotype(SPACES.get("tiny"), seed) for seed in range(40)]
+        costs = [network_cost(SPACES.get("tiny"), genotype, GREY_8, FULL_PRECISION).to_dict() for genotype in genotypes]
+        scores = [rows[0].score + random.Random(seed).random() / 10 for seed in range(40)]
+        session.add_all(
+            Architecture(
+                id=new_id(),
+                job_id=finished_search,
+                rank=rank,
+                genotype=genotype.to_dict(),
+                digest=genotype.digest,
+                score=score,
+                cost=cost,
+                created_at=rows[0].created_at,
+            )
+            for rank, (genotype, cost, score) in enumerate(zip(genotypes, costs, scores, strict=True), start=3)
+        )
+    everything = client.get("/v1/architectures", params={"search": finished_search, "limit": 100}).json()["items"]
+    points = [(one["score"], -one["cost"]["ops"], -one["cost"]["packed_bytes"]) for one in everything]
+    expected = [
+        one["rank"]
+        for one, point in zip(everything, points, strict=True)
+        if not any(other != point and all(a >= b for a, b in zip(other, point, strict=True)) for other in points)
+    ]
+    asked: dict[str, Any] = {"search": finished_search, "pareto": "true", "limit": 2}
+    told = []
+    while asked.get("cursor", "") is not None:
+        page = client.get("/v1/architectures", params=asked).json()
+        told += [one["rank"] for one in page["items"]]
+        asked["cursor"] = page["next"]
+    assert told == expected
+    assert 2 < len(told) < len(everything)
+    assert client.get("/v1/architectures", params={"search": "nowhere", "pareto": "true"}).json()["items"] == []
+    refused = client.get("/v1/architectures", params={"pareto": "true"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "pareto")
 
 
 def test_an_architecture_has_a_picture_and_a_bundle(client: TestClient, finished_search: str) -> None:
