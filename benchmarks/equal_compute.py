@@ -12,14 +12,15 @@ the mean of genotypes within 10 % of the pick's OPs (where not all are trained, 
 all are, the share of genotypes whose mean test accuracy is lower (percentile; half of the truth is the seed that was seen, for
 all alike). Every search has its own random rivals: differences are paired, p is Wilcoxon's, one-sided.
 
-Trainings are kept line by line, so that a run that was cut off goes on.
+Trainings are kept line by line, so that a run that was cut off goes on. What rivals need does not depend on what searches find:
+`--jobs N` makes it first, in so many processes, and `--rivals-only` stops there.
 """
 
 import argparse
-import json
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -30,8 +31,9 @@ import numpy as np
 import torch
 from scipy.stats import wilcoxon
 
-from benchmarks.benches import BENCHES, SEEDS, TABLES, Truth
+from benchmarks.benches import BENCHES, SEEDS, TABLES, Truth, train
 from benchmarks.conditions import conditions
+from benchmarks.kept import Row, add_row, read_rows, work_off
 from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.recipes.recipe import ShortScore
 from nas_service.search.history import Sample, derived_random
@@ -119,10 +121,7 @@ class ShortTrainings:
     def __init__(self, task: Task, fidelity: Callable[[int], float]) -> None:
         """Read what is kept."""
         self._task, self._file = task, task.kept / f"{task.seed}.jsonl"
-        whole = (
-            self._file.read_text().rpartition("\n")[0] if self._file.exists() else ""
-        )  # a line that was cut off is trained again
-        self._known = {entry["digest"]: entry for entry in map(json.loads, whole.splitlines())}
+        self._known = {entry["digest"]: entry for entry in read_rows(self._file)}
         bench = BENCHES[task.bench]
         space, method, seed = build_space(bench.space), build_method(bench.method), training_seed(task.seed)
         plan = OwnPlan(space, method, bench.recipe, ShortScore.TRAIN_LIKELIHOOD, seed, fidelity)
@@ -132,9 +131,8 @@ class ShortTrainings:
         """Return reward and steps."""
         if genotype.digest not in self._known:
             done = self._trainer.evaluate(index, genotype).evaluation
-            entry = {"digest": genotype.digest, "reward": done.reward, "steps": done.steps, "seconds": done.seconds}
-            with self._file.open("a") as file:
-                file.write(json.dumps(entry) + "\n")
+            entry: Row = {"digest": genotype.digest, "reward": done.reward, "steps": done.steps, "seconds": done.seconds}
+            add_row(self._file, entry)
             self._known[genotype.digest] = entry
         entry = self._known[genotype.digest]
         return self._told(genotype, entry["reward"]), entry["steps"]
@@ -171,16 +169,60 @@ def search(task: Task) -> Found:
     return judge(task, strategy.rank(history, 1)[0].genotype, steps, PEERS)
 
 
-def rival(task: Task, *, of_the_largest: bool) -> Found:
-    """Return the best of as many whole trainings as the budget allows, of random genotypes or of the largest third of them."""
-    truth, count = truth_of(task.bench, task.data_root), task.trainings
+def rivals(task: Task, truth: Truth, *, of_the_largest: bool) -> list[Genotype]:
+    """Return the random genotypes that the budget pays to train whole, or those of the largest third of them."""
+    count = task.trainings
     drawn = derived_random(task.seed, "rival", of_the_largest, count)
     keys = [drawn.random() for _ in truth.genotypes]
     chosen = sorted(range(len(keys)), key=keys.__getitem__)[: 3 * count if of_the_largest else count]
     if of_the_largest:
         chosen = sorted(chosen, key=lambda row: -int(truth.parameters[row]))[:count]
-    best = max(chosen, key=lambda row: truth.of(truth.genotypes[row], task.seen)[0])
-    return judge(task, truth.genotypes[best], count * truth.bench.steps, 0)
+    return [truth.genotypes[row] for row in chosen]
+
+
+def rival(task: Task, *, of_the_largest: bool) -> Found:
+    """Return the best of as many whole trainings as the budget allows, of random genotypes or of the largest third of them."""
+    truth = truth_of(task.bench, task.data_root)
+    best = max(rivals(task, truth, of_the_largest=of_the_largest), key=lambda genotype: truth.of(genotype, task.seen)[0])
+    return judge(task, best, task.trainings * truth.bench.steps, 0)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A whole training that is to be made."""
+
+    bench: str
+    data_root: Path
+    genotype: Genotype
+    seed: int
+
+    def make(self) -> Row:
+        """Train."""
+        return train(BENCHES[self.bench], self.data_root, self.genotype, self.seed)
+
+
+def missing(tasks: Sequence[Task], truth: Truth) -> Iterator[Missing]:
+    """Yield what the rivals of searches need and is not known; that of a pick is told when all are trained that it is of."""
+    told: set[tuple[str, int]] = set()
+    for of_the_largest in (False, True):
+        for task in tasks:
+            genotypes = rivals(task, truth, of_the_largest=of_the_largest)
+            pairs = [(genotype, task.seen) for genotype in genotypes if not truth.knows(genotype, task.seen)]
+            if not pairs:
+                best = max(genotypes, key=lambda genotype: truth.of(genotype, task.seen)[0])
+                pairs = [(best, task.unseen)] if not truth.knows(best, task.unseen) else []
+            for genotype, seed in pairs:
+                if (genotype.digest, seed) not in told:
+                    told.add((genotype.digest, seed))
+                    yield Missing(task.bench, task.data_root, genotype, seed)
+
+
+def make_missing(tasks: Sequence[Task], processes: int) -> None:
+    """Make what is missing, keeping each when it is done."""
+    truth = truth_of(tasks[0].bench, tasks[0].data_root)
+    truth.refresh()
+    print(f"{len(list(missing(tasks, truth)))} whole trainings of rivals are missing, and those of what they pick", flush=True)
+    work_off(processes, lambda: missing(tasks, truth), Missing.make, lambda _, row: truth.keep(row))
 
 
 def _told(values: Sequence[float], scale: float = 1.0, digits: int = 3) -> str:
@@ -218,8 +260,8 @@ def report(found: dict[str, list[Found]]) -> list[str]:
     return rows
 
 
-def main() -> None:
-    """Search, compare and print the tables."""
+def parsed() -> argparse.Namespace:
+    """Return what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", choices=BENCHES, default="digits")
     parser.add_argument("--data-root", type=Path, default=Path(), help="where the bench's images lie (digits are bundled)")
@@ -234,16 +276,31 @@ def main() -> None:
     )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kept", type=Path, default=Path(".nas/equal-compute"), help="folder of short trainings")
-    arguments = parser.parse_args()
+    parser.add_argument("--jobs", type=int, default=0, help="make the trainings of rivals first, in so many processes")
+    parser.add_argument("--rivals-only", action="store_true", help="and stop there")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Search, compare and print the tables."""
+    arguments = parsed()
     kept, steps = arguments.kept / arguments.bench, BENCHES[arguments.bench].steps
     kept.mkdir(parents=True, exist_ok=True)
     told = f"{arguments.searches} searches, seeds from {arguments.first}; screening: {arguments.screening}"
-    print(f"{conditions()}; {arguments.bench}; {told}\n")
+    print(f"{conditions()}; {arguments.bench}; {told}\n", flush=True)
+    seeds = range(arguments.first, arguments.first + arguments.searches)
+    how = (arguments.bench, arguments.data_root, kept, arguments.screening)
+    tasks = {trainings: [Task(seed, trainings, *how) for seed in seeds] for trainings in arguments.trainings}
+    if arguments.jobs:
+        make_missing([task for entries in tasks.values() for task in entries], arguments.jobs)
+    if not arguments.rivals_only:
+        _compare(arguments, tasks, steps)
+
+
+def _compare(arguments: argparse.Namespace, budgets: dict[int, list[Task]], steps: int) -> None:
+    """Search, and print a table for each budget."""
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        for trainings in arguments.trainings:
-            seeds = range(arguments.first, arguments.first + arguments.searches)
-            how = (trainings, arguments.bench, arguments.data_root, kept, arguments.screening)
-            tasks = [Task(seed, *how) for seed in seeds]
+        for trainings, tasks in budgets.items():
             found = {
                 STRATEGY: list(pool.map(search, tasks)),
                 "random": list(pool.map(partial(rival, of_the_largest=False), tasks)),
@@ -255,6 +312,9 @@ def main() -> None:
             print("| " + " | ".join([*columns, *paired]) + " |\n|" + "---|" * 8)
             print("\n".join(report(found)), flush=True)
             print()
+    whose = Counter(row.get("torch") for row in read_rows(TABLES / f"{arguments.bench}.jsonl"))
+    if whose:
+        print("Whole trainings that are kept, by torch: " + ", ".join(f"{count} of {name}" for name, count in whose.items()))
 
 
 if __name__ == "__main__":
