@@ -53,7 +53,7 @@ def work_off(
         while True:
             held = set(running.values())
             waiting = [job for job in ready() if job not in held]
-            for job in waiting[: processes - len(running)]:
+            for job in waiting[: 2 * processes - len(running)]:  # twice as many, so that nobody waits for this process
                 running[pool.submit(work, job)] = job
             if not running:
                 return

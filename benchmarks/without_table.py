@@ -5,8 +5,8 @@ see one training seed, another for every search. Then are trained anew, with see
 
     pick        what the search returns
     random      of the random architectures the one with the best validation accuracy
-    like        three random architectures whose OPs and parameters are both within 10 % of the pick's; of `DRAWS` random ones the
-                nearest where there are fewer
+    like        three random architectures whose OPs and parameters are both within 10 % of the pick's; where not one in a thousand
+                is, the draw prefers what is likely within them (`nas_service.search.liveness`)
 
 Trainings are jobs of one thread in several processes: of eight searches at a time first their own, then whatever completes the
 earliest. Each is kept as a line of a file, with all that the report needs, so that a run that was cut off goes on, and
@@ -17,8 +17,9 @@ longer than a short training.
 import argparse
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ from nas_service.arm_costs import arm_costs, quantity
 from nas_service.catalogue import build_method, build_space, build_strategy
 from nas_service.recipes.acceleration import Acceleration, ActivationType
 from nas_service.recipes.recipe import Recipe, ShortScore
-from nas_service.search.history import Sample, derived_random
+from nas_service.search.history import Sample
+from nas_service.search.limits import Limits
+from nas_service.search.liveness import draw_uniform, possible_arms, region_of
 from nas_service.search.strategies.screen_and_train import LEAST_WHOLE
 from nas_service.search.strategy import Strategy
 from nas_service.specs import Component
@@ -42,7 +45,7 @@ from search_spaces.network import ImageFormat
 from search_spaces.space import SearchSpace
 
 STRATEGY = "screen-and-train"
-PEERS, LIKE, DRAWS = 3, 0.1, 4000
+PEERS, LIKE, DRAWS = 3, 0.1, 30
 RETRAINED = 20_000  # first of the seeds that no search sees
 TOGETHER = 8  # searches
 QUICK = Acceleration(precision=ActivationType.FLOAT32, channels_last=False)  # to set up
@@ -87,12 +90,12 @@ class Job:
     index: int
     seed: int
     share: float
-    genotype: Genotype
+    genotype: Genotype = field(compare=False)
 
     @property
-    def key(self) -> tuple[int, str, int, int]:
-        """What tells it from others."""
-        return self.search, self.role, self.index, self.seed
+    def key(self) -> tuple[str, int, int]:
+        """What tells it from others of its search."""
+        return self.role, self.index, self.seed
 
 
 def make(job: Job, bench: Bench, data_root: Path, device: str) -> Row:
@@ -123,20 +126,28 @@ class Costs:
         )
         return ops, parameters
 
-    def apart(self, genotype: Genotype, other: Genotype) -> float:
-        """Return the larger of the shares by which OPs and parameters differ from the second's."""
-        return max(abs(own / its - 1) for own, its in zip(self.of(genotype), self.of(other), strict=True))
+    def around(self, genotype: Genotype) -> Limits:
+        """Return limits within which architectures are that have about the OPs and the parameters of one."""
+        names, base = ("ops", "parameters"), self._counted.base
+        arms = {key: [quantity(cost, name) for name in names] for key, cost in self._counted.more.items()}
+        rest = [own - quantity(base, name) for own, name in zip(self.of(genotype), names, strict=True)]
+        wide = [LIKE * own for own in self.of(genotype)]
+        most = [left + more for left, more in zip(rest, wide, strict=True)]
+        least = [left - less for left, less in zip(rest, wide, strict=True)]
+        costs = {key: (*figures, *(-figure for figure in figures)) for key, figures in arms.items()}
+        return Limits(costs, (*most, *(-figure for figure in least)))
 
 
 class Study:
     """One search with all that it is compared with; rows that are known say what is left to do."""
 
     def __init__(self, number: int, bench: Bench, trainings: int, retrainings: int, costs: Costs) -> None:
-        """Begin with nothing known."""
+        """Begin with nothing known; the number is the seed of all but trainings."""
         self._number, self._seeds = number, [RETRAINED + seed for seed in range(retrainings)]
         self._space, self._costs, self._trainings = build_space(bench.space), costs, trainings
         self._strategy = self._build(STRATEGY, {"trainings": trainings})
-        self.rows: dict[tuple[int, str, int, int], Row] = {}
+        self._rewards: dict[tuple[str, int, int], float] = {}
+        self._sampled: dict[int, Sample] = {}
         self._suggested: dict[int, Genotype] = {}
 
     def _build(self, name: str, settings: dict[str, Any]) -> Strategy:
@@ -163,15 +174,20 @@ class Study:
 
     def _lacking(self, role: str, index: int, genotype: Genotype, seeds: list[int]) -> Iterator[Job]:
         jobs = (Job(self._number, role, index, seed, 1.0, genotype) for seed in seeds)
-        yield from (job for job in jobs if job.key not in self.rows)
+        yield from (job for job in jobs if job.key not in self._rewards)
+
+    def add(self, row: Row, genotype: Genotype) -> None:
+        """Take what is known of a training."""
+        role, index = row["role"], row["index"]
+        self._rewards[role, index, row["seed"]] = row["reward"]
+        if role == "searched":
+            self._sampled[index] = Sample(index, genotype, row["reward"], None, row["share"])
+        elif role == "pick":
+            self._found = genotype  # as it was kept: another machine may round otherwise
 
     def _history(self) -> tuple[Sample, ...]:
         """Return the samples of the search up to the first that is not known."""
-        history: list[Sample] = []
-        while (row := self.rows.get((self._number, "searched", len(history), self.seed))) is not None:
-            genotype = Genotype.from_dict(row["genotype"])
-            history.append(Sample(len(history), genotype, row["reward"], None, row["share"]))
-        return tuple(history)
+        return tuple(self._sampled[index] for index in takewhile(self._sampled.__contains__, count()))
 
     def _samples(self) -> Iterator[Job]:
         """Yield short trainings, which do not depend on one another, or the next whole one."""
@@ -180,11 +196,8 @@ class Study:
             return
         for index in range(strategy.total):
             share = strategy.fidelity(index)
-            if share == 1 and index != len(history):
-                continue
-            job = Job(self._number, "searched", index, self.seed, share, self._genotype(index, history))
-            if job.key not in self.rows:
-                yield job
+            if index not in self._sampled and (share < 1 or index == len(history)):
+                yield Job(self._number, "searched", index, self.seed, share, self._genotype(index, history))
 
     def _genotype(self, index: int, history: tuple[Sample, ...]) -> Genotype:
         if index not in self._suggested:
@@ -198,16 +211,11 @@ class Study:
         return self._build("random", {"samples": self._trainings}).suggest((), self._trainings)
 
     def _best_drawn(self) -> Genotype | None:
-        keys = [(self._number, "drawn", index, self.seed) for index in range(self._trainings)]
-        if not all(key in self.rows for key in keys):
-            return None
-        return self._drawn[max(range(self._trainings), key=lambda index: float(self.rows[keys[index]]["reward"]))]
+        rewards = [self._rewards.get(("drawn", index, self.seed)) for index in range(self._trainings)]
+        known = [reward for reward in rewards if reward is not None]
+        return self._drawn[rewards.index(max(known))] if len(known) == len(rewards) else None
 
     def _pick(self) -> Genotype | None:
-        """Return the pick: as it was kept once it was, since a machine may round otherwise."""
-        kept = next((row for key, row in self.rows.items() if key[1] == "pick"), None)
-        if kept is not None:
-            return Genotype.from_dict(kept["genotype"])
         if self._found is None:
             history = self._history()
             if len(history) == self._strategy.total:
@@ -219,12 +227,16 @@ class Study:
     def _alike(self, pick: Genotype) -> list[Genotype]:
         """Return random architectures that cost about what the pick does."""
         if self._peers is None:
-            drawn = self._build("random", {"samples": DRAWS}).suggest((), DRAWS)
-            others = [genotype for genotype in dict.fromkeys(drawn) if genotype != pick]
-            near = [genotype for genotype in others if self._costs.apart(genotype, pick) <= LIKE]
-            chance = derived_random(self._number, "like")
-            nearest = sorted(others, key=lambda genotype: self._costs.apart(genotype, pick))
-            self._peers = chance.sample(near, PEERS) if len(near) >= PEERS else nearest[:PEERS]
+            limits = self._costs.around(pick)
+            region, arms = region_of(self._space, limits), possible_arms(self._space, limits)
+            found: dict[Genotype, None] = {}
+            for number in range(DRAWS):
+                genotype = Genotype(self._space.name, draw_uniform(region, arms, self._number, ("like", number)))
+                if genotype != pick:
+                    found[genotype] = None
+                if len(found) == PEERS:
+                    break
+            self._peers = list(found)
         return self._peers
 
     _peers: list[Genotype] | None = None
@@ -249,7 +261,7 @@ def run(given: argparse.Namespace, setting: Setting, kept: Path) -> None:
     studies = {number: Study(number, bench, setting.trainings, given.seeds, costs) for number in numbers}
     for row in rows[1:]:
         if row["search"] in studies:
-            studies[row["search"]].rows[row["search"], row["role"], row["index"], row["seed"]] = row
+            studies[row["search"]].add(row, Genotype.from_dict(row["genotype"]))
 
     def ready() -> list[Job]:
         jobs = (job for study in studies.values() for job in study.ready())
@@ -260,7 +272,7 @@ def run(given: argparse.Namespace, setting: Setting, kept: Path) -> None:
         told = {"search": job.search, "role": job.role, "index": job.index, "seed": job.seed, "share": job.share}
         row = {**told, **figures, "ops": ops, "parameters": parameters, "genotype": job.genotype.to_dict()}
         add_row(kept, row)
-        studies[job.search].rows[job.key] = row
+        studies[job.search].add(row, job.genotype)
 
     work_off(given.jobs, ready, partial(make, bench=bench, data_root=given.data_root, device=setting.device), done)
 
