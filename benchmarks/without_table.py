@@ -5,7 +5,7 @@ see one training seed, another for every search. Then are trained anew, with see
 
     pick        what the search returns
     random      of the random architectures the one with the best validation accuracy
-    like        three random architectures whose OPs and parameters are both within 10 % of the pick's; where not one in a thousand
+    like        three random architectures whose OPs and parameters are both within 10 % of the pick's; where not one of 1,000
                 is, the draw prefers what is likely within them (`nas_service.search.liveness`)
 
 Trainings are jobs of one thread in several processes: of eight searches at a time first their own, then whatever completes the
