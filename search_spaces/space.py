@@ -265,9 +265,8 @@ class SearchSpace:
         for cell in self.cell_types:
             for edge in self.edges:
                 given = left.pop((cell.name, edge.name), None)
-                allowed = self.allowed(cell, edge)
-                if given not in allowed:
-                    raise InvalidFieldError(f"genotype.cells.{cell.name}.{edge.name}", given, "one of: " + ", ".join(allowed))
+                if given not in (names := self.allowed(cell, edge)):
+                    raise InvalidFieldError(f"genotype.cells.{cell.name}.{edge.name}", given, "one of: " + ", ".join(names))
                 choices.append(Choice(cell.name, edge.name, given))
         if left:
             (cell_name, edge_name), given = next(iter(left.items()))
