@@ -93,7 +93,7 @@ def pooled_features(space: SearchSpace, size: Size) -> int:
     """Return how many numbers are left of an image of `size` behind the last pool."""
     plans = space.plan()
     features = space.nodes * plans[-1].channels
-    if space.chain in {None, Chain.STRIDED}:
+    if space.chain is not Chain.POOLED:
         return features
     last = _halved(size, space.stem.halvings + sum(plan.halves for plan in plans))
     return features * last.height * last.width

@@ -1,9 +1,10 @@
 """What operations that are convolutions have in common; a file of theirs names the kernel and is found by being there.
 
-All keep the number of channels, and pad so that only the stride changes the size: k x k positions with dilation d see
-d (k - 1) + 1 pixels a side and are padded by d (k - 1) / 2.
+All end with as many channels as they begin with, and pad so that only the stride changes the size: k x k positions with
+dilation d see d (k - 1) + 1 pixels a side and are padded by d (k - 1) / 2.
 """
 
+from dataclasses import replace
 from math import gcd
 from typing import ClassVar
 
@@ -14,6 +15,8 @@ from search_spaces.cost import ConvCost, ConvShape, Cost, Size
 
 _MOST_GROUPS = 12  # of a grouped convolution
 _SHUFFLE_GROUPS = 4  # of the shuffle behind it
+_MOBILE_GROUPS = 4  # of a mobile block's first convolution
+_WIDER = 2  # times the channels between the two convolutions of a wide one
 
 
 def _shape(channels: int, stride: int, kernel_size: int, dilation: int = 1, groups: int = 1) -> ConvShape:
@@ -89,3 +92,44 @@ class SeparableConv:
     def cost(self, conv: ConvCost, channels: int, stride: int, size: Size) -> Cost:
         """Return the two blocks' cost."""
         return conv(self._depthwise(channels, stride), size) + conv(_shape(channels, 1, 1), size.strided(stride))
+
+
+class MobileConv:
+    """A k x k convolution from C channels to w C, over all or in groups of them, then a 1x1 convolution back: NAS-BNN's layer.
+
+    Both are binary and each stands in the space's template, so each has its shortcut: where the width doubles the input stands
+    twice side by side, where it halves both halves are averaged (in templates that have such shortcuts). The 1x1 convolution
+    mixes the groups, so nothing is shuffled. There are gcd(4, C) groups or one.
+
+    With w = 1 it is NAS-BNN's layer at constant width. NAS-BNN searches the channels that leave a layer, which is what the next
+    one has to read; here w is between the two convolutions, so what a layer costs does not depend on its neighbours.
+
+    Attributes:
+        kernel_size: k.
+        is_grouped: Whether the k x k convolution has groups.
+        is_wide: Whether w is 2; else it is 1.
+
+    References:
+        Lin et al., "NAS-BNN: Neural Architecture Search for Binary Neural Networks", 2024, arXiv 2408.15484, and its code.
+    """
+
+    kernel_size: ClassVar[int]
+    is_grouped: ClassVar[bool] = False
+    is_wide: ClassVar[bool] = False
+
+    def _shapes(self, channels: int, stride: int) -> tuple[ConvShape, ConvShape]:
+        """Return the k x k convolution and the 1x1 convolution."""
+        width = channels * (_WIDER if self.is_wide else 1)
+        groups = gcd(_MOBILE_GROUPS, channels) if self.is_grouped else 1
+        spatial = _shape(channels, stride, self.kernel_size, groups=groups)
+        return replace(spatial, out_channels=width), replace(_shape(channels, 1, 1), in_channels=width)
+
+    def __call__(self, conv: ConvFactory, channels: int, stride: int) -> nn.Module:
+        """Return the two blocks."""
+        spatial, pointwise = self._shapes(channels, stride)
+        return nn.Sequential(conv(spatial), conv(pointwise))
+
+    def cost(self, conv: ConvCost, channels: int, stride: int, size: Size) -> Cost:
+        """Return the two blocks' cost."""
+        spatial, pointwise = self._shapes(channels, stride)
+        return conv(spatial, size) + conv(pointwise, size.strided(stride))

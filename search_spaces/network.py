@@ -76,8 +76,9 @@ class Normalize(nn.Module):
         return (inputs - self.mean) / self.std
 
 
-class InterCellSkip(nn.Module):
-    """What a cell adds of the previous cell's output: all of it, or in a reduction its 2x2 means, twice side by side.
+class WeightlessInput(nn.Module):
+    """What a cell adds, or in a searched chain takes, of the previous cell's output: all of it, or in a reduction its 2x2
+    means, twice side by side.
 
     Without weights: duplicated channels are how ReActNet widens a shortcut.
     """
@@ -98,7 +99,8 @@ class Cell(nn.Module):
     """One cell: a 1x1 convolution of each input to the cell's width, then nodes that sum their incoming edges.
 
     `preprocess` is the convolution of the previous cell's output, `older` that of the cell before it, halved first where it is
-    larger; a cell with one input has no `older`. A link of a chain has no convolution there: a max pool, or nothing.
+    larger; a cell with one input has no `older`. A link of a chain has no convolution there: nothing, or where a searched one
+    halves its size, 2x2 means.
     `edges[edge]` holds the modules of that edge by operation: one in a network, all of them in a supernet. An edge that is cut
     is left out.
 
@@ -116,10 +118,10 @@ class Cell(nn.Module):
         self.run: Run = run_module
         self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
         self.out_channels = (max(edge.target for edge in edges) + 1 - plan.inputs) * plan.channels
-        self.preprocess = conv(entry_shape(plan.in_channels, plan)) if plan.chain is None else None
+        self.preprocess = _entry(plan, conv)
         if plan.older_channels is not None:
             self.older = nn.Sequential(halving(2 if plan.halves_older else 1), conv(entry_shape(plan.older_channels, plan)))
-        self.skip = InterCellSkip(plan.role) if plan.skips else None
+        self.skip = WeightlessInput(plan.role) if plan.skips else None
         self.edges = nn.ModuleDict()
         for edge in edges:
             stride, taken = plan.stride(edge.source), plan.edge_channels(edge.source)
@@ -157,6 +159,13 @@ class Cell(nn.Module):
         assert isinstance(operations, nn.ModuleDict)  # noqa: S101 - for the type checker; set in __init__
         (only,) = operations if choice is None else (choice(edge),)
         return None if only == ZEROISE else operations[only]
+
+
+def _entry(plan: CellPlan, conv: ConvFactory) -> nn.Module | None:
+    """Return what the previous cell's output passes first; None: nothing."""
+    if plan.chain is None:
+        return conv(entry_shape(plan.in_channels, plan))
+    return WeightlessInput(plan.role) if plan.chain is Chain.AVERAGED and plan.halves else None
 
 
 def _stem(space: SearchSpace, image_channels: int) -> nn.Sequential:

@@ -14,6 +14,7 @@ from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
 
 ZEROISE = "zeroise"  # the operation that cuts an edge: its output is 0
+SKIP = "skip"  # the operation that computes nothing: its output is its input
 
 
 class Role(StrEnum):
@@ -36,18 +37,32 @@ class Stem(StrEnum):
 
 
 class Chain(StrEnum):
-    """How a chain of single convolutions, the networks of the literature, changes its size and ends."""
+    """How a chain, whose cells are one operation each, changes its size and ends."""
 
     STRIDED = "strided"  # ResNet: a reduction's convolution has stride 2; the classifier sees the mean over all positions
     POOLED = "pooled"  # VGG: 2x2 max pools behind the last convolution of a stage; the classifier sees every position by itself
+    AVERAGED = (
+        "averaged"  # searched: a reduction takes 2x2 means, their channels twice; the classifier sees the mean over all positions
+    )
 
 
 @dataclass(frozen=True)
 class CellType:
-    """A kind of cell that is searched; every cell of the type has the same operations and the same role."""
+    """A kind of cell that is searched; every cell of the type has the same operations and the same role.
+
+    Attributes:
+        name: What genotypes call it.
+        role: What it does to the size.
+        required: Whether all its edges compute something: `skip` is none of their operations.
+    """
 
     name: str
     role: Role = Role.NORMAL
+    required: bool = False
+
+    def allows(self, operation: str) -> bool:
+        """Return whether an edge of such a cell may hold an operation that the edge lists."""
+        return not (self.required and operation == SKIP)
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class CellPlan:
         older_channels: Channels of the output of the cell before the previous one; None where a cell has one input.
         halves_older: Whether that output is twice as high and wide as the previous cell's, a reduction.
         skips: Whether the previous cell's output is added to the cell's own.
-        chain: Of which chain it is a link: then its first operation, and no 1x1 convolution, brings its input to its width.
+        chain: Of which chain it is a link: then its operation, or nothing that has weights, brings its input to its width.
         ends_stage: Whether a reduction or the classifier follows.
     """
 
@@ -104,11 +119,11 @@ class CellPlan:
 
     def stride(self, source: int) -> int:
         """Return the stride of the edges that leave a node: 2 where that is an input of a cell that halves."""
-        return 2 if self.halves and source < self.inputs else 1
+        return 2 if self.halves and self.chain is not Chain.AVERAGED and source < self.inputs else 1
 
     def edge_channels(self, source: int) -> int:
         """Return the channels of a node that edges leave, as they arrive there."""
-        return self.in_channels if self.chain is not None and source < self.inputs else self.channels
+        return self.in_channels if self.chain in {Chain.STRIDED, Chain.POOLED} and source < self.inputs else self.channels
 
 
 class SpaceSettings(GivenModel):
@@ -147,9 +162,10 @@ class SearchSpace:
     With skips between cells, each cell but the first adds the previous cell's output to its own; a reduction, which halves the
     size and doubles the channels, adds the mean of each 2x2 square to both halves of its channels. Neither has weights.
 
-    A reference network is a space with one architecture: a `chain`, whose cells are one convolution each. It has no 1x1
-    convolution before a cell and no batch norm before the classifier. Where its pools are inside the blocks, a cell that ends a
-    stage halves the size, and the reduction that follows only doubles the channels.
+    A `chain` has cells of one operation each, no 1x1 convolution before a cell and no batch norm before the classifier. A
+    reference network is a chain with one architecture. Where its pools are inside the blocks, a cell that ends a stage halves the
+    size, and the reduction that follows only doubles the channels. In a chain that is searched every cell is a layer; where it is
+    not required, `skip` leaves it out, which is how depth is searched.
 
     Attributes:
         cell_types: What is searched. In stacking order, reductions divide the normal types into stages.
@@ -163,7 +179,7 @@ class SearchSpace:
         stem_multiplier: The stem makes `stem_multiplier * channels` channels.
         template: Name of the block that wraps a binary convolution.
         inter_cell_skips: Whether cells add the previous cell's output to their own.
-        chain: How a reference network changes its size and ends; None: the space is searched.
+        chain: How a chain changes its size and ends; None: cells with a 1x1 convolution before each.
         hidden_multipliers: One for each fully connected layer between the last cell and the classifier, which has
             `multiplier * channels` outputs and stands in the template as every convolution of a cell does.
     """
@@ -196,7 +212,7 @@ class SearchSpace:
     @property
     def is_reference(self) -> bool:
         """Whether it is one network of the literature: nothing is searched."""
-        return self.chain is not None
+        return self.chain in {Chain.STRIDED, Chain.POOLED}
 
     @property
     def hidden_widths(self) -> tuple[int, ...]:
@@ -204,7 +220,7 @@ class SearchSpace:
         return tuple(multiplier * self.channels for multiplier in self.hidden_multipliers)
 
     def arms(self) -> tuple[Choice, ...]:
-        """Return every arm (cell type, edge, operation) in the space's order."""
+        """Return every arm (cell type, edge, operation) in the space's order, one that a required cell rules out among them."""
         return tuple(
             Choice(cell.name, edge.name, operation)
             for cell in self.cell_types
@@ -214,11 +230,16 @@ class SearchSpace:
 
     def size(self) -> int:
         """Return the number of genotypes: of the choices on a node's incoming edges, all but the one that cuts them all."""
-        per_cell = 1
-        for node in range(self.inputs, self.inputs + self.nodes):
-            incoming = [edge.operations for edge in self.edges if edge.target == node]
-            per_cell *= prod(map(len, incoming)) - all(ZEROISE in operations for operations in incoming)
-        return int(per_cell ** len(self.cell_types))
+        count = 1
+        for cell in self.cell_types:
+            for node in range(self.inputs, self.inputs + self.nodes):
+                incoming = [self.allowed(cell, edge) for edge in self.edges if edge.target == node]
+                count *= prod(map(len, incoming)) - all(ZEROISE in operations for operations in incoming)
+        return int(count)
+
+    def allowed(self, cell: CellType, edge: Edge) -> tuple[str, ...]:
+        """Return the operations that an edge of a cell type may hold."""
+        return tuple(filter(cell.allows, edge.operations))
 
     def dead_node(self, choices: Iterable[Choice]) -> tuple[str, int] | None:
         """Return cell type and number of the first node that no input reaches, or None: only zeroise cuts an edge."""
@@ -244,10 +265,8 @@ class SearchSpace:
         for cell in self.cell_types:
             for edge in self.edges:
                 given = left.pop((cell.name, edge.name), None)
-                if given not in edge.operations:
-                    raise InvalidFieldError(
-                        f"genotype.cells.{cell.name}.{edge.name}", given, "one of: " + ", ".join(edge.operations)
-                    )
+                if given not in (names := self.allowed(cell, edge)):
+                    raise InvalidFieldError(f"genotype.cells.{cell.name}.{edge.name}", given, "one of: " + ", ".join(names))
                 choices.append(Choice(cell.name, edge.name, given))
         if left:
             (cell_name, edge_name), given = next(iter(left.items()))
@@ -345,7 +364,7 @@ class SearchSpace:
             self,
             **{key: value for key, value in settings.model_dump(exclude={"operations"}).items() if value is not None},
         )
-        if settings.operations is not None and self.chain is not None:
+        if settings.operations is not None and self.is_reference:
             raise InvalidFieldError("operations", settings.operations, f"nothing: {self.name} is one network of fixed operations")
         if settings.operations is not None:
             operations = tuple(settings.operations)
@@ -353,6 +372,10 @@ class SearchSpace:
                 raise InvalidFieldError("operations", settings.operations, "every operation once")
             if operations == (ZEROISE,):
                 raise InvalidFieldError("operations", settings.operations, f"an operation other than {ZEROISE} among them")
+            if not all(any(map(cell.allows, set(operations) - {ZEROISE})) for cell in self.cell_types):
+                raise InvalidFieldError(
+                    "operations", settings.operations, f"an operation other than {SKIP} among them, for cells that have none"
+                )
             space = replace(space, edges=tuple(Edge(e.source, e.target, operations) for e in self.edges))
         space.plan()
         return space

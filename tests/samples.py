@@ -20,7 +20,9 @@ def random_genotype(space: SearchSpace, seed: int = 0) -> Genotype:
     """Return a uniformly drawn genotype; one with a dead node is drawn again."""
     drawn = random.Random(seed)
     while True:
-        choices = [Choice(cell.name, e.name, drawn.choice(e.operations)) for cell in space.cell_types for e in space.edges]
+        choices = [
+            Choice(cell.name, e.name, drawn.choice(space.allowed(cell, e))) for cell in space.cell_types for e in space.edges
+        ]
         if space.dead_node(choices) is None:
             return space.genotype({(cell, edge): operation for cell, edge, operation in choices})
 

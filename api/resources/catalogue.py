@@ -24,7 +24,7 @@ router = APIRouter(tags=["catalogue"])
 
 def _space(name: str, space: SearchSpace) -> EntryView:
     facts = {
-        "cell_types": [{"name": cell.name, "role": cell.role.value} for cell in space.cell_types],
+        "cell_types": [{"name": cell.name, "role": cell.role.value, "required": cell.required} for cell in space.cell_types],
         "edges": {edge.name: list(edge.operations) for edge in space.edges},
         "nodes": space.nodes,
         "inputs": space.inputs,

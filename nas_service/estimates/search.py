@@ -74,7 +74,7 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
         training_images=facts.train,
         images=work.images,
         attack_steps=work.attack_steps,
-        arms=len(space.arms()),
+        arms=sum(len(space.allowed(cell, edge)) for cell in space.cell_types for edge in space.edges),
         genotypes=str(space.size()),
         supernet_parameters=parameters if own is None else 0,
         actors=actors,

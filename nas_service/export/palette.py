@@ -1,10 +1,12 @@
 """How operations look: one colour a theme and one dash pattern each, the same in every picture of every space.
 
-18 colours by hue alone cannot be told apart by everybody, so the colours were searched for by number, from Okabe's and Ito's hues
+26 colours by hue alone cannot be told apart by everybody, so the colours were searched for by number, from Okabe's and Ito's hues
 outwards: every two of them, in either theme, are at least 10 apart (CIEDE2000) to normal eyes and under simulated protanopia,
 deuteranopia and tritanopia (Machado, Oliveira and Fernandes 2009, severity 1), and each has a contrast of at least 4.5:1 to
-the pages and panels of its theme, since labels are written in it. The price is that some are near black or near white. The
-dash is the second sign, its beat the kind of operation, its dots the kernel's size: two operations never share it.
+the pages and panels of its theme, since labels are written in it. The price is that some are near black or near white. With 18
+no room was left, so the eight blocks of `nas-bnn` are that far apart among themselves and from `skip`, which are the
+operations of that space, and at least 6 from all others. The dash is the second sign, its beat the kind of operation, its
+dots the kernel's size: two operations never share it.
 
 An operation of a user's own has the colour that its name's digest picks and a dash that no other has but by chance: it looks
 the same everywhere, and stays as it is when others come and go.
@@ -51,6 +53,14 @@ LOOKS = {
     "dilated-grouped-conv-5x5": Look(Pair("#5a783c", "#a5ff0f"), "4 3 4 3 2 8"),
     "gabor-conv-3x3": Look(Pair("#5a0000", "#f096a5"), "20 4 2 4 2 4 2 4"),
     "denoise": Look(Pair("#0000b4", "#9687c3"), "2 3 2 8"),
+    "mobile-conv-3x3": Look(Pair("#1278a2", "#c6d8ea"), "14 3 6 4"),
+    "mobile-conv-5x5": Look(Pair("#1e0684", "#b47ef0"), "14 3 6 4 2 4"),
+    "mobile-grouped-conv-3x3": Look(Pair("#726c18", "#b4d25a"), "9 3 4 4"),
+    "mobile-grouped-conv-5x5": Look(Pair("#184842", "#7e8484"), "9 3 4 4 2 4"),
+    "wide-mobile-conv-3x3": Look(Pair("#843c72", "#ea54ae"), "20 3 6 4"),
+    "wide-mobile-conv-5x5": Look(Pair("#6606cc", "#eabac0"), "20 3 6 4 2 4"),
+    "wide-mobile-grouped-conv-3x3": Look(Pair("#780c06", "#baa272"), "20 3 4 4"),
+    "wide-mobile-grouped-conv-5x5": Look(Pair("#3c1e48", "#fffc78"), "20 3 4 4 2 4"),
 }
 
 

@@ -48,10 +48,12 @@ class Region:
     Attributes:
         nodes: For every node of every cell type, the places of the edges into it.
         limits: None: there are none.
+        ruled_out: Arms that the space lists and a cell type does not allow: skips where a cell is required.
     """
 
     nodes: tuple[tuple[int, ...], ...]
     limits: Limits | None = None
+    ruled_out: frozenset[Choice] = frozenset()
 
     def fits(self, choices: Sequence[Choice]) -> bool:
         """Return whether a live architecture keeps the limits."""

@@ -27,7 +27,7 @@ from nas_service.search.history import derived_random, permutation
 from nas_service.search.limits import Arms, Limits, Region
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
-from search_spaces.space import ZEROISE, SearchSpace
+from search_spaces.space import ZEROISE, CellType, Edge, SearchSpace
 
 _ATTEMPTS = 1000  # a node of two edges with two arms each is drawn dead a quarter of the time
 _TURNS = 1000  # draws that may break a limit
@@ -35,12 +35,12 @@ _TIE = 1e-3  # of a worth, to tell equals apart
 
 
 def places(space: SearchSpace) -> list[list[Choice]]:
-    """Return the arms of every place, in the space's order."""
-    return [
-        [Choice(cell.name, edge.name, operation) for operation in edge.operations]
-        for cell in space.cell_types
-        for edge in space.edges
-    ]
+    """Return the arms of every place, in the space's order, those that a required cell rules out among them."""
+    return [_keys(cell, edge) for cell, edge in product(space.cell_types, space.edges)]
+
+
+def _keys(cell: CellType, edge: Edge) -> list[Choice]:
+    return [Choice(cell.name, edge.name, operation) for operation in edge.operations]
 
 
 def incoming(space: SearchSpace) -> tuple[tuple[int, ...], ...]:
@@ -55,19 +55,26 @@ def incoming(space: SearchSpace) -> tuple[tuple[int, ...], ...]:
 
 def region_of(space: SearchSpace, limits: Limits | None = None) -> Region:
     """Return the live genotypes of a space within limits."""
-    return Region(incoming(space), limits)
+    ruled_out = (
+        key
+        for cell, edge in product(space.cell_types, space.edges)
+        for key in _keys(cell, edge)
+        if not cell.allows(key.operation)
+    )
+    return Region(incoming(space), limits, frozenset(ruled_out))
 
 
 def settled(region: Region, arms: Arms) -> list[list[Choice]]:
     """Return `arms` without those that no combination of them in the region holds.
 
-    If one edge alone can carry something into a node, it must: its zeroise goes. So does an arm that breaks a limit even among
-    the cheapest others; one that two limits rule out together, or one limit and liveness, and neither alone, may stay.
+    If one edge alone can carry something into a node, it must: its zeroise goes. So does an arm that its cell type rules out, and
+    one that breaks a limit even among the cheapest others; one that two limits rule out together, or one limit and liveness, and
+    neither alone, may stay.
 
     Raises:
         InvalidFieldError: If no combination is live, or none keeps the limits.
     """
-    left = [list(keys) for keys in arms]
+    left = [[key for key in keys if key not in region.ruled_out] for keys in arms]
     for node in region.nodes:
         carriers = [place for place in node if any(key.operation != ZEROISE for key in left[place])]
         if not carriers:

@@ -16,12 +16,13 @@ from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrain
 from search_spaces.cost import FULL_PRECISION
 from search_spaces.network import CellStack, network_cost, supernet_cost
 from search_spaces.operation import OPERATIONS
-from search_spaces.space import SPACES, SearchSpace
+from search_spaces.space import SKIP, SPACES, SearchSpace
 from search_spaces.template import TEMPLATES
 from tests.samples import GREY_8, digits, random_genotype
 
 BNAS = replace(SPACES.get("bnas"), channels=4, cells=5)
 RESNET, VGG = replace(SPACES.get("resnet-18"), channels=4, cells=8), replace(SPACES.get("vgg-small"), channels=4)
+LAYERS = replace(SPACES.get("nas-bnn"), channels=4)
 BINARYNET = replace(SPACES.get("vgg-binarynet"), channels=4)
 CHAINS = pytest.mark.parametrize("space", [RESNET, VGG, BINARYNET], ids=lambda space: space.name)
 STEP = Recipe(epochs=1, max_steps_per_epoch=1, batch_size=32)
@@ -84,6 +85,17 @@ def test_every_method_trains_every_convolution_of_a_chain(name: str, space: Sear
     assert {int(key.split(".")[1]) for key in convolutions} == set(range(space.cells))
     hidden = {key for key in changed if key.startswith("hidden.") and key.endswith(".0.weight")}
     assert hidden == {f"hidden.{number}.0.weight" for number in range(len(space.hidden_widths))}
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_every_method_trains_both_convolutions_of_every_searched_layer(name: str) -> None:
+    """Dense and in groups, of one width and to another and back."""
+    convolutions = {
+        key for key in _changed(LAYERS, name) if re.search(r"\.edges\.0-1\..*-conv-[35]x[35]\.[01]\.conv\.weight$", key)
+    }
+    kept = [choice for choice in random_genotype(LAYERS).choices if choice.operation != SKIP]
+    assert len(convolutions) == 2 * len(kept)
+    assert len({choice.operation for choice in kept}) > len(kept) // 2
 
 
 def _changed(space: SearchSpace, method_name: str) -> set[str]:

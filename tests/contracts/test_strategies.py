@@ -122,6 +122,21 @@ def test_the_arm_table_has_every_arm_in_order_and_counts_every_sample(name: str)
 
 
 @EVERY_STRATEGY
+def test_required_cells_hold_no_skip_and_their_skips_count_as_abandoned(name: str) -> None:
+    """Layers of which the first may not be left out and the second may."""
+    space = replace(SPACE, cell_types=(CellType("a", required=True), CellType("b")))
+    strategy = _strategy(name, space=space)
+    history = _run(strategy)
+    assert len(history) == strategy.total
+    assert all(space.parse(sample.genotype.to_dict()) == sample.genotype for sample in history)
+    assert all(space.parse(entry.genotype.to_dict()) == entry.genotype for entry in strategy.rank(history, 5))
+    assert any(choice.operation == "skip" for sample in history for choice in sample.genotype.choices)
+    for arm in strategy.arms(history):
+        if (arm.key.cell, arm.key.operation) == ("a", "skip"):
+            assert (arm.pulls, arm.mean, arm.abandoned_round) == (0, None, 0)
+
+
+@EVERY_STRATEGY
 def test_arms_before_the_first_sample_are_empty(name: str) -> None:
     assert all(arm.pulls == 0 and arm.mean is None for arm in _strategy(name).arms(()))
 

@@ -49,6 +49,14 @@ def test_the_shuffle_hands_every_group_on_to_others(name: str) -> None:
         ("dilated-grouped-conv-3x3", 5),
         ("dilated-grouped-conv-5x5", 9),
         ("gabor-conv-3x3", 3),
+        ("mobile-conv-3x3", 3),
+        ("mobile-conv-5x5", 5),
+        ("mobile-grouped-conv-3x3", 3),
+        ("mobile-grouped-conv-5x5", 5),
+        ("wide-mobile-conv-3x3", 3),
+        ("wide-mobile-conv-5x5", 5),
+        ("wide-mobile-grouped-conv-3x3", 3),
+        ("wide-mobile-grouped-conv-5x5", 5),
     ],
 )
 def test_it_sees_as_many_pixels_as_its_name_and_dilation_say(name: str, reach: int) -> None:
@@ -60,3 +68,21 @@ def test_it_sees_as_many_pixels_as_its_name_and_dilation_say(name: str, reach: i
     rows = torch.nonzero(inputs.grad.abs().sum((0, 1, 3))).flatten().tolist()
     columns = torch.nonzero(inputs.grad.abs().sum((0, 1, 2))).flatten().tolist()
     assert (rows[0], rows[-1]) == (columns[0], columns[-1]) == (8 - reach // 2, 8 + reach // 2)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize(("channels", "groups"), [(16, 4), (6, 2), (5, 1)])
+def test_a_mobile_block_has_up_to_four_groups_and_the_channels_between_its_convolutions_that_its_name_says(
+    channels: int, groups: int, kernel_size: int, *, wide: bool
+) -> None:
+    name = f"{'wide-' if wide else ''}mobile-grouped-conv-{kernel_size}x{kernel_size}"
+    convolutions = [
+        part for part in OPERATIONS.get(name)()(FullPrecisionConv(), channels, 2).modules() if isinstance(part, nn.Conv2d)
+    ]
+    between = 2 * channels if wide else channels
+    assert [(part.in_channels, part.out_channels, part.groups) for part in convolutions] == [
+        (channels, between, groups),
+        (between, channels, 1),
+    ]
+    assert [(part.kernel_size, part.stride) for part in convolutions] == [((kernel_size,) * 2, (2, 2)), ((1, 1), (1, 1))]

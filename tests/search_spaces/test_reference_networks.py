@@ -47,7 +47,7 @@ def _network(name: str, image: ImageFormat = CIFAR, settings: SpaceSettings | No
 def test_every_space_of_one_architecture_is_a_reference_network_and_the_other_way_round() -> None:
     spaces = [SPACES.get(name) for name in SPACES.names()]
     assert tuple(space.name for space in spaces if space.size() == 1) == REFERENCE
-    assert tuple(space.name for space in spaces if space.chain is not None) == REFERENCE
+    assert tuple(space.name for space in spaces if space.is_reference) == REFERENCE
 
 
 # Slopes of PReLUs are left out: the originals have ReLU. Weights of 3x3 convolutions are counted by hand in the comments.

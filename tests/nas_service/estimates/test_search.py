@@ -47,6 +47,12 @@ def test_samples_images_epochs_and_arms_are_counted() -> None:
     assert (estimate.seconds, estimate.seconds_from, estimate.attack_steps, estimate.training) == (None, 0, 0, None)
 
 
+def test_what_required_cells_rule_out_is_no_arm_to_choose_from() -> None:
+    """Nine layers of eight blocks, three of which may be left out."""
+    estimate = _search(space="nas-bnn")
+    assert (estimate.arms, estimate.genotypes) == (9 * 8 + 3, str(8**6 * 9**3))
+
+
 def test_steps_that_are_cut_short_are_counted_as_such() -> None:
     assert _search(evaluation={"max_steps": 2, "batch_size": 50}).images == 18 * 100
     assert _training(recipe={"epochs": 3, "max_steps_per_epoch": 2, "batch_size": 50}).images == 2 * 3 * 100

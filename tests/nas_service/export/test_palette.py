@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from nas_service.export.palette import LOOKS, look_of
 from nas_service.export.svg_paint import BACKGROUND, MUTED, PANEL, TEXT, Pair
 from search_spaces.operation import OPERATIONS
+from search_spaces.space import SPACES
+from search_spaces.spaces.nas_bnn import LAYERS
 
 Array = NDArray[np.float64]
 
@@ -94,7 +96,14 @@ def test_every_operation_of_the_catalogue_has_a_look_of_its_own() -> None:
 def test_every_two_operations_are_told_apart(theme: str, eyes: str) -> None:
     labs = {name: _lab(np.clip(EYES[eyes] @ _linear(getattr(look.colour, theme)), 0, 1)) for name, look in LOOKS.items()}
     for first, second in combinations(labs, 2):
-        assert _ciede2000(labs[first], labs[second]) >= 10, (first, second)
+        least = 6 if len({first, second} & set(LAYERS)) == 1 and "skip" not in {first, second} else 10
+        assert _ciede2000(labs[first], labs[second]) >= least, (first, second)
+
+
+def test_every_two_operations_of_nas_bnn_are_among_those_that_are_furthest_apart() -> None:
+    """Which the test above leaves out: its blocks, and `skip`."""
+    (edge,) = SPACES.get("nas-bnn").edges
+    assert set(edge.operations) == {*LAYERS, "skip"}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -149,6 +149,17 @@ def test_fully_connected_layers_before_the_classifier_are_regions_too() -> None:
     assert len(regions) == 1 + space.cells + len(space.hidden_widths)  # the stem's; no two convolutions are of one shape
 
 
+def test_searched_layers_and_the_means_before_their_stages_are_regions_too() -> None:
+    space = replace(SPACES.get("nas-bnn"), channels=4)
+    network = Network(space, random_genotype(space), FullPrecisionConv(), GREY_8).eval()
+    images, regions = torch.rand(2, 1, 8, 8), Regions("aot_eager")
+    expected = network(images)
+    with running(network, regions):
+        torch.testing.assert_close(network(images), expected)
+    kinds = {(choice.cell.split("-")[1], choice.operation) for choice in network.genotype.choices if choice.operation != "skip"}
+    assert len(regions) == 1 + len(kinds) + 2  # the stem's; the same block is shared by the layers of a stage; the means'
+
+
 @configured(CONFIGURED, quick={"xnor-net", "rbonn", "bnn+shift_batch_norm"})
 def test_every_method_that_can_be_compiled_trains_as_the_plain_path_does(name: str, settings: dict[str, Any]) -> None:
     """By discovery; a method that needs a teacher trains no supernet. Those that are not slow: a plain layer, one that is given
