@@ -71,6 +71,7 @@ def correlate(
                 pair.seeds,
             )
             for pair in pairs
+            if pair.architecture_score is not None
         ]
         counts = {row.method: sum(pair.method == row.method for pair in pairs) for row in compared}
         methods += [ScoreCorrelation(row.method, name, row.score_correlation, counts[row.method]) for row in compared]

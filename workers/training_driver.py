@@ -10,7 +10,7 @@ from nas_service.recipes.recipe import Recipe
 from nas_service.reports import PROGRESS, TrainingPhase, TrainingProgress
 from nas_service.specs import EarlyStopping, MethodChoice, TrainingSpec
 from nas_service.storage import attempts, candidates
-from nas_service.storage.architectures import get_architecture
+from nas_service.storage.architectures import get_architecture, origin_of
 from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.keys import (
@@ -140,6 +140,7 @@ class TrainingDriver:
                 found=found.get(row.id),
                 teacher=(teacher or full_precision) if self._is_taught(row) else None,
                 substitute=full_precision if self._transfers else None,
+                is_control=self._architectures[row.architecture_id].control is not None,
             )
         self._run_trials(trials, CandidateListener(context, self._tally), dataset, self._spec.early_stopping)
 
@@ -183,5 +184,5 @@ class TrainingDriver:
             seed=row.seed,
             bundled_test_bytes=self._context.settings.bundled_test_bytes,
             robustness=spec.robustness,
-            search={"search_id": architecture.job_id, "rank": architecture.rank, "score": architecture.score},
+            search={"search_id": architecture.job_id, **origin_of(architecture)},
         )

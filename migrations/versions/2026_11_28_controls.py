@@ -1,0 +1,28 @@
+"""which architectures are controls: random ones that were drawn for comparison.
+
+Revision: a10000000007
+Follows: a10000000006
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "a10000000007"
+down_revision = "a10000000006"
+branch_labels = None
+depends_on = None
+
+_ARCHITECTURES = sa.table("architectures", sa.column("control", sa.String))
+
+
+def upgrade() -> None:
+    """Add the column; no earlier search drew any."""
+    with op.batch_alter_table("architectures", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("control", sa.String(length=16), nullable=True))
+
+
+def downgrade() -> None:
+    """Drop the column and the controls with their candidates: an earlier version would take them for discoveries."""
+    op.execute(sa.delete(_ARCHITECTURES).where(_ARCHITECTURES.c.control.is_not(None)))
+    with op.batch_alter_table("architectures", schema=None) as batch_op:
+        batch_op.drop_column("control")
