@@ -163,11 +163,11 @@ def print_comparison(found: ComparisonView) -> None:
         for row in found.methods
     ]
     print_table("methods", ["method", "test mean", "balanced", "mean rank", "correlation with the search's score"], summary)
-    _print_controls(found.controls)
+    print_controls(found.controls)
     _print_hand_made(found)
 
 
-def _print_controls(lines: Sequence[ControlLineView]) -> None:
+def print_controls(lines: Sequence[ControlLineView]) -> None:
     """Print what was gained over random architectures that were trained alike; nothing where there are none."""
     rows = [
         (

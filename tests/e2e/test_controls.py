@@ -33,7 +33,9 @@ def finished(service: Running) -> JobView:
 def _candidates(service: Running, search_id: str) -> dict[str, list[CandidateView]]:
     """Return the candidates by architecture, by seed."""
     rows = sorted(service.client.candidates(search=search_id), key=lambda row: row.seed)
-    return {key: [row for row in rows if row.architecture_id == key] for key in dict.fromkeys(row.architecture_id for row in rows)}
+    return {
+        key: [row for row in rows if row.architecture_id == key] for key in dict.fromkeys(row.architecture_id for row in rows)
+    }
 
 
 def test_controls_are_candidates_that_are_marked_and_no_discoveries(service: Running, finished: JobView) -> None:

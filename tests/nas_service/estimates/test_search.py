@@ -47,6 +47,14 @@ def test_samples_images_epochs_and_arms_are_counted() -> None:
     assert (estimate.seconds, estimate.seconds_from, estimate.attack_steps, estimate.training) == (None, 0, 0, None)
 
 
+def test_controls_are_trained_too() -> None:
+    """Two of what is found and three controls, with one method and two seeds."""
+    training = {"methods": ["bnn"], "seeds": [0, 1], "top_k": 2, "controls": 3, "recipe": {"epochs": 4}}
+    estimate = _search(training=training).training
+    assert estimate is not None
+    assert (estimate.candidates, estimate.epochs) == (10, 40)
+
+
 def test_steps_that_are_cut_short_are_counted_as_such() -> None:
     assert _search(evaluation={"max_steps": 2, "batch_size": 50}).images == 18 * 100
     assert _training(recipe={"epochs": 3, "max_steps_per_epoch": 2, "batch_size": 50}).images == 2 * 3 * 100
