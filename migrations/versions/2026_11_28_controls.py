@@ -12,8 +12,6 @@ down_revision = "a10000000006"
 branch_labels = None
 depends_on = None
 
-_ARCHITECTURES = sa.table("architectures", sa.column("control", sa.String))
-
 
 def upgrade() -> None:
     """Add the column; no earlier search drew any."""
@@ -22,7 +20,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the column and the controls with their candidates: an earlier version would take them for discoveries."""
-    op.execute(sa.delete(_ARCHITECTURES).where(_ARCHITECTURES.c.control.is_not(None)))
+    """Drop the column: for an earlier version controls are what a search found last, with a score of 0."""
     with op.batch_alter_table("architectures", schema=None) as batch_op:
         batch_op.drop_column("control")
