@@ -76,6 +76,14 @@ def test_lists_hold_what_was_found_unless_controls_are_asked_for(nas: NasClient,
     assert (one.control, one.score, one.rank) == (Control.UNIFORM, None, 3)
 
 
+def test_a_pareto_set_holds_none_and_asking_for_both_is_refused(nas: NasClient, client: TestClient, beside: Beside) -> None:
+    """All cost the same, and those that were found have the same score: each is one that no other beats."""
+    assert [row.id for row in nas.architectures(search=beside.search, pareto="true")] == beside.found
+    reply = client.get("/v1/architectures", params={"search": beside.search, "pareto": "true", "controls": "true"})
+    assert reply.status_code == 422
+    assert [problem["field"] for problem in reply.json()["errors"]] == ["controls"]
+
+
 def test_candidates_of_controls_say_so(nas: NasClient, beside: Beside) -> None:
     kinds = dict(zip([*beside.found, *beside.controls], KINDS, strict=True))
     rows = list(nas.candidates(training=beside.training))
