@@ -8,6 +8,7 @@ DATASET ?= digits
 SEED ?= 0
 WAVE ?= 1
 EPOCHS ?= 20
+CONTROLS ?= 0
 EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
@@ -28,8 +29,8 @@ $(VENV)/.dev: $(BIN)/nas
 
 setup: $(VENV)/.dev ## make the virtual environment with everything in it
 
-search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS, ADVERSARIAL=1, EPS, KEEP=1)
-	$(BIN)/nas search run --space $(SPACE) --dataset $(DATASET) --seed $(SEED) --wave $(WAVE) --epochs $(EPOCHS) \
+search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, DATASET, SEED, WAVE, EPOCHS, CONTROLS, ADVERSARIAL=1, EPS, KEEP=1)
+	$(BIN)/nas search run --space $(SPACE) --dataset $(DATASET) --seed $(SEED) --wave $(WAVE) --epochs $(EPOCHS) $(if $(filter-out 0,$(CONTROLS)),--set training.controls=$(CONTROLS)) \
 		$(if $(filter 1 yes true,$(ADVERSARIAL)),--adversarial --eps $(EPS)) $(if $(filter 1 yes true,$(KEEP)),--keep)
 
 serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000

@@ -235,7 +235,7 @@ class NasClient(JobCalls):
         return follow(self._http, f"{job.path}/stream", job.last_event if after is None else after, log=log)
 
     def architectures(self, **filters: str) -> Iterator[ArchitectureView]:
-        """Yield architectures; with `search=` those of one search by rank."""
+        """Yield architectures; with `search=` those of one search by rank; with `controls="true"` those drawn to compare with."""
         return self._all("/v1/architectures", ArchitectureView, filters)
 
     def architecture(self, architecture_id: str) -> ArchitectureView:

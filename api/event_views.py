@@ -22,6 +22,7 @@ from nas_service.job_events import (
     PhaseTold,
     RoundTold,
     StateTold,
+    TrainingChosen,
     WaveTold,
 )
 from nas_service.lifecycle import JobState
@@ -82,6 +83,13 @@ class EndedEarlyEvent(_EventView):
 
     kind: Literal["search.ended_early"]
     data: EndedEarly
+
+
+class TrainingChosenEvent(_EventView):
+    """A search chose what is trained of what it keeps, and drew controls."""
+
+    kind: Literal["search.chosen"]
+    data: TrainingChosen
 
 
 class BestNotKeptEvent(_EventView):
@@ -155,6 +163,7 @@ AnyEvent = (
     | AbandonedEvent
     | BestEvent
     | EndedEarlyEvent
+    | TrainingChosenEvent
     | BestNotKeptEvent
     | CandidateEvent
     | EpochEvent

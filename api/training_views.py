@@ -7,6 +7,7 @@ from pydantic import Field
 from api.views import View
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.pareto import FrontAccuracy, FrontCost
+from nas_service.search.controls import Control
 
 Place = Annotated[tuple[str, str], Field(description="Method and architecture.")]
 
@@ -38,7 +39,10 @@ class PairView(View):
     architecture: str
     search_id: str = Field(description="Of the search that found the architecture.")
     architecture_rank: int = Field(description="Among what that search found, 1 best.")
-    architecture_score: float = Field(description="What the search thought of it, in the unit of its strategy.")
+    architecture_score: float | None = Field(
+        description="What the search thought of it, in the unit of its strategy; null of a control."
+    )
+    control: Control | None = Field(None, description="Which kind of control the architecture is; null of one that was found.")
     seeds: int = Field(description="A seed that several trainings trained alike counts once, the newest.")
     runs: list[RunView] = Field(description="One entry a seed, by seed.")
     test_mean: float
@@ -66,7 +70,7 @@ class PairView(View):
 
 
 class MethodView(View):
-    """One method over all architectures."""
+    """One method over all architectures that were found."""
 
     method: str
     test_mean: float
@@ -105,6 +109,45 @@ class HandMadeView(View):
     gain_error: float | None = Field(description="Standard error of `gain` over seeds; null where either has a single seed.")
 
 
+class ControlsView(View):
+    """The controls of one kind beside the best of what was found; of each the mean over the seeds of the best counts."""
+
+    control: Control
+    architectures: int
+    left_out: int = Field(description="Controls that have not all seeds of the best: they failed, or are not over.")
+    mean: float = Field(description="Mean test accuracy over the architectures.")
+    spread: float | None = Field(description="Sample standard deviation between architectures; null for one.")
+    best: float = Field(description="Test accuracy of the one that validation images choose.")
+    apart: float = Field(description="Largest distance of one from the best in OPs or parameters, as a share of the best's.")
+    gain: float = Field(description="Mean test accuracy of the best of what was found, less `mean`.")
+    gain_error: float | None = Field(
+        description="Standard error of `gain`, over seeds and between architectures; null with fewer than two of either."
+    )
+    p_value: float | None = Field(
+        description="One-sided p of no gain, paired by seed; null with fewer than three seeds or architectures: too few to tell."
+    )
+
+
+class ControlLineView(View):
+    """The best that a search found, with one method, beside random architectures that were trained alike."""
+
+    method: str
+    search_id: str
+    architecture: str = Field(description="The best, by mean validation accuracy over seeds.")
+    test_mean: float
+    test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
+    seeds: int
+    uniform: ControlsView | None = Field(description="Drawn uniformly; null: none is trained.")
+    like_cost: ControlsView | None = Field(description="With OPs and parameters like those of the search's pick; null likewise.")
+    trainings_paid: float | None = Field(
+        description="Whole trainings that the optimizer steps of the search would have paid for; null where they are not known."
+    )
+    random_best: float | None = Field(
+        description="Expected test accuracy of the best of so many random trainings, rounded down, from the uniform controls; "
+        "null where there are fewer controls than that."
+    )
+
+
 class LiveNetworkView(View):
     """A search or training of a reference network that is not over."""
 
@@ -120,6 +163,9 @@ class ComparisonView(View):
 
     pairs: list[PairView]
     methods: list[MethodView]
+    controls: list[ControlLineView] = Field(
+        [], description="One entry a search and method of which controls were trained with what it found (`training.controls`)."
+    )
     hand_made: list[HandMadeView] = Field(
         description="One entry a pair of which a network of the literature, of like cost, was trained alike: here or anywhere."
     )

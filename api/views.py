@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, computed_field, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, computed_field, field_validator, model_validator
 
 from nas_service.comparison import Quantity, method_label
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import CandidateMetrics, DatasetReport, Progress
+from nas_service.search.controls import Control
 
 Item = TypeVar("Item")
 
@@ -134,16 +135,25 @@ class ArmView(View):
 
 
 class ArchitectureView(View):
-    """A discovered genotype."""
+    """A genotype that a search discovered, or drew as a control."""
 
     id: str
     search_id: str = Field(validation_alias=AliasChoices("search_id", "job_id"))
-    rank: int
-    score: float
+    rank: int = Field(description="Among what the search found, 1 best; controls come after those.")
+    score: float | None = Field(description="What the search thought of it, in the unit of its strategy; null of a control.")
+    control: Control | None = Field(
+        None, description="Which kind of control it is: a random architecture, to compare with; null of one that was found."
+    )
     digest: str
     genotype: dict[str, Any]
     cost: dict[str, int | float]
     created_at: datetime
+
+    @model_validator(mode="after")
+    def _unscored(self) -> Self:
+        if self.control is not None:
+            self.score = None
+        return self
 
 
 class CandidateView(View):
@@ -152,6 +162,7 @@ class CandidateView(View):
     id: str
     training_id: str = Field(validation_alias=AliasChoices("training_id", "job_id"))
     architecture_id: str
+    control: Control | None = Field(None, description="Which kind of control the architecture is; null of one that was found.")
     method: dict[str, Any]
     seed: int
     state: CandidateState
@@ -201,6 +212,9 @@ class BestView(View):
 
     quantity: Quantity = Field(description="PGD-20 on validation images where every one was attacked alike, else clean accuracy.")
     value: float = Field(description="Of the quantity, in [0, 1].")
+    mean: float = Field(description="Of the quantity, over the seeds of its method and architecture, which are the best by this.")
+    spread: float | None = Field(description="Sample standard deviation over those seeds; null for one.")
+    seeds: int = Field(description="How many they are.")
     candidate: CandidateView
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from nas_service.reports import ClassFigures, RobustnessFigures
+from nas_service.search.controls import Control
 from nas_service.trained import TrainedCandidate
 
 MIN_FOR_CORRELATION = 3  # two points always lie on a line
@@ -70,30 +71,56 @@ class Best:
 
     Attributes:
         candidate: Its id.
+        architecture: Id of its architecture.
         quantity: On which it is best.
         value: Of the quantity, in [0, 1].
+        mean: Of the quantity, over the seeds of its method on its architecture.
+        spread: Sample standard deviation over those seeds; None for one.
+        seeds: How many they are.
     """
 
     candidate: str
+    architecture: str
     quantity: Quantity
     value: float
+    mean: float
+    spread: float | None
+    seeds: int
 
 
 def best(candidates: Sequence[TrainedCandidate]) -> Best | None:
     """Return the best of candidates that succeeded, all judged by one quantity; the first of equal ones; None of none.
 
-    Where every one was attacked, with one eps, that is the accuracy under PGD-20; else the clean one.
+    Where every one was attacked, with one eps, that is the accuracy under PGD-20; else the clean one. Method and architecture
+    are judged by their mean over seeds, and the best of these seeds stands for them: the best of single runs is the luckiest.
+    Where more seeds of a training were ended early (or failed) than of others, those that are left were chosen by what is
+    judged: only methods and architectures with the most seeds of their training are looked at. Controls are never the best.
     """
+    candidates = [entry for entry in candidates if entry.found.control is None]
     if not candidates:
         return None
+    quantity, values = _judged(candidates)
+    groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for place, entry in enumerate(candidates):
+        groups[entry.training, entry.found.id, entry.label].append(place)
+    most: dict[str, int] = defaultdict(int)
+    for (training, *_), places in groups.items():
+        most[training] = max(most[training], len(places))
+    whole = [places for (training, *_), places in groups.items() if len(places) == most[training]]
+    places = max(whole, key=lambda group: (statistics.fmean(values[place] for place in group), -group[0]))
+    first = max(places, key=lambda place: (values[place], -place))
+    own = [values[place] for place in places]
+    chosen = candidates[first]
+    return Best(chosen.id, chosen.found.id, quantity, values[first], statistics.fmean(own), _spread(own), len(own))
+
+
+def _judged(candidates: Sequence[TrainedCandidate]) -> tuple[Quantity, list[float]]:
+    """Return what all can be judged by, and its values."""
     attacked = [entry.metrics.robustness for entry in candidates]
     stood = [figures.validation_pgd_20 for figures in attacked if figures is not None]
     if len(stood) == len(candidates) and len({figures.eps for figures in attacked if figures is not None}) == 1:
-        quantity, values = Quantity.VALIDATION_PGD_20, stood
-    else:
-        quantity, values = Quantity.VALIDATION_ACCURACY, [entry.metrics.validation_accuracy for entry in candidates]
-    place = max(range(len(values)), key=lambda index: (values[index], -index))
-    return Best(candidates[place].id, quantity, values[place])
+        return Quantity.VALIDATION_PGD_20, stood
+    return Quantity.VALIDATION_ACCURACY, [entry.metrics.validation_accuracy for entry in candidates]
 
 
 @dataclass(frozen=True)
@@ -105,7 +132,8 @@ class ComparedPair:
         architecture: Its id.
         search_id: Of the search that found the architecture.
         architecture_rank: Among what that search found, 1 best.
-        architecture_score: What the search thought of it, in the unit of its strategy.
+        architecture_score: What the search thought of it, in the unit of its strategy; None of a control.
+        control: Which kind of control the architecture is; None of one that was found.
         seeds: Number of trained candidates; a seed that several trainings trained alike counts once, the newest.
         runs: One entry a seed, by seed.
         test_mean: Mean test accuracy.
@@ -129,7 +157,8 @@ class ComparedPair:
     architecture: str
     search_id: str
     architecture_rank: int
-    architecture_score: float
+    architecture_score: float | None
+    control: Control | None
     seeds: int
     runs: tuple[Run, ...]
     test_mean: float
@@ -151,7 +180,7 @@ class ComparedPair:
 
 @dataclass(frozen=True)
 class ComparedMethod:
-    """One method over all architectures.
+    """One method over all architectures that were found; controls are left out.
 
     Attributes:
         method: Label.
@@ -203,7 +232,8 @@ def compare(candidates: Iterable[TrainedCandidate]) -> tuple[list[ComparedPair],
         means = [statistics.fmean(entry.metrics.test_accuracy for entry in group) for group in here]
         ranks = _ranks([-mean for mean in means])
         pairs += sorted(map(_pair, here, ranks), key=lambda row: row.rank)
-    methods = [_method(method, pairs) for method in dict.fromkeys(pair.method for pair in pairs)]
+    found = [pair for pair in pairs if pair.control is None]
+    methods = [_method(method, found) for method in dict.fromkeys(pair.method for pair in found)]
     return pairs, sorted(methods, key=lambda row: (row.mean_rank, -row.test_mean))
 
 
@@ -246,7 +276,8 @@ def _pair(group: Sequence[TrainedCandidate], rank: float) -> ComparedPair:
         architecture=found.id,
         search_id=found.search,
         architecture_rank=found.rank,
-        architecture_score=found.score,
+        architecture_score=None if found.control is not None else found.score,
+        control=found.control,
         seeds=len(group),
         runs=tuple(map(_run, group)),
         test_mean=statistics.fmean(tests),
@@ -290,6 +321,7 @@ def _worst_class(by_class: Sequence[ClassFigures]) -> tuple[str, float] | None:
 
 def _method(method: str, pairs: Sequence[ComparedPair]) -> ComparedMethod:
     own = [pair for pair in pairs if pair.method == method]
+    scores = [pair.architecture_score for pair in own if pair.architecture_score is not None]
     balanced = [pair.balanced_mean for pair in own if pair.balanced_mean is not None]
     means = [pair.test_mean for pair in own]
     alike = len({pair.search_id for pair in own}) == 1
@@ -298,5 +330,5 @@ def _method(method: str, pairs: Sequence[ComparedPair]) -> ComparedMethod:
         test_mean=statistics.fmean(means),
         balanced_mean=statistics.fmean(balanced) if len(balanced) == len(own) else None,
         mean_rank=statistics.fmean(pair.rank for pair in own),
-        score_correlation=rank_correlation([pair.architecture_score for pair in own], means) if alike else None,
+        score_correlation=rank_correlation(scores, means) if alike else None,
     )

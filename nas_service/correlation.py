@@ -52,10 +52,13 @@ class ScoreCorrelation:
 def correlate(
     candidates: Sequence[TrainedCandidate], trainings: Sequence[TrainingFacts]
 ) -> tuple[list[ScorePoint], list[ScoreCorrelation]]:
-    """Return points by dataset, architecture and rank of the method, and correlations; what was trained apart is kept apart."""
+    """Return points by dataset, architecture and rank of the method, and correlations; what was trained apart is kept apart.
+
+    Controls have no score.
+    """
     keys = data_of(trainings)
     names = _names(trainings, keys)
-    labelled = told_apart(candidates, trainings)
+    labelled = told_apart([entry for entry in candidates if entry.found.control is None], trainings)
     points: list[ScorePoint] = []
     methods: list[ScoreCorrelation] = []
     for key, name in names.items():
@@ -71,6 +74,7 @@ def correlate(
                 pair.seeds,
             )
             for pair in pairs
+            if pair.architecture_score is not None
         ]
         counts = {row.method: sum(pair.method == row.method for pair in pairs) for row in compared}
         methods += [ScoreCorrelation(row.method, name, row.score_correlation, counts[row.method]) for row in compared]

@@ -109,7 +109,7 @@ def against_hand_made(
         return json.dumps([data[entry.training], label, entry.metrics.method_revision, recipe(entry.training, label)])
 
     methods = {(entry.training, method_label(entry.method)): entry.method for entry in [*candidates, *others]}
-    found = [entry for entry in candidates if not is_reference(entry.space.get("name"))]
+    found = [entry for entry in candidates if entry.found.control is None and not is_reference(entry.space.get("name"))]
     made = {entry.id: entry for entry in [*others, *candidates] if is_reference(entry.space.get("name"))}
     # Every search of a network keeps an architecture of its own, and they are all the same: told apart by what they are.
     newest = {network_label(entry.space): entry.found.id for entry in sorted(made.values(), key=lambda entry: entry.id)}

@@ -122,6 +122,17 @@ class EndedEarly(JobEvent):
     of: int = Field(description="Samples that the whole search would have had.")
 
 
+class TrainingChosen(JobEvent):
+    """A search chose what is trained of what it keeps, and drew controls."""
+
+    kind = "search.chosen"
+    ranks: tuple[int, ...] = Field(description="Of the chosen, 1 best.")
+    apart: int = Field(description="How many of them differ from each other on half of the edges or more; the others fill up.")
+    uniform: int = Field(0, description="Controls that were drawn uniformly.")
+    like_cost: int = Field(0, description="Controls with costs like those of the best.")
+    within: int = Field(0, description="How many of those are within 10 % of its OPs and parameters; the others are the nearest.")
+
+
 class BestNotKept(JobEvent):
     """A search ended before its work was done, and what it found could not be kept."""
 
@@ -219,6 +230,7 @@ KINDS: dict[str, type[JobEvent]] = {
         AbandonedTold,
         BestTold,
         EndedEarly,
+        TrainingChosen,
         BestNotKept,
         CandidateTold,
         EpochTold,
@@ -237,6 +249,7 @@ EventKind = Literal[
     "abandoned",
     "best",
     "search.ended_early",
+    "search.chosen",
     "search.best_not_kept",
     "candidate",
     "epoch",

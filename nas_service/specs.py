@@ -129,7 +129,25 @@ class TrainingSection(GivenModel):
 class SearchTraining(TrainingSection):
     """The training that a search starts when it ends."""
 
-    top_k: int = Field(1, ge=1, le=100, description="How many of the best architectures are trained.")
+    top_k: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="How many of the kept architectures are trained: the best, and those in order of rank that differ from all "
+        "before on half of the edges or more; the best of the others where there are too few.",
+    )
+    controls: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Random architectures that are trained alike, to compare with: half of them drawn uniformly, half with "
+        "OPs and parameters within 10 % of the best.",
+    )
+
+    @property
+    def architectures(self) -> int:
+        """How many are trained, controls included."""
+        return self.top_k + self.controls
 
 
 class SearchSpec(_Spec):

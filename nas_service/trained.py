@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas_service.reports import CandidateMetrics
+from nas_service.search.controls import Control
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class FoundArchitecture:
         search: Id of the search that found it.
         rank: Among what the search found, 1 best.
         score: What the search thought of it, in the unit of the search's strategy.
+        control: Which kind of control it is, if the search drew it for comparison: then rank and score say nothing.
     """
 
     id: str
     search: str
     rank: int
     score: float
+    control: Control | None = None
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,16 @@ class LiveJob:
         """Return what is known of the training that it is, or will start; None where it starts none."""
         section = self.spec if "methods" in self.spec else self.spec.get("training")
         return None if section is None else TrainingFacts(self.id, {**section, "dataset": self.spec["dataset"]}, None)
+
+
+@dataclass(frozen=True)
+class SpentSteps:
+    """What a search took.
+
+    Attributes:
+        steps: Optimizer steps of all its samples.
+        images: Training images; None if it has not told.
+    """
+
+    steps: int
+    images: int | None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from nas_service.reports import CandidateMetrics, ClassFigures, EpochReport, RobustnessFigures
+from nas_service.search.controls import Control
 from nas_service.trained import FoundArchitecture, TrainedCandidate
 
 COST = {"binary_parameters": 800, "float_parameters": 20, "flops": 100, "bops": 6400, "packed_bytes": 180, "ops": 200.0}
@@ -56,8 +57,9 @@ def trained(  # noqa: PLR0913 - what is compared
     score: float = 0.5,
     seed: int = 0,
     ops: float = 200.0,
+    control: Control | None = None,
 ) -> TrainedCandidate:
-    """Return a candidate that succeeded, of an architecture that the search `search` found."""
-    found = FoundArchitecture(architecture, "search", 1, score)
+    """Return a candidate that succeeded, of an architecture that the search `search` found, or drew as a control."""
+    found = FoundArchitecture(architecture, "search", 1, score, control)
     cost = COST | {"ops": ops}
     return TrainedCandidate(key, training, found, {"name": method, "settings": {}}, method, seed, known, cost, 2.0)

@@ -4,6 +4,7 @@ import time
 from typing import Any, NamedTuple
 
 from nas_service.catalogue import build_method, build_space, search_strategy
+from nas_service.choice import choose
 from nas_service.data.dataset import ImageDataset
 from nas_service.errors import LateResultError, NotReadyError
 from nas_service.job_events import EndedEarly
@@ -167,6 +168,9 @@ class SearchDriver:
         context, spec, taken = self._context, self._spec, len(history)
         ranked = self._strategy.rank(history, spec.keep)
         discoveries = [Discovery(entry.genotype, entry.score, self._cost(entry.genotype, image)) for entry in ranked]
+        chosen = None if spec.training is None else choose(spec.training, self._strategy, ranked, image, self._precision)
+        controls = () if chosen is None else chosen.controls
+        discoveries += [Discovery(one.genotype, 0.0, self._cost(one.genotype, image), one.control) for one in controls]
         progress = self._progress(history, self._strategy.arms(history), SearchPhase.CONCLUDING)
         progress = progress.model_copy(update={"total": taken, "seconds_left": 0.0})
         job_id = context.hold.job_id
@@ -178,11 +182,13 @@ class SearchDriver:
             context.check()
             found = add_architectures(session, job_id, discoveries)
             litter.drop(session, unwanted)
-            if spec.training is not None:
+            if spec.training is not None and chosen is not None:
+                if spec.training.architectures > 1:
+                    events.record(session, job_id, chosen.told)
                 training = TrainingSpec(
-                    **spec.training.model_dump(exclude={"top_k"}),
+                    **spec.training.model_dump(exclude={"top_k", "controls"}),
                     name=spec.name,
-                    architectures=[row.id for row in found[: spec.training.top_k]],
+                    architectures=[found[place].id for place in (*chosen.places, *range(len(ranked), len(found)))],
                     space=spec.space,
                     dataset=spec.dataset,
                 )

@@ -10,7 +10,7 @@ from nas_service.recipes.recipe import Recipe
 from nas_service.reports import PROGRESS, TrainingPhase, TrainingProgress
 from nas_service.specs import EarlyStopping, MethodChoice, TrainingSpec
 from nas_service.storage import attempts, candidates
-from nas_service.storage.architectures import get_architecture
+from nas_service.storage.architectures import get_architecture, origin_of
 from nas_service.storage.artifacts import get_artifact
 from nas_service.storage.candidates import PlannedCandidate
 from nas_service.storage.keys import (
@@ -60,7 +60,8 @@ class TrainingDriver:
         epochs = {key: recipe.epochs for key, recipe in self._recipes.items()}
         told = PROGRESS.validate_python(job.progress) if job.progress else None
         best = told.best_validation_accuracy if isinstance(told, TrainingProgress) else None
-        self._tally = TrainingTally(self._rows, epochs, best)
+        controls = {row.id for row in self._rows if self._is_control(row)}
+        self._tally = TrainingTally(self._rows, epochs, best, controls)
 
     def run(self) -> None:
         """Train the candidates that are not over; the training fails if one of them did.
@@ -87,6 +88,9 @@ class TrainingDriver:
 
     def _recipe(self, row: Candidate) -> Recipe:
         return build_recipe(self._spec.recipe, MethodChoice.model_validate(row.method))
+
+    def _is_control(self, row: Candidate) -> bool:
+        return self._architectures[row.architecture_id].control is not None
 
     def _is_taught(self, row: Candidate) -> bool:
         return needs_teacher(self._recipes[row.id], row.method)
@@ -140,6 +144,7 @@ class TrainingDriver:
                 found=found.get(row.id),
                 teacher=(teacher or full_precision) if self._is_taught(row) else None,
                 substitute=full_precision if self._transfers else None,
+                is_control=self._is_control(row),
             )
         self._run_trials(trials, CandidateListener(context, self._tally), dataset, self._spec.early_stopping)
 
@@ -183,5 +188,5 @@ class TrainingDriver:
             seed=row.seed,
             bundled_test_bytes=self._context.settings.bundled_test_bytes,
             robustness=spec.robustness,
-            search={"search_id": architecture.job_id, "rank": architecture.rank, "score": architecture.score},
+            search={"search_id": architecture.job_id, **origin_of(architecture)},
         )

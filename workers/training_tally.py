@@ -1,6 +1,6 @@
 """TrainingTally: how far a training is, counted as its candidates go on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nas_service.lifecycle import CandidateState
 from nas_service.reports import TrainingPhase, TrainingProgress
@@ -12,19 +12,23 @@ _WELL = frozenset({CandidateState.SUCCEEDED, CandidateState.STOPPED})
 class TrainingTally:
     """Counts states and epochs, so that nobody has to read all candidates for each of them."""
 
-    def __init__(self, rows: Sequence[Candidate], epochs: Mapping[str, int], best: float | None) -> None:
+    def __init__(
+        self, rows: Sequence[Candidate], epochs: Mapping[str, int], best: float | None, controls: Collection[str] = ()
+    ) -> None:
         """Begin with what earlier attempts did.
 
         Args:
             rows: All candidates.
             epochs: That each is to be trained, by id.
             best: Validation accuracy of any epoch so far.
+            controls: Ids of candidates that are trained to compare with: they are never the best.
         """
         self._states = {row.id: CandidateState(row.state) for row in rows}
         self._done = {row.id: row.epochs_done for row in rows}
         self._epochs = dict(epochs)
         self._total = sum(epochs.values())
         self._best = best
+        self._controls = controls
         self.full_precision_left = 0
 
     def epochs_of(self, candidate_id: str) -> int:
@@ -34,7 +38,8 @@ class TrainingTally:
     def note_epoch(self, candidate_id: str, epoch: int, validation_accuracy: float) -> None:
         """Count an epoch, from 0; one that is told again counts once."""
         self._done[candidate_id] = max(self._done[candidate_id], epoch + 1)
-        self._best = max(validation_accuracy, -1.0 if self._best is None else self._best)
+        if candidate_id not in self._controls:
+            self._best = max(validation_accuracy, -1.0 if self._best is None else self._best)
 
     def note_state(self, candidate_id: str, state: CandidateState) -> None:
         """Count a move."""

@@ -113,6 +113,7 @@ class CandidateTrial:
         teacher: What it learns from, if it needs that.
         substitute: What transfer attacks follow, if there are any.
         found: Key of the training that the search made of it, finished, if it trained it alike.
+        is_control: Whether it is trained to compare with: then early stopping does not touch it.
     """
 
     task: CandidateTask
@@ -120,6 +121,7 @@ class CandidateTrial:
     teacher: NetworkSource | None = None
     substitute: NetworkSource | None = None
     found: str | None = None
+    is_control: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from nas_service.errors import UnavailableError
 from nas_service.specs import EarlyStopping, TrialResources
 from workers.cluster import missing_place
 from workers.reasons import described
-from workers.trial import EPOCHS, NEWS, SCORE, Done, Failed, News, Trial, TrialSetup, train
+from workers.trial import EPOCHS, NEWS, SCORE, CandidateTrial, Done, Failed, News, Trial, TrialSetup, train
 
 PLACE_S = 5.0  # without a running trial, after which somebody asks why
 
@@ -184,10 +184,32 @@ def _error_of(trial: TuneTrial) -> Exception:
     return TuneError("Ray Tune does not say of what")
 
 
+class _Halving(ASHAScheduler):
+    """Successive halving that leaves controls alone: the mean of those that are left over would not be that of chance."""
+
+    def __init__(self, spared: frozenset[str], **settings: Any) -> None:  # noqa: ANN401 - Ray's own
+        super().__init__(**settings)
+        self._spared = spared
+
+    def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:  # noqa: ANN401 - as above
+        """Compare candidates that were found with each other, and with nobody else."""
+        if trial.config["name"] in self._spared:
+            return str(ASHAScheduler.CONTINUE)
+        return str(super().on_trial_result(tune_controller, trial, result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:  # noqa: ANN401 - as above
+        """Let only what is compared count."""
+        if trial.config["name"] in self._spared:
+            self.on_trial_remove(tune_controller, trial)
+        else:
+            super().on_trial_complete(tune_controller, trial, result)
+
+
 def _scheduler(run: TrialRun) -> ASHAScheduler | None:
     if run.stopping is None:
         return None
-    return ASHAScheduler(
+    return _Halving(
+        frozenset(name for name, trial in run.trials.items() if isinstance(trial, CandidateTrial) and trial.is_control),
         time_attr=EPOCHS,
         metric=SCORE,
         mode="max",

@@ -49,6 +49,7 @@ def _record(training: JobView, row: CandidateView, found: ArchitectureView, clie
         search=found.search_id,
         rank=found.rank,
         score=found.score,
+        control=found.control,
         method=row.method_label,
         method_name=row.method["name"],
         seed=row.seed,

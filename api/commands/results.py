@@ -1,6 +1,7 @@
 """`nas architectures`, `nas candidates`, `nas download`: what came out."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.training_views import ComparisonView, PairView
+from api.training_views import ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
@@ -30,11 +31,18 @@ Pareto = Annotated[
 ]
 
 
-def list_architectures(search: Search = None, pareto: Pareto = False, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+def list_architectures(
+    search: Search = None,
+    pareto: Pareto = False,  # noqa: FBT002 - typer's way
+    controls: Annotated[bool, typer.Option("--controls", help="Random ones that were drawn to compare with, instead.")] = False,  # noqa: FBT002 - as above
+    as_json: Json = False,  # noqa: FBT002 - as above
+    url: Url = None,
+) -> None:
     """List discovered architectures."""
     filters = {"search": search} if search else {}
+    filters |= ({"pareto": "true"} if pareto else {}) | ({"controls": "true"} if controls else {})
     with NasClient(url or Settings().url) as client:
-        found = list(client.architectures(**filters, **({"pareto": "true"} if pareto else {})))
+        found = list(client.architectures(**filters))
     if as_json:
         print_json(found)
     else:
@@ -44,7 +52,8 @@ def list_architectures(search: Search = None, pareto: Pareto = False, as_json: J
 def print_architectures(title: str, found: list[ArchitectureView]) -> None:
     """Print a table of architectures."""
     rows = [
-        (row.id, row.search_id, row.rank, row.score, f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}") for row in found
+        (row.id, row.search_id, row.control or row.rank, row.score, f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}")
+        for row in found
     ]
     print_table(title, ["id", "search", "rank", "score", "OPs", "packed bytes"], rows)
 
@@ -65,7 +74,7 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
     rows = [
         (
             row.id,
-            row.method["name"],
+            row.method["name"] + ("" if row.control is None else f", control: {row.control}"),
             row.seed,
             row.state,
             percent(row.validation_accuracy),
@@ -102,9 +111,14 @@ def list_candidates(
         print_candidates("candidates", found)
 
 
+def _whose(pair: PairView) -> str:
+    """Return the id of an architecture, and that it is a control where it is one."""
+    return pair.architecture if pair.control is None else f"{pair.architecture} ({pair.control})"
+
+
 def _compared_classes(pair: PairView, worst: str) -> tuple[str, ...]:
     figures = percent(pair.balanced_mean), percent(pair.balanced_spread)
-    return (pair.architecture, pair.method, *figures, f"{printable(worst)} {percent(pair.worst_class_mean)}")
+    return (_whose(pair), pair.method, *figures, f"{printable(worst)} {percent(pair.worst_class_mean)}")
 
 
 def compare(
@@ -131,7 +145,7 @@ def print_comparison(found: ComparisonView) -> None:
         console.print("No candidate is trained to its end yet: there is nothing to compare.", markup=False, highlight=False)
         return
     rows = [
-        (pair.architecture, pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
+        (_whose(pair), pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
         for pair in found.pairs
     ]
     print_table("methods by architecture", ["architecture", "method", "seeds", "test mean", "spread", "rank"], rows)
@@ -149,7 +163,50 @@ def print_comparison(found: ComparisonView) -> None:
         for row in found.methods
     ]
     print_table("methods", ["method", "test mean", "balanced", "mean rank", "correlation with the search's score"], summary)
+    print_controls(found.controls)
     _print_hand_made(found)
+
+
+def print_controls(lines: Sequence[ControlLineView]) -> None:
+    """Print what was gained over random architectures that were trained alike; nothing where there are none."""
+    rows = [
+        (
+            line.method,
+            f"{line.architecture} {_share(line.test_mean, line.test_spread)}, {_count(line.seeds, 'seed')}",
+            f"{group.architectures} {group.control}",
+            _share(group.mean, group.spread),
+            percent(group.best),
+            f"{100 * group.gain:+.2f}" + ("" if group.gain_error is None else f" ± {100 * group.gain_error:.2f}"),
+            "too few to tell" if group.p_value is None else f"{group.p_value:.3g}",
+        )
+        for line in lines
+        for group in (line.uniform, line.like_cost)
+        if group is not None
+    ]
+    if rows:
+        columns = ["method", "best of the search", "random", "their mean", "best of them", "gain, points", "p, one-sided"]
+        print_table("beside random architectures, trained alike", columns, rows)
+    for line in lines:
+        if line.trainings_paid is not None:
+            console.print(_paid(line), markup=False, highlight=False)
+
+
+def _share(mean: float, spread: float | None) -> str:
+    return percent(mean) + ("" if spread is None else f" ± {100 * spread:.2f}")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def _paid(line: ControlLineView) -> str:
+    """Return what as many random trainings as the search's steps paid for would have found."""
+    many = _count(int(line.trainings_paid or 0), "whole training")
+    said = f"{line.method}: the search's steps would have paid for {many}"
+    if line.random_best is not None:
+        return f"{said}; the best of as many random ones is expected at {percent(line.random_best)}"
+    there = 0 if line.uniform is None else line.uniform.architectures
+    return f"{said}; {_count(there, 'uniform control')} cannot tell what the best of as many random ones would reach"
 
 
 def _print_hand_made(found: ComparisonView) -> None:

@@ -10,7 +10,7 @@ from api.commands.embedded import embedded_service, serve_on
 from api.commands.interruption import cancelled_if_interrupted, kept_if_it_fails
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
-from api.commands.results import finish_run, print_architectures, print_candidates
+from api.commands.results import finish_run, print_architectures, print_candidates, print_controls
 from api.commands.specs import Sets, SpecFile, make_robust, read_spec
 from api.console import console, errors, print_json, print_table, program, watch_search
 from api.estimates import search_rows
@@ -214,6 +214,8 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
             exit_for(jobs)
             found = list(client.architectures(search=job.id))
             bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
+            trainings = list(client.trainings(parent=job.id))
+            controls = [line for training in trainings for line in client.comparison(training.id).controls]
         if as_json:
             print_json(
                 {
@@ -221,9 +223,11 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
                     "bundle": bundle and str(bundle),
                     "architectures": [row.model_dump(mode="json") for row in found],
                     "candidates": [row.model_dump(mode="json") for row in candidates],
+                    "controls": [line.model_dump(mode="json") for line in controls],
                 }
             )
         else:
+            print_controls(controls)
             _print_run(found, candidates, bundle, settings.home)
         if keep:
             serve_on(f"{address}/searches/{job.id}")

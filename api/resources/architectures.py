@@ -16,6 +16,7 @@ from nas_service.export.diagram import draw
 from nas_service.export.svg_paint import Theme
 from nas_service.specs import Component
 from nas_service.storage import architectures, jobs
+from nas_service.storage.architectures import origin_of
 from nas_service.storage.models import Architecture
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
@@ -35,6 +36,7 @@ def list_architectures(
             "or where it trades none in OPs and packed bytes."
         ),
     ] = False,
+    controls: Annotated[bool, Query(description="Random ones that were drawn to compare with, instead of those found.")] = False,  # noqa: FBT002 - FastAPI's way
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[ArchitectureView]:
@@ -44,10 +46,12 @@ def list_architectures(
         if pareto:
             if search is None:
                 raise InvalidFieldError("pareto", pareto, "false without `search`: scores of different searches are not alike")
+            if controls:
+                raise InvalidFieldError("controls", controls, "false with `pareto`: controls have no score")
             found = architectures.pareto_set(session, search)
             rows = [row for row in found if before is None or row.id > before][: count + 1]
         else:
-            rows = architectures.list_architectures(session, limit=count + 1, before=before, job_id=search)
+            rows = architectures.list_architectures(session, limit=count + 1, before=before, job_id=search, controls=controls)
     return paginate(rows, count, lambda row: row.id, ArchitectureView.model_validate)
 
 
@@ -86,7 +90,8 @@ def get_diagram(
     if compare is not None:
         other = _other(service, compare, component.name)
         title += f" compared with {compare}"
-    said = f"Rank {row.rank} of search {row.job_id}, space {component.name}."
+    what = f"Rank {row.rank}" if row.control is None else f"Control ({row.control})"
+    said = f"{what} of search {row.job_id}, space {component.name}."
     picture = draw(space, genotype, theme=theme, compare=other, title=title, description=said)
     return tagged(request, picture.encode(), "image/svg+xml")
 
@@ -113,6 +118,6 @@ def _other(service: Service, architecture_id: str, space: str) -> Genotype:
 def download_architecture(service: ServiceDep, request: Request, architecture_id: str) -> Response:
     """Return a zip of genotype, picture and model card."""
     row, component, space, genotype = _load(service, architecture_id)
-    facts = {"architecture_id": row.id, "search_id": row.job_id, "rank": row.rank, "score": row.score, "cost": row.cost}
+    facts = {"architecture_id": row.id, "search_id": row.job_id, **origin_of(row), "cost": row.cost}
     content = architecture_bundle(component, genotype, draw(space, genotype, theme=Theme.AUTO), facts)
     return tagged(request, content, "application/zip", f"architecture-{row.id}.zip")

@@ -7,11 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.deps import ServiceDep
+from api.resources.control_lines import control_lines
 from api.resources.etags import tagged_view
 from api.resources.jobs import NOT_FOUND
 from api.resources.tables import AS_CSV, Format, TableFormat, csv_reply
 from api.training_views import (
     ComparisonView,
+    ControlLineView,
     CorrelationView,
     FrontView,
     HandMadeView,
@@ -21,6 +23,7 @@ from api.training_views import (
     ScoreCorrelationView,
     ScorePointView,
 )
+from nas_service.beside_controls import ControlLine
 from nas_service.comparison import ComparedPair, compare
 from nas_service.correlation import correlate
 from nas_service.hand_made import HandMadeLine, LiveNetwork, against_hand_made, is_reference, reference_names, under_way
@@ -44,9 +47,10 @@ def _pair(pair: ComparedPair) -> PairView:
 
 @dataclass(frozen=True)
 class _Compared:
-    """What is compared, what networks of the literature reach beside it, and which could be trained beside it."""
+    """What is compared, what controls and networks of the literature reach beside it, and which could be trained beside it."""
 
     candidates: Sequence[TrainedCandidate]
+    controls: Sequence[ControlLine]
     hand_made: Sequence[HandMadeLine]
     under_way: Sequence[LiveNetwork]
     networks: Sequence[str]
@@ -61,14 +65,15 @@ def _read(session: Session, trainings: Sequence[str], *, beside_hand_made: bool)
     facts = training_facts(session, trainings)
     require_same_data(facts)
     candidates = told_apart(trained_of(session, trainings=trainings), facts)
+    controls = control_lines(session, candidates, facts)
     if not beside_hand_made or all(is_reference(space_name(entry)) for entry in facts):
-        return _Compared(candidates, [], [], [])
+        return _Compared(candidates, controls, [], [], [])
     datasets = {dataset_name(entry) for entry in facts}
     beside = trainings_of_spaces(session, reference_names(), datasets, beside=trainings, most=MOST_TRAININGS)
     others, other_facts = trained_of(session, trainings=beside), training_facts(session, beside)
     lines = against_hand_made(candidates, others, [*facts, *other_facts])
     live = under_way(candidates, facts, live_of_spaces(session, reference_names(), datasets))
-    return _Compared(candidates, lines, live, reference_names())
+    return _Compared(candidates, controls, lines, live, reference_names())
 
 
 def _reply(request: Request, compared: _Compared, file_format: TableFormat, name: str) -> Response:
@@ -77,12 +82,13 @@ def _reply(request: Request, compared: _Compared, file_format: TableFormat, name
     views = [_pair(pair) for pair in pairs]
     if file_format is TableFormat.CSV:
         return csv_reply(request, f"comparison-{name}.csv", _COLUMNS, (view.model_dump() for view in views))
-    front_views = [FrontView.model_validate(front) for front in fronts(pairs)]
+    front_views = [FrontView.model_validate(front) for front in fronts([pair for pair in pairs if pair.control is None])]
     rows = [MethodView.model_validate(method) for method in methods]
     lines = [HandMadeView.model_validate(line) for line in compared.hand_made]
     view = ComparisonView(
         pairs=views,
         methods=rows,
+        controls=[ControlLineView.model_validate(line) for line in compared.controls],
         hand_made=lines,
         under_way=[LiveNetworkView.model_validate(live) for live in compared.under_way],
         networks=list(compared.networks),

@@ -127,7 +127,8 @@ def add_best_route(router: APIRouter, kind: str) -> None:
                 what = f"trained candidate of {kind}"
                 raise NotFoundError(what, job_id)
             (view,) = candidate_views(session, [candidates.get_candidate(session, found.candidate)])
-            return BestView(quantity=found.quantity, value=found.value, candidate=view)
+            told = {name: getattr(found, name) for name in ("quantity", "value", "mean", "spread", "seeds")}
+            return BestView(**told, candidate=view)
 
 
 def _add_action(router: APIRouter, kind: str, action: str, summary: str, request: Callable[[Session, str, str], Job]) -> None:

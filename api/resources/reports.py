@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.deps import Service, ServiceDep
 from api.errors import file_reply
+from api.resources.control_lines import control_lines_by_training
 from api.resources.etags import tagged
 from api.resources.jobs import NOT_FOUND
 from nas_service.catalogue import build_space
@@ -24,6 +25,7 @@ def _record(service: Service, search_id: str) -> SearchRecord:
     with service.database.read() as session:
         job = jobs.get_job(session, search_id, jobs.SEARCH)
         times = {"submitted": job.created_at, "started": job.started_at, "ended": job.finished_at}
+        trained = trained_of(session, search_id=search_id)
         found = architectures.list_architectures(session, limit=_SHOWN, job_id=search_id)
         return SearchRecord(
             id=job.id,
@@ -39,7 +41,8 @@ def _record(service: Service, search_id: str) -> SearchRecord:
             found=[
                 ReportedArchitecture(row.id, row.rank, row.score, Genotype.from_dict(row.genotype), row.cost) for row in found
             ],
-            trained=trained_of(session, search_id=search_id),
+            trained=trained,
+            controls=control_lines_by_training(session, trained),
         )
 
 

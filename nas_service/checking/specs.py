@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from nas_service.binarization.method import Method
 from nas_service.capacity import Capacity
-from nas_service.catalogue import build_method, build_strategy, stated_space, unknown_parts
+from nas_service.catalogue import build_method, build_space, build_strategy, stated_space, unknown_parts
 from nas_service.checking.constraints import check_constraints, check_objectives, stated_constraints
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import Draft, read_draft
@@ -81,9 +81,10 @@ def check_search(body: object, place: Place) -> Checked[SearchSpec]:
         each = getattr(spec.resources, name)
         _check_resources(draft, f"resources.{name}", each, spec.resources.workers or 1, place.capacity)
     if training is not None:
-        _check_section(draft, training, "training.", place.capacity, ("top_k", training.top_k))
+        _check_section(draft, training, "training.", place.capacity, ("top_k", training.architectures))
         if training.top_k > spec.keep and draft.sound("training.top_k", "keep"):
             draft.complain("training.top_k", training.top_k, f"no more than keep, which is {spec.keep}")
+        _check_controls(draft, training.controls)
     if dataset is not None:
         check_fraction(draft, spec, dataset[1])
         check_constraints(draft, spec, dataset[1])
@@ -177,6 +178,12 @@ def _check_samples(draft: Draft[SearchSpec]) -> None:
     if strategy.largest_wave is not None and spec.wave > strategy.largest_wave and draft.sound("wave"):
         allowed = f"no more than {strategy.largest_wave}, the samples of the longest round of {spec.strategy.name}"
         draft.complain("wave", spec.wave, allowed)
+
+
+def _check_controls(draft: Draft[SearchSpec], controls: int) -> None:
+    """Refuse controls where there is nothing to draw."""
+    if controls and draft.sound("space", "training.controls") and build_space(draft.spec.space).size() == 1:
+        draft.complain("training.controls", controls, f"0: space {draft.spec.space.name} holds one architecture")
 
 
 def _check_section(

@@ -67,7 +67,7 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
     parameters = sum(cost.binary_parameters + cost.float_parameters for cost in costs)
     training = None
     if spec.training is not None:
-        training = estimate_training(spec.training, [heaviest] * spec.training.top_k, conditions)
+        training = estimate_training(spec.training, [heaviest] * spec.training.architectures, conditions)
     return SearchEstimate(
         samples=strategy.total,
         epochs=work.images / facts.train,

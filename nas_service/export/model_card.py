@@ -13,11 +13,15 @@ _NAMED = 20  # classes in a table, or in a sentence; manifest.json has all
 _SETTINGS = 2000  # letters of settings; manifest.json has all
 
 
-def _origin(space: Mapping[str, Any]) -> str:
+def _origin(space: Mapping[str, Any], search: Mapping[str, Any]) -> str:
     settings = space.get("settings", {})
     template = f" in the template `{settings['template']}`" if "template" in settings else ""
     if SPACES.get(space["name"]).is_reference:
         return f"`{space['name']}` of the literature, made by hand,{template}".rstrip(",")
+    if "control" in search:
+        return (
+            f"drawn at random from the search space `{space['name']}`{template} to compare with, a control ({search['control']})"
+        )
     return f"found in the search space `{space['name']}`{template}"
 
 
@@ -142,7 +146,7 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
     lines = [
         f"# {method['name']} on {data['name']}",
         "",
-        f"A 1-bit network, {_origin(manifest['space'])}, trained with `{method['name']}`:",
+        f"A 1-bit network, {_origin(manifest['space'], manifest['search'])}, trained with `{method['name']}`:",
         f"{METHODS.get(method['name']).summary}. The stem and the classifier are 32-bit.",
         "",
         *_accuracy_table(manifest["metrics"]),
@@ -168,15 +172,20 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
     return "\n".join(lines)
 
 
+def _place(manifest: Mapping[str, Any]) -> str:
+    """Return what an architecture is to its search."""
+    search = f"search `{manifest['search_id']}`"
+    if "control" in manifest:
+        return f"A control ({manifest['control']}) of {search}: drawn at random, to compare with what was found."
+    return f"Rank {manifest['rank']} of {search}, score {manifest['score']:.4f}."
+
+
 def architecture_card(manifest: Mapping[str, Any]) -> str:
     """Return the model card of an architecture that was not trained."""
     lines = [
         f"# An architecture of {manifest['space']['name']}",
         "",
-        (
-            f"Rank {manifest['rank']} of search `{manifest['search_id']}`, score {manifest['score']:.4f}. It holds no weights: "
-            "`genotype.json` is the architecture, `diagram.svg` its picture."
-        ),
+        f"{_place(manifest)} It holds no weights: `genotype.json` is the architecture, `diagram.svg` its picture.",
         "",
         *_cost_table(manifest["cost"]),
         "",

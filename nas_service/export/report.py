@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from nas_service.beside_controls import ControlLine
 from nas_service.comparison import compare
 from nas_service.export.diagram import draw
 from nas_service.export.report_charts import bounds_chart, rewards_chart
@@ -54,6 +55,7 @@ class SearchRecord:
         arms: As of the last sample.
         found: Architectures by rank.
         trained: Candidates that succeeded.
+        controls: What it gained over random architectures that were trained alike.
     """
 
     id: str
@@ -68,6 +70,7 @@ class SearchRecord:
     arms: Sequence[Arm] = ()
     found: Sequence[ReportedArchitecture] = ()
     trained: Sequence[TrainedCandidate] = field(default_factory=tuple)
+    controls: Sequence[ControlLine] = ()
 
 
 def write_report(record: SearchRecord) -> str:
@@ -165,11 +168,12 @@ def _trained(record: SearchRecord) -> str:
     if not record.trained:
         return _section("Trained candidates", _note("Nothing was trained of what was found."))
     pairs, _ = compare(record.trained)
-    ranks = {entry.id: str(entry.rank) for entry in record.found}
+    ranks = {entry.id: f"rank {entry.rank}" for entry in record.found}
+    ranks |= {pair.architecture: f"control ({pair.control})" for pair in pairs if pair.control is not None}
     head = ["architecture", "method", "seeds", "test accuracy", "spread", "validation accuracy", "packed bytes", "seconds"]
     rows = [
         (
-            f"rank {ranks.get(pair.architecture, '-')}, {pair.architecture}",
+            f"{ranks.get(pair.architecture, 'rank -')}, {pair.architecture}",
             pair.method,
             str(pair.seeds),
             _percent(pair.test_mean),
@@ -181,7 +185,29 @@ def _trained(record: SearchRecord) -> str:
         for pair in pairs
     ]
     said = "Means over seeds; spread: their sample standard deviation. The search never saw the test images."
-    return _section("Trained candidates", table(head, rows), _note(said))
+    return _section("Trained candidates", table(head, rows), _note(said), *_controls(record))
+
+
+def _controls(record: SearchRecord) -> list[str]:
+    """Return what was gained over random architectures, or nothing where none was trained."""
+    head = ["method", "random architectures", "how many", "their mean", "spread between them", "best of them", "gain", "p"]
+    rows = [
+        (
+            line.method,
+            str(group.control),
+            str(group.architectures),
+            _percent(group.mean),
+            _percent(group.spread),
+            _percent(group.best),
+            _percent(group.gain) + ("" if group.gain_error is None else f" ± {_percent(group.gain_error)}"),
+            "too few to tell" if group.p_value is None else f"{group.p_value:.3g}",
+        )
+        for line in record.controls
+        for group in (line.uniform, line.like_cost)
+        if group is not None
+    ]
+    said = "Gain: mean test accuracy of the best architecture less that of the controls, and its standard error."
+    return ["<h3>Beside random architectures</h3>", table(head, rows), _note(said)] if rows else []
 
 
 def _arms(record: SearchRecord) -> str:

@@ -28,7 +28,7 @@ _STATUS = {
     CandidateState.FAILED: _FAILED,
     CandidateState.CANCELLED: _KILLED,
 }
-_PARAMS = ("method", "method_name", "seed", "dataset", "architecture", "search", "rank", "score", "epochs_total")
+_PARAMS = ("method", "method_name", "seed", "dataset", "architecture", "search", "rank", "score", "control", "epochs_total")
 _TAGS = ("candidate", "training", "state", "worker", "device", "error")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_. -]")
 

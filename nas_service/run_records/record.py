@@ -21,7 +21,8 @@ class RunRecord:
         architecture: Id of its architecture.
         search: Id of the search that found the architecture.
         rank: Of the architecture among what that search found, 1 best.
-        score: What the search thought of it, in the unit of its strategy.
+        score: What the search thought of it, in the unit of its strategy; None of a control.
+        control: Which kind of control the architecture is; None of one that was found.
         method: Label: name, with the settings that were given.
         method_name: Name alone.
         seed: Of weights and order of images.
@@ -54,7 +55,8 @@ class RunRecord:
     architecture: str
     search: str
     rank: int
-    score: float
+    score: float | None
+    control: str | None
     method: str
     method_name: str
     seed: int

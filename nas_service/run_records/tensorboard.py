@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.,=()_-]+")
 _LONGEST = 120  # letters of a label in a folder's name
-_CHOSEN = ("method", "seed", "architecture", "rank", "score")  # what a person varies or asks for
+_CHOSEN = ("method", "seed", "architecture", "rank", "score", "control")  # what a person varies or asks for
 
 
 def write_tensorboard(records: Sequence[RunRecord], folder: Path) -> None:
@@ -37,7 +37,8 @@ def run_names(records: Iterable[RunRecord]) -> list[str]:
     names: list[str] = []
     for record in records:
         method = _UNSAFE.sub("_", record.method)[:_LONGEST]
-        name = f"{method}-rank{record.rank}-seed{record.seed}"
+        kind = "rank" if record.control is None else f"control-{record.control}-"
+        name = f"{method}-{kind}{record.rank}-seed{record.seed}"
         names.append(f"{name}-{record.candidate}" if name in names else name)
     return names
 
@@ -46,7 +47,7 @@ def _summaries(record: RunRecord) -> "Iterator[tuple[float, int, Summary]]":
     from tensorboardX.summary import hparams, scalar  # noqa: PLC0415 - as above
 
     results = {name.replace(".", "/"): value for name, value in record.results().items()}
-    chosen = {name: getattr(record, name) for name in _CHOSEN}
+    chosen = {name: value for name in _CHOSEN if (value := getattr(record, name)) is not None}
     for summary in hparams(chosen, results):
         yield record.created_at.timestamp(), 0, summary
     moment = record.began

@@ -1,6 +1,6 @@
 """Architectures: what a search discovered."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from nas_service.arm_costs import quantity
 from nas_service.errors import NotFoundError
 from nas_service.search.aims import undominated
+from nas_service.search.controls import Control
 from nas_service.storage.models import Architecture, Job
 from nas_service.storage.session import database_now, new_id
 from search_spaces.genotype import Genotype
@@ -19,15 +20,16 @@ _AT_ONCE = 500  # ids in a query
 
 @dataclass(frozen=True)
 class Discovery:
-    """A genotype to be kept: its rank is its place in the list."""
+    """A genotype to be kept: its rank is its place in the list; a control has a kind, and nothing to be scored by."""
 
     genotype: Genotype
     score: float
     cost: dict[str, Any]
+    control: Control | None = None
 
 
 def add_architectures(session: Session, job_id: str, discoveries: Sequence[Discovery]) -> list[Architecture]:
-    """Insert the discoveries of a search, best first."""
+    """Insert the discoveries of a search, best first, and after them its controls."""
     now = database_now(session)
     rows = [
         Architecture(
@@ -38,6 +40,7 @@ def add_architectures(session: Session, job_id: str, discoveries: Sequence[Disco
             digest=discovery.genotype.digest,
             score=discovery.score,
             cost=discovery.cost,
+            control=discovery.control,
             created_at=now,
         )
         for rank, discovery in enumerate(discoveries, start=1)
@@ -45,6 +48,11 @@ def add_architectures(session: Session, job_id: str, discoveries: Sequence[Disco
     session.add_all(rows)
     session.flush()
     return rows
+
+
+def origin_of(row: Architecture) -> dict[str, Any]:
+    """Return what a bundle says of an architecture's place in its search: rank and score, or its kind if it is a control."""
+    return {"rank": row.rank, "score": row.score} if row.control is None else {"control": row.control}
 
 
 def get_architecture(session: Session, architecture_id: str) -> Architecture:
@@ -69,6 +77,12 @@ def find_architectures(session: Session, keys: Sequence[str]) -> dict[str, dict[
     return found
 
 
+def controls_among(session: Session, keys: Collection[str]) -> dict[str, Control]:
+    """Return of which kind those of the architectures are that are controls, by id."""
+    query = select(Architecture.id, Architecture.control).where(Architecture.id.in_(keys), Architecture.control.is_not(None))
+    return {row.id: Control(row.control) for row in session.execute(query)}
+
+
 def searched_spaces(session: Session, keys: Sequence[str]) -> list[dict[str, Any]]:
     """Return the spaces, name and settings, that these architectures were found in, each once."""
     found: list[dict[str, Any]] = []
@@ -86,16 +100,21 @@ def pareto_set(session: Session, job_id: str) -> list[Architecture]:
     """
     spec = session.scalar(select(Job.spec).where(Job.id == job_id))
     names = () if spec is None else spec.get("objectives") or ("ops", "packed_bytes")
-    rows = list(session.scalars(select(Architecture).where(Architecture.job_id == job_id).order_by(Architecture.rank)))
+    found = select(Architecture).where(Architecture.job_id == job_id, Architecture.control.is_(None))
+    rows = list(session.scalars(found.order_by(Architecture.rank)))
     points = [(row.score, *(-quantity(row.cost, name) for name in names)) for row in rows]
     return [rows[place] for place in undominated(points)]
 
 
 def list_architectures(
-    session: Session, *, limit: int, before: str | None = None, job_id: str | None = None
+    session: Session, *, limit: int, before: str | None = None, job_id: str | None = None, controls: bool = False
 ) -> list[Architecture]:
-    """Return architectures, newest first, older than the id `before`; those of one search in order of rank."""
-    query = select(Architecture).limit(limit)
+    """Return architectures, newest first, older than the id `before`; those of one search in order of rank.
+
+    They are what searches discovered, or with `controls` what they drew for comparison.
+    """
+    query = select(Architecture).where(Architecture.control.is_not(None) if controls else Architecture.control.is_(None))
+    query = query.limit(limit)
     if job_id is not None:
         # Ids grow with the rank, so this is the order of rank.
         query = query.where(Architecture.job_id == job_id).order_by(Architecture.id)

@@ -176,7 +176,7 @@ class ArmRoundRow(Base):
 
 
 class Architecture(Base):
-    """A genotype that a search discovered."""
+    """A genotype that a search discovered, or drew as a control; those come after the others in rank, with a score of 0."""
 
     __tablename__ = "architectures"
     __table_args__ = (UniqueConstraint("job_id", "rank"),)
@@ -188,6 +188,7 @@ class Architecture(Base):
     digest: Mapped[str] = mapped_column(String(64), index=True)
     score: Mapped[float]
     cost: Mapped[dict[str, Any]]
+    control: Mapped[str | None] = mapped_column(String(16))  # its kind, of a random one that was drawn for comparison
     created_at: Mapped[datetime]
 
 

@@ -10,9 +10,10 @@ from nas_service.comparison import method_label
 from nas_service.job_events import DataRead
 from nas_service.lifecycle import FINISHED, CandidateState, JobState
 from nas_service.reports import CandidateMetrics
+from nas_service.search.controls import Control
 from nas_service.storage.jobs import SEARCH, TRAINING
-from nas_service.storage.models import Architecture, Candidate, Event, Job
-from nas_service.trained import FoundArchitecture, LiveJob, TrainedCandidate, TrainingFacts
+from nas_service.storage.models import Architecture, Candidate, Event, Job, SampleRow
+from nas_service.trained import FoundArchitecture, LiveJob, SpentSteps, TrainedCandidate, TrainingFacts
 
 
 def trained_of(
@@ -36,7 +37,7 @@ def trained_of(
         TrainedCandidate(
             id=row.id,
             training=row.job_id,
-            found=FoundArchitecture(found.id, found.job_id, found.rank, found.score),
+            found=_found(found),
             method=row.method,
             label=method_label(row.method),
             seed=row.seed,
@@ -47,6 +48,10 @@ def trained_of(
         )
         for row, found in rows
     ]
+
+
+def _found(row: Architecture) -> FoundArchitecture:
+    return FoundArchitecture(row.id, row.job_id, row.rank, row.score, None if row.control is None else Control(row.control))
 
 
 def trainings_of_spaces(
@@ -83,6 +88,19 @@ def live_search(session: Session, spec: Mapping[str, Any]) -> str | None:
     keys = {job.id if job.kind == SEARCH else job.parent_id for job in live}
     rows = session.execute(select(Job.id, Job.spec).where(Job.id.in_(keys), Job.kind == SEARCH).order_by(Job.id))
     return next((key for key, known in rows if known == spec), None)
+
+
+def spent_steps(session: Session, searches: Collection[str]) -> dict[str, SpentSteps]:
+    """Return what searches took, by id; those of which a sample's steps are not known are left out."""
+    totals = (
+        select(SampleRow.job_id, func.sum(SampleRow.steps).label("steps"))
+        .where(SampleRow.job_id.in_(searches))
+        .group_by(SampleRow.job_id)
+        .having(func.count() == func.count(SampleRow.steps))
+    )
+    told = session.execute(select(Event.job_id, Event.data).where(Event.job_id.in_(searches), Event.kind == DataRead.kind))
+    images = {job_id: DataRead.model_validate(data).train for job_id, data in told}
+    return {row.job_id: SpentSteps(row.steps, images.get(row.job_id)) for row in session.execute(totals)}
 
 
 def training_facts(session: Session, trainings: Collection[str]) -> list[TrainingFacts]:

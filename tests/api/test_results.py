@@ -138,6 +138,7 @@ def test_a_training_is_compared_as_json_and_as_csv(client: TestClient, settings:
     assert client.get(path).json() == {
         "pairs": [],
         "methods": [],
+        "controls": [],
         "hand_made": [],
         "under_way": [],
         "networks": reference_names(),

@@ -351,3 +351,11 @@ def test_a_search_is_done_again_from_its_spec(open_page: OpenPage, store: Databa
     expect(page.get_by_role("button", name="changed: reset Seed")).to_be_visible()
     page.get_by_role("button", name="changed: reset Seed").click()
     assert _json(page) == {"name": "again", "space": "tiny", "evaluation": {"epochs": 2}}
+
+
+def test_controls_are_asked_for_where_something_is_trained(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    expect(_field(page, "training.controls")).to_have_count(0)
+    page.get_by_label("Train the best architectures").check()
+    _field(page, "training.controls").fill("4")
+    assert _json(page)["training"]["controls"] == 4

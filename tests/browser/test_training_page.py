@@ -245,3 +245,29 @@ def test_what_was_found_stands_beside_networks_of_the_literature(open_page: Open
     page.goto(f"{service}/trainings/{made}")
     expect(page.get_by_role("heading", name="Methods by architectures")).to_be_visible()
     expect(card).to_have_count(0)
+
+
+def test_what_was_found_stands_beside_random_architectures(open_page: OpenPage, service: str, store: Database) -> None:
+    """Of six architectures the last four are controls: told apart in every picture, and compared in a table."""
+    written = write_training(store, count=6, controls=4)
+    page = _open(open_page, written)
+    card = page.get_by_role("region", name="Beside random architectures")
+    lines = _comparison(service, written)["controls"]
+    assert [line["method"] for line in lines] == list(METHODS)
+    for place, line in enumerate(lines, start=1):
+        row = card.get_by_role("row").nth(place)
+        expect(row).to_contain_text(line["method"])
+        group = line["uniform"]
+        expect(row).to_contain_text("4 drawn uniformly")
+        gain = f"{group['gain'] * 100:+.1f} ± {group['gain_error'] * 100:.1f}".replace("-", "\N{MINUS SIGN}")
+        expect(row).to_contain_text(gain)
+        expect(row).to_contain_text(f"{group['mean'] * 100:.1f} ± {_percent(group['spread'])}")
+        expect(row.get_by_role("link", name="#2", exact=True)).to_have_attribute("href", f"/architectures/{line['architecture']}")
+    heads = page.locator("table.matrix thead a").all_inner_texts()
+    assert heads == [f"architecture {name}" for name in ("#1", "#2", "U1", "U2", "U3", "U4")]
+    assert axe(page) == []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": LIGHT.height})
+        assert overflow(page) == []
+    page.goto(f"{service}/architectures/{written.architectures[-1]}")
+    expect(page.get_by_role("heading", name="Control (uniform)")).to_be_visible()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nas_service.lifecycle import JobState
 from nas_service.reports import RobustnessFigures
+from nas_service.search.controls import Control
 from nas_service.search.history import Sample
 from nas_service.search.strategy import STRATEGIES
 from nas_service.specs import SearchSpec, TrainingSpec
@@ -36,7 +37,7 @@ class Written:
     architectures: list[str]
 
 
-def _found(session: Session, count: int, name: str, space: str) -> tuple[str, list[str]]:
+def _found(session: Session, count: int, name: str, space: str, controls: int) -> tuple[str, list[str]]:
     strategy = STRATEGIES.get("random").from_settings(SPACES.get(space), {}, 0)
     genotypes = strategy.suggest((), 1 if SPACES.get(space).is_reference else 8)
     history = tuple(Sample(index, genotype, 0.5 + index / 50) for index, genotype in enumerate(genotypes))
@@ -45,7 +46,11 @@ def _found(session: Session, count: int, name: str, space: str) -> tuple[str, li
     job, _ = held(session)
     ranked = strategy.rank(history, count)
     cost = [{"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 1e6}] * count
-    kept = [architectures.Discovery(entry.genotype, entry.score, known) for entry, known in zip(ranked, cost, strict=False)]
+    kinds = [None] * (len(ranked) - controls) + [Control.UNIFORM] * controls
+    kept = [
+        architectures.Discovery(entry.genotype, entry.score, known, kind)
+        for entry, known, kind in zip(ranked, cost, kinds, strict=False)
+    ]
     rows = architectures.add_architectures(session, job.id, kept)
     jobs.move(session, job.id, JobState.SUCCEEDED)
     return job.id, [row.id for row in rows]
@@ -88,10 +93,14 @@ def write_training(  # noqa: PLR0913 - what there is of one
     left: int = 0,
     name: str = "three methods",
     space: str = "tiny",
+    controls: int = 0,
 ) -> Written:
-    """Write a search and a training of all methods on its architectures; the last `left` candidates are still to come."""
+    """Write a search and a training of all methods on its architectures, of which the last `controls` are controls.
+
+    The last `left` candidates are still to come.
+    """
     with store.write() as session:
-        search, keys = _found(session, count, name, space)
+        search, keys = _found(session, count, name, space, controls)
         spec = TrainingSpec.model_validate(
             {
                 "name": name,

@@ -6,6 +6,7 @@ import pytest
 
 from nas_service.comparison import Quantity, best, compare, method_label, rank_correlation
 from nas_service.reports import CandidateMetrics, ClassFigures
+from nas_service.search.controls import Control
 from nas_service.trained import TrainedCandidate
 from tests.reports import class_figures, epoch_report, even, metrics, trained
 
@@ -121,3 +122,43 @@ def test_of_equal_candidates_the_first_is_best_and_of_none_there_is_none() -> No
     assert found is not None
     assert found.candidate == "first"
     assert best([]) is None
+
+
+def test_the_best_is_judged_by_its_mean_over_seeds_and_stands_for_it_with_its_best_seed() -> None:
+    """Validation: `lucky` 0.95 and 0.75, `steady` 0.88 and 0.9: the single best run is not of the best."""
+    rows = [("lucky", 0.95), ("lucky", 0.75), ("steady", 0.88), ("steady", 0.9)]
+    entries = [
+        trained(metrics(value, 0.5), "bnn", name, key=f"{name}-{place}", seed=place % 2)
+        for place, (name, value) in enumerate(rows)
+    ]
+    found = best(entries)
+    assert found is not None
+    assert (found.candidate, found.architecture, found.value, found.seeds) == ("steady-3", "steady", 0.9, 2)
+    assert found.mean == pytest.approx(0.89)
+    assert found.spread == pytest.approx(0.02 / 2**0.5)
+
+
+def test_what_early_stopping_left_of_an_architecture_is_not_compared_with_whole_ones() -> None:
+    """One seed of three was let go on because it did well; in another training of one seed there is nothing to hide."""
+    left = [trained(metrics(0.95, 0.5), "bnn", "left", key="left")]
+    whole = [trained(metrics(0.9, 0.5), "bnn", "whole", key=f"whole-{seed}", seed=seed) for seed in range(3)]
+    found = best([*left, *whole])
+    assert found is not None
+    assert found.candidate == "whole-0"
+    other = [replace(left[0], training="another")]
+    found = best([*whole, *other])
+    assert found is not None
+    assert found.candidate == "left"
+
+
+def test_a_control_is_never_the_best_and_no_method_counts_it() -> None:
+    """It is a pair like others, without a score."""
+    control = trained(metrics(0.99, 0.99), "bnn", "drawn", key="drawn", control=Control.UNIFORM)
+    known = trained(metrics(0.8, 0.7), "bnn", "found", key="found")
+    found = best([control, known])
+    assert found is not None
+    assert found.candidate == "found"
+    assert best([control]) is None
+    pairs, (method,) = compare([control, known])
+    assert [(pair.control, pair.architecture_score) for pair in pairs] == [(Control.UNIFORM, None), (None, 0.5)]
+    assert method.test_mean == pytest.approx(0.7)

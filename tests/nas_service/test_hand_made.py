@@ -187,7 +187,7 @@ def test_it_is_trained_as_what_was_found() -> None:
     assert (spec.evaluation, spec.resources) == (SEARCH.evaluation, SEARCH.resources)
     assert spec.training is not None
     assert spec.training.early_stopping is None  # it would choose among other candidates
-    shared = set(type(spec.training).model_fields) - {"top_k", "early_stopping"}
+    shared = set(type(spec.training).model_fields) - {"top_k", "controls", "early_stopping"}
     assert {name: getattr(spec.training, name) for name in shared} == {name: getattr(TRAINING, name) for name in shared}
 
 

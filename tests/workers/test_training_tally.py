@@ -25,6 +25,14 @@ def test_epochs_and_states_are_counted_and_what_is_told_again_counts_once() -> N
     assert (seen.epochs, seen.total, seen.best_validation_accuracy) == (6, 16, 0.6)
 
 
+def test_a_control_counts_and_is_never_the_best() -> None:
+    tally = TrainingTally([_row("found"), _row("control")], dict.fromkeys(("found", "control"), 2), None, {"control"})
+    tally.note_epoch("found", 0, 0.3)
+    tally.note_epoch("control", 0, 0.9)
+    seen = tally.progress(TrainingPhase.CANDIDATES)
+    assert (seen.epochs, seen.best_validation_accuracy) == (2, 0.3)
+
+
 def test_before_the_first_epoch_there_is_no_best() -> None:
     tally = TrainingTally([_row("a")], {"a": 2}, best=None)
     assert tally.progress(TrainingPhase.LOADING).best_validation_accuracy is None

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +241,13 @@ def test_weak_trials_are_stopped_early_and_told_of(tmp_path: Path) -> None:
     _run(listener, trials, tmp_path, stopping=EarlyStopping(grace_epochs=1, reduction_factor=2))
     assert listener.of("good")[-1] in {"Done", "stopped"}
     assert {listener.of(name)[-1] for name in trials} == {"Done", "stopped"}
+
+
+@pytest.mark.slow
+def test_a_control_is_not_ended_early_and_ends_nobody(tmp_path: Path) -> None:
+    """The weak one goes on though it is worse than the good one at every rung; alone among those compared, that one does too."""
+    weak = _candidate("weak", "xnor-net", learning_rate=1e-9, epochs=8, max_steps_per_epoch=8)
+    trials = {"good": _candidate("good", epochs=8, max_steps_per_epoch=8), "weak": replace(weak, is_control=True)}
+    listener = _Listener()
+    _run(listener, trials, tmp_path, stopping=EarlyStopping(grace_epochs=1, reduction_factor=2))
+    assert [listener.of(name)[-1] for name in trials] == ["Done", "Done"]

@@ -41,6 +41,7 @@ const SCHEMA: SpecSchema = {
 };
 
 const SPECS: readonly JsonObject[] = [
+  { space: "tiny", training: { methods: ["bnn"], seeds: [1, 2, 3], top_k: 2, controls: 4 } },
   {},
   { space: "tiny", seed: 3, wave: 2, name: "it's" },
   { training: { methods: ["bnn", "xnor-net"], recipe: { epochs: 3 } } },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { chanceWords, paidWords } from "../src/pages/training/ChancePart";
 import { decimals, domain, linear, logarithmic, logTicks, niceTicks, spaced } from "../src/pictures/axis";
 import { foretoldWords, layOutCorrelation } from "../src/pictures/correlation";
 import { csvOf } from "../src/pictures/csv";
@@ -7,7 +8,16 @@ import { matrixOf, seedDots, seedRange } from "../src/pictures/matrix";
 import { layOutPareto, membersOf } from "../src/pictures/pareto";
 import { timelineOf } from "../src/pictures/timeline";
 import { withToldSince } from "../src/state/told";
-import { type Candidate, type Comparison, type Curve, isLit, namesOf, type Pair } from "../src/state/training-data";
+import {
+  type Candidate,
+  type Comparison,
+  type ControlLine,
+  type Curve,
+  isLit,
+  namesIn,
+  namesOf,
+  type Pair,
+} from "../src/state/training-data";
 import { CANDIDATE_TOLD, type TrainingData, withTold } from "../src/state/training-events";
 
 function pair(method: string, architecture: string, change: Partial<Pair> = {}): Pair {
@@ -17,6 +27,7 @@ function pair(method: string, architecture: string, change: Partial<Pair> = {}):
     search_id: "s",
     architecture_rank: 1,
     architecture_score: 0.5,
+    control: null,
     seeds: 1,
     runs: [{ candidate: "c", seed: 0, test_accuracy: 0.5, validation_accuracy: 0.5, attacked: null }],
     test_mean: 0.5,
@@ -200,7 +211,15 @@ describe("what a stream tells", () => {
       progress: null,
     },
     candidates: [candidate("c")],
-    comparison: { pairs: [], methods: [], hand_made: [], under_way: [], networks: [], pareto: [] } satisfies Comparison,
+    comparison: {
+      pairs: [],
+      methods: [],
+      controls: [],
+      hand_made: [],
+      under_way: [],
+      networks: [],
+      pareto: [],
+    } satisfies Comparison,
     curves: [curve("c", 0, [0.1])],
     attacks: new Map(),
   };
@@ -271,5 +290,49 @@ describe("words", () => {
     expect(isLit({ method: "", architecture: "", candidate: "" }, what)).toBe(true);
     expect(isLit({ method: "bnn", architecture: "b", candidate: "" }, what)).toBe(false);
     expect(isLit({ method: "bnn", architecture: "a", candidate: "d" }, what)).toBe(false);
+  });
+});
+
+describe("controls", () => {
+  const rows = [
+    candidate("1", { architecture_id: "a", control: null }),
+    candidate("2", { architecture_id: "u", control: "uniform" }),
+    candidate("3", { architecture_id: "u", control: "uniform", seed: 1 }),
+    candidate("4", { architecture_id: "v", control: "uniform" }),
+    candidate("5", { architecture_id: "l", control: "like-cost" }),
+  ];
+  const line: ControlLine = {
+    method: "bnn",
+    search_id: "s",
+    architecture: "a",
+    test_mean: 0.9,
+    test_spread: null,
+    seeds: 1,
+    uniform: null,
+    like_cost: null,
+    trainings_paid: 3.9,
+    random_best: 0.75,
+  };
+
+  it("are numbered by kind, and what was found by rank", () => {
+    const names = namesIn(rows, [pair("bnn", "a", { architecture_rank: 3 })]);
+    expect(["a", "u", "v", "l"].map(names.number)).toEqual(["#1", "U1", "U2", "L1"]);
+    const ranked = ["a", "u", "v", "l"].map((id, place) => pair("bnn", id, { architecture_rank: 3 + place }));
+    expect(["a", "u", "v", "l"].map(namesIn(rows, ranked).number)).toEqual(["#3", "U1", "U2", "L1"]);
+  });
+
+  it("have no score, and no part in the correlation", () => {
+    const drawn = pair("bnn", "u", { architecture_score: null, control: "uniform" });
+    expect(layOutCorrelation([drawn], 500, 300)).toBeNull();
+    expect(layOutCorrelation([drawn, pair("bnn", "a")], 500, 300)?.points).toHaveLength(1);
+  });
+
+  it("say nothing of chance where they are too few", () => {
+    expect(chanceWords({ p_value: null })).toBe("too few to tell");
+    expect(chanceWords({ p_value: 0.0004 })).toBe("< 0.001");
+    expect(chanceWords({ p_value: 0.0213 })).toBe("0.021");
+    expect(paidWords(line)).toContain("3 whole trainings; the best of as many random ones is expected at 75.0");
+    expect(paidWords({ ...line, random_best: null })).toContain("0 uniform controls cannot tell");
+    expect(paidWords({ ...line, trainings_paid: null })).toBeNull();
   });
 });

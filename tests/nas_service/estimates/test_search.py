@@ -53,6 +53,14 @@ def test_what_required_cells_rule_out_is_no_arm_to_choose_from() -> None:
     assert (estimate.arms, estimate.genotypes) == (9 * 8 + 3, str(8**6 * 9**3))
 
 
+def test_controls_are_trained_too() -> None:
+    """Two of what is found and three controls, with one method and two seeds."""
+    training = {"methods": ["bnn"], "seeds": [0, 1], "top_k": 2, "controls": 3, "recipe": {"epochs": 4}}
+    estimate = _search(training=training).training
+    assert estimate is not None
+    assert (estimate.candidates, estimate.epochs) == (10, 40)
+
+
 def test_steps_that_are_cut_short_are_counted_as_such() -> None:
     assert _search(evaluation={"max_steps": 2, "batch_size": 50}).images == 18 * 100
     assert _training(recipe={"epochs": 3, "max_steps_per_epoch": 2, "batch_size": 50}).images == 2 * 3 * 100

@@ -7,7 +7,7 @@ import { Loaded } from "../ui/States";
 import { useTitle } from "../ui/title";
 import { CellsCard } from "./architecture/CellsCard";
 import { CostCard } from "./architecture/CostCard";
-import { type Architecture, paths } from "./architecture/data";
+import { type Architecture, nameOf, paths } from "./architecture/data";
 import { TrainedCard } from "./architecture/TrainedCard";
 import "../styles/search.css";
 import "../styles/search-pictures.css";
@@ -27,7 +27,7 @@ function Head({ one }: { one: Architecture }) {
   return (
     <header class="search-head">
       <div class="search-title">
-        <h1 tabIndex={-1}>{`Architecture of rank ${one.rank}`}</h1>
+        <h1 tabIndex={-1}>{nameOf(one)}</h1>
         <a href={`/searches/${one.search_id}`}>its search</a>
         <p class="buttons">
           <a class="button" href={paths.bundle(one.id)} download>
@@ -61,7 +61,7 @@ export default function ArchitecturePage({ id }: PageProps) {
   const url = paths.one(id);
   const found = useResource<Architecture>(url, (signal) => getJson(url, signal));
   const one = found.data.value;
-  useTitle(one ? `Architecture of rank ${one.rank}` : "Architecture");
+  useTitle(one ? nameOf(one) : "Architecture");
   return (
     <>
       {one ? null : <h1 tabIndex={-1}>Architecture</h1>}

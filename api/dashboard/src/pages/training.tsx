@@ -9,6 +9,7 @@ import { type TrainingData, withTold } from "../state/training-events";
 import { Loaded } from "../ui/States";
 import { useTitle } from "../ui/title";
 import { CandidatesPart } from "./training/CandidatesPart";
+import { ChancePart } from "./training/ChancePart";
 import { ClassesPart } from "./training/ClassesPart";
 import { CurvesPart } from "./training/CurvesPart";
 import { loadTraining, type Newest, refreshed } from "./training/data";
@@ -90,6 +91,7 @@ function Parts(props: { data: TrainingData; resource: Resource<TrainingData> }) 
         <ParetoPart data={data} shared={shared} />
         <ScorePart data={data} shared={shared} />
       </div>
+      <ChancePart data={data} shared={shared} />
       <HandMadePart data={data} shared={shared} />
       <CurvesPart data={data} shared={fixed} />
       <RobustnessPart data={data} shared={shared} />

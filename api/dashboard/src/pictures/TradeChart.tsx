@@ -19,12 +19,18 @@ export function TradeChart(props: { architectures: readonly Architecture[]; cost
   const { ref, width } = useWidth<HTMLDivElement>();
   const words = props.cost === "ops" ? "OPs an image" : props.cost.replaceAll("_", " ");
   const plot = { left: 52, right: width - 14, top: 18, bottom: HEIGHT - 38 };
-  const scores = props.architectures.map((one) => one.score);
+  const found = props.architectures.flatMap((one) => (one.score === null ? [] : [{ ...one, score: one.score }])); // no controls
   const x = logarithmic(
-    props.architectures.map((one) => Math.max(costOf(one, props.cost), 1)),
+    found.map((one) => Math.max(costOf(one, props.cost), 1)),
     [plot.left, plot.right],
   );
-  const y = linear(domain(scores, 0.02), [plot.bottom, plot.top]);
+  const y = linear(
+    domain(
+      found.map((one) => one.score),
+      0.02,
+    ),
+    [plot.bottom, plot.top],
+  );
   return (
     <div ref={ref} class="chart">
       {width > 0 ? (
@@ -37,9 +43,9 @@ export function TradeChart(props: { architectures: readonly Architecture[]; cost
           xLabel={`${words}; each step is a multiple`}
           xText={props.cost === "packed_bytes" ? bytes : amount}
           yText={(value) => fixed(value, decimals(y.ticks))}
-          label={`Score over ${words} of the ${props.architectures.length} architectures of the Pareto set; the list below has the same figures`}
+          label={`Score over ${words} of the ${found.length} architectures of the Pareto set; the list below has the same figures`}
         >
-          {props.architectures.map((one) => (
+          {found.map((one) => (
             <a key={one.id} href={`/architectures/${one.id}`} aria-label={`rank ${one.rank}`}>
               <circle
                 cx={round(x.at(Math.max(costOf(one, props.cost), 1)))}

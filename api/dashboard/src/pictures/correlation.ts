@@ -13,7 +13,7 @@ export function foretoldOf(comparison: Comparison): Foretold[] {
   return comparison.methods.map((entry) => ({
     method: entry.method,
     rho: entry.score_correlation,
-    n: comparison.pairs.filter((pair) => pair.method === entry.method).length,
+    n: comparison.pairs.filter((pair) => pair.method === entry.method && pair.control === null).length,
   }));
 }
 
@@ -31,17 +31,18 @@ export interface CorrelationLayout {
 }
 
 export function layOutCorrelation(pairs: readonly Pair[], width: number, height: number): CorrelationLayout | null {
-  if (pairs.length === 0) return null;
+  const scored = pairs.flatMap((pair) => (pair.architecture_score === null ? [] : [{ pair, score: pair.architecture_score }]));
+  if (scored.length === 0) return null;
   const plot = { left: 46, right: width - 14, top: 14, bottom: height - 38 };
-  const scores = pairs.map((pair) => pair.architecture_score);
+  const scores = scored.map((one) => one.score);
   // Of a single score, so much around it that the labels differ.
   const least = new Set(scores).size > 1 ? 1e-6 : Math.max(1e-3, Math.abs(scores[0] ?? 0) / 100);
   const x = linear(domain(scores, least, 0.1), [plot.left, plot.right], width < 400 ? 3 : 5);
   const [low, high] = domain(
-    pairs.map((pair) => pair.test_mean),
+    scored.map((one) => one.pair.test_mean),
     0.02,
     0.1,
   );
   const y = linear([Math.max(0, low), Math.min(1, high)], [plot.bottom, plot.top]);
-  return { x, y, plot, points: pairs.map((pair) => ({ pair, x: x.at(pair.architecture_score), y: y.at(pair.test_mean) })) };
+  return { x, y, plot, points: scored.map(({ pair, score }) => ({ pair, x: x.at(score), y: y.at(pair.test_mean) })) };
 }

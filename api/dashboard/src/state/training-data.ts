@@ -7,12 +7,17 @@ export interface Run {
   readonly attacked: number | null;
 }
 
+/** A random architecture, trained to compare with: drawn uniformly, or of about the cost of the search's pick. */
+export type ControlKind = "uniform" | "like-cost";
+
 export interface Pair {
   readonly method: string;
   readonly architecture: string;
   readonly search_id: string;
   readonly architecture_rank: number;
-  readonly architecture_score: number;
+  /** Null of a control, which no search scored. */
+  readonly architecture_score: number | null;
+  readonly control: ControlKind | null;
   readonly seeds: number;
   readonly runs: readonly Run[];
   readonly test_mean: number;
@@ -56,6 +61,32 @@ export interface HandMade {
   readonly gain_error: number | null;
 }
 
+/** The controls of one kind beside the best of what was found. */
+export interface Controls {
+  readonly control: ControlKind;
+  readonly architectures: number;
+  readonly mean: number;
+  readonly spread: number | null;
+  readonly best: number;
+  readonly apart: number;
+  readonly gain: number;
+  readonly gain_error: number | null;
+  readonly p_value: number | null;
+}
+
+export interface ControlLine {
+  readonly method: string;
+  readonly search_id: string;
+  readonly architecture: string;
+  readonly test_mean: number;
+  readonly test_spread: number | null;
+  readonly seeds: number;
+  readonly uniform: Controls | null;
+  readonly like_cost: Controls | null;
+  readonly trainings_paid: number | null;
+  readonly random_best: number | null;
+}
+
 export interface LiveNetwork {
   readonly job: string;
   readonly kind: "search" | "training";
@@ -66,6 +97,7 @@ export interface LiveNetwork {
 export interface Comparison {
   readonly pairs: readonly Pair[];
   readonly methods: readonly ComparedMethod[];
+  readonly controls: readonly ControlLine[];
   readonly hand_made: readonly HandMade[];
   readonly under_way: readonly LiveNetwork[];
   readonly networks: readonly string[];
@@ -91,6 +123,7 @@ export interface ClassFigures {
 export interface Candidate {
   readonly id: string;
   readonly architecture_id: string;
+  readonly control?: ControlKind | null;
   readonly method_label: string;
   readonly seed: number;
   readonly state: string;
@@ -152,7 +185,12 @@ export interface Names {
 const COLOURS = 7; // --cat-1 to --cat-7
 const DASHES = ["", "6 3", "2 3", "9 3 2 3", "12 4"];
 
-export function namesOf(methods: readonly string[], architectures: readonly string[], ranks: ReadonlyMap<string, number>): Names {
+export function namesOf(
+  methods: readonly string[],
+  architectures: readonly string[],
+  ranks: ReadonlyMap<string, number>,
+  controls: ReadonlyMap<string, string> = new Map(),
+): Names {
   const place = (method: string) => Math.max(0, methods.indexOf(method));
   return {
     methods,
@@ -160,8 +198,23 @@ export function namesOf(methods: readonly string[], architectures: readonly stri
     letter: (method) => String.fromCharCode(97 + (place(method) % 26)),
     colour: (method) => `var(--cat-${(place(method) % COLOURS) + 1})`,
     dash: (method) => DASHES[place(method) % DASHES.length] ?? "",
-    number: (architecture) => `#${ranks.get(architecture) ?? architectures.indexOf(architecture) + 1}`,
+    number: (architecture) =>
+      controls.get(architecture) ?? `#${ranks.get(architecture) ?? architectures.indexOf(architecture) + 1}`,
   };
+}
+
+const LETTERS: Readonly<Record<ControlKind, string>> = { uniform: "U", "like-cost": "L" };
+
+/** Return U1, U2 ... for uniform controls and L1, L2 ... for those of like cost, in the order of the candidates. */
+function controlNames(candidates: readonly Candidate[]): Map<string, string> {
+  const counts: Record<ControlKind, number> = { uniform: 0, "like-cost": 0 };
+  const found = new Map<string, string>();
+  for (const { architecture_id: id, control } of candidates) {
+    if (!control || found.has(id)) continue;
+    counts[control] += 1;
+    found.set(id, `${LETTERS[control]}${counts[control]}`);
+  }
+  return found;
 }
 
 /** Return the methods of a training in the order of its candidates, and the architectures by rank. */
@@ -174,5 +227,5 @@ export function namesIn(candidates: readonly Candidate[], pairs: readonly Pair[]
   );
   // Ranks of several searches clash: then places are used.
   const isClear = new Set(ranks.values()).size === ranks.size && ranks.size === architectures.length;
-  return namesOf(methods, architectures, isClear ? ranks : new Map());
+  return namesOf(methods, architectures, isClear ? ranks : new Map(), controlNames(candidates));
 }

@@ -6,7 +6,7 @@ import { Card } from "../../ui/Card";
 import { Figure } from "../../ui/Figure";
 import { fixed } from "../../ui/format";
 import { Table } from "../../ui/Table";
-import { type Architecture, differences, operationsOf, type Page, paths } from "./data";
+import { type Architecture, differences, nameOf, operationsOf, type Page, paths } from "./data";
 
 function Compare(props: { one: Architecture; others: readonly Architecture[]; chosen: string }) {
   if (props.others.length === 0) return null;
@@ -36,7 +36,7 @@ function Differences(props: { one: Architecture; other: Architecture }) {
       rowKey={(row) => row.edge}
       columns={[
         { key: "edge", title: "cell, edge", cell: (row) => row.edge },
-        { key: "here", title: `rank ${props.one.rank} (here)`, cell: (row) => row.here },
+        { key: "here", title: `${props.one.control ?? `rank ${props.one.rank}`} (here)`, cell: (row) => row.here },
         { key: "there", title: `rank ${props.other.rank}`, cell: (row) => row.there },
       ]}
     />
@@ -75,7 +75,7 @@ export function CellsCard({ one }: { one: Architecture }) {
           <img
             src={picture}
             onLoad={(event) => enlarge(event.currentTarget)}
-            alt={`Cells of the architecture of rank ${one.rank}: ${words}`}
+            alt={`Cells of the ${nameOf(one).toLowerCase()}: ${words}`}
           />
         </section>
         <details class="twin">

@@ -1,6 +1,11 @@
 import { address, type View } from "../../api/client";
 
 export type Architecture = View<"ArchitectureView">;
+/** Return what an architecture is to its search. */
+export function nameOf(one: Pick<Architecture, "rank" | "control">): string {
+  return one.control ? `Control (${one.control})` : `Architecture of rank ${one.rank}`;
+}
+
 export type Candidate = View<"CandidateView">;
 
 export interface CostRow {

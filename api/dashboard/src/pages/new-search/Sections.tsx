@@ -117,7 +117,7 @@ function Training(props: { field: Field }) {
       {isOn ? (
         <>
           {known.methods ? <Methods field={known.methods} recipe={known.recipe} /> : null}
-          {some(known, "top_k", "seeds").map((one) => (
+          {some(known, "top_k", "seeds", "controls").map((one) => (
             <FieldInput key={one.path} field={one} />
           ))}
           <Fields fields={some(byName(recipe), ...first)} />
@@ -127,7 +127,7 @@ function Training(props: { field: Field }) {
           </div>
           {known.early_stopping ? <Group field={known.early_stopping} title="Early stopping" /> : null}
           <Fields
-            fields={others(field.fields, "methods", "top_k", "seeds", "recipe", "resources", "early_stopping", "robustness")}
+            fields={others(field.fields, ..."methods top_k seeds controls recipe resources early_stopping robustness".split(" "))}
           />
         </>
       ) : null}

@@ -9,7 +9,7 @@ import type { SearchModel } from "./model";
 
 type Event = Got<"/v1/searches/{job_id}/events">["items"][number];
 const KINDS: Readonly<Record<string, readonly string[]>> = {
-  "what matters": ["state", "phase", "round", "abandoned", "best"],
+  "what matters": ["state", "phase", "round", "abandoned", "best", "search.chosen"],
   "all, waves too": [],
 };
 const NAMES = Object.keys(KINDS);

@@ -133,7 +133,7 @@ function ParetoTable(props: PartProps & { cost: CostName }) {
 }
 
 export function ScorePart({ data, shared }: PartProps) {
-  const { pairs } = data.comparison;
+  const pairs = data.comparison.pairs.filter((pair) => pair.control === null);
   if (pairs.length === 0) return null;
   return (
     <Card title="Did the search foretell it?">
