@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ from nas_service.search.liveness import draw_uniform, possible_arms, region_of
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.search.table import ArchitectureTable
 from nas_service.specs import Component
-from search_spaces.genotype import Genotype
+from search_spaces.genotype import Choice, Genotype
 from search_spaces.network import network_cost
 from search_spaces.space import SearchSpace
 
@@ -75,6 +76,20 @@ def space_of(name: str) -> SearchSpace:
 
 
 @lru_cache(maxsize=4)
+def worths_of(name: str) -> dict[Choice, float]:
+    """Return what every arm of a made-up landscape is worth."""
+    space, random = space_of(name), np.random.RandomState(0)
+    worth: dict[Choice, float] = {}
+    for cell in space.cell_types:
+        for edge in space.edges:
+            importance = math.exp(random.standard_normal() / 2)
+            draws = random.standard_normal(len(edge.operations))
+            for operation, figure in zip(edge.operations, draws - draws.mean(), strict=True):
+                worth[Choice(cell.name, edge.name, operation)] = importance * figure
+    return worth
+
+
+@lru_cache(maxsize=4)
 def truth_of(name: str) -> tuple[Reward, Callable[[Genotype], float]]:
     """Return what a search sees of a genotype with a seed, and what is true."""
     if name == "abandit-mini":
@@ -83,14 +98,7 @@ def truth_of(name: str) -> tuple[Reward, Callable[[Genotype], float]]:
             lambda genotype, seed: float(table.validation[table.rows[genotype], seed % 2]),
             lambda genotype: float(table.test[table.rows[genotype]].mean()),
         )
-    space, random = space_of(name), np.random.RandomState(0)
-    worth = {}
-    for cell in space.cell_types:
-        for edge in space.edges:
-            importance = math.exp(random.standard_normal() / 2)
-            draws = random.standard_normal(len(edge.operations))
-            for operation, figure in zip(edge.operations, draws - draws.mean(), strict=True):
-                worth[cell.name, edge.name, operation] = importance * figure
+    space, worth = space_of(name), worths_of(name)
     drawn = [draw(name, None, 11, number) for number in range(DRAWN)]
     arms = np.array([sum(worth[key] for key in genotype.choices) for genotype in drawn])
     sizes = np.array([math.log(count_parameters(space, genotype)) for genotype in drawn])
@@ -122,7 +130,7 @@ def _size(name: str, genotype: Genotype) -> int:
 
 
 @lru_cache(maxsize=32)
-def _limit(name: str, share: float) -> tuple[float, Limits, float, float]:
+def limit_of(name: str, share: float) -> tuple[float, Limits, float, float]:
     """Return the limit that a share keeps, as such and for strategies, and mean and deviation of the truth within it."""
     most = float(np.quantile([_size(name, draw(name, None, 5, number)) for number in range(DRAWN)], share, method="lower"))
     costs = arm_costs(space_of(name), format_of(IMAGES[name]), build_method(METHOD).facts.precision)
@@ -133,11 +141,11 @@ def _limit(name: str, share: float) -> tuple[float, Limits, float, float]:
 
 def search(task: Task) -> Outcome:
     """Search and judge the pick."""
-    most, limits, mean, spread = _limit(task.space, task.share)
+    most, limits, mean, spread = limit_of(task.space, task.share)
     reward, truth = truth_of(task.space)
     name, _, samples = task.strategy.partition(":")
     settings = {"samples": int(samples)} if samples else {}
-    made = _made(name, task, settings, limits)
+    made = made_for(name, task, settings, limits)
     history: tuple[Sample, ...] = ()
     while suggested := made.suggest(history, 1):
         value = reward(suggested[0], task.seed)
@@ -147,14 +155,15 @@ def search(task: Task) -> Outcome:
     return Outcome((truth(ranked[0]) - mean) / spread, broken)
 
 
-def _made(name: str, task: Task, settings: dict[str, int], limits: Limits) -> Strategy:
+def made_for(name: str, task: Task, settings: dict[str, Any], limits: Limits | None) -> Strategy:
+    """Return a strategy for a search within limits."""
     space = space_of(task.space)
     return STRATEGIES.get(name).from_settings(space, settings, task.seed, lambda one: count_parameters(space, one), limits)
 
 
 def rivals(space: str, share: float) -> dict[str, str]:
     """Return strategies, each with random search of as many samples as it takes within the limit that a share keeps."""
-    built, limits = space_of(space), _limit(space, share)[1]
+    built, limits = space_of(space), limit_of(space, share)[1]
     found = {}
     for name in ("abandit", "cp-nas", "evolution", "abandit-plus"):
         settings = {"samples": SAMPLES} if name in {"evolution", "abandit-plus"} else {}

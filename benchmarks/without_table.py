@@ -16,7 +16,8 @@ longer than a short training.
 
 import argparse
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import count, takewhile
@@ -35,7 +36,7 @@ from nas_service.recipes.acceleration import Acceleration, ActivationType
 from nas_service.recipes.recipe import Recipe, ShortScore
 from nas_service.search.history import Sample
 from nas_service.search.limits import Limits
-from nas_service.search.liveness import draw_uniform, possible_arms, region_of
+from nas_service.search.liveness import draw_uniform, places, possible_arms, region_of
 from nas_service.search.strategies.screen_and_train import LEAST_WHOLE
 from nas_service.search.strategy import Strategy
 from nas_service.specs import Component
@@ -98,16 +99,27 @@ class Job:
         return self.role, self.index, self.seed
 
 
+def numbers_of(space: SearchSpace, genotype: Genotype) -> list[int]:
+    """Return the number of a genotype's arm at every place, short to keep."""
+    return [keys.index(choice) for keys, choice in zip(places(space), genotype.choices, strict=True)]
+
+
+def genotype_of(space: SearchSpace, numbers: Sequence[int]) -> Genotype:
+    """Return the genotype of such numbers."""
+    return Genotype(space.name, tuple(keys[number] for keys, number in zip(places(space), numbers, strict=True)))
+
+
 def make(job: Job, bench: Bench, data_root: Path, device: str) -> Row:
     """Train; the figures of a short training are its reward and steps."""
-    place = torch.device(device)
+    place, started = torch.device(device), time.perf_counter()
     if job.share == 1:
         row = train(bench, data_root, job.genotype, job.seed, place)
-        return {"reward": row["validation"], "test": row["test"], "steps": row["steps"]}
+        seconds = time.perf_counter() - started
+        return {"reward": row["validation"], "test": row["test"], "steps": row["steps"], "seconds": seconds}
     method, score = build_method(bench.method), ShortScore.TRAIN_LIKELIHOOD
     plan = OwnPlan(build_space(bench.space), method, bench.recipe, score, job.seed, lambda _: job.share)
     done = OwnTrainer(plan, bench.load(data_root).without_test(), place).evaluate(job.index, job.genotype).evaluation
-    return {"reward": done.reward, "test": None, "steps": done.steps}
+    return {"reward": done.reward, "test": None, "steps": done.steps, "seconds": done.seconds}
 
 
 class Costs:
@@ -261,7 +273,7 @@ def run(given: argparse.Namespace, setting: Setting, kept: Path) -> None:
     studies = {number: Study(number, bench, setting.trainings, given.seeds, costs) for number in numbers}
     for row in rows[1:]:
         if row["search"] in studies:
-            studies[row["search"]].add(row, Genotype.from_dict(row["genotype"]))
+            studies[row["search"]].add(row, genotype_of(space, row["arms"]))
 
     def ready() -> list[Job]:
         jobs = (job for study in studies.values() for job in study.ready())
@@ -270,7 +282,7 @@ def run(given: argparse.Namespace, setting: Setting, kept: Path) -> None:
     def done(job: Job, figures: Row) -> None:
         ops, parameters = costs.of(job.genotype)
         told = {"search": job.search, "role": job.role, "index": job.index, "seed": job.seed, "share": job.share}
-        row = {**told, **figures, "ops": ops, "parameters": parameters, "genotype": job.genotype.to_dict()}
+        row = {**told, **figures, "ops": ops, "parameters": parameters, "arms": numbers_of(space, job.genotype)}
         add_row(kept, row)
         studies[job.search].add(row, job.genotype)
 

@@ -56,9 +56,10 @@ def section(rows: Sequence[Row]) -> str:
         f"{conditions}. Settings of the space: `{settings}`; the bench's method and recipe; {budget}.{smoke}\n",
         "| search | steps, of random | pick: test, % | random's pick, % | of like cost, % | OPs | parameters | most apart, % |",
         "|---|---|---|---|---|---|---|---|",
-        *(_row(entry) for entry in found),
+        *(_row(entry) for entry in found if entry.pick is not None),
         "",
-        *_verdicts(found, [row["test"] for row in rows[1:] if row["role"] == "drawn"]),
+        f"{sum(entry.pick is None for entry in found)} more searches are not done.\n",
+        *_verdicts(found, [row["test"] for row in rows[1:] if row["role"] == "drawn"], _noise(rows[1:])),
     ]
     return "\n".join(lines) + "\n"
 
@@ -91,7 +92,17 @@ def _per_cent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
-def _verdicts(found: Sequence[Compared], drawn: Sequence[float]) -> list[str]:
+def _noise(rows: Sequence[Row]) -> float | None:
+    """Return the standard deviation between trainings of one architecture with new seeds; None where none was trained twice."""
+    tests = defaultdict(list)
+    for row in rows:
+        if row["role"] in {"pick", "random", "like"}:
+            tests[row["search"], row["role"], row["index"]].append(row["test"])
+    spreads = [statistics.variance(group) for group in tests.values() if len(group) > 1]
+    return sqrt(statistics.fmean(spreads)) if spreads else None
+
+
+def _verdicts(found: Sequence[Compared], drawn: Sequence[float], noise: float | None) -> list[str]:
     """Return what the pick has over either, and how that compares with the spread between random architectures."""
     over_like = [entry.pick - statistics.fmean(entry.like) for entry in found if entry.pick is not None and entry.like]
     over_random = [entry.pick - entry.random for entry in found if entry.pick is not None and entry.random is not None]
@@ -109,6 +120,10 @@ def _verdicts(found: Sequence[Compared], drawn: Sequence[float]) -> list[str]:
         if sd and over_like:
             gain = statistics.fmean(over_like) / sd
             lines.append(f"- Standard deviation {name}: {100 * sd:.2f} points; the gain over like cost is {gain:.2f} of them.")
+    if noise:
+        lines.append(
+            f"- Standard deviation between trainings of one architecture with different seeds: {100 * noise:.2f} points."
+        )
     few = [entry.number for entry in found if entry.apart and len(entry.like) < len(entry.apart)]
     if few:
         lines.append(f"- Of searches {', '.join(map(str, few))} not all of like cost are trained yet.")

@@ -28,7 +28,7 @@ def test_a_run_that_was_cut_off_goes_on_and_is_reported(tmp_path: Path, monkeypa
     lines = kept.read_text().splitlines(keepends=True)
     kept.write_text("".join(lines[:-1]) + lines[-1][:20])  # cut off within the last line
     _run(monkeypatch, kept)
-    assert [row["genotype"] for row in read_rows(kept)[1:]] == [row["genotype"] for row in rows[1:]]
+    assert [row["arms"] for row in read_rows(kept)[1:]] == [row["arms"] for row in rows[1:]]
     with pytest.raises(SystemExit, match="another setting"):
         _run(monkeypatch, kept, "--trainings", "6")
 
@@ -47,4 +47,5 @@ def test_a_page_tells_gains_and_what_is_missing(tmp_path: Path) -> None:
     told = page([kept])
     assert "Pick less the mean of those of like cost: **+16.00 ± 0.58 points**, above in 3 of 3" in told
     assert "Pick less random search's pick: **+2.50 ± 0.50 points**, above in 2 of 2" in told
+    assert "0 more searches are not done" in told
     assert "| 2 | 0, 4 | 62.00 | - | 45.00 (3) | 10 | 5 | 0 |" in told
