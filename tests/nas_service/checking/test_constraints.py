@@ -41,8 +41,8 @@ def _span(name: str, space: object = "tiny") -> tuple[float, float]:
 
 def test_there_are_none_unless_somebody_gives_them() -> None:
     assert _checked().constraints is None
-    assert search_strategy(_checked()).region.limits is None
-    assert search_strategy(_checked(constraints={})).region.limits is None
+    assert search_strategy(_checked(), None).region.limits is None
+    assert search_strategy(_checked(constraints={}), None).region.limits is None
 
 
 def test_the_images_that_costs_are_counted_for_are_written_out() -> None:
@@ -50,7 +50,7 @@ def test_the_images_that_costs_are_counted_for_are_written_out() -> None:
     assert spec.constraints is not None
     assert spec.constraints.image == DIGITS
     again = SearchSpec.model_validate(spec.model_dump(mode="json"))  # as it is stored
-    assert search_strategy(again).region.limits is not None
+    assert search_strategy(again, None).region.limits is not None
     assert _checked(**spec.model_dump(mode="json")) == spec
     of_others = {"packed_bytes": 10_000, "image": {**DIGITS.model_dump(), "height": 224}}  # of the search that is done again
     assert _checked(constraints=of_others) == spec
