@@ -60,7 +60,23 @@ def test_an_expectation_is_the_mean_of_its_posterior(shares: Shares) -> None:
     codes = _random_codes(TINY, 40)
     posterior = Posterior(Encoding(TINY), codes, _scores(40), shares, SIZE)
     everything = Encoding(TINY).all_live
-    assert Expectation(posterior)(everything) == pytest.approx(posterior.expect(everything), abs=EXACT)
+    expectation = Expectation(posterior)
+    assert expectation(everything) == pytest.approx(posterior.expect(everything), abs=EXACT)
+    edges, operations = np.divmod(np.arange(18), 3)
+    neighbours = np.repeat(everything[77:78], 18, axis=0)
+    neighbours[np.arange(18), edges] = operations
+    for rows in (neighbours, neighbours[:1], neighbours[:2], everything[:0]):
+        assert expectation(rows) == pytest.approx(posterior.expect(rows), abs=EXACT)
+
+
+def test_an_operation_without_a_number_adds_nothing_alone_or_among_neighbours() -> None:
+    posterior = Posterior(Encoding(TINY), _random_codes(TINY, 40), _scores(40), Shares(0.3, 0.7, 0.3))
+    expectation, (row,) = Expectation(posterior), _random_codes(TINY, 1, first_seed=50)
+    rows = np.repeat(row[None], 7, axis=0)
+    rows[np.arange(1, 7), np.arange(6)] = -1
+    far = np.vstack([rows, _random_codes(TINY, 9, first_seed=60)])
+    assert expectation(rows) == pytest.approx(posterior.expect(rows), abs=EXACT)
+    assert expectation(rows) == pytest.approx(expectation(far)[:7], abs=EXACT)
 
 
 def test_a_prior_is_the_other_models_mean_standardised_over_this_space() -> None:
