@@ -19,8 +19,8 @@ what that makes of size, with N(0.7, 1): whatever either says is believed as far
 upside down. Whole trainings that all follow the screening could not tell that: hence the contrast. Covariates are
 standardised over the candidates. The level, since few and chosen architectures are trained whole, is N(0, 3).
 
-Another search's samples (`prior.py`) are one more covariate: slope N(0.7, 1) in the screening, whose mean carries it on, and
-N(0, 1) for whole trainings, which may believe more or less of it than short ones do.
+Another search's samples (`prior.py`), less what they make of size, are one more covariate of the screening, with the slope
+N(0.7, 1): its mean carries on what short trainings bear out of them.
 
 It wants trainings of their own (`evaluation.own`): with shared weights a sample is no training of any length.
 
@@ -218,12 +218,19 @@ class ScreenAndTrain(Strategy):
 
     @cached_property
     def _beside(self) -> Covariates:
-        """Return what is known before there are samples: size, and what another search found."""
+        """Return what is known before there are samples: size, and what another search found, less what that makes of size."""
         if self.prior is None:
             return self._size
         size, told = self._size, told_by(self.prior, self._encoding, self.seed)
-        slopes = np.append(size.slopes, PRIOR_SLOPE)
-        return Covariates(lambda codes: np.column_stack([size.of(codes), told(codes)]), slopes, (*size.names, PRIOR))
+        sizes, means = size.of(self._references), told(self._references)
+        of_size = np.linalg.lstsq(sizes, means)[0]
+        spread = standard(means - sizes @ of_size)[1]
+
+        def known(codes: Codes) -> Floats:
+            figures = size.of(codes)
+            return np.column_stack([figures, (told(codes) - figures @ of_size) / spread])
+
+        return Covariates(known, np.append(size.slopes, PRIOR_SLOPE), (*size.names, PRIOR))
 
     def _screening(self, history: History) -> Posterior:
         """Return the model of the short trainings; the last one is remembered, which changes no answer."""
@@ -248,24 +255,19 @@ class ScreenAndTrain(Strategy):
     _led: tuple[bytes, Floats] | None = None
 
     def _known(self, screening: Posterior) -> Covariates:
-        """Return what is known of whole trainings: size, what another search found, and what arms did in short ones.
-
-        What the screening makes of size is left out of the last: size has a slope of its own here.
-        """
+        """Return what is known of whole trainings: size, and the screening's mean less what that makes of size."""
         if self._told is None or self._told[0] is not screening:
-            beside, sizes = self._beside, len(self._size.names)
-            expect, of_size = Expectation(screening), screening.slopes[:sizes]
-            means = expect(self._references) - beside.of(self._references)[:, :sizes] @ of_size
-            centre, spread = standard(means)
+            size, expect = self._size, Expectation(screening)
+            of_size = screening.slopes[: len(size.names)]
+            centre, spread = standard(expect(self._references) - size.of(self._references) @ of_size)
 
             def known(codes: Codes) -> Floats:
-                figures = beside.of(codes)
-                told = (expect(codes) - figures[:, :sizes] @ of_size - centre) / spread
-                level = np.full(len(codes), LEVEL**0.5)
-                return np.column_stack([figures, told, level])
+                sizes = size.of(codes)
+                told = (expect(codes) - sizes @ of_size - centre) / spread
+                return np.column_stack([sizes, told, np.full(len(codes), LEVEL**0.5)])
 
-            slopes = np.array([*(SIZE_SLOPE for _ in range(sizes)), *np.zeros(len(beside.names) - sizes), SLOPE, 0.0])
-            self._told = screening, Covariates(known, slopes, (*beside.names, SCREENED))
+            slopes = np.array([*(SIZE_SLOPE for _ in size.names), SLOPE, 0.0])
+            self._told = screening, Covariates(known, slopes, (*size.names, SCREENED))
         return self._told[1]
 
     _told: tuple[Posterior, Covariates] | None = None

@@ -140,7 +140,7 @@ def test_traded_costs_have_their_images_and_reach_the_strategy() -> None:
     assert spec.constraints is not None
     assert spec.constraints.image == DIGITS
     again = SearchSpec.model_validate(spec.model_dump(mode="json"))
-    aims, space = search_strategy(again).aims, build_space(spec.space)
+    aims, space = search_strategy(again, None).aims, build_space(spec.space)
     assert aims is not None
     reached = [aims.of(genotype.choices) for genotype in live_genotypes(space)]
     assert [min(costs) for costs in zip(*reached, strict=True)] == [0, 0]
@@ -150,7 +150,9 @@ def test_traded_costs_have_their_images_and_reach_the_strategy() -> None:
 def test_within_limits_the_span_is_of_what_is_within() -> None:
     least, most = _span("packed_bytes")
     limit = int((least + most) / 2)
-    aims = search_strategy(_checked(strategy="random", objectives=["packed_bytes"], constraints={"packed_bytes": limit})).aims
+    aims = search_strategy(
+        _checked(strategy="random", objectives=["packed_bytes"], constraints={"packed_bytes": limit}), None
+    ).aims
     assert aims is not None
     assert aims.ends[0][0] == least
     assert aims.ends[0][1] <= limit
