@@ -92,3 +92,8 @@ def test_no_strategy_is_made_of_fewer_samples_than_the_spec_names() -> None:
     for wrong in (None, _earlier(19)):
         with pytest.raises(InvalidFieldError, match=r"from_search\.samples"):
             search_strategy(spec, wrong)
+
+
+def test_what_is_faulty_is_told_once_and_not_looked_up() -> None:
+    problem = _refused(None, from_search={"samples": 3})
+    assert (problem.field, problem.allowed) == ("from_search.search", "a value: this field is required")
