@@ -18,7 +18,7 @@ from api.event_views import AnyEvent, EventView
 from api.following import StreamMessage, follow
 from api.job_calls import JobCalls
 from api.patience import patiently
-from api.search_views import ArmHistoryView, ArmTableView, LeaderView, RoundsView, SeriesView
+from api.search_views import ArmHistoryView, ArmTableView, BeliefsView, LeaderView, RoundsView, SeriesView
 from api.training_views import ArchitectureCostView, ComparisonView, CorrelationView, CurvesView
 from api.views import (
     ArchitectureView,
@@ -172,6 +172,10 @@ class NasClient(JobCalls):
     def arm_table(self, search_id: str, **chosen: int) -> ArmTableView:
         """Return the arm table of a search as columns; `at` or `round` says as of when."""
         return self._one(f"/v1/searches/{search_id}/arms/table", ArmTableView, chosen)
+
+    def beliefs(self, search_id: str, **chosen: int) -> BeliefsView:
+        """Return how far a search's models believe what they know beside arms; `at` or `round` says as of when."""
+        return self._one(f"/v1/searches/{search_id}/beliefs", BeliefsView, chosen)
 
     def arm_history(self, search_id: str, cell: str, edge: str, points: int = 500) -> ArmHistoryView:
         """Return the arms of one edge over time."""

@@ -11,8 +11,10 @@ from api.streams.hub import StreamHub
 from nas_service.checking.datasets import DatasetSource, Registered
 from nas_service.checking.specs import Place
 from nas_service.data.facts import DatasetFacts
+from nas_service.earlier_searches import find_earlier
+from nas_service.search.earlier import PriorSearch
 from nas_service.settings import Settings
-from nas_service.specs import Component
+from nas_service.specs import Component, FromSearch
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.datasets import list_datasets
 from nas_service.storage.series import KnownColumns
@@ -52,7 +54,11 @@ class Service:
             row.name: Registered(Component(name=row.kind, settings=row.settings), DatasetFacts.from_dict(row.facts))
             for row in rows
         }
-        return Place(self.launcher.capacity(), DatasetSource(self.settings.data, registered))
+        return Place(self.launcher.capacity(), DatasetSource(self.settings.data, registered), self._earlier)
+
+    def _earlier(self, given: FromSearch) -> PriorSearch | None:
+        with self.database.read() as session:
+            return find_earlier(session, given)
 
 
 async def get_service(request: Request) -> Service:

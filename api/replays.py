@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
 from nas_service.catalogue import build_space, search_strategy
+from nas_service.earlier_searches import prior_of
 from nas_service.errors import UnavailableError
 from nas_service.search.bandit import Arm
 from nas_service.search.history import History
@@ -49,7 +50,9 @@ class SearchReplay:
         self._history: History = ()
         self.spec = SearchSpec.model_validate(job.spec)
         self.space = build_space(self.spec.space)
-        self.strategy = search_strategy(self.spec)
+        with database.read() as session:
+            prior = prior_of(session, self.spec)
+        self.strategy = search_strategy(self.spec, prior)
         self.keys = self.space.arms()
 
     def history(self, samples: int) -> History:

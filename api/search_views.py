@@ -60,6 +60,37 @@ class ArmTableView(View):
     )
 
 
+class PriorView(View):
+    """What a search takes of another one."""
+
+    search: str = Field(description="Id of the other search.")
+    samples: int = Field(description="Its first so many.")
+    told: int = Field(description="Of these, what is told: samples of one fidelity.")
+    fidelity: float = Field(description="The highest that it had enough samples of; 1: whole trainings, or shared weights.")
+
+
+class BeliefView(View):
+    """How far a model believes what it knows of architectures beside their arms."""
+
+    model: str = Field(description="Of which samples it is told.")
+    covariate: str = Field(
+        description="size: the logarithm of the number of parameters; screening: what short trainings say; prior search."
+    )
+    expected: float = Field(description="The slope before there were samples; its standard deviation was 1.")
+    slope: float = Field(
+        description="Rank scores that a standard deviation of it is worth; 0: it is not believed, negative: the opposite is."
+    )
+    deviation: float = Field(description="Standard deviation of the slope.")
+
+
+class BeliefsView(View):
+    """What a strategy's models believe after some number of samples."""
+
+    at: int = Field(description="Samples that it is told of.")
+    prior: PriorView | None = Field(description="Null where the search begins from no other.")
+    beliefs: list[BeliefView] = Field(description="Empty where the strategy knows nothing beside arms.")
+
+
 class OperationHistory(View):
     """One arm over time."""
 

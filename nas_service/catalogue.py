@@ -9,6 +9,7 @@ from nas_service.binarization.method import METHODS, Method
 from nas_service.constraints import CountedImage
 from nas_service.data.dataset import DATASETS, Dataset
 from nas_service.recipes.recipe import Recipe
+from nas_service.search.earlier import PriorSearch
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.specs import (
     Component,
@@ -127,8 +128,20 @@ def build_strategy(component: Component, space: SearchSpace, seed: int) -> Strat
     return STRATEGIES.get(component.name).from_settings(space, component.settings, seed, partial(count_parameters, space))
 
 
-def search_strategy(spec: SearchSpec) -> Strategy:
-    """Return the strategy of a checked search, with the limits that it keeps; raises as `build_space`."""
+def search_strategy(spec: SearchSpec, prior: PriorSearch | None) -> Strategy:
+    """Return the strategy of a checked search, with the limits that it keeps and the samples that its spec begins from.
+
+    Raises:
+        InvalidFieldError: As `build_space`, and if the samples are not those that the spec names.
+    """
+    named = None if spec.from_search is None else spec.from_search.samples
+    if named != (None if prior is None else len(prior.history)):
+        raise InvalidFieldError("from_search.samples", named, "as many samples as the other search still has")
+    return planned_strategy(spec).warmed(prior)
+
+
+def planned_strategy(spec: SearchSpec) -> Strategy:
+    """Return the strategy of a checked search for what no sample has a say in: its total and its fidelities; raises likewise."""
     space = build_space(spec.space)
     return limited_strategy(spec, space, None if spec.constraints is None else spec.constraints.image)
 

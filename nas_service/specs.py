@@ -150,6 +150,23 @@ class SearchTraining(TrainingSection):
         return self.top_k + self.controls
 
 
+class FromSearch(GivenModel):
+    """Another search whose samples are a prior of this one; a bare string stands for its id."""
+
+    search: str = Field(min_length=1, max_length=100, description="Id of the search.")
+    samples: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_SAMPLES,
+        description="Its first so many samples; null: all that are committed when this search is submitted, filled in then.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_id(cls, given: object) -> object:
+        return {"search": given} if isinstance(given, str) else given
+
+
 class SearchSpec(_Spec):
     """One search."""
 
@@ -170,6 +187,11 @@ class SearchSpec(_Spec):
         description="W, samples trained together; 1 is the published algorithm. A wave ends early where a round does.",
     )
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How a sample is trained and scored.")
+    from_search: FromSearch | None = Field(
+        None,
+        description="Another search, whose samples the models of abandit-plus and screen-and-train believe as far as this search "
+        "bears them out.",
+    )
     constraints: Constraints | None = Field(None, description="At most so much: nothing that costs more is sampled or returned.")
     objectives: Annotated[list[Quantity], EachOnce] = Field(
         [],

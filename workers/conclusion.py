@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from nas_service.catalogue import search_strategy
+from nas_service.earlier_searches import prior_of
 from nas_service.job_events import BestNotKept
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.specs import SearchSpec
@@ -50,10 +51,11 @@ def findings_of(database: Database, store: ArtifactStore, job: Job) -> Findings:
     try:
         with database.read() as session:
             history, costs = history_of(session, job.id), costs_of(session, job.id)
-        if not history:
-            return Findings(unwanted=unwanted_trainings(store, job.id, ()))
-        spec = SearchSpec.model_validate(job.spec)
-        strategy = search_strategy(spec)
+            if not history:
+                return Findings(unwanted=unwanted_trainings(store, job.id, ()))
+            spec = SearchSpec.model_validate(job.spec)
+            prior = prior_of(session, spec)
+        strategy = search_strategy(spec, prior)
         ranked = [entry for entry in strategy.rank(history, spec.keep) if entry.genotype.digest in costs]
         best = tuple(Discovery(entry.genotype, entry.score, costs[entry.genotype.digest]) for entry in ranked)
         return Findings(best, unwanted_trainings(store, job.id, best))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from nas_service.catalogue import build_method, build_space, search_strategy
 from nas_service.choice import choose
 from nas_service.data.dataset import ImageDataset
+from nas_service.earlier_searches import prior_of
 from nas_service.errors import LateResultError, NotReadyError
 from nas_service.job_events import EndedEarly
 from nas_service.lifecycle import JobState
@@ -55,7 +56,8 @@ class SearchDriver:
         self._spec = SearchSpec.model_validate(job.spec)
         self._space = build_space(self._spec.space)
         self._precision = build_method(self._spec.method).facts.precision
-        self._strategy = search_strategy(self._spec)
+        with context.database.read() as session:
+            self._strategy = search_strategy(self._spec, prior_of(session, self._spec))
         self._started = time.monotonic()
         self._first = 0
         self._arms: tuple[Arm, ...] = ()  # after the last wave that was handed to be committed

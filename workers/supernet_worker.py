@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nas_service.catalogue import build_method, search_strategy
+from nas_service.catalogue import build_method, planned_strategy
 from nas_service.data.dataset import ImageDataset
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.loop import Evaluation
@@ -24,7 +24,7 @@ from search_spaces.genotype import Genotype
 
 def build_search(spec: SearchSpec) -> tuple[SupernetPlan, Strategy]:
     """Return what a checked spec stands for."""
-    strategy = search_strategy(spec)
+    strategy = planned_strategy(spec)
     plan = SupernetPlan(strategy.space, build_method(spec.method), spec.evaluation, spec.seed, strategy.total)
     return plan, strategy
 

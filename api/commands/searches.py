@@ -35,6 +35,10 @@ Adversarial = Annotated[
     typer.Option("--adversarial", help="Search robust networks: train on attacked images, and attack what was trained."),
 ]
 Eps = Annotated[float | None, typer.Option(help="With --adversarial: largest change of a pixel in [0, 1]; 8/255.")]
+FromSearch = Annotated[
+    str | None,
+    typer.Option("--from-search", help="Id of another search whose samples are a prior; abandit-plus, screen-and-train."),
+]
 SearchId = Annotated[str, typer.Argument(help="Id of a search.")]
 
 
@@ -45,6 +49,7 @@ def spec_options(  # noqa: PLR0913, PLR0917 - the options of the command line
     strategy: str | None,
     seed: int | None,
     wave: int | None,
+    from_search: str | None,
     train: list[str] | None,
     epochs: int | None,
 ) -> dict[str, object]:
@@ -56,6 +61,7 @@ def spec_options(  # noqa: PLR0913, PLR0917 - the options of the command line
         "strategy": strategy,
         "seed": seed,
         "wave": wave,
+        "from_search": from_search,
         "training.methods": train or None,
         "training.recipe.epochs": epochs,
     }
@@ -82,6 +88,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     strategy: StrategyName = None,
     seed: Seed = None,
     wave: WaveSize = None,
+    from_search: FromSearch = None,
     train: Train = None,
     epochs: Epochs = None,
     adversarial: Adversarial = False,  # noqa: FBT002 - typer's way
@@ -92,7 +99,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     url: Url = None,
 ) -> None:
     """Queue a search and print its id."""
-    body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, train, epochs), sets)
+    body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, from_search, train, epochs), sets)
     apply_adversarial(body, eps, adversarial=adversarial)
     with connect(url) as client:
         if dry_run:
@@ -160,6 +167,25 @@ def arms(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  
 
 
 @app.command()
+def beliefs(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    """Print how far the models of a search believe sizes, short trainings and another search, as slopes that they learned."""
+    with connect(url) as client:
+        told = client.beliefs(search_id)
+    if as_json:
+        print_json(told)
+        return
+    columns = ["model", "covariate", "expected", "slope", "deviation"]
+    rows = [(row.model, row.covariate, row.expected, row.slope, row.deviation) for row in told.beliefs]
+    print_table(f"beliefs of {search_id} after {told.at} samples", columns, rows)
+    if told.prior is not None:
+        prior = told.prior
+        said = (
+            f"prior search: {prior.search}, {prior.told:,} of its first {prior.samples:,} samples, fidelity {prior.fidelity:.3g}"
+        )
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def report(
     search_id: SearchId,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; report-ID.html if left out.")] = None,
@@ -186,6 +212,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     strategy: StrategyName = None,
     seed: Seed = None,
     wave: WaveSize = None,
+    from_search: FromSearch = None,
     train: Train = None,
     epochs: Epochs = None,
     adversarial: Adversarial = False,  # noqa: FBT002 - typer's way
@@ -199,7 +226,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     Without --spec the winner is trained with bnn and xnor-net; a spec without `training` (and no --train) only searches.
     """
     methods = train or (None if spec else ["bnn", "xnor-net"])
-    body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, methods, epochs), sets)
+    body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, from_search, methods, epochs), sets)
     apply_adversarial(body, eps, adversarial=adversarial)
     settings = Settings()
     with embedded_service(settings) as address, NasClient(address) as client:

@@ -1,6 +1,7 @@
 """/searches: submit, watch, cancel, and read samples and arms."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
@@ -14,6 +15,7 @@ from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_rout
 from api.resources.submission import IdempotencyKey, Submission, accept
 from api.views import JobView, Page, SampleView
 from nas_service.checking.specs import check_search
+from nas_service.earlier_searches import hold_earlier
 from nas_service.estimates.search import estimate_search
 from nas_service.estimates.training import Conditions
 from nas_service.storage import jobs, samples
@@ -30,7 +32,7 @@ def submit_search(service: ServiceDep, body: SearchBody, response: Response, ide
 
 def _checked(service: Service, body: object) -> Submission:
     spec = check_search(body, service.place()).spec
-    return Submission(jobs.SEARCH, spec.name, spec.model_dump(mode="json"))
+    return Submission(jobs.SEARCH, spec.name, spec.model_dump(mode="json"), check=partial(hold_earlier, spec=spec))
 
 
 @router.post("/estimate", summary="What a search would take; nothing is started")

@@ -17,7 +17,7 @@ MAX_VALUES = 10_000  # entries of objects and lists in a spec: a thousand archit
 # Fields that a model wants: what stands in for one is never judged, so it only has to be of the right kind and unlike any other.
 COMPONENTS = {"space", "dataset"}
 LISTS = {"methods", "architectures"}
-WORDS = {"name", "kind", "path"}
+WORDS = {"name", "kind", "path", "search"}
 _ROUNDS = 5  # of mending: each goes deeper into the models, which are less deep
 _HERE = object()  # marks a fault in a tree of faults
 

@@ -1,7 +1,7 @@
 """Checking specs: everything that is wrong with one is found when it is submitted, and told at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -12,6 +12,7 @@ from nas_service.catalogue import build_method, build_space, build_strategy, sta
 from nas_service.checking.constraints import check_constraints, check_objectives, stated_constraints
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import Draft, read_draft
+from nas_service.checking.from_search import check_from_search, stated_from_search
 from nas_service.checking.own import check_own, stated_evaluation, stated_method
 from nas_service.checking.problems import Problems
 from nas_service.checking.sections import (
@@ -26,10 +27,12 @@ from nas_service.checking.sections import (
 from nas_service.checking.suitability import check_fraction, check_tests
 from nas_service.data.facts import DatasetFacts
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
+from nas_service.search.earlier import PriorSearch
 from nas_service.search.strategy import STRATEGIES
 from nas_service.specs import (
     MAX_SAMPLES,
     Component,
+    FromSearch,
     LocalTrainingSpec,
     SearchSpec,
     TrainingSection,
@@ -47,10 +50,12 @@ class Place:
     Attributes:
         capacity: Of the cluster.
         datasets: Where they come from.
+        searches: Gives the samples of another search; None where there is no such search, nor any service.
     """
 
     capacity: Capacity
     datasets: DatasetSource
+    searches: Callable[[FromSearch], PriorSearch | None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ def check_search(body: object, place: Place) -> Checked[SearchSpec]:
     draft = read_draft(SearchSpec, body)
     draft.spec = draft.spec.model_copy(update={"method": stated_method(draft)})
     spec, training = draft.spec, draft.spec.training
-    _check_samples(draft)
+    prior = None if spec.from_search is None else place.searches(spec.from_search)
+    _check_samples(draft, prior)
     dataset = place.datasets.check(draft, spec.dataset)
     for name in ("cpus_per_worker", "gpus_per_worker"):
         each = getattr(spec.resources, name)
@@ -91,7 +97,8 @@ def check_search(body: object, place: Place) -> Checked[SearchSpec]:
         check_objectives(draft, spec, dataset[1])
         if training is not None:
             check_tests(draft, dataset[1])
-    return _finish(draft, dataset)
+    checked = _finish(draft, dataset)
+    return replace(checked, spec=checked.spec.model_copy(update={"from_search": stated_from_search(spec, prior)}))
 
 
 def check_training(
@@ -150,7 +157,7 @@ def _check_space(problems: Problems, component: Component) -> SearchSpace | None
     return problems.attempt("space", partial(space.configure, settings.spec))
 
 
-def _check_samples(draft: Draft[SearchSpec]) -> None:
+def _check_samples(draft: Draft[SearchSpec], prior: PriorSearch | None) -> None:
     """Check what samples are drawn from, how, and how they are trained."""
     spec = draft.spec
     space = _check_space(draft, spec.space)
@@ -165,6 +172,7 @@ def _check_samples(draft: Draft[SearchSpec]) -> None:
     strategy = None if space is None else draft.attempt("strategy", partial(build_strategy, spec.strategy, space, spec.seed))
     if strategy is None or space is None:
         return
+    check_from_search(draft, spec, strategy, prior)
     if method is not None:
         check_own(draft, spec, strategy, method)
         own = stated_evaluation(spec, needs_own=strategy.needs_own).own

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from nas_service.arm_costs import ArmCosts, arm_costs
-from nas_service.catalogue import build_method, build_space, search_strategy
+from nas_service.catalogue import build_method, build_space, planned_strategy
 from nas_service.data.facts import DatasetFacts
 from nas_service.estimates.cost_ranges import SpaceCosts, space_costs
 from nas_service.estimates.training import Conditions, TrainingEstimate, checkpoint_bytes, estimate_training
@@ -48,7 +48,7 @@ class SearchEstimate:
 def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | None) -> SearchEstimate:
     """Return what a checked search takes; `timing` is that of samples that ran here in searches of the same kind."""
     space, facts = build_space(spec.space), conditions.facts
-    strategy = search_strategy(spec)
+    strategy = planned_strategy(spec)
     actors = spec.actors(conditions.capacity.cpus, conditions.capacity.gpus)
     precisions = [build_method(spec.method).facts.precision, *([FULL_PRECISION] if strategy.needs_parent else [])]
     # Which architectures will be found is not known: none is larger than this one.

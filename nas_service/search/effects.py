@@ -1,9 +1,10 @@
-"""Arms told by their effects under a posterior: what strategies with such a model share."""
+"""Arms told by their effects under a posterior, and covariates by their slopes: what strategies with such a model share."""
 
 from collections import Counter
 from collections.abc import Callable
 
 from nas_service.search.bandit import Arm
+from nas_service.search.beliefs import Belief
 from nas_service.search.encoding import Encoding
 from nas_service.search.history import History
 from nas_service.search.liveness import places
@@ -36,3 +37,12 @@ def effect_arms(encoding: Encoding, history: History, model: Callable[[History],
             effect, width = float(effects[place, number]), BOUND * float(deviations[place, number])
             arms.append(Arm(key, pulls[key], effect, effect - width, effect + width, abandoned))
     return tuple(arms)
+
+
+def beliefs_of(model: str, posterior: Posterior) -> tuple[Belief, ...]:
+    """Return the slopes of the covariates that have a name."""
+    expected, slopes, deviations = posterior.covariates.slopes, posterior.slopes, posterior.slope_deviations
+    return tuple(
+        Belief(model, name, float(expected[place]), float(slopes[place]), float(deviations[place]))
+        for place, name in enumerate(posterior.covariates.names)
+    )

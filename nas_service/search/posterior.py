@@ -115,18 +115,19 @@ class Kernel:
         return np.asarray(whole + self.operation * (counts**2).sum(axis=1))
 
 
-def expected_shares(encoding: Encoding, codes: Codes, scores: Floats, lead: int = 0) -> Shares:
+def expected_shares(encoding: Encoding, codes: Codes, scores: Floats, lead: int = 0, known: Floats | None = None) -> Shares:
     """Return the grid's mean shares, weighted by evidence; of s, the mean of ln s.
 
     Args:
         encoding: Of the space.
         codes: Evaluated architectures, (n, E).
-        scores: Their rank scores, (n,).
+        scores: Their rank scores, (n,); less what covariates are expected to make of them.
         lead: Samples at the beginning that were not chosen for their rewards: they tell whether there is a drift. Later ones
             cannot, for a search that works finds better architectures with time. 0: no drift.
+        known: Covariates of the architectures, (n, k); None: there are none.
     """
     drift = DRIFT if lead and drifts(encoding, codes[:lead], rank_scores(scores[:lead].tolist())) else 0.0
-    return _weighted(encoding, codes, scores, drift)[1]
+    return _weighted(encoding, codes, scores, drift, known)[1]
 
 
 def anchor(count: int) -> int:
@@ -144,7 +145,9 @@ def drifts(encoding: Encoding, codes: Codes, scores: Floats) -> bool:
     return _weighted(encoding, codes, scores, DRIFT)[0] > _weighted(encoding, codes, scores, 0.0)[0]
 
 
-def _weighted(encoding: Encoding, codes: Codes, scores: Floats, drift: float) -> tuple[float, Shares]:
+def _weighted(
+    encoding: Encoding, codes: Codes, scores: Floats, drift: float, known: Floats | None = None
+) -> tuple[float, Shares]:
     """Return the logarithm of the grid's evidence, and the mean shares, with or without a drift.
 
     Of more than `AT_ONCE` samples `LOOKED_AT` are looked at, evenly spread: a few shares need no more.
@@ -155,6 +158,8 @@ def _weighted(encoding: Encoding, codes: Codes, scores: Floats, drift: float) ->
         index = np.linspace(0, len(codes) - 1, LOOKED_AT).round().astype(np.int64)
     codes, scores, features = codes[index], scores[index], trend(index)
     drifted = drift * (features @ features.T)
+    if known is not None:
+        drifted += known[index] @ known[index].T
     for operations, arms in product(GRID_OPERATIONS, GRID_ARMS):
         kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes)
         spectrum, vectors = np.linalg.eigh(kernel + drifted)
@@ -177,10 +182,12 @@ class Covariates:
     Attributes:
         of: From architectures (rows, E) to figures (rows, k), each in units of its slope's prior standard deviation.
         slopes: Prior means of the slopes, m, (k,).
+        names: Of those that people are told of, the first ones.
     """
 
     of: Callable[[Codes], Floats]
     slopes: Floats
+    names: tuple[str, ...] = ()
 
 
 def _nothing(codes: Codes) -> Floats:
@@ -266,6 +273,12 @@ class Posterior:
     def slopes(self) -> Floats:
         """Posterior means of the covariates' slopes, (k,)."""
         return np.asarray(self.covariates.slopes + self.known.T @ self.weights)
+
+    @property
+    def slope_deviations(self) -> Floats:
+        """Standard deviations of the covariates' slopes, (k,)."""
+        variance = self.scale * (1 - self._factor.quadratics(self.known.T))
+        return np.asarray(np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
 
     def predict(self, codes: Codes) -> tuple[Floats, Floats]:
         """Return mu and sd of architectures (rows, E)."""

@@ -8,9 +8,12 @@ from typing import Any, ClassVar
 from nas_service.search.aims import Aims
 from nas_service.search.arm_facts import MEAN_REWARDS, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
+from nas_service.search.beliefs import Belief
+from nas_service.search.earlier import PriorSearch
 from nas_service.search.history import History
 from nas_service.search.limits import Arms, Limits
 from nas_service.search.liveness import balanced_bag, possible_arms, region_of
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
@@ -43,9 +46,11 @@ class Strategy(ABC):
         arm_facts: What the figures of its arms mean.
         needs_own: Whether its samples have to be trainings of their own (`evaluation.own`).
         trades: Whether it can trade costs against the reward, and then returns a Pareto set.
+        takes_prior: Whether another search's samples can be a prior of its models.
         is_costly: Whether working out the arms after a history takes much more than reading it.
         region: What is searched of the space: live genotypes, within limits if there are any.
         possible: At every place, the arms that some genotype of the region holds.
+        prior: Samples of another search, which every answer depends on; None: there are none.
     """
 
     summary: ClassVar[str]
@@ -55,6 +60,7 @@ class Strategy(ABC):
     trades: ClassVar[bool] = False
     is_costly: ClassVar[bool] = False
     needs_own: ClassVar[bool] = False
+    takes_prior: ClassVar[bool] = False
 
     @classmethod
     def from_settings(
@@ -100,6 +106,20 @@ class Strategy(ABC):
         self.aims = aims
         self.region = region_of(space, limits)
         self.possible = possible_arms(space, limits)
+        self.prior: PriorSearch | None = None
+
+    def warmed(self, prior: PriorSearch | None) -> "Strategy":
+        """Return this strategy, not asked for anything yet, with another search's samples as a prior.
+
+        Raises:
+            InvalidFieldError: If there are some, and it has no model that they could be a prior of.
+        """
+        if prior is not None and not self.takes_prior:
+            raise InvalidFieldError(
+                "from_search", "given", "null: the strategy has no model that could learn how far to believe it"
+            )
+        self.prior = prior
+        return self
 
     def bag(self, arms: Arms, size: int, *path: object) -> list[tuple[Choice, ...]]:
         """Return `size` balanced genotypes of these arms (`liveness.balanced_bag`), from the stream (seed, path).
@@ -146,6 +166,11 @@ class Strategy(ABC):
     @abstractmethod
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return the statistics of every arm, in the space's order."""
+
+    def beliefs(self, history: History) -> tuple[Belief, ...]:
+        """Return how far its models believe what they know of architectures beside their arms; none where they know nothing."""
+        del history
+        return ()
 
     def round_ends(self, samples: int) -> tuple[int, ...]:
         """Return after how many samples rounds 1, 2, ... ended, as of so many samples; empty where there are no rounds."""

@@ -17,8 +17,12 @@ def delete_job(session: Session, job_id: str, kind: str, *, with_trainings: bool
 
     Raises:
         NotFoundError: If there is no such job.
-        ConflictError: If the job, or a training that needs it, is not over, or trainings would go that nobody named.
+        ConflictError: If the job, or a training that needs it, is not over, trainings would go that nobody named, or another
+            search begins from it.
     """
+    session.execute(
+        select(Job.id).where(Job.id == job_id).with_for_update()
+    )  # a search that begins from it is queued now or never
     job = jobs.get_job(session, job_id, kind)
     going = [job, *(_trainings_of(session, job_id) if kind == jobs.SEARCH else ())]
     for entry in going:
@@ -30,6 +34,7 @@ def delete_job(session: Session, job_id: str, kind: str, *, with_trainings: bool
             f"search {job_id} has {len(going) - 1} training(s) whose networks would go too ({named}); "
             "delete those first, or ask for that (trainings=true, or --trainings)"
         )
+    _require_unfollowed(session, job_id)
     ids = [entry.id for entry in going]
     trained = list(session.scalars(select(Candidate.id).where(Candidate.job_id.in_(ids))))
     _require_untaught(session, set(trained))
@@ -51,6 +56,18 @@ def _trainings_of(session: Session, search_id: str) -> list[Job]:
         if own & set(row.spec["architectures"]):
             found[row.id] = row
     return [found[key] for key in sorted(found)]
+
+
+def _require_unfollowed(session: Session, search_id: str) -> None:
+    """Refuse to delete a search whose samples another one, over or not, depends on: its figures are worked out from both.
+
+    Raises:
+        ConflictError: Naming the other.
+    """
+    named = Job.spec["from_search"]["search"].as_string()
+    other = session.scalar(select(Job.id).where(Job.kind == jobs.SEARCH, named == search_id).order_by(Job.id).limit(1))
+    if other is not None:
+        raise ConflictError(f"search {other} begins from the samples of {search_id} (from_search); delete that one first")
 
 
 def _require_untaught(session: Session, candidate_ids: set[str]) -> None:

@@ -69,6 +69,11 @@ def get_job(session: Session, job_id: str, kind: str | None = None) -> Job:
     return job
 
 
+def hold(session: Session, job_id: str) -> bool:
+    """Keep a job from being deleted until the transaction ends; return whether it is there."""
+    return session.scalar(select(Job.id).where(Job.id == job_id).with_for_update(key_share=True)) is not None
+
+
 def list_jobs(
     session: Session,
     kind: str,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from nas_service.search.earlier import PriorSearch
 from nas_service.search.history import Sample, derived_random
 from nas_service.search.loop import Evaluation, Wave, run_search
 from nas_service.search.rounds import ended_rounds, total_rounds
@@ -240,3 +241,19 @@ def test_a_strategy_says_what_its_arms_figures_mean(name: str) -> None:
     facts = STRATEGIES.get(name).arm_facts
     assert facts.meaning.endswith(".")
     assert facts.higher_is_better
+
+
+@EVERY_STRATEGY
+def test_another_searchs_samples_are_taken_or_refused(name: str) -> None:
+    """Taken, they change what is thought, and are all that a fresh object needs beside the history; never ignored."""
+    kind, prior = STRATEGIES.get(name), PriorSearch(SPACE, _run(_strategy("random", seed=9)))
+    if not kind.takes_prior:
+        with pytest.raises(InvalidFieldError, match="no model"):
+            _strategy(name).warmed(prior)
+        return
+    history = _run(_strategy(name).warmed(prior))
+    assert "prior search" in {belief.covariate for belief in _strategy(name).warmed(prior).beliefs(history)}
+    assert _strategy(name).warmed(prior).arms(history) != _strategy(name).arms(history)
+    assert _run(_strategy(name).warmed(prior)) == history
+    for length in (len(history) // 2, len(history) - 1):
+        assert _strategy(name).warmed(prior).suggest(history[:length], 1) == (history[length].genotype,)

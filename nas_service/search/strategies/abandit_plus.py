@@ -17,6 +17,8 @@ the history has grown by a twentieth. Within a wave the
 model believes that a pending architecture comes out as its mean, so its neighbourhood loses its variance and the wave
 spreads. A wave that reaches past the balanced samples before a whole bag has been evaluated goes on with bags.
 
+Another search's samples (`prior.py`) are a covariate of the model, with the slope N(0.7, 1); effects are what arms add beside it.
+
 Rewards drift while shared weights train; the balanced samples tell whether they do, and the model takes it out (`posterior.py`).
 
 `arms` tells effects and bounds (two standard deviations) in units of rank scores: 0 is average.
@@ -36,13 +38,24 @@ from nas_service.search.abandonment import Abandonment
 from nas_service.search.acquisition import Proposal, best_of, climb
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
-from nas_service.search.effects import effect_arms
+from nas_service.search.beliefs import Belief
+from nas_service.search.effects import beliefs_of, effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
 from nas_service.search.fronts import STARTS, gain_over, ranked, starts
 from nas_service.search.history import History, derived_random
 from nas_service.search.limits import Arms
 from nas_service.search.liveness import draw_uniform
-from nas_service.search.posterior import AT_ONCE, Posterior, Shares, anchor, expected_shares, rank_scores
+from nas_service.search.posterior import (
+    AT_ONCE,
+    NO_COVARIATES,
+    Covariates,
+    Posterior,
+    Shares,
+    anchor,
+    expected_shares,
+    rank_scores,
+)
+from nas_service.search.prior import NAME, SLOPE, told_by
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
@@ -86,6 +99,7 @@ class AbanditPlus(Strategy):
     settings_model = AbanditPlusSettings
     is_costly = True
     trades = True
+    takes_prior = True
     arm_facts = ArmFacts(
         ArmUnit.RANK_EFFECT,
         centre=0.0,
@@ -141,6 +155,10 @@ class AbanditPlus(Strategy):
         survivors = self._abandonment.after(history)
         return tuple(survivors.told(arm) for arm in effect_arms(self._encoding, history, self._posterior))
 
+    def beliefs(self, history: History) -> tuple[Belief, ...]:
+        """Return the slope of another search's samples, if there are some."""
+        return beliefs_of("samples", self._posterior(history)) if history else ()
+
     def round_ends(self, samples: int) -> tuple[int, ...]:
         """With `abandon_below` the first round ends with the bags and every other after K samples."""
         if not self.settings.abandon_below:
@@ -154,6 +172,14 @@ class AbanditPlus(Strategy):
     @cached_property
     def _encoding(self) -> Encoding:
         return Encoding(self.space, self.region.limits)
+
+    @cached_property
+    def _beside(self) -> Covariates:
+        """Return what another search found, if there is one."""
+        if self.prior is None:
+            return NO_COVARIATES
+        told = told_by(self.prior, self._encoding, self.seed)
+        return Covariates(lambda codes: told(codes)[:, None], np.array([SLOPE]), (NAME,))
 
     @cached_property
     def _abandonment(self) -> Abandonment:
@@ -178,20 +204,22 @@ class AbanditPlus(Strategy):
         fitted = first if len(history) > AT_ONCE else len(history) // REFIT * REFIT or len(history)
         shares = self._shares(codes[:fitted], rewards[:fitted])
         leading = self._leading(codes[:first], shares) if len(history) > AT_ONCE else None
-        return Posterior(self._encoding, codes, rank_scores(rewards), shares, leading=leading)
+        return Posterior(self._encoding, codes, rank_scores(rewards), shares, self._beside, leading)
 
     def _shares(self, codes: Codes, rewards: list[float]) -> Shares:
         """Return the kernel's shares; those of the last history asked about are remembered, which changes no answer."""
         key = (codes.tobytes(), tuple(rewards))
         if self._remembered is None or self._remembered[0] != key:
-            self._remembered = key, expected_shares(self._encoding, codes, rank_scores(rewards), self.balanced)
+            known, scores = self._beside.of(codes), rank_scores(rewards)
+            left = scores - known @ self._beside.slopes
+            self._remembered = key, expected_shares(self._encoding, codes, left, self.balanced, known)
         return self._remembered[1]
 
     def _leading(self, codes: Codes, shares: Shares) -> Floats:
         """Return `Posterior.leading` of the first architectures of a long history; the last one is remembered, likewise."""
         key = (codes.tobytes(), shares)
         if self._led is None or self._led[0] != key:
-            self._led = key, Posterior(self._encoding, codes, np.zeros(len(codes)), shares).leading
+            self._led = key, Posterior(self._encoding, codes, np.zeros(len(codes)), shares, self._beside).leading
         return self._led[1]
 
     _led: tuple[tuple[bytes, Shares], Floats] | None = None

@@ -2,9 +2,10 @@
 
     screen     the first samples, in bags of K architectures in which each live arm of each edge appears once, are trained for a
                share `fidelity` of the recipe's epochs: for `screening_share` of the budget
-    train      the rest of the budget, four at least: the architecture with the largest expected improvement over the best
-               posterior mean among those that were trained whole (`acquisition.py`), among live ones that were not, is trained
-               with the whole recipe; the first is the one with the largest mean
+    train      the rest of the budget, four at least, with the whole recipe: the architecture with the largest mean; then a
+               contrast, the one that had the largest mean if the screening told the opposite; then the one with the largest
+               expected improvement over the best posterior mean among those that were trained whole (`acquisition.py`), among
+               live ones that were not
     return     of those that were trained whole, the one with the largest mu - sd / 2
 
 Where costs are traded against the reward, what is improved is the hypervolume, and the Pareto set of those that were trained
@@ -13,9 +14,13 @@ whole is returned (`fronts.py`).
 The budget counts whole trainings; a short one counts as its share of one.
 
 Two models of `posterior.py` with covariates. That of the screening has the logarithm of the number of parameters, slope N(0, 1).
-That of whole trainings has it with N(0.5, 1), for short ones hardly tell what size is worth, and has the screening's mean with
-N(0.7, 1): whatever either says is believed as far as whole trainings bear it out, even if it is upside down. Covariates are
+That of whole trainings has it with N(0.5, 1), for short ones hardly tell what size is worth, and has the screening's mean, less
+what that makes of size, with N(0.7, 1): whatever either says is believed as far as whole trainings bear it out, even if it is
+upside down. Whole trainings that all follow the screening could not tell that: hence the contrast. Covariates are
 standardised over the candidates. The level, since few and chosen architectures are trained whole, is N(0, 3).
+
+Another search's samples (`prior.py`), less what they make of size, are one more covariate of the screening, with the slope
+N(0.7, 1): its mean carries on what short trainings bear out of them.
 
 It wants trainings of their own (`evaluation.own`): with shared weights a sample is no training of any length.
 
@@ -34,21 +39,26 @@ from pydantic import Field, ValidationInfo, field_validator
 from nas_service.search.acquisition import best_of, climb
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
-from nas_service.search.effects import effect_arms
+from nas_service.search.beliefs import Belief
+from nas_service.search.effects import beliefs_of, effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.expectation import Expectation
 from nas_service.search.fronts import STARTS, gain_over, ranked, starts
 from nas_service.search.history import History, derived_random
-from nas_service.search.liveness import draw_uniform, possible_arms, region_of
+from nas_service.search.liveness import draw_uniform
 from nas_service.search.picks import CAUTION, by_posterior
-from nas_service.search.posterior import Covariates, Posterior, Shares, rank_scores, rewards_at
+from nas_service.search.posterior import AT_ONCE, NO_COVARIATES, Covariates, Posterior, Shares, anchor, rank_scores, rewards_at
+from nas_service.search.prior import NAME as PRIOR
+from nas_service.search.prior import SLOPE as PRIOR_SLOPE
+from nas_service.search.prior import told_by
+from nas_service.search.references import ENUMERATED, references, standard
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
 from search_spaces.genotype import Genotype
 
-ENUMERATED = 2048  # live genotypes that are all candidates
-REFERENCES = 512  # architectures over which covariates are standardised in larger spaces
 MOST_SCREENED = 2000  # short trainings: the model's work grows with their cube
 LEAST_WHOLE = 4  # whole trainings: fewer cannot refute a screening that misleads
 SLOPE = 0.7  # prior mean of the slope of the screening
+SCREENED = "screening"  # name of that covariate
 SIZE_SLOPE = 0.5  # prior mean of the slope of the logarithm of the number of parameters
 LEVEL = 3.0  # prior variance of the level of whole trainings
 SCREENING = Shares(operations=0.3, arms=0.7, noise=0.6)
@@ -89,6 +99,7 @@ class ScreenAndTrain(Strategy):
     is_costly = True
     trades = True
     needs_own = True
+    takes_prior = True
     arm_facts = ArmFacts(
         ArmUnit.RANK_EFFECT,
         centre=0.0,
@@ -127,7 +138,8 @@ class ScreenAndTrain(Strategy):
         taken = {row.tobytes() for row in posterior.codes}
         genotypes: list[Genotype] = []
         for index in range(first, min(first + count, self.total)):
-            row = self._improvement(posterior, screened, index, taken)
+            model = self._turned(history) if index == self.screened + 1 else posterior
+            row = self._improvement(model, screened, index, taken)
             genotypes.append(self._encoding.genotype(row))
             taken.add(row.tobytes())
             posterior = posterior.believing(row)
@@ -136,6 +148,13 @@ class ScreenAndTrain(Strategy):
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return the effects in short trainings, in units of rank scores, with bounds of two standard deviations."""
         return effect_arms(self._encoding, history, self._screening)
+
+    def beliefs(self, history: History) -> tuple[Belief, ...]:
+        """Return the slopes of both models."""
+        if not history:
+            return ()
+        told = beliefs_of("short trainings", self._screening(history))
+        return (*told, *beliefs_of("whole trainings", self._after(history))) if len(history) > self.screened else told
 
     def round_ends(self, samples: int) -> tuple[int, ...]:
         """The screening is the first round, whole trainings are the second."""
@@ -171,12 +190,7 @@ class ScreenAndTrain(Strategy):
 
     @cached_property
     def _references(self) -> Codes:
-        """Return the architectures over which covariates are standardised."""
-        if self.space.size() <= ENUMERATED:
-            return self._encoding.all_live
-        region, arms = region_of(self.space), possible_arms(self.space)  # whatever the limits: draws within them may take long
-        drawn = [draw_uniform(region, arms, self.seed, ("reference", number)) for number in range(REFERENCES)]
-        return self._encoding.codes(Genotype(self.space.name, choices) for choices in drawn)
+        return references(self._encoding, self.seed)
 
     @cached_property
     def _sizes(self) -> Floats:
@@ -198,9 +212,25 @@ class ScreenAndTrain(Strategy):
     def _size(self) -> Covariates:
         """Return the logarithm of the number of parameters; nothing where nobody can tell it."""
         if self.parameters is None:
-            return Covariates(lambda codes: np.zeros((len(codes), 0)), np.zeros(0))
-        centre, spread = _standard(self._log_parameters(self._references))
-        return Covariates(lambda codes: ((self._log_parameters(codes) - centre) / spread)[:, None], np.zeros(1))
+            return NO_COVARIATES
+        centre, spread = standard(self._log_parameters(self._references))
+        return Covariates(lambda codes: ((self._log_parameters(codes) - centre) / spread)[:, None], np.zeros(1), ("size",))
+
+    @cached_property
+    def _beside(self) -> Covariates:
+        """Return what is known before there are samples: size, and what another search found, less what that makes of size."""
+        if self.prior is None:
+            return self._size
+        size, told = self._size, told_by(self.prior, self._encoding, self.seed)
+        sizes, means = size.of(self._references), told(self._references)
+        of_size = np.linalg.lstsq(sizes, means)[0]
+        spread = standard(means - sizes @ of_size)[1]
+
+        def known(codes: Codes) -> Floats:
+            figures = size.of(codes)
+            return np.column_stack([figures, (told(codes) - figures @ of_size) / spread])
+
+        return Covariates(known, np.append(size.slopes, PRIOR_SLOPE), (*size.names, PRIOR))
 
     def _screening(self, history: History) -> Posterior:
         """Return the model of the short trainings; the last one is remembered, which changes no answer."""
@@ -209,26 +239,51 @@ class ScreenAndTrain(Strategy):
         if self._remembered is None or self._remembered[0] != key:
             codes = self._encoding.codes(sample.genotype for sample in short)
             scores = rank_scores([sample.reward for sample in short])
-            self._remembered = key, Posterior(self._encoding, codes, scores, SCREENING, self._size)
+            leading = self._leading(codes[: anchor(len(short))]) if len(short) > AT_ONCE else None
+            self._remembered = key, Posterior(self._encoding, codes, scores, SCREENING, self._beside, leading)
         return self._remembered[1]
 
     _remembered: tuple[tuple[tuple[Genotype, float], ...], Posterior] | None = None
 
+    def _leading(self, codes: Codes) -> Floats:
+        """Return `Posterior.leading` of the first of many short trainings; the last one is remembered, likewise."""
+        key = codes.tobytes()
+        if self._led is None or self._led[0] != key:
+            self._led = key, Posterior(self._encoding, codes, np.zeros(len(codes)), SCREENING, self._beside).leading
+        return self._led[1]
+
+    _led: tuple[bytes, Floats] | None = None
+
+    def _known(self, screening: Posterior) -> Covariates:
+        """Return what is known of whole trainings: size, and the screening's mean less what that makes of size."""
+        if self._told is None or self._told[0] is not screening:
+            size, expect = self._size, Expectation(screening)
+            of_size = screening.slopes[: len(size.names)]
+            centre, spread = standard(expect(self._references) - size.of(self._references) @ of_size)
+
+            def known(codes: Codes) -> Floats:
+                sizes = size.of(codes)
+                told = (expect(codes) - sizes @ of_size - centre) / spread
+                return np.column_stack([sizes, told, np.full(len(codes), LEVEL**0.5)])
+
+            slopes = np.array([*(SIZE_SLOPE for _ in size.names), SLOPE, 0.0])
+            self._told = screening, Covariates(known, slopes, (*size.names, SCREENED))
+        return self._told[1]
+
+    _told: tuple[Posterior, Covariates] | None = None
+
     def _after(self, history: History) -> Posterior:
         """Return the model of the whole trainings, after those of the screening."""
-        screening, size = self._screening(history), self._size
-        centre, spread = _standard(screening.expect(self._references))
-
-        def known(codes: Codes) -> Floats:
-            told = (screening.expect(codes) - centre) / spread
-            level = np.full(len(codes), LEVEL**0.5)
-            return np.column_stack([size.of(codes), told, level])
-
         trained = history[self.screened :]
         codes = self._encoding.codes(sample.genotype for sample in trained)
         scores = rank_scores([sample.reward for sample in trained])
-        slopes = np.array([*(SIZE_SLOPE for _ in size.slopes), SLOPE, 0.0])
-        return Posterior(self._encoding, codes, scores, WHOLE, Covariates(known, slopes))
+        return Posterior(self._encoding, codes, scores, WHOLE, self._known(self._screening(history)))
+
+    def _turned(self, history: History) -> Posterior:
+        """Return the model before any whole training if the screening told the opposite."""
+        known = self._known(self._screening(history))
+        slopes = np.where(np.arange(len(known.slopes)) == known.names.index(SCREENED), -known.slopes, known.slopes)
+        return Posterior(self._encoding, self._encoding.codes(()), np.zeros(0), WHOLE, Covariates(known.of, slopes))
 
     def _bagged(self, index: int) -> Genotype:
         size = self.space.arms_per_edge
@@ -255,8 +310,3 @@ class ScreenAndTrain(Strategy):
         choices = draw_uniform(self.region, self.possible, self.seed, ("start", index, number))
         row: Codes = self._encoding.codes([Genotype(self.space.name, choices)])[0]
         return row
-
-
-def _standard(values: Floats) -> tuple[float, float]:
-    """Return mean and standard deviation; 1 for a deviation of 0."""
-    return float(values.mean()), float(values.std()) or 1.0

@@ -41,8 +41,8 @@ def _span(name: str, space: object = "tiny") -> tuple[float, float]:
 
 def test_there_are_none_unless_somebody_gives_them() -> None:
     assert _checked().constraints is None
-    assert search_strategy(_checked()).region.limits is None
-    assert search_strategy(_checked(constraints={})).region.limits is None
+    assert search_strategy(_checked(), None).region.limits is None
+    assert search_strategy(_checked(constraints={}), None).region.limits is None
 
 
 def test_the_images_that_costs_are_counted_for_are_written_out() -> None:
@@ -50,7 +50,7 @@ def test_the_images_that_costs_are_counted_for_are_written_out() -> None:
     assert spec.constraints is not None
     assert spec.constraints.image == DIGITS
     again = SearchSpec.model_validate(spec.model_dump(mode="json"))  # as it is stored
-    assert search_strategy(again).region.limits is not None
+    assert search_strategy(again, None).region.limits is not None
     assert _checked(**spec.model_dump(mode="json")) == spec
     of_others = {"packed_bytes": 10_000, "image": {**DIGITS.model_dump(), "height": 224}}  # of the search that is done again
     assert _checked(constraints=of_others) == spec
@@ -140,7 +140,7 @@ def test_traded_costs_have_their_images_and_reach_the_strategy() -> None:
     assert spec.constraints is not None
     assert spec.constraints.image == DIGITS
     again = SearchSpec.model_validate(spec.model_dump(mode="json"))
-    aims, space = search_strategy(again).aims, build_space(spec.space)
+    aims, space = search_strategy(again, None).aims, build_space(spec.space)
     assert aims is not None
     reached = [aims.of(genotype.choices) for genotype in live_genotypes(space)]
     assert [min(costs) for costs in zip(*reached, strict=True)] == [0, 0]
@@ -150,7 +150,9 @@ def test_traded_costs_have_their_images_and_reach_the_strategy() -> None:
 def test_within_limits_the_span_is_of_what_is_within() -> None:
     least, most = _span("packed_bytes")
     limit = int((least + most) / 2)
-    aims = search_strategy(_checked(strategy="random", objectives=["packed_bytes"], constraints={"packed_bytes": limit})).aims
+    aims = search_strategy(
+        _checked(strategy="random", objectives=["packed_bytes"], constraints={"packed_bytes": limit}), None
+    ).aims
     assert aims is not None
     assert aims.ends[0][0] == least
     assert aims.ends[0][1] <= limit

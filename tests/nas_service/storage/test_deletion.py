@@ -111,3 +111,21 @@ def test_a_job_that_is_not_over_stays(database: Database) -> None:
         delete_job(session, job.id, jobs.SEARCH, with_trainings=True)
     with pytest.raises(NotFoundError), database.write() as session:
         delete_job(session, job.id, jobs.TRAINING, with_trainings=True)
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_search_that_another_begins_from_stays(database: Database, history: tuple[str, str, str], *, over: bool) -> None:
+    """Over or not: what the other thought after any number of its samples is worked out from both."""
+    search_id, training_id, _ = history
+    with database.write() as session:
+        delete_job(session, training_id, jobs.TRAINING, with_trainings=False)
+        follower = jobs.create_job(session, jobs.SEARCH, "", {"from_search": {"search": search_id, "samples": 7}})
+        jobs.create_job(session, jobs.SEARCH, "", {"from_search": None})
+        if over:
+            _finish(session)
+    with pytest.raises(ConflictError, match=follower.id), database.write() as session:
+        delete_job(session, search_id, jobs.SEARCH, with_trainings=True)
+    if over:
+        with database.write() as session:
+            delete_job(session, follower.id, jobs.SEARCH, with_trainings=False)
+            delete_job(session, search_id, jobs.SEARCH, with_trainings=False)

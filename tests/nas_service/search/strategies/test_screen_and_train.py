@@ -167,4 +167,34 @@ def test_a_large_space_is_climbed() -> None:
     history = _search(strategy, noise=0.02)
     screened, whole = ([_worth(sample.genotype) for sample in part] for part in (history[:48], history[48:]))
     assert max(whole) > max(screened)
-    assert np.mean(whole) > np.quantile(screened, 0.9)
+    assert np.mean([whole[0], *whole[2:]]) > np.quantile(screened, 0.9)  # beside the contrast
+
+
+@pytest.mark.parametrize("space", [MINI, GENERAL], ids=lambda space: space.name)
+def test_the_second_whole_training_is_a_contrast(space: SearchSpace) -> None:
+    """What would promise most if the screening told the opposite: short ones tell little of it, alone or in a wave."""
+    strategy = _strategy(space, trainings=8)
+    history = _search(strategy, noise=0.0)
+    first, second = (sample.genotype for sample in history[48:50])
+    told = strategy._known(strategy._screening(history)).of(strategy._encoding.codes([first, second]))
+    place = strategy._known(strategy._screening(history)).names.index("screening")
+    assert told[0, place] > 1.5
+    assert told[1, place] < -1.5
+    assert strategy.suggest(history[:48], 4)[:2] == (first, second)
+    assert strategy.suggest(history[:49], 1) == (second,)
+
+
+def test_the_screenings_covariate_leaves_size_to_its_own() -> None:
+    """Short trainings whose reward is the size alone tell nothing else."""
+    strategy = _strategy()
+    sizes = {one: count_parameters(MINI, one) for one in ALL}
+    bags = strategy.suggest((), 48)
+    history = tuple(Sample(index, one, sizes[one] / 1e6, None, 1 / 12) for index, one in enumerate(bags))
+    screening = strategy._screening(history)
+    codes = strategy._encoding.all_live
+    of_size = strategy._size.of(codes)[:, 0]
+    mean = screening.expect(codes)
+    left = mean - of_size * screening.slopes[0]
+    told = strategy._known(screening).of(codes)[:, 1]
+    assert np.corrcoef(mean, of_size)[0, 1] > 0.9
+    assert told == pytest.approx((left - left.mean()) / left.std(), abs=1e-9)
