@@ -57,5 +57,5 @@ def test_random_search_of_whole_trainings_takes_the_steps_of_a_search_of_as_many
 
 
 def _whole_trainings(spec: SearchSpec) -> float:
-    strategy = search_strategy(spec)
+    strategy = search_strategy(spec, None)
     return sum(strategy.fidelity(index) for index in range(strategy.total))
