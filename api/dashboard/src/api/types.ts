@@ -741,6 +741,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/searches/{job_id}/beliefs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far the strategy believes sizes, short trainings and another search
+         * @description Return the slopes of what its models know beside arms; none where they know nothing, or nothing was sampled.
+         */
+        get: operations["get_beliefs_v1_searches__job_id__beliefs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/searches/{job_id}/best": {
         parameters: {
             query?: never;
@@ -1760,9 +1780,11 @@ export interface components {
         };
         /**
          * ArchitectureView
-         * @description A discovered genotype.
+         * @description A genotype that a search discovered, or drew as a control.
          */
         ArchitectureView: {
+            /** @description Which kind of control it is: a random architecture, to compare with; null of one that was found. */
+            control?: components["schemas"]["Control"] | null;
             /** Cost */
             cost: {
                 [key: string]: number;
@@ -1780,10 +1802,16 @@ export interface components {
             };
             /** Id */
             id: string;
-            /** Rank */
+            /**
+             * Rank
+             * @description Among what the search found, 1 best; controls come after those.
+             */
             rank: number;
-            /** Score */
-            score: number;
+            /**
+             * Score
+             * @description What the search thought of it, in the unit of its strategy; null of a control.
+             */
+            score: number | null;
             /** Search Id */
             search_id: string;
         };
@@ -2029,6 +2057,55 @@ export interface components {
             reason: string;
         };
         /**
+         * BeliefsView
+         * @description What a strategy's models believe after some number of samples.
+         */
+        BeliefsView: {
+            /**
+             * At
+             * @description Samples that it is told of.
+             */
+            at: number;
+            /**
+             * Beliefs
+             * @description Empty where the strategy knows nothing beside arms.
+             */
+            beliefs: components["schemas"]["BeliefView"][];
+            /** @description Null where the search begins from no other. */
+            prior: components["schemas"]["PriorView"] | null;
+        };
+        /**
+         * BeliefView
+         * @description How far a model believes what it knows of architectures beside their arms.
+         */
+        BeliefView: {
+            /**
+             * Covariate
+             * @description size: the logarithm of the number of parameters; screening: what short trainings say; prior search.
+             */
+            covariate: string;
+            /**
+             * Deviation
+             * @description Standard deviation of the slope.
+             */
+            deviation: number;
+            /**
+             * Expected
+             * @description The slope before there were samples; its standard deviation was 1.
+             */
+            expected: number;
+            /**
+             * Model
+             * @description Of which samples it is told.
+             */
+            model: string;
+            /**
+             * Slope
+             * @description Rank scores that a standard deviation of it is worth; 0: it is not believed, negative: the opposite is.
+             */
+            slope: number;
+        };
+        /**
          * BestEvent
          * @description A sample is better than all before it; of several in a wave the best is told.
          */
@@ -2107,8 +2184,23 @@ export interface components {
          */
         BestView: {
             candidate: components["schemas"]["CandidateView"];
+            /**
+             * Mean
+             * @description Of the quantity, over the seeds of its method and architecture, which are the best by this.
+             */
+            mean: number;
             /** @description PGD-20 on validation images where every one was attacked alike, else clean accuracy. */
             quantity: components["schemas"]["Quantity"];
+            /**
+             * Seeds
+             * @description How many they are.
+             */
+            seeds: number;
+            /**
+             * Spread
+             * @description Sample standard deviation over those seeds; null for one.
+             */
+            spread: number | null;
             /**
              * Value
              * @description Of the quantity, in [0, 1].
@@ -2230,6 +2322,8 @@ export interface components {
              * @description Of the attacks on the trained network; null before, without attacks, and where an earlier version trained.
              */
             attack_seconds?: number | null;
+            /** @description Which kind of control the architecture is; null of one that was found. */
+            control?: components["schemas"]["Control"] | null;
             /** Cost */
             cost: {
                 [key: string]: number;
@@ -2370,6 +2464,12 @@ export interface components {
          */
         ComparisonView: {
             /**
+             * Controls
+             * @description One entry a search and method of which controls were trained with what it found (`training.controls`).
+             * @default []
+             */
+            controls: components["schemas"]["ControlLineView"][];
+            /**
              * Hand Made
              * @description One entry a pair of which a network of the literature, of like cost, was trained alike: here or anywhere.
              */
@@ -2446,6 +2546,12 @@ export interface components {
             parameters?: number | null;
         };
         /**
+         * Control
+         * @description Which kind of control an architecture is.
+         * @enum {string}
+         */
+        Control: "uniform" | "like-cost";
+        /**
          * ControllerView
          * @description A controller that looked after the queue within the last minute.
          */
@@ -2468,6 +2574,93 @@ export interface components {
              * @description Why it can start no driver.
              */
             trouble: string | null;
+        };
+        /**
+         * ControlLineView
+         * @description The best that a search found, with one method, beside random architectures that were trained alike.
+         */
+        ControlLineView: {
+            /**
+             * Architecture
+             * @description The best, by mean validation accuracy over seeds.
+             */
+            architecture: string;
+            /** @description With OPs and parameters like those of the search's pick; null likewise. */
+            like_cost: components["schemas"]["ControlsView"] | null;
+            /** Method */
+            method: string;
+            /**
+             * Random Best
+             * @description Expected test accuracy of the best of so many random trainings, rounded down, from the uniform controls; null where there are fewer controls than that.
+             */
+            random_best: number | null;
+            /** Search Id */
+            search_id: string;
+            /** Seeds */
+            seeds: number;
+            /** Test Mean */
+            test_mean: number;
+            /**
+             * Test Spread
+             * @description Sample standard deviation over seeds; null for one seed.
+             */
+            test_spread: number | null;
+            /**
+             * Trainings Paid
+             * @description Whole trainings that the optimizer steps of the search would have paid for; null where they are not known.
+             */
+            trainings_paid: number | null;
+            /** @description Drawn uniformly; null: none is trained. */
+            uniform: components["schemas"]["ControlsView"] | null;
+        };
+        /**
+         * ControlsView
+         * @description The controls of one kind beside the best of what was found; of each the mean over the seeds of the best counts.
+         */
+        ControlsView: {
+            /**
+             * Apart
+             * @description Largest distance of one from the best in OPs or parameters, as a share of the best's.
+             */
+            apart: number;
+            /** Architectures */
+            architectures: number;
+            /**
+             * Best
+             * @description Test accuracy of the one that validation images choose.
+             */
+            best: number;
+            control: components["schemas"]["Control"];
+            /**
+             * Gain
+             * @description Mean test accuracy of the best of what was found, less `mean`.
+             */
+            gain: number;
+            /**
+             * Gain Error
+             * @description Standard error of `gain`, over seeds and between architectures; null with fewer than two of either.
+             */
+            gain_error: number | null;
+            /**
+             * Left Out
+             * @description Controls that have not all seeds of the best: they failed, or are not over.
+             */
+            left_out: number;
+            /**
+             * Mean
+             * @description Mean test accuracy over the architectures.
+             */
+            mean: number;
+            /**
+             * P Value
+             * @description One-sided p of no gain, paired by seed; null with fewer than three seeds or architectures: too few to tell.
+             */
+            p_value: number | null;
+            /**
+             * Spread
+             * @description Sample standard deviation between architectures; null for one.
+             */
+            spread: number | null;
         };
         /**
          * CorrelationView
@@ -3202,6 +3395,22 @@ export interface components {
             given: unknown;
         };
         /**
+         * FromSearch
+         * @description Another search whose samples are a prior of this one; a bare string stands for its id.
+         */
+        FromSearch: {
+            /**
+             * Samples
+             * @description Its first so many samples; null: all that are committed when this search is submitted, filled in then.
+             */
+            samples?: number | null;
+            /**
+             * Search
+             * @description Id of the search.
+             */
+            search: string;
+        };
+        /**
          * FrontAccuracy
          * @description What a front would have high.
          * @enum {string}
@@ -3751,7 +3960,7 @@ export interface components {
         };
         /**
          * MethodView
-         * @description One method over all architectures.
+         * @description One method over all architectures that were found.
          */
         MethodView: {
             /**
@@ -3850,10 +4059,10 @@ export interface components {
              */
             short_score: components["schemas"]["ShortScore"];
         };
-        /** Page[Annotated[Union[StateEvent, PhaseEvent, WaveEvent, RoundEvent, AbandonedEvent, BestEvent, EndedEarlyEvent, BestNotKeptEvent, CandidateEvent, EpochEvent, AttackEvent, FullPrecisionEvent, DataReadEvent, LostEvent, ReleasedEvent, OtherEvent], FieldInfo(annotation=NoneType, required=True, discriminator='kind')]] */
-        Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____: {
+        /** Page[Annotated[Union[StateEvent, PhaseEvent, WaveEvent, RoundEvent, AbandonedEvent, BestEvent, EndedEarlyEvent, TrainingChosenEvent, BestNotKeptEvent, CandidateEvent, EpochEvent, AttackEvent, FullPrecisionEvent, DataReadEvent, LostEvent, ReleasedEvent, OtherEvent], FieldInfo(annotation=NoneType, required=True, discriminator='kind')]] */
+        Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__TrainingChosenEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____: {
             /** Items */
-            items: (components["schemas"]["StateEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["WaveEvent"] | components["schemas"]["RoundEvent"] | components["schemas"]["AbandonedEvent"] | components["schemas"]["BestEvent"] | components["schemas"]["EndedEarlyEvent"] | components["schemas"]["BestNotKeptEvent"] | components["schemas"]["CandidateEvent"] | components["schemas"]["EpochEvent"] | components["schemas"]["AttackEvent"] | components["schemas"]["FullPrecisionEvent"] | components["schemas"]["DataReadEvent"] | components["schemas"]["LostEvent"] | components["schemas"]["ReleasedEvent"] | components["schemas"]["OtherEvent"])[];
+            items: (components["schemas"]["StateEvent"] | components["schemas"]["PhaseEvent"] | components["schemas"]["WaveEvent"] | components["schemas"]["RoundEvent"] | components["schemas"]["AbandonedEvent"] | components["schemas"]["BestEvent"] | components["schemas"]["EndedEarlyEvent"] | components["schemas"]["TrainingChosenEvent"] | components["schemas"]["BestNotKeptEvent"] | components["schemas"]["CandidateEvent"] | components["schemas"]["EpochEvent"] | components["schemas"]["AttackEvent"] | components["schemas"]["FullPrecisionEvent"] | components["schemas"]["DataReadEvent"] | components["schemas"]["LostEvent"] | components["schemas"]["ReleasedEvent"] | components["schemas"]["OtherEvent"])[];
             /** Next */
             next?: string | null;
         };
@@ -3927,9 +4136,9 @@ export interface components {
             architecture_rank: number;
             /**
              * Architecture Score
-             * @description What the search thought of it, in the unit of its strategy.
+             * @description What the search thought of it, in the unit of its strategy; null of a control.
              */
-            architecture_score: number;
+            architecture_score: number | null;
             attack: components["schemas"]["AttackView"] | null;
             /**
              * Attacked Mean
@@ -3951,6 +4160,8 @@ export interface components {
              * @description As `test_spread`, of the balanced test accuracy.
              */
             balanced_spread: number | null;
+            /** @description Which kind of control the architecture is; null of one that was found. */
+            control?: components["schemas"]["Control"] | null;
             /**
              * Cost
              * @description Parameters, FLOPs, BOPs and bytes, each the mean over seeds.
@@ -4049,6 +4260,32 @@ export interface components {
              * @description As in the job's progress.
              */
             phase: string;
+        };
+        /**
+         * PriorView
+         * @description What a search takes of another one.
+         */
+        PriorView: {
+            /**
+             * Fidelity
+             * @description The highest that it had enough samples of; 1: whole trainings, or shared weights.
+             */
+            fidelity: number;
+            /**
+             * Samples
+             * @description Its first so many.
+             */
+            samples: number;
+            /**
+             * Search
+             * @description Id of the other search.
+             */
+            search: string;
+            /**
+             * Told
+             * @description Of these, what is told: samples of one fidelity.
+             */
+            told: number;
         };
         /**
          * Problem
@@ -4653,6 +4890,8 @@ export interface components {
              *     }
              */
             evaluation: components["schemas"]["EvaluationSettings"];
+            /** @description Another search, whose samples the models of abandit-plus and screen-and-train believe as far as this search bears them out. */
+            from_search?: components["schemas"]["FromSearch"] | null;
             /**
              * Keep
              * @description How many architectures are kept, ranked.
@@ -4722,6 +4961,12 @@ export interface components {
          * @description The training that a search starts when it ends.
          */
         SearchTraining: {
+            /**
+             * Controls
+             * @description Random architectures that are trained alike, to compare with: half of them drawn uniformly, half with OPs and parameters within 10 % of the best.
+             * @default 0
+             */
+            controls: number;
             /** @description Whether weak candidates are ended early, and when. */
             early_stopping?: components["schemas"]["EarlyStopping"] | null;
             /**
@@ -4778,7 +5023,7 @@ export interface components {
             seeds: number[];
             /**
              * Top K
-             * @description How many of the best architectures are trained.
+             * @description How many of the kept architectures are trained: the best, and those in order of rank that differ from all before on half of the edges or more; the best of the others where there are too few.
              * @default 1
              */
             top_k: number;
@@ -4931,6 +5176,62 @@ export interface components {
          * @enum {string}
          */
         Theme: "light" | "dark" | "auto";
+        /**
+         * TrainingChosen
+         * @description A search chose what is trained of what it keeps, and drew controls.
+         */
+        TrainingChosen: {
+            /**
+             * Apart
+             * @description How many of them differ from each other on half of the edges or more; the others fill up.
+             */
+            apart: number;
+            /**
+             * Like Cost
+             * @description Controls with costs like those of the best.
+             * @default 0
+             */
+            like_cost: number;
+            /**
+             * Ranks
+             * @description Of the chosen, 1 best.
+             */
+            ranks: number[];
+            /**
+             * Uniform
+             * @description Controls that were drawn uniformly.
+             * @default 0
+             */
+            uniform: number;
+            /**
+             * Within
+             * @description How many of those are within 10 % of its OPs and parameters; the others are the nearest.
+             * @default 0
+             */
+            within: number;
+        };
+        /**
+         * TrainingChosenEvent
+         * @description A search chose what is trained of what it keeps, and drew controls.
+         */
+        TrainingChosenEvent: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            data: components["schemas"]["TrainingChosen"];
+            /**
+             * Id
+             * @description Grows: of two events of a job, or of two moves of any jobs, the later one has the larger id.
+             */
+            id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "search.chosen";
+        };
         /**
          * TrainingEstimateView
          * @description What a training will take at most, before it starts: early stopping may save some of it.
@@ -5375,6 +5676,8 @@ export interface operations {
     list_architectures_v1_architectures_get: {
         parameters: {
             query?: {
+                /** @description Random ones that were drawn to compare with, instead of those found. */
+                controls?: boolean;
                 /** @description Cursor from the page before, as it was given. */
                 cursor?: string | null;
                 /** @description Entries in a page; the service has a cap of its own. */
@@ -6076,7 +6379,7 @@ export interface operations {
                 /** @description Cursor from the page before, as it was given. */
                 cursor?: string | null;
                 /** @description Only events of these kinds. */
-                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
+                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.chosen" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
             };
@@ -6094,7 +6397,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
+                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__TrainingChosenEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
                 };
             };
         };
@@ -6416,6 +6719,33 @@ export interface operations {
             };
         };
     };
+    get_beliefs_v1_searches__job_id__beliefs_get: {
+        parameters: {
+            query?: {
+                /** @description As they were after so many samples; now, where neither this nor `round` is given. */
+                at?: number | null;
+                /** @description As they were when this round ended, from 1; 0: before the first sample. */
+                round?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BeliefsView"];
+                };
+            };
+        };
+    };
     get_best_v1_searches__job_id__best_get: {
         parameters: {
             query?: never;
@@ -6524,7 +6854,7 @@ export interface operations {
                 /** @description Cursor from the page before, as it was given. */
                 cursor?: string | null;
                 /** @description Only events of these kinds. */
-                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
+                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.chosen" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
             };
@@ -6542,7 +6872,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
+                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__TrainingChosenEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
                 };
             };
         };
@@ -7336,7 +7666,7 @@ export interface operations {
                 /** @description Cursor from the page before, as it was given. */
                 cursor?: string | null;
                 /** @description Only events of these kinds. */
-                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
+                kind?: ("state" | "phase" | "wave" | "round" | "abandoned" | "best" | "search.ended_early" | "search.chosen" | "search.best_not_kept" | "candidate" | "epoch" | "attack" | "full-precision.trained" | "data.read" | "lost" | "released")[] | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
             };
@@ -7354,7 +7684,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
+                    "application/json": components["schemas"]["Page_Annotated_Union_StateEvent__PhaseEvent__WaveEvent__RoundEvent__AbandonedEvent__BestEvent__EndedEarlyEvent__TrainingChosenEvent__BestNotKeptEvent__CandidateEvent__EpochEvent__AttackEvent__FullPrecisionEvent__DataReadEvent__LostEvent__ReleasedEvent__OtherEvent___FieldInfo_annotation_NoneType__required_True__discriminator__kind____"];
                 };
             };
         };
