@@ -42,8 +42,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from nas_service.search.encoding import Codes, Encoding, Floats
-from nas_service.search.factor import Factor, whitening
+from nas_service.search.encoding import Codes, Encoding, Floats, Numbers
+from nas_service.search.factor import Factor, triangle
 from nas_service.search.history import History
 
 GRID_OPERATIONS = (0.0, 0.15, 0.3, 0.5, 0.75)
@@ -53,6 +53,8 @@ DRIFT = 10.0  # b, variance of each coefficient of the drift, in units of tau2
 LEAD = 3  # one of so many samples comes before rewards have had much of a say in what is sampled
 AT_ONCE = 512  # samples that are taken apart anew with every one that comes
 LOOKED_AT = 256  # samples of longer histories that shares are fitted to
+DRIFT_LOOKED_AT = 128  # samples that tell whether rewards drift
+_PART = 64  # rows of a covariance matrix that are worked out at once
 _LEAST_VARIANCE = 1e-12
 
 
@@ -105,9 +107,16 @@ class Kernel:
 
     def between(self, rows: Codes, columns: Codes) -> Floats:
         """Return k of every row with every column."""
-        agreement = self.encoding.one_hot(rows) @ self.encoding.one_hot(columns).T
-        counts = self.encoding.counts(rows) @ self.encoding.counts(columns).T
-        return np.asarray(self.of_agreement(agreement) + self.operation * counts)
+        return self.of_products(
+            self.encoding.agreement(rows, columns), self.encoding.counts(rows) @ self.encoding.counts(columns).T
+        )
+
+    def of_products(self, agreement: Numbers, counts: Floats) -> Floats:
+        """Return k from numbers of edges agreed on and products of counts, (rows, columns) each."""
+        found = np.multiply(counts, self.operation)
+        for part in range(0, len(found), _PART):  # what fits a cache is not written to memory in between
+            found[part : part + _PART] += self.of_agreement(agreement[part : part + _PART].astype(np.float64))
+        return found
 
     def own(self, counts: Floats) -> Floats:
         """Return k(x, x) of architectures with `counts` (rows, operations)."""
@@ -127,7 +136,8 @@ def expected_shares(encoding: Encoding, codes: Codes, scores: Floats, lead: int 
         known: Covariates of the architectures, (n, k); None: there are none.
     """
     drift = DRIFT if lead and drifts(encoding, codes[:lead], rank_scores(scores[:lead].tolist())) else 0.0
-    return _weighted(encoding, codes, scores, drift, known)[1]
+    index = _spread(len(codes), LOOKED_AT if len(codes) > AT_ONCE else AT_ONCE)
+    return _weighted(encoding, codes, scores, drift, index, known)[1]
 
 
 def anchor(count: int) -> int:
@@ -142,26 +152,27 @@ def anchor(count: int) -> int:
 
 def drifts(encoding: Encoding, codes: Codes, scores: Floats) -> bool:
     """Return whether `scores` (n,) of `codes` (n, E) are likelier with a drift than without."""
-    return _weighted(encoding, codes, scores, DRIFT)[0] > _weighted(encoding, codes, scores, 0.0)[0]
+    index = _spread(len(codes), DRIFT_LOOKED_AT)
+    return _weighted(encoding, codes, scores, DRIFT, index)[0] > _weighted(encoding, codes, scores, 0.0, index)[0]
+
+
+def _spread(count: int, most: int) -> Codes:
+    """Return the indices of so many samples, or of `most` of them, evenly spread: a few shares need no more."""
+    return np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64)
 
 
 def _weighted(
-    encoding: Encoding, codes: Codes, scores: Floats, drift: float, known: Floats | None = None
+    encoding: Encoding, codes: Codes, scores: Floats, drift: float, index: Codes, known: Floats | None = None
 ) -> tuple[float, Shares]:
-    """Return the logarithm of the grid's evidence, and the mean shares, with or without a drift.
-
-    Of more than `AT_ONCE` samples `LOOKED_AT` are looked at, evenly spread: a few shares need no more.
-    """
+    """Return the logarithm of the grid's evidence, and the mean shares, by samples of these indices, with a drift or without."""
     evidences, shares = [], []
-    index = np.arange(len(codes))
-    if len(codes) > AT_ONCE:
-        index = np.linspace(0, len(codes) - 1, LOOKED_AT).round().astype(np.int64)
     codes, scores, features = codes[index], scores[index], trend(index)
     drifted = drift * (features @ features.T)
     if known is not None:
         drifted += known[index] @ known[index].T
+    agreement, counts = encoding.agreement(codes, codes), encoding.counts(codes) @ encoding.counts(codes).T
     for operations, arms in product(GRID_OPERATIONS, GRID_ARMS):
-        kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes)
+        kernel = Kernel(encoding, Shares(operations, arms, 0.0)).of_products(agreement, counts)
         spectrum, vectors = np.linalg.eigh(kernel + drifted)
         powers = (vectors.T @ scores) ** 2
         for noise in GRID_NOISE:
@@ -234,7 +245,7 @@ class Posterior:
         self.drift = np.sqrt(shares.drift) * trend(np.arange(len(codes)))
         first = slice(len(codes) if leading is None else len(leading))
         rest = slice(first.stop, None)
-        whole = whitening(self._covariance(first, first)) if leading is None else leading
+        whole = triangle(self._covariance(first, first)) if leading is None else leading
         self._factor = Factor(whole, self._covariance(first, rest), self._covariance(rest, rest))
         self.weights: Floats = self._factor.solve(scores - expected)
         given = shares.scale
@@ -245,7 +256,8 @@ class Posterior:
 
     def _covariance(self, rows: slice, columns: slice) -> Floats:
         """Return a block of M."""
-        found = self.kernel.between(self.codes[rows], self.codes[columns])
+        first = self.codes[rows]
+        found = self.kernel.between(first, first if rows == columns else self.codes[columns])
         if self.known.shape[1]:
             found += self.known[rows] @ self.known[columns].T
         if self.shares.drift:
