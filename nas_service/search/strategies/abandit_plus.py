@@ -51,20 +51,12 @@ from nas_service.search.beliefs import Belief
 from nas_service.search.draws import FunctionDraw
 from nas_service.search.effects import beliefs_of, effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.evidence import expected_shares
 from nas_service.search.fronts import STARTS, gain_over, ranked, starts
 from nas_service.search.history import History, derived_random
 from nas_service.search.limits import Arms
 from nas_service.search.liveness import draw_uniform
-from nas_service.search.posterior import (
-    AT_ONCE,
-    NO_COVARIATES,
-    Covariates,
-    Posterior,
-    Shares,
-    anchor,
-    expected_shares,
-    rank_scores,
-)
+from nas_service.search.posterior import AT_ONCE, NO_COVARIATES, Covariates, Posterior, Shares, anchor, rank_scores
 from nas_service.search.prior import NAME, SLOPE, told_by
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.evidence import expected_shares
 from nas_service.search.factor import Factor, triangle
 from nas_service.search.history import Sample, derived_random
 from nas_service.search.picks import CAUTION, by_posterior
-from nas_service.search.posterior import AT_ONCE, Covariates, Posterior, Shares, anchor, expected_shares, rank_scores
+from nas_service.search.posterior import AT_ONCE, Covariates, Posterior, Shares, anchor, rank_scores
 from nas_service.search.strategy import STRATEGIES, Strategy
 from search_spaces.space import CellType, SearchSpace, connect_all
 from tests.samples import random_genotype

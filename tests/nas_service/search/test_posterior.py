@@ -12,21 +12,10 @@ import numpy as np
 import pytest
 
 from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.evidence import GRID_ARMS, GRID_NOISE, GRID_OPERATIONS, drifts, expected_shares, fitted
 from nas_service.search.history import Sample
 from nas_service.search.picks import by_posterior, posterior_pick
-from nas_service.search.posterior import (
-    GRID_ARMS,
-    GRID_NOISE,
-    GRID_OPERATIONS,
-    Kernel,
-    Neighbours,
-    Posterior,
-    Shares,
-    drifts,
-    expected_shares,
-    fitted,
-    rank_scores,
-)
+from nas_service.search.posterior import Kernel, Neighbours, Posterior, Shares, rank_scores
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES, ZEROISE, CellType, SearchSpace, connect_all

@@ -10,8 +10,9 @@ import pydantic
 import pytest
 
 from nas_service.search.encoding import Encoding
+from nas_service.search.evidence import expected_shares
 from nas_service.search.history import Sample, derived_random
-from nas_service.search.posterior import Neighbours, Posterior, expected_shares, rank_scores
+from nas_service.search.posterior import Neighbours, Posterior, rank_scores
 from nas_service.search.strategy import STRATEGIES, Strategy
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES, CellType, SearchSpace, connect_all
