@@ -13,6 +13,11 @@ edges of a cell that share a node and 30 random ones across cells. Each cell typ
 about 7 % are dead. Every landscape draws eta from U(0, 0.6), how much an operation is worth the same everywhere, and rho
 from U(0.1, 0.5), how much arms depend on each other. Accuracies are skewed to the left and crowd below 0.95: the median is
 0.87, one in a thousand is above 0.925.
+
+`Unlike` is another: no operation is alike on two edges (eta = 0), 180 random pairs of edges interact and carry 15 % of the
+variance of u (rho = 0.15), nothing is dead, and y(x) = 0.95 - 0.13 exp(-0.5 u(x)). There are 540 things to learn there, and a
+noise of 0.01 or 0.03 is as large as what separates good architectures, so that it tells whether a strategy tries enough arms
+often enough.
 """
 
 import numpy as np
@@ -31,6 +36,7 @@ SPACE = SearchSpace(
 ENCODING = Encoding(SPACE)
 EDGES, ARMS = ENCODING.edges, len(OPERATIONS)
 TOP, SPAN, CURVATURE, CHANCE = 0.95, 0.08, 0.4, 0.1
+UNLIKE_SPAN, UNLIKE_CURVATURE, UNLIKE_RHO, UNLIKE_PAIRS = 0.13, 0.5, 0.15, 180
 REFERENCE = 20_000  # random architectures that percentiles are told against
 
 
@@ -47,22 +53,32 @@ class Landscape:
         """Draw the landscape."""
         random = np.random.RandomState(seed)
         self.eta, self.rho = random.uniform(0, 0.6), random.uniform(0.1, 0.5)
-        importance = np.exp(random.standard_normal(EDGES) / 2)
-        common, own = random.standard_normal(ARMS), random.standard_normal((EDGES, ARMS))
-        arms = importance[:, None] * (np.sqrt(self.eta) * common + np.sqrt(1 - self.eta) * own)
-        arms -= arms.mean(axis=1, keepdims=True)
-        self._arms: Floats = np.sqrt(1 - self.rho) * arms / np.sqrt((arms**2).mean(axis=1).sum())
-        self._first, self._second = _pairs(random)
-        pairs = random.standard_normal((len(self._first), ARMS, ARMS))
-        pairs *= np.exp(random.standard_normal(len(self._first)) / 2)[:, None, None]
-        pairs -= pairs.mean(axis=1, keepdims=True)
-        pairs -= pairs.mean(axis=2, keepdims=True)
-        self._pairs: Floats = np.sqrt(self.rho) * pairs / np.sqrt((pairs**2).mean(axis=(1, 2)).sum())
+        self._span, self._curvature = SPAN, CURVATURE
+        self._draw_arms(random)
+        self._draw_pairs(random, *_pairs(random))
         per_cell = len(SPACE.edges)
         self._deadly = []
         for cell in range(len(SPACE.cell_types)):
             first, second = random.permutation(per_cell)[:2] + cell * per_cell
             self._deadly.append(((first, random.randint(ARMS)), (second, random.randint(ARMS))))
+        self._measure(random)
+
+    def _draw_arms(self, random: np.random.RandomState) -> None:
+        importance = np.exp(random.standard_normal(EDGES) / 2)
+        common, own = random.standard_normal(ARMS), random.standard_normal((EDGES, ARMS))
+        arms = importance[:, None] * (np.sqrt(self.eta) * common + np.sqrt(1 - self.eta) * own)
+        arms -= arms.mean(axis=1, keepdims=True)
+        self._arms: Floats = np.sqrt(1 - self.rho) * arms / np.sqrt((arms**2).mean(axis=1).sum())
+
+    def _draw_pairs(self, random: np.random.RandomState, first: Codes, second: Codes) -> None:
+        self._first, self._second = first, second
+        pairs = random.standard_normal((len(self._first), ARMS, ARMS))
+        pairs *= np.exp(random.standard_normal(len(self._first)) / 2)[:, None, None]
+        pairs -= pairs.mean(axis=1, keepdims=True)
+        pairs -= pairs.mean(axis=2, keepdims=True)
+        self._pairs: Floats = np.sqrt(self.rho) * pairs / np.sqrt((pairs**2).mean(axis=(1, 2)).sum())
+
+    def _measure(self, random: np.random.RandomState) -> None:
         self.reference = np.sort(self.accuracy(uniform(REFERENCE, random)))
         self.spread = float(self.reference[self.reference > CHANCE].std())
         self.best = self._best(random)
@@ -82,7 +98,7 @@ class Landscape:
 
     def accuracy(self, codes: Codes) -> Floats:
         """Return y of architectures (rows, 60)."""
-        alive = np.maximum(TOP - SPAN * np.exp(-CURVATURE * self.latent(codes)), CHANCE)
+        alive = np.maximum(TOP - self._span * np.exp(-self._curvature * self.latent(codes)), CHANCE)
         return np.where(self.dead(codes), CHANCE, alive)
 
     def percentile(self, accuracy: float) -> float:
@@ -105,6 +121,22 @@ class Landscape:
                 row, here = neighbours[step], float(accuracies[step])
             best = max(best, here)
         return best
+
+
+class Unlike(Landscape):
+    """A landscape where no operation is alike on two edges; see the module's text."""
+
+    def __init__(self, seed: int) -> None:
+        """Draw the landscape."""
+        random = np.random.RandomState(seed)
+        self.eta, self.rho = 0.0, UNLIKE_RHO
+        self._span, self._curvature = UNLIKE_SPAN, UNLIKE_CURVATURE
+        self._draw_arms(random)
+        every = np.stack(np.triu_indices(EDGES, 1), axis=1)
+        pairs = every[random.permutation(len(every))[:UNLIKE_PAIRS]]
+        self._draw_pairs(random, pairs[:, 0], pairs[:, 1])
+        self._deadly = []
+        self._measure(random)
 
 
 def uniform(rows: int, random: np.random.RandomState) -> Codes:

@@ -4,13 +4,14 @@ On a landscape of `landscapes.py` (60 edges of 9 operations), histories of rando
 that nothing but the strategy works. A strategy that has seen all but the last few samples is asked for the next one after each of
 these; then, once, for its arms and its ranking. `restart` is the first suggestion of a fresh one, which has to work out
 everything from the history. Seconds, the median of the suggestions and the longest of them. `screen-and-train` is given so many
-short trainings and sixty whole ones more, or all but one; `--cpu` counts CPU seconds, on a machine with other work.
+short trainings and sixty whole ones more, or all but one; `--cpu` counts CPU seconds,
+on a machine with other work; `--abandon-below` abandons arms, whose decisions a restart makes again.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -37,9 +38,10 @@ def history_of(landscape: Landscape, samples: int, seed: int) -> tuple[Sample, .
     return tuple(Sample(index, ENCODING.genotype(row), float(rewards[index])) for index, row in enumerate(rows.tolist()))
 
 
-def case_of(name: str, samples: int) -> tuple[Callable[[], Strategy], tuple[Sample, ...]]:
-    """Return what makes a strategy with as large a budget as it takes, and a history of so many samples."""
-    settings = {"trainings": round(2 * SHORT * samples), "fidelity": SHORT} if name == SCREENS else {"samples": samples + 1}
+def case_of(name: str, samples: int, more: Mapping[str, float]) -> tuple[Callable[[], Strategy], tuple[Sample, ...]]:
+    """Return what makes a strategy with as large a budget as it takes, and `more` settings, and a history of so many samples."""
+    budget = {"trainings": round(2 * SHORT * samples), "fidelity": SHORT} if name == SCREENS else {"samples": samples + 1}
+    settings = {**budget, **more}
     kind = STRATEGIES.get(name)
     parameters = cache(lambda genotype: sum(SIZES[choice.operation] for choice in genotype.choices))
 
@@ -74,14 +76,16 @@ def main() -> None:
     parser.add_argument("--samples", nargs="+", type=int, default=[500, 1000, 2000, 5000], help="in the histories")
     parser.add_argument("--asked", type=int, default=20, help="suggestions that are timed")
     parser.add_argument("--cpu", action="store_true", help="count CPU seconds")
+    parser.add_argument("--abandon-below", type=float, help="setting of abandit-plus")
     given = parser.parse_args()
     print(f"{conditions()}\n")
     columns = ["strategy", "samples", "a suggestion, s", "the longest", "arms, s", "rank, s", "restart, s"]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    more = {} if given.abandon_below is None else {"abandon_below": given.abandon_below}
     clock = time.process_time if given.cpu else time.perf_counter
     for name in given.strategies:
         for samples in given.samples:
-            fresh, history = case_of(name, samples)
+            fresh, history = case_of(name, samples, more)
             found = measure(fresh, history, given.asked, clock)
             print(f"| `{name}` | {samples:,} | {' | '.join(f'{seconds:.2f}' for seconds in found)} |", flush=True)
 

@@ -1,15 +1,18 @@
 """Search strategies against each other: `python -m benchmarks.strategy_bench`.
 
-Two places, many paired seeds (the same landscape, noise and seed for every strategy), no training:
+Five places, many paired seeds (the same landscape, noise and seed for every strategy), no training:
 
 - `synthetic`: landscapes over ABanditNAS's 60 edges of 9 operations (benchmarks/landscapes.py), a new one for every seed;
 - `table`: all 729 genotypes of `abandit-mini`, trained on digits (benchmarks/architecture_table.py). A search sees the validation
-  accuracy of one of the two training seeds; what counts is the mean test accuracy.
+  accuracy of one of the two training seeds; what counts is the mean test accuracy;
+- `synthetic-renamed`, `table-renamed`: the same with operations renamed on every edge (benchmarks/renamed.py), so that what an
+  operation is worth on one edge says nothing of others;
+- `unlike`: 60 edges of 9 operations where no operation is alike on two edges (`landscapes.Unlike`).
 
-Noise of three sizes is added to what a search sees, in units of the standard deviation between architectures; the table's
-figures have that of their training on top. Strategies get about 50, 100 and 140 samples: N = 53, 97, 141, what the published rule
-takes with T = 1, 2, 3; CP-NAS, which has no coverage, takes 44, 88, 132, and is given the child's accuracy alone (beta_P = 0),
-for a table has no parents.
+Noise of three sizes is added to what a search sees, in units of accuracy in `unlike`, elsewhere of the standard deviation between
+architectures; the table's figures have that of their training on top. Strategies get about 50, 100 and 140 samples: N = 53, 97,
+141, what the published rule takes with T = 1, 2, 3; CP-NAS, which has no coverage, takes 44, 88, 132, and is given the child's
+accuracy alone (beta_P = 0), for a table has no parents.
 
 Each search is judged twice: by the strategy's own pick (`own`), and by the pick of one posterior that is given every strategy's
 samples alike (`posterior`), so that a strategy's sampling and its pick can be told apart. Percentile: share of 20,000 random
@@ -17,6 +20,8 @@ architectures (synthetic) or of all 729 (table) that are worse. Regret: best acc
 
 The landscapes are drawn from the kind of model that `abandit-plus` and the posterior pick assume (operations, arms and pairs,
 under a monotone curve), so `synthetic` flatters both; the table was made by training and flatters nobody.
+
+With `--wave` so many samples are suggested at once, as by so many workers.
 
 `--contenders abandit-plus abandit-plus-abandoning --rounds 3` compares abandit-plus with itself when it abandons arms that the
 best architecture holds with a probability below 2 %; it then ends early once one architecture is left. Draws from the posterior
@@ -38,8 +43,9 @@ from typing import Any, NamedTuple
 from benchmarks.architecture_table import SPACE as TABLE_SPACE
 from benchmarks.benches import TABLE
 from benchmarks.conditions import conditions
-from benchmarks.landscapes import ENCODING, Landscape
+from benchmarks.landscapes import ENCODING, Landscape, Unlike
 from benchmarks.landscapes import SPACE as SYNTHETIC_SPACE
+from benchmarks.renamed import Names, RenamedEvaluator
 from nas_service.catalogue import build_space
 from nas_service.search.history import Sample
 from nas_service.search.loop import Evaluation, Evaluator, run_search
@@ -50,9 +56,16 @@ from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
 
 ROUNDS = (1, 2, 3)  # T
-NOISES = {"synthetic": (0.1, 0.3, 1.0), "table": (0.0, 0.3, 1.0)}
+NOISES = {
+    "synthetic": (0.1, 0.3, 1.0),
+    "table": (0.0, 0.3, 1.0),
+    "synthetic-renamed": (0.1, 0.3, 1.0),
+    "table-renamed": (0.0, 0.3, 1.0),
+    "unlike": (0.0, 0.01, 0.03),
+}
 FIRST_SEED = 10_000
 OURS = "abandit-plus"
+LANDSCAPES: dict[str, type[Landscape]] = {"synthetic": Landscape, "unlike": Unlike}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "abandit-plus-abandoning": (OURS, {"abandon_below": 0.02}),
     "abandit-plus-balanced": (OURS, {"balanced_share": 1.0}),
@@ -79,8 +92,8 @@ class LandscapeEvaluator:
     """Answers with a landscape's accuracies and noise."""
 
     def __init__(self, landscape: Landscape, noise: float, seed: int) -> None:
-        """Add noise of `noise` times the spread of the accuracies."""
-        self._landscape, self._noise, self._seed = landscape, noise * landscape.spread, seed
+        """Add noise of this standard deviation."""
+        self._landscape, self._noise, self._seed = landscape, noise, seed
 
     def evaluate(self, first_index: int, genotypes: Sequence[Genotype]) -> Sequence[Evaluation]:
         """Return one evaluation a genotype."""
@@ -115,24 +128,31 @@ class _Place:
     """Where strategies are compared with one seed."""
 
     def __init__(self, name: str, seed: int) -> None:
-        self._seed = seed
-        self.name = name
-        self._landscape = Landscape(FIRST_SEED + seed) if name == "synthetic" else None
+        self.name, self._seed = name, seed
+        kind = LANDSCAPES.get(name.removesuffix("-renamed"))
+        self._landscape = kind(FIRST_SEED + seed) if kind else None
         self.space = SYNTHETIC_SPACE if self._landscape else build_space(TABLE_SPACE)
+        self._names = Names(self.space, seed) if name.endswith("-renamed") else None
 
     def evaluator(self, noise: float) -> Evaluator:
+        evaluator = self._evaluator(noise)
+        return evaluator if self._names is None else RenamedEvaluator(evaluator, self._names)
+
+    def _evaluator(self, noise: float) -> Evaluator:
         if self._landscape:
-            return LandscapeEvaluator(self._landscape, noise, self._seed)
+            unit = 1.0 if self.name == "unlike" else self._landscape.spread
+            return LandscapeEvaluator(self._landscape, noise * unit, self._seed)
         spread = float(_table().test.mean(1).std(ddof=1))
         training_seed = self._seed % _table().validation.shape[1]
         return TableEvaluator(_table(), self.space, training_seed, noise * spread, self._seed)
 
     def judge(self, genotype: Genotype) -> tuple[float, float]:
+        meant = genotype if self._names is None else self._names.meant(genotype)
         if self._landscape:
-            accuracy = float(self._landscape.accuracy(ENCODING.codes([genotype]))[0])
+            accuracy = float(self._landscape.accuracy(ENCODING.codes([meant]))[0])
             return self._landscape.percentile(accuracy), 100 * (self._landscape.best - accuracy)
         means = _table().test.mean(1)
-        accuracy = means[_table().rows[genotype]]
+        accuracy = means[_table().rows[meant]]
         worse = (means < accuracy).mean() + ((means == accuracy).mean() - 1 / len(means)) / 2
         return float(worse * len(means) / (len(means) - 1)), float(100 * (means.max() - accuracy))
 
@@ -144,6 +164,7 @@ class Task(NamedTuple):
     seed: int
     contenders: tuple[str, ...]
     rounds: tuple[int, ...]
+    wave: int
 
 
 def compare(task: Task) -> list[Judged]:
@@ -154,7 +175,7 @@ def compare(task: Task) -> list[Judged]:
         for rounds in task.rounds:
             for strategy in task.contenders:
                 chosen = contender(strategy, rounds, place.space, seed)
-                history: Sequence[Sample] = run_search(chosen, place.evaluator(noise), (), 1, lambda _: None)
+                history: Sequence[Sample] = run_search(chosen, place.evaluator(noise), (), task.wave, lambda _: None)
                 arms = chosen.arms(history)
                 left = sum(arm.abandoned_round is None for arm in arms) / len(arms)
                 picks = {"own": chosen.rank(history, 1)[0], "posterior": posterior_pick(place.space, history)}
@@ -214,11 +235,13 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", choices=[*STRATEGIES.names(), *VARIANTS], default=STRATEGIES.names())
     parser.add_argument("--rounds", nargs="+", type=int, default=list(ROUNDS), help="T: budgets of N = 53, 97, 141 for 1, 2, 3")
     parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--wave", type=int, default=1, help="samples that are suggested at once")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--output", type=Path, help="File to write the page to, beside printing it.")
     given = parser.parse_args()
-    fixed = tuple(given.contenders), tuple(given.rounds)
-    tasks = [Task(place, seed, *fixed) for seed in range(given.seeds) for place in given.places]
+    fixed = tuple(given.contenders), tuple(given.rounds), given.wave
+    tasks = [Task(place, seed, *fixed) for seed in range(given.first, given.first + given.seeds) for place in given.places]
     judged: list[Judged] = []
     with get_context("spawn").Pool(given.processes) as pool:
         for done, rows in enumerate(pool.imap(compare, tasks), start=1):

@@ -14,6 +14,7 @@ from search_spaces.space import ZEROISE, SearchSpace
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.float32]  # small whole numbers, which single precision holds exactly
 
 
 class Encoding:
@@ -73,6 +74,12 @@ class Encoding:
         """Return 1 where an architecture holds an arm, (rows, E * operations)."""
         hot = codes[:, :, None] == np.arange(len(self.operations))
         return np.asarray(hot.reshape(len(codes), self.edges * len(self.operations)), np.float64)
+
+    def agreement(self, rows: Codes, columns: Codes) -> Numbers:
+        """Return on how many edges architectures agree, (rows, columns); worked out in single precision, in half the time."""
+        first = self.one_hot(rows).astype(np.float32)
+        second = first if rows is columns else self.one_hot(columns).astype(np.float32)
+        return np.asarray(first @ second.T)
 
     def counts(self, codes: Codes) -> Floats:
         """Return c~ / sqrt(N): centred counts of the operations, (rows, operations)."""

@@ -3,8 +3,9 @@
 import numpy as np
 
 from nas_service.search.encoding import Encoding, Floats
+from nas_service.search.evidence import fitted
 from nas_service.search.history import History
-from nas_service.search.posterior import AT_ONCE, Posterior, fitted, rewards_at
+from nas_service.search.posterior import AT_ONCE, Posterior, rewards_at
 from nas_service.search.strategy import Ranked
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype

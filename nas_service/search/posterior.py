@@ -37,23 +37,16 @@ rounding.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from statistics import NormalDist
 
 import numpy as np
 
-from nas_service.search.encoding import Codes, Encoding, Floats
-from nas_service.search.factor import Factor, whitening
-from nas_service.search.history import History
+from nas_service.search.encoding import Codes, Encoding, Floats, Numbers
+from nas_service.search.factor import Factor, triangle
 
-GRID_OPERATIONS = (0.0, 0.15, 0.3, 0.5, 0.75)
-GRID_ARMS = (0.2, 0.5, 0.8, 1.0)
-GRID_NOISE = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-DRIFT = 10.0  # b, variance of each coefficient of the drift, in units of tau2
-LEAD = 3  # one of so many samples comes before rewards have had much of a say in what is sampled
 AT_ONCE = 512  # samples that are taken apart anew with every one that comes
-LOOKED_AT = 256  # samples of longer histories that shares are fitted to
-_LEAST_VARIANCE = 1e-12
+_PART = 64  # rows of a covariance matrix that are worked out at once
+LEAST_VARIANCE = 1e-12
 
 
 def trend(index: Codes) -> Floats:
@@ -105,29 +98,21 @@ class Kernel:
 
     def between(self, rows: Codes, columns: Codes) -> Floats:
         """Return k of every row with every column."""
-        agreement = self.encoding.one_hot(rows) @ self.encoding.one_hot(columns).T
-        counts = self.encoding.counts(rows) @ self.encoding.counts(columns).T
-        return np.asarray(self.of_agreement(agreement) + self.operation * counts)
+        return self.of_products(
+            self.encoding.agreement(rows, columns), self.encoding.counts(rows) @ self.encoding.counts(columns).T
+        )
+
+    def of_products(self, agreement: Numbers, counts: Floats) -> Floats:
+        """Return k from numbers of edges agreed on and products of counts, (rows, columns) each."""
+        found = np.multiply(counts, self.operation)
+        for part in range(0, len(found), _PART):  # what fits a cache is not written to memory in between
+            found[part : part + _PART] += self.of_agreement(agreement[part : part + _PART].astype(np.float64))
+        return found
 
     def own(self, counts: Floats) -> Floats:
         """Return k(x, x) of architectures with `counts` (rows, operations)."""
         whole = self.of_agreement(float(self.encoding.edges))
         return np.asarray(whole + self.operation * (counts**2).sum(axis=1))
-
-
-def expected_shares(encoding: Encoding, codes: Codes, scores: Floats, lead: int = 0, known: Floats | None = None) -> Shares:
-    """Return the grid's mean shares, weighted by evidence; of s, the mean of ln s.
-
-    Args:
-        encoding: Of the space.
-        codes: Evaluated architectures, (n, E).
-        scores: Their rank scores, (n,); less what covariates are expected to make of them.
-        lead: Samples at the beginning that were not chosen for their rewards: they tell whether there is a drift. Later ones
-            cannot, for a search that works finds better architectures with time. 0: no drift.
-        known: Covariates of the architectures, (n, k); None: there are none.
-    """
-    drift = DRIFT if lead and drifts(encoding, codes[:lead], rank_scores(scores[:lead].tolist())) else 0.0
-    return _weighted(encoding, codes, scores, drift, known)[1]
 
 
 def anchor(count: int) -> int:
@@ -138,41 +123,6 @@ def anchor(count: int) -> int:
     while (further := found + found // 20) <= count:
         found = further
     return found
-
-
-def drifts(encoding: Encoding, codes: Codes, scores: Floats) -> bool:
-    """Return whether `scores` (n,) of `codes` (n, E) are likelier with a drift than without."""
-    return _weighted(encoding, codes, scores, DRIFT)[0] > _weighted(encoding, codes, scores, 0.0)[0]
-
-
-def _weighted(
-    encoding: Encoding, codes: Codes, scores: Floats, drift: float, known: Floats | None = None
-) -> tuple[float, Shares]:
-    """Return the logarithm of the grid's evidence, and the mean shares, with or without a drift.
-
-    Of more than `AT_ONCE` samples `LOOKED_AT` are looked at, evenly spread: a few shares need no more.
-    """
-    evidences, shares = [], []
-    index = np.arange(len(codes))
-    if len(codes) > AT_ONCE:
-        index = np.linspace(0, len(codes) - 1, LOOKED_AT).round().astype(np.int64)
-    codes, scores, features = codes[index], scores[index], trend(index)
-    drifted = drift * (features @ features.T)
-    if known is not None:
-        drifted += known[index] @ known[index].T
-    for operations, arms in product(GRID_OPERATIONS, GRID_ARMS):
-        kernel = Kernel(encoding, Shares(operations, arms, 0.0)).between(codes, codes)
-        spectrum, vectors = np.linalg.eigh(kernel + drifted)
-        powers = (vectors.T @ scores) ** 2
-        for noise in GRID_NOISE:
-            spread = spectrum + noise
-            tau2 = max(float((powers / spread).mean()), _LEAST_VARIANCE)  # 0 if all rewards are equal
-            evidences.append(-(len(codes) * np.log(tau2) + np.log(spread).sum()) / 2)
-            shares.append((operations, arms, np.log(noise)))
-    highest = max(evidences)
-    weights = np.exp(np.array(evidences) - highest)
-    operations, arms, noise = weights @ np.array(shares) / weights.sum()
-    return highest + float(np.log(weights.sum())), Shares(float(operations), float(arms), float(np.exp(noise)), drift)
 
 
 @dataclass(frozen=True)
@@ -234,18 +184,19 @@ class Posterior:
         self.drift = np.sqrt(shares.drift) * trend(np.arange(len(codes)))
         first = slice(len(codes) if leading is None else len(leading))
         rest = slice(first.stop, None)
-        whole = whitening(self._covariance(first, first)) if leading is None else leading
+        whole = triangle(self._covariance(first, first)) if leading is None else leading
         self._factor = Factor(whole, self._covariance(first, rest), self._covariance(rest, rest))
         self.weights: Floats = self._factor.solve(scores - expected)
         given = shares.scale
         self.scale: float = (
-            max(float((scores - expected) @ self.weights) / len(codes), _LEAST_VARIANCE) if given is None else given
+            max(float((scores - expected) @ self.weights) / len(codes), LEAST_VARIANCE) if given is None else given
         )
         self.means: Floats = scores - self.drift @ (self.drift.T @ self.weights) - shares.noise * self.weights  # K a, as M a = z
 
     def _covariance(self, rows: slice, columns: slice) -> Floats:
         """Return a block of M."""
-        found = self.kernel.between(self.codes[rows], self.codes[columns])
+        first = self.codes[rows]
+        found = self.kernel.between(first, first if rows == columns else self.codes[columns])
         if self.known.shape[1]:
             found += self.known[rows] @ self.known[columns].T
         if self.shares.drift:
@@ -278,7 +229,7 @@ class Posterior:
     def slope_deviations(self) -> Floats:
         """Standard deviations of the covariates' slopes, (k,)."""
         variance = self.scale * (1 - self._factor.quadratics(self.known.T))
-        return np.asarray(np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
+        return np.asarray(np.sqrt(np.maximum(variance, LEAST_VARIANCE)))
 
     def predict(self, codes: Codes) -> tuple[Floats, Floats]:
         """Return mu and sd of architectures (rows, E)."""
@@ -303,7 +254,7 @@ class Posterior:
         """
         own = self.kernel.own(counts) + (known**2).sum(axis=1)
         variance = self.scale * (own - self._factor.quadratics(kernel))
-        return np.asarray(np.sqrt(np.maximum(variance, _LEAST_VARIANCE)))
+        return np.asarray(np.sqrt(np.maximum(variance, LEAST_VARIANCE)))
 
     def solve(self, values: Floats) -> Floats:
         """Return M^-1 values, (n,)."""
@@ -316,7 +267,7 @@ class Posterior:
         arms = self.kernel.arm * self.one_hot.T + pooled * np.tile(self.counts.T, (shape[0], 1))
         prior = self.kernel.arm + self.kernel.operation / self.encoding.spread
         variance = self.scale * (prior - self._factor.quadratics(arms))
-        return (arms @ self.weights).reshape(shape), np.sqrt(np.maximum(variance, _LEAST_VARIANCE)).reshape(shape)
+        return (arms @ self.weights).reshape(shape), np.sqrt(np.maximum(variance, LEAST_VARIANCE)).reshape(shape)
 
     def believing(self, row: Codes) -> "Posterior":
         """Return the posterior that would be if `row` came next and came out as expected: means stay, sd shrinks."""
@@ -325,13 +276,6 @@ class Posterior:
         codes, scores = np.vstack([self.codes, row]), np.append(self.scores, mean)
         shares = replace(self.shares, scale=self.scale)
         return Posterior(self.encoding, codes, scores, shares, self.covariates, self.leading)
-
-
-def fitted(encoding: Encoding, history: History) -> Posterior:
-    """Return the posterior of a whole history, whatever strategy made it; its first third tells whether rewards drift."""
-    codes = encoding.codes(sample.genotype for sample in history)
-    scores = rank_scores([sample.reward for sample in history])
-    return Posterior(encoding, codes, scores, expected_shares(encoding, codes, scores, len(history) // LEAD))
 
 
 def rewards_at(figures: Floats, rewards: Sequence[float]) -> Floats:

@@ -18,8 +18,8 @@ import numpy as np
 
 from nas_service.search.earlier import PriorSearch, order_of
 from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.evidence import fitted
 from nas_service.search.expectation import Expectation
-from nas_service.search.posterior import fitted
 from nas_service.search.references import references, standard
 
 NAME = "prior search"  # of the covariate

@@ -2,18 +2,26 @@
 
     balanced   bags of K architectures in which each live arm of each edge appears once, in an order drawn for each edge,
                for the first `balanced_share` of the budget (whole bags, one at least)
-    improve    the architecture with the largest expected improvement (`acquisition.py`) over the best posterior mean
-               among the evaluated, under the model of `posterior.py`, among live ones neither evaluated nor pending
-    abandon    after the bags and then after every K samples, arms that the best architecture holds with a probability below
-               `abandon_below`, by draws of the posterior (`abandonment.py`); off (0) unless asked for. The search ends early once
-               one architecture is left and was evaluated
+    improve    among live ones neither evaluated nor pending, under the model of `posterior.py`: in spaces of up to 2,048
+               genotypes the one with the largest expected improvement (`acquisition.py`) over the best posterior mean among the
+               evaluated; in larger ones the best under a function drawn between posterior mean and posterior (`draws.py`), from
+               half of the posterior's width after the bags to none at the end, or by expected improvement where that was
+               evaluated before
+    abandon    after the bags and then whenever the history has grown by a quarter (K samples at least), arms that the best
+               architecture holds with a probability below `abandon_below`, by draws of the posterior (`abandonment.py`); off (0)
+               unless asked for. The search ends early once one architecture is left and was evaluated
     return     the evaluated architecture with the largest mu - sd / 2, not the best observed: that is the luckiest
 
-Where costs are traded against the reward, what is improved is the hypervolume, and the Pareto set is returned (`fronts.py`).
+Where costs are traded against the reward, what is improved is the hypervolume, in spaces of every size, and the Pareto set is
+returned (`fronts.py`).
 
-Up to 2,048 live genotypes all are candidates. In larger spaces climbs start from the two evaluated architectures with
-the best posterior means and from a random one. The kernel's shares are fitted again every 5 samples, after 512 whenever
-the history has grown by a twentieth. Within a wave the
+Expected improvement keeps to what is best already: where there are more arms than samples, hundreds of effects then stay as
+unknown as the bags left them, and noise decides. A draw tries every arm about as often as it may be the best of its edge, so
+that trials stay balanced over fewer and fewer arms, the noisier the more. Budgets of less than 15 K samples are too short for
+that, and expected improvement decides alone.
+
+In larger spaces climbs start from the two evaluated architectures with the best posterior means and from a random one. The
+kernel's shares are fitted again every 5 samples, after 512 whenever the history has grown by a twentieth. Within a wave the
 model believes that a pending architecture comes out as its mean, so its neighbourhood loses its variance and the wave
 spreads. A wave that reaches past the balanced samples before a whole bag has been evaluated goes on with bags.
 
@@ -24,8 +32,9 @@ Rewards drift while shared weights train; the balanced samples tell whether they
 `arms` tells effects and bounds (two standard deviations) in units of rank scores: 0 is average.
 
 References:
-    Own work; its parts are Bayesian optimisation with expected improvement (Jones et al., 1998) over a linear model of
-    arms and pairs. It keeps ABanditNAS's budget, arms and single-path samples, not its bounds or clock.
+    Own work; its parts are Bayesian optimisation with expected improvement (Jones et al., 1998) and posterior sampling (Thompson,
+    "On the likelihood that one unknown probability exceeds another", Biometrika 25, 1933) over a linear model of arms and pairs.
+    It keeps ABanditNAS's budget, arms and single-path samples, not its bounds or clock.
 """
 
 from functools import cached_property
@@ -34,27 +43,20 @@ from itertools import chain
 import numpy as np
 from pydantic import Field
 
-from nas_service.search.abandonment import Abandonment
+from nas_service.search.abandonment import Abandonment, ends
 from nas_service.search.acquisition import Proposal, best_of, climb
 from nas_service.search.arm_facts import ArmBounds, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.beliefs import Belief
+from nas_service.search.draws import FunctionDraw
 from nas_service.search.effects import beliefs_of, effect_arms
 from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.evidence import expected_shares
 from nas_service.search.fronts import STARTS, gain_over, ranked, starts
 from nas_service.search.history import History, derived_random
 from nas_service.search.limits import Arms
 from nas_service.search.liveness import draw_uniform
-from nas_service.search.posterior import (
-    AT_ONCE,
-    NO_COVARIATES,
-    Covariates,
-    Posterior,
-    Shares,
-    anchor,
-    expected_shares,
-    rank_scores,
-)
+from nas_service.search.posterior import AT_ONCE, NO_COVARIATES, Covariates, Posterior, Shares, anchor, rank_scores
 from nas_service.search.prior import NAME, SLOPE, told_by
 from nas_service.search.strategies.abandit import published_budget
 from nas_service.search.strategy import STRATEGIES, Ranked, Strategy, StrategySettings
@@ -63,6 +65,8 @@ from search_spaces.genotype import Genotype
 ENUMERATED = 2048  # live genotypes that are all candidates
 REFIT = 5  # samples between two choices of the kernel's shares
 BEST_STARTS, RANDOM_STARTS = 2, 1
+DRAWN_BAGS = 15  # bags that a budget is worth from which on draws decide: with 6 they lost at much noise
+WIDTH = 0.5  # of the first draw after the bags, between the mean (0) and the posterior (1)
 
 
 class AbanditPlusSettings(StrategySettings):
@@ -84,8 +88,8 @@ class AbanditPlusSettings(StrategySettings):
         0.0,
         ge=0,
         le=0.5,
-        description="After the balanced samples and then after every K, arms that the best architecture holds with a lower "
-        "probability (told by 128 draws of the posterior) are abandoned. A search ends early once one architecture is left. "
+        description="After the balanced samples and then whenever there are a quarter more, arms that the best architecture "
+        "holds with a lower probability (told by 64 draws of the posterior) are abandoned. A search ends early once one is left. "
         "0: none; 0.02 is a beginning.",
     )
 
@@ -160,10 +164,10 @@ class AbanditPlus(Strategy):
         return beliefs_of("samples", self._posterior(history)) if history else ()
 
     def round_ends(self, samples: int) -> tuple[int, ...]:
-        """With `abandon_below` the first round ends with the bags and every other after K samples."""
+        """With `abandon_below` the first round ends with the bags and every other when there is a quarter more."""
         if not self.settings.abandon_below:
             return ()
-        return tuple(range(self.balanced, samples + 1, self.space.arms_per_edge))
+        return ends(self.balanced, self.space.arms_per_edge, samples)
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Order the samples by mu - sd / 2; a score is a reward (`fronts.ranked`)."""
@@ -202,17 +206,18 @@ class AbanditPlus(Strategy):
         rewards = [sample.reward for sample in history]
         first = anchor(len(history))
         fitted = first if len(history) > AT_ONCE else len(history) // REFIT * REFIT or len(history)
-        shares = self._shares(codes[:fitted], rewards[:fitted])
+        lead = sum(sample.index < self.balanced for sample in history)  # of a part of a history, too
+        shares = self._shares(codes[:fitted], rewards[:fitted], lead)
         leading = self._leading(codes[:first], shares) if len(history) > AT_ONCE else None
         return Posterior(self._encoding, codes, rank_scores(rewards), shares, self._beside, leading)
 
-    def _shares(self, codes: Codes, rewards: list[float]) -> Shares:
+    def _shares(self, codes: Codes, rewards: list[float], lead: int) -> Shares:
         """Return the kernel's shares; those of the last history asked about are remembered, which changes no answer."""
-        key = (codes.tobytes(), tuple(rewards))
+        key = (codes.tobytes(), tuple(rewards), lead)
         if self._remembered is None or self._remembered[0] != key:
             known, scores = self._beside.of(codes), rank_scores(rewards)
             left = scores - known @ self._beside.slopes
-            self._remembered = key, expected_shares(self._encoding, codes, left, self.balanced, known)
+            self._remembered = key, expected_shares(self._encoding, codes, left, lead, known)
         return self._remembered[1]
 
     def _leading(self, codes: Codes, shares: Shares) -> Floats:
@@ -223,10 +228,32 @@ class AbanditPlus(Strategy):
         return self._led[1]
 
     _led: tuple[tuple[bytes, Shares], Floats] | None = None
-    _remembered: tuple[tuple[bytes, tuple[float, ...]], Shares] | None = None
+    _remembered: tuple[tuple[bytes, tuple[float, ...], int], Shares] | None = None
 
     def _improvement(self, posterior: Posterior, index: int, taken: set[bytes], left: Arms) -> Codes:
         """Return the best candidate of the arms that are left; one that was evaluated already if there is no other."""
+        long = self.total >= DRAWN_BAGS * self.space.arms_per_edge
+        if long and self.aims is None and self.space.size() > ENUMERATED:
+            row = self._drawn(posterior, index, left)
+            if row.tobytes() not in taken:
+                return row
+        return self._expected(posterior, index, taken, left)
+
+    def _drawn(self, posterior: Posterior, index: int, left: Arms) -> Codes:
+        """Return the best architecture under a draw between posterior mean and posterior (`draws.FunctionDraw`)."""
+        ahead = (self.total - 1 - index) / (self.total - self.balanced)  # below 1: after the bags
+        random = np.random.RandomState(int(derived_random(self.seed, "draw", index).random() * 2**32))
+        draw = FunctionDraw(posterior, random, WIDTH * ahead)
+        return draw.best(self._starts(posterior, index, left), self._encoding.flags(left))
+
+    def _starts(self, posterior: Posterior, index: int, left: Arms) -> list[Codes]:
+        """Return where climbs start: the evaluated with the best means of the arms that are left, and random ones."""
+        order = posterior.codes[np.argsort(-posterior.means, kind="stable")]
+        tops = order[self._encoding.within(order, self._encoding.flags(left))][:BEST_STARTS]
+        return [*tops, *(self._random(index, number, left) for number in range(RANDOM_STARTS))]
+
+    def _expected(self, posterior: Posterior, index: int, taken: set[bytes], left: Arms) -> Codes:
+        """Return the candidate with the largest expected gain."""
         gain = gain_over(self._encoding, self.aims, posterior, posterior.means[0])
         allowed = self._encoding.flags(left)
         proposals: list[Proposal | None]
@@ -234,12 +261,10 @@ class AbanditPlus(Strategy):
             rows = self._encoding.all_live
             proposals = [best_of(posterior, rows[self._encoding.within(rows, allowed)], gain, taken)]
         else:
-            order = posterior.codes[np.argsort(-posterior.means, kind="stable")]
-            tops = order[self._encoding.within(order, allowed)][:BEST_STARTS]
+            begun = self._starts(posterior, index, left)
             if self.aims is not None:
                 draws = [derived_random(self.seed, "front", index, number).random() for number in range(STARTS)]
-                tops = starts(self._encoding, self.aims, posterior, draws)
-            begun = [*tops, *(self._random(index, number, left) for number in range(RANDOM_STARTS))]
+                begun = [*starts(self._encoding, self.aims, posterior, draws), *begun[-RANDOM_STARTS:]]
             proposals = [climb(posterior, start, gain, taken, allowed) for start in begun]
         found = [proposal for proposal in proposals if proposal is not None]
         return max(found, key=lambda proposal: proposal.value).row if found else self._random(index, RANDOM_STARTS, left)

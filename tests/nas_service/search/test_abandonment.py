@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas_service.search.abandonment import likely
+from nas_service.search.abandonment import ends, likely
 from nas_service.search.encoding import Encoding
 from nas_service.search.history import Sample, derived_random
 from nas_service.search.liveness import incoming
@@ -94,8 +94,16 @@ def test_no_abandoned_arm_is_sampled_again(seed: int, wave: int) -> None:
     assert gone
 
 
-def test_decisions_come_after_the_bags_and_then_after_every_k_samples() -> None:
-    """3 arms an edge, 12 balanced samples: rounds end after 12, 15, 18, ...; before the first nobody was asked about."""
+def test_rounds_end_after_the_bags_and_then_when_there_are_a_quarter_more_and_k_at_least() -> None:
+    assert ends(12, 3, 41) == (12, 15, 18, 22, 27, 33, 41)
+    assert ends(12, 3, 40) == (12, 15, 18, 22, 27, 33)
+    assert ends(45, 9, 149) == (45, 56, 70, 87, 108, 135)
+    assert ends(1500, 9, 5000) == (1500, 1875, 2343, 2928, 3660, 4575)
+    assert ends(12, 3, 11) == ()
+
+
+def test_decisions_are_made_when_rounds_end() -> None:
+    """3 arms an edge, 12 balanced samples: after 12, 15, 18, 22, 27, 33; before the first nobody was asked about."""
     strategy = _strategy(samples=40, abandon_below=0.02)
     history = _run(strategy, noise=0.3)
     before = strategy.arms(history[:11])
@@ -104,9 +112,9 @@ def test_decisions_come_after_the_bags_and_then_after_every_k_samples() -> None:
     asked = {length: _probabilities(strategy, history[:length]) for length in range(12, len(history) + 1)}
     for length, probabilities in asked.items():
         assert None not in probabilities
-        assert (probabilities != asked.get(length - 1)) == (length % 3 == 0)
+        assert (probabilities != asked.get(length - 1)) == (length in strategy.round_ends(length))
         rounds = {arm.abandoned_round for arm in strategy.arms(history[:length])} - {None}
-        assert rounds <= set(range(1, (length - 12) // 3 + 2))
+        assert rounds <= set(range(1, len(strategy.round_ends(length)) + 1))
     first = strategy.arms(history[:12])
     for arm in first:
         assert arm.best_probability is not None

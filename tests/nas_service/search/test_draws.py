@@ -11,7 +11,7 @@ import pytest
 
 from nas_service.search.draws import FunctionDraw, best_shares
 from nas_service.search.encoding import Codes, Encoding
-from nas_service.search.posterior import Posterior, Shares, rank_scores
+from nas_service.search.posterior import Covariates, Posterior, Shares, rank_scores
 from search_spaces.space import SPACES, ZEROISE, CellType, SearchSpace, connect_all
 from tests.samples import random_genotype
 
@@ -55,6 +55,32 @@ def test_draws_have_the_posterior_s_means_and_covariances(space: SearchSpace, sh
     exact = posterior.scale * (posterior.kernel.between(rows, rows) - cross @ solved)
     error = ERRORS * np.sqrt(np.outer(exact.diagonal(), exact.diagonal()) + exact**2) / DRAWS**0.5
     assert np.all(np.abs(np.cov(values.T) - exact) < error)
+
+
+def test_a_width_lies_between_the_mean_and_the_draw() -> None:
+    """0: the mean; 1: the draw; 1/4: a quarter of the way, with the same numbers."""
+    posterior, rows = _posterior(TINY, SHARES[1]), _codes(TINY, 8, 100)
+    mean, part, draw = (FunctionDraw(posterior, np.random.RandomState(5), width).values(rows) for width in (0.0, 0.25, 1.0))
+    assert mean == pytest.approx(posterior.predict(rows)[0], abs=1e-9)
+    assert draw == pytest.approx(FunctionDraw(posterior, np.random.RandomState(5)).values(rows), abs=1e-12)
+    assert part == pytest.approx(mean + (draw - mean) / 4, abs=1e-9)
+
+
+def test_slopes_of_covariates_are_drawn_too_and_the_climb_knows_them() -> None:
+    """A covariate that no sum over arms is."""
+    sizes = Covariates(lambda codes: (codes[:, :1] + 1.0) * (codes[:, 3:4] - 0.5), np.array([0.7]))
+    known = _posterior(TINY, SHARES[1])
+    posterior, random = Posterior(known.encoding, known.codes, known.scores, SHARES[1], sizes), np.random.RandomState(5)
+    rows = np.vstack([posterior.codes[:3], _codes(TINY, 5, 100)])
+    draws = [FunctionDraw(posterior, random) for _ in range(DRAWS)]
+    values = np.stack([draw.values(rows) for draw in draws])
+    means, deviations = posterior.predict(rows)
+    assert np.all(np.abs(values.mean(axis=0) - means) < ERRORS * deviations / DRAWS**0.5)
+    assert np.all(np.abs(values.std(axis=0) - deviations) < ERRORS * deviations / (2 * DRAWS) ** 0.5)
+    everything = posterior.encoding.all_live
+    for draw in draws[:3]:
+        best = draw.best(everything, posterior.encoding.possible)
+        assert draw.values(best[None])[0] == pytest.approx(draw.values(everything).max(), abs=1e-12)
 
 
 @pytest.mark.parametrize("space", [TINY, CUTS], ids=lambda space: space.name)

@@ -12,21 +12,10 @@ import numpy as np
 import pytest
 
 from nas_service.search.encoding import Codes, Encoding, Floats
+from nas_service.search.evidence import GRID_ARMS, GRID_NOISE, GRID_OPERATIONS, drifts, expected_shares, fitted
 from nas_service.search.history import Sample
 from nas_service.search.picks import by_posterior, posterior_pick
-from nas_service.search.posterior import (
-    GRID_ARMS,
-    GRID_NOISE,
-    GRID_OPERATIONS,
-    Kernel,
-    Neighbours,
-    Posterior,
-    Shares,
-    drifts,
-    expected_shares,
-    fitted,
-    rank_scores,
-)
+from nas_service.search.posterior import Kernel, Neighbours, Posterior, Shares, rank_scores
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES, ZEROISE, CellType, SearchSpace, connect_all
@@ -335,6 +324,26 @@ def test_early_samples_tell_a_drift_and_later_ones_do_not(seed: int) -> None:
         assert expected_shares(encoding, codes, scores).drift == 0.0
         history = [Sample(index, encoding.genotype(codes[index]), rewards[index]) for index in range(60)]
         assert fitted(encoding, history).shares == expected_shares(encoding, codes, scores, 20)
+
+
+def test_that_operations_count_alike_everywhere_is_learned_and_refuted() -> None:
+    """54 random architectures of 10 edges of 5 operations, noise a fifth of the variance: the same worths with the same names on
+    every edge, and with names of their own on every edge. A grid of equal weights begins with a mean of 0.34.
+    """
+    space = SearchSpace("wide", "", (CellType("c"),), connect_all(4, tuple("ABCDE")), cells=1)
+    encoding, edges = Encoding(space), np.arange(10)
+    shares: dict[bool, list[float]] = {False: [], True: []}
+    for seed in range(8):
+        random = np.random.RandomState(seed)
+        worths = np.tile(random.standard_normal(5), (10, 1))
+        codes, noise = random.randint(0, 5, (54, 10)), random.standard_normal(54)
+        for renamed, found in shares.items():
+            named = np.stack([random.permutation(row) for row in worths]) if renamed else worths
+            rewards = named[edges, codes].sum(axis=1) + named.std() * (10 / 5) ** 0.5 * noise
+            found.append(expected_shares(encoding, codes, rank_scores(rewards.tolist())).operations)
+    assert np.mean(shares[True]) < 0.15
+    assert np.mean(shares[False]) > 0.45
+    assert all(refuted < learned for refuted, learned in zip(shares[True], shares[False], strict=True))
 
 
 def _history(count: int) -> tuple[Sample, ...]:

@@ -11,9 +11,10 @@ import pytest
 
 from nas_service.search.earlier import PriorSearch, are_alike, common_operations
 from nas_service.search.encoding import Encoding
+from nas_service.search.evidence import fitted
 from nas_service.search.expectation import Expectation
 from nas_service.search.history import Sample, derived_random
-from nas_service.search.posterior import Covariates, Posterior, Shares, fitted
+from nas_service.search.posterior import Covariates, Posterior, Shares
 from nas_service.search.prior import told_by
 from nas_service.search.strategy import STRATEGIES, Strategy
 from search_spaces.genotype import Choice, Genotype

@@ -10,8 +10,9 @@ import pydantic
 import pytest
 
 from nas_service.search.encoding import Encoding
+from nas_service.search.evidence import expected_shares
 from nas_service.search.history import Sample, derived_random
-from nas_service.search.posterior import Posterior, expected_shares, rank_scores
+from nas_service.search.posterior import Neighbours, Posterior, rank_scores
 from nas_service.search.strategy import STRATEGIES, Strategy
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES, CellType, SearchSpace, connect_all
@@ -136,6 +137,44 @@ def test_a_fresh_object_suggests_the_same_from_the_same_history(length: int) -> 
     asked_before.rank(history, 2)
     asked_before.arms(history[: length // 2 + 1])
     assert _strategy().suggest(history[:length], 3) == asked_before.suggest(history[:length], 3)
+
+
+WIDE = SearchSpace("wide", "10 edges of 5 operations", (CellType("c"),), connect_all(4, tuple("ABCDE")), cells=1)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.05])
+@pytest.mark.parametrize("length", [24, 25, 29, 51, 78])
+def test_in_a_large_space_waves_and_restarts_change_no_suggestion(length: int, threshold: float) -> None:
+    """Draws of the posterior decide there, between the 25 balanced samples and the 80th."""
+
+    def fresh() -> Strategy:
+        return _strategy(WIDE, samples=80, abandon_below=threshold)
+
+    along = fresh()
+    history = _run(along, 4, _digest)[:length]
+    wave = fresh().suggest(history, 4)
+    assert along.suggest(history, 4) == wave
+    for count in range(1, 5):
+        assert fresh().suggest(history, count) == wave[:count]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_in_a_large_space_the_last_sample_is_the_best_by_the_mean_and_earlier_ones_are_drawn(seed: int) -> None:
+    """After 80 random architectures no neighbour of the last one has a larger mean; with much to come some have."""
+    encoding, random = Encoding(WIDE), np.random.RandomState(seed)
+    codes, worth = random.randint(0, 5, (80, 10)), random.random_sample((10, 5))
+    rewards = worth[np.arange(10), codes].mean(axis=1) + 0.05 * random.standard_normal(80)
+    history = tuple(Sample(index, encoding.genotype(row), float(rewards[index])) for index, row in enumerate(codes))
+    better = []
+    for samples in (81, 800):
+        strategy = _strategy(WIDE, seed, samples=samples, balanced_share=0.05)
+        lead = getattr(strategy, "balanced")  # noqa: B009 - not in the type of all strategies
+        scores = rank_scores(rewards.tolist())
+        posterior = Posterior(encoding, codes, scores, expected_shares(encoding, codes, scores, lead))
+        (row,) = encoding.codes(strategy.suggest(history, 1))
+        means = Neighbours(posterior, row).means
+        better.append(int((means > means[0, row[0]] + 1e-9).sum()))
+    assert better[0] == 0 < better[1]
 
 
 @pytest.mark.parametrize("length", [5, 8, 12, 18])
