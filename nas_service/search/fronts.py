@@ -70,7 +70,7 @@ class OverFront(Gain):
         np.add.at(shared, self._level_of, volumes.T)
         with np.errstate(divide="ignore"):  # no box of a level is above what costs that much
             logarithms = np.log(shared)
-        logarithms += [log_expected_improvement(means, deviations, level) for level in self._levels.tolist()]
+        logarithms += log_expected_improvement(means, deviations, self._levels[:, None])
         return np.asarray(np.logaddexp.reduce(logarithms, axis=0))
 
 
