@@ -138,7 +138,10 @@ class ControlLineView(View):
     test_spread: float | None = Field(description="Sample standard deviation over seeds; null for one seed.")
     seeds: int
     uniform: ControlsView | None = Field(description="Drawn uniformly; null: none is trained.")
-    like_cost: ControlsView | None = Field(description="With OPs and parameters like those of the search's pick; null likewise.")
+    like_cost: ControlsView | None = Field(
+        description="With OPs and parameters within a tenth of the best's; null: none is trained, or none costs as much."
+    )
+    unlike: int = Field(description="Controls of like cost that are left out: they cost otherwise than the best.")
     trainings_paid: float | None = Field(
         description="Whole trainings that the optimizer steps of the search would have paid for; null where they are not known."
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_service.comparison import ComparedPair, best, compare
 from nas_service.likeness import recipe_of
-from nas_service.search.controls import Control
+from nas_service.search.controls import TOLERANCE, Control
 from nas_service.trained import SpentSteps, TrainedCandidate, TrainingFacts
 
 LEAST = 3  # seeds, and architectures, under which a spread says too little for a test
@@ -21,7 +21,8 @@ class Controls:
     Attributes:
         control: Which kind.
         architectures: How many.
-        left_out: How many more have not all the seeds of the best: they failed, or are not over.
+        left_out: How many more have not all the seeds of the best: they failed, or are not over; of those of like cost also those
+            that cost otherwise than the best does.
         mean: Mean test accuracy over the architectures.
         spread: Sample standard deviation between them; None for one.
         best: Test accuracy of the one with the highest validation accuracy, as a random search would have chosen.
@@ -56,7 +57,8 @@ class ControlLine:
         test_spread: Sample standard deviation over its seeds; None for one.
         seeds: How many.
         uniform: Controls that were drawn uniformly; None: there are none yet.
-        like_cost: Controls of about the cost of the search's pick; None likewise.
+        like_cost: Controls of about its cost; None: there are none yet, or none of them costs what the best does.
+        unlike: Controls of like cost that cost otherwise than the best, by more than a tenth: its gain would be one of size.
         trainings_paid: Whole trainings that the optimizer steps of the search would have paid for; None where they are not known.
         random_best: Expected test accuracy of the best of so many random trainings, rounded down, chosen by validation accuracy
             from the uniform controls; None where there are fewer controls than that.
@@ -70,6 +72,7 @@ class ControlLine:
     seeds: int
     uniform: Controls | None
     like_cost: Controls | None
+    unlike: int
     trainings_paid: float | None
     random_best: float | None
 
@@ -107,6 +110,7 @@ def beside_controls(
                 seeds=winner.seeds,
                 uniform=uniform,
                 like_cost=_beside(winner, pairs, Control.LIKE_COST),
+                unlike=sum(_distance(pair, winner) > TOLERANCE for pair in pairs if pair.control is Control.LIKE_COST),
                 trainings_paid=paid,
                 random_best=None if paid is None else _best_of(_alike(winner, pairs, Control.UNIFORM), int(paid)),
             )
@@ -124,9 +128,13 @@ def _whole_steps(training: TrainingFacts, method: Mapping[str, Any], spent: Spen
 
 
 def _alike(winner: ComparedPair, pairs: Sequence[ComparedPair], control: Control) -> list[ComparedPair]:
-    """Return the controls of a kind that have all seeds of the winner."""
-    seeds = {run.seed for run in winner.runs}
-    return [pair for pair in pairs if pair.control is control and seeds <= {run.seed for run in pair.runs}]
+    """Return the controls of a kind that have all seeds of the winner, of those of like cost the ones that are like it.
+
+    They were drawn around one architecture that was trained, and another may have turned out best.
+    """
+    seeds, most = {run.seed for run in winner.runs}, TOLERANCE if control is Control.LIKE_COST else math.inf
+    found = [pair for pair in pairs if pair.control is control and seeds <= {run.seed for run in pair.runs}]
+    return [pair for pair in found if _distance(pair, winner) <= most]
 
 
 def _by_seed(pair: ComparedPair, winner: ComparedPair) -> list[float]:

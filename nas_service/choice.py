@@ -41,7 +41,9 @@ def choose(
         base = tuple(quantity(counted.base, name) for name in LIKE)
         costs = Costs(base, {key: tuple(quantity(cost, name) for name in LIKE) for key, cost in counted.more.items()})
         taken = [genotypes[place] for place in chosen.places]
-        drawn = draw_controls(strategy, training.controls, genotypes[0], costs, taken)
+        # of a Pareto set the first is no more than the best compromise
+        pick = max(chosen.places, key=lambda place: ranked[place].score) if strategy.aims else 0
+        drawn = draw_controls(strategy, training.controls, genotypes[pick], costs, taken)
     alike = [one for one in drawn if one.control is Control.LIKE_COST]
     told = TrainingChosen(
         ranks=tuple(place + 1 for place in chosen.places),

@@ -196,8 +196,8 @@ class SearchSpec(_Spec):
     objectives: Annotated[list[Quantity], EachOnce] = Field(
         [],
         max_length=MOST_COSTS,
-        description="Costs that should be low beside a high reward: a Pareto set is searched for, and kept, in place of one "
-        "best. Empty: the reward alone counts.",
+        description="One cost or two that should be low beside a high reward: a Pareto set is sought and kept in place of "
+        "one best. Empty: the reward alone counts.",
     )
     resources: WorkerResources = WorkerResources()
     keep: int = Field(5, ge=1, le=1000, description="How many architectures are kept, ranked.")

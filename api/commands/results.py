@@ -42,6 +42,8 @@ def list_architectures(
     filters = {"search": search} if search else {}
     filters |= ({"pareto": "true"} if pareto else {}) | ({"controls": "true"} if controls else {})
     with NasClient(url or Settings().url) as client:
+        if search:
+            client.search(search)  # says so where there is none
         found = list(client.architectures(**filters))
     if as_json:
         print_json(found)
@@ -187,6 +189,10 @@ def print_controls(lines: Sequence[ControlLineView]) -> None:
         columns = ["method", "best of the search", "random", "their mean", "best of them", "gain, points", "p, one-sided"]
         print_table("beside random architectures, trained alike", columns, rows)
     for line in lines:
+        if line.unlike:
+            some = _count(line.unlike, "like-cost control")
+            said = f"{line.method}: {some} left out, further than a tenth from what the best of the search costs"
+            console.print(said, markup=False, highlight=False)
         if line.trainings_paid is not None:
             console.print(_paid(line), markup=False, highlight=False)
 

@@ -12,7 +12,8 @@ SpecFile = Annotated[Path | None, typer.Option("--spec", help="JSON file with a 
 Sets = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Any field by its path: recipe.epochs=9, strategy.settings.momentum=0.5; the value is JSON or a word."
+        "--set",
+        help="Any field by its path: training.recipe.epochs=9, strategy.settings.samples=50; the value is JSON or a word.",
     ),
 ]
 

@@ -32,7 +32,11 @@ def submit_search(service: ServiceDep, body: SearchBody, response: Response, ide
 
 def _checked(service: Service, body: object) -> Submission:
     spec = check_search(body, service.place()).spec
-    return Submission(jobs.SEARCH, spec.name, spec.model_dump(mode="json"), check=partial(hold_earlier, spec=spec))
+    stored = spec.model_dump(mode="json")
+    given = body.get("from_search") if isinstance(body, dict) else None
+    counted = given.get("samples") if isinstance(given, dict) else None  # what is filled in grows with the other search
+    asked = {**stored, "from_search": {**stored["from_search"], "samples": counted}} if stored["from_search"] else stored
+    return Submission(jobs.SEARCH, spec.name, stored, asked=asked, check=partial(hold_earlier, spec=spec))
 
 
 @router.post("/estimate", summary="What a search would take; nothing is started")

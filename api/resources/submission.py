@@ -31,6 +31,7 @@ class Submission:
         name: Of the job.
         spec: Checked, with every default written out.
         key: The request's Idempotency-Key.
+        asked: The spec without what was filled in from work under way, which tells requests with one key apart; None: all of it.
         check: What only the database knows, looked at in the transaction that queues the job.
         under_way: Id of a job that does the same and is not over, found in that transaction: then none is queued.
     """
@@ -39,6 +40,7 @@ class Submission:
     name: str
     spec: dict[str, Any]
     key: str | None = None
+    asked: dict[str, Any] | None = None
     check: Callable[[Session], None] = lambda _: None
     under_way: Callable[[Session], str | None] = lambda _: None
 
@@ -50,7 +52,7 @@ def accept(service: Service, response: Response, submission: Submission) -> JobV
         InvalidInputError: If the key was used for another request.
     """
     kind, name, spec, key = submission.kind, submission.name, submission.spec, submission.key
-    digest = idempotency.request_digest(kind, spec)
+    digest = idempotency.request_digest(kind, submission.asked or spec)
     with service.database.write() as session:
         earlier = (idempotency.earlier_job(session, key, digest) if key else None) or submission.under_way(session)
         if earlier is None:

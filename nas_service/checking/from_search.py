@@ -7,7 +7,6 @@ from nas_service.specs import FromSearch, SearchSpec
 from search_spaces.space import SearchSpace
 
 _FIELD = "from_search"
-_SETTING = "strategy.settings.abandon_below"
 
 
 def stated_from_search(spec: SearchSpec, prior: PriorSearch | None) -> FromSearch | None:
@@ -33,9 +32,6 @@ def check_from_search(problems: Problems, spec: SearchSpec, strategy: Strategy, 
     _check_space(problems, given, strategy.space, prior)
     if problems.sound(_FIELD):
         _check_samples(problems, given, prior)
-    if spec.strategy.settings.get("abandon_below"):
-        allowed = "0: the draws that abandon arms know nothing of another search"
-        problems.complain(_SETTING, spec.strategy.settings["abandon_below"], allowed)
 
 
 def _check_space(problems: Problems, given: FromSearch, space: SearchSpace, prior: PriorSearch) -> None:

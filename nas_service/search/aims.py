@@ -64,9 +64,14 @@ def hypervolume(points: Sequence[Point]) -> float:
     front = [front[place] for place in undominated(front)]
     total = 0.0
     for place, point in enumerate(front):
-        within = [tuple(map(min, point, other)) for other in front[place + 1 :]]
-        total += prod(point) - hypervolume(within)
+        total += _alone(point, front[place + 1 :])
     return total
+
+
+def _alone(point: Point, others: Sequence[Point]) -> float:
+    """Return the volume of a point's box that no box of the others has."""
+    own = prod(point) if min(point) > 0 else 0.0
+    return own - hypervolume([tuple(map(min, point, other)) for other in others]) if own else 0.0
 
 
 def spread_out(points: Sequence[Point], count: int) -> list[int]:
@@ -78,6 +83,6 @@ def spread_out(points: Sequence[Point], count: int) -> list[int]:
     chosen: list[int] = []
     while left and len(chosen) < count:
         had = [points[place] for place in chosen]
-        gains = [hypervolume([*had, points[place]]) for place in left]
+        gains = [_alone(points[place], had) for place in left]
         chosen.append(left.pop(gains.index(max(gains))))
     return chosen

@@ -15,6 +15,7 @@ from search_spaces.genotype import Choice, Genotype
 
 TOLERANCE = 0.1  # of a cost: what counts as like it
 _DRAWS = 1000  # of which those of like cost are as they would be among all
+_LIMITED_DRAWS = 50  # the same within limits, where one draw may take a second
 _CLIMBS = 50
 _REPEATS = 100  # draws in a row that were drawn before, after which there are no others
 
@@ -99,9 +100,10 @@ def _of_like_cost(strategy: Strategy, count: int, costs: Costs, pick: Genotype, 
     if not count:
         return []
     target, seen = costs.of(pick.choices), dict[Genotype, float]()
+    most = _DRAWS if strategy.region.limits is None else _LIMITED_DRAWS
     for number, genotype in enumerate(_others(strategy, Control.LIKE_COST, {*taken, pick})):
         seen.setdefault(genotype, _apart(costs.of(genotype.choices), target))
-        if number + 1 >= _DRAWS or sum(apart <= TOLERANCE for apart in seen.values()) >= count:
+        if number + 1 >= most or sum(apart <= TOLERANCE for apart in seen.values()) >= count:
             break
     for number, start in enumerate(list(seen)[:_CLIMBS]):
         if sum(apart <= TOLERANCE for apart in seen.values()) >= count:

@@ -1,10 +1,13 @@
 """The architectures of a space over which covariates are standardised. numpy, no torch."""
 
+import numpy as np
+
 from nas_service.search.encoding import Codes, Encoding, Floats
 from nas_service.search.liveness import draw_uniform, possible_arms, region_of
 from search_spaces.genotype import Genotype
 
 ENUMERATED = 2048  # live genotypes that are all looked at
+_ROUNDING = 1e-12  # of the largest value
 REFERENCES = 512  # drawn in larger spaces
 
 
@@ -19,5 +22,6 @@ def references(encoding: Encoding, seed: int) -> Codes:
 
 
 def standard(values: Floats) -> tuple[float, float]:
-    """Return mean and standard deviation; 1 for a deviation of 0."""
-    return float(values.mean()), float(values.std()) or 1.0
+    """Return mean and standard deviation; 1 for a deviation that is nothing but rounding."""
+    deviation = float(values.std())
+    return float(values.mean()), deviation if deviation > _ROUNDING * float(np.abs(values).max(initial=0.0)) else 1.0

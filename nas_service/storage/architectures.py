@@ -96,13 +96,15 @@ def searched_spaces(session: Session, keys: Sequence[str]) -> list[dict[str, Any
 def pareto_set(session: Session, job_id: str) -> list[Architecture]:
     """Return those architectures of a search, by rank, that no other of them beats in score and in the costs that it trades.
 
-    Of a search that trades none: in OPs and packed bytes. Empty if there is no such search.
+    Of a search that trades none: in OPs and packed bytes. What one that trades kept is the set already: scores are coarser than
+    what it was found by. Empty if there is no such search.
     """
     spec = session.scalar(select(Job.spec).where(Job.id == job_id))
-    names = () if spec is None else spec.get("objectives") or ("ops", "packed_bytes")
     found = select(Architecture).where(Architecture.job_id == job_id, Architecture.control.is_(None))
     rows = list(session.scalars(found.order_by(Architecture.rank)))
-    points = [(row.score, *(-quantity(row.cost, name) for name in names)) for row in rows]
+    if spec is None or spec.get("objectives"):
+        return rows
+    points = [(row.score, *(-quantity(row.cost, name) for name in ("ops", "packed_bytes"))) for row in rows]
     return [rows[place] for place in undominated(points)]
 
 

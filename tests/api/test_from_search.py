@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import delete
 
 from nas_service.settings import Settings
+from nas_service.storage.models import SampleRow
 from nas_service.storage.session import Database
 from tests.live_searches import search_live
 
@@ -54,3 +56,20 @@ def test_what_screen_and_train_believes_is_told_after_any_number_of_samples(clie
     early = client.get(f"/v1/searches/{live.job_id}/beliefs", params={"at": 6}).json()
     assert [row["covariate"] for row in early["beliefs"]] == ["size"]
     assert client.get(f"/v1/searches/{live.job_id}/beliefs", params={"at": 99}).status_code == 422
+
+
+def test_a_request_that_is_sent_again_is_the_same_whatever_the_other_search_did_meanwhile(
+    client: TestClient, settings: Settings, earlier: str
+) -> None:
+    """The number of its samples is filled in, and no part of what was asked for; one that is given is."""
+    body = {"space": "tiny", "method": "bnn", "strategy": "abandit-plus", "from_search": earlier}
+    headers = {"Idempotency-Key": "lost reply"}
+    first = client.post("/v1/searches", json=body, headers=headers).json()
+    with Database(settings.database).write() as session:
+        session.execute(delete(SampleRow).where(SampleRow.job_id == earlier, SampleRow.index == 17))
+    again = client.post("/v1/searches", json=body, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first["id"])
+    assert again.json()["spec"]["from_search"]["samples"] == 18
+    other = {**body, "from_search": {"search": earlier, "samples": 17}}
+    refused = client.post("/v1/searches", json=other, headers=headers)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "Idempotency-Key")

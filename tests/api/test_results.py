@@ -76,6 +76,11 @@ def test_the_pareto_set_is_what_no_other_architecture_of_the_search_beats(
     assert told == expected
     assert 2 < len(told) < len(everything)
     assert client.get("/v1/architectures", params={"search": "nowhere", "pareto": "true"}).json()["items"] == []
+    with Database(settings.database).write() as session:
+        job = jobs.get_job(session, finished_search)
+        job.spec = {**job.spec, "objectives": ["ops"]}
+    kept = client.get("/v1/architectures", params={"search": finished_search, "pareto": "true", "limit": 100}).json()["items"]
+    assert kept == everything  # what a search that trades keeps is the set
     refused = client.get("/v1/architectures", params={"pareto": "true"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "pareto")
 

@@ -89,12 +89,26 @@ def test_a_control_without_all_seeds_of_the_best_is_left_out_and_counted() -> No
 
 
 def test_controls_of_like_cost_say_how_far_they_are_from_the_best() -> None:
-    near = [_trained("near", [0.7], Control.LIKE_COST, ops=190.0), _trained("far", [0.6], Control.LIKE_COST, ops=224.0)]
+    near = [_trained("near", [0.7], Control.LIKE_COST, ops=190.0), _trained("far", [0.6], Control.LIKE_COST, ops=216.0)]
     line = _line(_trained("best", [0.9]), *near)
     assert line.uniform is None
     assert line.like_cost is not None
-    assert line.like_cost.apart == pytest.approx(0.12)
+    assert line.like_cost.apart == pytest.approx(0.08)
     assert line.like_cost.gain == pytest.approx(0.25)
+    assert line.unlike == 0
+
+
+def test_controls_that_cost_otherwise_than_the_best_are_left_out_and_counted() -> None:
+    """They were drawn around what ranked first, and something dearer was best; uniform ones may cost what they like."""
+    drawn = [_trained("near", [0.7], Control.LIKE_COST, ops=190.0), _trained("cheap", [0.2], Control.LIKE_COST, ops=100.0)]
+    line = _line(_trained("best", [0.9]), *drawn, _trained("any", [0.5], Control.UNIFORM, ops=100.0))
+    assert line.like_cost is not None
+    assert (line.like_cost.architectures, line.like_cost.left_out, line.unlike) == (1, 1, 1)
+    assert line.like_cost.gain == pytest.approx(0.2)
+    assert line.uniform is not None
+    assert line.uniform.gain == pytest.approx(0.4)
+    alone = _line(_trained("best", [0.9]), drawn[1])
+    assert (alone.like_cost, alone.unlike) == (None, 1)
 
 
 def test_the_best_of_as_many_as_the_steps_paid_for_is_the_mean_over_all_choices() -> None:
