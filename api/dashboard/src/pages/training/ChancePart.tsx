@@ -37,6 +37,7 @@ export function ChancePart({ data, shared }: PartProps) {
     [line.uniform, line.like_cost].flatMap((group) => (group === null ? [] : [{ line, group }])),
   );
   if (rows.length === 0) return null;
+  const unlike = controls.reduce((sum, line) => sum + line.unlike, 0);
   const columns: readonly Column<Row>[] = [
     {
       key: "method",
@@ -81,7 +82,8 @@ export function ChancePart({ data, shared }: PartProps) {
     <Card title="Beside random architectures">
       <p class="quiet">
         Controls, trained with the same recipe and seeds on the same images, and no discoveries: U1, U2 … were drawn uniformly,
-        L1, L2 … cost about as much as the search's pick.
+        L1, L2 … for their costs; only those within a tenth of the OPs and parameters of the best count beside it.
+        {unlike > 0 ? ` Left out, as they cost otherwise: ${unlike}.` : ""}
       </p>
       <Table
         caption="Gain over random architectures"
