@@ -206,8 +206,8 @@ def _controls(record: SearchRecord) -> list[str]:
         for group in (line.uniform, line.like_cost)
         if group is not None
     ]
-    said = "Gain: mean test accuracy of the best architecture less that of the controls, and its standard error. Of like-cost ones only "
-    said += "those within a tenth of its OPs and parameters count."
+    said = "Gain: mean test accuracy of the best architecture less that of the controls, and its standard error. "
+    said += "Of like-cost ones only those within a tenth of its OPs and parameters count."
     return ["<h3>Beside random architectures</h3>", table(head, rows), _note(said)] if rows else []
 
 

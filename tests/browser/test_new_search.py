@@ -202,6 +202,7 @@ def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch
     watch.forgive(REFUSED)  # an estimate may be asked for before the page has told the fault itself
     page = _open(open_page)
     _all_parts(page)
+    page.locator('[id="f-from_search"]').check()
     schema = SearchSpec.model_json_schema()
     bounds = list(_bounds(schema, schema["$defs"], ""))
     assert len(bounds) > 100

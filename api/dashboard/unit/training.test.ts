@@ -310,6 +310,7 @@ describe("controls", () => {
     seeds: 1,
     uniform: null,
     like_cost: null,
+    unlike: 0,
     trainings_paid: 3.9,
     random_best: 0.75,
   };

@@ -25,6 +25,7 @@ def _card(test: ClassFigures, settings: dict[str, Any] | None = None, **more: ob
         "class_names": list(test.names),
         "image": {"channels": 1, "height": 8, "width": 8, "classes": len(test.names)},
         "seed": 0,
+        "search": {},
         "recipe": {},
         "metrics": known.model_dump(mode="json", exclude_none=True),
         "cost": COST,

@@ -2585,7 +2585,7 @@ export interface components {
              * @description The best, by mean validation accuracy over seeds.
              */
             architecture: string;
-            /** @description With OPs and parameters like those of the search's pick; null likewise. */
+            /** @description With OPs and parameters within a tenth of the best's; null: none is trained, or none costs as much. */
             like_cost: components["schemas"]["ControlsView"] | null;
             /** Method */
             method: string;
@@ -2612,6 +2612,11 @@ export interface components {
             trainings_paid: number | null;
             /** @description Drawn uniformly; null: none is trained. */
             uniform: components["schemas"]["ControlsView"] | null;
+            /**
+             * Unlike
+             * @description Controls of like cost that are left out: they cost otherwise than the best.
+             */
+            unlike: number;
         };
         /**
          * ControlsView
@@ -4914,7 +4919,7 @@ export interface components {
             name: string;
             /**
              * Objectives
-             * @description Costs that should be low beside a high reward: a Pareto set is searched for, and kept, in place of one best. Empty: the reward alone counts.
+             * @description One cost or two that should be low beside a high reward: a Pareto set is sought and kept in place of one best. Empty: the reward alone counts.
              * @default []
              */
             objectives: ("parameters" | "binary_parameters" | "float_parameters" | "ops" | "packed_bytes")[];

@@ -83,6 +83,7 @@ export interface ControlLine {
   readonly seeds: number;
   readonly uniform: Controls | null;
   readonly like_cost: Controls | null;
+  readonly unlike: number;
   readonly trainings_paid: number | null;
   readonly random_best: number | null;
 }

@@ -38,9 +38,8 @@ function Component(props: { field: Field | undefined; title?: string }) {
   return props.field ? <ComponentField field={props.field} {...(props.title ? { title: props.title } : {})} /> : null;
 }
 
-const PLACED = "name space dataset method strategy seed wave evaluation constraints objectives resources keep training".split(
-  " ",
-);
+const PLACED =
+  "name space dataset method strategy seed wave evaluation constraints objectives from_search resources keep training".split(" ");
 
 /** The whole spec in six parts; all fields come from the service's schema. */
 export function Sections() {
@@ -68,6 +67,7 @@ export function Sections() {
       <Section number={3} title="Strategy">
         <Component field={known.strategy} />
         <Fields fields={some(known, "seed", "wave", "keep")} />
+        {known.from_search ? <Group field={known.from_search} title="Begin from another search" /> : null}
         <Fields fields={others(form.schema.fields, ...PLACED)} />
       </Section>
       <Section number={4} title="Evaluation">
