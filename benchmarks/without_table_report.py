@@ -51,6 +51,7 @@ def section(rows: Sequence[Row]) -> str:
     space, settings = setting["space"]["name"], setting["space"]["settings"]
     smoke = " **A smoke test: trainings of two steps.**" if setting["smoke"] else ""
     budget = f"budget of {setting['trainings']} whole trainings a search; {seeds} new seeds"
+    left = sum(entry.pick is None for entry in found)
     lines = [
         f"## `{space}` on {setting['bench']}, {setting['device']}\n",
         f"{conditions}. Settings of the space: `{settings}`; the bench's method and recipe; {budget}.{smoke}\n",
@@ -58,7 +59,7 @@ def section(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|---|",
         *(_row(entry) for entry in found if entry.pick is not None),
         "",
-        f"{sum(entry.pick is None for entry in found)} more searches are not done.\n",
+        *([f"{left} more searches are not done.\n"] if left else []),
         *_verdicts(found, [row["test"] for row in rows[1:] if row["role"] == "drawn"], _noise(rows[1:])),
     ]
     return "\n".join(lines) + "\n"
