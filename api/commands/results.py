@@ -31,6 +31,14 @@ Pareto = Annotated[
 ]
 
 
+def _require(client: NasClient, search: str | None, training: str | None) -> None:
+    """Ask for the jobs that a list is of: a service says which there are not, where a list would only be empty."""
+    if search:
+        client.search(search)
+    if training:
+        client.training(training)
+
+
 def list_architectures(
     search: Search = None,
     pareto: Pareto = False,  # noqa: FBT002 - typer's way
@@ -42,8 +50,7 @@ def list_architectures(
     filters = {"search": search} if search else {}
     filters |= ({"pareto": "true"} if pareto else {}) | ({"controls": "true"} if controls else {})
     with NasClient(url or Settings().url) as client:
-        if search:
-            client.search(search)  # says so where there is none
+        _require(client, search, None)
         found = list(client.architectures(**filters))
     if as_json:
         print_json(found)
@@ -106,6 +113,7 @@ def list_candidates(
     """List trained networks."""
     filters = {key: value for key, value in (("search", search), ("training", training)) if value}
     with NasClient(url or Settings().url) as client:
+        _require(client, search, training)
         found = list(client.candidates(**filters))
     if as_json:
         print_json(found)

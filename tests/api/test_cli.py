@@ -164,6 +164,18 @@ def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_se
     assert (watched.returncode, "search succeeded: 3/18 samples" in watched.stdout) == (0, True)
 
 
+def test_a_list_of_a_job_that_is_not_there_says_so(address: str, tmp_path: Path) -> None:
+    """An empty table would say that it found nothing."""
+    for words, kind in (
+        (("architectures", "--search"), "search"),
+        (("architectures", "--pareto", "--search"), "search"),
+        (("candidates", "--search"), "search"),
+        (("candidates", "--training"), "training"),
+    ):
+        result = run_nas(*words, "nowhere", cwd=tmp_path, NAS_URL=address)
+        assert (result.returncode, result.stderr.strip()) == (1, f"error: there is no {kind} 'nowhere'"), words
+
+
 def test_a_run_leaves_the_report_beside_the_bundle(
     address: str, settings: Settings, finished_search: str, tmp_path: Path
 ) -> None:

@@ -36,8 +36,8 @@ function Ranking(props: { traded: readonly string[]; architectures: readonly Arc
   return (
     <>
       <p class="quiet">
-        The Pareto set: none of these is beaten in score and costs by another that was sampled. Rank 1 adds most to what the set
-        has, the next most to that.
+        The Pareto set: none of these is beaten in score and in every traded cost at once by another that was sampled; a picture
+        of one cost shows some below others. Rank 1 adds most to what the set has, the next most to that.
       </p>
       {props.traded.map((cost) => (
         <TradeChart key={cost} architectures={props.architectures} cost={cost} />
