@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from api.app import create_app
-from nas_service.binarization.method import METHODS
+from nas_service.binarization.method import METHODS, Method
 from nas_service.data.dataset import DATASETS
-from nas_service.search.strategy import STRATEGIES
+from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.settings import Settings
 from search_spaces.operation import OPERATIONS
 from search_spaces.registry import Registry
@@ -24,8 +24,12 @@ def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def _cited(entry: Any) -> str:  # noqa: ANN401 - strategies and methods share these, not a type
+def _cited(entry: type[Method]) -> str:
     return f"{entry.summary} ({entry.reference})"
+
+
+def _strategy(entry: type[Strategy]) -> str:
+    return f"{entry.summary}; {entry.reference}; [figures](../{entry.figures})"
 
 
 def _space(space: SearchSpace) -> str:
@@ -39,7 +43,7 @@ def catalogue() -> str:
         ("search space", SPACES, _space),
         ("operation", OPERATIONS, lambda entry: str(entry.summary)),
         ("template", TEMPLATES, lambda entry: str(entry.summary)),
-        ("strategy", STRATEGIES, _cited),
+        ("strategy", STRATEGIES, _strategy),
         ("method", METHODS, _cited),
         ("dataset", DATASETS, lambda entry: str(entry.summary)),
     ]

@@ -178,7 +178,11 @@ class SearchSpec(_Spec):
         description="Method that binarizes the networks of samples; left out with `evaluation.own` and a training: the first of "
         "its methods.",
     )
-    strategy: Component = Field(Component(name="abandit"), description="Search strategy.")
+    strategy: Component = Field(
+        Component(name="abandit"),
+        description="Search strategy; left out: ABanditNAS as published (Chen et al., ECCV 2020). What beats random search at equal "
+        "steps, where that was measured, is screen-and-train.",
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Everything random in the search derives from it.")
     wave: int = Field(
         1,

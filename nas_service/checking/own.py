@@ -90,5 +90,8 @@ def _check_idle(problems: Problems, given: EvaluationSettings) -> None:
         value = getattr(given, name)
         if name != "own" and value != getattr(defaults, name) and problems.sound(f"evaluation.{name}"):
             shown = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
-            allowed = "nothing: a sample that is a training of its own follows `own.recipe`, and its reward is of clean images"
+            allowed = (
+                "nothing: a sample that is a training of its own follows `evaluation.own.recipe`, and its reward is of clean images; "
+                f"shared weights, as abandit has them, follow `evaluation.{name}`"
+            )
             problems.complain(f"evaluation.{name}", shown, allowed)

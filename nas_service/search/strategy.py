@@ -41,7 +41,8 @@ class Strategy(ABC):
 
     Attributes:
         summary: One line for the catalogue.
-        reference: Where it was published.
+        reference: "as published (...)" or "ours", and what it is made of.
+        figures: Page of this repository with what was measured of it.
         settings_model: Type of its settings; its JSON schema is in the catalogue.
         arm_facts: What the figures of its arms mean.
         needs_own: Whether its samples have to be trainings of their own (`evaluation.own`).
@@ -55,6 +56,7 @@ class Strategy(ABC):
 
     summary: ClassVar[str]
     reference: ClassVar[str]
+    figures: ClassVar[str]
     settings_model: ClassVar[type[StrategySettings]]
     arm_facts: ClassVar[ArmFacts] = MEAN_REWARDS
     trades: ClassVar[bool] = False

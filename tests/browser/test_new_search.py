@@ -308,6 +308,7 @@ def test_enter_submits(open_page: OpenPage) -> None:
 def test_the_estimate_follows_and_counts_trainings_and_attacks(open_page: OpenPage) -> None:
     page = _open(open_page)
     _field(page, "space.name").select_option("tiny")
+    _field(page, "strategy.name").select_option("abandit")
     expect(page.locator("[data-what=samples]")).to_contain_text("18", timeout=2000)
     expect(page.locator("[data-what=time]")).to_contain_text("no like search yet")
     page.get_by_label("Train the best architectures").check()
@@ -333,6 +334,7 @@ def test_a_refusal_goes_to_its_field_and_takes_the_reader_there(open_page: OpenP
 def test_what_only_the_service_knows_is_told_at_the_field_too(open_page: OpenPage, watch: Watch) -> None:
     watch.forgive(REFUSED)
     page = _open(open_page)
+    _field(page, "strategy.name").select_option("abandit")
     _field(page, "wave").fill("1024")
     expect(page.locator('[id="e-wave"]')).to_contain_text("no more than")
 
@@ -342,7 +344,7 @@ def test_what_was_written_survives_a_reload(open_page: OpenPage) -> None:
     _field(page, "keep").fill("3")
     page.reload()
     expect(_field(page, "keep")).to_have_value("3")
-    assert _json(page) == {"keep": 3}
+    assert _json(page) == {"strategy": "screen-and-train", "keep": 3}
 
 
 def test_a_search_is_done_again_from_its_spec(open_page: OpenPage, store: Database) -> None:
@@ -352,6 +354,20 @@ def test_a_search_is_done_again_from_its_spec(open_page: OpenPage, store: Databa
     expect(page.get_by_role("button", name="changed: reset Seed")).to_be_visible()
     page.get_by_role("button", name="changed: reset Seed").click()
     assert _json(page) == {"name": "again", "space": "tiny", "evaluation": {"epochs": 2}}
+
+
+def test_the_form_begins_with_what_wins_and_the_published_algorithm_is_one_choice_away(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    strategy = _field(page, "strategy.name")
+    expect(strategy).to_have_value("screen-and-train")
+    expect(strategy.locator("option:checked")).to_contain_text("ours")
+    expect(page.locator('[id="h-strategy.name"]')).to_contain_text("benchmarks/results/equal_compute.md")
+    _field(page, "space.name").select_option("tiny")
+    expect(page.locator("[data-what=samples]")).to_contain_text("52", timeout=5000)
+    strategy.select_option("abandit")
+    expect(strategy.locator("option:checked")).to_contain_text("as published (Chen et al., ECCV 2020)")
+    assert _json(page) == {"space": "tiny"}, "the service's own default: nothing else has to change with it"
+    assert _submit(page)["spec"]["strategy"] == {"name": "abandit", "settings": {}}
 
 
 def test_controls_are_asked_for_where_something_is_trained(open_page: OpenPage) -> None:

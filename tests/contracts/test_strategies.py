@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,13 @@ class _Table:
 def _run(strategy: Strategy, wave: int = 1) -> tuple[Sample, ...]:
     waves: list[Wave] = []
     return tuple(run_search(strategy, _Table(), (), wave, waves.append))
+
+
+@EVERY_STRATEGY
+def test_it_says_whether_it_is_published_or_ours_and_names_a_page_that_has_its_figures(name: str) -> None:
+    kind = STRATEGIES.get(name)
+    assert kind.reference.startswith(("as published (", "ours"))
+    assert name in (Path(__file__).parents[2] / kind.figures).read_text()
 
 
 @EVERY_STRATEGY

@@ -29,7 +29,7 @@ const ODD = [
 const SETTINGS = fieldsOf({
   properties: { channels: { type: "integer", minimum: 2, default: 16 }, planes: { type: "integer", default: 4 } },
 });
-const entry = (name: string) => ({ name, summary: "", reference: "", fields: SETTINGS, presets: [], inert: [] });
+const entry = (name: string) => ({ name, summary: "", reference: "", fields: SETTINGS, presets: [], inert: [], figures: "" });
 const SCHEMA: SpecSchema = {
   fields: fieldsOf(searchSpec as unknown as JsonObject),
   catalogue: {

@@ -71,7 +71,8 @@ class Abandit(AntiBandit):
     """ABanditNAS; see the module's text."""
 
     summary = "anti-bandit: sample by lower confidence bound, abandon by upper, one arm an edge every K * T samples"
-    reference = "Chen et al., ECCV 2020, arXiv 2008.00698"
+    reference = "as published (Chen et al., ECCV 2020), arXiv 2008.00698"
+    figures = "benchmarks/results/strategy_bench.md"
     settings_model = AbanditSettings
     arm_facts = ArmFacts(
         ArmUnit.ACCURACY,

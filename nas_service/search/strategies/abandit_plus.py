@@ -99,7 +99,8 @@ class AbanditPlus(Strategy):
     """abandit-plus; see the module's text."""
 
     summary = "balanced trials, then expected improvement under a posterior over arms and pairs of arms, returned by posterior"
-    reference = "own; expected improvement: Jones et al., J. Global Optimization 13, 1998"
+    reference = "ours; expected improvement: Jones et al., J. Global Optimization 13, 1998"
+    figures = "benchmarks/results/strategy_bench.md"
     settings_model = AbanditPlusSettings
     is_costly = True
     trades = True

@@ -29,7 +29,8 @@ class AbanditScaled(AntiBandit):
     """abandit-scaled; see the module's text."""
 
     summary = "the anti-bandit with rewards as rank scores, so that accuracies decide and not the counts of pulls"
-    reference = "own variant of Chen et al., ECCV 2020, arXiv 2008.00698"
+    reference = "ours, a variant of Chen et al., ECCV 2020, arXiv 2008.00698"
+    figures = "benchmarks/results/strategy_bench.md"
     settings_model = AntiBanditSettings
     arm_facts = ArmFacts(
         ArmUnit.RANK_EFFECT,

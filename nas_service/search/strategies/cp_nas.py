@@ -99,7 +99,8 @@ class CpNas(Strategy):
     """CP-NAS; see the module's text."""
 
     summary = "child-parent: every arm of an edge tried alike, judged by binary child and full-precision parent, worst dropped"
-    reference = "Zhuo et al., IJCAI 2020, arXiv 2005.00057"
+    reference = "as published (Zhuo et al., IJCAI 2020), arXiv 2005.00057"
+    figures = "benchmarks/results/strategy_bench.md"
     settings_model = CpNasSettings
     arm_facts = ArmFacts(
         ArmUnit.CHILD_PARENT_SCORE,

@@ -49,7 +49,8 @@ class Evolution(Strategy):
     """Regularised evolution; see the module's text."""
 
     summary = "regularised evolution: one mutation of the best of a tournament, the oldest dies"
-    reference = "Real et al., AAAI 2019, arXiv 1802.01548"
+    reference = "as published (Real et al., AAAI 2019), arXiv 1802.01548"
+    figures = "benchmarks/results/strategy_bench.md"
     settings_model = EvolutionSettings
     settings: EvolutionSettings
 

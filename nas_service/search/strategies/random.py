@@ -35,7 +35,8 @@ class Random(Strategy):
     """Random search with shared weights; see the module's text."""
 
     summary = "uniform random paths of the shared supernet, ranked by reward: the control"
-    reference = "Li and Talwalkar, UAI 2019, arXiv 1902.07638"
+    reference = "as published (Li and Talwalkar, UAI 2019), arXiv 1902.07638"
+    figures = "benchmarks/results/equal_compute.md"
     settings_model = RandomSettings
     trades = True
     settings: RandomSettings

@@ -94,7 +94,8 @@ class ScreenAndTrain(Strategy):
     """screen-and-train; see the module's text."""
 
     summary = "many short trainings, then whole ones of what promises most, under a posterior that knows their sizes"
-    reference = "own; short trainings: Ru et al., NeurIPS 2021, arXiv 2006.04492"
+    reference = "ours; short trainings: Ru et al., NeurIPS 2021, arXiv 2006.04492"
+    figures = "benchmarks/results/equal_compute.md"
     settings_model = ScreenAndTrainSettings
     is_costly = True
     trades = True

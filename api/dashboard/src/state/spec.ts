@@ -18,6 +18,8 @@ export interface Entry {
   readonly presets: readonly string[];
   /** What a method has by its paper and hardly acts by default. */
   readonly inert: readonly Inert[];
+  /** Page of the project with what was measured of a strategy. */
+  readonly figures: string;
 }
 
 /** Shelves of the catalogue by the field that names their entries. */

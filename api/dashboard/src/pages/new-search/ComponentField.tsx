@@ -38,13 +38,14 @@ export function ComponentField(props: { field: Field; title?: string }) {
           {entries.map((one) => (
             <option key={one.name} value={one.name}>
               {one.name}
-              {one.name === standard ? " (default)" : ""}
+              {field.name === "strategy" ? ` – ${one.reference}` : one.name === standard ? " (default)" : ""}
             </option>
           ))}
         </select>
         <p class="hint" id={`h-${path}`}>
           {entry?.summary ?? field.description}
           {entry?.reference ? <cite> {entry.reference}</cite> : null}
+          {entry?.figures ? ` Measured: ${entry.figures}.` : ""}
         </p>
         <Faults path={path} faults={faults} />
       </div>

@@ -3,10 +3,13 @@ import { isObject, type Json, type JsonObject } from "../../state/json";
 import { fieldsOf } from "../../state/schema";
 import { type Entry, type Inert, pruned, type SpecSchema } from "../../state/spec";
 
+/** A search of the form's own: the service, asked without a strategy, takes ABanditNAS as published. */
+const BEGINNING: JsonObject = { strategy: "screen-and-train" };
+
 /** What the form is made of. */
 export interface Loaded {
   readonly schema: SpecSchema;
-  /** The spec to begin with: that of the search to do again, or nothing. */
+  /** The spec to begin with: that of the search to do again, or what wins at equal steps where that was measured. */
   readonly first: JsonObject;
 }
 
@@ -14,7 +17,8 @@ function entryOf(view: View<"EntryView">): Entry {
   const fields = view.settings_schema ? fieldsOf(view.settings_schema as JsonObject) : [];
   const presets = isObject(view.facts?.presets as Json) ? Object.keys(view.facts?.presets as JsonObject) : [];
   const inert = (view.facts?.inert ?? []) as readonly Inert[];
-  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields, presets, inert };
+  const figures = String(view.facts?.figures ?? "");
+  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields, presets, inert, figures };
 }
 
 async function shelf(plural: string, signal: AbortSignal): Promise<readonly Entry[]> {
@@ -33,6 +37,6 @@ export async function loadForm(from: string, signal: AbortSignal): Promise<Loade
     shelf("strategies", signal),
   ]);
   const schema = { fields: fieldsOf(spec), catalogue: { space, dataset, method, strategy } };
-  const first = job ? (job.spec as JsonObject) : {};
+  const first = job ? (job.spec as JsonObject) : BEGINNING;
   return { schema, first: pruned(first, schema) };
 }
