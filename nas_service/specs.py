@@ -180,8 +180,8 @@ class SearchSpec(_Spec):
     )
     strategy: Component = Field(
         Component(name="abandit"),
-        description="Search strategy; left out: ABanditNAS as published (Chen et al., ECCV 2020). What beats random search at equal "
-        "steps, where that was measured, is screen-and-train.",
+        description="Search strategy; left out: ABanditNAS as published (Chen et al., ECCV 2020). What beats random search at "
+        "equal steps, where that was measured, is screen-and-train.",
     )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Everything random in the search derives from it.")
     wave: int = Field(

@@ -91,7 +91,7 @@ def _check_idle(problems: Problems, given: EvaluationSettings) -> None:
         if name != "own" and value != getattr(defaults, name) and problems.sound(f"evaluation.{name}"):
             shown = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
             allowed = (
-                "nothing: a sample that is a training of its own follows `evaluation.own.recipe`, and its reward is of clean images; "
-                f"shared weights, as abandit has them, follow `evaluation.{name}`"
+                "nothing: a sample that is a training of its own follows `evaluation.own.recipe`, and its reward is of clean "
+                f"images; shared weights, as abandit has them, follow `evaluation.{name}`"
             )
             problems.complain(f"evaluation.{name}", shown, allowed)

@@ -370,6 +370,31 @@ def test_the_form_begins_with_what_wins_and_the_published_algorithm_is_one_choic
     assert _submit(page)["spec"]["strategy"] == {"name": "abandit", "settings": {}}
 
 
+def test_costs_to_trade_are_ticked_two_at_most(open_page: OpenPage) -> None:
+    page = _open(open_page)
+    group = page.get_by_role("group", name="Objectives")
+    boxes = group.get_by_role("checkbox")
+    expect(boxes).to_have_count(5)
+    group.get_by_label("OPs").check()
+    group.get_by_label("Packed bytes").check()
+    assert _json(page)["objectives"] == ["ops", "packed_bytes"]
+    expect(group.get_by_label("1-bit parameters")).to_be_disabled()
+    group.get_by_label("OPs").uncheck()
+    expect(group.get_by_label("1-bit parameters")).to_be_enabled()
+    assert _json(page)["objectives"] == ["packed_bytes"]
+    assert _submit(page)["spec"]["objectives"] == ["packed_bytes"]
+
+
+def test_what_cannot_trade_costs_says_so_at_the_boxes(open_page: OpenPage, watch: Watch) -> None:
+    watch.forgive(REFUSED)
+    page = _open(open_page)
+    page.get_by_role("group", name="Objectives").get_by_label("OPs").check()
+    _field(page, "strategy.name").select_option("abandit")
+    expect(page.locator('[id="e-objectives"]')).to_contain_text("these trade: ")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(_field(page, "objectives")).to_be_focused()
+
+
 def test_controls_are_asked_for_where_something_is_trained(open_page: OpenPage) -> None:
     page = _open(open_page)
     expect(_field(page, "training.controls")).to_have_count(0)

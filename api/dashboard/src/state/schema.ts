@@ -152,4 +152,13 @@ export function label(name: string): string {
   return [first.charAt(0).toUpperCase() + first.slice(1), ...rest].join(" ");
 }
 
-const ACRONYMS: Readonly<Record<string, string>> = { gpus: "GPUs", cpus: "CPUs", cuda: "CUDA", ema: "EMA", lr: "learning rate" };
+const ACRONYMS: Readonly<Record<string, string>> = {
+  gpus: "GPUs",
+  cpus: "CPUs",
+  cuda: "CUDA",
+  ema: "EMA",
+  lr: "learning rate",
+  ops: "OPs",
+  binary: "1-bit",
+  float: "32-bit",
+};

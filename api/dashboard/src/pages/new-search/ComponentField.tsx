@@ -2,7 +2,7 @@ import { useEffect } from "preact/hooks";
 import { type Field, label } from "../../state/schema";
 import { nameOf, shelfOf } from "../../state/spec";
 import { useForm } from "./context";
-import { Faults } from "./FieldInput";
+import { Faults } from "./Faults";
 import { Fold } from "./Fold";
 import { placedFields } from "./placing";
 

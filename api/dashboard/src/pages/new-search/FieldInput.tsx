@@ -5,11 +5,11 @@ import { isSame, type Json } from "../../state/json";
 import { type Field, label } from "../../state/schema";
 import type { SearchForm } from "../../state/search-form";
 import { useForm } from "./context";
+import { Faults } from "./Faults";
+import { Ticks } from "./Ticks";
 
 export interface FieldProps {
   field: Field;
-  /** What one may give, in words, where the schema does not list it. */
-  options?: readonly string[];
 }
 
 /** What an input says of itself to those who do not see it. */
@@ -21,6 +21,11 @@ interface Marks {
 
 /** The label, the input, what it means, and what is wrong with what was given. */
 export function FieldInput(props: FieldProps) {
+  const isTicked = props.field.kind === "list" && props.field.item?.kind === "choice";
+  return isTicked ? <Ticks field={props.field} /> : <OneInput field={props.field} />;
+}
+
+function OneInput(props: FieldProps) {
   const form = useForm();
   const { field } = props;
   useEffect(() => form.show(field.path), [field.path]);
@@ -45,19 +50,9 @@ export function FieldInput(props: FieldProps) {
       <Input field={field} form={form} marks={marks} value={value} />
       <p class="hint" id={`h-${field.path}`}>
         {field.description}
-        {props.options ? ` One or more of: ${props.options.join(", ")}.` : ""}
       </p>
       <Faults path={field.path} faults={faults} />
     </div>
-  );
-}
-
-export function Faults(props: { path: string; faults: readonly string[] }) {
-  if (props.faults.length === 0) return null;
-  return (
-    <p class="fault" id={`e-${props.path}`}>
-      {props.faults.map((text) => (/^(String|List|entry|a value|nothing)/.test(text) ? text : `Allowed: ${text}`)).join("; ")}
-    </p>
   );
 }
 

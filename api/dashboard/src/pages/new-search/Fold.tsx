@@ -3,7 +3,8 @@ import { useEffect } from "preact/hooks";
 import { isObject, isSame, type Json } from "../../state/json";
 import type { Field } from "../../state/schema";
 import { useForm } from "./context";
-import { Faults, FieldInput } from "./FieldInput";
+import { Faults } from "./Faults";
+import { FieldInput } from "./FieldInput";
 
 /** Count the fields that say something else than their default. */
 function changes(fields: readonly Field[], read: (path: string) => Json | undefined): number {
@@ -40,14 +41,12 @@ export function Fold(props: { title: string; fields: readonly Field[]; children?
 }
 
 /** Fields one after the other; a group is a fold of its own, with a switch where it may be left out. */
-export function Fields(props: { fields: readonly Field[]; options?: Readonly<Record<string, readonly string[]>> }) {
+export function Fields(props: { fields: readonly Field[] }) {
   return (
     <>
-      {props.fields.map((field) => {
-        if (field.kind === "group") return <Group key={field.path} field={field} />;
-        const options = props.options?.[field.name];
-        return <FieldInput key={field.path} field={field} {...(options ? { options } : {})} />;
-      })}
+      {props.fields.map((field) =>
+        field.kind === "group" ? <Group key={field.path} field={field} /> : <FieldInput key={field.path} field={field} />,
+      )}
     </>
   );
 }

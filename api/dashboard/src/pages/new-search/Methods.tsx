@@ -3,7 +3,7 @@ import { isObject, type Json } from "../../state/json";
 import { type Field, inherited } from "../../state/schema";
 import { type Entry, nameOf } from "../../state/spec";
 import { useForm } from "./context";
-import { Faults } from "./FieldInput";
+import { Faults } from "./Faults";
 import { Fields, Fold } from "./Fold";
 import { placedFields } from "./placing";
 

@@ -60,9 +60,7 @@ export function Sections() {
       <Section number={2} title="Space">
         <Component field={known.space} />
         {known.constraints ? <Limits field={known.constraints} /> : null}
-        {known.objectives ? (
-          <FieldInput field={known.objectives} options={(known.objectives.item?.choices ?? []).map(String)} />
-        ) : null}
+        {known.objectives ? <FieldInput field={known.objectives} /> : null}
       </Section>
       <Section number={3} title="Strategy">
         <Component field={known.strategy} />
