@@ -42,6 +42,7 @@ def arm_view(arm: Arm) -> ArmView:
 def arm_table(strategy: Strategy, arms: Sequence[Arm], at: int, samples: int) -> ArmTableView:
     """Return the arms after `at` of `samples` samples as columns."""
     space = strategy.space
+    operations = list(dict.fromkeys(operation for edge in space.edges for operation in edge.operations))
     probabilities = [arm.best_probability for arm in arms]
     return ArmTableView(
         at=at,
@@ -50,10 +51,13 @@ def arm_table(strategy: Strategy, arms: Sequence[Arm], at: int, samples: int) ->
         total_rounds=total_rounds(strategy),
         round_ends=list(strategy.round_ends(samples)),
         facts=ArmFactsView.model_validate(strategy.arm_facts),
-        cells=[CellFacts(name=cell.name, role=cell.role.value) for cell in space.cell_types],
+        cells=[
+            CellFacts(name=cell.name, role=cell.role.value, without=[name for name in operations if not cell.allows(name)])
+            for cell in space.cell_types
+        ],
         edges=[EdgeFacts.model_validate(edge) for edge in space.edges],
         inputs=space.inputs,
-        operations=list(dict.fromkeys(operation for edge in space.edges for operation in edge.operations)),
+        operations=operations,
         pulls=[arm.pulls for arm in arms],
         mean=[arm.mean for arm in arms],
         lower=[arm.lower for arm in arms],

@@ -83,7 +83,9 @@ class EstimateView(View):
     training_images: int = Field(description="In the dataset's split.")
     images: int = Field(description="Trained on, all samples together: whole batches; full-precision parents included.")
     attack_steps: int = Field(description="Gradient steps of attacks, each on one image: while training and scoring samples.")
-    arms: int = Field(description="Operations to choose from, over all edges and cell types.")
+    arms: int = Field(
+        description="Operations to choose from, over all edges and cell types; within the limits, if there are any."
+    )
     genotypes: str = Field(description="Size of the space; a string, since it can be larger than JSON readers keep.")
     supernet_parameters: int = Field(description="Weights of all operations on all edges; a full-precision parent's included.")
     actors: int = Field(description="Ray actors that share a wave: as asked, else as many as fit.")
@@ -99,6 +101,11 @@ class EstimateView(View):
     )
     seconds_from: int = Field(description="Number of samples that the time is taken from, the newest of that search.")
     costs: SpaceCostsView = Field(description="What the architectures of the space cost, and which share keeps the limits.")
+    method: str = Field(description="That binarizes the samples; costs are counted for it.")
+    objectives: list[str] = Field(description="Costs that are traded against the reward; empty: the reward alone counts.")
+    controls: int = Field(
+        description="Random architectures among those that are trained: as asked, or as many as the space holds."
+    )
     training: TrainingEstimateView | None = Field(description="Of the training that it starts; null where the spec has none.")
 
 
@@ -140,7 +147,10 @@ def _attacks(steps: int) -> str:
 def search_rows(estimate: EstimateView) -> list[tuple[str, str]]:
     """Return the figures of a search for people, with their units."""
     passes = f"{estimate.images:,} ({estimate.epochs:.3g} epochs of {estimate.training_images:,})"
+    traded = " and ".join(name.replace("_", " ") for name in estimate.objectives)
     rows = [
+        ("method of the samples", estimate.method),
+        ("objectives", f"a Pareto set of reward and {traded}" if traded else "the reward alone"),
         ("samples", f"{estimate.samples:,}, on {estimate.actors:,} actor(s)"),
         ("images trained on", passes),
         ("attacks", _attacks(estimate.attack_steps)),
@@ -153,6 +163,8 @@ def search_rows(estimate: EstimateView) -> list[tuple[str, str]]:
     ]
     if estimate.training is None:
         return [*rows, ("training", "none: the spec has none")]
+    if estimate.controls:
+        rows.append(("training: controls", f"{estimate.controls:,} random architectures among those that are trained"))
     return rows + [(f"training: {name}", value) for name, value in training_rows(estimate.training)]
 
 

@@ -25,6 +25,7 @@ class CellFacts(View):
 
     name: str
     role: str
+    without: list[str] = Field(description="Operations of its edges that it never holds: skip where the cell is required.")
 
 
 class EdgeFacts(View):

@@ -40,7 +40,7 @@ class SearchProgress(Report):
     phase: SearchPhase
     samples: int = Field(description="Committed.")
     total: int = Field(description="Of the whole search.")
-    arms: int = Field(description="In the space.")
+    arms: int = Field(description="That some architecture of the space can hold, within the limits if there are any.")
     arms_left: int = Field(description="That are not abandoned.")
     best_reward: float | None = Field(
         None,

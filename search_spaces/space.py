@@ -241,6 +241,10 @@ class SearchSpace:
         """Return the operations that an edge of a cell type may hold."""
         return tuple(filter(cell.allows, edge.operations))
 
+    def may_hold(self, arm: Choice) -> bool:
+        """Return whether the cell type of one of its arms allows the operation: not a skip where the cell is required."""
+        return next(cell for cell in self.cell_types if cell.name == arm.cell).allows(arm.operation)
+
     def dead_node(self, choices: Iterable[Choice]) -> tuple[str, int] | None:
         """Return cell type and number of the first node that no input reaches, or None: only zeroise cuts an edge."""
         operations = {(choice.cell, choice.edge): choice.operation for choice in choices}

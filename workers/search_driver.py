@@ -148,7 +148,7 @@ class SearchDriver:
             phase=phase,
             samples=done,
             total=total,
-            arms=len(arms),
+            arms=sum(arm.is_possible for arm in arms),
             arms_left=sum(arm.abandoned_round is None for arm in arms),
             best_reward=None if best is None else best.reward,
             best_digest=None if best is None else best.genotype.digest,

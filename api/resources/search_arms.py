@@ -129,14 +129,15 @@ async def list_arms(  # noqa: PLR0913, PLR0917 - one a parameter
     cell: Annotated[str | None, Query(description="Only arms of this kind of cell.")] = None,
     edge: Annotated[str | None, Query(description="Only arms of this edge.")] = None,
 ) -> Response:
-    """Return the arm table: its size is the space's, so it is one page."""
+    """Return the arms that the space's cells allow: as many as the space has, so it is one page."""
     looked = await run_in_threadpool(look, service, job_id)
     _require_place(looked.search, cell, edge)
     count = chosen(looked, at, number)
     if at is None and number is None and not count:
         return await _tagged(request, lambda: Page[ArmView](items=[]))
     arms = await arms_after(service, looked, count)
-    shown = [arm for arm in arms if (cell is None or arm.key.cell == cell) and (edge is None or arm.key.edge == edge)]
+    allowed = [arm for arm in arms if looked.search.space.may_hold(arm.key)]
+    shown = [arm for arm in allowed if (cell is None or arm.key.cell == cell) and (edge is None or arm.key.edge == edge)]
     return await _tagged(request, lambda: Page[ArmView](items=[arm_view(arm) for arm in shown]))
 
 
@@ -160,7 +161,8 @@ async def get_arm_history(
     _require_place(search, cell, edge)
     key = (job_id, "history", looked.samples, points)
     history = await service.replays.ask(key, search, lambda: _history(service, looked, points), _HISTORY_WEIGHT)
-    places = [place for place, arm in enumerate(search.keys) if (arm.cell, arm.edge) == (cell, edge)]
+    keys = [(place, arm) for place, arm in enumerate(search.keys) if (arm.cell, arm.edge) == (cell, edge)]
+    places = [place for place, arm in keys if search.space.may_hold(arm)]
     return await _tagged(request, lambda: history.view(places))
 
 

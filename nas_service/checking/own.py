@@ -18,6 +18,7 @@ from search_spaces.errors import InvalidFieldError
 
 _FIELD = "evaluation.own"
 _ROUNDING = 1e-9
+_DIGITS = 10_000  # a share is told to so many parts
 
 
 def stated_evaluation(spec: SearchSpec, *, needs_own: bool) -> EvaluationSettings:
@@ -68,10 +69,7 @@ def check_own(problems: Problems, spec: SearchSpec, strategy: Strategy, method: 
         problems.complain(f"{place}.distillation", recipe.distillation, "0: there is no teacher for an architecture just sampled")
     shortest = min(strategy.fidelity(0), strategy.fidelity(strategy.total - 1))
     if recipe.epochs * shortest < 1 - _ROUNDING:
-        allowed = (
-            f"at least {math.ceil(1 / shortest - _ROUNDING)}: a short training is {shortest:.3g} of it, and has whole epochs"
-        )
-        problems.complain(f"{place}.epochs", recipe.epochs, allowed)
+        problems.found.append(_too_short(spec, place, recipe.epochs, shortest))
         return
     for fidelity in (1.0, shortest):
         short = short_recipe(recipe, fidelity)
@@ -81,6 +79,21 @@ def check_own(problems: Problems, spec: SearchSpec, strategy: Strategy, method: 
             told = "" if fidelity == 1 else f" (of {recipe.epochs} epochs a short training has {short.epochs})"
             problems.complain(place, f"{error.field} {error.given}{told}", str(error.allowed))
             return
+
+
+def _too_short(spec: SearchSpec, place: str, epochs: int, shortest: float) -> InvalidFieldError:
+    """Return the complaint about short trainings of less than an epoch, at the setting that was given, naming the other, too."""
+    setting, needed = "strategy.settings.fidelity", math.ceil(1 / shortest - _ROUNDING)
+    enough = math.ceil(_DIGITS / epochs) / _DIGITS
+    why = f"a short training is a share of the recipe's {epochs} epochs, one whole epoch at least"
+    if "fidelity" in spec.strategy.settings and epochs > 1:
+        return InvalidFieldError(setting, shortest, f"at least {enough:g}, or `{place}.epochs` of at least {needed}: {why}")
+    other = (
+        f", or `{setting}` (now {shortest:.3g}) of at least {enough:g}"
+        if epochs > 1
+        else f" with a `{setting}` of {shortest:.3g}"
+    )
+    return InvalidFieldError(f"{place}.epochs", epochs, f"at least {needed}{other}: {why}")
 
 
 def _check_idle(problems: Problems, given: EvaluationSettings) -> None:

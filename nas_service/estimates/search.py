@@ -13,7 +13,7 @@ from nas_service.estimates.training import Conditions, TrainingEstimate, checkpo
 from nas_service.estimates.workload import Workload, candidate_work, sample_work
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import Strategy
-from nas_service.specs import Component, SearchSpec
+from nas_service.specs import Component, SearchSpec, SearchTraining
 from nas_service.timing import Timing
 from nas_service.training.candidate.own import short_recipe
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, Cost, Precision
@@ -42,6 +42,9 @@ class SearchEstimate:
     seconds: float | None
     seconds_from: int
     costs: SpaceCosts
+    method: str
+    objectives: tuple[str, ...]
+    controls: int
     training: TrainingEstimate | None
 
 
@@ -65,16 +68,17 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
         whole = sum(strategy.fidelity(index) == 1 for index in range(strategy.total))
         kept = whole * max(checkpoint_bytes(own.recipe, cost) for cost in costs)
     parameters = sum(cost.binary_parameters + cost.float_parameters for cost in costs)
-    training = None
+    ranges, training, controls = _costs(spec, space, facts.image_format), None, 0
     if spec.training is not None:
-        training = estimate_training(spec.training, [heaviest] * spec.training.architectures, conditions)
+        found, controls = _trained(spec.training, space, ranges)
+        training = estimate_training(spec.training, [heaviest] * (found + controls), conditions)
     return SearchEstimate(
         samples=strategy.total,
         epochs=work.images / facts.train,
         training_images=facts.train,
         images=work.images,
         attack_steps=work.attack_steps,
-        arms=sum(len(space.allowed(cell, edge)) for cell in space.cell_types for edge in space.edges),
+        arms=sum(map(len, strategy.possible)),
         genotypes=str(space.size()),
         supernet_parameters=parameters if own is None else 0,
         actors=actors,
@@ -82,9 +86,21 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
         checkpoint_bytes=FLOAT_BYTES * _CHECKPOINTS * parameters if own is None else kept,
         seconds=None if timing is None else timing.seconds * strategy.total / actors,
         seconds_from=0 if timing is None else timing.count,
-        costs=_costs(spec, space, facts.image_format),
+        costs=ranges,
+        method=spec.method.name,
+        objectives=tuple(spec.objectives),
+        controls=controls,
         training=training,
     )
+
+
+def _trained(training: SearchTraining, space: SearchSpace, costs: SpaceCosts) -> tuple[int, int]:
+    """Return how many architectures are trained at most, those that are found and controls: no more than there are."""
+    there = space.size()
+    if there == costs.counted:  # all of them were looked at
+        there = round(costs.feasible * there)
+    found = min(training.top_k, there)
+    return found, min(training.controls, there - found)
 
 
 def _costs(spec: SearchSpec, space: SearchSpace, image: ImageFormat) -> SpaceCosts:

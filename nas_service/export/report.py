@@ -129,7 +129,7 @@ def _summary(record: SearchRecord) -> str:
         best = max(range(len(record.standings)), key=record.standings.__getitem__)
         rows.append(("best reward", f"{_percent(record.standings[best][1])}, sample {best}"))
     left = sum(arm.abandoned_round is None for arm in record.arms)
-    rows.append(("arms left", f"{left} of {len(record.arms)}"))
+    rows.append(("arms left", f"{left} of {sum(arm.is_possible for arm in record.arms)}"))
     return _section("The search", facts(rows))
 
 
@@ -214,12 +214,12 @@ def _controls(record: SearchRecord) -> list[str]:
 def _arms(record: SearchRecord) -> str:
     if not record.arms:
         return _section("Why", _note("The arms are not known yet."))
-    arms = {arm.key: arm for arm in record.arms}
+    arms = {arm.key: arm for arm in record.arms if record.space.may_hold(arm.key)}
     content = [_note(f"{record.arm_facts.meaning} {_SHADES}")]
     for cell in record.space.cell_types:
         charts = []
         for edge in record.space.edges:
-            here = [arm for arm in record.arms if arm.key[:2] == (cell.name, edge.name)]
+            here = [arm for key, arm in arms.items() if key[:2] == (cell.name, edge.name)]
             chart = scrolled(bounds_chart(f"Arms of edge {edge.name} of cell {cell.name}", here))
             charts.append(f"<h4>edge {quoted(edge.name)}</h4>{chart}")
         bounds = f"<details><summary>Bounds of cell {quoted(cell.name)}</summary>{''.join(charts)}</details>"

@@ -35,6 +35,11 @@ class Arm:
     abandoned_round: int | None = None
     best_probability: float | None = None
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether some architecture that may be searched holds it."""
+        return self.abandoned_round != 0
+
 
 def width(total: int, pulls: int, coefficient: float = 1.0) -> float:
     """Return the confidence width, coefficient * sqrt(2 ln N / n) (equations 4.3 and 4.8)."""

@@ -84,6 +84,19 @@ def test_a_search_is_estimated_with_its_training(client: TestClient, finished_se
     assert "about 10^" in dict(search_rows(large))["arms"]
 
 
+def test_an_estimate_says_method_objectives_and_controls(client: TestClient) -> None:
+    training = {"methods": ["bnn"], "controls": 4, "recipe": {"epochs": 12}}
+    body = {"space": "tiny", "strategy": "screen-and-train", "objectives": ["ops", "packed_bytes"], "training": training}
+    estimate = EstimateView.model_validate(client.post("/v1/searches/estimate", json=body).json())
+    shown = dict(search_rows(estimate))
+    assert shown["method of the samples"] == "bnn", "the first that is trained with"
+    assert shown["objectives"] == "a Pareto set of reward and ops and packed bytes"
+    assert shown["training: controls"] == "4 random architectures among those that are trained"
+    plain = EstimateView.model_validate(client.post("/v1/searches/estimate", json={"space": "tiny"}).json())
+    assert dict(search_rows(plain))["objectives"] == "the reward alone"
+    assert "training: controls" not in dict(search_rows(plain))
+
+
 def _shares(client: TestClient, **constraints: float) -> dict[str, str]:
     body = {"space": "tiny", "strategy": "random", "constraints": constraints, "training": {"methods": ["react-net"]}}
     return dict(search_rows(EstimateView.model_validate(client.post("/v1/searches/estimate", json=body).json())))

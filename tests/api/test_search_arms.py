@@ -8,6 +8,8 @@ from fastapi.testclient import TestClient
 
 from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
+from nas_service.specs import SearchSpec
+from nas_service.storage import jobs
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
 from tests.live_searches import LiveSearch, search_live
@@ -242,3 +244,20 @@ def test_facts_of_arms_are_in_the_catalogue_and_in_the_table(client: TestClient,
     }
     live = _run(database, "cp-nas")
     assert _table(client, live)["facts"] == units["cp-nas"]
+
+
+def test_arms_that_no_cell_of_their_kind_may_hold_are_not_told(client: TestClient, database: Database) -> None:
+    """Six of the nine layers may not be left out; positions in the table stay those of the space."""
+    spec = SearchSpec.model_validate({"space": "nas-bnn", "strategy": "random"})
+    with database.write() as session:
+        job = jobs.create_job(session, jobs.SEARCH, "", spec.model_dump(mode="json")).id
+    listed = client.get(f"/v1/searches/{job}/arms", params={"at": 0}).json()["items"]
+    assert len(listed) == 75
+    assert all(arm["abandoned_round"] is None for arm in listed)
+    assert sorted(arm["cell"] for arm in listed if arm["operation"] == "skip") == ["stage-1-c", "stage-2-c", "stage-3-c"]
+    table = client.get(f"/v1/searches/{job}/arms/table", params={"at": 0}).json()
+    assert {cell["name"]: cell["without"] for cell in table["cells"]} == {
+        f"stage-{stage}-{layer}": [] if layer == "c" else ["skip"] for stage in (1, 2, 3) for layer in "abc"
+    }
+    assert len(table["pulls"]) == 81
+    assert table["abandoned_round"].count(0) == 6

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { contrast, diverging, heatCells, inkOn } from "../src/pictures/heat";
 import { whyRows, whySentence } from "../src/pictures/why";
-import { armsOf, edgeMean, leadingOf, slotsOf } from "../src/state/arm-table";
+import { armsLeft, armsOf, armsPossible, edgeMean, leadingOf, slotsOf } from "../src/state/arm-table";
 import { afterAbandoned, afterWave } from "../src/state/waves";
 import { madeTable } from "./made-table";
 
@@ -21,6 +21,24 @@ test("positions run over cells, edges, operations", () => {
     ["b:0-2", 12],
     ["b:1-2", 15],
   ]);
+});
+
+test("what a cell never holds keeps its position and is no arm of its edges", () => {
+  const table = madeTable({
+    cells: [
+      { name: "a", role: "normal", without: ["skip"] },
+      { name: "b", role: "reduction", without: [] },
+    ],
+    abandoned_round: Array.from({ length: 18 }, (_, position) => (position < 9 && position % 3 === 1 ? 0 : null)),
+  });
+  expect(armsOf(table, slot(table, 1)).map((arm) => [arm.operation, arm.position])).toEqual([
+    ["max-pool-3x3", 3],
+    ["gabor-conv-3x3", 5],
+  ]);
+  expect(armsOf(table, slot(table, 3))).toHaveLength(3);
+  expect([armsLeft(table), armsPossible(table)]).toEqual([15, 15]);
+  expect(heatCells(table)).toHaveLength(18);
+  expect(whySentence(table, slot(table, 0))).not.toContain("no live architecture");
 });
 
 test("an edge is led by the arm that the table names, whatever its rounded means are", () => {

@@ -100,3 +100,25 @@ def test_a_method_whose_phases_a_short_training_cannot_hold_is_refused_with_both
     _checked(method="mcn", strategy="random", evaluation={"own": own})
     settings = {"fidelity": 0.5}
     _checked(method="mcn", strategy={"name": "screen-and-train", "settings": settings}, evaluation={"own": own})
+
+
+def test_a_short_training_of_less_than_an_epoch_is_refused_at_what_was_given_and_names_the_other_way_out() -> None:
+    def told(settings: dict[str, float], epochs: int) -> tuple[str, object, str]:
+        given = {"name": "screen-and-train", "settings": settings}
+        with pytest.raises(InvalidInputError) as caught:
+            _checked(strategy=given, training={"methods": ["bnn"], "recipe": {"epochs": epochs}})
+        (problem,) = caught.value.problems
+        return problem.field, problem.given, str(problem.allowed)
+
+    field, value, allowed = told({"fidelity": 0.02}, 30)
+    assert (field, value) == ("strategy.settings.fidelity", 0.02)
+    assert allowed.startswith("at least 0.0334, or `training.recipe.epochs` of at least 50: ")
+    enough = {"name": "screen-and-train", "settings": {"fidelity": 0.0334}}
+    recipe = {"methods": ["bnn"], "recipe": {"epochs": 30}}
+    assert _checked(strategy=enough, training=recipe).strategy.settings == {"fidelity": 0.0334}
+    field, value, allowed = told({}, 8)
+    assert (field, value) == ("training.recipe.epochs", 8)
+    assert allowed.startswith("at least 12, or `strategy.settings.fidelity` (now 0.0833) of at least 0.125: ")
+    field, value, allowed = told({"fidelity": 0.5}, 1)
+    assert (field, value) == ("training.recipe.epochs", 1)
+    assert allowed.startswith("at least 2 with a `strategy.settings.fidelity` of 0.5: ")

@@ -61,6 +61,24 @@ def test_controls_are_trained_too() -> None:
     assert (estimate.candidates, estimate.epochs) == (10, 40)
 
 
+def test_no_more_architectures_are_trained_than_the_space_holds() -> None:
+    """`tiny` has two kinds of cells of three edges: 2^6 architectures with two operations."""
+    small = {"name": "tiny", "settings": {"operations": ["skip"]}}
+    more = {"name": "tiny", "settings": {"operations": ["skip", "dilated-conv-3x3"]}}
+    training = {"methods": ["bnn"], "top_k": 3, "controls": 90, "recipe": {"epochs": 1}}
+    one, some = _search(space=small, training=training), _search(space=more, training=training)
+    assert one.training is not None
+    assert some.training is not None
+    assert (one.genotypes, one.controls, one.training.candidates) == ("1", 0, 1)
+    assert (some.genotypes, some.controls, some.training.candidates) == ("64", 61, 64)
+
+
+def test_an_estimate_names_the_method_and_the_costs_that_are_traded() -> None:
+    estimate = _search(strategy="random", method="bnn", objectives=["ops"], constraints={"image": {}})
+    assert (estimate.method, estimate.objectives) == ("bnn", ("ops",))
+    assert _search().objectives == ()
+
+
 def test_steps_that_are_cut_short_are_counted_as_such() -> None:
     assert _search(evaluation={"max_steps": 2, "batch_size": 50}).images == 18 * 100
     assert _training(recipe={"epochs": 3, "max_steps_per_epoch": 2, "batch_size": 50}).images == 2 * 3 * 100

@@ -19,7 +19,7 @@ const FOLDED_FROM = 24; // rows: of more, only the chosen cell is open at first
 interface Grid {
   readonly slots: readonly Slot[];
   readonly operations: readonly string[];
-  /** Position of an operation's arm on an edge; -1: the edge does not offer it. */
+  /** Position of an operation's arm on an edge; -1: the edge does not offer it in this cell. */
   readonly places: readonly (readonly number[])[];
   readonly views: readonly Signal<HeatCell>[];
 }
@@ -29,7 +29,7 @@ function gridOf(table: ArmTable): Grid {
   const places = slots.map((slot) =>
     table.operations.map((operation) => {
       const offset = slot.edge.operations.indexOf(operation);
-      return offset < 0 ? -1 : slot.first + offset;
+      return offset < 0 || slot.without.includes(operation) ? -1 : slot.first + offset;
     }),
   );
   return { slots, operations: table.operations, places, views: heatCells(table).map((cell) => signal(cell)) };

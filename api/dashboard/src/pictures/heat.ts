@@ -1,4 +1,4 @@
-import { type ArmFacts, type ArmTable, armsOf, edgeMean, leadingOf, slotsOf } from "../state/arm-table";
+import { type ArmFacts, type ArmTable, armsOf, edgeMean, leadingOf, listedArms, slotsOf } from "../state/arm-table";
 import { fixed, signed } from "../ui/format";
 
 type Rgb = readonly [number, number, number];
@@ -100,7 +100,7 @@ export function heatCells(table: ArmTable): HeatCell[] {
   for (const slot of slotsOf(table)) {
     const centre = edgeMean(table, slot);
     const leading = leadingOf(table, slot);
-    for (const arm of armsOf(table, slot)) {
+    for (const arm of listedArms(table, slot)) {
       const words = wordsOf(facts, arm, arm.position === leading);
       const pulls = arm.pulls / mostPulls;
       if (!arm.isAlive) {

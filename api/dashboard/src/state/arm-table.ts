@@ -26,7 +26,8 @@ export interface ArmTable {
   /** Samples at which rounds end, those to come too. */
   readonly round_ends?: readonly number[] | null;
   readonly facts: ArmFacts;
-  readonly cells: readonly { readonly name: string; readonly role: string }[];
+  /** `without`: operations of the edges that the cell never holds. */
+  readonly cells: readonly { readonly name: string; readonly role: string; readonly without?: readonly string[] }[];
   readonly edges: readonly ArmEdge[];
   readonly inputs: number;
   readonly operations: readonly string[];
@@ -46,6 +47,8 @@ export interface Slot {
   readonly cell: string;
   readonly edge: ArmEdge;
   readonly first: number;
+  /** Operations that the edge lists for other cells and this cell never holds. */
+  readonly without: readonly string[];
   /** What the address calls it: `a:0-2`. */
   readonly key: string;
 }
@@ -67,14 +70,21 @@ export function slotsOf(table: Pick<ArmTable, "cells" | "edges">): Slot[] {
   let first = 0;
   for (const cell of table.cells) {
     for (const edge of table.edges) {
-      slots.push({ index: slots.length, cell: cell.name, edge, first, key: `${cell.name}:${edge.name}` });
+      const without = cell.without ?? [];
+      slots.push({ index: slots.length, cell: cell.name, edge, first, without, key: `${cell.name}:${edge.name}` });
       first += edge.operations.length;
     }
   }
   return slots;
 }
 
+/** The arms that an edge of a cell may hold. */
 export function armsOf(table: ArmTable, slot: Slot): Arm[] {
+  return listedArms(table, slot).filter((arm) => !slot.without.includes(arm.operation));
+}
+
+/** One arm for every position, those that the cell never holds among them. */
+export function listedArms(table: ArmTable, slot: Slot): Arm[] {
   return slot.edge.operations.map((operation, offset) => {
     const position = slot.first + offset;
     const abandonedRound = table.abandoned_round[position] ?? null;
@@ -123,6 +133,11 @@ export function unitWords(facts: ArmFacts): string {
     "short-score": "score of short trainings",
   };
   return words[facts.unit] ?? facts.unit;
+}
+
+/** How many arms some architecture can hold. */
+export function armsPossible(table: ArmTable): number {
+  return table.abandoned_round.filter((round) => round !== 0).length;
 }
 
 export function boundWords(facts: ArmFacts): string {

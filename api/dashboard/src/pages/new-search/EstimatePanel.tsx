@@ -63,7 +63,9 @@ function Shown(props: { estimate: View<"EstimateView"> | null; problem: ApiProbl
       {estimate && !problem && faults === 0 ? (
         <div class="lines" aria-live="polite" aria-busy={!props.isCurrent}>
           <Lines title="The search" lines={searchLines(estimate)} />
-          {estimate.training ? <Lines title="The training after it, at most" lines={trainingLines(estimate.training)} /> : null}
+          {estimate.training ? (
+            <Lines title="The training after it, at most" lines={trainingLines(estimate.training, estimate.controls)} />
+          ) : null}
         </div>
       ) : null}
     </section>

@@ -1,4 +1,5 @@
 import type { View } from "../../api/client";
+import { label } from "../../state/schema";
 import { amount, bytes, count, NONE, plural, seconds } from "../../ui/format";
 
 type Estimate = View<"EstimateView">;
@@ -25,7 +26,10 @@ function attacks(steps: number): Line {
 export function searchLines(estimate: Estimate): readonly Line[] {
   const digits = estimate.genotypes.length;
   const size = digits > 10 ? `about 10^${digits - 1}` : count(Number(estimate.genotypes));
+  const traded = estimate.objectives.map(costWords).join(" and ");
   return [
+    { what: "method", value: estimate.method, note: "of the samples; costs are counted for it" },
+    ...(traded ? [{ what: "objectives", value: `reward and ${traded}`, note: "a Pareto set, in place of one best" }] : []),
     { what: "samples", value: count(estimate.samples), note: `of ${size} architectures` },
     { what: "arms", value: count(estimate.arms), note: "operations to choose from" },
     time(estimate.seconds, estimate.seconds_from, "sample", "no like search yet"),
@@ -39,15 +43,18 @@ export function searchLines(estimate: Estimate): readonly Line[] {
 
 const WORDS: { readonly [quantity: string]: string } = { packed_bytes: "size", ops: "OPs" };
 
+function costWords(quantity: string): string {
+  return WORDS[quantity] ?? label(quantity).toLowerCase();
+}
+
 /** Return what architectures cost: sizes, operations and whatever has a limit; then how many keep the limits. */
 function costLines(costs: Estimate["costs"]): readonly Line[] {
   const told = costs.ranges.filter((range) => range.limit !== null || range.quantity in WORDS);
   const lines = told.map((range) => {
     const show = range.quantity === "packed_bytes" ? bytes : amount;
     const limit = range.limit === null ? "" : `; at most ${count(range.limit)}`;
-    const what = WORDS[range.quantity] ?? range.quantity.replaceAll("_", " ");
     return {
-      what,
+      what: costWords(range.quantity),
       value: `${show(range.least)} – ${show(range.most)}`,
       note: `of architectures, median ${show(range.median)}${limit}`,
     };
@@ -59,16 +66,17 @@ function costLines(costs: Estimate["costs"]): readonly Line[] {
   const beyond = costs.exceeding.map((one) => ({
     what: one.method,
     value: `up to ${count(one.most)}`,
-    note: `${one.quantity.replaceAll("_", " ")} when trained with it: above the limit of ${count(one.limit)}`,
+    note: `${costWords(one.quantity)} when trained with it: above the limit of ${count(one.limit)}`,
   }));
   return [...lines, { what: "within limits", value: share, note }, ...beyond];
 }
 
 /** Return what the training after it will take. */
-export function trainingLines(estimate: TrainingEstimate): readonly Line[] {
+export function trainingLines(estimate: TrainingEstimate, controls: number): readonly Line[] {
   const teachers = estimate.full_precision_networks;
+  const beside = controls > 0 ? `; ${plural(controls, "architecture")} of them random, to compare with` : "";
   return [
-    { what: "trainings", value: count(estimate.candidates), note: "architectures × methods × seeds" },
+    { what: "trainings", value: count(estimate.candidates), note: `architectures × methods × seeds${beside}` },
     { what: "epochs", value: count(estimate.epochs), note: "all trainings together" },
     ...(teachers > 0
       ? [{ what: "before them", value: count(teachers), note: "full-precision networks, to teach or to attack from" }]

@@ -3,7 +3,7 @@ import { getJson, send } from "../../api/client";
 import { ApiProblem } from "../../api/problem";
 import { useResource } from "../../live/resource";
 import { bestSoFar } from "../../pictures/scale";
-import { armsLeft } from "../../state/arm-table";
+import { armsLeft, armsPossible } from "../../state/arm-table";
 import { roundAt } from "../../state/replay";
 import { navigate } from "../../state/router";
 import { Confirm } from "../../ui/Confirm";
@@ -68,7 +68,7 @@ function Facts({ model, job }: { model: SearchModel; job: Job }) {
       ) : null}
       {table ? (
         <Fact name="arms left">
-          {count(armsLeft(table))} of {count(table.pulls.length)}
+          {count(armsLeft(table))} of {count(armsPossible(table))}
         </Fact>
       ) : null}
       <Fact name="best">{percent(bestAt(model))}</Fact>
