@@ -46,6 +46,8 @@ class Component(GivenModel):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, given: object) -> object:
+        if not isinstance(given, str | dict | Component):
+            raise ValueError("a name, or an object with a `name`")  # noqa: TRY004 - pydantic tells this one
         return {"name": given} if isinstance(given, str) else given
 
 
@@ -164,6 +166,8 @@ class FromSearch(GivenModel):
     @model_validator(mode="before")
     @classmethod
     def _from_id(cls, given: object) -> object:
+        if not isinstance(given, str | dict | FromSearch):
+            raise ValueError("the id of a search, or an object with it as `search`")  # noqa: TRY004 - as above
         return {"search": given} if isinstance(given, str) else given
 
 

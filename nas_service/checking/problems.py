@@ -11,15 +11,44 @@ from search_spaces.errors import InvalidFieldError, UnknownNameError
 Built = TypeVar("Built")
 
 
+_KINDS = {  # what is allowed, by the start of pydantic's name of the fault: its own words are of Python
+    "int_": "a whole number",
+    "float_": "a number",
+    "bool_": "true or false",
+    "string_type": "text",
+    "list_": "a list",
+    "tuple_type": "a list",
+    "dict_": "an object",
+    "model_": "an object",
+}
+
+
 def complaint(field: str, entry: Mapping[str, Any]) -> InvalidFieldError:
     """Return one of pydantic's complaints as ours."""
     if entry["type"] == "missing":
         return InvalidFieldError(field or "body", None, "a value: this field is required")
     if entry["type"] == "extra_forbidden":
         return InvalidFieldError(field or "body", entry.get("input"), "nothing: there is no such field")
-    return InvalidFieldError(
-        field or "body", entry.get("input"), entry["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    )
+    return InvalidFieldError(field or "body", entry.get("input"), _allowed(entry))
+
+
+def _allowed(entry: Mapping[str, Any]) -> str:
+    """Return what one of pydantic's complaints allows, in our words."""
+    fault, bounds = entry["type"], entry.get("ctx", {})
+    if fault in {"string_too_short", "string_too_long"}:
+        return _counted(bounds, "character", "characters")
+    if fault in {"too_short", "too_long"}:
+        return f"{_counted(bounds, 'entry', 'entries')}, not {bounds['actual_length']}"
+    if fault == "string_pattern_mismatch":
+        return f"text of the pattern {bounds['pattern']}"
+    kind = next((words for start, words in _KINDS.items() if fault.startswith(start)), None)
+    return kind or str(entry["msg"].removeprefix("Value error, ").removeprefix("Input should be "))
+
+
+def _counted(bounds: Mapping[str, Any], one: str, several: str) -> str:
+    """Return a bound of a length in words: at most 200 characters."""
+    word, count = ("at least", bounds["min_length"]) if "min_length" in bounds else ("at most", bounds["max_length"])
+    return f"{word} {count} {one if count == 1 else several}"
 
 
 def dotted(location: Sequence[str | int], prefix: str = "") -> str:

@@ -74,7 +74,16 @@ BAD_SPECS = [
         "whole numbers",
     ),
     ({"colour": "red"}, "colour", "nothing: there is no such field"),
-    ([1, 2], "body", "valid dictionary"),
+    ([1, 2], "body", "an object"),
+    ({"space": 3}, "space", "a name, or an object with a `name`"),
+    ({"training": {"methods": [3]}}, "training.methods.0", "a name, or an object with a `name`"),
+    ({"from_search": ["x"]}, "from_search", "the id of a search, or an object with it as `search`"),
+    ({"objectives": "ops"}, "objectives", "a list"),
+    ({"objectives": ["ops", "parameters", "packed_bytes"]}, "objectives", "at most 2 entries, not 3"),
+    ({"name": "x" * 201}, "name", "at most 200 characters"),
+    ({"wave": 1.5}, "wave", "a whole number"),
+    ({"constraints": 3}, "constraints", "an object"),
+    ({"training": {"methods": []}}, "training.methods", "at least 1 entry, not 0"),
 ]
 
 

@@ -173,7 +173,7 @@ def _bounds(schema: dict[str, Any], definitions: dict[str, Any], path: str) -> I
                 yield from _bounds(real, definitions, place)
             step = 1 if real.get("type") == "integer" else 0.5
             if real.get("type") in {"integer", "number"}:
-                yield place, "word", f"a valid {real['type']}"
+                yield place, "word", "a whole number" if step == 1 else "a number"
             if "minimum" in real:
                 yield place, str(real["minimum"] - step), f"greater than or equal to {_plain(real['minimum'])}"
             if "exclusiveMinimum" in real:

@@ -152,14 +152,14 @@ describe("complaints", () => {
       nothing: 1,
     };
     expect(Object.fromEntries(complaintsOf(SCHEMA.fields, given).map((entry) => [entry.field, entry.allowed]))).toEqual({
-      name: "String should have at most 200 characters",
+      name: "at most 200 characters",
       wave: "greater than or equal to 1",
-      seed: "a valid integer",
+      seed: "a whole number",
       "evaluation.train_fraction": "greater than 0",
       "evaluation.optimizer": "'adam' or 'sgd'",
-      "evaluation.batch_size": "a valid integer",
+      "evaluation.batch_size": "a whole number",
       "resources.gpus_per_worker": "less than or equal to 16",
-      "training.methods": "List should have at least 1 item after validation, not 0",
+      "training.methods": "at least 1 entry, not 0",
       "training.seeds.2": "greater than or equal to 0",
       "training.seeds": "entry 1 repeats entry 0; every entry may be given once",
       nothing: "nothing: there is no such field",

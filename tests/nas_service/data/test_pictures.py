@@ -340,8 +340,8 @@ def test_several_threads_read_at_once() -> None:
     ("field", "value", "allowed"),
     [
         ("channels", 2, "1 (grey) or 3 (RGB)"),
-        ("channels", True, "a valid integer"),
-        ("channels", "3", "a valid integer"),
+        ("channels", True, "a whole number"),
+        ("channels", "3", "a whole number"),
         ("image_size", 3, "greater than or equal to 4"),
         ("image_size", 513, "less than or equal to 512"),
         ("background", "white", "#[0-9a-fA-F]{6}"),
@@ -350,7 +350,7 @@ def test_several_threads_read_at_once() -> None:
         ("bits", 8, "greater than or equal to 9"),
         ("bits", 17, "less than or equal to 16"),
         ("crop_padding", -1, "greater than or equal to 0"),
-        ("flip", 1, "a valid boolean"),
+        ("flip", 1, "true or false"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_its_name(field: str, value: object, allowed: str) -> None:

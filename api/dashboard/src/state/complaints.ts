@@ -19,17 +19,16 @@ function numberComplaint(bounds: Bounds, value: number): string | null {
 function textComplaint(bounds: Bounds, value: string): string | null {
   const letters = [...value].length; // as the service counts: an emoji is one
   const some = (count: number) => `${count} character${count === 1 ? "" : "s"}`;
-  if (bounds.minLength !== undefined && letters < bounds.minLength)
-    return `String should have at least ${some(bounds.minLength)}`;
-  if (bounds.maxLength !== undefined && letters > bounds.maxLength) return `String should have at most ${some(bounds.maxLength)}`;
+  if (bounds.minLength !== undefined && letters < bounds.minLength) return `at least ${some(bounds.minLength)}`;
+  if (bounds.maxLength !== undefined && letters > bounds.maxLength) return `at most ${some(bounds.maxLength)}`;
   const isOdd = bounds.pattern !== undefined && !new RegExp(bounds.pattern, "u").test(value);
-  return isOdd ? `String should match pattern '${bounds.pattern}'` : null;
+  return isOdd ? `text of the pattern ${bounds.pattern}` : null;
 }
 
 function listComplaint(bounds: Bounds, count: number): string | null {
-  const some = (most: number) => `${most} item${most === 1 ? "" : "s"} after validation, not ${count}`;
-  if (bounds.minItems !== undefined && count < bounds.minItems) return `List should have at least ${some(bounds.minItems)}`;
-  if (bounds.maxItems !== undefined && count > bounds.maxItems) return `List should have at most ${some(bounds.maxItems)}`;
+  const some = (most: number) => `${most} ${most === 1 ? "entry" : "entries"}, not ${count}`;
+  if (bounds.minItems !== undefined && count < bounds.minItems) return `at least ${some(bounds.minItems)}`;
+  if (bounds.maxItems !== undefined && count > bounds.maxItems) return `at most ${some(bounds.maxItems)}`;
   return null;
 }
 
@@ -62,16 +61,16 @@ export function complaintOf(field: Field, value: Json): string | null {
 }
 
 const VALID: Readonly<Record<Field["kind"], string>> = {
-  integer: "a valid integer",
-  number: "a valid number",
-  boolean: "a valid boolean",
-  text: "a valid string",
+  integer: "a whole number",
+  number: "a number",
+  boolean: "true or false",
+  text: "text",
   choice: "one of the choices",
-  list: "a valid list",
-  components: "a valid list",
-  group: "a valid dictionary",
-  component: "a valid dictionary",
-  free: "a valid dictionary",
+  list: "a list",
+  components: "a list",
+  group: "an object",
+  component: "a name, or an object with a `name`",
+  free: "an object",
 };
 
 /** Return everything that is wrong with an object that was given, by its fields; what is left out is right unless required. */

@@ -3,7 +3,7 @@ export function Faults(props: { path: string; faults: readonly string[] }) {
   if (props.faults.length === 0) return null;
   return (
     <p class="fault" id={`e-${props.path}`}>
-      {props.faults.map((text) => (/^(String|List|entry|a value|nothing)/.test(text) ? text : `Allowed: ${text}`)).join("; ")}
+      {props.faults.map((text) => (/^(entry|a value|nothing)/.test(text) ? text : `Allowed: ${text}`)).join("; ")}
     </p>
   );
 }
