@@ -17,7 +17,7 @@ from nas_service.settings import Settings
 from nas_service.wording import printable
 
 _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "transfer-pgd-20"}  # column -> attack
-_BALANCED = ["candidate", "method", "test", "balanced"]
+_BALANCED = "balanced: the mean over the classes with test images"
 _ROBUSTNESS = ["candidate", "method", "eps", *_ATTACKS, "all attacks", "masked"]
 
 Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
@@ -78,8 +78,16 @@ def _is_uneven(known: CandidateMetrics) -> bool:
     return balanced is not None and not math.isclose(balanced, known.test_accuracy)
 
 
+def _tested(row: CandidateView) -> str:
+    """Return a candidate's test accuracy, and on a second line the balanced one where that is another figure."""
+    told = percent(row.test_accuracy)
+    if row.metrics is None or not _is_uneven(row.metrics):
+        return told
+    return f"{told}\n{percent(row.metrics.test_balanced_accuracy)} balanced"
+
+
 def print_candidates(title: str, candidates: list[CandidateView]) -> None:
-    """Print a table of candidates, one of those with another balanced accuracy, and one of those that were attacked."""
+    """Print a table of candidates, with the balanced accuracy where it is another figure, and one of those that were attacked."""
     rows = [
         (
             row.id,
@@ -87,7 +95,7 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
             row.seed,
             row.state,
             percent(row.validation_accuracy),
-            percent(row.test_accuracy),
+            _tested(row),
             f"{row.cost['packed_bytes']:,}" if row.cost else None,
             f"{row.cost['ops']:,.0f}" if row.cost else None,
             f"{row.seconds:.0f}",
@@ -96,9 +104,8 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
     ]
     print_table(title, ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"], rows)
     known = [(row, row.metrics) for row in candidates if row.metrics is not None]
-    pairs = [(row, metrics.test_accuracy, metrics.test_balanced_accuracy) for row, metrics in known if _is_uneven(metrics)]
-    if uneven := [(row.id, row.method["name"], percent(accuracy), percent(balanced)) for row, accuracy, balanced in pairs]:
-        print_table("balanced test accuracy: the mean over the classes with test images", _BALANCED, uneven)
+    if any(_is_uneven(metrics) for _, metrics in known):
+        console.print(_BALANCED, markup=False, highlight=False)
     stood = [(row, metrics.robustness) for row, metrics in known]
     if attacked := [_robustness(row, figures) for row, figures in stood if figures is not None]:
         print_table("test accuracy under attack", _ROBUSTNESS, attacked)
