@@ -4,7 +4,7 @@ import { decimals, domain, linear, logarithmic, logTicks, niceTicks, spaced } fr
 import { foretoldWords, layOutCorrelation } from "../src/pictures/correlation";
 import { csvOf } from "../src/pictures/csv";
 import { bandPaths, bandsOf, spreadOf } from "../src/pictures/curves";
-import { matrixOf, seedDots, seedRange } from "../src/pictures/matrix";
+import { gridOf, seedDots, seedRange } from "../src/pictures/matrix";
 import { layOutPareto, membersOf } from "../src/pictures/pareto";
 import { timelineOf } from "../src/pictures/timeline";
 import { withToldSince } from "../src/state/told";
@@ -160,11 +160,22 @@ describe("curves", () => {
 describe("the matrix", () => {
   it("has a row a method and a place for what is not there yet", () => {
     const names = namesOf(["bnn", "recu"], ["a", "b"], new Map());
-    const rows = matrixOf([pair("recu", "a")], names);
-    expect(rows.map((row) => row.cells.map((cell) => cell !== null))).toEqual([
+    const grid = gridOf([pair("recu", "a")], names);
+    expect(grid.rows.map((row) => grid.columns.map((column) => grid.at(row, column) !== null))).toEqual([
       [false, false],
       [true, false],
     ]);
+    expect([grid.finished("a"), grid.finished("b"), grid.isTurned, grid.isDense]).toEqual([1, 0, false, false]);
+  });
+
+  it("has a row an architecture where these are many and methods fewer, so that nothing is cut", () => {
+    const many = [..."abcdefghi"];
+    const grid = gridOf([pair("recu", "i")], namesOf(["bnn", "recu"], many, new Map()));
+    expect([grid.isTurned, grid.isDense, grid.rows, grid.columns]).toEqual([true, false, many, ["bnn", "recu"]]);
+    expect(grid.at("i", "recu")?.method).toBe("recu");
+    expect(grid.at("i", "bnn")).toBeNull();
+    const both = gridOf([], namesOf([..."12345678901"], many, new Map()));
+    expect([both.isTurned, both.isDense]).toEqual([false, true]);
   });
 
   it("puts seeds on one scale", () => {

@@ -1,50 +1,65 @@
-import { isLit, type Pair } from "../state/training-data";
+import { isLit, type Names, type Pair } from "../state/training-data";
 import { percent, plural } from "../ui/format";
 import { type Shared, toggled } from "./marks";
-import { matrixOf, seedDots, seedRange } from "./matrix";
+import { gridOf, seedDots, seedRange } from "./matrix";
 
 const STRIP = 84;
 
 /** Methods x architectures: mean ± spread over seeds, a dot a seed on one scale for all cells, and the rank by architecture. */
 export function Matrix(props: Shared & { pairs: readonly Pair[] }) {
   const { names } = props;
-  const rows = matrixOf(props.pairs, names);
+  const grid = gridOf(props.pairs, names);
   const range = seedRange(props.pairs);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
     <section class="table-box" aria-label="Matrix of test accuracies" tabIndex={0}>
-      <table class="matrix">
+      <table class={grid.isDense ? "matrix dense" : "matrix"}>
         <caption class="sr-only">Mean test accuracy, spread over seeds and rank, by method and architecture</caption>
         <thead>
           <tr>
-            <th scope="col">method</th>
-            {names.architectures.map((architecture) => (
-              <th key={architecture} scope="col">
-                <a href={`/architectures/${architecture}`}>architecture {names.number(architecture)}</a>
+            <th scope="col">{grid.isTurned ? "architecture" : "method"}</th>
+            {grid.columns.map((column) => (
+              <th key={column} scope="col">
+                {grid.isTurned ? <MethodName names={names} method={column} /> : <Link names={names} architecture={column} />}
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => (
-            <tr key={row.method}>
+          {grid.rows.map((row) => (
+            <tr key={row}>
               <th scope="row">
-                <strong>{names.letter(row.method)}</strong> <span class="user-text">{row.method}</span>
+                {grid.isTurned ? <Link names={names} architecture={row} /> : <MethodName names={names} method={row} />}
               </th>
-              {row.cells.map((pair, place) => (
-                <td key={names.architectures[place]}>
-                  {pair ? (
-                    <Cell {...props} pair={pair} range={range} finished={rows.filter((one) => one.cells[place]).length} />
-                  ) : (
-                    <span class="quiet">not yet</span>
-                  )}
-                </td>
-              ))}
+              {grid.columns.map((column) => {
+                const pair = grid.at(row, column);
+                return (
+                  <td key={column}>
+                    {pair ? (
+                      <Cell {...props} pair={pair} range={range} finished={grid.finished(pair.architecture)} />
+                    ) : (
+                      <span class="quiet">not yet</span>
+                    )}
+                  </td>
+                );
+              })}
             </tr>
           ))}
         </tbody>
       </table>
     </section>
+  );
+}
+
+function Link(props: { names: Names; architecture: string }) {
+  return <a href={`/architectures/${props.architecture}`}>architecture {props.names.number(props.architecture)}</a>;
+}
+
+function MethodName(props: { names: Names; method: string }) {
+  return (
+    <>
+      <strong>{props.names.letter(props.method)}</strong> <span class="user-text">{props.method}</span>
+    </>
   );
 }
 

@@ -1,17 +1,34 @@
 import type { Names, Pair } from "../state/training-data";
 
-/** One row of the matrix: a method, and its pair on each architecture in the order of the columns. */
-export interface MatrixRow {
-  readonly method: string;
-  readonly cells: readonly (Pair | null)[];
+const ACROSS = 6; // columns that a page is wide enough for
+
+/** Methods by architectures, or the other way round. */
+export interface Grid {
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  /** Whether architectures are the rows. */
+  readonly isTurned: boolean;
+  /** Whether even the fewer of the two are many. */
+  readonly isDense: boolean;
+  at(row: string, column: string): Pair | null;
+  /** How many methods have a pair on an architecture. */
+  finished(architecture: string): number;
 }
 
-export function matrixOf(pairs: readonly Pair[], names: Names): MatrixRow[] {
+/** Put pairs into a table: a row a method, unless there are many architectures and fewer methods. */
+export function gridOf(pairs: readonly Pair[], names: Names): Grid {
   const known = new Map(pairs.map((pair) => [JSON.stringify([pair.method, pair.architecture]), pair]));
-  return names.methods.map((method) => ({
-    method,
-    cells: names.architectures.map((architecture) => known.get(JSON.stringify([method, architecture])) ?? null),
-  }));
+  const { methods, architectures } = names;
+  const isTurned = architectures.length > ACROSS && architectures.length > methods.length;
+  const columns = isTurned ? methods : architectures;
+  return {
+    rows: isTurned ? architectures : methods,
+    columns,
+    isTurned,
+    isDense: columns.length > ACROSS,
+    at: (row, column) => known.get(JSON.stringify(isTurned ? [column, row] : [row, column])) ?? null,
+    finished: (architecture) => methods.filter((method) => known.has(JSON.stringify([method, architecture]))).length,
+  };
 }
 
 /** Return where the seeds of a pair stand on a strip of a width that all cells share, so that strips can be compared. */
