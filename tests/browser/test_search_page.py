@@ -12,6 +12,7 @@ from nas_service.storage import jobs
 from nas_service.storage.session import Database
 from tests.browser.conftest import OpenPage
 from tests.browser.recorded import RecordedSearch, begin
+from tests.browser.trainings import write_training
 from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, axe, is_inside, overflow, texts_of
 
 _HEAT = """() => Object.fromEntries([...document.querySelectorAll('.heat-map tbody tr')].map((row) => [
@@ -273,3 +274,22 @@ def test_a_large_search_opens_in_three_requests_and_sixty_kilobytes(
     names = [url.split("?")[0].rsplit("/", 1)[-1] for url in first]
     assert len([name for name in names if name in {search.job_id, "table", "series"}]) == 3
     assert sum(size for url, size in first.items() if re.search(r"arms/table|series|/searches/[^/]+$", url)) <= 60_000
+
+
+def test_layers_stand_in_words_on_the_cards_and_only_arms_that_can_be_held_are_shown(
+    open_page: OpenPage, store: Database
+) -> None:
+    """Nine cells of one edge: as small pictures nobody could read them; six of them have no skip."""
+    written = write_training(store, seeds=1, count=2, space="nas-bnn")
+    page = open_page(f"/searches/{written.search}?tab=architectures")
+    cards = page.locator(".found > li")
+    expect(cards).to_have_count(2)
+    expect(cards.first.locator(".layers > span")).to_have_count(9)
+    expect(cards.first).to_contain_text(re.compile("stage-1-a (wide-)?mobile-"))
+    expect(page.locator(".found img")).to_have_count(0)
+    expect(page.get_by_text("75 of 75")).to_be_visible()
+    expect(page.locator(".heat-map td.heat-none")).to_have_count(6)
+    assert axe(page) == []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": LIGHT.height})
+        assert overflow(page) == []

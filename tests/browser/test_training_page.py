@@ -271,3 +271,14 @@ def test_what_was_found_stands_beside_random_architectures(open_page: OpenPage, 
         assert overflow(page) == []
     page.goto(f"{service}/architectures/{written.architectures[-1]}")
     expect(page.get_by_role("heading", name="Control (uniform)")).to_be_visible()
+
+
+def test_many_architectures_are_rows_so_that_none_is_cut(open_page: OpenPage, store: Database) -> None:
+    written = write_training(store, seeds=2, count=8, controls=4)
+    page = _open(open_page, written)
+    assert page.locator("table.matrix tbody a").all_inner_texts() == [
+        f"architecture {name}" for name in ("#1", "#2", "#3", "#4", "U1", "U2", "U3", "U4")
+    ]
+    box = page.get_by_role("region", name="Matrix of test accuracies")
+    assert box.evaluate("element => element.scrollWidth <= element.clientWidth")
+    assert axe(page) == []

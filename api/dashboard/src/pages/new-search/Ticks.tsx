@@ -26,7 +26,7 @@ export function Ticks(props: { field: Field }) {
         {description}
         {bounds.maxItems === undefined ? "" : ` At most ${bounds.maxItems} can be ticked.`}
       </p>
-      <div class="ticks">
+      <div class="ticks words">
         {(item?.choices ?? []).map((choice) => (
           <label key={String(choice)} class="switch">
             <input

@@ -5,6 +5,7 @@ import { isDark } from "../../state/theme";
 import { amount, bytes, fixed } from "../../ui/format";
 import { Empty, Loaded } from "../../ui/States";
 import { paths, tradedOf } from "./data";
+import { layersOf } from "./layers";
 import type { SearchModel } from "./model";
 
 type Architecture = View<"ArchitectureView">;
@@ -21,6 +22,29 @@ function Leader({ model }: { model: SearchModel }) {
         </figure>
       ) : null}
     </Empty>
+  );
+}
+
+/** The cells as a picture; where each is one layer, which a small picture shows too small, the layers in words. */
+function Cells(props: { one: Architecture; theme: string }) {
+  const { one, theme } = props;
+  const layers = layersOf(one.genotype);
+  if (layers === null)
+    return (
+      <img
+        src={address("/v1/architectures/{id}/diagram.svg", { id: one.id }, { theme })}
+        alt={`Cells of the architecture of rank ${one.rank}`}
+        loading="lazy"
+      />
+    );
+  return (
+    <span class="layers">
+      {layers.map(([cell, operation]) => (
+        <span key={cell}>
+          <span class="quiet">{cell}</span> {operation}
+        </span>
+      ))}
+    </span>
   );
 }
 
@@ -64,11 +88,7 @@ export function ArchitecturesTab({ model }: { model: SearchModel }) {
               {data.items.map((one) => (
                 <li key={one.id}>
                   <a href={`/architectures/${one.id}`}>
-                    <img
-                      src={address("/v1/architectures/{id}/diagram.svg", { id: one.id }, { theme })}
-                      alt={`Cells of the architecture of rank ${one.rank}`}
-                      loading="lazy"
-                    />
+                    <Cells one={one} theme={theme} />
                     <span>
                       rank {one.rank}, score {fixed(one.score, 3)}
                     </span>
