@@ -55,7 +55,8 @@ def _configurable(name: str, entry: Any) -> EntryView:  # noqa: ANN401 - strateg
 
 
 def _strategy(name: str, entry: type[Strategy]) -> EntryView:
-    return _configurable(name, entry).model_copy(update={"facts": {"arms": asdict(entry.arm_facts), "figures": entry.figures}})
+    facts = {"arms": asdict(entry.arm_facts), "figures": entry.figures, "needs_own": entry.needs_own}
+    return _configurable(name, entry).model_copy(update={"facts": facts})
 
 
 def _method(name: str, entry: type[Method]) -> EntryView:

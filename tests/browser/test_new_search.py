@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
@@ -20,10 +20,10 @@ from nas_service.specs import SearchSpec
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
 from tests.browser.conftest import OpenPage
+from tests.browser.form import REFUSED, field_at, json_of, open_form, submitted
 from tests.browser.rows import add_search
 from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, Watch, axe, overflow
 
-REFUSED = "status of 422"  # what a browser writes into its console of a refusal that was meant
 SPEC: dict[str, Any] = {
     "name": 'it\'s "quoted" 😀 $HOME',
     "space": {"name": "tiny", "settings": {"channels": 8}},
@@ -39,32 +39,6 @@ SPEC: dict[str, Any] = {
         "robustness": {"images": None},
     },
 }
-
-
-def _open(open_page: OpenPage, query: str = "", look: Look = LIGHT) -> Page:
-    page = open_page(f"/new{query}", look)
-    # The first request for the catalogue imports every method.
-    expect(page.get_by_role("heading", name="6 Robustness")).to_be_visible(timeout=30_000)
-    expect(page.locator("[data-what=samples]")).to_be_visible(timeout=30_000)
-    return page
-
-
-def _field(page: Page, path: str) -> Locator:
-    return page.locator(f'[id="f-{path}"]')
-
-
-def _json(page: Page) -> Any:  # noqa: ANN401 - JSON
-    return json.loads(page.get_by_label("JSON").input_value())
-
-
-def _submit(page: Page) -> dict[str, Any]:
-    """Press Search, and return the job that came of it."""
-    with page.expect_response(lambda reply: reply.url.endswith("/v1/searches") and reply.request.method == "POST") as sent:
-        page.get_by_role("button", name="Search", exact=True).click()
-    assert sent.value.status == 202, sent.value.text()
-    job: dict[str, Any] = sent.value.json()
-    page.wait_for_url(f"**/searches/{job['id']}")
-    return job
 
 
 def _all_parts(page: Page) -> None:
@@ -83,10 +57,10 @@ def _all_parts(page: Page) -> None:
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, watch: Watch, look: Look) -> None:
     watch.forgive(REFUSED)  # everything at once is not allowed, and an estimate may be asked for on the way there
-    page = _open(open_page, look=look)
+    page = open_form(open_page, look=look)
     assert axe(page) == []
     _all_parts(page)
-    _field(page, "wave").fill("0")
+    field_at(page, "wave").fill("0")
     expect(page.get_by_text("no estimate")).to_be_visible()
     assert axe(page) == []
     for width in WIDTHS if look is LIGHT else (look.width,):
@@ -108,48 +82,48 @@ def _defaults() -> Iterator[tuple[str, str, str]]:
 
 
 def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage, service: str) -> None:
-    page = _open(open_page)
+    page = open_form(open_page)
     for space, strategy, method in _defaults():
         page.get_by_role("link", name="New search").click()
-        _field(page, "space.name").select_option(space)
-        _field(page, "strategy.name").select_option(strategy)
-        _field(page, "method.name").select_option(method)
-        spec = _submit(page)["spec"]
+        field_at(page, "space.name").select_option(space)
+        field_at(page, "strategy.name").select_option(strategy)
+        field_at(page, "method.name").select_option(method)
+        spec = submitted(page)["spec"]
         assert [spec[name]["name"] for name in ("space", "strategy", "method")] == [space, strategy, method]
     assert len(httpx.get(f"{service}/v1/searches", params={"limit": 200}).json()["items"]) == len(list(_defaults()))
 
 
 def test_every_method_trains_with_its_defaults(open_page: OpenPage) -> None:
-    page = _open(open_page)
+    page = open_form(open_page)
     for method in METHODS.names():
         page.get_by_role("link", name="New search").click()
-        _field(page, "space.name").select_option("tiny")
+        field_at(page, "space.name").select_option("tiny")
         page.get_by_label("Train the best architectures").check()
         for name in ("bnn", "xnor-net"):
             page.locator(f'input[name=methods][value="{name}"]').uncheck()
         page.locator(f'input[name=methods][value="{method}"]').check()
-        spec = _submit(page)["spec"]
+        spec = submitted(page)["spec"]
         assert [entry["name"] for entry in spec["training"]["methods"]] == [method]
 
 
 def test_the_presets_of_a_method_are_those_that_its_authors_published(open_page: OpenPage, watch: Watch) -> None:
     watch.forgive(REFUSED)  # an estimate may be asked for while no method is ticked, or one is not yet whole
-    page = _open(open_page)
+    page = open_form(open_page)
     page.get_by_role("link", name="New search").click()
     _all_parts(page)
     for name in ("bnn", "xnor-net"):
         page.locator(f'input[name=methods][value="{name}"]').uncheck()
     page.locator('input[name=methods][value="react-net"]').check()
     _all_parts(page)
-    preset = _field(page, "training.methods.0.recipe.preset")
+    preset = field_at(page, "training.methods.0.recipe.preset")
     assert preset.locator("option").all_inner_texts()[1:] == ["paper", "adambnn"]
     preset.select_option("adambnn")
-    recipe = _json(page)["training"]["methods"][0]["recipe"]
+    recipe = json_of(page)["training"]["methods"][0]["recipe"]
     assert recipe == {"preset": "adambnn"}
 
 
 def test_what_hardly_acts_by_default_is_told_where_a_method_is_chosen(open_page: OpenPage) -> None:
-    page = _open(open_page)
+    page = open_form(open_page)
     _all_parts(page)
     page.locator('input[name=methods][value="recu"]').check()
     _all_parts(page)
@@ -188,7 +162,7 @@ def _bounds(schema: dict[str, Any], definitions: dict[str, Any], path: str) -> I
 
 def _told(page: Page, path: str, given: str, words: str) -> None:
     """Give a value to a field, and find the words at it, tied to it for those who do not see them."""
-    field = _field(page, path)
+    field = field_at(page, path)
     field.fill(given)
     fault = page.locator(f'[id="e-{path}"]')
     expect(fault).to_contain_text(words)
@@ -200,7 +174,7 @@ def _told(page: Page, path: str, given: str, words: str) -> None:
 
 def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch: Watch) -> None:
     watch.forgive(REFUSED)  # an estimate may be asked for before the page has told the fault itself
-    page = _open(open_page)
+    page = open_form(open_page)
     _all_parts(page)
     page.locator('[id="f-from_search"]').check()
     schema = SearchSpec.model_json_schema()
@@ -223,9 +197,9 @@ def test_every_bound_of_a_setting_is_told_at_its_field(
     open_page: OpenPage, watch: Watch, field: str, names: tuple[str, ...], model: Callable[[str], type[BaseModel]]
 ) -> None:
     watch.forgive(REFUSED)  # as above
-    page = _open(open_page)
+    page = open_form(open_page)
     for name in names:
-        _field(page, f"{field}.name").select_option(name)
+        field_at(page, f"{field}.name").select_option(name)
         schema = model(name).model_json_schema()
         if not schema.get("properties"):
             continue
@@ -251,13 +225,13 @@ def test_the_service_says_the_same_of_every_bound(service: str) -> None:
 
 
 def test_json_command_and_python_submit_the_same_spec(open_page: OpenPage, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = _open(open_page)
+    page = open_form(open_page)
     page.get_by_label("JSON").fill(json.dumps(SPEC))
-    expect(_field(page, "seed")).to_have_value("7")
-    assert _json(page) == SPEC
+    expect(field_at(page, "seed")).to_have_value("7")
+    assert json_of(page) == SPEC
     line = page.get_by_label("Command").input_value()
     python = page.get_by_label("Python").input_value()
-    by_page = _submit(page)["spec"]
+    by_page = submitted(page)["spec"]
     monkeypatch.setenv("NAS_URL", service)
     ran = CliRunner().invoke(nas, [*shlex.split(line)[1:], "--json"])
     assert ran.exit_code == 0, ran.output
@@ -271,48 +245,48 @@ def test_json_command_and_python_submit_the_same_spec(open_page: OpenPage, servi
 
 
 def test_each_text_is_read_back_into_the_form(open_page: OpenPage) -> None:
-    page = _open(open_page)
+    page = open_form(open_page)
     page.get_by_label("Command").fill("nas search submit --space tiny --train bnn --train recu --set training.seeds='[1, 2]'")
-    expect(_field(page, "training.seeds")).to_have_value("1, 2")
-    assert _json(page) == {"space": "tiny", "method": "xnor-net", "training": {"methods": ["bnn", "recu"], "seeds": [1, 2]}}
+    expect(field_at(page, "training.seeds")).to_have_value("1, 2")
+    assert json_of(page) == {"space": "tiny", "method": "xnor-net", "training": {"methods": ["bnn", "recu"], "seeds": [1, 2]}}
     page.get_by_label("Python").fill("client.submit_search({'space': 'bats', 'evaluation': {'adversarial': None, 'epochs': 2}})")
-    expect(_field(page, "evaluation.epochs")).to_have_value("2")
-    assert _json(page) == {"space": "bats", "evaluation": {"epochs": 2}}
+    expect(field_at(page, "evaluation.epochs")).to_have_value("2")
+    assert json_of(page) == {"space": "bats", "evaluation": {"epochs": 2}}
     page.get_by_label("Command").fill("nas search submit --spaec tiny")
     expect(page.get_by_text("Not understood, the form is as before: no --spaec")).to_be_visible()
-    assert _json(page) == {"space": "bats", "evaluation": {"epochs": 2}}
+    assert json_of(page) == {"space": "bats", "evaluation": {"epochs": 2}}
 
 
 def test_a_double_click_makes_one_job(open_page: OpenPage, service: str) -> None:
-    page = _open(open_page)
-    _field(page, "space.name").select_option("tiny")
+    page = open_form(open_page)
+    field_at(page, "space.name").select_option("tiny")
     page.get_by_role("button", name="Search", exact=True).dblclick()
     page.wait_for_url("**/searches/*")
     assert len(httpx.get(f"{service}/v1/searches").json()["items"]) == 1
 
 
 def test_one_form_that_is_sent_twice_makes_one_job(open_page: OpenPage, service: str) -> None:
-    page = _open(open_page)
+    page = open_form(open_page)
     page.evaluate("() => { for (const _ of [1, 2]) document.querySelector('form').requestSubmit(); }")
     page.wait_for_url("**/searches/*")
     assert len(httpx.get(f"{service}/v1/searches").json()["items"]) == 1
 
 
 def test_enter_submits(open_page: OpenPage) -> None:
-    page = _open(open_page)
-    _field(page, "name").fill("by Enter")
-    _field(page, "name").press("Enter")
+    page = open_form(open_page)
+    field_at(page, "name").fill("by Enter")
+    field_at(page, "name").press("Enter")
     page.wait_for_url("**/searches/*")
 
 
 def test_the_estimate_follows_and_counts_trainings_and_attacks(open_page: OpenPage) -> None:
-    page = _open(open_page)
-    _field(page, "space.name").select_option("tiny")
-    _field(page, "strategy.name").select_option("abandit")
+    page = open_form(open_page)
+    field_at(page, "space.name").select_option("tiny")
+    field_at(page, "strategy.name").select_option("abandit")
     expect(page.locator("[data-what=samples]")).to_contain_text("18", timeout=2000)
     expect(page.locator("[data-what=time]")).to_contain_text("no like search yet")
     page.get_by_label("Train the best architectures").check()
-    _field(page, "training.seeds").fill("0, 1, 2")
+    field_at(page, "training.seeds").fill("0, 1, 2")
     expect(page.locator("[data-what=trainings]")).to_contain_text("6", timeout=2000)
     expect(page.locator("[data-what=attacks]").last).to_contain_text("none")
     page.get_by_label("Attack what was trained").check()
@@ -321,83 +295,44 @@ def test_the_estimate_follows_and_counts_trainings_and_attacks(open_page: OpenPa
 
 def test_a_refusal_goes_to_its_field_and_takes_the_reader_there(open_page: OpenPage, watch: Watch) -> None:
     watch.forgive(REFUSED)
-    page = _open(open_page)
+    page = open_form(open_page)
     page.get_by_label("JSON").fill('{"strategy": {"name": "abandit", "settings": {"momentum": 2}}, "seed": -1}')
     page.get_by_role("button", name="Search", exact=True).click()
-    expect(_field(page, "strategy.settings.momentum")).to_be_focused()
+    expect(field_at(page, "strategy.settings.momentum")).to_be_focused()
     summary = page.get_by_role("alert")
     expect(summary).to_contain_text("strategy.settings.momentum: less than or equal to 1")
     summary.get_by_role("button", name="seed").click()
-    expect(_field(page, "seed")).to_be_focused()
+    expect(field_at(page, "seed")).to_be_focused()
 
 
 def test_what_only_the_service_knows_is_told_at_the_field_too(open_page: OpenPage, watch: Watch) -> None:
     watch.forgive(REFUSED)
-    page = _open(open_page)
-    _field(page, "strategy.name").select_option("abandit")
-    _field(page, "wave").fill("1024")
+    page = open_form(open_page)
+    field_at(page, "strategy.name").select_option("abandit")
+    field_at(page, "wave").fill("1024")
     expect(page.locator('[id="e-wave"]')).to_contain_text("no more than")
 
 
 def test_what_was_written_survives_a_reload(open_page: OpenPage) -> None:
-    page = _open(open_page)
-    _field(page, "keep").fill("3")
+    page = open_form(open_page)
+    field_at(page, "keep").fill("3")
     page.reload()
-    expect(_field(page, "keep")).to_have_value("3")
-    assert _json(page) == {"strategy": "screen-and-train", "keep": 3}
+    expect(field_at(page, "keep")).to_have_value("3")
+    assert json_of(page) == {"strategy": "screen-and-train", "keep": 3}
 
 
 def test_a_search_is_done_again_from_its_spec(open_page: OpenPage, store: Database) -> None:
     job = add_search(store, "again", seed=5, evaluation={"epochs": 2})
-    page = _open(open_page, f"?from={job}")
-    assert _json(page) == {"name": "again", "space": "tiny", "seed": 5, "evaluation": {"epochs": 2}}
+    page = open_form(open_page, f"?from={job}")
+    assert json_of(page) == {"name": "again", "space": "tiny", "seed": 5, "evaluation": {"epochs": 2}}
     expect(page.get_by_role("button", name="changed: reset Seed")).to_be_visible()
     page.get_by_role("button", name="changed: reset Seed").click()
-    assert _json(page) == {"name": "again", "space": "tiny", "evaluation": {"epochs": 2}}
-
-
-def test_the_form_begins_with_what_wins_and_the_published_algorithm_is_one_choice_away(open_page: OpenPage) -> None:
-    page = _open(open_page)
-    strategy = _field(page, "strategy.name")
-    expect(strategy).to_have_value("screen-and-train")
-    expect(strategy.locator("option:checked")).to_contain_text("ours")
-    expect(page.locator('[id="h-strategy.name"]')).to_contain_text("benchmarks/results/equal_compute.md")
-    _field(page, "space.name").select_option("tiny")
-    expect(page.locator("[data-what=samples]")).to_contain_text("52", timeout=5000)
-    strategy.select_option("abandit")
-    expect(strategy.locator("option:checked")).to_contain_text("as published (Chen et al., ECCV 2020)")
-    assert _json(page) == {"space": "tiny"}, "the service's own default: nothing else has to change with it"
-    assert _submit(page)["spec"]["strategy"] == {"name": "abandit", "settings": {}}
-
-
-def test_costs_to_trade_are_ticked_two_at_most(open_page: OpenPage) -> None:
-    page = _open(open_page)
-    group = page.get_by_role("group", name="Objectives")
-    boxes = group.get_by_role("checkbox")
-    expect(boxes).to_have_count(5)
-    group.get_by_label("OPs").check()
-    group.get_by_label("Packed bytes").check()
-    assert _json(page)["objectives"] == ["ops", "packed_bytes"]
-    expect(group.get_by_label("1-bit parameters")).to_be_disabled()
-    group.get_by_label("OPs").uncheck()
-    expect(group.get_by_label("1-bit parameters")).to_be_enabled()
-    assert _json(page)["objectives"] == ["packed_bytes"]
-    assert _submit(page)["spec"]["objectives"] == ["packed_bytes"]
-
-
-def test_what_cannot_trade_costs_says_so_at_the_boxes(open_page: OpenPage, watch: Watch) -> None:
-    watch.forgive(REFUSED)
-    page = _open(open_page)
-    page.get_by_role("group", name="Objectives").get_by_label("OPs").check()
-    _field(page, "strategy.name").select_option("abandit")
-    expect(page.locator('[id="e-objectives"]')).to_contain_text("these trade: ")
-    page.get_by_role("button", name="Search", exact=True).click()
-    expect(_field(page, "objectives")).to_be_focused()
+    assert json_of(page) == {"name": "again", "space": "tiny", "evaluation": {"epochs": 2}}
 
 
 def test_controls_are_asked_for_where_something_is_trained(open_page: OpenPage) -> None:
-    page = _open(open_page)
-    expect(_field(page, "training.controls")).to_have_count(0)
+    page = open_form(open_page)
+    expect(field_at(page, "training.controls")).to_have_count(0)
     page.get_by_label("Train the best architectures").check()
-    _field(page, "training.controls").fill("4")
-    assert _json(page)["training"]["controls"] == 4
+    field_at(page, "training.controls").fill("4")
+    assert json_of(page)["training"]["controls"] == 4

@@ -29,7 +29,16 @@ const ODD = [
 const SETTINGS = fieldsOf({
   properties: { channels: { type: "integer", minimum: 2, default: 16 }, planes: { type: "integer", default: 4 } },
 });
-const entry = (name: string) => ({ name, summary: "", reference: "", fields: SETTINGS, presets: [], inert: [], figures: "" });
+const entry = (name: string) => ({
+  name,
+  summary: "",
+  reference: "",
+  fields: SETTINGS,
+  presets: [],
+  inert: [],
+  figures: "",
+  needsOwn: false,
+});
 const SCHEMA: SpecSchema = {
   fields: fieldsOf(searchSpec as unknown as JsonObject),
   catalogue: {

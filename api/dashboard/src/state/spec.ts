@@ -20,6 +20,8 @@ export interface Entry {
   readonly inert: readonly Inert[];
   /** Page of the project with what was measured of a strategy. */
   readonly figures: string;
+  /** Whether a strategy wants trainings of their own, whatever `evaluation.own` says. */
+  readonly needsOwn: boolean;
 }
 
 /** Shelves of the catalogue by the field that names their entries. */

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { isObject } from "../../state/json";
 import type { Field } from "../../state/schema";
+import { nameOf } from "../../state/spec";
 import { ComponentField } from "./ComponentField";
 import { useForm } from "./context";
 import { FieldInput } from "./FieldInput";
@@ -70,6 +71,7 @@ export function Sections() {
       </Section>
       <Section number={4} title="Evaluation">
         <Component field={known.method} title="Method of the samples" />
+        <OwnHint strategy={known.strategy} />
         <Fields fields={some(inEvaluation, "epochs", "train_fraction", "batch_size")} />
         <Fold
           title="How samples are trained and scored"
@@ -84,6 +86,20 @@ export function Sections() {
         <Robustness evaluation={inEvaluation} training={known.training} />
       </Section>
     </>
+  );
+}
+
+/** Where samples are trainings of their own: which recipe they follow, and that what stands here is of shared weights. */
+function OwnHint(props: { strategy: Field | undefined }) {
+  const form = useForm();
+  const name = nameOf(form.value("strategy"), props.strategy?.default);
+  const needsOwn = form.schema.catalogue.strategy.find((one) => one.name === name)?.needsOwn ?? false;
+  if (!needsOwn && !isObject(form.value("evaluation.own"))) return null;
+  return (
+    <p class="hint wide own-hint">
+      Every sample is a training of its own, from scratch: it follows the recipe of <em>own</em> below, or else the one that the
+      methods of 5 share. Epochs, train fraction and batch size here are those of shared weights, and stay as they are.
+    </p>
   );
 }
 

@@ -18,7 +18,8 @@ function entryOf(view: View<"EntryView">): Entry {
   const presets = isObject(view.facts?.presets as Json) ? Object.keys(view.facts?.presets as JsonObject) : [];
   const inert = (view.facts?.inert ?? []) as readonly Inert[];
   const figures = String(view.facts?.figures ?? "");
-  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields, presets, inert, figures };
+  const needsOwn = view.facts?.needs_own === true;
+  return { name: view.name, summary: view.summary, reference: view.reference ?? "", fields, presets, inert, figures, needsOwn };
 }
 
 async function shelf(plural: string, signal: AbortSignal): Promise<readonly Entry[]> {
