@@ -122,7 +122,8 @@ def test_the_presets_of_a_method_are_those_that_its_authors_published(open_page:
     assert recipe == {"preset": "adambnn"}
 
 
-def test_what_hardly_acts_by_default_is_told_where_a_method_is_chosen(open_page: OpenPage) -> None:
+def test_what_hardly_acts_by_default_is_told_where_a_method_is_chosen(open_page: OpenPage, watch: Watch) -> None:
+    watch.forgive(REFUSED)  # everything at once is not allowed, and an estimate may be asked for
     page = open_form(open_page)
     _all_parts(page)
     page.locator('input[name=methods][value="recu"]').check()
