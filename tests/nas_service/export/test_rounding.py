@@ -47,14 +47,24 @@ def test_logits_and_classes_that_differ_are_counted() -> None:
     assert rounding == Rounding(1, 0, 1)
 
 
+@pytest.mark.parametrize(("count", "allowed"), [(200, 40), (9, 1), (4, 1), (1, 1)])
+def test_one_image_in_five_may_differ_and_at_least_one(count: int, allowed: int) -> None:
+    assert _compare({place: [1.0, 0.5] for place in range(allowed)}, count) == Rounding(count, allowed, 0)
+
+
 @pytest.mark.parametrize(("count", "allowed"), [(200, 4), (99, 1), (49, 1), (1, 1)])
-def test_one_image_in_fifty_may_differ_and_at_least_one(count: int, allowed: int) -> None:
-    changed = {place: [1.0, 0.5] for place in range(allowed)}
-    assert _compare(changed, count) == Rounding(count, allowed, 0)
+def test_one_image_in_fifty_may_get_another_class_and_at_least_one(count: int, allowed: int) -> None:
+    assert _compare({place: [0.0, 1.0] for place in range(allowed)}, count) == Rounding(count, allowed, allowed)
 
 
-@pytest.mark.parametrize("row", [[1.0, 0.5], [0.0, 1.0], [float("nan"), 0.0]])
-def test_more_are_refused_and_the_first_is_named_with_both_logits(row: list[float]) -> None:
-    words = r"on 5 of 200 images .*allowed of 200: 4.*its logits of test image 7 are .* instead of \[1.0, 0.0\]"
-    with pytest.raises(ExportError, match=words):
-        _compare(dict.fromkeys(range(7, 12), row))
+@pytest.mark.parametrize(
+    ("differing", "row", "counts"),
+    [
+        (41, [1.0, 0.5], "on 41 of 200 images by more than rounding and on 0 in the class"),
+        (5, [0.0, 1.0], "on 5 of 200 images by more than rounding and on 5 in the class"),
+        (41, [float("nan"), 0.0], "on 41 of 200 images by more than rounding and on 0 in the class"),
+    ],
+)
+def test_more_are_refused_and_the_first_is_named_with_both_logits(differing: int, row: list[float], counts: str) -> None:
+    with pytest.raises(ExportError, match=rf"{counts}: its logits of test image 7 are .* instead of \[1.0, 0.0\]"):
+        _compare(dict.fromkeys(range(7, 7 + differing), row))
