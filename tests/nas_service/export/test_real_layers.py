@@ -148,7 +148,7 @@ def test_gabor_filters_and_means_of_all_positions_are_those_that_were_trained() 
 def test_an_edge_filter_sums_to_zero_on_even_ground_in_any_order() -> None:
     """As it is before it is trained; a residue of float64's rounding would have a sign of its own in every order."""
     bank = real_layers.GaborBank(8)
-    bank.load_state_dict(GaborBank(8).state_dict())
+    bank.load_state_dict(GaborBank(8, 1).state_dict())
     ground = torch.randn(5, 8, 1, 1, generator=torch.Generator().manual_seed(0)).expand(5, 8, 6, 6)
     for form in FORMATS:
         assert not bank(ground.contiguous(memory_format=form))[:, 1::2, 1:-1, 1:-1].any()
