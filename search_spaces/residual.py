@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from search_spaces.conv_factory import ConvFactory
 from search_spaces.cost import FULL_PRECISION, BareConvCost, ConvShape, Cost, Precision, Size, batch_norm_cost, prelu_cost
+from search_spaces.group_mean import GroupMean
 from search_spaces.halving import halving
 
 Shortcut = Callable[[ConvShape], nn.Module]  # makes a module (outputs, inputs) -> their sum
@@ -35,7 +36,8 @@ class FreeShortcut(nn.Module):
         super().__init__()
         wide, narrow = max(shape.in_channels, shape.out_channels), min(shape.in_channels, shape.out_channels)
         self.exists = wide % narrow == 0
-        self.groups = max(1, shape.in_channels // shape.out_channels)
+        groups = max(1, shape.in_channels // shape.out_channels)
+        self.narrow = GroupMean(groups) if groups > 1 else None
         self.copies = max(1, shape.out_channels // shape.in_channels)
         self.halve = halving(shape.stride) if shape.stride > 1 else None
 
@@ -44,8 +46,8 @@ class FreeShortcut(nn.Module):
         if not self.exists:
             return outputs
         carried = inputs if self.halve is None else self.halve(inputs)
-        if self.groups > 1:
-            carried = carried.unflatten(1, (self.groups, -1)).mean(1)
+        if self.narrow is not None:
+            carried = self.narrow(carried)
         if self.copies > 1:
             carried = torch.cat([carried] * self.copies, 1)
         return outputs + carried

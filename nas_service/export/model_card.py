@@ -56,6 +56,18 @@ def _accuracy_table(metrics: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _rounding(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the sentence on how the frozen network compares with the trained one."""
+    parts = manifest["rounding"].values()
+    images, above, other = (sum(part[name] for part in parts) for name in ("images", "above_tolerance", "other_class"))
+    return [
+        "All figures are of the network in this bundle, whose arithmetic gives the same signs whatever the order of its sums; of",
+        f"the {images} validation and test images, {above} have logits that differ from those of the network as trained by more",
+        f"than rounding, where a sign flipped, and {other} another class.",
+        "",
+    ]
+
+
 def _settings(settings: Mapping[str, Any]) -> str:
     shown = str(settings)
     return code_span(shown if len(shown) <= _SETTINGS else f"{shown[:_SETTINGS]}...")
@@ -151,6 +163,7 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
         "",
         *_accuracy_table(manifest["metrics"]),
         "",
+        *_rounding(manifest),
         *_cost_table(manifest["cost"]),
         "",
         *_class_table(ClassFigures.model_validate(manifest["metrics"]["test_classes"])),

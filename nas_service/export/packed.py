@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas_service.binarization.frozen import FrozenConv
 from nas_service.binarization.layer import BinaryConv2d
 from nas_service.binarization.method import Deployable, Method
-from nas_service.export import runtime
+from nas_service.errors import CannotFreezeError
+from nas_service.export import real_layers, runtime
 from search_spaces.errors import InvalidFieldError
+from search_spaces.group_mean import GroupMean
 from search_spaces.network import Network
+from search_spaces.operations.denoise import NonLocalMean
+from search_spaces.operations.gabor_conv_3x3 import GaborBank
 
 
 def deploy(frozen: FrozenConv) -> runtime.BinaryConv2d:
@@ -107,20 +111,64 @@ def shrink_layers(frozen: Network, filters: Mapping[str, int]) -> None:
 def freeze_network(network: Network, method: Method) -> Network:
     """Return a copy of `network` on the CPU, in evaluation, whose binary layers hold packed bits and nothing of training.
 
-    What a method put in the place of other layers becomes one of torch's own again, if it says how. The copy refuses pixels
-    that are none (`runtime.check_pixels`).
+    What a method put in the place of other layers becomes one of torch's own again, if it says how. Layers of real numbers
+    become those of `real_layers`, whose results do not depend on the order of sums; tensors keep their names and shapes. The
+    copy refuses pixels that are none (`runtime.check_pixels`).
 
     Raises:
-        CannotFreezeError: If the method has no exact frozen form for a layer.
+        CannotFreezeError: If the method has no exact frozen form for a layer, or a real convolution none with one result.
     """
     frozen = copy.deepcopy(network).cpu().eval()
+    normalize = runtime.Normalize(network.image.channels, *network.image.size)
+    normalize.load_state_dict(network.normalize.state_dict())
+    frozen.set_submodule("normalize", normalize)
+    frozen.set_submodule("stem.0", _stem(frozen.get_submodule("stem.0"), normalize))
     places = [(parent, name, child) for parent in frozen.modules() for name, child in parent.named_children()]
     for parent, name, child in places:
         if isinstance(child, BinaryConv2d):
             setattr(parent, name, deploy(method.freeze(child)))
-        elif isinstance(child, Deployable):
-            setattr(parent, name, child.deployed().eval())
-    normalize = runtime.Normalize(network.image.channels, *network.image.size)
-    normalize.load_state_dict(network.normalize.state_dict())
-    frozen.set_submodule("normalize", normalize.eval())
-    return frozen.requires_grad_(False)  # noqa: FBT003 - torch's own signature
+        else:
+            setattr(parent, name, _real_layer(child.deployed() if isinstance(child, Deployable) else child))
+    return frozen.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
+
+
+def _stem(conv: nn.Module, normalize: runtime.Normalize) -> real_layers.StemConv2d:
+    """Return the run-time form of the first convolution, which divides by the standard deviation as well."""
+    geometry = _geometry(conv)
+    if geometry[5:] != (1, 1):
+        raise CannotFreezeError(f"the stem {conv} has groups or dilation, with which its sums are not known to be exact")
+    stem = real_layers.StemConv2d(*geometry[:5], std=tuple(normalize.std.flatten().tolist()))
+    stem.load_state_dict(conv.state_dict())
+    return stem
+
+
+def _geometry(conv: nn.Module) -> tuple[int, int, int, int, int, int, int]:
+    """Return the arguments of a square convolution that adds no bias and pads with zeros: the only ones that spaces make."""
+    if isinstance(conv, nn.Conv2d) and conv.bias is None and conv.padding_mode == "zeros" and not isinstance(conv.padding, str):
+        sides = (conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+        if all(len(set(side)) == 1 for side in sides):
+            kernel_size, stride, padding, dilation = (side[0] for side in sides)
+            return conv.in_channels, conv.out_channels, kernel_size, stride, padding, dilation, conv.groups
+    raise CannotFreezeError(f"{conv} has no form with one result: a square convolution without bias, padded with zeros, has one")
+
+
+def _real_layer(layer: nn.Module) -> nn.Module:
+    """Return the run-time form of a layer that sums real numbers, its tensors loaded; any other layer as it is."""
+    made: nn.Module
+    match layer:
+        case nn.BatchNorm2d():
+            made = real_layers.BatchNorm2d(layer.num_features, layer.eps, affine=layer.affine)
+        case nn.Conv2d():
+            made = real_layers.Conv2d(*_geometry(layer))
+        case GaborBank():
+            made = real_layers.GaborBank(layer.channels, layer.stride)
+        case NonLocalMean():
+            made = real_layers.NonLocalMean()
+        case GroupMean():
+            made = real_layers.GroupMean(layer.groups)
+        case _:
+            return layer
+    state = layer.state_dict()
+    state.pop("num_batches_tracked", None)  # of training
+    made.load_state_dict(state)
+    return made

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from nas_service.binarization.method import Method
@@ -10,7 +11,7 @@ from nas_service.catalogue import build_method, build_space
 from nas_service.checking.problems import Problems
 from nas_service.errors import CannotFreezeError, ExportError
 from nas_service.export import runtime
-from nas_service.export.bundle_archive import WEIGHTS
+from nas_service.export.bundle_archive import MANIFEST, WEIGHTS
 from nas_service.export.bundle_reading import Bundle, StatedCandidate, read_tensors
 from nas_service.export.packed import freeze_network, shrink_layers
 from nas_service.export.standalone import frozen_weights, source_title, weight_name, write_source
@@ -86,6 +87,10 @@ def _fill(network: Network, weights: Mapping[str, Tensor]) -> None:
         if _form(weights[name]) != _form(tensor):
             forms = f"{name} is {_form(weights[name])} instead of {_form(tensor)}"
             raise ExportError(f"{WEIGHTS} does not fit the genotype: {forms}")
+    std = expected["normalize.std"]  # as the manifest states it; it stands in the stem's source
+    if not torch.equal(weights["normalize.std"], std):
+        values = f"normalize.std is {weights['normalize.std'].flatten().tolist()} and image.std {std.flatten().tolist()}"
+        raise ExportError(f"{WEIGHTS} does not fit {MANIFEST}: {values}")
     names = {weight_name(name): name for name in network.state_dict()}
     network.load_state_dict({names[name]: tensor for name, tensor in weights.items()})
     for name, layer in network.named_modules():

@@ -1,8 +1,8 @@
 """What a bundled network needs at run time, from torch alone.
 
-This file is the first half of every bundle's `model.py`: it imports nothing of this project and nothing but torch and the
-standard library. The second half, the network itself, is generated (`standalone.py`). Both run on PYTHON and TORCH, which are
-older than what this project itself needs.
+This file is the second part of every bundle's `model.py`, behind `real_layers.py`: besides that it imports nothing of this
+project, and nothing but torch and the standard library. The third part, the network itself, is generated (`standalone.py`). All
+run on PYTHON and TORCH, which are older than what this project itself needs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, nn
 
+from nas_service.export.real_layers import LEVELS, PIXEL_BITS
+
 PYTHON, TORCH = "3.9", "2.3"  # the oldest that this file runs on
 HERE = Path(__file__).resolve().parent
 BATCH = 512  # images in a forward pass of `evaluate`
 ROUNDING = 1e-4  # that pixels may be outside [0, 1] by: a fortieth of one of 256 grey levels, and far above what sums round by
+MOST_EXACT = 2**24  # the largest sum of -1 and +1 whose every partial sum float32 holds
 _DTYPES = {"F32": torch.float32, "U8": torch.uint8, "I16": torch.int16, "I64": torch.int64}
 
 
@@ -50,7 +53,12 @@ def check_pixels(pixels: object, channels: int, height: int, width: int) -> None
 
 
 class Normalize(nn.Module):
-    """(x - mean) / std per channel, of pixels that were looked at first: other inputs would be classified as well, wrongly."""
+    """x = round(pixel * 255 * 2^14) - round(mean * 255 * 2^14) per channel, whole numbers in float64, of pixels looked at first.
+
+    Products in float64 (exact for float32 pixels), rounded to the nearest, ties to even. The float32 pixel k / 255 gives exactly
+    k 2^14 - M with M = round(mean * 255 * 2^14), so images of uint8 are k 2^14 - M in integers. |x| is below 2^23. The standard
+    deviation is in the stem's weights (`StemConv2d`). Inputs that are no pixels would be classified as well, wrongly.
+    """
 
     mean: Tensor
     std: Tensor
@@ -62,14 +70,19 @@ class Normalize(nn.Module):
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("std", torch.ones(1, channels, 1, 1))
 
+    @property
+    def integer_mean(self) -> Tensor:
+        """The M of every channel, whole numbers in float64, (1, C, 1, 1)."""
+        return (self.mean.to(torch.float64) * (LEVELS << PIXEL_BITS)).round()
+
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape.
+        """Map (N, C, H, W) to the same shape, in float64.
 
         Raises:
             ValueError: If the pixels are none: see `check_pixels`.
         """
         check_pixels(pixels, self.channels, self.height, self.width)
-        return (pixels - self.mean) / self.std
+        return (pixels.to(torch.float64) * (LEVELS << PIXEL_BITS)).round() - self.integer_mean
 
 
 class BinaryConv2d(nn.Module):
@@ -78,10 +91,14 @@ class BinaryConv2d(nn.Module):
     The weights b are -1 or +1, kept as `bits`: bit i of byte j (least significant first) is 1 where weight 8j + i of the
     row-major (filters, in_channels / groups, k, k) kernel is +1. Every filter serves `planes` consecutive outputs, each with
     its own `kernel_scale`, if any. `gather` puts computed outputs in their places; one past the last is zeros (pruned).
-    Without `kernel_scale` and with binary inputs the output before the scale is an exact integer.
+    Without `kernel_scale` and with binary inputs the output before the scale is an exact integer, whatever the order of its sum:
+    float32 holds whole numbers up to 2^24. Otherwise products and sums are those of float64, rounded to float32 once.
 
     With `offsets`, for operands of two values that do not lie about 0: y = K * (scale * conv(..., b) + sum_scale * conv(..., 1)
     + offset), where conv(..., 1) sums the padded signs under the window in the output's group: another exact integer.
+
+    What follows the convolution is elementwise in float32, each step rounded: y = c * scale, then y + (s * sum_scale), then
+    y + offset, then y * K, as far as there are such terms; c and s are the two convolutions.
     """
 
     bits: Tensor
@@ -124,6 +141,7 @@ class BinaryConv2d(nn.Module):
         self.pad_value, self.scales, self.input_scale = pad_value, scales, input_scale
         self.binary_input, self.shifted, self.planes = binary_input, shifted, planes
         self.scaled_positions, self.filters, self.offsets = scaled_positions, filters, offsets
+        self.is_exact = binary_input and not scaled_positions and in_channels // groups * kernel_size**2 <= MOST_EXACT
         kept = filters or out_channels // planes
         kernel = (kept, in_channels // groups, kernel_size, kernel_size)
         side = scaled_positions
@@ -157,7 +175,7 @@ class BinaryConv2d(nn.Module):
             binary = (binary >= 0).to(inputs.dtype) * 2 - 1
         if self.padding:
             binary = F.pad(binary, (self.padding,) * 4, value=self.pad_value)
-        outputs = F.conv2d(binary, self.kernel(), None, self.stride, 0, self.dilation, self.groups)
+        outputs = self._convolve(binary, self.kernel())
         if self.scale is not None:
             outputs = outputs * self.scale.view(1, -1, 1, 1)
         if self.sum_scale is not None and self.offset is not None:
@@ -168,17 +186,26 @@ class BinaryConv2d(nn.Module):
             outputs = F.pad(outputs, (0, 0, 0, 0, 0, 1))[:, self.gather.to(torch.int64)]
         return outputs
 
+    def _convolve(self, padded: Tensor, kernel: Tensor) -> Tensor:
+        if self.is_exact:  # rounded, since devices may choose algorithms (Winograd's) that are off by a little
+            return F.conv2d(padded, kernel, None, self.stride, 0, self.dilation, self.groups).round()
+        wide, factors = padded.to(torch.float64), kernel.to(torch.float64)
+        return F.conv2d(wide, factors, None, self.stride, 0, self.dilation, self.groups).to(padded.dtype)
+
     def _window_sums(self, padded: Tensor) -> Tensor:
         """Return the sum of the padded signs under each window, per group, for every computed output."""
         ones = padded.new_ones(self.groups, self.in_channels // self.groups, self.kernel_size, self.kernel_size)
-        sums = F.conv2d(padded, ones, None, self.stride, 0, self.dilation, self.groups)
+        sums = self._convolve(padded, ones)
         return sums.repeat_interleave(self.signs.shape[0] * self.planes // self.groups, dim=1)
 
     def _kmap(self, inputs: Tensor) -> Tensor:
-        """Return XNOR-Net's K: the mean magnitude of the input under each window, per group."""
-        magnitude = inputs.abs().unflatten(1, (self.groups, -1)).mean(2)
+        """Return XNOR-Net's K: the mean magnitude of the input under each window, per group, with zeros around the border.
+
+        In float64: the mean over the group's channels, then a convolution with a kernel of k^-2; rounded to float32 once.
+        """
+        magnitude = inputs.abs().to(torch.float64).unflatten(1, (self.groups, -1)).mean(2)
         box = magnitude.new_full((self.groups, 1, self.kernel_size, self.kernel_size), self.kernel_size**-2)
-        means = F.conv2d(magnitude, box, None, self.stride, self.padding, self.dilation, self.groups)
+        means = F.conv2d(magnitude, box, None, self.stride, self.padding, self.dilation, self.groups).to(inputs.dtype)
         return means.repeat_interleave(self.out_channels // self.groups, dim=1)
 
 

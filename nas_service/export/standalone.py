@@ -5,6 +5,7 @@ constructed with the arguments it was built with. So a new operation or template
 what ran. The caller runs the result against the network before anyone downloads it.
 """
 
+import ast
 import inspect
 import operator
 import re
@@ -16,16 +17,17 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, fx, nn
 
 from nas_service.errors import ExportError
-from nas_service.export import runtime
+from nas_service.export import real_layers, runtime
 from search_spaces.network import Cell, Network
 
 _INFIX = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/"}
 _CONTAINERS = (nn.Sequential, nn.ModuleDict, nn.ModuleList)
+_RUN_TIME = (real_layers, runtime)  # in the order in which they stand in the source
 
 
 def _is_runtime(module: nn.Module) -> bool:
-    """Return whether a layer's class stands in the first half of the source."""
-    return type(module).__module__ == runtime.__name__
+    """Return whether a layer's class stands in the first parts of the source."""
+    return type(module).__module__ in {part.__name__ for part in _RUN_TIME}
 
 
 class _Tracer(fx.Tracer):
@@ -183,6 +185,20 @@ def _write_class(name: str, docstring: str, root: nn.Module) -> list[str]:
     return [*lines, "", ""]
 
 
+def _run_time_source() -> list[str]:
+    """Return the lines of the files of the run time one after the other, their imports first and each once."""
+    imports: dict[str, None] = {}
+    bodies: list[str] = []
+    for part in _RUN_TIME:
+        lines = inspect.getsource(part).splitlines()
+        nodes = [node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        theirs = [node for node in nodes if not (isinstance(node, ast.ImportFrom) and node.module == real_layers.__name__)]
+        imports.update(dict.fromkeys(lines[node.lineno - 1] for node in theirs))
+        bodies += ["", *lines[nodes[-1].lineno :]]
+    first, *others = imports
+    return [first, "", *sorted(others, key=lambda line: ("torch" in line, line)), *bodies]
+
+
 def source_title(space: str, method: str, dataset: str) -> str:
     """Return the first line of a candidate's `model.py`, from the names of its space, method and dataset."""
     return f"A 1-bit network: {space}, {method}, {dataset}."
@@ -196,11 +212,9 @@ def write_source(frozen: Network, title: str) -> str:
     """
     if not title.isprintable() or set(title) & set('"\\'):  # it could end the docstring, and what follows would be run
         raise ExportError(f"the title {title!a} cannot be written into source: no quotes, backslashes or control characters")
-    text = inspect.getsource(runtime)
-    body = text[text.index("from __future__ import annotations") :]
     needs = f"Needs Python {runtime.PYTHON} and torch {runtime.TORCH} or newer, nothing else."
     lines = [f'"""{title}', "", f"{needs} As a script it classifies the bundled test images."]
-    lines += ['"""', "", body, ""]
+    lines += ['"""', "", *_run_time_source(), "", ""]
     for index, (cell, cell_type) in enumerate(zip(frozen.cells, frozen.cell_types, strict=True)):
         lines += _write_class(f"Cell{index}", f"Cell {index}, type {cell_type}.", cell)
     lines += _write_class("Network", "Maps pixels in [0, 1], (N, C, H, W), to logits (N, classes).", frozen)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from search_spaces.conv_factory import ConvFactory
 from search_spaces.cost import BareConvCost, ConvShape, Cost, Precision, Size, batch_norm_cost, prelu_cost
+from search_spaces.group_mean import GroupMean
 from search_spaces.template import TEMPLATES
 
 
@@ -24,15 +25,14 @@ class ShortcutBlock(nn.Module):
         self.activation = nn.PReLU(shape.out_channels)
         matches = shape.keeps_size and shape.in_channels % shape.out_channels == 0
         self.shortcut_groups = shape.in_channels // shape.out_channels if matches else 0
+        self.narrow = GroupMean(self.shortcut_groups) if self.shortcut_groups > 1 else None
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C', H', W')."""
         outputs: Tensor = self.activation(self.conv(self.norm(inputs)))
         if self.shortcut_groups == 1:
             return outputs + inputs
-        if self.shortcut_groups > 1:
-            outputs = outputs + inputs.unflatten(1, (self.shortcut_groups, -1)).mean(1)
-        return outputs
+        return outputs if self.narrow is None else outputs + self.narrow(inputs)
 
 
 @dataclass(frozen=True)

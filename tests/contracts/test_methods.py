@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from nas_service.binarization.audit import audit
+from nas_service.binarization.frozen import InputScale
 from nas_service.binarization.layer import BinaryConv2d, binary_layers
 from nas_service.binarization.method import METHODS, Method
 from nas_service.binarization.network import binary_network
@@ -26,6 +27,7 @@ from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrain
 from search_spaces.cost import ConvShape
 from search_spaces.network import CellStack, network_cost
 from search_spaces.space import SPACES
+from tests.rounding import differing, pixels
 from tests.samples import GREY_8, digits, random_genotype, tiny_genotype, values_with_zeros
 
 Configured = tuple[str, dict[str, Any]]
@@ -143,7 +145,7 @@ def test_every_convolution_of_a_built_network_is_binary_but_the_stem(name: str, 
 @EVERY_METHOD
 @EVERY_SHAPE
 def test_the_frozen_layer_equals_the_live_one_bit_for_bit(name: str, settings: dict[str, Any], shape: ConvShape) -> None:
-    """Borders and zeros included: one +-1 convolution, then the same scale in the same order."""
+    """Borders and zeros included: one +-1 convolution, then the same scale in the same order. Sums of reals up to rounding."""
     method = _method(name, settings)
     layer = _layer(method, shape).eval()
     with torch.no_grad():
@@ -152,8 +154,10 @@ def test_the_frozen_layer_equals_the_live_one_bit_for_bit(name: str, settings: d
     assert frozen.bits.numel() == -(-shape.weights // frozen.planes // 8)
     inputs = values_with_zeros(3, shape.in_channels, 9, 9, seed=2)
     seen = verify(layer, frozen, inputs)
-    # Where products are not binary the order of float sums may differ: n products of magnitude about 1, each rounded to 2^-24.
-    assert seen.exact or (not _both_binary(method) and seen.max_difference < 1e-5)
+    # Real products, and the means of XNOR-Net's K, are summed in float64: n products of magnitude about 1, each rounded to 2^-24
+    # in the live layer.
+    is_real = not _both_binary(method) or frozen.input_scale is not InputScale.NONE
+    assert seen.exact or (is_real and seen.max_difference < 1e-5)
 
 
 @EVERY_METHOD
@@ -257,14 +261,10 @@ def test_freezing_leaves_the_trained_network_alone(name: str, settings: dict[str
     network = binary_network(SPACES.get("tiny"), tiny_genotype(), method, GREY_8).train()
     before = copy.deepcopy(network.state_dict())
     frozen = freeze_network(network, method)
-    images = torch.rand(5, 1, 8, 8)
+    images = pixels(GREY_8, 64)
     assert network.training
     assert all(torch.equal(before[key], network.state_dict()[key]) for key in before)
-    network.eval()
-    if _both_binary(method):
-        assert torch.equal(network(images), frozen(images))
-    else:
-        torch.testing.assert_close(frozen(images), network(images), rtol=1e-4, atol=1e-4)  # ten layers of 1e-5 each
+    assert differing(frozen(images), network.eval()(images)) <= 1  # a sign may flip: real layers round in another way
 
 
 @EVERY_METHOD

@@ -29,6 +29,10 @@ def _card(test: ClassFigures, settings: dict[str, Any] | None = None, **more: ob
         "recipe": {},
         "metrics": known.model_dump(mode="json", exclude_none=True),
         "cost": COST,
+        "rounding": {
+            "validation": {"images": 900, "above_tolerance": 2, "other_class": 0},
+            "test": {"images": 359, "above_tolerance": 1, "other_class": 1},
+        },
         **more,
     }
     return candidate_card(manifest, has_test_images=True)
@@ -51,6 +55,12 @@ def test_a_card_says_whether_a_search_found_it(space: str, words: str) -> None:
     card = _card(class_figures(_names(2), [[9, 1], [0, 10]]), space=named)
     assert words in card
     assert "in the template `double-norm`" in card
+
+
+def test_a_card_says_how_many_images_the_frozen_network_takes_otherwise() -> None:
+    words = " ".join(_card(class_figures(_names(2), [[9, 1], [0, 10]])).split())
+    assert "of the 1259 validation and test images, 3 have logits that differ" in words
+    assert "where a sign flipped, and 1 another class." in words
 
 
 def _names(count: int) -> list[str]:

@@ -13,6 +13,7 @@ from nas_service.export.standalone import frozen_weights, write_source
 from search_spaces.network import network_cost
 from search_spaces.operation import OPERATIONS
 from search_spaces.space import SPACES, ZEROISE, SpaceSettings
+from tests.rounding import differing, pixels
 from tests.samples import GREY_8
 
 METHOD_AND_TEMPLATE = [(name, "double-norm") for name in METHODS.names()] + [("bnn", "plain"), ("mcn", "plain")]
@@ -22,7 +23,12 @@ METHOD_AND_TEMPLATE += [("react-net", "bi-real"), ("bnn", "bi-real-projection"),
 @pytest.mark.parametrize("name", OPERATIONS.names())
 @pytest.mark.parametrize(("method_name", "template"), METHOD_AND_TEMPLATE)
 def test_the_written_source_computes_what_the_trained_network_does(name: str, method_name: str, template: str) -> None:
-    """One operation everywhere (a cut needs another one beside it), at strides 1 and 2; equal to the last bit."""
+    """One operation everywhere (a cut needs another one beside it), at strides 1 and 2.
+
+    The source equals the frozen network to the last bit. The live network rounds its real sums in another way, so a sign may
+    flip: of 64 images in one at most. Parameters are nudged: a Gabor filter of phase pi / 2, as they are made, sums to 0 on even
+    ground, where the live network's sign is that of its rounding.
+    """
     method = METHODS.get(method_name).from_settings({})
     operations = ["skip", name] if name == ZEROISE else [name]
     space = SPACES.get("tiny").configure(SpaceSettings(channels=4, template=template, operations=operations))
@@ -33,17 +39,16 @@ def test_the_written_source_computes_what_the_trained_network_does(name: str, me
     }
     genotype = space.genotype(last)
     network = binary_network(space, genotype, method, GREY_8)
-    images = torch.rand(32, 1, 8, 8)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)), alpha=0.01)
+    images = pixels(GREY_8, 64)
     network(images)  # running statistics other than 0 and 1
     frozen = freeze_network(network, method)
     namespace: dict[str, Any] = {"__file__": "model.py", "__name__": "model"}
     exec(write_source(frozen, "Test."), namespace)  # noqa: S102 - our own text, written a moment ago
     written = namespace["Network"]().eval()
     written.load_state_dict(frozen_weights(frozen))
-    expected = network.eval()(images)
     assert torch.equal(written(images), frozen(images))
-    if method.facts.precision.activation_bits == 1 and method.facts.precision.scales_per_position == 0:
-        assert torch.equal(frozen(images), expected)
-    else:  # the order of float sums may differ, as in tests/contracts/test_methods.py
-        torch.testing.assert_close(frozen(images), expected, rtol=1e-4, atol=1e-4)
+    assert differing(frozen(images), network.eval()(images)) <= 1
     assert measured_cost(frozen, GREY_8) == network_cost(space, genotype, GREY_8, method.facts.precision)

@@ -279,6 +279,14 @@ def test_another_source_is_known(bundle: Bundle) -> None:
         has_own_source(Bundle(bundle.manifest, {}), network)
 
 
+def test_a_manifest_of_another_standard_deviation_than_the_weights_is_refused(bundle: Bundle) -> None:
+    """It stands in the stem's source, the mean in the weights alone."""
+    manifest = json.loads(json.dumps(bundle.manifest))
+    manifest["image"]["std"] = [0.5 * each for each in manifest["image"]["std"]]
+    with pytest.raises(ExportError, match=r"does not fit manifest\.json: normalize\.std is .* and image\.std"):
+        network_of(Bundle(manifest, bundle.files))
+
+
 def test_a_name_in_the_manifest_cannot_become_code_in_our_own_source(bundle: Bundle) -> None:
     """Else code that the name of a dataset smuggles into the title would be what this version writes."""
     name = 'digits."""\nimport os\n"""'

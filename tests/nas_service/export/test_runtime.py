@@ -150,7 +150,7 @@ def test_the_source_is_python_3_9() -> None:
     first = next(node for node in tree.body if isinstance(node, ast.ImportFrom))
     assert first.module == "__future__"
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported == {"argparse", "json", "torch", "torch.nn.functional"}
+    assert imported == {"argparse", "json", "math", "torch", "torch.nn.functional"}
     annotations = {id(part) for node in ast.walk(tree) for part in _annotations(node)}
     unions = [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)]
     assert unions

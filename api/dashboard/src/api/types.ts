@@ -688,7 +688,7 @@ export interface paths {
         };
         /**
          * The statistics of every arm
-         * @description Return the arm table: its size is the space's, so it is one page.
+         * @description Return the arms that the space's cells allow: as many as the space has, so it is one page.
          */
         get: operations["list_arms_v1_searches__job_id__arms_get"];
         put?: never;
@@ -2406,6 +2406,11 @@ export interface components {
             name: string;
             /** Role */
             role: string;
+            /**
+             * Without
+             * @description Operations of its edges that it never holds: skip where the cell is required.
+             */
+            without: string[];
         };
         /**
          * ClassFigures
@@ -3222,7 +3227,7 @@ export interface components {
             actors: number;
             /**
              * Arms
-             * @description Operations to choose from, over all edges and cell types.
+             * @description Operations to choose from, over all edges and cell types; within the limits, if there are any.
              */
             arms: number;
             /**
@@ -3235,6 +3240,11 @@ export interface components {
              * @description In the artifact store while it runs, at most: the shared weights, twice for a moment, or whole trainings.
              */
             checkpoint_bytes: number;
+            /**
+             * Controls
+             * @description Random architectures among those that are trained: as asked, or as many as the space holds.
+             */
+            controls: number;
             /** @description What the architectures of the space cost, and which share keeps the limits. */
             costs: components["schemas"]["SpaceCostsView"];
             /**
@@ -3257,6 +3267,16 @@ export interface components {
              * @description 4 bytes for each of weights, gradients, two moments and a copy in every actor; activations come on top.
              */
             memory_bytes: number;
+            /**
+             * Method
+             * @description That binarizes the samples; costs are counted for it.
+             */
+            method: string;
+            /**
+             * Objectives
+             * @description Costs that are traded against the reward; empty: the reward alone counts.
+             */
+            objectives: string[];
             /**
              * Samples
              * @description Paths that are trained and scored; a strategy may end early.
@@ -4821,7 +4841,7 @@ export interface components {
         SearchProgress: {
             /**
              * Arms
-             * @description In the space.
+             * @description That some architecture of the space can hold, within the limits if there are any.
              */
             arms: number;
             /**
@@ -4945,7 +4965,7 @@ export interface components {
              */
             space: components["schemas"]["Component"];
             /**
-             * @description Search strategy.
+             * @description Search strategy; left out: ABanditNAS as published (Chen et al., ECCV 2020). What beats random search at equal steps, where that was measured, is screen-and-train.
              * @default {
              *       "name": "abandit",
              *       "settings": {}

@@ -8,11 +8,13 @@ from nas_service.binarization.methods.bnn import Bnn
 from nas_service.binarization.network import binary_network
 from nas_service.binarization.shift_norm import ShiftBatchNorm2d
 from nas_service.export.packed import freeze_network
+from nas_service.export.real_layers import BatchNorm2d
 from nas_service.recipes.recipe import OptimizerName, Recipe
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from nas_service.training.step.optimizer import RuledOptimizer, ruled_parameters
 from search_spaces.cost import ConvShape
 from search_spaces.space import SPACES
+from tests.rounding import differing, pixels
 from tests.samples import GREY_8, digits, tiny_genotype
 
 SHAPE = ConvShape(in_channels=3, out_channels=5, kernel_size=3, padding=1)
@@ -142,13 +144,17 @@ def test_batch_norms_shift_only_if_asked() -> None:
     assert _norms(shifting) == [ShiftBatchNorm2d] * len(_norms(plain))
 
 
-def test_a_network_with_shifts_learns_and_freezes_into_plain_batch_norms_bit_for_bit() -> None:
+def test_a_network_with_shifts_learns_and_freezes_into_plain_batch_norms() -> None:
+    """Their factors are the powers of two; a sign may flip, since real layers round in another way."""
     method = _bnn(shift_batch_norm=True)
     plan = CandidatePlan(SPACES.get("tiny"), tiny_genotype(), method, Recipe(epochs=3), seed=0)
     trainer = CandidateTrainer(plan, digits(), torch.device("cpu"))
     reports = list(trainer.fit())
     assert reports[-1].train_loss < 0.9 * reports[0].train_loss
     frozen = freeze_network(trainer.network, method)
-    assert set(_norms(frozen)) == {nn.BatchNorm2d}
-    images = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(frozen(images), trainer.network.eval()(images))
+    norms = [module for module in frozen.modules() if isinstance(module, BatchNorm2d)]
+    assert len(norms) == len(_norms(trainer.network))
+    assert not _norms(frozen)
+    assert all(bool((norm.alpha.frexp().mantissa.abs() == 0.5).all()) for norm in norms)
+    images = pixels(GREY_8, 64)
+    assert differing(frozen(images), trainer.network.eval()(images)) <= 1
