@@ -1,0 +1,75 @@
+#include "network.h"
+
+#include <string.h>
+
+#if defined(__FAST_MATH__)
+#error "this network's arithmetic must not be reordered: compile without -ffast-math"
+#endif
+#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "this network's bits are little-endian"
+#endif
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#error "float must be computed in float: -msse2 -mfpmath=sse on 32-bit x86"
+#endif
+
+/* Instructions that count bits, if the compiler may use them; -DNN_PORTABLE leaves them all out. The results are the same. */
+#if !defined(NN_PORTABLE) && defined(__AVX512VPOPCNTDQ__) && defined(__AVX512VL__) && defined(__AVX512BW__)
+#define NN_AVX512 1
+#include <immintrin.h>
+#elif !defined(NN_PORTABLE) && defined(__AVX2__)
+#define NN_AVX2 1
+#include <immintrin.h>
+#elif !defined(NN_PORTABLE) && defined(__ARM_NEON) && defined(__aarch64__)
+#define NN_NEON 1
+#include <arm_neon.h>
+#elif !defined(NN_PORTABLE) && defined(__POPCNT__)
+#define NN_POPCNT 1
+#endif
+
+#if defined(NN_AVX512) || defined(NN_AVX2) || defined(NN_NEON)
+#define NN_TILE 4 /* pixels at a time */
+#else
+#define NN_TILE 1
+#endif
+#define NN_LANES 16 /* outputs at a time */
+
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__STRICT_ANSI__) && !defined(NN_UNCONTRACTED) && \
+    (defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA))
+#error "products and sums must not be fused: compile with -std=c99, or with -ffp-contract=off -DNN_UNCONTRACTED"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+#if defined(__GNUC__) && NN_TILE > 1
+#define NN_INLINE static inline __attribute__((always_inline))
+#else
+#define NN_INLINE static
+#endif
+/* A stage reads and writes each number at one place, so that what one lane writes no other lane reads. */
+#if defined(__clang__)
+#define NN_LANES_APART _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define NN_LANES_APART _Pragma("GCC ivdep")
+#else
+#define NN_LANES_APART
+#endif
+
+typedef void (*nn_dot)(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels);
+
+/* One stage: maps are [pixel][channel], their place in the arena is counted in floats. */
+struct nn_stage {
+  void (*run)(const struct nn_stage *, float *);
+  uint32_t in, out, scratch, patch, other[NN_MOST_OTHERS];
+  uint16_t in_stride, height, width, channels, out_stride, out_height, out_width, outputs;
+  uint16_t other_stride[NN_MOST_OTHERS];
+  uint16_t groups, group_bytes, words, other_group;
+  int32_t fan_in;
+  uint8_t size, stride, padding, dilation, pads_plus, planes;
+  const void *weights;
+  const float *limits;
+  const uint8_t *flips;
+  nn_dot dot, dot_rest;
+  const float *constants[NN_MOST_CONSTANTS];
+};
+

@@ -1,0 +1,37 @@
+/* A 1-bit network, generated: do not edit. C99; needs memcpy and memset, allocates nothing, keeps nothing between calls. */
+#ifndef NN_NETWORK_H
+#define NN_NETWORK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NN_VERSION @VERSION@
+#define NN_DIGEST @DIGEST@ /* SHA-256 of weights.safetensors of the bundle that this was made for */
+
+#define NN_HEIGHT @HEIGHT@
+#define NN_WIDTH @WIDTH@
+#define NN_CHANNELS @CHANNELS@ /* 3: red, green, blue */
+#define NN_IMAGE_BYTES (NN_HEIGHT * NN_WIDTH * NN_CHANNELS)
+#define NN_CLASSES @CLASSES@
+#define NN_CLASS_NAMES {@CLASS_NAMES@}
+
+#define NN_ARENA_BYTES @ARENA_BYTES@
+#define NN_ARENA_ALIGNMENT 8
+
+#define NN_OK 0
+#define NN_MISALIGNED 1 /* the arena does not begin at a multiple of NN_ARENA_ALIGNMENT */
+
+/* Classify an image: rows from above, pixels from the left, a pixel's channels side by side, each 0 to 255 as in the file.
+   Mean and standard deviation are inside the network. `arena` is room for NN_ARENA_BYTES that is written over; two calls at a
+   time need two. `logits` takes NN_CLASSES numbers, the largest at the class. Returns NN_OK or what is wrong. */
+int nn_run(void *arena, const uint8_t *image, float *logits);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

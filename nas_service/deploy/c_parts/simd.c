@@ -1,0 +1,159 @@
+/* Differing bits of `pixels` patches, `words` words each, and of so many outputs' weights as there are lanes; weights lie word by
+   word, the lanes side by side. counts: [pixel][NN_LANES]. */
+#if defined(NN_AVX512)
+
+#define NN_DOT(lanes, vector, load, store, spread, xor_, count, add, zero)                                                         \
+  static void nn_dot_##lanes(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)     \
+  {                                                                                                                                \
+    unsigned word, pixel;                                                                                                          \
+    if (pixels == 4) {                                                                                                             \
+      vector a = zero(), b = zero(), c = zero(), d = zero();                                                                       \
+      for (word = 0; word < words; word++) {                                                                                       \
+        const vector w = load((const void *)(weights + (size_t)word * lanes));                                                     \
+        a = add(a, count(xor_(w, spread((int)patch[word]))));                                                                      \
+        b = add(b, count(xor_(w, spread((int)patch[words + word]))));                                                              \
+        c = add(c, count(xor_(w, spread((int)patch[2 * words + word]))));                                                          \
+        d = add(d, count(xor_(w, spread((int)patch[3 * words + word]))));                                                          \
+      }                                                                                                                            \
+      store((void *)counts, a);                                                                                                    \
+      store((void *)(counts + NN_LANES), b);                                                                                       \
+      store((void *)(counts + 2 * NN_LANES), c);                                                                                   \
+      store((void *)(counts + 3 * NN_LANES), d);                                                                                   \
+      return;                                                                                                                      \
+    }                                                                                                                              \
+    for (pixel = 0; pixel < pixels; pixel++) {                                                                                     \
+      vector a = zero();                                                                                                           \
+      for (word = 0; word < words; word++)                                                                                         \
+        a = add(a, count(xor_(load((const void *)(weights + (size_t)word * lanes)), spread((int)patch[pixel * words + word]))));   \
+      store((void *)(counts + pixel * NN_LANES), a);                                                                               \
+    }                                                                                                                              \
+  }
+
+NN_DOT(16, __m512i, _mm512_loadu_si512, _mm512_storeu_si512, _mm512_set1_epi32, _mm512_xor_si512, _mm512_popcnt_epi32,
+       _mm512_add_epi32, _mm512_setzero_si512)
+NN_DOT(8, __m256i, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32, _mm256_xor_si256, _mm256_popcnt_epi32,
+       _mm256_add_epi32, _mm256_setzero_si256)
+NN_DOT(4, __m128i, _mm_loadu_si128, _mm_storeu_si128, _mm_set1_epi32, _mm_xor_si128, _mm_popcnt_epi32, _mm_add_epi32,
+       _mm_setzero_si128)
+
+#elif defined(NN_AVX2)
+
+#define NN_SIMD_BYTES 31 /* a byte counts up to eight bits a word */
+
+static inline __m256i nn_count_bytes(__m256i bits)
+{
+  const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(bits, nibble));
+  return _mm256_add_epi8(low, _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(bits, 4), nibble)));
+}
+
+static inline __m256i nn_sum_bytes(__m256i bytes)
+{
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1)), _mm256_set1_epi16(1));
+}
+
+static inline void nn_dot_eight(const uint32_t *patch, unsigned words, const uint32_t *weights, unsigned step, int32_t *counts,
+                                unsigned pixels)
+{
+  unsigned word, end, pixel;
+  if (pixels == 4) {
+    __m256i sums[4];
+    for (pixel = 0; pixel < 4; pixel++)
+      sums[pixel] = _mm256_setzero_si256();
+    for (word = 0; word < words;) {
+      __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+      end = words - word > NN_SIMD_BYTES ? word + NN_SIMD_BYTES : words;
+      for (; word < end; word++) {
+        const __m256i w = _mm256_loadu_si256((const void *)(weights + (size_t)word * step));
+        a = _mm256_add_epi8(a, nn_count_bytes(_mm256_xor_si256(w, _mm256_set1_epi32((int)patch[word]))));
+        b = _mm256_add_epi8(b, nn_count_bytes(_mm256_xor_si256(w, _mm256_set1_epi32((int)patch[words + word]))));
+        c = _mm256_add_epi8(c, nn_count_bytes(_mm256_xor_si256(w, _mm256_set1_epi32((int)patch[2 * words + word]))));
+        d = _mm256_add_epi8(d, nn_count_bytes(_mm256_xor_si256(w, _mm256_set1_epi32((int)patch[3 * words + word]))));
+      }
+      sums[0] = _mm256_add_epi32(sums[0], nn_sum_bytes(a));
+      sums[1] = _mm256_add_epi32(sums[1], nn_sum_bytes(b));
+      sums[2] = _mm256_add_epi32(sums[2], nn_sum_bytes(c));
+      sums[3] = _mm256_add_epi32(sums[3], nn_sum_bytes(d));
+    }
+    for (pixel = 0; pixel < 4; pixel++)
+      _mm256_storeu_si256((void *)(counts + pixel * NN_LANES), sums[pixel]);
+    return;
+  }
+  for (pixel = 0; pixel < pixels; pixel++) {
+    __m256i sum = _mm256_setzero_si256();
+    for (word = 0; word < words;) {
+      __m256i a = _mm256_setzero_si256();
+      end = words - word > NN_SIMD_BYTES ? word + NN_SIMD_BYTES : words;
+      for (; word < end; word++) {
+        const __m256i w = _mm256_loadu_si256((const void *)(weights + (size_t)word * step));
+        a = _mm256_add_epi8(a, nn_count_bytes(_mm256_xor_si256(w, _mm256_set1_epi32((int)patch[pixel * words + word]))));
+      }
+      sum = _mm256_add_epi32(sum, nn_sum_bytes(a));
+    }
+    _mm256_storeu_si256((void *)(counts + pixel * NN_LANES), sum);
+  }
+}
+
+static void nn_dot_16(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+{
+  nn_dot_eight(patch, words, weights, 16, counts, pixels);
+  nn_dot_eight(patch, words, weights + 8, 16, counts + 8, pixels);
+}
+
+static void nn_dot_8(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+{
+  nn_dot_eight(patch, words, weights, 8, counts, pixels);
+}
+
+static void nn_dot_4(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+{
+  unsigned word, pixel, lane;
+  for (pixel = 0; pixel < pixels; pixel++)
+    for (lane = 0; lane < 4; lane++) {
+      int32_t count = 0;
+      for (word = 0; word < words; word++)
+        count += __builtin_popcount(patch[pixel * words + word] ^ weights[word * 4 + lane]);
+      counts[pixel * NN_LANES + lane] = count;
+    }
+}
+
+#elif defined(NN_NEON)
+
+static inline void nn_dot_lanes(const uint32_t *patch, unsigned words, const uint32_t *weights, unsigned lanes, int32_t *counts,
+                                unsigned pixels)
+{
+  unsigned word, end, pixel, lane;
+  for (lane = 0; lane < lanes; lane += 4)
+    for (pixel = 0; pixel < pixels; pixel++) {
+      uint32x4_t sum = vdupq_n_u32(0);
+      for (word = 0; word < words;) {
+        uint8x16_t bytes = vdupq_n_u8(0);
+        end = words - word > 31 ? word + 31 : words;
+        for (; word < end; word++) {
+          const uint32x4_t w = vld1q_u32(weights + (size_t)word * lanes + lane);
+          const uint32x4_t x = vdupq_n_u32(patch[pixel * words + word]);
+          bytes = vaddq_u8(bytes, vcntq_u8(vreinterpretq_u8_u32(veorq_u32(w, x))));
+        }
+        sum = vaddq_u32(sum, vpaddlq_u16(vpaddlq_u8(bytes)));
+      }
+      vst1q_s32(counts + pixel * NN_LANES + lane, vreinterpretq_s32_u32(sum));
+    }
+}
+
+static void nn_dot_16(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+{
+  nn_dot_lanes(patch, words, weights, 16, counts, pixels);
+}
+
+static void nn_dot_8(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+{
+  nn_dot_lanes(patch, words, weights, 8, counts, pixels);
+}
+
+static void nn_dot_4(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+{
+  nn_dot_lanes(patch, words, weights, 4, counts, pixels);
+}
+
+#endif

@@ -1,0 +1,120 @@
+"""Generated C99: a network as `network.c` and `network.h` that need nothing but memcpy and memset."""
+
+import json
+from dataclasses import dataclass
+
+from nas_service.deploy.c_popcount import chunks, differ_function, dot_function
+from nas_service.deploy.c_stages import StageCode, part, write_stages
+from nas_service.deploy.c_tables import Tables
+from nas_service.deploy.program import Program, Stem
+from nas_service.deploy.stages import make_stages
+
+
+@dataclass(frozen=True)
+class CSource:
+    """A network in C.
+
+    Attributes:
+        source: Text of `network.c`.
+        header: Text of `network.h`.
+        arena_bytes: RAM that the caller gives.
+        constant_bytes: Of weights, thresholds and factors.
+    """
+
+    source: str
+    header: str
+    arena_bytes: int
+
+
+def write_c(program: Program, digest: str, version: str) -> CSource:
+    """Return a program as C99.
+
+    Args:
+        program: The network.
+        digest: SHA-256 of what it was made from, as hexadecimal digits.
+        version: Of this service.
+
+    Raises:
+        ExportError: If something is too large for the records.
+    """
+    tables = Tables()
+    stages = make_stages(program)
+    code = write_stages(stages, program.image, tables)
+    logits = code.room.places[stages[-1].output].offset // 4
+    source = "\n".join(
+        [
+            "/* A 1-bit network, generated: do not edit. */",
+            *_macros(code, program),
+            part("head"),
+            *tables.lines(),
+            *_dots(code),
+            *_packing(code),
+            *code.functions,
+            "static const struct nn_stage nn_stages[] = {",
+            ",\n".join(code.records),
+            "};",
+            "",
+            part("run").replace("@STEM@", code.stem).replace("@LOGITS@", str(logits)),
+        ]
+    )
+    return CSource(source, _header(program, code.room.total, digest, version), code.room.total)
+
+
+def _macros(code: StageCode, program: Program) -> list[str]:
+    stem = program.steps[0].operation
+    assert isinstance(stem, Stem)  # noqa: S101 - every network begins with its stem
+    values = {
+        "NN_MOST_CONSTANTS": code.most[0],
+        "NN_MOST_OTHERS": code.most[1],
+        "NN_PIXEL_BITS": stem.pixel_bits,
+        "NN_LEVELS": code.levels,
+        "NN_LEAST_ENERGY": repr(code.least_energy),
+    }
+    return [f"#define {name} {value}" for name, value in values.items()]
+
+
+def _dots(code: StageCode) -> list[str]:
+    """Return the functions that count differing bits: with instructions for it, or with what every machine has."""
+    if not code.dots:
+        return []
+    lanes = sorted({lanes for _, lanes in code.dots})
+    chunk_sizes = sorted({(size, lanes) for words, lanes in code.dots for size in chunks(words)})
+    return [
+        part("simd"),
+        "#if defined(NN_POPCNT)",
+        part("popcnt"),
+        *(f"NN_DOT_POPCNT({count})" for count in lanes),
+        "#endif",
+        "#if NN_TILE > 1 || defined(NN_POPCNT)",
+        "#define NN_DOT_FOR(words, lanes) nn_dot_##lanes",
+        "#else",
+        *(differ_function(words, count) for words, count in chunk_sizes),
+        *(dot_function(words, count) for words, count in sorted(code.dots)),
+        "#define NN_DOT_FOR(words, lanes) nn_dot_##words##_##lanes",
+        "#endif",
+        "",
+    ]
+
+
+def _packing(code: StageCode) -> list[str]:
+    pieces = ["pack"] if any("limits" in record for record in code.records) else []
+    return [part(name) for name in [*pieces, *(["gather"] if code.dots else [])]]
+
+
+def _header(program: Program, arena: int, digest: str, version: str) -> str:
+    names = ", ".join(json.dumps(name) for name in program.class_names)
+    image = program.image
+    values = {
+        "HEIGHT": image.height,
+        "WIDTH": image.width,
+        "CHANNELS": image.channels,
+        "CLASSES": program.steps[-1].shape.channels,
+        "ARENA_BYTES": arena,
+        "DIGEST": json.dumps(digest),
+        "VERSION": json.dumps(version),
+        "CLASS_NAMES": names,
+    }
+    text = part("network_h")
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    return text

@@ -1,0 +1,334 @@
+"""Stages in C: each stage's function, shared by all that do the same, and its record of sizes, places and constants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_service.deploy.c_popcount import LANES
+from nas_service.deploy.c_tables import Tables
+from nas_service.deploy.c_tails import Before, TailCode, tail_code
+from nas_service.deploy.memory import Room, place_maps
+from nas_service.deploy.program import (
+    AvgPool,
+    BinaryConv,
+    Concat,
+    Flatten,
+    Gather,
+    GlobalMean,
+    GroupMean,
+    Linear,
+    Magnitude,
+    MaxPool,
+    NonLocalMean,
+    RealConv,
+    Shape,
+    Stem,
+)
+from nas_service.deploy.stages import Other, Stage
+from nas_service.errors import ExportError
+
+_TILE = 4  # pixels at a time, at most: as head.c says
+_DEPTHWISE_MOST = 63  # positions that six counters' bits count
+_PLAIN = {
+    MaxPool: "max_pool",
+    AvgPool: "avg_pool",
+    GroupMean: "group_mean",
+    Gather: "gather_channels",
+    Magnitude: "magnitude",
+    NonLocalMean: "non_local_mean",
+    GlobalMean: "global_mean",
+    Flatten: "flatten",
+    Linear: "linear",
+}
+_SUM_LINES = ("v = v * c0[lane];", "r = m * c1[lane];", "v = v + r;", "v = v + c2[lane];")
+
+
+def part(name: str) -> str:
+    """Return a piece of C that is the same for all networks."""
+    return (files("nas_service.deploy") / "c_parts" / f"{name}.c").read_text(encoding="utf-8")
+
+
+def is_depthwise(conv: BinaryConv) -> bool:
+    """Return whether a convolution sees one channel an output and is counted by bits of 32 counters at once."""
+    few = conv.bits.shape[1] * conv.bits.shape[2] <= _DEPTHWISE_MOST
+    return len(conv.bits) == conv.groups and conv.bits.shape[3] == 1 and conv.groups > 1 and few and conv.kernel_scale is None
+
+
+def group_bytes(conv: BinaryConv, channels: int) -> int:
+    """Return how many bytes hold the bits of a pixel's group of channels."""
+    return 4 * ceil(channels / 32) if is_depthwise(conv) else ceil(channels / conv.groups / 8)
+
+
+def bit_groups(conv: BinaryConv) -> int:
+    """Return into how many groups a pixel's bits are parted."""
+    return 1 if is_depthwise(conv) else conv.groups
+
+
+def patch_words(conv: BinaryConv) -> int:
+    """Return how many words hold the bits under a window."""
+    return ceil(conv.bits.shape[1] * conv.bits.shape[2] * ceil(conv.bits.shape[3] / 8) / 4)
+
+
+def scratch_bytes(stage: Stage, source: Shape | None) -> int:
+    """Return what a stage needs beside its maps."""
+    match stage.head:
+        case BinaryConv() as conv:
+            assert source is not None  # noqa: S101 - for the type checker; it has an input
+            bits, patch = _conv_scratch(conv, source)
+            return bits + patch
+        case Stem(weight=weight):
+            return 4 * int(np.prod(weight.shape[1:]))
+        case NonLocalMean():
+            return 8 * stage.shape.channels**2
+        case _:
+            return 0
+
+
+def _conv_scratch(conv: BinaryConv, source: Shape) -> tuple[int, int]:
+    height, width = (side + 2 * conv.window.padding for side in (source.height, source.width))
+    bits = height * width * bit_groups(conv) * group_bytes(conv, source.channels)
+    is_patched = conv.kernel_scale is None and not is_depthwise(conv)
+    return 8 * ceil(bits / 8), 4 * _TILE * patch_words(conv) if is_patched else 0
+
+
+@dataclass
+class StageCode:
+    """The C of all stages.
+
+    Attributes:
+        functions: Definitions, in an order in which they compile.
+        records: A record for each stage that is run.
+        stem: Name of the stem's function.
+        dots: Words and lanes of the patches that are counted.
+        most: The most constants and other maps of a stage, at least 1.
+        levels: Bits of the depthwise counters.
+        least_energy: Of a non-local mean.
+        room: Where maps lie.
+    """
+
+    room: Room
+    functions: list[str] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    stem: str = ""
+    dots: set[tuple[int, int]] = field(default_factory=set)
+    most: tuple[int, int] = (1, 1)
+    levels: int = 1
+    least_energy: float = 0.0
+
+
+def write_stages(stages: Sequence[Stage], image: Shape, tables: Tables) -> StageCode:
+    """Return the C of a network's stages; constants go into `tables`.
+
+    Raises:
+        ExportError: If a size is beyond what the records hold.
+    """
+    shapes = {stage.output: stage.shape for stage in stages}
+    scratch = [scratch_bytes(stage, shapes.get(stage.inputs[0]) if stage.inputs else None) for stage in stages]
+    code = StageCode(place_maps(stages, scratch))
+    writer = _Writer(code, shapes, image, tables)
+    for stage in stages:
+        writer.write(stage)
+    return code
+
+
+class _Writer:
+    """Writes stage by stage."""
+
+    def __init__(self, code: StageCode, shapes: dict[int, Shape], image: Shape, tables: Tables) -> None:
+        self._code, self._shapes, self._image, self._tables = code, shapes, image, tables
+        self._known: dict[str, str] = {}
+
+    def write(self, stage: Stage) -> None:
+        """Write one stage."""
+        match stage.head:
+            case None:
+                self._tailed(stage, "pointwise", {})
+            case BinaryConv() as conv:
+                self._binary(stage, conv)
+            case RealConv() as conv:
+                weights = {"weights": self._tables.add(conv.weight), "groups": conv.groups}
+                self._tailed(stage, "real_conv", weights)
+            case Stem() as stem:
+                means = self._tables.add(stem.mean.astype(np.int32))
+                weights = {"weights": self._tables.add(_int32(stem.weight)), "flips": f"(const uint8_t *)(const void *){means}"}
+                scale = Before(constants=(stem.step,), lines=("v = v * c0[lane];",))
+                self._code.stem = self._tailed(stage, "stem", weights, before=scale)
+            case Concat():
+                self._copies(stage)
+            case _:
+                self._plain(stage)
+
+    def _function(self, piece: str, **names: str) -> str:
+        """Return the name of a function made of a piece of C; one that is there already is shared."""
+        text = part(piece)
+        key = piece + repr(sorted(names.items()))
+        if key not in self._known:
+            name = f"nn_{piece}_{len(self._known)}" if "@NAME@" in text else f"nn_{piece}"
+            for place, value in {**names, "NAME": name}.items():
+                text = text.replace(f"@{place}@", value)
+            self._known[key] = name
+            self._code.functions.append(text)
+        return self._known[key]
+
+    def _tailed(self, stage: Stage, piece: str, record: dict[str, Any], before: Before = Before(), **more: str) -> str:  # noqa: B008 - frozen
+        """Write a stage whose numbers go through a tail, and return the name of its function."""
+        counts = piece in {"conv", "depthwise"}
+        code = tail_code(stage.tail, before)
+        first = "(float)(s->fan_in - 2 * values[lane])" if counts else "values[lane]"
+        places = {"POINTERS": code.pointers, "BODY": code.body, "FIRST": first, "VALUE": "int32_t" if counts else "float"}
+        name = self._function(piece, TAIL=self._function("tail", **places), **more)
+        self._record(stage, {"run": "0" if piece == "stem" else name, **record, **self._reads(stage, code)})
+        return name
+
+    def _reads(self, stage: Stage, code: TailCode) -> dict[str, Any]:
+        """Return what a record says of constants and other maps."""
+        record: dict[str, Any] = {}
+        if code.constants:
+            record["constants"] = "{" + ", ".join(self._tables.add(values) for values in code.constants) + "}"
+        places = [self._code.room.places[step] for step in code.others]
+        if places:
+            record["other"] = "{" + ", ".join(f"{place.offset // 4}" for place in places) + "}"
+            record["other_stride"] = "{" + ", ".join(f"{place.stride}" for place in places) + "}"
+        for entry in stage.tail:
+            if isinstance(entry, Other) and entry.multiplies:
+                record["other_group"] = stage.shape.channels // self._shapes[entry.step].channels
+        self._code.most = (max(self._code.most[0], len(code.constants)), max(self._code.most[1], len(places)))
+        return record
+
+    def _binary(self, stage: Stage, conv: BinaryConv) -> None:
+        source, thresholds = self._shapes[stage.inputs[0]], stage.thresholds
+        assert thresholds is not None  # noqa: S101 - for the type checker; a binary convolution has them
+        bits, _ = _conv_scratch(conv, source)
+        largest = np.finfo(np.float32).max
+        never = thresholds.limit == np.inf
+        limit = np.where(never | (thresholds.limit == -np.inf), -largest, thresholds.limit).astype(np.float32)
+        flips = thresholds.falls ^ never
+        record: dict[str, Any] = {
+            "patch": (self._code.room.scratch[stage.output] + bits) // 4,
+            "groups": bit_groups(conv),
+            "group_bytes": group_bytes(conv, source.channels),
+            "pads_plus": int(conv.pads_plus),
+            "fan_in": conv.fan_in,
+            "limits": self._tables.add(limit),
+        }
+        if bool(flips.any()):
+            record["flips"] = self._tables.add(_bytes(flips.reshape(bit_groups(conv), -1), record["group_bytes"]))
+        depthwise = is_depthwise(conv)
+        before = self._sums(conv, depthwise=depthwise)
+        if depthwise:
+            words = _bytes(conv.bits[..., 0].transpose(1, 2, 0), record["group_bytes"]).view(np.uint32)
+            self._code.levels = max(self._code.levels, int(np.prod(conv.bits.shape[1:3])).bit_length())
+            more = {"SUMS": str(int(conv.sums is not None))}
+            self._tailed(stage, "depthwise", {**record, "weights": self._tables.add(words)}, before, **more)
+        elif conv.kernel_scale is not None:
+            weights = _bytes(conv.bits, record["group_bytes"])
+            scales = Before(hidden=(conv.kernel_scale,))
+            planes = {"planes": len(conv.kernel_scale), "weights": self._tables.add(weights)}
+            self._tailed(stage, "positional", {**record, **planes}, scales)
+        else:
+            self._tailed(stage, "conv", {**record, **self._dense(conv)}, before)
+
+    def _sums(self, conv: BinaryConv, *, depthwise: bool) -> Before:
+        if conv.sums is None:
+            return Before()
+        if depthwise:
+            lines = ("const float m = (float)(2 * (int32_t)patch[lane] - s->fan_in);", *_SUM_LINES)
+            return Before(constants=conv.sums, lines=lines)
+        self._function("ones")
+        ones = "const float m = (float)(2 * (int32_t)nn_ones(patch, s->words) - s->fan_in);"
+        return Before(constants=conv.sums, pointers=(ones,), lines=_SUM_LINES)
+
+    def _dense(self, conv: BinaryConv) -> dict[str, Any]:
+        """Return what a record says of weights that are counted by patches: [group][block of lanes][word][lane]."""
+        words, outputs = patch_words(conv), len(conv.bits) // conv.groups
+        packed = _bytes(conv.bits, ceil(conv.bits.shape[3] / 8)).reshape(len(conv.bits), -1)
+        padded = np.zeros((len(packed), 4 * words), np.uint8)
+        padded[:, : packed.shape[1]] = packed
+        rows, blocks = padded.view(np.uint32), []
+        rest = outputs % LANES[0]
+        rest_lanes = min((lanes for lanes in LANES if lanes >= rest), default=LANES[0])
+        for start in range(0, len(rows), outputs):
+            for first in range(0, outputs, LANES[0]):
+                block = rows[start + first : start + min(first + LANES[0], outputs)]
+                lanes = LANES[0] if len(block) == LANES[0] else rest_lanes
+                room = np.zeros((lanes, words), np.uint32)
+                room[: len(block)] = block
+                blocks.append(room.T.flatten())
+        record: dict[str, Any] = {"weights": self._tables.add(np.concatenate(blocks)), "words": words}
+        for name, lanes in (("dot", LANES[0] if outputs >= LANES[0] else 0), ("dot_rest", rest_lanes if rest else 0)):
+            if lanes:
+                self._code.dots.add((words, lanes))
+                record[name] = f"NN_DOT_FOR({words}, {lanes})"
+        return record
+
+    def _copies(self, stage: Stage) -> None:
+        there, channel = self._code.room.copies[stage.output], 0
+        place = self._code.room.places[stage.output]
+        for step, fits in zip(stage.inputs, there, strict=True):
+            channels = self._shapes[step].channels
+            if not fits:
+                record = {"run": self._function("copy"), "out": place.offset // 4 + channel, "channels": channels}
+                self._record(stage, record, source=step)
+            channel += channels
+
+    def _plain(self, stage: Stage) -> None:
+        record: dict[str, Any] = {"run": self._function(_PLAIN[type(stage.head)])}  # type: ignore[index]  # every other head is there
+        match stage.head:
+            case Gather(index=index):
+                record["weights"] = self._tables.add(index.astype(np.int16))
+            case GroupMean(groups=groups) | Magnitude(groups=groups):
+                record["groups"] = groups
+            case NonLocalMean(least=least):
+                self._code.least_energy = least
+            case Linear(weight=weight, bias=bias):
+                record |= {"weights": self._tables.add(weight), "constants": f"{{{self._tables.add(bias)}}}"}
+            case _:
+                pass
+        self._record(stage, record)
+
+    def _record(self, stage: Stage, record: dict[str, Any], source: int | None = None) -> None:
+        """Write a stage's record: what is given, and what every stage has."""
+        step = source if source is not None else (stage.inputs[0] if stage.inputs else None)
+        shape = self._image if step is None else self._shapes[step]
+        place, room = self._code.room.places[stage.output], self._code.room
+        window = getattr(stage.head, "window", None)
+        values: dict[str, Any] = {
+            "out": place.offset // 4,
+            "scratch": room.scratch[stage.output] // 4,
+            "height": shape.height,
+            "width": shape.width,
+            "channels": shape.channels,
+            "out_stride": place.stride,
+            "out_height": stage.shape.height,
+            "out_width": stage.shape.width,
+            "outputs": stage.shape.channels,
+            **({} if step is None else {"in": room.places[step].offset // 4, "in_stride": room.places[step].stride}),
+            **({} if window is None else {name: getattr(window, name) for name in ("size", "stride", "padding", "dilation")}),
+            **record,
+        }
+        for name, value in values.items():
+            most = 255 if name in {"size", "stride", "padding", "dilation", "planes"} else 2**31 - 1
+            most = most if name in {"in", "out", "scratch", "patch", "fan_in"} or most == 255 else 2**16 - 1  # noqa: PLR2004
+            if isinstance(value, int) and value > most:
+                message = f"{stage.name}: {name} of {value} cannot be written as C; allowed: up to {most}"
+                raise ExportError(message)
+        fields = ", ".join(f".{name} = {value}" for name, value in values.items() if value not in {0, "0"})
+        self._code.records.append(f"  /* {stage.name} */\n  {{{fields}}}")
+
+
+def _bytes(bits: NDArray[np.bool_], per_row: int) -> NDArray[np.uint8]:
+    """Pack the last axis, least significant bit first, into so many bytes."""
+    packed = np.packbits(bits, axis=-1, bitorder="little")
+    room = np.zeros((*packed.shape[:-1], per_row), np.uint8)
+    room[..., : packed.shape[-1]] = packed
+    return room
+
+
+def _int32(values: NDArray[np.int64]) -> NDArray[np.int32]:
+    assert bool((np.abs(values) < 2**31).all())  # noqa: S101 - by the definition of the stem's grid
+    return values.astype(np.int32)

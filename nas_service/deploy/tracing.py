@@ -1,0 +1,310 @@
+"""Tracing: a frozen network becomes a program.
+
+The network is traced as it is for `model.py`, but to its last layer; what depends on weights alone is computed, and every node
+that is left becomes one step, several, or none. What has no step is refused by name, never written as something else.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor, fx, nn
+
+from nas_service.binarization.maxout import MaxOut
+from nas_service.deploy.pointwise import Floats, Kind, Pointwise
+from nas_service.deploy.program import (
+    Add,
+    AvgPool,
+    BinaryConv,
+    Concat,
+    Flatten,
+    Gather,
+    GlobalMean,
+    GroupMean,
+    Linear,
+    Magnitude,
+    MaxPool,
+    NonLocalMean,
+    Operation,
+    Program,
+    RealConv,
+    Shape,
+    Stem,
+    Step,
+    TimesGroup,
+    Window,
+)
+from nas_service.errors import ExportError
+from nas_service.export import runtime
+from search_spaces.network import Network
+
+
+class _Tracer(fx.Tracer):
+    """Stops at torch's own layers and at those of the run time."""
+
+    proxy_buffer_attributes = True
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        del module_qualified_name
+        return isinstance(m, MaxOut | *_RUN_TIME) or (type(m).__module__.startswith("torch.nn") and not isinstance(m, _CONTAINERS))
+
+
+@dataclass(frozen=True)
+class _Map:
+    """A map by the number of its step; `groups` where its channels are seen as so many groups."""
+
+    step: int
+    groups: int = 1
+
+
+_Seen = _Map | Tensor | float | int | tuple[Any, ...] | None
+
+
+def trace_network(frozen: Network, class_names: Sequence[str] = ()) -> Program:
+    """Return the program of a frozen network.
+
+    Raises:
+        ExportError: Naming the first layer or operation that a program has no step for.
+    """
+    return _Builder(frozen, tuple(class_names)).build()
+
+
+class _Builder:
+    """Makes steps, node by node."""
+
+    def __init__(self, frozen: Network, class_names: tuple[str, ...]) -> None:
+        self._frozen, self._class_names = frozen, class_names
+        size = frozen.image.size
+        self._image = Shape(size.height, size.width, frozen.image.channels)
+        self._steps: list[Step] = []
+        self._name = ""
+        self._layers: dict[type[nn.Module], Callable[[Any, _Map], _Map]] = {
+            runtime.BatchNorm2d: self._norm,
+            runtime.BinaryConv2d: self._binary_conv,
+            runtime.Conv2d: self._real_conv,
+            runtime.GaborBank: self._gabor,
+            runtime.NonLocalMean: lambda layer, at: self._like(NonLocalMean(layer.least), at),
+            MaxOut: lambda layer, at: self._pointwise(Kind.MAXOUT, at, layer.lower, layer.upper),
+            nn.PReLU: lambda layer, at: self._pointwise(Kind.PRELU, at, layer.weight),
+            nn.Hardtanh: lambda layer, at: self._pointwise(Kind.CLIP, at, *_bounds(layer)),
+            nn.MaxPool2d: lambda layer, at: self._pool(MaxPool, layer, at),
+            nn.AvgPool2d: lambda layer, at: self._pool(AvgPool, layer, at),
+            nn.AdaptiveAvgPool2d: lambda _, at: self._add(GlobalMean(), (at,), Shape(1, 1, self._shape(at).channels)),
+            nn.ChannelShuffle: lambda layer, at: self._shuffle(layer.groups, at),
+            nn.Identity: lambda _, at: at,
+            nn.Flatten: lambda _, at: self._flatten(at),
+            nn.Linear: self._linear,
+        }
+
+    def build(self) -> Program:
+        """Trace, and turn every node into steps."""
+        graph = _Tracer().trace(self._frozen)
+        seen: dict[fx.Node, Any] = {}
+        for node in graph.nodes:
+            if node.op == "output":
+                break
+            self._name = str(node.target if node.op == "call_module" else node.name)
+            arguments = fx.node.map_arg(node.args, seen.__getitem__)
+            named = fx.node.map_arg(node.kwargs, seen.__getitem__)
+            seen[node] = self._node(node, list(arguments), dict(named))
+        return Program(self._image, tuple(self._steps), self._class_names)
+
+    def _node(self, node: fx.Node, given: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever a network computes
+        if node.op == "placeholder":
+            return None
+        if node.op == "get_attr":
+            return _attribute(self._frozen, str(node.target))
+        if node.op == "call_module":
+            return self._module(self._frozen.get_submodule(str(node.target)), given)
+        if not any(isinstance(entry, _Map) for entry in _flat(given)):  # of weights alone
+            function: Any = node.target if callable(node.target) else getattr(torch.Tensor, str(node.target))
+            return function(*given, **named)
+        return self._call(node, given, named)
+
+    def _module(self, layer: nn.Module, given: list[Any]) -> _Map | None:
+        if isinstance(layer, runtime.Normalize):
+            return None  # part of the stem, which reads the image
+        if isinstance(layer, runtime.StemConv2d):
+            return self._stem(layer)
+        if type(layer) not in self._layers or not isinstance(given[0], _Map):
+            self._refuse(type(layer).__name__)
+        return self._layers[type(layer)](layer, given[0])
+
+    def _call(self, node: fx.Node, given: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401
+        name = str(getattr(node.target, "__name__", node.target))
+        match name, given:
+            case "add", [_Map() as left, _Map() as right]:
+                return self._add(Add(), (left, right), self._shape(left))
+            case "add", [_Map() as at, other] | [other, _Map() as at]:
+                return self._pointwise(Kind.ADD, at, other)
+            case "mul", [_Map() as at, other] | [other, _Map() as at]:
+                return self._pointwise(Kind.MULTIPLY, at, other)
+            case "sub", [_Map() as at, Tensor() | float() | int() as other]:
+                return self._pointwise(Kind.SUBTRACT, at, other)
+            case "sub", [_Map() as left, _Map() as right]:
+                return self._add(Add(), (left, self._pointwise(Kind.NEGATE, right)), self._shape(left))
+            case "neg", [_Map() as at]:
+                return self._pointwise(Kind.NEGATE, at)
+            case "relu", [_Map() as at]:
+                return self._pointwise(Kind.RELU, at)
+            case "prelu", [_Map() as at, Tensor() as slopes]:
+                return self._pointwise(Kind.PRELU, at, slopes)
+            case "cat", [maps, *_] if all(isinstance(entry, _Map) for entry in maps):
+                shape = self._shape(maps[0])
+                channels = sum(self._shape(entry).channels for entry in maps)
+                return self._add(Concat(), tuple(maps), Shape(shape.height, shape.width, channels))
+            case "unflatten", [_Map() as at, 1, (-1, 1, 1)]:
+                return at  # a vector as a map of one position
+            case "unflatten", [_Map(step=step, groups=1), 1, (int() as groups, -1)]:
+                return _Map(step, groups)
+            case "mean", [_Map(step=step, groups=groups), 1] if groups > 1 and not named:
+                shape = self._steps[step].shape
+                narrow = Shape(shape.height, shape.width, shape.channels // groups)
+                return self._add(GroupMean(groups), (_Map(step),), narrow)
+            case "flatten", [_Map() as at, 1]:
+                return self._flatten(at)
+            case "type_as" | "contiguous", [_Map() | Tensor() as at, *_]:
+                return at
+        self._refuse(name)
+        return None
+
+    def _refuse(self, what: str) -> None:
+        message = f"{self._name}: {what} cannot be written as C or ONNX"
+        raise ExportError(message)
+
+    def _shape(self, at: _Map) -> Shape:
+        return self._steps[at.step].shape
+
+    def _add(self, operation: Operation, inputs: tuple[_Map, ...], shape: Shape) -> _Map:
+        if any(entry.groups > 1 for entry in inputs):
+            self._refuse("an operation on groups of channels")
+        self._steps.append(Step(operation, tuple(entry.step for entry in inputs), shape, self._name))
+        return _Map(len(self._steps) - 1)
+
+    def _like(self, operation: Operation, at: _Map) -> _Map:
+        return self._add(operation, (at,), self._shape(at))
+
+    def _pointwise(self, kind: Kind, at: _Map, *constants: Tensor | float) -> _Map:
+        channels = self._shape(at).channels
+        return self._like(Pointwise(kind, tuple(self._by_channel(value, channels) for value in constants)), at)
+
+    def _by_channel(self, value: Tensor | float, channels: int) -> Floats:
+        flat = torch.as_tensor(value, dtype=torch.float32).detach()
+        if flat.numel() not in {1, channels}:
+            self._refuse(f"a constant of shape {tuple(flat.shape)}")
+        return np.ascontiguousarray(np.broadcast_to(flat.flatten().numpy(), (channels,)))
+
+    def _norm(self, layer: runtime.BatchNorm2d, at: _Map) -> _Map:
+        return self._pointwise(Kind.AFFINE, at, layer.alpha, layer.beta)
+
+    def _stem(self, layer: runtime.StemConv2d) -> _Map:
+        window = Window(layer.kernel_size, layer.stride, layer.padding)
+        weight = layer.integer_weight.to(torch.int64).permute(0, 2, 3, 1).numpy()
+        normalize = self._frozen.normalize
+        assert isinstance(normalize, runtime.Normalize)  # noqa: S101 - for the type checker; freeze_network puts it there
+        mean = normalize.integer_mean.to(torch.int64).flatten().numpy()
+        stem = Stem(np.ascontiguousarray(weight), mean, _numbers(layer.step), runtime.PIXEL_BITS, window)
+        return self._add(stem, (), _under(window, self._image, len(weight)))
+
+    def _binary_conv(self, layer: runtime.BinaryConv2d, at: _Map) -> _Map:
+        if not layer.binary_input:
+            self._refuse("a convolution of real inputs, which has no packed form,")
+        source = at
+        if layer.threshold is not None:
+            at = self._pointwise(Kind.ADD, at, layer.threshold)
+        bits = layer.signs.repeat_interleave(layer.planes, 0).permute(0, 2, 3, 1).numpy() > 0
+        window = Window(layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+        shape = _under(window, self._shape(at), len(bits))
+        sums, kernel_scale = None, None
+        if layer.sum_scale is not None and layer.offset is not None:
+            scale = torch.ones(1) if layer.scale is None else layer.scale
+            sums = (self._by_channel(scale, len(bits)), _numbers(layer.sum_scale), _numbers(layer.offset))
+        if layer.kernel_scale is not None:
+            scales = layer.kernel_scale.repeat(len(layer.signs), 1, 1).expand(-1, layer.kernel_size, layer.kernel_size)
+            kernel_scale = np.ascontiguousarray(scales.numpy())
+        conv = BinaryConv(np.ascontiguousarray(bits), layer.groups, window, layer.pad_value > 0, sums, kernel_scale)
+        at = self._add(conv, (at,), shape)
+        if layer.scale is not None and sums is None:
+            at = self._pointwise(Kind.MULTIPLY, at, layer.scale)
+        if layer.input_scale == "kmap":
+            small = Shape(shape.height, shape.width, layer.groups)
+            at = self._add(TimesGroup(), (at, self._add(Magnitude(layer.groups, window), (source,), small)), shape)
+        if layer.gather is not None:
+            index = layer.gather.to(torch.int64).numpy()
+            gather = Gather(np.where(index < shape.channels, index, -1))
+            at = self._add(gather, (at,), Shape(shape.height, shape.width, len(index)))
+        return at
+
+    def _real_conv(self, layer: runtime.Conv2d, at: _Map) -> _Map:
+        window = Window(layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+        weight = np.ascontiguousarray(layer.weight.detach().permute(0, 2, 3, 1).numpy())
+        return self._add(RealConv(weight, layer.groups, window), (at,), _under(window, self._shape(at), len(weight)))
+
+    def _gabor(self, layer: runtime.GaborBank, at: _Map) -> _Map:
+        kernel = np.ascontiguousarray(layer.kernel().permute(0, 2, 3, 1).numpy())
+        window = Window(kernel.shape[1], layer.stride, kernel.shape[1] // 2)
+        return self._add(RealConv(kernel, len(kernel), window), (at,), _under(window, self._shape(at), len(kernel)))
+
+    def _pool(self, make: type[MaxPool | AvgPool], layer: nn.MaxPool2d | nn.AvgPool2d, at: _Map) -> _Map:
+        counts_padding = isinstance(layer, nn.AvgPool2d) and bool(layer.count_include_pad and layer.padding)
+        if counts_padding or getattr(layer, "divisor_override", None) or getattr(layer, "dilation", 1) != 1:
+            self._refuse(f"{layer}")
+        size, stride, padding = (_side(value) for value in (layer.kernel_size, layer.stride, layer.padding))
+        shape = self._shape(at)
+        sides = [_pooled(side, size, stride, padding, rounds_up=layer.ceil_mode) for side in (shape.height, shape.width)]
+        return self._add(make(Window(size, stride, padding)), (at,), Shape(sides[0], sides[1], shape.channels))
+
+    def _shuffle(self, groups: int, at: _Map) -> _Map:
+        index = np.arange(self._shape(at).channels).reshape(groups, -1).T.flatten()
+        return self._like(Gather(index), at)
+
+    def _flatten(self, at: _Map) -> _Map:
+        shape = self._shape(at)
+        return at if shape.pixels == 1 else self._add(Flatten(), (at,), Shape(1, 1, shape.floats))
+
+    def _linear(self, layer: nn.Linear, at: _Map) -> _Map:
+        bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+        return self._add(Linear(_numbers(layer.weight), _numbers(bias)), (at,), Shape(1, 1, layer.out_features))
+
+
+def _flat(values: Sequence[Any]) -> list[Any]:
+    return [inner for value in values for inner in (_flat(value) if isinstance(value, list | tuple) else [value])]
+
+
+def _attribute(root: nn.Module, path: str) -> Tensor:
+    owner, _, leaf = path.rpartition(".")
+    tensor: Tensor = getattr(root.get_submodule(owner), leaf)
+    return tensor.detach()
+
+
+def _numbers(tensor: Tensor) -> Floats:
+    return np.ascontiguousarray(tensor.detach().to(torch.float32).numpy())
+
+
+def _bounds(layer: nn.Hardtanh) -> tuple[float, float]:
+    return float(layer.min_val), float(layer.max_val)
+
+
+def _side(value: int | tuple[int, ...]) -> int:
+    sides = {value} if isinstance(value, int) else set(value)
+    (side,) = sides
+    return side
+
+
+def _under(window: Window, shape: Shape, channels: int) -> Shape:
+    reach = window.dilation * (window.size - 1) + 1
+    sides = [(side + 2 * window.padding - reach) // window.stride + 1 for side in (shape.height, shape.width)]
+    return Shape(sides[0], sides[1], channels)
+
+
+def _pooled(side: int, size: int, stride: int, padding: int, *, rounds_up: bool) -> int:
+    """Return how many windows fit; rounded up, the last one still begins inside of the map or its left padding."""
+    room = side + 2 * padding - size
+    if not rounds_up:
+        return room // stride + 1
+    count = -(-room // stride) + 1
+    return count - 1 if (count - 1) * stride >= side + padding else count
