@@ -93,7 +93,7 @@ class BinaryConv:
         window: Its geometry.
         pads_plus: Whether the padding is +1, not -1.
         sums: scale, sum_scale, offset, float32 (O,) each.
-        kernel_scale: float32 (O, k, k).
+        kernel_scale: float32 (P, k, k): output o has factors o mod P.
     """
 
     bits: Bits

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, fx, nn
 
-from nas_service.binarization.maxout import MaxOut
+from nas_service.binarization.maxout import Maxout
 from nas_service.deploy.pointwise import Floats, Kind, Pointwise
 from nas_service.deploy.program import (
     Add,
@@ -39,8 +39,12 @@ from nas_service.deploy.program import (
     Window,
 )
 from nas_service.errors import ExportError
-from nas_service.export import runtime
+from nas_service.export import real_layers, runtime
 from search_spaces.network import Network
+
+
+_CONTAINERS = (nn.Sequential, nn.ModuleDict, nn.ModuleList)
+_LEAST_ENERGY = 1e-12  # of a non-local mean, as in its run-time layer
 
 
 class _Tracer(fx.Tracer):
@@ -50,18 +54,15 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         del module_qualified_name
-        return isinstance(m, MaxOut | *_RUN_TIME) or (type(m).__module__.startswith("torch.nn") and not isinstance(m, _CONTAINERS))
+        own = type(m).__module__.startswith("torch.nn") and not isinstance(m, _CONTAINERS)
+        return own or isinstance(m, Maxout) or type(m).__module__ in {real_layers.__name__, runtime.__name__}
 
 
 @dataclass(frozen=True)
 class _Map:
-    """A map by the number of its step; `groups` where its channels are seen as so many groups."""
+    """A map by the number of its step."""
 
     step: int
-    groups: int = 1
-
-
-_Seen = _Map | Tensor | float | int | tuple[Any, ...] | None
 
 
 def trace_network(frozen: Network, class_names: Sequence[str] = ()) -> Program:
@@ -83,17 +84,18 @@ class _Builder:
         self._steps: list[Step] = []
         self._name = ""
         self._layers: dict[type[nn.Module], Callable[[Any, _Map], _Map]] = {
-            runtime.BatchNorm2d: self._norm,
+            real_layers.BatchNorm2d: self._norm,
             runtime.BinaryConv2d: self._binary_conv,
-            runtime.Conv2d: self._real_conv,
-            runtime.GaborBank: self._gabor,
-            runtime.NonLocalMean: lambda layer, at: self._like(NonLocalMean(layer.least), at),
-            MaxOut: lambda layer, at: self._pointwise(Kind.MAXOUT, at, layer.lower, layer.upper),
+            real_layers.Conv2d: self._real_conv,
+            real_layers.GaborBank: self._gabor,
+            real_layers.NonLocalMean: lambda _, at: self._like(NonLocalMean(_LEAST_ENERGY), at),
+            Maxout: lambda layer, at: self._pointwise(Kind.MAXOUT, at, layer.lower, layer.upper),
             nn.PReLU: lambda layer, at: self._pointwise(Kind.PRELU, at, layer.weight),
             nn.Hardtanh: lambda layer, at: self._pointwise(Kind.CLIP, at, *_bounds(layer)),
             nn.MaxPool2d: lambda layer, at: self._pool(MaxPool, layer, at),
             nn.AvgPool2d: lambda layer, at: self._pool(AvgPool, layer, at),
             nn.AdaptiveAvgPool2d: lambda _, at: self._add(GlobalMean(), (at,), Shape(1, 1, self._shape(at).channels)),
+            real_layers.GroupMean: self._group_mean,
             nn.ChannelShuffle: lambda layer, at: self._shuffle(layer.groups, at),
             nn.Identity: lambda _, at: at,
             nn.Flatten: lambda _, at: self._flatten(at),
@@ -128,7 +130,7 @@ class _Builder:
     def _module(self, layer: nn.Module, given: list[Any]) -> _Map | None:
         if isinstance(layer, runtime.Normalize):
             return None  # part of the stem, which reads the image
-        if isinstance(layer, runtime.StemConv2d):
+        if isinstance(layer, real_layers.StemConv2d):
             return self._stem(layer)
         if type(layer) not in self._layers or not isinstance(given[0], _Map):
             self._refuse(type(layer).__name__)
@@ -159,12 +161,6 @@ class _Builder:
                 return self._add(Concat(), tuple(maps), Shape(shape.height, shape.width, channels))
             case "unflatten", [_Map() as at, 1, (-1, 1, 1)]:
                 return at  # a vector as a map of one position
-            case "unflatten", [_Map(step=step, groups=1), 1, (int() as groups, -1)]:
-                return _Map(step, groups)
-            case "mean", [_Map(step=step, groups=groups), 1] if groups > 1 and not named:
-                shape = self._steps[step].shape
-                narrow = Shape(shape.height, shape.width, shape.channels // groups)
-                return self._add(GroupMean(groups), (_Map(step),), narrow)
             case "flatten", [_Map() as at, 1]:
                 return self._flatten(at)
             case "type_as" | "contiguous", [_Map() | Tensor() as at, *_]:
@@ -180,8 +176,6 @@ class _Builder:
         return self._steps[at.step].shape
 
     def _add(self, operation: Operation, inputs: tuple[_Map, ...], shape: Shape) -> _Map:
-        if any(entry.groups > 1 for entry in inputs):
-            self._refuse("an operation on groups of channels")
         self._steps.append(Step(operation, tuple(entry.step for entry in inputs), shape, self._name))
         return _Map(len(self._steps) - 1)
 
@@ -198,16 +192,16 @@ class _Builder:
             self._refuse(f"a constant of shape {tuple(flat.shape)}")
         return np.ascontiguousarray(np.broadcast_to(flat.flatten().numpy(), (channels,)))
 
-    def _norm(self, layer: runtime.BatchNorm2d, at: _Map) -> _Map:
+    def _norm(self, layer: real_layers.BatchNorm2d, at: _Map) -> _Map:
         return self._pointwise(Kind.AFFINE, at, layer.alpha, layer.beta)
 
-    def _stem(self, layer: runtime.StemConv2d) -> _Map:
+    def _stem(self, layer: real_layers.StemConv2d) -> _Map:
         window = Window(layer.kernel_size, layer.stride, layer.padding)
         weight = layer.integer_weight.to(torch.int64).permute(0, 2, 3, 1).numpy()
         normalize = self._frozen.normalize
         assert isinstance(normalize, runtime.Normalize)  # noqa: S101 - for the type checker; freeze_network puts it there
         mean = normalize.integer_mean.to(torch.int64).flatten().numpy()
-        stem = Stem(np.ascontiguousarray(weight), mean, _numbers(layer.step), runtime.PIXEL_BITS, window)
+        stem = Stem(np.ascontiguousarray(weight), mean, _numbers(layer.step), real_layers.PIXEL_BITS, window)
         return self._add(stem, (), _under(window, self._image, len(weight)))
 
     def _binary_conv(self, layer: runtime.BinaryConv2d, at: _Map) -> _Map:
@@ -224,8 +218,8 @@ class _Builder:
             scale = torch.ones(1) if layer.scale is None else layer.scale
             sums = (self._by_channel(scale, len(bits)), _numbers(layer.sum_scale), _numbers(layer.offset))
         if layer.kernel_scale is not None:
-            scales = layer.kernel_scale.repeat(len(layer.signs), 1, 1).expand(-1, layer.kernel_size, layer.kernel_size)
-            kernel_scale = np.ascontiguousarray(scales.numpy())
+            scales = layer.kernel_scale.expand(-1, layer.kernel_size, layer.kernel_size)
+            kernel_scale = _numbers(scales)
         conv = BinaryConv(np.ascontiguousarray(bits), layer.groups, window, layer.pad_value > 0, sums, kernel_scale)
         at = self._add(conv, (at,), shape)
         if layer.scale is not None and sums is None:
@@ -239,13 +233,13 @@ class _Builder:
             at = self._add(gather, (at,), Shape(shape.height, shape.width, len(index)))
         return at
 
-    def _real_conv(self, layer: runtime.Conv2d, at: _Map) -> _Map:
+    def _real_conv(self, layer: real_layers.Conv2d, at: _Map) -> _Map:
         window = Window(layer.kernel_size, layer.stride, layer.padding, layer.dilation)
         weight = np.ascontiguousarray(layer.weight.detach().permute(0, 2, 3, 1).numpy())
         return self._add(RealConv(weight, layer.groups, window), (at,), _under(window, self._shape(at), len(weight)))
 
-    def _gabor(self, layer: runtime.GaborBank, at: _Map) -> _Map:
-        kernel = np.ascontiguousarray(layer.kernel().permute(0, 2, 3, 1).numpy())
+    def _gabor(self, layer: real_layers.GaborBank, at: _Map) -> _Map:
+        kernel = np.ascontiguousarray(layer.kernel.permute(0, 2, 3, 1).numpy())
         window = Window(kernel.shape[1], layer.stride, kernel.shape[1] // 2)
         return self._add(RealConv(kernel, len(kernel), window), (at,), _under(window, self._shape(at), len(kernel)))
 
@@ -257,6 +251,10 @@ class _Builder:
         shape = self._shape(at)
         sides = [_pooled(side, size, stride, padding, rounds_up=layer.ceil_mode) for side in (shape.height, shape.width)]
         return self._add(make(Window(size, stride, padding)), (at,), Shape(sides[0], sides[1], shape.channels))
+
+    def _group_mean(self, layer: real_layers.GroupMean, at: _Map) -> _Map:
+        shape = self._shape(at)
+        return self._add(GroupMean(layer.groups), (at,), Shape(shape.height, shape.width, shape.channels // layer.groups))
 
     def _shuffle(self, groups: int, at: _Map) -> _Map:
         index = np.arange(self._shape(at).channels).reshape(groups, -1).T.flatten()

@@ -46,6 +46,11 @@
 #else
 #define NN_INLINE static
 #endif
+#if defined(__GNUC__)
+#define NN_SPARE static __attribute__((unused))
+#else
+#define NN_SPARE static
+#endif
 /* A stage reads and writes each number at one place, so that what one lane writes no other lane reads. */
 #if defined(__clang__)
 #define NN_LANES_APART _Pragma("clang loop vectorize(assume_safety)")

@@ -31,8 +31,8 @@ static void nn_pack(const struct nn_stage *s, const float *arena, uint8_t *bits)
     for (x = 0; x < s->width; x++, in += s->in_stride) {
       const float *limit = s->limits, *value = in;
       for (group = 0; group < s->groups; group++) {
-        for (channel = 0; channel < per_group; channel += 8) {
-          const unsigned count = per_group - channel < 8 ? per_group - channel : 8;
+        for (channel = 0; channel < s->group_bytes; channel++) {
+          const unsigned left = per_group > 8 * channel ? per_group - 8 * channel : 0, count = left < 8 ? left : 8;
           *row++ = nn_signs(value, limit, count);
           value += count;
           limit += count;

@@ -1,5 +1,5 @@
 #define NN_DOT_POPCNT(lanes)                                                                                                       \
-  static void nn_dot_##lanes(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)     \
+  NN_SPARE void nn_dot_##lanes(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)     \
   {                                                                                                                                \
     unsigned lane, word;                                                                                                           \
     (void)pixels;                                                                                                                  \

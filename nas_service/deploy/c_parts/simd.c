@@ -3,7 +3,7 @@
 #if defined(NN_AVX512)
 
 #define NN_DOT(lanes, vector, load, store, spread, xor_, count, add, zero)                                                         \
-  static void nn_dot_##lanes(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)     \
+  NN_SPARE void nn_dot_##lanes(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)     \
   {                                                                                                                                \
     unsigned word, pixel;                                                                                                          \
     if (pixels == 4) {                                                                                                             \
@@ -95,18 +95,18 @@ static inline void nn_dot_eight(const uint32_t *patch, unsigned words, const uin
   }
 }
 
-static void nn_dot_16(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+NN_SPARE void nn_dot_16(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
 {
   nn_dot_eight(patch, words, weights, 16, counts, pixels);
   nn_dot_eight(patch, words, weights + 8, 16, counts + 8, pixels);
 }
 
-static void nn_dot_8(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+NN_SPARE void nn_dot_8(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
 {
   nn_dot_eight(patch, words, weights, 8, counts, pixels);
 }
 
-static void nn_dot_4(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+NN_SPARE void nn_dot_4(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
 {
   unsigned word, pixel, lane;
   for (pixel = 0; pixel < pixels; pixel++)
@@ -141,17 +141,17 @@ static inline void nn_dot_lanes(const uint32_t *patch, unsigned words, const uin
     }
 }
 
-static void nn_dot_16(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+NN_SPARE void nn_dot_16(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
 {
   nn_dot_lanes(patch, words, weights, 16, counts, pixels);
 }
 
-static void nn_dot_8(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+NN_SPARE void nn_dot_8(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
 {
   nn_dot_lanes(patch, words, weights, 8, counts, pixels);
 }
 
-static void nn_dot_4(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+NN_SPARE void nn_dot_4(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
 {
   nn_dot_lanes(patch, words, weights, 4, counts, pixels);
 }
