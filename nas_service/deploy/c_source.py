@@ -7,6 +7,7 @@ from nas_service.deploy.c_popcount import chunks, differ_function, dot_function
 from nas_service.deploy.c_stages import StageCode, part, write_stages
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.program import Program, Stem
+from nas_service.deploy.sign_bits import store_signs
 from nas_service.deploy.stages import make_stages
 
 
@@ -38,7 +39,7 @@ def write_c(program: Program, digest: str, version: str) -> CSource:
         ExportError: If something is too large for the records.
     """
     tables = Tables()
-    stages = make_stages(program)
+    stages = store_signs(make_stages(program))
     code = write_stages(stages, program.image, tables)
     logits = code.room.places[stages[-1].output].offset // 4
     source = "\n".join(
@@ -48,7 +49,7 @@ def write_c(program: Program, digest: str, version: str) -> CSource:
             part("head"),
             *tables.lines(),
             *_dots(code),
-            *_packing(code),
+            *([part("gather")] if code.dots else []),
             *code.functions,
             "static const struct nn_stage nn_stages[] = {",
             ",\n".join(code.records),
@@ -94,11 +95,6 @@ def _dots(code: StageCode) -> list[str]:
         "#endif",
         "",
     ]
-
-
-def _packing(code: StageCode) -> list[str]:
-    pieces = ["pack"] if any("limits" in record for record in code.records) else []
-    return [part(name) for name in [*pieces, *(["gather"] if code.dots else [])]]
 
 
 def _header(program: Program, arena: int, digest: str, version: str) -> str:

@@ -29,7 +29,9 @@ from nas_service.deploy.program import (
     Shape,
     Stem,
 )
+from nas_service.deploy.sign_bits import SignBits
 from nas_service.deploy.stages import Other, Stage
+from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
 
 _TILE = 4  # pixels at a time, at most: as head.c says
@@ -44,6 +46,18 @@ _PLAIN = {
     GlobalMean: "global_mean",
     Flatten: "flatten",
     Linear: "linear",
+}
+_CONV_PLACES = {
+    "values": "counts + pixel * NN_LANES",
+    "patch": "words + (size_t)pixel * s->words",
+    "pixel": "(size_t)y * s->out_width + x + pixel",
+    "first": "group * outputs + output",
+}
+_DEPTHWISE_PLACES = {
+    "values": "counts",
+    "patch": "(const uint32_t *)(const void *)(counts + NN_LANES)",
+    "pixel": "(size_t)y * s->out_width + x",
+    "first": "word * 32 + first",
 }
 _SUM_LINES = ("v = v * c0[lane];", "r = m * c1[lane];", "v = v + r;", "v = v + c2[lane];")
 
@@ -177,13 +191,37 @@ class _Writer:
 
     def _tailed(self, stage: Stage, piece: str, record: dict[str, Any], before: Before = Before(), **more: str) -> str:  # noqa: B008 - frozen
         """Write a stage whose numbers go through a tail, and return the name of its function."""
-        counts = piece in {"conv", "depthwise"}
         code = tail_code(stage.tail, before)
-        first = "(float)(s->fan_in - 2 * values[lane])" if counts else "values[lane]"
-        places = {"POINTERS": code.pointers, "BODY": code.body, "FIRST": first, "VALUE": "int32_t" if counts else "float"}
-        name = self._function(piece, TAIL=self._function("tail", **places), **more)
+        tail = self._function("tail", POINTERS=code.pointers, BODY=code.body, FIRST="values[lane]", VALUE="float")
+        name = self._function(piece, TAIL=tail, **more)
         self._record(stage, {"run": "0" if piece == "stem" else name, **record, **self._reads(stage, code)})
         return name
+
+    def _counted(self, stage: Stage, piece: str, record: dict[str, Any], before: Before, **more: str) -> None:
+        """Write a stage that counts differing bits: it stores floats behind a tail, or signs."""
+        if stage.bits is not None:
+            self._function("to_bits")
+            store = "nn_to_bits(s, arena, {values}, {pixel}, {first}, lanes)"
+            reads = {"most": self._tables.add(stage.bits.most.astype(np.int16)), **self._out_flips(stage.bits)}
+            if bool((stage.bits.least <= record["fan_in"]).any()):
+                reads["least"] = self._tables.add(stage.bits.least.astype(np.int16))
+        else:
+            code = tail_code(stage.tail, before)
+            first = "(float)(s->fan_in - 2 * values[lane])"
+            tail = self._function("tail", POINTERS=code.pointers, BODY=code.body, FIRST=first, VALUE="int32_t")
+            store = tail + "(s, arena, {values}, {patch}, {pixel}, {first}, lanes)"
+            reads = self._reads(stage, code)
+        places = _CONV_PLACES if piece == "conv" else _DEPTHWISE_PLACES
+        name = self._function(piece, STORE=store.format(**places), PACK=self._packing(stage), **more)
+        self._record(stage, {"run": name, **record, **reads})
+
+    def _packing(self, stage: Stage) -> str:
+        """Return the function that lays a stage's bits."""
+        self._function("pad")
+        return self._function("pack" if stage.thresholds is not None else "pack_bits")
+
+    def _out_flips(self, bits: SignBits) -> dict[str, Any]:
+        return {"out_flips": self._tables.add(_bytes(bits.flips, ceil(len(bits.flips) / 8)))} if bool(bits.flips.any()) else {}
 
     def _reads(self, stage: Stage, code: TailCode) -> dict[str, Any]:
         """Return what a record says of constants and other maps."""
@@ -201,37 +239,41 @@ class _Writer:
         return record
 
     def _binary(self, stage: Stage, conv: BinaryConv) -> None:
-        source, thresholds = self._shapes[stage.inputs[0]], stage.thresholds
-        assert thresholds is not None  # noqa: S101 - for the type checker; a binary convolution has them
+        source = self._shapes[stage.inputs[0]]
         bits, _ = _conv_scratch(conv, source)
-        largest = np.finfo(np.float32).max
-        never = thresholds.limit == np.inf
-        limit = np.where(never | (thresholds.limit == -np.inf), -largest, thresholds.limit).astype(np.float32)
-        flips = thresholds.falls ^ never
         record: dict[str, Any] = {
             "patch": (self._code.room.scratch[stage.output] + bits) // 4,
             "groups": bit_groups(conv),
             "group_bytes": group_bytes(conv, source.channels),
             "pads_plus": int(conv.pads_plus),
             "fan_in": conv.fan_in,
-            "limits": self._tables.add(limit),
         }
-        if bool(flips.any()):
-            record["flips"] = self._tables.add(_bytes(flips.reshape(bit_groups(conv), -1), record["group_bytes"]))
+        if stage.thresholds is not None:
+            record |= self._limits(stage.thresholds, bit_groups(conv), record["group_bytes"])
         depthwise = is_depthwise(conv)
         before = self._sums(conv, depthwise=depthwise)
         if depthwise:
             words = _bytes(conv.bits[..., 0].transpose(1, 2, 0), record["group_bytes"]).view(np.uint32)
             self._code.levels = max(self._code.levels, int(np.prod(conv.bits.shape[1:3])).bit_length())
             more = {"SUMS": str(int(conv.sums is not None))}
-            self._tailed(stage, "depthwise", {**record, "weights": self._tables.add(words)}, before, **more)
+            self._counted(stage, "depthwise", {**record, "weights": self._tables.add(words)}, before, **more)
         elif conv.kernel_scale is not None:
             weights = _bytes(conv.bits, record["group_bytes"])
             scales = Before(hidden=(conv.kernel_scale,))
             planes = {"planes": len(conv.kernel_scale), "weights": self._tables.add(weights)}
-            self._tailed(stage, "positional", {**record, **planes}, scales)
+            self._tailed(stage, "positional", {**record, **planes}, scales, PACK=self._packing(stage))
         else:
-            self._tailed(stage, "conv", {**record, **self._dense(conv)}, before)
+            self._counted(stage, "conv", {**record, **self._dense(conv)}, before)
+
+    def _limits(self, thresholds: Thresholds, groups: int, bytes_a_group: int) -> dict[str, Any]:
+        """Return what a record says of thresholds: finite ones alone, so that no infinity has to be written."""
+        never, always = thresholds.limit == np.inf, thresholds.limit == -np.inf
+        limit = np.where(never | always, -np.finfo(np.float32).max, thresholds.limit).astype(np.float32)
+        flips = thresholds.falls ^ never
+        record = {"limits": self._tables.add(limit)}
+        if bool(flips.any()):
+            record["flips"] = self._tables.add(_bytes(flips.reshape(groups, -1), bytes_a_group))
+        return record
 
     def _sums(self, conv: BinaryConv, *, depthwise: bool) -> Before:
         if conv.sums is None:
@@ -277,6 +319,9 @@ class _Writer:
             channel += channels
 
     def _plain(self, stage: Stage) -> None:
+        if stage.bits is not None:
+            self._record(stage, {"run": self._function("max_pool_bits"), **self._out_flips(stage.bits)})
+            return
         record: dict[str, Any] = {"run": self._function(_PLAIN[type(stage.head)])}  # type: ignore[index]  # every other head is there
         match stage.head:
             case Gather(index=index):

@@ -62,7 +62,7 @@ class _Placing:
     def __init__(self, stages: Sequence[Stage], scratch: Sequence[int]) -> None:
         self._stages, self._scratch = stages, scratch
         self._shapes: dict[int, Shape] = {stage.output: stage.shape for stage in stages}
-        self._made = {stage.output: when for when, stage in enumerate(stages)}
+        self._bytes = {stage.output: stage.stored_bytes for stage in stages}
         self._dies = {stage.output: when for when, stage in enumerate(stages)}
         for when, stage in enumerate(stages):
             for step in stage.reads:
@@ -85,7 +85,7 @@ class _Placing:
                 blocks[reused].last = max(blocks[reused].last, self._last(root))
                 blocks[root] = blocks[reused]
             elif root not in blocks:
-                blocks[root] = _Block(self._shapes[root].floats * 4, when, self._last(root))
+                blocks[root] = _Block(self._bytes[root], when, self._last(root))
                 owner[root] = root
         own = [blocks[root] for root, held in owner.items() if root == held]
         needs = {when: _Block(size, when, when) for when, size in enumerate(self._scratch) if size}
@@ -126,7 +126,8 @@ class _Placing:
             candidates += stage.inputs
         for step in candidates:
             alone = step not in self._inside and len(self._members(step)) == 1
-            fits = self._shapes[step] == stage.shape or (packed and step in stage.inputs and self._fits(step, stage))
+            fits = self._shapes[step] == stage.shape and self._bytes[step] == stage.stored_bytes
+            fits = fits or (packed and step in stage.inputs and self._fits(step, stage))
             if alone and step in owner and fits and self._dies[step] == when:
                 held = blocks[owner[step]]
                 if held.last == when:
@@ -135,7 +136,7 @@ class _Placing:
 
     def _fits(self, step: int, stage: Stage) -> bool:
         """Return whether a stage's output fits where a map lies that nothing of the stage's tail reads."""
-        return self._shapes[step].floats >= stage.shape.floats and step not in stage.reads[len(stage.inputs) :]
+        return self._bytes[step] >= stage.stored_bytes and step not in stage.reads[len(stage.inputs) :]
 
     def _place_of(self, step: int, blocks: dict[int, _Block]) -> Place:
         channel, root = 0, step

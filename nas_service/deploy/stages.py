@@ -7,10 +7,14 @@ computed once and stored once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from nas_service.deploy.pointwise import Pointwise
 from nas_service.deploy.program import Add, BinaryConv, Operation, Program, RealConv, Shape, Stem, Step, TimesGroup
 from nas_service.deploy.thresholds import Thresholds, find_thresholds, is_monotone
+
+if TYPE_CHECKING:
+    from nas_service.deploy.sign_bits import SignBits
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Stage:
         shape: Of the map that is stored.
         output: Number of that map.
         name: For people.
-        thresholds: Of the head's sign, if it takes one.
+        thresholds: Of the head's sign, if it takes one of floats.
+        bits: When a number is stored as a 1, where signs are stored and no floats.
     """
 
     head: Operation | None
@@ -45,6 +50,12 @@ class Stage:
     output: int
     name: str
     thresholds: Thresholds | None = None
+    bits: "SignBits | None" = None
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the map that is stored."""
+        return self.shape.floats * 4 if self.bits is None else self.shape.pixels * -(-self.shape.channels // 8)
 
     @property
     def reads(self) -> tuple[int, ...]:

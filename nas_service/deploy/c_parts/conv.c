@@ -5,7 +5,7 @@ static void @NAME@(const struct nn_stage *s, float *arena)
   const unsigned outputs = s->outputs / s->groups;
   const uint32_t *weights = (const uint32_t *)s->weights;
   unsigned group, y, x, output;
-  nn_pack(s, arena, bits);
+  @PACK@(s, arena, bits);
   memset(patch, 0, sizeof(*patch) * NN_TILE * s->words);
   for (group = 0; group < s->groups; group++) {
     const uint32_t *own = weights;
@@ -22,8 +22,7 @@ static void @NAME@(const struct nn_stage *s, float *arena)
           (left >= NN_LANES ? s->dot : s->dot_rest)(words, s->words, weights, counts, pixels);
           weights += (size_t)s->words * room;
           for (pixel = 0; pixel < pixels; pixel++)
-            @TAIL@(s, arena, counts + pixel * NN_LANES, words + (size_t)pixel * s->words, (size_t)y * s->out_width + x + pixel,
-                   group * outputs + output, lanes);
+            @STORE@;
         }
       }
   }

@@ -4,7 +4,7 @@ static void @NAME@(const struct nn_stage *s, float *arena)
   const uint32_t *weights = (const uint32_t *)s->weights;
   const size_t words = s->group_bytes / 4u, width = s->width + 2u * s->padding;
   unsigned y, x, word, row, column, level, lane, first;
-  nn_pack(s, arena, bits);
+  @PACK@(s, arena, bits);
   for (y = 0; y < s->out_height; y++)
     for (x = 0; x < s->out_width; x++)
       for (word = 0; word < words; word++) {
@@ -38,8 +38,7 @@ static void @NAME@(const struct nn_stage *s, float *arena)
             counts[lane] = (int32_t)count;
             counts[NN_LANES + lane] = (int32_t)one;
           }
-          @TAIL@(s, arena, counts, (const uint32_t *)(const void *)(counts + NN_LANES), (size_t)y * s->out_width + x, word * 32 + first,
-                 lanes);
+          @STORE@;
         }
       }
 }

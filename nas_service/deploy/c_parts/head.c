@@ -73,7 +73,8 @@ struct nn_stage {
   uint8_t size, stride, padding, dilation, pads_plus, planes;
   const void *weights;
   const float *limits;
-  const uint8_t *flips;
+  const uint8_t *flips, *out_flips;
+  const int16_t *most, *least;
   nn_dot dot, dot_rest;
   const float *constants[NN_MOST_CONSTANTS];
 };

@@ -16,15 +16,9 @@ NN_INLINE uint8_t nn_signs(const float *x, const float *limit, unsigned count)
 static void nn_pack(const struct nn_stage *s, const float *arena, uint8_t *bits)
 {
   const unsigned per_group = s->channels / s->groups, pixel_bytes = s->groups * s->group_bytes;
-  const unsigned width = s->width + 2u * s->padding, height = s->height + 2u * s->padding;
+  const unsigned width = s->width + 2u * s->padding;
   unsigned x, y, group, channel;
-  if (s->padding) {
-    const uint8_t rest = (uint8_t)(per_group % 8 ? (1u << per_group % 8) - 1 : 255u), full = s->pads_plus ? 255 : 0;
-    size_t place, total = (size_t)height * width * s->groups;
-    memset(bits, full, total * s->group_bytes);
-    for (place = 1; full && per_group % 8 && place <= total; place++)
-      bits[place * s->group_bytes - 1] = rest;
-  }
+  nn_pad(s, bits);
   for (y = 0; y < s->height; y++) {
     uint8_t *row = bits + ((size_t)(y + s->padding) * width + s->padding) * pixel_bytes;
     const float *in = arena + s->in + (size_t)y * s->width * s->in_stride;

@@ -5,7 +5,7 @@ static void @NAME@(const struct nn_stage *s, float *arena)
   const size_t pixel_bytes = (size_t)s->groups * s->group_bytes, width = s->width + 2u * s->padding;
   const uint8_t *weights = (const uint8_t *)s->weights;
   unsigned y, x, output, row, column, byte;
-  nn_pack(s, arena, bits);
+  @PACK@(s, arena, bits);
   for (y = 0; y < s->out_height; y++)
     for (x = 0; x < s->out_width; x++)
       for (output = 0; output < s->outputs; output++) {
