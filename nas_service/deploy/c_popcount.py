@@ -7,7 +7,8 @@ References:
     Harley and Seal's method as in Warren, "Hacker's Delight", 2nd edition, section 5-1.
 """
 
-_MOST = 31  # words whose count of bits, at most eight a byte and word, fits bytes
+_MOST = 63  # words at once: what is counted beyond that is cheap, and the code grows with it
+_IN_BYTES = 5  # powers of two, from 1 on, of which a byte holds the sum: 8 (2^5 - 1) is below 256
 LANES = (16, 8, 4)
 
 
@@ -64,6 +65,13 @@ class _Writer:
             levels[level] = [self.name(f"{either} ^ {c}")]
             self.add_to(levels, level + 1, carry)
 
+    def sum_of(self, in_bytes: list[str]) -> str:
+        """Add up counts of powers of two, each byte by itself."""
+        total = in_bytes[-1]
+        for name in reversed(in_bytes[:-1]):
+            total = self.name(f"({total} << 1) + {name}")
+        return total
+
 
 def _count(writer: _Writer, names: list[str]) -> list[str]:
     """Return the lines that count one word of each power of two, from 1 on."""
@@ -73,18 +81,17 @@ def _count(writer: _Writer, names: list[str]) -> list[str]:
         pairs = writer.name(f"{name} - ({name} >> 1 & 0x55555555u)")
         nibbles = writer.name(f"({pairs} & 0x33333333u) + ({pairs} >> 2 & 0x33333333u)")
         in_bytes.append(writer.name(f"({nibbles} + ({nibbles} >> 4)) & 0x0f0f0f0fu"))
-    total = in_bytes[-1]
-    for name in reversed(in_bytes[:-1]):
-        total = writer.name(f"({total} << 1) + {name}")
-    most = 32 * (2 ** len(names) - 1)
-    if most <= 255:  # noqa: PLR2004 - fits a byte
-        lines = [f"return (int32_t)(({total} * 0x01010101u) >> 24);"]
+    total = writer.sum_of(in_bytes[:_IN_BYTES])
+    if 32 * (2 ** min(len(names), _IN_BYTES) - 1) <= 255:  # noqa: PLR2004 - fits a byte
+        result = f"({total} * 0x01010101u) >> 24"
     else:
         halves = writer.name(f"({total} & 0x00ff00ffu) + ({total} >> 8 & 0x00ff00ffu)")
-        lines = [f"return (int32_t)(({halves} + ({halves} >> 16)) & 0xffffu);"]
+        result = f"({halves} + ({halves} >> 16)) & 0xffffu"
+    if high := in_bytes[_IN_BYTES:]:
+        result = f"({result}) + ((({writer.sum_of(high)} * 0x01010101u) >> 24) << {_IN_BYTES})"
     added = writer.lines[before:]
     del writer.lines[before:]
-    return [*added, *lines]
+    return [*added, f"return (int32_t)({result});"]
 
 
 def dot_function(words: int, lanes: int) -> str:
