@@ -169,7 +169,7 @@ class _Writer:
                 self._tailed(stage, "real_conv", weights)
             case Stem() as stem:
                 means = self._tables.add(stem.mean.astype(np.int32))
-                weights = {"weights": self._tables.add(_int32(stem.weight)), "flips": f"(const uint8_t *)(const void *){means}"}
+                weights = {"weights": self._tables.add(_by_lanes(_int32(stem.weight))), "flips": f"(const uint8_t *)(const void *){means}"}
                 scale = Before(constants=(stem.step,), lines=("v = v * c0[lane];",))
                 self._code.stem = self._tailed(stage, "stem", weights, before=scale)
             case Concat():
@@ -254,6 +254,7 @@ class _Writer:
         before = self._sums(conv, depthwise=depthwise)
         if depthwise:
             words = _bytes(conv.bits[..., 0].transpose(1, 2, 0), record["group_bytes"]).view(np.uint32)
+            self._function("columns")
             self._code.levels = max(self._code.levels, int(np.prod(conv.bits.shape[1:3])).bit_length())
             more = {"SUMS": str(int(conv.sums is not None))}
             self._counted(stage, "depthwise", {**record, "weights": self._tables.add(words)}, before, **more)
@@ -372,6 +373,15 @@ def _bytes(bits: NDArray[np.bool_], per_row: int) -> NDArray[np.uint8]:
     room = np.zeros((*packed.shape[:-1], per_row), np.uint8)
     room[..., : packed.shape[-1]] = packed
     return room
+
+
+def _by_lanes(weight: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return weights (O, k, k, C) as [block of lanes][tap][lane]; outputs that fill up the last block are zeros."""
+    taps = weight.reshape(len(weight), -1)
+    blocks = ceil(len(taps) / LANES[0])
+    room = np.zeros((blocks * LANES[0], taps.shape[1]), np.int32)
+    room[: len(taps)] = taps
+    return np.ascontiguousarray(room.reshape(blocks, LANES[0], -1).transpose(0, 2, 1))
 
 
 def _int32(values: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -1,23 +1,38 @@
+NN_INLINE void nn_avg_pool_lanes(const struct nn_stage *s, const float *in, float *out, int top, int left, unsigned lanes)
+{
+  const int bottom = top + s->size > s->height ? s->height : top + s->size;
+  const int right = left + s->size > s->width ? s->width : left + s->size;
+  const int from = left < 0 ? 0 : left;
+  float sum[NN_LANES];
+  int row, column, count = 0;
+  unsigned lane;
+  for (row = top < 0 ? 0 : top; row < bottom; row++)
+    for (column = from; column < right; column++, count++) {
+      const float *at = in + ((size_t)row * s->width + column) * s->in_stride;
+      for (lane = 0; !count && lane < lanes; lane++)
+        sum[lane] = at[lane];
+      for (lane = 0; count && lane < lanes; lane++)
+        sum[lane] = sum[lane] + at[lane];
+    }
+  for (lane = 0; lane < lanes; lane++)
+    out[lane] = sum[lane] / (float)count;
+}
+
 static void nn_avg_pool(const struct nn_stage *s, float *arena)
 {
-  unsigned y, x, channel;
+  unsigned y, x, first;
   for (y = 0; y < s->out_height; y++)
-    for (x = 0; x < s->out_width; x++) {
-      float *out = arena + s->out + ((size_t)y * s->out_width + x) * s->out_stride;
-      int row = (int)(y * s->stride) - s->padding, count = 0, end_y = row + s->size, end_x;
-      end_y = end_y > s->height ? s->height : end_y;
-      for (row = row < 0 ? 0 : row; row < end_y; row++) {
-        int column = (int)(x * s->stride) - s->padding;
-        end_x = column + s->size > s->width ? s->width : column + s->size;
-        for (column = column < 0 ? 0 : column; column < end_x; column++, count++) {
-          const float *in = arena + s->in + ((size_t)row * s->width + column) * s->in_stride;
-          NN_LANES_APART
-          for (channel = 0; channel < s->outputs; channel++)
-            out[channel] = count ? out[channel] + in[channel] : in[channel];
+    for (x = 0; x < s->out_width; x++)
+      for (first = 0; first < s->outputs; first += NN_LANES) {
+        float *out = arena + s->out + ((size_t)y * s->out_width + x) * s->out_stride + first;
+        const unsigned left = s->outputs - first, lanes = left < NN_LANES ? left : NN_LANES;
+        const int at_y = (int)(y * s->stride) - s->padding, at_x = (int)(x * s->stride) - s->padding;
+#if NN_TILE > 1
+        if (lanes == NN_LANES) {
+          nn_avg_pool_lanes(s, arena + s->in + first, out, at_y, at_x, NN_LANES);
+          continue;
         }
+#endif
+        nn_avg_pool_lanes(s, arena + s->in + first, out, at_y, at_x, lanes);
       }
-      NN_LANES_APART
-      for (channel = 0; channel < s->outputs; channel++)
-        out[channel] = out[channel] / (float)count;
-    }
 }

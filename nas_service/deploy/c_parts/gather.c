@@ -1,3 +1,16 @@
+NN_INLINE void nn_copy_bytes(uint8_t *to, const uint8_t *from, size_t count)
+{
+  for (; count >= 4; count -= 4, to += 4, from += 4)
+    memcpy(to, from, 4);
+  if (count & 2) {
+    memcpy(to, from, 2);
+    to += 2;
+    from += 2;
+  }
+  if (count & 1)
+    *to = *from;
+}
+
 /* The bits under the windows of `pixels` neighbouring outputs, as words; bytes past the last position stay 0. */
 static const uint32_t *nn_gather(const struct nn_stage *s, const uint8_t *bits, unsigned group, unsigned y, unsigned x, unsigned pixels,
                                  uint32_t *patch)
@@ -12,11 +25,11 @@ static const uint32_t *nn_gather(const struct nn_stage *s, const uint8_t *bits, 
     for (row = 0; row < s->size; row++) {
       const uint8_t *at = from + (size_t)row * s->dilation * width * pixel_bytes;
       if (s->dilation == 1 && s->groups == 1) {
-        memcpy(to, at, s->size * pixel_bytes);
+        nn_copy_bytes(to, at, s->size * pixel_bytes);
         to += s->size * pixel_bytes;
       } else {
         for (column = 0; column < s->size; column++, at += s->dilation * pixel_bytes) {
-          memcpy(to, at, s->group_bytes);
+          nn_copy_bytes(to, at, s->group_bytes);
           to += s->group_bytes;
         }
       }

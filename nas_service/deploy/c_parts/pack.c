@@ -1,15 +1,23 @@
 /* Signs of a map as bits, [padded pixel][group][byte]: a bit is (x >= limit), turned over where `flips` says so. */
-NN_INLINE uint8_t nn_signs(const float *x, const float *limit, unsigned count)
+NN_INLINE void nn_signs(const float *x, const float *limit, unsigned count, uint8_t *bytes)
 {
-#if defined(NN_AVX512) || defined(NN_AVX2)
-  if (count == 8)
-    return (uint8_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(limit), _CMP_GE_OQ));
+  unsigned at = 0, bit;
+#if defined(NN_AVX512)
+  for (; at + 16 <= count; at += 16) {
+    const uint16_t two = (uint16_t)_mm512_cmp_ps_mask(_mm512_loadu_ps(x + at), _mm512_loadu_ps(limit + at), _CMP_GE_OQ);
+    memcpy(bytes + at / 8, &two, 2);
+  }
 #endif
-  {
-    unsigned bit, byte = 0;
-    for (bit = 0; bit < count; bit++)
-      byte |= (unsigned)(x[bit] >= limit[bit]) << bit;
-    return (uint8_t)byte;
+#if defined(NN_AVX512) || defined(NN_AVX2)
+  for (; at + 8 <= count; at += 8)
+    bytes[at / 8] = (uint8_t)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(x + at), _mm256_loadu_ps(limit + at), _CMP_GE_OQ));
+#endif
+  for (; at < count; at += 8) {
+    const unsigned left = count - at < 8 ? count - at : 8;
+    unsigned byte = 0;
+    for (bit = 0; bit < left; bit++)
+      byte |= (unsigned)(x[at + bit] >= limit[at + bit]) << bit;
+    bytes[at / 8] = (uint8_t)byte;
   }
 }
 
@@ -22,19 +30,15 @@ static void nn_pack(const struct nn_stage *s, const float *arena, uint8_t *bits)
   for (y = 0; y < s->height; y++) {
     uint8_t *row = bits + ((size_t)(y + s->padding) * width + s->padding) * pixel_bytes;
     const float *in = arena + s->in + (size_t)y * s->width * s->in_stride;
-    for (x = 0; x < s->width; x++, in += s->in_stride) {
-      const float *limit = s->limits, *value = in;
+    for (x = 0; x < s->width; x++, in += s->in_stride, row += pixel_bytes) {
       for (group = 0; group < s->groups; group++) {
-        for (channel = 0; channel < s->group_bytes; channel++) {
-          const unsigned left = per_group > 8 * channel ? per_group - 8 * channel : 0, count = left < 8 ? left : 8;
-          *row++ = nn_signs(value, limit, count);
-          value += count;
-          limit += count;
-        }
+        for (channel = per_group / 8; channel < s->group_bytes; channel++)
+          row[group * s->group_bytes + channel] = 0;
+        nn_signs(in + group * per_group, s->limits + group * per_group, per_group, row + group * s->group_bytes);
       }
       if (s->flips)
         for (channel = 0; channel < pixel_bytes; channel++)
-          row[(int)channel - (int)pixel_bytes] ^= s->flips[channel];
+          row[channel] ^= s->flips[channel];
     }
   }
 }

@@ -18,12 +18,22 @@ static void @NAME@(const struct nn_stage *s, float *arena, const uint8_t *image)
       for (output = 0; output < s->outputs; output += NN_LANES) {
         const unsigned left = s->outputs - output, lanes = left < NN_LANES ? left : NN_LANES;
         float values[NN_LANES];
+#if NN_TILE > 1
+        int64_t sums[NN_LANES] = {0};
+        for (tap = 0; tap < taps; tap++, weight += NN_LANES)
+          for (lane = 0; lane < NN_LANES; lane++)
+            sums[lane] += (int64_t)weight[lane] * window[tap];
+        for (lane = 0; lane < NN_LANES; lane++)
+          values[lane] = (float)sums[lane];
+#else
         for (lane = 0; lane < lanes; lane++) {
           int64_t sum = 0;
           for (tap = 0; tap < taps; tap++)
-            sum += (int64_t)*weight++ * window[tap];
+            sum += (int64_t)weight[tap * NN_LANES + lane] * window[tap];
           values[lane] = (float)sum;
         }
+        weight += taps * NN_LANES;
+#endif
         @TAIL@(s, arena, values, 0, (size_t)y * s->out_width + x, output, lanes);
       }
     }
