@@ -55,16 +55,17 @@ def write_onnx(program: Program, origin: Origin) -> bytes:
     float32 (n, classes). Signs that follow pointwise operations are one comparison a channel. The same program gives the same
     bytes.
     """
-    return _Writer(program, OnnxLayers(graph := OnnxGraph(), quantizers=False), graph).write(make_stages(program), origin)
+    return _Writer(program, quantizers=False).write(make_stages(program), origin, "n")
 
 
 def write_qonnx(program: Program, origin: Origin) -> bytes:
     """Return a program as QONNX, for research: as `write_onnx`, but pointwise operations stay in front of their sign.
 
     Both operands of each binary convolution are quantised by a BipolarQuant of scale 1 (domain qonnx.custom_op.general, +1 where
-    x >= 0); weights are float32. ONNX Runtime alone does not run it, the package `qonnx` does.
+    x >= 0); weights are float32. The batch is one image, as FPGA tools expect. ONNX Runtime alone does not run it, the package
+    `qonnx` does.
     """
-    return _Writer(program, OnnxLayers(graph := OnnxGraph(), quantizers=True), graph).write(_single_steps(program), origin)
+    return _Writer(program, quantizers=True).write(_single_steps(program), origin, 1)
 
 
 def _single_steps(program: Program) -> list[Stage]:
@@ -88,8 +89,9 @@ def _single_steps(program: Program) -> list[Stage]:
 class _Writer:
     """Writes stage by stage."""
 
-    def __init__(self, program: Program, layers: OnnxLayers, graph: OnnxGraph) -> None:
-        self._program, self._layers, self._graph = program, layers, graph
+    def __init__(self, program: Program, *, quantizers: bool) -> None:
+        self._program, self._graph = program, OnnxGraph()
+        self._layers = layers = OnnxLayers(self._graph, quantizers=quantizers)
         self._values: dict[int, str] = {}
         self._heads: dict[type[Operation], Callable[[Any, str, Shape, Stage], str]] = {
             RealConv: lambda conv, value, source, stage: layers.real_conv(conv, value, source, stage.shape, stage.name),
@@ -104,21 +106,21 @@ class _Writer:
             Linear: lambda linear, value, _, stage: layers.linear(linear, value, stage.shape),
         }
 
-    def write(self, stages: list[Stage], origin: Origin) -> bytes:
-        """Return the file."""
+    def write(self, stages: list[Stage], origin: Origin, batch: str | int) -> bytes:
+        """Return the file, for batches of any size, by its name, or of a fixed one."""
         for stage in stages:
             value = self._head(stage)
             for entry in stage.tail:
                 value = self._next(stage, entry, value)
             self._values[stage.output] = value
-        classes = self._program.steps[-1].shape.channels
-        return self._graph.finish(self._values[stages[-1].output], self._program.image, classes, self._metadata(origin))
+        logits, classes = self._values[stages[-1].output], self._program.steps[-1].shape.channels
+        return self._graph.finish(logits, self._program.image, classes, self._metadata(origin), batch)
 
     def _metadata(self, origin: Origin) -> dict[str, str]:
         image = self._program.image
         return {
             "class_names": json.dumps(self._program.class_names, ensure_ascii=False),
-            "input": f"pixels, float32 (n, {image.channels}, {image.height}, {image.width}), NCHW",
+            "input": f"pixels, float32, NCHW, of {image.channels} x {image.height} x {image.width}",
             "pixel_range": "0 to 1: grey levels 0 to 255, divided by 255",
             "normalization": "mean and std are inside the network",
             "weights_sha256": origin.weights_sha256,

@@ -102,11 +102,11 @@ class OnnxGraph:
                 seen.append(self.node("Slice", padded, self.integers(*starts), self.integers(*stops), axes, steps))
         return seen
 
-    def finish(self, logits: str, image: Shape, classes: int, metadata: dict[str, str]) -> bytes:
-        """Return the file: a batch of `pixels` (n, C, H, W) in, `logits` (n, classes) out, the same bytes every time."""
+    def finish(self, logits: str, image: Shape, classes: int, metadata: dict[str, str], batch: str | int) -> bytes:
+        """Return the file: a batch of `pixels` (batch, C, H, W) in, `logits` (batch, classes) out, the same bytes every time."""
         self._nodes.append(helper.make_node("Flatten", [logits], ["logits"], axis=1))
-        pixels = helper.make_tensor_value_info("pixels", FLOAT, ["n", image.channels, image.height, image.width])
-        output = helper.make_tensor_value_info("logits", FLOAT, ["n", classes])
+        pixels = helper.make_tensor_value_info("pixels", FLOAT, [batch, image.channels, image.height, image.width])
+        output = helper.make_tensor_value_info("logits", FLOAT, [batch, classes])
         graph = helper.make_graph(self._nodes, "network", [pixels], [output], self._constants)
         opsets = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(name, 1) for name in sorted(self._domains - {""}))]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="nas-service")

@@ -38,10 +38,10 @@ _NOTHING = np.array(0, np.float64)
 
 
 class OnnxLayers:
-    """Writes layers into a graph; with `quantizers` both operands of a binary convolution are quantised by a BipolarQuant."""
+    """Writes layers into a graph, each from the name of a map to the name of a map."""
 
     def __init__(self, graph: OnnxGraph, *, quantizers: bool) -> None:
-        """Take the graph that is written into."""
+        """Take the graph; with `quantizers` both operands of a binary convolution are quantised by a BipolarQuant of scale 1."""
         self._graph, self._quantizers = graph, quantizers
 
     def pointwise(self, operation: Pointwise, value: str) -> str:
@@ -143,9 +143,9 @@ class OnnxLayers:
         return self._sums(graph.cast(padded, DOUBLE), graph.cast(matrix, DOUBLE), conv.window, grouped, shape, name)
 
     def _sign(self, value: str, thresholds: Thresholds) -> str:
-        """Return -1 or +1: +1 where (x >= limit) != falls."""
+        """Return -1 or +1: +1 where (x >= limit) != falls; with quantizers, which know no limits, where x >= 0."""
         graph, falls = self._graph, thresholds.falls
-        if self._quantizers and not bool(falls.any() or thresholds.limit.any()):
+        if self._quantizers:
             return self._quantized(value)
         reaches = graph.node("GreaterOrEqual", value, graph.by_channel(thresholds.limit))
         there, below = (np.where(falls == turned, 1, -1).astype(np.float32) for turned in (False, True))

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nas_service.binarization.method import METHODS
-from nas_service.deploy.onnx_file import Origin, write_onnx
+from nas_service.deploy.onnx_file import Origin, write_onnx, write_qonnx
 from nas_service.deploy.program import BinaryConv, Gather, Stem
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
@@ -68,7 +68,7 @@ def test_every_method_runs_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPACES.names())
 def test_every_space_runs_the_same(name: str) -> None:
-    _assert_runs_the_same(frozen_network(replace(SPACES.get(name), channels=4), "recu", GREY_8), GREY_8)
+    _assert_runs_the_same(frozen_network(replace(SPACES.get(name), channels=4), "recu", RGB_9), RGB_9)
 
 
 @pytest.mark.parametrize("name", TEMPLATES.names())
@@ -150,6 +150,38 @@ def test_a_file_has_standard_operators_bits_and_says_what_it_is() -> None:
     stem = next(step.operation for step in program.steps if isinstance(step.operation, Stem))
     assert max(array.size for array in arrays if array.dtype == np.float32) < min(op.bits.size for op in _convolutions(frozen))
     assert any(array.dtype == np.int32 and array.size == stem.weight.size for array in arrays)
+
+
+@pytest.mark.parametrize("name", ["adabin", "bnn", "rbcn", "xnor-net"])
+def test_qonnx_runs_the_file_with_quantizers(name: str) -> None:
+    reason = "the package qonnx, which is to run the file, is not installed: pip install 'nas-service[dev]'"
+    modelwrapper = pytest.importorskip("qonnx.core.modelwrapper", reason=reason)
+    execution = pytest.importorskip("qonnx.core.onnx_exec", reason=reason)
+    shapes = pytest.importorskip("qonnx.transformation.infer_shapes", reason=reason)
+    frozen = frozen_network(replace(SPACES.get("tiny"), channels=4), name, RGB_9)
+    model = onnx.load_from_string(write_qonnx(trace_network(frozen), ORIGIN))
+    wrapped = modelwrapper.ModelWrapper(model).transform(shapes.InferShapes())
+    for pixels in random_pixels(RGB_9, 3).split(1):
+        with torch.no_grad():
+            expected = frozen(pixels).numpy()
+        logits = execution.execute_onnx(wrapped, {"pixels": pixels.numpy()})["logits"]
+        assert np.abs(logits - expected).max() <= TOLERANCE * max(np.abs(expected).max(), 1)
+
+
+@pytest.mark.parametrize("name", ["bnn", "react-net"])
+def test_both_operands_of_a_binary_convolution_are_quantised_in_qonnx(name: str) -> None:
+    frozen = frozen_network(SPACES.get("tiny"), name, RGB_9)
+    model = onnx.load_from_string(write_qonnx(trace_network(frozen), ORIGIN))
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18), ("qonnx.custom_op.general", 1)]
+    made = {node.output[0]: node for node in model.graph.node}
+    constants = {entry.name for entry in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == len(_convolutions(frozen))
+    for node in convolutions:
+        signs, weights = made[node.input[0]], made[node.input[1]]
+        signs = made[signs.input[0]] if signs.op_type == "Pad" else signs
+        assert [signs.op_type, weights.op_type] == ["BipolarQuant"] * 2
+        assert weights.input[0] in constants
 
 
 def _convolutions(frozen: Network) -> list[BinaryConv]:
