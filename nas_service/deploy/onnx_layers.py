@@ -104,10 +104,13 @@ class OnnxLayers:
 
         `grouped` has the number of groups and the channels of `padded`.
         """
-        graph, (groups, channels) = self._graph, grouped
-        seen = graph.under_window(padded, window, shape)
-        columns = [graph.reshape(each, 0, groups, channels // groups, shape.pixels) for each in seen]
-        product = graph.node("MatMul", weight, graph.concat(columns, 2), name=name)
+        graph, (groups, channels), positions = self._graph, grouped, window.size**2
+        columns = graph.concat(graph.under_window(padded, window, shape), 1)
+        if groups > 1:  # the positions of a window inside of each group
+            apart = graph.reshape(columns, 0, positions, groups, channels // groups * shape.pixels)
+            columns = graph.node("Transpose", apart, perm=[0, 2, 1, 3])
+        columns = graph.reshape(columns, 0, groups, positions * channels // groups, shape.pixels)
+        product = graph.node("MatMul", weight, columns, name=name)
         return graph.reshape(graph.cast(product, FLOAT), 0, shape.channels, shape.height, shape.width)
 
     def binary_conv(self, conv: BinaryConv, value: str, thresholds: Thresholds, shape: Shape, name: str) -> str:
