@@ -102,7 +102,9 @@ def dot_function(words: int, lanes: int) -> str:
         parts.append(f"nn_differ_{size}_{lanes}(patch + {at}, weights + {at * lanes})")
         at += size
     total = " +\n                   ".join(parts)
-    return f"""static void nn_dot_{words}_{lanes}(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels)
+    indent = " " * len(f"static void nn_dot_{words}_{lanes}(")
+    return f"""static void nn_dot_{words}_{lanes}(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts,
+{indent}unsigned pixels)
 {{
   unsigned lane;
   (void)words;

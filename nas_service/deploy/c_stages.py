@@ -85,7 +85,7 @@ def bit_groups(conv: BinaryConv) -> int:
 
 def patch_words(conv: BinaryConv) -> int:
     """Return how many words hold the bits under a window."""
-    return ceil(conv.bits.shape[1] * conv.bits.shape[2] * ceil(conv.bits.shape[3] / 8) / 4)
+    return ceil(conv.window.size**2 * ceil(conv.bits.shape[3] / 8) / 4)
 
 
 def scratch_bytes(stage: Stage, source: Shape | None) -> int:
@@ -169,7 +169,8 @@ class _Writer:
                 self._tailed(stage, "real_conv", weights)
             case Stem() as stem:
                 means = self._tables.add(stem.mean.astype(np.int32))
-                weights = {"weights": self._tables.add(_by_lanes(_int32(stem.weight))), "flips": f"(const uint8_t *)(const void *){means}"}
+                weights = {"weights": self._tables.add(_by_lanes(_int32(stem.weight)))}
+                weights["flips"] = f"(const uint8_t *)(const void *){means}"
                 scale = Before(constants=(stem.step,), lines=("v = v * c0[lane];",))
                 self._code.stem = self._tailed(stage, "stem", weights, before=scale)
             case Concat():
@@ -323,7 +324,7 @@ class _Writer:
         if stage.bits is not None:
             self._record(stage, {"run": self._function("max_pool_bits"), **self._out_flips(stage.bits)})
             return
-        record: dict[str, Any] = {"run": self._function(_PLAIN[type(stage.head)])}  # type: ignore[index]  # every other head is there
+        record: dict[str, Any] = {"run": self._function(_PLAIN[type(stage.head)])}
         match stage.head:
             case Gather(index=index):
                 record["weights"] = self._tables.add(index.astype(np.int16))

@@ -40,7 +40,8 @@ class Tables:
         if key not in self._names:
             name = f"nn_t{len(self._names)}"
             self._names[key] = name
-            rows = ",\n".join("  " + ", ".join(map(number, flat[start : start + across])) for start in range(0, len(flat), across))
+            starts = range(0, len(flat), across)
+            rows = ",\n".join("  " + ", ".join(map(number, flat[start : start + across])) for start in starts)
             self._lines.append(f"static const {kind} {name}[{len(flat)}] = {{\n{rows}}};\n")
         return self._names[key]
 

@@ -52,31 +52,35 @@ class Pointwise:
     kind: Kind
     constants: tuple[Floats, ...] = ()
 
-    def apply(self, values: Floats) -> Floats:
-        """Map float32 (..., C) to the same shape."""
-        a, b = (*self.constants, None, None)[:2]
-        match self.kind:
-            case Kind.AFFINE:
-                result = values * a + b
-            case Kind.ADD:
-                result = values + a
-            case Kind.SUBTRACT:
-                result = values - a
-            case Kind.MULTIPLY:
-                result = values * a
-            case Kind.PRELU:
-                result = np.where(values > 0, values, values * a)
-            case Kind.RELU:
-                result = np.maximum(values, np.float32(0))
-            case Kind.NEGATE:
-                result = -values
-            case Kind.MAXOUT:
+    def apply(self, values: Floats) -> Floats:  # noqa: PLR0911 - one for each kind
+        """Map float32 (..., C) to the same shape.
+
+        Raises:
+            ValueError: If there are more or fewer constants than the kind has.
+        """
+        match self.kind, self.constants:
+            case Kind.AFFINE, (factor, offset):
+                return values * factor + offset
+            case Kind.ADD, (offset,):
+                return values + offset
+            case Kind.SUBTRACT, (offset,):
+                return values - offset
+            case Kind.MULTIPLY, (factor,):
+                return values * factor
+            case Kind.PRELU, (slope,):
+                return np.where(values > 0, values, values * slope)
+            case Kind.RELU, ():
+                return np.maximum(values, np.float32(0))
+            case Kind.NEGATE, ():
+                return -values
+            case Kind.MAXOUT, (lower, upper):
                 positive = np.maximum(values, np.float32(0))
-                result = b * positive + a * (values - positive)
-            case Kind.CLIP:
-                result = np.minimum(np.maximum(values, a), b)
-        assert result.dtype == np.float32  # noqa: S101 - a wider constant would round elsewhere than the network does
-        return result
+                return upper * positive + lower * (values - positive)
+            case Kind.CLIP, (least, most):
+                return np.minimum(np.maximum(values, least), most)
+            case _:
+                message = f"{self.kind} takes {CONSTANTS[self.kind]} constants, not {len(self.constants)}"
+                raise ValueError(message)
 
     def directions(self) -> NDArray[np.int8] | None:
         """Return +1 where the result never falls as x rises, -1 where it never rises, by channel, (C,) or (1,); None: neither."""

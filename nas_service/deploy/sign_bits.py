@@ -78,7 +78,8 @@ def _one_sign(readers: Sequence[Stage], step: int) -> Thresholds | None:
     found: Thresholds | None = None
     for reader in readers:
         conv = reader.head
-        if not isinstance(conv, BinaryConv) or reader.thresholds is None or reader.reads.count(step) > 1 or reader.inputs[0] != step:
+        reads_once = reader.reads.count(step) == 1 and reader.inputs[0] == step
+        if not isinstance(conv, BinaryConv) or reader.thresholds is None or not reads_once:
             return None
         if conv.groups > 1 and conv.bits.shape[3] % 8 and conv.bits.shape[3] > 1:
             return None

@@ -101,10 +101,7 @@ class _Maker:
 
     def make(self) -> list[Stage]:
         """Return the stages, each where the last of its steps stands."""
-        stages = []
-        for index in range(len(self._steps)):
-            if index not in self._taken:
-                stages.append(self._stage(index))
+        stages = [self._stage(index) for index in range(len(self._steps)) if index not in self._taken]
         return sorted(stages, key=lambda stage: stage.output)
 
     def _stage(self, index: int) -> Stage:
@@ -144,5 +141,7 @@ class _Maker:
         step = self._steps[index]
         if isinstance(step.operation, Pointwise):
             return step.operation
-        (other,) = (source for source in step.inputs if source != carried) if step.inputs[0] != step.inputs[1] else step.inputs[:1]
+        (other,) = (
+            (source for source in step.inputs if source != carried) if step.inputs[0] != step.inputs[1] else step.inputs[:1]
+        )
         return Other(other, multiplies=isinstance(step.operation, TimesGroup))

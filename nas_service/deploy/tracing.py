@@ -4,14 +4,12 @@ The network is traced as it is for `model.py`, but to its last layer; what depen
 that is left becomes one step, several, or none. What has no step is refused by name, never written as something else.
 """
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor, fx, nn
 
 from nas_service.binarization.maxout import Maxout
@@ -42,8 +40,15 @@ from nas_service.errors import ExportError
 from nas_service.export import real_layers, runtime
 from search_spaces.network import Network
 
-
 _CONTAINERS = (nn.Sequential, nn.ModuleDict, nn.ModuleList)
+_KINDS = {
+    "add": Kind.ADD,
+    "mul": Kind.MULTIPLY,
+    "sub": Kind.SUBTRACT,
+    "neg": Kind.NEGATE,
+    "relu": Kind.RELU,
+    "prelu": Kind.PRELU,
+}
 _LEAST_ENERGY = 1e-12  # of a non-local mean, as in its run-time layer
 
 
@@ -125,7 +130,7 @@ class _Builder:
         if not any(isinstance(entry, _Map) for entry in _flat(given)):  # of weights alone
             function: Any = node.target if callable(node.target) else getattr(torch.Tensor, str(node.target))
             return function(*given, **named)
-        return self._call(node, given, named)
+        return self._call(node, given)
 
     def _module(self, layer: nn.Module, given: list[Any]) -> _Map | None:
         if isinstance(layer, runtime.Normalize):
@@ -136,39 +141,32 @@ class _Builder:
             self._refuse(type(layer).__name__)
         return self._layers[type(layer)](layer, given[0])
 
-    def _call(self, node: fx.Node, given: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _call(self, node: fx.Node, given: list[Any]) -> Any:  # noqa: ANN401
+        """Return what a function or a method of torch makes of maps and constants."""
         name = str(getattr(node.target, "__name__", node.target))
         match name, given:
             case "add", [_Map() as left, _Map() as right]:
-                return self._add(Add(), (left, right), self._shape(left))
-            case "add", [_Map() as at, other] | [other, _Map() as at]:
-                return self._pointwise(Kind.ADD, at, other)
-            case "mul", [_Map() as at, other] | [other, _Map() as at]:
-                return self._pointwise(Kind.MULTIPLY, at, other)
-            case "sub", [_Map() as at, Tensor() | float() | int() as other]:
-                return self._pointwise(Kind.SUBTRACT, at, other)
+                result: Any = self._add(Add(), (left, right), self._shape(left))
             case "sub", [_Map() as left, _Map() as right]:
-                return self._add(Add(), (left, self._pointwise(Kind.NEGATE, right)), self._shape(left))
-            case "neg", [_Map() as at]:
-                return self._pointwise(Kind.NEGATE, at)
-            case "relu", [_Map() as at]:
-                return self._pointwise(Kind.RELU, at)
-            case "prelu", [_Map() as at, Tensor() as slopes]:
-                return self._pointwise(Kind.PRELU, at, slopes)
+                result = self._add(Add(), (left, self._pointwise(Kind.NEGATE, right)), self._shape(left))
+            case (("add" | "mul"), [_Map() as at, other] | [other, _Map() as at]):
+                result = self._pointwise(_KINDS[name], at, other)
+            case (("sub" | "neg" | "relu" | "prelu"), [_Map() as at, *constants]):
+                result = self._pointwise(_KINDS[name], at, *constants)
             case "cat", [maps, *_] if all(isinstance(entry, _Map) for entry in maps):
-                shape = self._shape(maps[0])
-                channels = sum(self._shape(entry).channels for entry in maps)
-                return self._add(Concat(), tuple(maps), Shape(shape.height, shape.width, channels))
-            case "unflatten", [_Map() as at, 1, (-1, 1, 1)]:
-                return at  # a vector as a map of one position
+                shape, channels = self._shape(maps[0]), sum(self._shape(entry).channels for entry in maps)
+                result = self._add(Concat(), tuple(maps), Shape(shape.height, shape.width, channels))
             case "flatten", [_Map() as at, 1]:
-                return self._flatten(at)
-            case "type_as" | "contiguous", [_Map() | Tensor() as at, *_]:
-                return at
-        self._refuse(name)
-        return None
+                result = self._flatten(at)
+            case "unflatten", [_Map() as at, 1, (-1, 1, 1)]:
+                result = at  # a vector as a map of one position
+            case (("type_as" | "contiguous"), [_Map() | Tensor() as at, *_]):
+                result = at
+            case _:
+                self._refuse(name)
+        return result
 
-    def _refuse(self, what: str) -> None:
+    def _refuse(self, what: str) -> NoReturn:
         message = f"{self._name}: {what} cannot be written as C or ONNX"
         raise ExportError(message)
 
