@@ -85,7 +85,8 @@ def bit_groups(conv: BinaryConv) -> int:
 
 def patch_words(conv: BinaryConv) -> int:
     """Return how many words hold the bits under a window."""
-    return ceil(conv.window.size**2 * ceil(conv.bits.shape[3] / 8) / 4)
+    bits = int(conv.bits.shape[3])
+    return -(-(conv.window.size**2 * -(-bits // 8)) // 4)
 
 
 def scratch_bytes(stage: Stage, source: Shape | None) -> int:

@@ -141,7 +141,5 @@ class _Maker:
         step = self._steps[index]
         if isinstance(step.operation, Pointwise):
             return step.operation
-        (other,) = (
-            (source for source in step.inputs if source != carried) if step.inputs[0] != step.inputs[1] else step.inputs[:1]
-        )
+        other = step.inputs[1] if step.inputs[0] == carried else step.inputs[0]
         return Other(other, multiplies=isinstance(step.operation, TimesGroup))

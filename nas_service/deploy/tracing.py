@@ -263,8 +263,7 @@ class _Builder:
         return at if shape.pixels == 1 else self._add(Flatten(), (at,), Shape(1, 1, shape.floats))
 
     def _linear(self, layer: nn.Linear, at: _Map) -> _Map:
-        bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
-        return self._add(Linear(_numbers(layer.weight), _numbers(bias)), (at,), Shape(1, 1, layer.out_features))
+        return self._add(Linear(_numbers(layer.weight), _numbers(layer.bias)), (at,), Shape(1, 1, layer.out_features))
 
 
 def _flat(values: Sequence[Any]) -> list[Any]:
