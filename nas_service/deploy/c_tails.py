@@ -10,11 +10,11 @@ _BODIES = {
     Kind.ADD: ("v = v + {0};",),
     Kind.SUBTRACT: ("v = v - {0};",),
     Kind.MULTIPLY: ("v = v * {0};",),
-    Kind.PRELU: ("v = v > 0.0f ? v : v * {0};",),
-    Kind.RELU: ("v = v > 0.0f ? v : 0.0f;",),
+    Kind.PRELU: ("r = v * {0};", "v = nn_positive_or(v, r);"),
+    Kind.RELU: ("v = nn_positive_or(v, 0.0f);",),
     Kind.NEGATE: ("v = -v;",),
     Kind.CLIP: ("v = v < {0} ? {0} : v;", "v = v > {1} ? {1} : v;"),
-    Kind.MAXOUT: ("r = v > 0.0f ? v : 0.0f;", "v = v - r;", "v = {0} * v;", "r = {1} * r;", "v = r + v;"),
+    Kind.MAXOUT: ("r = nn_positive_or(v, 0.0f);", "v = v - r;", "v = {0} * v;", "r = {1} * r;", "v = r + v;"),
 }
 
 

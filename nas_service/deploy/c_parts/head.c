@@ -48,8 +48,10 @@
 #endif
 #if defined(__GNUC__)
 #define NN_SPARE static __attribute__((unused))
+#define NN_SPARE_INLINE __attribute__((unused))
 #else
 #define NN_SPARE static
+#define NN_SPARE_INLINE
 #endif
 /* A stage reads and writes each number at one place, so that what one lane writes no other lane reads. */
 #if defined(__clang__)
@@ -59,6 +61,22 @@
 #else
 #define NN_LANES_APART
 #endif
+
+/* v where v > 0, else `other`: without a branch where lanes are computed side by side. */
+NN_INLINE NN_SPARE_INLINE float nn_positive_or(float v, float other)
+{
+#if NN_TILE > 1
+  uint32_t kept, bits;
+  const uint32_t mask = 0u - (uint32_t)(v > 0.0f);
+  memcpy(&kept, &v, sizeof(kept));
+  memcpy(&bits, &other, sizeof(bits));
+  kept = (kept & mask) | (bits & ~mask);
+  memcpy(&v, &kept, sizeof(v));
+  return v;
+#else
+  return v > 0.0f ? v : other;
+#endif
+}
 
 typedef void (*nn_dot)(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels);
 
