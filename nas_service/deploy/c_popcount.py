@@ -99,15 +99,13 @@ def dot_function(words: int, lanes: int) -> str:
     parts = []
     at = 0
     for size in chunks(words):
-        parts.append(f"nn_differ_{size}_{lanes}(patch + {at}, weights + {at * lanes})")
+        parts.append(f"nn_differ_{size}_{lanes}(bits + {at}, weights + {at * lanes})")
         at += size
     total = " +\n                   ".join(parts)
-    indent = " " * len(f"static void nn_dot_{words}_{lanes}(")
-    return f"""static void nn_dot_{words}_{lanes}(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts,
-{indent}unsigned pixels)
+    return f"""static void nn_dot_{words}_{lanes}(const struct nn_patch *patch, const uint32_t *weights, int32_t *counts, unsigned pixels)
 {{
+  const uint32_t *bits = patch->bits;
   unsigned lane;
-  (void)words;
   (void)pixels;
   for (lane = 0; lane < {lanes}; lane++, weights++)
     counts[lane] = {total};

@@ -49,13 +49,13 @@ _PLAIN = {
 }
 _CONV_PLACES = {
     "values": "counts + pixel * NN_LANES",
-    "patch": "words + (size_t)pixel * s->words",
+    "patch": "patch.bits + pixel * patch.pixel, &patch",
     "pixel": "(size_t)y * s->out_width + x + pixel",
     "first": "group * outputs + output",
 }
 _DEPTHWISE_PLACES = {
     "values": "counts",
-    "patch": "(const uint32_t *)(const void *)(counts + NN_LANES)",
+    "patch": "(const uint32_t *)(const void *)(counts + NN_LANES), 0",
     "pixel": "(size_t)y * s->out_width + x",
     "first": "word * 32 + first",
 }
@@ -285,7 +285,7 @@ class _Writer:
             lines = ("const float m = (float)(2 * (int32_t)patch[lane] - s->fan_in);", *_SUM_LINES)
             return Before(constants=conv.sums, lines=lines)
         self._function("ones")
-        ones = "const float m = (float)(2 * (int32_t)nn_ones(patch, s->words) - s->fan_in);"
+        ones = "const float m = (float)(2 * (int32_t)nn_ones(patch, windows) - s->fan_in);"
         return Before(constants=conv.sums, pointers=(ones,), lines=_SUM_LINES)
 
     def _dense(self, conv: BinaryConv) -> dict[str, Any]:

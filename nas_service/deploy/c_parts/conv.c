@@ -1,26 +1,27 @@
 static void @NAME@(const struct nn_stage *s, float *arena)
 {
   uint8_t *bits = (uint8_t *)(arena + s->scratch);
-  uint32_t *patch = (uint32_t *)(void *)(arena + s->patch);
+  uint32_t *room = (uint32_t *)(void *)(arena + s->patch);
   const unsigned outputs = s->outputs / s->groups;
   const uint32_t *weights = (const uint32_t *)s->weights;
   unsigned group, y, x, output;
   @PACK@(s, arena, bits);
-  memset(patch, 0, sizeof(*patch) * NN_TILE * s->words);
+  memset(room, 0, sizeof(*room) * NN_TILE * s->words);
   for (group = 0; group < s->groups; group++) {
     const uint32_t *own = weights;
     for (y = 0; y < s->out_height; y++)
       for (x = 0; x < s->out_width; x += NN_TILE) {
         const unsigned pixels = s->out_width - x < NN_TILE ? s->out_width - x : NN_TILE;
-        const uint32_t *words = nn_gather(s, bits, group, y, x, pixels, patch);
+        struct nn_patch patch;
+        nn_gather(s, bits, group, y, x, pixels, room, &patch);
         weights = own;
         for (output = 0; output < outputs; output += NN_LANES) {
           int32_t counts[NN_TILE * NN_LANES];
           const unsigned left = outputs - output, lanes = left < NN_LANES ? left : NN_LANES;
-          const unsigned room = left >= NN_LANES || left > 8 ? 16 : left > 4 ? 8 : 4;
+          const unsigned stored = left >= NN_LANES || left > 8 ? 16 : left > 4 ? 8 : 4;
           unsigned pixel;
-          (left >= NN_LANES ? s->dot : s->dot_rest)(words, s->words, weights, counts, pixels);
-          weights += (size_t)s->words * room;
+          (left >= NN_LANES ? s->dot : s->dot_rest)(&patch, weights, counts, pixels);
+          weights += (size_t)s->words * stored;
           for (pixel = 0; pixel < pixels; pixel++)
             @STORE@;
         }

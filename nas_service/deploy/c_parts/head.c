@@ -78,7 +78,14 @@ NN_INLINE NN_SPARE_INLINE float nn_positive_or(float v, float other)
 #endif
 }
 
-typedef void (*nn_dot)(const uint32_t *patch, unsigned words, const uint32_t *weights, int32_t *counts, unsigned pixels);
+/* The bits under the windows of neighbouring pixels: `rows` times `words` words, `row` words from one row to the next, `pixel`
+   from one pixel to the next. */
+struct nn_patch {
+  const uint32_t *bits;
+  unsigned rows, words;
+  size_t row, pixel;
+};
+typedef void (*nn_dot)(const struct nn_patch *patch, const uint32_t *weights, int32_t *counts, unsigned pixels);
 
 /* One stage: maps are [pixel][channel], their place in the arena is counted in floats. */
 struct nn_stage {

@@ -6,6 +6,6 @@ static void @NAME@(const struct nn_stage *s, float *arena)
   for (pixel = 0; pixel < pixels; pixel++)
     for (first = 0; first < s->outputs; first += NN_LANES) {
       const unsigned left = s->outputs - first, lanes = left < NN_LANES ? left : NN_LANES;
-      @TAIL@(s, arena, arena + s->in + pixel * s->in_stride + first, 0, pixel, first, lanes);
+      @TAIL@(s, arena, arena + s->in + pixel * s->in_stride + first, 0, 0, pixel, first, lanes);
     }
 }

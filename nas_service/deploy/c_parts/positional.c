@@ -26,6 +26,6 @@ static void @NAME@(const struct nn_stage *s, float *arena)
             sum += (double)((int)per_group - 2 * differ) * (double)*factor;
           }
         value = (float)sum;
-        @TAIL@(s, arena, &value, 0, (size_t)y * s->out_width + x, output, 1);
+        @TAIL@(s, arena, &value, 0, 0, (size_t)y * s->out_width + x, output, 1);
       }
 }

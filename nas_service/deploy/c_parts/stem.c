@@ -34,7 +34,7 @@ static void @NAME@(const struct nn_stage *s, float *arena, const uint8_t *image)
         }
         weight += taps * NN_LANES;
 #endif
-        @TAIL@(s, arena, values, 0, (size_t)y * s->out_width + x, output, lanes);
+        @TAIL@(s, arena, values, 0, 0, (size_t)y * s->out_width + x, output, lanes);
       }
     }
 }

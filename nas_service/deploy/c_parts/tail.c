@@ -1,10 +1,11 @@
-NN_INLINE void @NAME@_lanes(const struct nn_stage *s, float *arena, const @VALUE@ *values, const uint32_t *patch, size_t pixel,
-                            unsigned first, unsigned lanes)
+NN_INLINE void @NAME@_lanes(const struct nn_stage *s, float *arena, const @VALUE@ *values, const uint32_t *patch,
+                            const struct nn_patch *windows, size_t pixel, unsigned first, unsigned lanes)
 {
   float *out = arena + s->out + pixel * s->out_stride + first;
 @POINTERS@
   unsigned lane;
   (void)patch;
+  (void)windows;
   NN_LANES_APART
   for (lane = 0; lane < lanes; lane++) {
     float v = @FIRST@;
@@ -13,14 +14,14 @@ NN_INLINE void @NAME@_lanes(const struct nn_stage *s, float *arena, const @VALUE
   }
 }
 
-NN_INLINE void @NAME@(const struct nn_stage *s, float *arena, const @VALUE@ *values, const uint32_t *patch, size_t pixel, unsigned first,
-                      unsigned lanes)
+NN_INLINE void @NAME@(const struct nn_stage *s, float *arena, const @VALUE@ *values, const uint32_t *patch,
+                      const struct nn_patch *windows, size_t pixel, unsigned first, unsigned lanes)
 {
 #if NN_TILE > 1
   if (lanes == NN_LANES) {
-    @NAME@_lanes(s, arena, values, patch, pixel, first, NN_LANES);
+    @NAME@_lanes(s, arena, values, patch, windows, pixel, first, NN_LANES);
     return;
   }
 #endif
-  @NAME@_lanes(s, arena, values, patch, pixel, first, lanes);
+  @NAME@_lanes(s, arena, values, patch, windows, pixel, first, lanes);
 }
