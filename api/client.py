@@ -335,7 +335,7 @@ class NasClient(JobCalls):
         Args:
             kind: `candidates` or `architectures`.
             identifier: Which one.
-            file_format: Of a candidate: `bundle` or `safetensors`.
+            file_format: Of a candidate: `bundle`, `c`, `onnx` or `safetensors`.
         """
         params = {"format": file_format} if file_format else {}
         reply = self._request("GET", f"/v1/{kind}/{identifier}/download", params=params)

@@ -74,7 +74,9 @@ class Settings(BaseSettings):
         20_000_000_000, ge=0, description="Decoded images kept under <home>/cache; the least recently used go first."
     )
     bundled_test_bytes: int = Field(
-        4_000_000, ge=0, description="Test images up to this size, and up to 256 MiB, go into a bundle."
+        4_000_000,
+        ge=0,
+        description="Test images up to this size, and up to 256 MiB, go into a bundle, eight into the self-test of its C.",
     )
 
     @cached_property

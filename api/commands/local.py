@@ -1,5 +1,6 @@
 """`nas train-local` and `nas evaluate`: work without a service, without Ray and without a database."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +23,24 @@ if TYPE_CHECKING:
 
     from nas_service.export.bundle_reading import Bundle
     from nas_service.reports import EpochReport
+    from search_spaces.network import Network
+
+
+class Runner(StrEnum):
+    """What the rebuilt network is run with."""
+
+    TORCH = "torch"
+    C = "c"
 
 
 _DIFFERS = (
     "model.py differs from what this version writes from genotype and weights: another version wrote it, or somebody changed it. "
     "It was not run here; run it only if you trust where it came from."
+)
+
+_C_DIFFERS = (
+    "packed.py or what is in c/ differs from what this version writes from genotype and weights: another version wrote it, or "
+    "somebody changed it. It was not run here."
 )
 
 _OTHER_DATA = (
@@ -127,18 +141,31 @@ def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "
     return read_test_images(write_test_images(part), stated.image)
 
 
+def _classify(bundle: "Bundle", network: "Network", images: "torch.Tensor", runner: Runner) -> "torch.Tensor":
+    from nas_service.export import runtime  # noqa: PLC0415 - as above
+    from nas_service.export.c_rebuilding import classify_in_c, rebuilt_c  # noqa: PLC0415
+
+    if runner is Runner.C:
+        return classify_in_c(rebuilt_c(bundle, network), images)
+    try:
+        return runtime.classify(network, images)
+    except RuntimeError as error:  # torch's word for too little memory
+        raise ExportError(f"the test images cannot be classified: {error}") from error
+
+
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Bundle of a candidate.")],
     data: Annotated[Path | None, typer.Option(help="Safetensors file with images (uint8 NCHW) and labels.")] = None,
+    runner: Annotated[Runner, typer.Option("--with", help="torch, or c: generated and compiled here.")] = Runner.TORCH,
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Verify a bundle's files, rebuild its network from genotype and weights, and classify the test images.
 
-    Nothing in the bundle is run; whether its model.py is what this version writes is told.
+    Nothing in the bundle is run; whether its model.py, and its C, are what this version writes is told.
     """
-    from nas_service.export import runtime  # noqa: PLC0415 - as above
-    from nas_service.export.bundle_archive import TEST_IMAGES  # noqa: PLC0415
+    from nas_service.export.bundle_archive import TEST_IMAGES  # noqa: PLC0415 - as above
     from nas_service.export.bundle_reading import read_bundle  # noqa: PLC0415
+    from nas_service.export.c_rebuilding import state_of_c  # noqa: PLC0415
     from nas_service.export.rebuilding import has_own_source, network_of  # noqa: PLC0415
 
     read = read_bundle(bundle)
@@ -146,10 +173,8 @@ def evaluate(
     is_own = has_own_source(read, network)
     is_sure = TEST_IMAGES in read.files or read.candidate.dataset_digest is not None
     images, labels = _test_images(read, data)
-    try:
-        predicted = runtime.classify(network, images)
-    except RuntimeError as error:  # torch's word for too little memory
-        raise ExportError(f"the test images cannot be classified: {error}") from error
+    predicted = _classify(read, network, images, runner)
+    c_state = state_of_c(read, network)
     by_class = ClassFigures.count(read.candidate.class_names, labels.tolist(), predicted.tolist())
     result = {
         "accuracy": by_class.accuracy,
@@ -158,6 +183,8 @@ def evaluate(
         "images": len(labels),
         "manifest_accuracy": stated,
         "model_py": "as written" if is_own else "differs",
+        "c": c_state,
+        "with": runner.value,
     }
     if as_json:
         print_json({**result, "classes": by_class.model_dump(mode="json")})
@@ -166,6 +193,8 @@ def evaluate(
         print_worst(by_class)
         if not is_own:
             console.print(_DIFFERS, highlight=False, soft_wrap=True)
+        if c_state == "differs":
+            console.print(_C_DIFFERS, highlight=False, soft_wrap=True)
     if data is None and by_class.accuracy != stated:
         doubt = "" if is_sure else f"; it does not state the images of {read.candidate.dataset.name}, which may be others now"
         raise ExportError(f"the network reaches {by_class.accuracy!r}, the manifest states {stated!r}{doubt}")

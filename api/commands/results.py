@@ -262,7 +262,10 @@ def _print_hand_made(found: ComparisonView) -> None:
 def download(
     identifier: Annotated[str, typer.Argument(help="Id of a candidate, or of an architecture with --architecture.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; its own name if left out.")] = None,
-    file_format: Annotated[str, typer.Option("--format", help="bundle, or safetensors (trainable weights).")] = "bundle",
+    file_format: Annotated[
+        str,
+        typer.Option("--format", help="bundle, c (what of it a program in C needs), onnx, or safetensors (trainable weights)."),
+    ] = "bundle",
     architecture: Annotated[bool, typer.Option("--architecture", help="The id is an architecture's.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,

@@ -1,6 +1,6 @@
 """/candidates: trained networks, their curves and their files."""
 
-from enum import StrEnum
+import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,25 +13,13 @@ from api.resources.etags import tagged, tagged_view
 from api.resources.jobs import CONFLICT, NOT_FOUND
 from api.views import CandidateView, Page
 from nas_service.errors import ConflictError, ExportError
+from nas_service.export.formats import DOWNLOADS, DownloadFormat, take
 from nas_service.lifecycle import CandidateState
 from nas_service.reports import EpochReport
 from nas_service.storage import candidates
 from nas_service.storage.artifacts import get_artifact
 
 router = APIRouter(prefix="/candidates", tags=["candidates"])
-
-
-class DownloadFormat(StrEnum):
-    """What can be downloaded of a candidate."""
-
-    BUNDLE = "bundle"  # the zip that runs without this service
-    SAFETENSORS = "safetensors"  # the trained network with its latent weights, to go on from
-
-
-_MEDIA = {
-    DownloadFormat.BUNDLE: ("application/zip", "zip"),
-    DownloadFormat.SAFETENSORS: ("application/octet-stream", "safetensors"),
-}
 
 
 @router.get("", summary="List candidates, newest first")
@@ -87,25 +75,36 @@ def download_candidate(
     service: ServiceDep,
     request: Request,
     candidate_id: str,
-    file_format: Annotated[DownloadFormat, Query(alias="format")] = DownloadFormat.BUNDLE,
+    file_format: Annotated[
+        DownloadFormat,
+        Query(
+            alias="format",
+            description="bundle: everything, as a zip; c: a zip of what a program in C needs; onnx: the network for runtimes of "
+            "that format; safetensors: the trained network with its latent weights, to go on from.",
+        ),
+    ] = DownloadFormat.BUNDLE,
 ) -> Response:
-    """Return the bundle, or the trainable weights.
+    """Return a file: the bundle, a part of it, or the trainable weights.
 
     Raises:
-        ConflictError: If the candidate is not trained yet.
+        ConflictError: If the candidate is not trained yet, or its bundle was made without this format.
         ExportError: If the store lost the file.
     """
+    download = DOWNLOADS[file_format]
     with service.database.read() as session:
         row = candidates.get_candidate(session, candidate_id)
         if row.state != CandidateState.SUCCEEDED.value:
             raise ConflictError(f"candidate {candidate_id} is {row.state}: it has no files")
-        artifact = get_artifact(session, candidate_id, file_format.value)
+        artifact = get_artifact(session, candidate_id, download.artifact)
 
     def fetch() -> bytes:
         content = service.store.get(artifact.key)
         if content is None:
             raise ExportError(f"the artifact store has lost {artifact.key}")
-        return content
+        return take(file_format, content)
 
-    media_type, suffix = _MEDIA[file_format]
-    return tagged(request, fetch, media_type, f"candidate-{candidate_id}.{suffix}", artifact.sha256)
+    digest = artifact.sha256
+    if download.files:
+        digest = hashlib.sha256(f"{file_format} of {artifact.sha256}".encode()).hexdigest()
+    kept = f"-{file_format}" if download.packed else ""
+    return tagged(request, fetch, download.media_type, f"candidate-{candidate_id}{kept}.{download.suffix}", digest)

@@ -1,11 +1,10 @@
 """Generated C99: a network as `network.c` and `network.h` that need nothing but memcpy and memset."""
 
-import json
 from dataclasses import dataclass
 
 from nas_service.deploy.c_popcount import chunks, differ_function, dot_function
 from nas_service.deploy.c_stages import StageCode, part, write_stages
-from nas_service.deploy.c_tables import Tables
+from nas_service.deploy.c_tables import Tables, literal
 from nas_service.deploy.program import Program, Stem
 from nas_service.deploy.sign_bits import store_signs
 from nas_service.deploy.stages import make_stages
@@ -20,11 +19,14 @@ class CSource:
         header: Text of `network.h`.
         arena_bytes: RAM that the caller gives.
         constant_bytes: Of weights, thresholds and factors.
+        checksum: CRC-32 of these, as `nn_checksum` works it out.
     """
 
     source: str
     header: str
     arena_bytes: int
+    constant_bytes: int
+    checksum: int
 
 
 def write_c(program: Program, digest: str, version: str) -> CSource:
@@ -56,9 +58,11 @@ def write_c(program: Program, digest: str, version: str) -> CSource:
             "};",
             "",
             part("run").replace("@STEM@", code.stem).replace("@LOGITS@", str(logits)),
+            part("checksum").replace("@TABLES@", ", ".join(f"{{{name}, sizeof({name})}}" for name in tables.names)),
         ]
     )
-    return CSource(source, _header(program, code.room.total, digest, version), code.room.total)
+    header = _header(program, code.room.total, digest, version)
+    return CSource(source, header, code.room.total, tables.constant_bytes, tables.checksum)
 
 
 def _macros(code: StageCode, program: Program) -> list[str]:
@@ -98,7 +102,7 @@ def _dots(code: StageCode) -> list[str]:
 
 
 def _header(program: Program, arena: int, digest: str, version: str) -> str:
-    names = ", ".join(json.dumps(name) for name in program.class_names)
+    names = ", ".join(map(literal, program.class_names))
     image = program.image
     values = {
         "HEIGHT": image.height,
@@ -106,8 +110,8 @@ def _header(program: Program, arena: int, digest: str, version: str) -> str:
         "CHANNELS": image.channels,
         "CLASSES": program.steps[-1].shape.channels,
         "ARENA_BYTES": arena,
-        "DIGEST": json.dumps(digest),
-        "VERSION": json.dumps(version),
+        "DIGEST": literal(digest),
+        "VERSION": literal(version),
         "CLASS_NAMES": names,
     }
     text = part("network_h")

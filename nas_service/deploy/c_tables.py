@@ -1,6 +1,7 @@
 """Constants of generated C: arrays by content, each written once, numbers so that they are read back to the last bit."""
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,12 @@ def number(value: np.generic) -> str:
     return f"{int(value):#010x}u" if isinstance(value, np.uint32) else f"{int(value)}"
 
 
+def literal(text: str) -> str:
+    """Return a string as C99 has it: UTF-8, octal where it is no plain letter, or might begin an escape or a trigraph."""
+    plain = set(range(0x20, 0x7F)) - set(b'"\\?')
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode(errors="replace")) + '"'
+
+
 class Tables:
     """The arrays of a network, by name."""
 
@@ -44,6 +51,24 @@ class Tables:
             rows = ",\n".join("  " + ", ".join(map(number, flat[start : start + across])) for start in starts)
             self._lines.append(f"static const {kind} {name}[{len(flat)}] = {{\n{rows}}};\n")
         return self._names[key]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names, in order."""
+        return tuple(self._names.values())
+
+    @property
+    def constant_bytes(self) -> int:
+        """Of all numbers."""
+        return sum(len(content) for _, content in self._names)
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of all numbers as they lie in memory, little-endian, array by array."""
+        sum_so_far = 0
+        for _, content in self._names:
+            sum_so_far = zlib.crc32(content, sum_so_far)
+        return sum_so_far
 
     def lines(self) -> Iterator[str]:
         """Yield their definitions."""

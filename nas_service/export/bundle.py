@@ -1,7 +1,7 @@
 """Bundle: the downloadable zip of one candidate or architecture; `bundle_reading` reads one back."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -13,11 +13,13 @@ from torch import Tensor
 from nas_service.binarization.method import Method
 from nas_service.catalogue import build_space, stated_space
 from nas_service.data.dataset import ImageDataset
-from nas_service.data.part import Part
+from nas_service.data.part import Images, Part
 from nas_service.errors import ExportError
 from nas_service.export import runtime
 from nas_service.export.bundle_archive import MANIFEST, MAX_TEST_BYTES, TEST_IMAGES, WEIGHTS, pack
 from nas_service.export.bundle_reading import FORMAT
+from nas_service.export.deployed import write_deployed
+from nas_service.export.hub import hub_files
 from nas_service.export.measured_cost import measured_cost
 from nas_service.export.model_card import architecture_card, candidate_card
 from nas_service.export.packed import freeze_network, pruned_layers
@@ -38,6 +40,9 @@ LOGIT_TOLERANCE = 1e-4  # of the largest logit, or of 1: far above what rounding
 IMAGES_PER_FLIP, IMAGES_PER_CLASS = 5, 50
 
 
+See = Callable[[str, int, Images, Tensor], None]  # of a part: its name, the place of the first image, images, logits
+
+
 class Rounding(NamedTuple):
     """How many images of a part the frozen network, whose arithmetic is its own, takes otherwise than the trained one.
 
@@ -50,6 +55,13 @@ class Rounding(NamedTuple):
     images: int
     above_tolerance: int
     other_class: int
+
+
+class _Score(NamedTuple):
+    """What came out of one part."""
+
+    figures: ClassFigures
+    rounding: Rounding
 
 
 class Exported(NamedTuple):
@@ -141,7 +153,8 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
     Raises:
         CannotFreezeError: If the method has no exact frozen form.
         ExportError: If the frozen network takes more images otherwise than the trained one than rounding explains, the dataset
-            has no test part, or the bundle would not be read back.
+            has no test part, a file for programs without torch computes something else than the frozen network, or the bundle
+            would not be read back.
     """
     if dataset.test is None:
         message = f"dataset {dataset.name} was loaded without its test part"
@@ -153,38 +166,56 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
     check_size(whole, weights, is_pruned=bool(pruned))
     source = write_source(frozen, source_title(task.space.name, task.method.name, task.dataset.name))
     live, written = network.cpu().eval(), _run_source(source, weights)
-    parts = (("validation", dataset.validation), ("test", dataset.test))
-    scores, roundings = zip(*(_score(live, written, name, part, dataset.class_names, beat) for name, part in parts), strict=True)
-    metrics = CandidateMetrics.of(last, scores[0], scores[1], robustness, method_revision=method.revision)
+    files = {"genotype.json": task.genotype.to_json().encode(), WEIGHTS: save(weights), "model.py": source.encode()}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    parts = {"validation": dataset.validation, "test": dataset.test}
+    with write_deployed(frozen.cpu(), digests[WEIGHTS], dataset, task.bundled_test_bytes, beat) as deployed:
+        scores = {
+            name: _score((live, written), (name, part), dataset.class_names, deployed.see, beat) for name, part in parts.items()
+        }
+        formats = deployed.facts()
+    metrics = CandidateMetrics.of(
+        last, scores["validation"].figures, scores["test"].figures, robustness, method_revision=method.revision
+    )
     cost = measured_cost(frozen, dataset.image_format).to_dict()
-    rounding = {name: each._asdict() for (name, _), each in zip(parts, roundings, strict=True)}
-    manifest = {**_candidate_manifest(task, dataset, metrics), "cost": cost, "pruned": pruned, "rounding": rounding}
-    files = {
-        "genotype.json": task.genotype.to_json().encode(),
-        WEIGHTS: save(weights),
-        "model.py": source.encode(),
-        **bundled_images(dataset.test, task.bundled_test_bytes),
-    }
+    rounding = {name: score.rounding._asdict() for name, score in scores.items()}
+    measured = {"cost": cost, "pruned": pruned, "rounding": rounding, "bits": _bits(method), **formats}
+    manifest = {**_candidate_manifest(task, dataset, metrics), **measured}
+    files |= deployed.files | bundled_images(dataset.test, task.bundled_test_bytes) | hub_files(manifest, digests)
     files["README.md"] = candidate_card(manifest, has_test_images=TEST_IMAGES in files).encode()
     return Exported(_zip(files, manifest), metrics, cost)
 
 
+def _bits(method: Method) -> dict[str, int]:
+    precision = method.facts.precision
+    return {"weights": precision.weight_bits, "activations": precision.activation_bits, "stem_and_classifier": 32}
+
+
 @torch.no_grad()
 def _score(
-    live: torch.nn.Module, written: torch.nn.Module, name: str, part: Part, class_names: tuple[str, ...], beat: Beat
-) -> tuple[ClassFigures, Rounding]:
+    networks: tuple[torch.nn.Module, torch.nn.Module], named: tuple[str, Part], class_names: tuple[str, ...], see: See, beat: Beat
+) -> _Score:
     """Count by class how the written network classifies, and what it takes otherwise than the live one.
+
+    Args:
+        networks: The live one and the written one.
+        named: A part and its name.
+        class_names: Of the dataset.
+        see: Given every batch of images and the written network's logits.
+        beat: Called before every batch.
 
     Raises:
         ExportError: If the logits of more than one image in IMAGES_PER_FLIP differ by more than LOGIT_TOLERANCE, or the class of
             more than one in IMAGES_PER_CLASS, and of more than one; the first image and both logits are named.
     """
+    (live, written), (name, part) = networks, named
     predicted = list[int]()
     above = other = 0
     first = ""
     for start in range(0, len(part), runtime.BATCH):
         beat()
-        pixels = torch.tensor(part.at(slice(start, start + runtime.BATCH))).to(torch.float32).div(255)
+        images = part.at(slice(start, start + runtime.BATCH))
+        pixels = torch.tensor(images).to(torch.float32).div(255)
         expected, actual = live(pixels), written(pixels)
         is_near = (expected - actual).abs().amax(1) <= LOGIT_TOLERANCE * expected.abs().amax(1).clamp_min(1)  # NaN is not
         is_same = expected.argmax(1) == actual.argmax(1)
@@ -193,12 +224,13 @@ def _score(
         if rows and not first:
             given = f"{actual[rows[0]].tolist()} instead of {expected[rows[0]].tolist()}"
             first = f"its logits of {name} image {start + rows[0]} are {given}"
+        see(name, start, images, actual)
         predicted += actual.argmax(1).tolist()
     rounding = Rounding(len(part), above, other)
     if above > max(1, len(part) // IMAGES_PER_FLIP) or other > max(1, len(part) // IMAGES_PER_CLASS):
         counts = f"on {above} of {len(part)} images by more than rounding and on {other} in the class"
         raise ExportError(f"the frozen network differs from the trained one {counts}: {first}")
-    return ClassFigures.count(class_names, part.labels.tolist(), predicted), rounding
+    return _Score(ClassFigures.count(class_names, part.labels.tolist(), predicted), rounding)
 
 
 def _candidate_manifest(task: CandidateTask, dataset: ImageDataset, metrics: CandidateMetrics) -> dict[str, Any]:

@@ -13,8 +13,11 @@ from nas_service.data.classes import MAX_CLASSES, MAX_LETTERS
 from nas_service.errors import ExportError
 
 MIB = 2**20
-MAX_BYTES = 2**30  # of the zip
+MAX_BYTES = 5 * 2**28  # of the zip
 MANIFEST, WEIGHTS, TEST_IMAGES = "manifest.json", "weights.safetensors", "test.safetensors"
+ONNX = "network.onnx"
+C_SOURCE, C_HEADER, C_SELFTEST, C_MAKEFILE, LOADER = "c/network.c", "c/network.h", "c/selftest.c", "c/Makefile", "packed.py"
+C_FILES = (C_SOURCE, C_HEADER, C_SELFTEST, C_MAKEFILE, LOADER)
 MAX_TEST_BYTES = 256 * MIB  # of the file of test images
 FREE_TEST_BYTES = 8 * MIB
 MAX_TEXT_BYTES = 4 * MIB
@@ -51,6 +54,14 @@ LIMITS = {
     "model.py": Limit(MAX_TEXT_BYTES),
     "README.md": Limit(MAX_TEXT_BYTES),
     "diagram.svg": Limit(MAX_TEXT_BYTES),
+    "config.json": Limit(MAX_JSON_BYTES + MAX_CLASSES * 2 * _NAME_BYTES),
+    "preprocessor_config.json": Limit(MAX_TEXT_BYTES),
+    C_SOURCE: Limit(64 * MIB),
+    C_HEADER: Limit(MAX_TEXT_BYTES),
+    C_SELFTEST: Limit(16 * MIB),
+    C_MAKEFILE: Limit(MAX_TEXT_BYTES),
+    LOADER: Limit(MAX_TEXT_BYTES),
+    ONNX: Limit(64 * MIB),
 }
 _MAX_DIRECTORY_BYTES = 2**16
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas_service.binarization.method import METHODS
+from nas_service.export.deployed_card import c_lines, onnx_lines
+from nas_service.export.hub import front_matter
 from nas_service.export.runtime import PYTHON, ROUNDING, TORCH
 from nas_service.reports import MATRIX_CLASSES, ClassFigures
 from nas_service.wording import code_span, listed, markdown
@@ -156,6 +158,7 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
     image, data, method = manifest["image"], manifest["dataset"], manifest["method"]
     names = [markdown(name) for name in manifest["class_names"]]
     lines = [
+        *front_matter(manifest),
         f"# {method['name']} on {data['name']}",
         "",
         f"A 1-bit network, {_origin(manifest['space'], manifest['search'])}, trained with `{method['name']}`:",
@@ -181,6 +184,8 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
         "## Use",
         "",
         *_use(image, has_test_images=has_test_images),
+        *c_lines(manifest, has_test_images=has_test_images),
+        *onnx_lines(manifest["onnx"]),
     ]
     return "\n".join(lines)
 

@@ -56,7 +56,7 @@ def write_trained(settings: Settings, training_id: str, architectures: list[str]
     database.close()
 
 
-def write_bundled(settings: Settings, architecture_id: str) -> str:
+def write_bundled(settings: Settings, architecture_id: str, content: bytes = b"the bundle") -> str:
     """Write a trained candidate with a bundle into database and store, and return its id."""
     database = Database(settings.database)
     store = ArtifactStore(settings.artifacts)
@@ -67,8 +67,8 @@ def write_bundled(settings: Settings, architecture_id: str) -> str:
             candidates.add_epoch(session, row.id, epoch_report(epoch))
         candidates.begin(session, row.id, "host:1", "cpu", 0)
         candidates.succeed(session, row.id, metrics(validation=0.9, test=0.8), {"ops": 2, "packed_bytes": 9})
-        store.put("bundle.zip", b"the bundle")
-        record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
+        store.put("bundle.zip", content)
+        record_artifact(session, row.id, "bundle", StoredFile.of("bundle.zip", content))
     database.close()
     return row.id
 

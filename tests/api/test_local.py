@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -30,6 +31,19 @@ def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path:
     assert result["accuracy"] == result["manifest_accuracy"]
     assert result["images"] == 359
     assert result["model_py"] == "as written"
+    assert (result["c"], result["with"]) == ("as written", "torch")
+    if shutil.which("cc"):
+        compiled = run_json("evaluate", "b.zip", "--with", "c", cwd=tmp_path)
+        assert compiled == {**result, "with": "c"}
+    refused = run_nas("evaluate", "b.zip", "--with", "c", cwd=tmp_path, PATH="/nowhere", CC="")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("error: no C compiler (cc, gcc or clang")
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        source = archive.read("c/network.c")
+    _rewrite(tmp_path / "b.zip", tmp_path / "x.zip", {"c/network.c": source + b"\n"}, sealed=True)
+    assert run_json("evaluate", "x.zip", cwd=tmp_path) == {**result, "c": "differs"}
+    told = "packed.py or what is in c/ differs from what this version writes"
+    assert told in run_nas("evaluate", "x.zip", cwd=tmp_path).stdout
 
 
 @pytest.mark.slow

@@ -4,12 +4,14 @@ import csv
 import io
 import random
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic import command
 from fastapi.testclient import TestClient
 
+from nas_service.export.bundle_archive import C_FILES, pack
 from nas_service.export.palette import look_of
 from nas_service.hand_made import reference_names
 from nas_service.settings import Settings
@@ -24,6 +26,8 @@ from search_spaces.operation import OPERATIONS
 from search_spaces.space import SPACES
 from tests.api.conftest import write_bundled, write_trained
 from tests.samples import GREY_8, random_genotype
+
+OLD_BUNDLE = Path(__file__).parents[1] / "nas_service" / "export" / "given" / "bundle-before-offsets.zip"
 
 
 def _architectures(client: TestClient, search_id: str) -> list[dict[str, object]]:
@@ -197,6 +201,31 @@ def test_a_candidate_has_curves_and_files(client: TestClient, settings: Settings
     unknown = client.get(f"/v1/candidates/{candidate}/download", params={"format": "exe"})
     assert unknown.status_code == 422
     assert "bundle" in unknown.json()["errors"][0]["allowed"]
+
+
+def test_parts_of_a_bundle_are_downloaded_alone(client: TestClient, settings: Settings, finished_search: str) -> None:
+    files = {name: name.encode() for name in C_FILES} | {"model.py": b"", "README.md": b"card"}
+    content = pack({"manifest.json": b'{"onnx": {"written": false, "reason": "a layer has no form"}}', **files})
+    candidate = write_bundled(settings, str(_architectures(client, finished_search)[0]["id"]), content)
+    path = f"/v1/candidates/{candidate}/download"
+    whole, c = client.get(path), client.get(path, params={"format": "c"})
+    assert (whole.content, c.headers["content-type"]) == (content, "application/zip")
+    assert c.headers["content-disposition"] == f'attachment; filename="candidate-{candidate}-c.zip"'
+    with zipfile.ZipFile(io.BytesIO(c.content)) as archive:
+        assert set(archive.namelist()) == {*C_FILES, "README.md", "manifest.json"}
+    tag = c.headers["etag"]
+    assert tag != whole.headers["etag"]
+    assert client.get(path, params={"format": "c"}, headers={"If-None-Match": tag}).status_code == 304
+    onnx = client.get(path, params={"format": "onnx"})
+    assert onnx.status_code == 409
+    assert onnx.json()["detail"] == "this candidate has no onnx: a layer has no form"
+
+
+def test_a_bundle_of_before_says_that_it_has_no_c(client: TestClient, settings: Settings, finished_search: str) -> None:
+    candidate = write_bundled(settings, str(_architectures(client, finished_search)[0]["id"]), OLD_BUNDLE.read_bytes())
+    reply = client.get(f"/v1/candidates/{candidate}/download", params={"format": "c"})
+    assert reply.status_code == 409
+    assert "was made before bundles had c" in reply.json()["detail"]
 
 
 def test_a_candidate_that_is_not_trained_has_no_files_yet(client: TestClient, settings: Settings, finished_search: str) -> None:

@@ -16,6 +16,7 @@ from nas_service.binarization.method import METHODS, MethodSettings
 from nas_service.binarization.network import binary_network
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.part import Part
+from nas_service.deploy.loader import find_compiler
 from nas_service.export.bundle import candidate_bundle
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
@@ -116,6 +117,8 @@ def _bundle(work: int, beat: Beat) -> object:
 
 
 NORMS = Recipe().norm_batches
+# Of a bundle's C: two builds, and 360 validation and 359 test images, 32 at a time; its ONNX: a beat a batch.
+C_BEATS = 2 + 12 + 12 if find_compiler() else 0
 # How often each beats with the first share of its work: a beat a step, a batch, and a gradient step of an attack.
 STAGES: dict[str, tuple[Stage, int]] = {
     "candidate": (_candidate, 2 * (2 + NORMS + 1)),
@@ -129,7 +132,7 @@ STAGES: dict[str, tuple[Stage, int]] = {
     ),  # a beat for each attack's batch, its gradient steps, 20 draws of noise
     "selection": (_selection, 1 + 20),
     "robustness metrics": (_metrics, (8 + 1 + 7 + 3 * 20 + 10 + 20 - 1) + 21),
-    "bundle": (_bundle, 2),
+    "bundle": (_bundle, 2 + 2 + C_BEATS),
 }
 
 

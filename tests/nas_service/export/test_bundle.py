@@ -1,23 +1,30 @@
 """Bundles: complete, verified, and able to run without this project."""
 
+import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.network import binary_network
 from nas_service.catalogue import build_space
 from nas_service.data.loader import ResidentPart
 from nas_service.data.part import Part
+from nas_service.deploy.verifying import NO_COMPILER
 from nas_service.errors import ExportError
 from nas_service.export.bundle import architecture_bundle, bundled_images, candidate_bundle
+from nas_service.export.bundle_archive import C_FILES, ONNX
 from nas_service.export.bundle_reading import read_bundle, read_test_images
 from nas_service.export.diagram import draw
 from nas_service.export.rebuilding import network_of
@@ -101,7 +108,8 @@ def test_the_script_reaches_it_in_an_interpreter_without_this_project(
 
 def test_files_and_digests_are_listed(made: tuple[Path, dict[str, Any], float]) -> None:
     bundle = read_bundle(made[0])
-    assert set(bundle.files) == {"genotype.json", "weights.safetensors", "model.py", "test.safetensors", "README.md"}
+    hub = {"config.json", "preprocessor_config.json", "README.md"}
+    assert set(bundle.files) == {"genotype.json", "weights.safetensors", "model.py", "test.safetensors", ONNX, *hub, *C_FILES}
     assert bundle.manifest["versions"]["torch"].startswith("2.")
     assert bundle.manifest["candidate_id"] == "some-id"
     card = bundle.files["README.md"].decode()
@@ -110,6 +118,79 @@ def test_files_and_digests_are_listed(made: tuple[Path, dict[str, Any], float]) 
     assert "Needs Python 3.9 and torch 2.3 or newer" in card
     assert "nas evaluate BUNDLE.zip" in card
     assert "runs whatever code is in it" in card
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
+def test_its_c_was_run_on_every_validation_and_test_image(made: tuple[Path, dict[str, Any], float]) -> None:
+    bundle = read_bundle(made[0])
+    known = bundle.manifest["c"]
+    assert (known["written"], known["verified"], known["images"]) == (True, True, 360 + 359)
+    assert "**Verified when it was made** on 719 of 719 validation and test images" in bundle.files["README.md"].decode()
+    assert f"{known['arena_bytes']:,} bytes (`NN_ARENA_BYTES`" in bundle.files["README.md"].decode()
+    assert sha256(bundle.files["weights.safetensors"]).hexdigest() in bundle.files["c/network.h"].decode()
+    assert (bundle.manifest["onnx"]["verified"], bundle.manifest["onnx"]["images"]) == (True, 360 + 359)
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
+def test_its_loader_reaches_the_same_accuracy_without_torch(made: tuple[Path, dict[str, Any], float], tmp_path: Path) -> None:
+    path, metrics, _ = made
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    forbidden = "import sys; sys.modules.update(dict.fromkeys(['nas_service', 'search_spaces', 'safetensors', 'torch']))"
+    script = f"{forbidden}; import runpy; sys.argv = ['packed.py']; runpy.run_path('packed.py', run_name='__main__')"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", script],
+        cwd=tmp_path / "unpacked",
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.strip() == f"accuracy: {metrics['test_accuracy']!r} ({metrics['test_correct']} of 359)"
+
+
+def test_a_network_without_a_form_in_c_is_bundled_and_says_why(tmp_path: Path) -> None:
+    content, _, _ = _make("mcn", {}, "shortcut")
+    (tmp_path / "x.zip").write_bytes(content)
+    bundle = read_bundle(tmp_path / "x.zip")
+    assert not {ONNX, *C_FILES} & set(bundle.files)
+    assert bundle.manifest["onnx"] == bundle.manifest["c"]
+    assert bundle.manifest["c"]["written"] is False
+    assert "a convolution of real inputs" in bundle.manifest["c"]["reason"]
+    assert f"This network cannot be written as C: {bundle.manifest['c']['reason']}." in bundle.files["README.md"].decode()
+
+
+def test_without_a_compiler_a_bundle_is_made_and_says_that_its_c_was_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same files, and nothing verified."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    content, _, _ = _make(*CASES[0])
+    (tmp_path / "x.zip").write_bytes(content)
+    (tmp_path / "y.zip").write_bytes(_made(0)[0])
+    bare, whole = read_bundle(tmp_path / "x.zip"), read_bundle(tmp_path / "y.zip")
+    assert (bare.manifest["c"]["verified"], bare.manifest["c"]["reason"]) == (False, NO_COMPILER)
+    assert f"**Not verified**: {NO_COMPILER}" in bare.files["README.md"].decode()
+    assert {name for name in whole.files if bare.files[name] != whole.files[name]} <= {"README.md"}
+
+
+def test_the_head_and_the_files_for_hubs_say_what_the_network_is(made: tuple[Path, dict[str, Any], float]) -> None:
+    path, metrics, _ = made
+    bundle = read_bundle(path)
+    head = yaml.safe_load(bundle.files["README.md"].decode().split("---\n")[1])
+    assert (head["library_name"], head["pipeline_tag"], head["datasets"]) == ("nas-service", "image-classification", ["digits"])
+    assert {"1-bit", "binary-neural-network", bundle.manifest["method"]["name"]} <= set(head["tags"])
+    (result,) = head["model-index"][0]["results"]
+    assert result["metrics"][0] == {"type": "accuracy", "value": metrics["test_accuracy"]}
+    assert "license" not in head
+    config = json.loads(bundle.files["config.json"])
+    assert config["bits"] == {"weights": 1, "activations": 1, "stem_and_classifier": 32}
+    assert {config["label2id"][name]: name for name in config["id2label"].values()} == dict(enumerate("0123456789"))
+    assert config["digests"]["weights.safetensors"] == bundle.manifest["files"]["weights.safetensors"]["sha256"]
+    preprocessor = json.loads(bundle.files["preprocessor_config.json"])
+    assert (preprocessor["rescale_factor"], preprocessor["do_normalize"]) == (1 / 255, False)
+    assert preprocessor["size"] == {"height": 8, "width": 8}
 
 
 def test_large_test_images_stay_out_and_the_card_says_how_to_give_them(tmp_path: Path) -> None:

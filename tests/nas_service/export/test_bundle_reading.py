@@ -101,7 +101,7 @@ def test_a_file_that_no_bundle_has_is_refused_even_if_it_is_listed(name: str, tm
     manifest = {"format": "nas-bundle/1", "files": {name: STATED}}
     message = _refusal(_zipped(manifest, **{name: b"1"}), tmp_path)
     assert message.startswith(
-        f"x.zip is not a bundle: it holds {name!r}; allowed: README.md, diagram.svg, genotype.json, manifest.json, model.py"
+        f"x.zip is not a bundle: it holds {name!r}; allowed: README.md, c/Makefile, c/network.c, c/network.h, c/selftest.c, "
     )
 
 

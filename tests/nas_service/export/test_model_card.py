@@ -13,6 +13,17 @@ from nas_service.wording import printable
 from tests.reports import class_figures, epoch_report, even
 
 COST = {"binary_parameters": 8, "float_parameters": 2, "flops": 1, "bops": 64, "packed_bytes": 9, "ops": 2.0}
+C = {
+    "written": True,
+    "verified": True,
+    "arena_bytes": 4096,
+    "constant_bytes": 1234,
+    "selftest_images": 8,
+    "images": 1259,
+    "tolerance": 1e-5,
+    "compiler": "gcc (Debian) 12",
+    "builds": [{"flags": "-O1", "instructions": "scalar C"}, {"flags": "-O3", "instructions": "AVX2"}],
+}
 NASTY = ("a|b", "`code`", "<b>x</b>", "[x](http://y)", "*star* _under_", "two\nlines\n\n# heading", "\x1b[31mred", "\udcff", "\\")
 
 
@@ -29,6 +40,8 @@ def _card(test: ClassFigures, settings: dict[str, Any] | None = None, **more: ob
         "recipe": {},
         "metrics": known.model_dump(mode="json", exclude_none=True),
         "cost": COST,
+        "c": C,
+        "onnx": {"written": True, "verified": True, "images": 1259, "tolerance": 1e-5, "runtime": "onnxruntime 1"},
         "rounding": {
             "validation": {"images": 900, "above_tolerance": 2, "other_class": 0},
             "test": {"images": 359, "above_tolerance": 1, "other_class": 1},
@@ -63,6 +76,38 @@ def test_a_card_says_how_many_images_the_frozen_network_takes_otherwise() -> Non
     assert "where a sign flipped, and 1 another class." in words
 
 
+def _words(card: str) -> str:
+    return " ".join(card.split())
+
+
+def test_a_card_says_what_its_c_takes_and_how_it_was_verified() -> None:
+    figures = class_figures(_names(2), [[9, 1], [0, 10]])
+    words = _words(_card(figures, c={**C, "flash_bytes": 2345, "flash_of": "arm-none-eabi-gcc -Os"}))
+    assert "| flash | 2,345 bytes: 1,234 of constants, the rest code (`arm-none-eabi-gcc -Os`) |" in words
+    assert "| RAM | 4,096 bytes" in words
+    assert "| for one image | 64 binary and 1 other multiply-accumulates |" in words
+    assert "**Verified when it was made** on 1,259 of 1,259 validation and test images: compiled by `gcc (Debian) 12`" in words
+    assert "`-O1` (scalar C) and `-O3` (AVX2), the same bits of every logit" in words
+    assert "| flash | 1,234 bytes of constants, and some 12,000 of code" in _words(_card(figures))
+
+
+def test_a_card_says_that_its_c_was_not_verified_or_cannot_be() -> None:
+    figures = class_figures(_names(2), [[9, 1], [0, 10]])
+    card = _card(figures, c={**C, "verified": False, "reason": "no compiler"})
+    assert "**Not verified**: no compiler. `make -C c selftest` verifies 8 images, anywhere." in card
+    card = _card(figures, c={"written": False, "reason": "a layer has no form"})
+    assert "This network cannot be written as C: a layer has no form." in card
+    assert "make -C c" not in card
+
+
+def test_a_card_says_how_its_onnx_was_verified_or_why_not() -> None:
+    figures = class_figures(_names(2), [[9, 1], [0, 10]])
+    assert "on 1,259 validation and test images in onnxruntime 1: the class of `model.py` on every image" in _card(figures)
+    assert "**Not verified**: no runtime." in _card(figures, onnx={"written": True, "verified": False, "reason": "no runtime"})
+    words = "This network cannot be written as ONNX: a layer has no form."
+    assert words in _card(figures, onnx={"written": False, "reason": "a layer has no form"})
+
+
 def _names(count: int) -> list[str]:
     return [f"class {place}" for place in range(count)]
 
@@ -78,7 +123,8 @@ def _diagonal(rights: Sequence[int]) -> list[list[int]]:
 
 def _table(card: str, heading: str) -> list[list[str]]:
     """Return the cells that a Markdown reader finds in the table with such a heading."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(card)
+    _, _, body = card.split("---\n", 2)  # behind its head of YAML
+    tokens = MarkdownIt("commonmark").enable("table").parse(body)
     tables: list[list[list[str]]] = []
     for token in tokens:
         if token.type == "table_open":

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_service.data.part import Part
+from nas_service.data.part import Images, Part
 from nas_service.errors import ExportError
 from nas_service.export.bundle import LOGIT_TOLERANCE, Rounding, _score
 from nas_service.reports import no_beat
@@ -28,8 +28,15 @@ class _Table(nn.Module):
 def _compare(changed: dict[int, list[float]], count: int = 200) -> Rounding:
     store = np.arange(count, dtype=np.uint8).reshape(count, 1, 1, 1)
     part = Part(store, np.zeros(count, np.int64))
-    figures, rounding = _score(_Table({}), _Table(changed), "test", part, NAMES, no_beat)
+    shown: list[int] = []
+
+    def seen(_: str, start: int, images: Images, logits: Tensor) -> None:
+        assert (start, len(images)) == (0, len(logits))
+        shown.append(len(images))
+
+    figures, rounding = _score((_Table({}), _Table(changed)), ("test", part), NAMES, seen, no_beat)
     assert list(figures.images) == [count, 0]
+    assert shown == [count]
     return rounding
 
 
@@ -43,7 +50,8 @@ def test_logits_and_classes_that_differ_are_counted() -> None:
     assert _compare(changed) == Rounding(200, 2, 1)
     store = np.zeros((1, 1, 1, 1), np.uint8)
     tables = _Table({0: [near, 0.0]}), _Table({0: [0.0, near]})
-    _, rounding = _score(*tables, "test", Part(store, np.zeros(1, np.int64)), NAMES, no_beat)
+    part = Part(store, np.zeros(1, np.int64))
+    _, rounding = _score(tables, ("test", part), NAMES, lambda *_: None, no_beat)
     assert rounding == Rounding(1, 0, 1)
 
 

@@ -1,0 +1,59 @@
+"""Showing that a bundle's ONNX computes what its network computes, in ONNX Runtime, where that is installed."""
+
+import importlib.util
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nas_service.deploy.pointwise import Floats
+from nas_service.deploy.verifying import TOLERANCE, refuse_others
+from nas_service.reports import Beat, no_beat
+
+NO_RUNTIME = "onnxruntime is not installed where this bundle was made"
+_LEVELS = np.float32(255)
+
+
+class OnnxVerification:
+    """A session of ONNX Runtime, compared image by image with what is expected; a context."""
+
+    def __init__(self, content: bytes, beat: Beat = no_beat) -> None:
+        """Keep the file."""
+        self._content, self._beat = content, beat
+        self._session: Any = None
+        self._images = 0
+
+    def __enter__(self) -> Self:
+        """Load the file, if there is a runtime."""
+        if importlib.util.find_spec("onnxruntime") is not None:
+            import onnxruntime  # noqa: PLC0415 - an extra: bundles are made without it, too
+
+            self._version = str(onnxruntime.__version__)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = torch.get_num_threads()  # those of this worker, not of the machine
+            self._session = onnxruntime.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Let the session go."""
+        self._session = None
+
+    def see(self, name: str, start: int, images: NDArray[np.uint8], expected: Floats) -> None:
+        """Run the file on images (N, C, H, W) of a part, the first of which is number `start`.
+
+        Raises:
+            ExportError: If it differs from `expected` in a class, or by more than TOLERANCE; image and both logits are named.
+        """
+        if self._session is not None:
+            self._beat()
+            (logits,) = self._session.run(None, {"pixels": images.astype(np.float32) / _LEVELS})
+            refuse_others(f"network.onnx's logits of {name} image", start, logits, expected)
+        self._images += len(images)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what was seen, for the manifest: `verified`, and how or why not."""
+        if self._session is None:
+            return {"verified": False, "reason": NO_RUNTIME}
+        return {"verified": True, "images": self._images, "tolerance": TOLERANCE, "runtime": f"onnxruntime {self._version}"}

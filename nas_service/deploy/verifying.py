@@ -1,0 +1,189 @@
+"""Showing that a bundle's C computes what its network computes: every build, every validation and test image."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_service.deploy.loader import FASTEST, SHARED, Library, PackedError, compile_c, find_compiler, predefined
+from nas_service.deploy.pointwise import Floats
+from nas_service.errors import ExportError
+from nas_service.reports import Beat, no_beat
+
+TOLERANCE = 1e-5  # of the largest logit, or of 1: what the order of the classifier's sum does
+NO_COMPILER = "no C compiler (cc, gcc or clang, with its headers) is on PATH where this bundle was made"
+PORTABLE = ("-O1", "-DNN_PORTABLE")
+_CROSS = "arm-none-eabi-"
+_M4 = ("-Os", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
+_FLASH = (".text", ".rodata", ".data")  # sections of an object that lie in flash ...
+_TEST_ONLY = (".nn_checksum", ".nn_tables")  # ... but for what a program that does no self-test leaves out
+_CHUNK = 32  # images between two signs of life
+_INSTRUCTIONS = {b"__AVX512VPOPCNTDQ__": "AVX-512 VPOPCNTDQ", b"__AVX2__": "AVX2", b"__ARM_NEON": "NEON", b"__POPCNT__": "POPCNT"}
+
+
+class Build(NamedTuple):
+    """One compiled form of a network.
+
+    Attributes:
+        flags: It was compiled with.
+        instructions: It counts bits with.
+        library: To call.
+    """
+
+    flags: tuple[str, ...]
+    instructions: str
+    library: Library
+
+
+class Verification:
+    """The builds of one network on this machine, each compared image by image with what is expected; a context."""
+
+    def __init__(
+        self, files: Mapping[str, bytes], beat: Beat = no_beat, choose: Callable[[], str | None] = find_compiler
+    ) -> None:
+        """Keep the files of a bundle, by name; nothing is compiled yet. `choose` finds the compiler."""
+        self._files, self._beat, self._compiler = files, beat, choose()
+        self._folder = tempfile.TemporaryDirectory(prefix="nas-c-")
+        self._builds: list[Build] = []
+        self._images = 0
+
+    def __enter__(self) -> Self:
+        """Compile.
+
+        Raises:
+            ExportError: If the compiler refuses the files.
+        """
+        if self._compiler is None:
+            return self
+        try:
+            self._write()
+            fastest = next((flags for flags in FASTEST if predefined(self._compiler, flags) is not None), ())
+            self._builds = [self._build(self._compiler, flags) for flags in (PORTABLE, fastest)]
+            self._run_selftest()
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what was compiled."""
+        self._folder.cleanup()
+
+    def _write(self) -> None:
+        for name, content in self._files.items():
+            if name.startswith("c/"):
+                path = Path(self._folder.name) / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(content)
+
+    def _build(self, compiler: str, flags: tuple[str, ...]) -> Build:
+        """Compile network.c with its self-test as a shared library."""
+        source = Path(self._folder.name) / "c"
+        output = Path(self._folder.name) / f"{len(list(source.parent.glob('*.so')))}.so"
+        macros = predefined(compiler, flags) or b""
+        scalar = "scalar C"
+        found = (name for macro, name in _INSTRUCTIONS.items() if macro in macros)
+        try:
+            sources = (source / "network.c", source / "selftest.c")
+            compile_c(compiler, (*flags, "-DNN_NO_MAIN", *SHARED), sources, output)
+            library = Library(output, self._files["c/network.h"].decode())
+        except (PackedError, OSError) as error:
+            raise ExportError(f"the network's C cannot be compiled: {error}") from error
+        self._beat()
+        return Build(flags, scalar if "-DNN_PORTABLE" in flags else next(found, scalar), library)
+
+    def _run_selftest(self) -> None:
+        arena = np.zeros(self._builds[0].library.arena_words, np.uint64)
+        for build in self._builds:
+            if wrong := build.library.library.nn_selftest(ctypes.c_void_p(arena.ctypes.data)):
+                raise ExportError(f"the self-test of the network's C returns {wrong} with {' '.join(build.flags)}")
+
+    def see(self, name: str, start: int, images: NDArray[np.uint8], expected: Floats) -> None:
+        """Run every build on images (N, C, H, W) of a part, the first of which is number `start`.
+
+        Args:
+            name: Of the part.
+            start: Place of the first image.
+            images: uint8.
+            expected: Logits of the frozen network, (N, classes).
+
+        Raises:
+            ExportError: If two builds differ in a bit, or a build from the frozen network in a class, or by more than TOLERANCE;
+                the image and both logits are named.
+        """
+        for first in range(0, len(images) if self._builds else 0, _CHUNK):
+            self._beat()
+            chosen = slice(first, first + _CHUNK)
+            results = [build.library.logits(images[chosen]) for build in self._builds]
+            self._compare(f"{name} image", start + first, results, expected[chosen])
+        self._images += len(images)
+
+    def _compare(self, what: str, start: int, results: list[Floats], expected: Floats) -> None:
+        portable = results[0]
+        for build, other in zip(self._builds[1:], results[1:], strict=True):
+            is_other = (portable.view(np.uint32) != other.view(np.uint32)).any(1)
+            _refuse(is_other, f"the C's logits with {' '.join(build.flags)} of {what}", start, other, portable)
+        refuse_others(f"the C's logits of {what}", start, portable, expected)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what was seen, for the manifest: `verified`, and how or why not."""
+        if self._compiler is None:
+            return {"verified": False, "reason": NO_COMPILER}
+        builds = [{"flags": " ".join(build.flags), "instructions": build.instructions} for build in self._builds]
+        return {
+            "verified": True,
+            "images": self._images,
+            "tolerance": TOLERANCE,
+            "compiler": _version(self._compiler),
+            "builds": builds,
+            **self._size(),
+        }
+
+    def _size(self) -> dict[str, Any]:
+        """Return the flash that the network takes: on a Cortex-M4 if there is a compiler for it, else here; {} if none tells."""
+        cross = shutil.which(f"{_CROSS}gcc")
+        compiler, flags = (cross, _M4) if cross else (self._compiler, ("-Os", "-DNN_PORTABLE"))
+        found = shutil.which(f"{_CROSS}size" if cross else "size")
+        if compiler is None or found is None:
+            return {}
+        output = Path(self._folder.name) / "size.o"
+        try:
+            sections = ("-ffunction-sections", "-fdata-sections", "-c")
+            compile_c(compiler, (*flags, *sections), (Path(self._folder.name) / "c" / "network.c",), output)
+            told = subprocess.run([found, "-A", str(output)], capture_output=True, text=True, check=True, timeout=60).stdout  # noqa: S603 - binutils
+        except (PackedError, OSError, subprocess.SubprocessError):
+            return {}
+        sizes = {name: int(size) for name, size in re.findall(r"^(\.[\w.]+) +(\d+)", told, re.MULTILINE)}
+        flash = sum(size for name, size in sizes.items() if name.startswith(_FLASH) and not name.endswith(_TEST_ONLY))
+        return {"flash_bytes": flash, "flash_of": f"{Path(compiler).name} {' '.join(flags)}"} if flash else {}
+
+
+def refuse_others(what: str, start: int, given: Floats, expected: Floats) -> None:
+    """See that logits (N, classes) are those of the network.
+
+    Raises:
+        ExportError: If a class differs, or a logit by more than TOLERANCE: `what`, with its number from `start`, and both logits.
+    """
+    is_near = np.abs(given - expected).max(1) <= TOLERANCE * np.maximum(1, np.abs(expected).max(1))  # NaN is not
+    _refuse(~(is_near & (given.argmax(1) == expected.argmax(1))), what, start, given, expected)
+
+
+def _refuse(wrong: NDArray[np.bool_], what: str, start: int, given: Floats, expected: Floats) -> None:
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ExportError(f"{what} {start + row} are {given[row].tolist()} instead of {expected[row].tolist()}")
+
+
+def _version(compiler: str) -> str:
+    try:
+        said = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout  # noqa: S603 - a compiler
+    except (OSError, subprocess.TimeoutExpired):
+        said = ""
+    return next(iter(said.splitlines()), Path(compiler).name)

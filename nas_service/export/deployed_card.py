@@ -1,0 +1,103 @@
+"""The part of a model card for who runs the network without torch: in C, or in a runtime of ONNX."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nas_service.wording import code_span, printable
+
+_CODE = 12_000  # bytes of code beside the constants on a Cortex-M4, where no compiler could tell
+
+
+def c_lines(manifest: Mapping[str, Any], *, has_test_images: bool) -> Sequence[str]:
+    """Return the section on C: what it takes, what was verified, how it is built and called; or why there is none."""
+    known = manifest["c"]
+    if not known["written"]:
+        return ["## C", "", f"This network cannot be written as C: {printable(known['reason'])}.", ""]
+    return [
+        "## C, without Python",
+        "",
+        *_table(known, manifest["cost"], manifest["metrics"]),
+        "",
+        _verified(known),
+        "",
+        *_use(has_test_images=has_test_images),
+    ]
+
+
+def onnx_lines(known: Mapping[str, Any]) -> Sequence[str]:
+    """Return the section on ONNX."""
+    if not known["written"]:
+        return ["## ONNX", "", f"This network cannot be written as ONNX: {printable(known['reason'])}.", ""]
+    if known["verified"]:
+        seen = (
+            f"**Verified when it was made** on {known['images']:,} validation and test images in {known['runtime']}: the class of"
+        )
+        seen = f"{seen} `model.py` on every image, logits within {known['tolerance']:g} of it."
+    else:
+        seen = f"**Not verified**: {printable(known['reason'])}."
+    return [
+        "## ONNX",
+        "",
+        "`network.onnx` takes `pixels`, float32 (n, C, H, W) in [0, 1] as `model.py` does, and gives `logits`: standard",
+        "operators of opset 18. It is for reach, not for speed: no runtime has a binary convolution, so bits become floats.",
+        "",
+        seen,
+        "",
+    ]
+
+
+def _table(known: Mapping[str, Any], cost: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    constants = known["constant_bytes"]
+    if "flash_bytes" in known:
+        flash = f"{known['flash_bytes']:,} bytes: {constants:,} of constants, the rest code ({code_span(known['flash_of'])})"
+    else:
+        flash = f"{constants:,} bytes of constants, and some {_CODE:,} of code (no compiler was there to tell)"
+    return [
+        "| of `c/network.c` | |",
+        "|---|---|",
+        f"| test accuracy | {metrics['test_accuracy']:.4f} |",
+        f"| flash | {flash} |",
+        f"| RAM | {known['arena_bytes']:,} bytes (`NN_ARENA_BYTES`, given by the caller), and a few kB of stack |",
+        f"| for one image | {cost['bops']:,} binary and {cost['flops']:,} other multiply-accumulates |",
+    ]
+
+
+def _verified(known: Mapping[str, Any]) -> str:
+    if not known["verified"]:
+        return f"**Not verified**: {known['reason']}. `make -C c selftest` verifies {known['selftest_images']} images, anywhere."
+    ways = " and ".join(f"{code_span(build['flags'])} ({build['instructions']})" for build in known["builds"])
+    return (
+        f"**Verified when it was made** on {known['images']:,} of {known['images']:,} validation and test images: compiled by "
+        f"{code_span(known['compiler'])} with {ways}, the same bits of every logit; the class of `model.py` on every image, "
+        f"logits within {known['tolerance']:g} of it."
+    )
+
+
+def _use(*, has_test_images: bool) -> list[str]:
+    return [
+        "```",
+        "make -C c selftest   # a C compiler and make are all it takes; exit status 0: the same bits as where it was made",
+        "make -C c lib        # libnetwork.a; also: native (a shared library), cortex-m4 (an object, and its size)",
+        "python packed.py"
+        + ("" if has_test_images else " --data test.safetensors")
+        + "     # the same C from Python, with numpy alone",
+        "```",
+        "",
+        "```c",
+        '#include "network.h"',
+        "",
+        "static uint64_t arena[(NN_ARENA_BYTES + 7) / 8];",
+        "float logits[NN_CLASSES];",
+        "nn_run(arena, image, logits); /* uint8_t image[NN_HEIGHT][NN_WIDTH][NN_CHANNELS], 0 to 255 */",
+        "```",
+        "",
+        "`c/network.c` is C99, needs `memcpy` and `memset`, allocates nothing and keeps nothing between calls. Compile it with",
+        "`-ffp-contract=off` and without `-ffast-math`: then every compiler and processor computes the same bits.",
+        "",
+        "```python",
+        "from packed import Network",
+        "",
+        "logits = Network()(pixels)  # as model.py takes them, of whole grey levels: images / 255, or the uint8 images; numpy",
+        "```",
+        "",
+    ]

@@ -1,0 +1,108 @@
+"""Verification: C that computes something else than the network is refused, with image and values."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from nas_service.deploy.onnx_file import Origin, write_onnx
+from nas_service.deploy.onnx_verifying import OnnxVerification
+from nas_service.deploy.pointwise import Floats
+from nas_service.deploy.tracing import trace_network
+from nas_service.deploy.verifying import NO_COMPILER, TOLERANCE, Verification
+from nas_service.errors import ExportError
+from tests.nas_service.deploy.folders import WEIGHTS_DIGEST, c_files, frozen_network
+from tests.samples import digits
+
+needs_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
+COPY = b"return NN_OK;"  # the end of nn_run
+
+
+def _given() -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], Floats]:
+    test = digits().test
+    assert test is not None
+    images = test.images[:100]
+    with torch.no_grad():
+        return images, frozen_network()(torch.tensor(images).float().div(255)).numpy()
+
+
+@needs_compiler
+def test_every_build_is_run_on_every_image_and_told() -> None:
+    images, logits = _given()
+    beats = list[int]()
+    with Verification(c_files(), lambda: beats.append(1)) as verification:
+        verification.see("validation", 0, images[:60], logits[:60])
+        verification.see("test", 0, images[60:], logits[60:])
+        facts = verification.facts()
+    assert (facts["verified"], facts["images"]) == (True, 100)
+    assert facts["builds"][0]["flags"] == "-O1 -DNN_PORTABLE"
+    assert len(facts["builds"]) == 2
+    assert len(facts["compiler"]) > 2
+    assert facts["flash_bytes"] > 4000
+    assert len(beats) == 2 + 2 + 2  # builds; 60 and 40 images, 32 at a time
+
+
+@needs_compiler
+@pytest.mark.parametrize("change", [3 * TOLERANCE, float("nan")])
+def test_logits_that_differ_by_more_than_the_order_of_a_sum_are_refused(change: float) -> None:
+    images, logits = _given()
+    logits[70, 2] += change * max(1, float(np.abs(logits[70]).max()))
+    with Verification(c_files()) as verification:
+        verification.see("test", 0, images[:40], logits[:40])
+        with pytest.raises(ExportError, match=r"^the C's logits of test image 70 are \[.* instead of \["):
+            verification.see("test", 40, images[40:], logits[40:])
+
+
+@needs_compiler
+def test_builds_that_differ_in_one_bit_are_refused() -> None:
+    """On one image, which is none of the self-test's, in the last place of one logit."""
+    images, logits = _given()
+    images[50, 0, 0, 0] = 177  # a pixel that no digit has there
+    with torch.no_grad():
+        logits[50] = frozen_network()(torch.tensor(images[50:51]).float().div(255)).numpy()
+    files = c_files()
+    other = b"#ifndef NN_PORTABLE\n  if (image[0] == 177) ((uint8_t *)logits)[4] ^= 1;\n#endif\n  "
+    assert files["c/network.c"].count(COPY) == 1
+    files["c/network.c"] = files["c/network.c"].replace(COPY, other + COPY)
+    with (
+        Verification(files) as verification,
+        pytest.raises(ExportError, match=r"^the C's logits with -O3 .*of test image 50 are"),
+    ):
+        verification.see("test", 0, images, logits)
+
+
+@needs_compiler
+def test_a_self_test_that_fails_is_refused() -> None:
+    files = c_files()
+    files["c/network.c"] = files["c/network.c"].replace(COPY, b"logits[0] += 1;\n  " + COPY)
+    with pytest.raises(ExportError, match=r"^the self-test of the network's C returns 1 with -O1 -DNN_PORTABLE$"):
+        Verification(files).__enter__()
+
+
+@needs_compiler
+def test_c_that_does_not_compile_is_refused() -> None:
+    files = c_files()
+    files["c/network.c"] += b"this is not C"
+    with pytest.raises(ExportError, match=r"^the network's C cannot be compiled: .*this"):
+        Verification(files).__enter__()
+
+
+def test_without_a_compiler_it_is_told_that_nothing_was_verified() -> None:
+    images, logits = _given()
+    with Verification(c_files(), choose=lambda: None) as verification:
+        verification.see("test", 0, images, logits)
+        assert verification.facts() == {"verified": False, "reason": NO_COMPILER}
+
+
+def test_onnx_is_run_on_every_image_and_refused_where_it_computes_something_else() -> None:
+    images, logits = _given()
+    content = write_onnx(trace_network(frozen_network(), digits().class_names), Origin(WEIGHTS_DIGEST, "1"))
+    with OnnxVerification(content) as verification:
+        verification.see("validation", 0, images, logits)
+        facts = verification.facts()
+        logits[70, 2] += 3 * TOLERANCE * max(1, float(np.abs(logits[70]).max()))
+        with pytest.raises(ExportError, match=r"^network\.onnx's logits of test image 170 are \[.* instead of \["):
+            verification.see("test", 100, images, logits)
+    assert (facts["verified"], facts["images"]) == (True, 100)
+    assert facts["runtime"].startswith("onnxruntime 1.")
