@@ -89,7 +89,7 @@ def compiled(program: Program, flags: list[str], folder: Path) -> Callable[[], o
     (folder / "network.h").write_text(code.header)
     library = Path(tempfile.mkdtemp(dir=folder)) / "network.so"
     command = ["cc", "-std=c99", "-ffp-contract=off", *flags, "-shared", "-fPIC", "-o", str(library), str(folder / "network.c")]
-    subprocess.run(command, check=True)  # noqa: S603 - our own text, a moment old
+    subprocess.run(command, check=True)
     run = ctypes.CDLL(str(library)).nn_run
     image = np.random.default_rng(1).integers(0, 256, program.image.floats, dtype=np.uint8)
     arena, logits = np.zeros(code.arena_bytes // 8 + 1), np.zeros(program.steps[-1].shape.channels, np.float32)
@@ -151,7 +151,9 @@ def settled_network(space: SearchSpace, image: ImageFormat) -> tuple[nn.Module, 
 def convolutions(folder: Path) -> list[str]:
     """Return the table of convolutions."""
     names = list(BUILDS)
-    lines = ["| channels, size | M MAC | " + " | ".join(f"{name}: us, times ONNX Runtime" for name in names) + " | ONNX Runtime us |"]
+    lines = [
+        "| channels, size | M MAC | " + " | ".join(f"{name}: us, times ONNX Runtime" for name in names) + " | ONNX Runtime us |"
+    ]
     lines.append("|---|---|" + "---|" * (len(names) + 1))
     for channels, size in CONVS:
         calls: dict[str, Callable[[], object]] = {"onnx": float_conv(channels, size)}
@@ -169,7 +171,9 @@ def convolutions(folder: Path) -> list[str]:
 def networks(folder: Path) -> list[str]:
     """Return the table of networks."""
     names = list(BUILDS)
-    lines = ["| network | batch | " + " | ".join(f"{name}: us an image, times ONNX Runtime" for name in names) + " | times torch |"]
+    lines = [
+        "| network | batch | " + " | ".join(f"{name}: us an image, times ONNX Runtime" for name in names) + " | times torch |"
+    ]
     lines.append("|---|---|" + "---|" * (len(names) + 1))
     for what, space, channels, side in NETWORKS:
         image = ImageFormat(channels, Size(side, side), 10, (0.3,) * channels, (0.4,) * channels)

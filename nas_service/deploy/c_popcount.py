@@ -102,7 +102,8 @@ def dot_function(words: int, lanes: int) -> str:
         parts.append(f"nn_differ_{size}_{lanes}(bits + {at}, weights + {at * lanes})")
         at += size
     total = " +\n                   ".join(parts)
-    return f"""static void nn_dot_{words}_{lanes}(const struct nn_patch *patch, const uint32_t *weights, int32_t *counts, unsigned pixels)
+    given = "const struct nn_patch *patch, const uint32_t *weights, int32_t *counts, unsigned pixels"
+    return f"""static void nn_dot_{words}_{lanes}({given})
 {{
   const uint32_t *bits = patch->bits;
   unsigned lane;
