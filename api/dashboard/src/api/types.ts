@@ -236,10 +236,10 @@ export interface paths {
         };
         /**
          * A candidate's files
-         * @description Return the bundle, or the trainable weights.
+         * @description Return a file: the bundle, a part of it, or the trainable weights.
          *
          *     Raises:
-         *         ConflictError: If the candidate is not trained yet.
+         *         ConflictError: If the candidate is not trained yet, or its bundle was made without this format.
          *         ExportError: If the store lost the file.
          */
         get: operations["download_candidate_v1_candidates__candidate_id__download_get"];
@@ -3019,7 +3019,7 @@ export interface components {
          * @description What can be downloaded of a candidate.
          * @enum {string}
          */
-        DownloadFormat: "bundle" | "safetensors";
+        DownloadFormat: "bundle" | "c" | "onnx" | "safetensors";
         /**
          * EarlyStopping
          * @description Ends weak trainings early: asynchronous successive halving (ASHA, Li et al., MLSys 2020, arXiv 1810.05934).
@@ -5908,6 +5908,7 @@ export interface operations {
     download_candidate_v1_candidates__candidate_id__download_get: {
         parameters: {
             query?: {
+                /** @description bundle: everything, as a zip; c: a zip of what a program in C needs; onnx: the network for runtimes of that format; safetensors: the trained network with its latent weights, to go on from. */
                 format?: components["schemas"]["DownloadFormat"];
             };
             header?: never;
