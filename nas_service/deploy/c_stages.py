@@ -53,6 +53,7 @@ _CONV_PLACES = {
     "pixel": "(size_t)y * s->out_width + x + pixel",
     "first": "group * outputs + output",
 }
+_TWO = (("FIRST", "two"), ("SECOND", "two + NN_TILE * NN_LANES"))
 _DEPTHWISE_PLACES = {
     "values": "counts",
     "patch": "(const uint32_t *)(const void *)(counts + NN_LANES), 0",
@@ -214,6 +215,8 @@ class _Writer:
             store = tail + "(s, arena, {values}, {patch}, {pixel}, {first}, lanes)"
             reads = self._reads(stage, code)
         places = _CONV_PLACES if piece == "conv" else _DEPTHWISE_PLACES
+        if piece == "conv":
+            more |= {f"STORE_{which}": store.format(**{**places, "values": f"{where} + pixel * NN_LANES"}) for which, where in _TWO}
         name = self._function(piece, STORE=store.format(**places), PACK=self._packing(stage), **more)
         self._record(stage, {"run": name, **record, **reads})
 

@@ -20,6 +20,19 @@ static void @NAME@(const struct nn_stage *s, float *arena)
           const unsigned left = outputs - output, lanes = left < NN_LANES ? left : NN_LANES;
           const unsigned stored = left >= NN_LANES || left > 8 ? 16 : left > 4 ? 8 : 4;
           unsigned pixel;
+#if defined(NN_AVX512)
+          if (pixels == NN_TILE && left >= 2 * NN_LANES) {
+            int32_t two[2 * NN_TILE * NN_LANES];
+            nn_dot_two(&patch, weights, (size_t)s->words * NN_LANES, two);
+            weights += 2 * (size_t)s->words * NN_LANES;
+            for (pixel = 0; pixel < NN_TILE; pixel++)
+              @STORE_FIRST@;
+            output += NN_LANES;
+            for (pixel = 0; pixel < NN_TILE; pixel++)
+              @STORE_SECOND@;
+            continue;
+          }
+#endif
           (left >= NN_LANES ? s->dot : s->dot_rest)(&patch, weights, counts, pixels);
           weights += (size_t)s->words * stored;
           for (pixel = 0; pixel < pixels; pixel++)

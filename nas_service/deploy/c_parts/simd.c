@@ -42,6 +42,28 @@ NN_DOT(8, __m256i, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32, _
 NN_DOT(4, __m128i, _mm_loadu_si128, _mm_storeu_si128, _mm_set1_epi32, _mm_xor_si128, _mm_popcnt_epi32, _mm_add_epi32,
        _mm_setzero_si128)
 
+/* Two blocks of 16 outputs and four pixels: what is spread over the lanes serves both. */
+NN_SPARE void nn_dot_two(const struct nn_patch *patch, const uint32_t *weights, size_t block, int32_t *counts)
+{
+  __m512i sums[8];
+  unsigned row, word, pixel;
+  for (pixel = 0; pixel < 8; pixel++)
+    sums[pixel] = _mm512_setzero_si512();
+  for (row = 0; row < patch->rows; row++) {
+    const uint32_t *x = patch->bits + row * patch->row;
+    for (word = 0; word < patch->words; word++, weights += 16) {
+      const __m512i w0 = _mm512_loadu_si512((const void *)weights), w1 = _mm512_loadu_si512((const void *)(weights + block));
+      for (pixel = 0; pixel < 4; pixel++) {
+        const __m512i spread = _mm512_set1_epi32((int)x[pixel * patch->pixel + word]);
+        sums[pixel] = _mm512_add_epi32(sums[pixel], _mm512_popcnt_epi32(_mm512_xor_si512(w0, spread)));
+        sums[4 + pixel] = _mm512_add_epi32(sums[4 + pixel], _mm512_popcnt_epi32(_mm512_xor_si512(w1, spread)));
+      }
+    }
+  }
+  for (pixel = 0; pixel < 8; pixel++)
+    _mm512_storeu_si512((void *)(counts + pixel * NN_LANES), sums[pixel]);
+}
+
 #elif defined(NN_AVX2)
 
 #define NN_IN_BYTES 31 /* words: a byte counts up to eight bits a word */
