@@ -165,7 +165,25 @@ def _magnified(maker: Maker, at: int) -> int:
     return maker.norm(maker.add(TimesGroup(), (conv, small), shape))
 
 
+def depthwise_program() -> Program:
+    """Return a program whose stored signs are read by depthwise convolutions of every kind, and by two readers at once."""
+    maker = Maker(Shape(9, 5, 1), 3)
+    at = maker.norm(maker.conv(maker.norm(maker.stem(16)), 20))
+    for window, more in (
+        (Window(9, 1, 4), {}),
+        (Window(3, 1, 1), {"planes": 1}),
+        (Window(3, 1, 1), {"sums": True, "pads_plus": True}),
+    ):
+        at = maker.norm(maker.conv(at, 20, window, 20, **more))
+        at = maker.norm(maker.conv(maker.norm(maker.conv(at, 28, Window(1, 1, 0))), 20))
+    at = maker.norm(maker.conv(at, 40, Window(3, 1, 1), 20))  # two outputs a channel
+    at = maker.norm(maker.conv(at, 24, Window(3, 1, 1)))
+    at = maker.join(maker.conv(at, 24, Window(3, 1, 1), 3), maker.conv(at, 24, Window(3, 1, 1), planes=2))
+    return maker.finish(maker.norm(at))
+
+
 PROGRAMS = {
+    "depthwise": depthwise_program,
     "bits": bits_program,
     "floats": floats_program,
     "chain with slopes": lambda: conv_chain(24, 3, 5, prelu=True),
