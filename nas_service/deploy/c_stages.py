@@ -29,13 +29,12 @@ from nas_service.deploy.program import (
     Shape,
     Stem,
 )
-from nas_service.deploy.sign_bits import SignBits
+from nas_service.deploy.sign_bits import SignBits, is_depthwise
 from nas_service.deploy.stages import Other, Stage
 from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
 
 _TILE = 4  # pixels at a time, at most: as head.c says
-_DEPTHWISE_MOST = 63  # positions that six counters' bits count
 _PLAIN = {
     MaxPool: "max_pool",
     AvgPool: "avg_pool",
@@ -66,12 +65,6 @@ _SUM_LINES = ("v = v * c0[lane];", "r = m * c1[lane];", "v = v + r;", "v = v + c
 def part(name: str) -> str:
     """Return a piece of C that is the same for all networks."""
     return (files("nas_service.deploy") / "c_parts" / f"{name}.c").read_text(encoding="utf-8")
-
-
-def is_depthwise(conv: BinaryConv) -> bool:
-    """Return whether a convolution sees one channel an output and is counted by bits of 32 counters at once."""
-    few = conv.bits.shape[1] * conv.bits.shape[2] <= _DEPTHWISE_MOST
-    return len(conv.bits) == conv.groups and conv.bits.shape[3] == 1 and conv.groups > 1 and few and conv.kernel_scale is None
 
 
 def group_bytes(conv: BinaryConv, channels: int) -> int:

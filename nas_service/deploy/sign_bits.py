@@ -18,6 +18,7 @@ from nas_service.deploy.stages import Stage
 from nas_service.deploy.thresholds import Thresholds
 
 Counts = NDArray[np.int32]
+_DEPTHWISE_MOST = 63  # positions that six counters' bits count
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,12 @@ class SignBits:
     most: Counts
     least: Counts
     flips: NDArray[np.bool_]
+
+
+def is_depthwise(conv: BinaryConv) -> bool:
+    """Return whether a convolution sees one channel an output and is counted by bits of 32 counters at once."""
+    few = conv.bits.shape[1] * conv.bits.shape[2] <= _DEPTHWISE_MOST
+    return len(conv.bits) == conv.groups and conv.bits.shape[3] == 1 and conv.groups > 1 and few and conv.kernel_scale is None
 
 
 def store_signs(stages: Sequence[Stage]) -> list[Stage]:
@@ -81,8 +88,8 @@ def _one_sign(readers: Sequence[Stage], step: int) -> Thresholds | None:
         reads_once = reader.reads.count(step) == 1 and reader.inputs[0] == step
         if not isinstance(conv, BinaryConv) or reader.thresholds is None or not reads_once:
             return None
-        if conv.groups > 1 and conv.bits.shape[3] % 8 and conv.bits.shape[3] > 1:
-            return None
+        if conv.groups > 1 and conv.bits.shape[3] % 8 and not is_depthwise(conv):
+            return None  # its groups do not begin at whole bytes
         same = found is None or (
             np.array_equal(found.limit, reader.thresholds.limit) and np.array_equal(found.falls, reader.thresholds.falls)
         )

@@ -174,6 +174,8 @@ class _Builder:
         return self._steps[at.step].shape
 
     def _add(self, operation: Operation, inputs: tuple[_Map, ...], shape: Shape) -> _Map:
+        if not all(np.isfinite(value).all() for value in _flat(list(vars(operation).values())) if isinstance(value, np.ndarray)):
+            self._refuse("a constant that is not finite")
         self._steps.append(Step(operation, tuple(entry.step for entry in inputs), shape, self._name))
         return _Map(len(self._steps) - 1)
 

@@ -1,14 +1,15 @@
 #include "network.h"
 
+#include <float.h>
 #include <string.h>
 
-#if defined(__FAST_MATH__)
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__)
 #error "this network's arithmetic must not be reordered: compile without -ffast-math"
 #endif
 #if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "this network's bits are little-endian"
 #endif
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: float in float, and halves in halves */
 #error "float must be computed in float: -msse2 -mfpmath=sse on 32-bit x86"
 #endif
 
@@ -33,12 +34,13 @@
 #endif
 #define NN_LANES 16 /* outputs at a time */
 
-#if defined(__GNUC__) && !defined(__clang__) && !defined(__STRICT_ANSI__) && !defined(NN_UNCONTRACTED) && \
-    (defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA))
+#if defined(__GNUC__) && !defined(__clang__) && (!defined(__STRICT_ANSI__) || defined(__cplusplus)) && \
+    !defined(NN_UNCONTRACTED) && (defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA))
 #error "products and sums must not be fused: compile with -std=c99, or with -ffp-contract=off -DNN_UNCONTRACTED"
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#pragma clang diagnostic ignored "-Wpass-failed" /* loops that might be vectorized and are not: below -O2, say */
 #endif
 
 #if defined(__GNUC__) && NN_TILE > 1
