@@ -7,8 +7,17 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas_service.deploy.c_layout import (
+    bit_groups,
+    by_lanes,
+    conv_scratch,
+    group_bytes,
+    int32_numbers,
+    packed_bits,
+    patch_words,
+    scratch_bytes,
+)
 from nas_service.deploy.c_popcount import LANES
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.c_tails import Before, TailCode, tail_code
@@ -34,7 +43,6 @@ from nas_service.deploy.stages import Other, Stage
 from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
 
-_TILE = 4  # pixels at a time, at most: as head.c says
 _PLAIN = {
     MaxPool: "max_pool",
     AvgPool: "avg_pool",
@@ -59,50 +67,19 @@ _DEPTHWISE_PLACES = {
     "pixel": "(size_t)y * s->out_width + x",
     "first": "word * 32 + first",
 }
+_FLOATS = ("float *out = arena + s->out + pixel * s->out_stride + first;", "")
+_SIGNS = (
+    "float out[NN_LANES] = {0};",
+    """  nn_signs(out, s->out_limits + first, lanes, s->out_flips ? s->out_flips + first / 8 : 0,
+           (uint8_t *)(arena + s->out) + pixel * ((s->outputs + 7u) / 8) + first / 8);
+""",
+)
 _SUM_LINES = ("v = v * c0[lane];", "r = m * c1[lane];", "v = v + r;", "v = v + c2[lane];")
 
 
 def part(name: str) -> str:
     """Return a piece of C that is the same for all networks."""
     return (files("nas_service.deploy") / "c_parts" / f"{name}.c").read_text(encoding="utf-8")
-
-
-def group_bytes(conv: BinaryConv, channels: int) -> int:
-    """Return how many bytes hold the bits of a pixel's group of channels."""
-    return 4 * ceil(channels / 32) if is_depthwise(conv) else ceil(channels / conv.groups / 8)
-
-
-def bit_groups(conv: BinaryConv) -> int:
-    """Return into how many groups a pixel's bits are parted."""
-    return 1 if is_depthwise(conv) else conv.groups
-
-
-def patch_words(conv: BinaryConv) -> int:
-    """Return how many words hold the bits under a window."""
-    bits = int(conv.bits.shape[3])
-    return -(-(conv.window.size**2 * -(-bits // 8)) // 4)
-
-
-def scratch_bytes(stage: Stage, source: Shape | None) -> int:
-    """Return what a stage needs beside its maps."""
-    match stage.head:
-        case BinaryConv() as conv:
-            assert source is not None  # noqa: S101 - for the type checker; it has an input
-            bits, patch = _conv_scratch(conv, source)
-            return bits + patch
-        case Stem(weight=weight):
-            return 4 * int(np.prod(weight.shape[1:]))
-        case NonLocalMean():
-            return 8 * stage.shape.channels**2
-        case _:
-            return 0
-
-
-def _conv_scratch(conv: BinaryConv, source: Shape) -> tuple[int, int]:
-    height, width = (side + 2 * conv.window.padding for side in (source.height, source.width))
-    bits = height * width * bit_groups(conv) * group_bytes(conv, source.channels)
-    is_patched = conv.kernel_scale is None and not is_depthwise(conv)
-    return 8 * ceil(bits / 8), 4 * _TILE * patch_words(conv) if is_patched else 0
 
 
 @dataclass
@@ -164,7 +141,7 @@ class _Writer:
                 self._tailed(stage, "real_conv", weights)
             case Stem() as stem:
                 means = self._tables.add(stem.mean.astype(np.int32))
-                weights = {"weights": self._tables.add(_by_lanes(_int32(stem.weight)))}
+                weights = {"weights": self._tables.add(by_lanes(int32_numbers(stem.weight)))}
                 weights["flips"] = f"(const uint8_t *)(const void *){means}"
                 scale = Before(constants=(stem.step,), lines=("v = v * c0[lane];",))
                 self._code.stem = self._tailed(stage, "stem", weights, before=scale)
@@ -188,14 +165,13 @@ class _Writer:
     def _tailed(self, stage: Stage, piece: str, record: dict[str, Any], before: Before = Before(), **more: str) -> str:  # noqa: B008 - frozen
         """Write a stage whose numbers go through a tail, and return the name of its function."""
         code = tail_code(stage.tail, before)
-        tail = self._function("tail", POINTERS=code.pointers, BODY=code.body, FIRST="values[lane]", VALUE="float")
-        name = self._function(piece, TAIL=tail, **more)
+        name = self._function(piece, TAIL=self._tail(stage, code, "values[lane]", "float"), **more)
         self._record(stage, {"run": "0" if piece == "stem" else name, **record, **self._reads(stage, code)})
         return name
 
     def _counted(self, stage: Stage, piece: str, record: dict[str, Any], before: Before, **more: str) -> None:
         """Write a stage that counts differing bits: it stores floats behind a tail, or signs."""
-        if stage.bits is not None:
+        if isinstance(stage.bits, SignBits):
             self._function("to_bits")
             store = "nn_to_bits(s, arena, {values}, {pixel}, {first}, lanes)"
             reads = {"most": self._tables.add(stage.bits.most.astype(np.int16)), **self._out_flips(stage.bits)}
@@ -203,27 +179,41 @@ class _Writer:
                 reads["least"] = self._tables.add(stage.bits.least.astype(np.int16))
         else:
             code = tail_code(stage.tail, before)
-            first = "(float)(s->fan_in - 2 * values[lane])"
-            tail = self._function("tail", POINTERS=code.pointers, BODY=code.body, FIRST=first, VALUE="int32_t")
+            tail = self._tail(stage, code, "(float)(s->fan_in - 2 * values[lane])", "int32_t")
             store = tail + "(s, arena, {values}, {patch}, {pixel}, {first}, lanes)"
             reads = self._reads(stage, code)
         places = _CONV_PLACES if piece == "conv" else _DEPTHWISE_PLACES
         if piece == "conv":
-            more |= {f"STORE_{which}": store.format(**{**places, "values": f"{where} + pixel * NN_LANES"}) for which, where in _TWO}
+            two = {which: {**places, "values": f"{where} + pixel * NN_LANES"} for which, where in _TWO}
+            more |= {f"STORE_{which}": store.format(**values) for which, values in two.items()}
         name = self._function(piece, STORE=store.format(**places), PACK=self._packing(stage), **more)
         self._record(stage, {"run": name, **record, **reads})
 
     def _packing(self, stage: Stage) -> str:
         """Return the function that lays a stage's bits."""
+        self._function("signs")
         self._function("pad")
         return self._function("pack" if stage.thresholds is not None else "pack_bits")
 
+    def _tail(self, stage: Stage, code: TailCode, first: str, value: str) -> str:
+        """Return the function of a tail, which stores floats or their signs."""
+        out, after = _FLOATS
+        if stage.bits is not None:
+            self._function("signs")
+            out, after = _SIGNS
+        places = {"POINTERS": code.pointers, "BODY": code.body, "FIRST": first, "VALUE": value}
+        return self._function("tail", OUT=out, AFTER=after, **places)
+
     def _out_flips(self, bits: SignBits) -> dict[str, Any]:
-        return {"out_flips": self._tables.add(_bytes(bits.flips, ceil(len(bits.flips) / 8)))} if bool(bits.flips.any()) else {}
+        flips = packed_bits(bits.flips, ceil(len(bits.flips) / 8))
+        return {"out_flips": self._tables.add(flips)} if bool(flips.any()) else {}
 
     def _reads(self, stage: Stage, code: TailCode) -> dict[str, Any]:
         """Return what a record says of constants and other maps."""
         record: dict[str, Any] = {}
+        if isinstance(stage.bits, Thresholds):
+            limits = self._limits(stage.bits, 1, ceil(stage.shape.channels / 8))
+            record = {f"out_{name}": table for name, table in limits.items()}
         if code.constants:
             record["constants"] = "{" + ", ".join(self._tables.add(values) for values in code.constants) + "}"
         places = [self._code.room.places[step] for step in code.others]
@@ -238,7 +228,7 @@ class _Writer:
 
     def _binary(self, stage: Stage, conv: BinaryConv) -> None:
         source = self._shapes[stage.inputs[0]]
-        bits, _ = _conv_scratch(conv, source)
+        bits, _ = conv_scratch(conv, source)
         record: dict[str, Any] = {
             "patch": (self._code.room.scratch[stage.output] + bits) // 4,
             "groups": bit_groups(conv),
@@ -251,13 +241,13 @@ class _Writer:
         depthwise = is_depthwise(conv)
         before = self._sums(conv, depthwise=depthwise)
         if depthwise:
-            words = _bytes(conv.bits[..., 0].transpose(1, 2, 0), record["group_bytes"]).view(np.uint32)
+            words = packed_bits(conv.bits[..., 0].transpose(1, 2, 0), record["group_bytes"]).view(np.uint32)
             self._function("columns")
             self._code.levels = max(self._code.levels, int(np.prod(conv.bits.shape[1:3])).bit_length())
             more = {"SUMS": str(int(conv.sums is not None))}
             self._counted(stage, "depthwise", {**record, "weights": self._tables.add(words)}, before, **more)
         elif conv.kernel_scale is not None:
-            weights = _bytes(conv.bits, record["group_bytes"])
+            weights = packed_bits(conv.bits, record["group_bytes"])
             scales = Before(hidden=(conv.kernel_scale,))
             planes = {"planes": len(conv.kernel_scale), "weights": self._tables.add(weights)}
             self._tailed(stage, "positional", {**record, **planes}, scales, PACK=self._packing(stage))
@@ -271,7 +261,7 @@ class _Writer:
         flips = thresholds.falls ^ never
         record = {"limits": self._tables.add(limit)}
         if bool(flips.any()):
-            record["flips"] = self._tables.add(_bytes(flips.reshape(groups, -1), bytes_a_group))
+            record["flips"] = self._tables.add(packed_bits(flips.reshape(groups, -1), bytes_a_group))
         return record
 
     def _sums(self, conv: BinaryConv, *, depthwise: bool) -> Before:
@@ -287,7 +277,7 @@ class _Writer:
     def _dense(self, conv: BinaryConv) -> dict[str, Any]:
         """Return what a record says of weights that are counted by patches: [group][block of lanes][word][lane]."""
         words, outputs = patch_words(conv), len(conv.bits) // conv.groups
-        packed = _bytes(conv.bits, ceil(conv.bits.shape[3] / 8)).reshape(len(conv.bits), -1)
+        packed = packed_bits(conv.bits, ceil(conv.bits.shape[3] / 8)).reshape(len(conv.bits), -1)
         padded = np.zeros((len(packed), 4 * words), np.uint8)
         padded[:, : packed.shape[1]] = packed
         rows, blocks = padded.view(np.uint32), []
@@ -318,7 +308,7 @@ class _Writer:
             channel += channels
 
     def _plain(self, stage: Stage) -> None:
-        if stage.bits is not None:
+        if isinstance(stage.bits, SignBits):
             self._record(stage, {"run": self._function("max_pool_bits"), **self._out_flips(stage.bits)})
             return
         record: dict[str, Any] = {"run": self._function(_PLAIN[type(stage.head)])}
@@ -363,25 +353,3 @@ class _Writer:
                 raise ExportError(message)
         fields = ", ".join(f".{name} = {value}" for name, value in values.items() if value not in {0, "0"})
         self._code.records.append(f"  /* {stage.name} */\n  {{{fields}}}")
-
-
-def _bytes(bits: NDArray[np.bool_], per_row: int) -> NDArray[np.uint8]:
-    """Pack the last axis, least significant bit first, into so many bytes."""
-    packed = np.packbits(bits, axis=-1, bitorder="little")
-    room = np.zeros((*packed.shape[:-1], per_row), np.uint8)
-    room[..., : packed.shape[-1]] = packed
-    return room
-
-
-def _by_lanes(weight: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return weights (O, k, k, C) as [block of lanes][tap][lane]; outputs that fill up the last block are zeros."""
-    taps = weight.reshape(len(weight), -1)
-    blocks = ceil(len(taps) / LANES[0])
-    room = np.zeros((blocks * LANES[0], taps.shape[1]), np.int32)
-    room[: len(taps)] = taps
-    return np.ascontiguousarray(room.reshape(blocks, LANES[0], -1).transpose(0, 2, 1))
-
-
-def _int32(values: NDArray[np.int64]) -> NDArray[np.int32]:
-    assert bool((np.abs(values) < 2**31).all())  # noqa: S101 - by the definition of the stem's grid
-    return values.astype(np.int32)

@@ -6,14 +6,14 @@ rises), or everywhere else. The numbers themselves are the judge, so nothing is 
 maximum of such numbers is the OR of their comparisons: `max(n) >= high` where any n is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_service.deploy.pointwise import Pointwise
-from nas_service.deploy.program import BinaryConv, MaxPool
+from nas_service.deploy.program import BinaryConv, MaxPool, Stem
 from nas_service.deploy.stages import Stage
 from nas_service.deploy.thresholds import Thresholds
 
@@ -50,23 +50,28 @@ def store_signs(stages: Sequence[Stage]) -> list[Stage]:
             readers[step].append(stage)
     changed: dict[int, Stage] = {}
     for stage in stages:
-        if not _counts(stage) or not readers[stage.output]:
-            continue
-        pool, signs, step = None, readers[stage.output], stage.output
-        if len(signs) == 1 and isinstance(signs[0].head, MaxPool) and not stage.tail:
-            pool, signs, step = signs[0], readers[signs[0].output], signs[0].output
-        if not (wanted := _one_sign(signs, step)):
-            continue
-        bits = _sign_bits(stage, wanted)
-        if bits is None or (pool is not None and not _is_one_sided(bits, stage)):
-            continue
-        if pool is not None:
-            changed[pool.output] = replace(pool, bits=SignBits(bits.most, bits.least, bits.flips))
-            bits = SignBits(bits.most, bits.least, np.zeros_like(bits.flips))
-        changed[stage.output] = replace(changed.get(stage.output, stage), tail=(), bits=bits)
-        for reader in signs:
-            changed[reader.output] = replace(changed.get(reader.output, reader), thresholds=None)
+        if readers[stage.output] and not (_counts(stage) and _store_counts_signs(stage, readers, changed)):
+            _store_floats_signs(stage, readers[stage.output], changed)
     return [changed.get(stage.output, stage) for stage in stages]
+
+
+def _store_counts_signs(stage: Stage, readers: Mapping[int, Sequence[Stage]], changed: dict[int, Stage]) -> bool:
+    """Let a stage store signs of whole numbers, if that can be, through a pool or without; return whether."""
+    pool, signs, step = None, readers[stage.output], stage.output
+    if len(signs) == 1 and isinstance(signs[0].head, MaxPool) and not stage.tail:
+        pool, signs, step = signs[0], readers[signs[0].output], signs[0].output
+    if not (wanted := _one_sign(signs, step)):
+        return False
+    bits = _sign_bits(stage, wanted)
+    if bits is None or (pool is not None and not _is_one_sided(bits, stage)):
+        return False
+    if pool is not None:
+        changed[pool.output] = replace(pool, bits=bits)
+        bits = replace(bits, flips=np.zeros_like(bits.flips))
+    changed[stage.output] = replace(changed.get(stage.output, stage), tail=(), bits=bits)
+    for reader in signs:
+        changed[reader.output] = replace(changed.get(reader.output, reader), thresholds=None)
+    return True
 
 
 def _counts(stage: Stage) -> bool:
@@ -77,7 +82,24 @@ def _counts(stage: Stage) -> bool:
     if conv.fan_in > np.iinfo(np.int16).max - 1:
         return False
     alone = all(isinstance(entry, Pointwise) for entry in stage.tail)
-    return alone and (conv.groups == 1 or len(conv.bits) // conv.groups % 16 == 0)
+    return alone and _fills_bytes(conv)
+
+
+def _fills_bytes(conv: BinaryConv) -> bool:
+    """Return whether what is computed at once begins at whole bytes of channels."""
+    return conv.groups == 1 or len(conv.bits) // conv.groups % 16 == 0 or is_depthwise(conv)
+
+
+def _store_floats_signs(stage: Stage, readers: Sequence[Stage], changed: dict[int, Stage]) -> None:
+    """Let a stage compute its floats and store one sign of them, where nothing else is read."""
+    conv = stage.head
+    by_lanes = conv is None or isinstance(conv, Stem)
+    if isinstance(conv, BinaryConv):
+        by_lanes = conv.kernel_scale is None and _fills_bytes(conv)
+    if by_lanes and (wanted := _one_sign(readers, stage.output)):
+        changed[stage.output] = replace(changed.get(stage.output, stage), bits=wanted)
+        for reader in readers:
+            changed[reader.output] = replace(changed.get(reader.output, reader), thresholds=None)
 
 
 def _one_sign(readers: Sequence[Stage], step: int) -> Thresholds | None:

@@ -40,7 +40,7 @@ class Stage:
         output: Number of that map.
         name: For people.
         thresholds: Of the head's sign, if it takes one of floats.
-        bits: When a number is stored as a 1, where signs are stored and no floats.
+        bits: Where signs are stored and no floats: when a count of differing bits is a 1, or of which floats the sign is taken.
     """
 
     head: Operation | None
@@ -50,7 +50,7 @@ class Stage:
     output: int
     name: str
     thresholds: Thresholds | None = None
-    bits: "SignBits | None" = None
+    bits: "SignBits | Thresholds | None" = None
 
     @property
     def stored_bytes(self) -> int:

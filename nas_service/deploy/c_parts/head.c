@@ -99,7 +99,7 @@ struct nn_stage {
   int32_t fan_in;
   uint8_t size, stride, padding, dilation, pads_plus, planes;
   const void *weights;
-  const float *limits;
+  const float *limits, *out_limits;
   const uint8_t *flips, *out_flips;
   const int16_t *most, *least;
   nn_dot dot, dot_rest;

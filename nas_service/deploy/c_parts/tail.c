@@ -1,7 +1,7 @@
 NN_INLINE void @NAME@_lanes(const struct nn_stage *s, float *arena, const @VALUE@ *values, const uint32_t *patch,
                             const struct nn_patch *windows, size_t pixel, unsigned first, unsigned lanes)
 {
-  float *out = arena + s->out + pixel * s->out_stride + first;
+  @OUT@
 @POINTERS@
   unsigned lane;
   (void)patch;
@@ -12,7 +12,7 @@ NN_INLINE void @NAME@_lanes(const struct nn_stage *s, float *arena, const @VALUE
 @BODY@
     out[lane] = v;
   }
-}
+@AFTER@}
 
 NN_INLINE void @NAME@(const struct nn_stage *s, float *arena, const @VALUE@ *values, const uint32_t *patch,
                       const struct nn_patch *windows, size_t pixel, unsigned first, unsigned lanes)
