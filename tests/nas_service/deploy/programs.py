@@ -1,6 +1,6 @@
-"""Programs made by hand, that have together every operation, and the shapes at which bits end in the middle of a byte or a word."""
+"""Programs made by hand: together they have every operation, and widths whose bits end in the middle of a byte or a word."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from nas_service.deploy.program import (
     Window,
 )
 
-_STEP = np.float32(2.0**-20)
+_THREE = Window(3, 1, 1)
 _PIXEL_BITS = 14
 
 
@@ -54,13 +54,13 @@ class Maker:
         sides = [(side + 2 * window.padding - reach) // window.stride + 1 for side in (shape.height, shape.width)]
         return Shape(sides[0], sides[1], channels)
 
-    def stem(self, channels: int, window: Window = Window(3, 1, 1)) -> int:
+    def stem(self, channels: int, window: Window = _THREE) -> int:
         weight = self.random.integers(-(2**16), 2**16, (channels, window.size, window.size, self._image.channels))
         mean = self.random.integers(90, 160, self._image.channels) << _PIXEL_BITS
         stem = Stem(weight, mean, np.full(channels, 2.0**-34, np.float32), _PIXEL_BITS, window)
         return self.add(stem, (), self._under(window, self._image, channels))
 
-    def conv(self, at: int, channels: int, window: Window = Window(3, 1, 1), groups: int = 1, **more: object) -> int:
+    def conv(self, at: int, channels: int, window: Window = _THREE, groups: int = 1, **more: object) -> int:
         """Add a binary convolution; `more`: pads_plus, sums (whether), planes (of factors of positions)."""
         bits = self.random.integers(0, 2, (channels, window.size, window.size, self.shape(at).channels // groups)) > 0
         sums = (self.normal(channels), self.normal(channels, 0.3), self.normal(channels)) if more.get("sums") else None
@@ -182,12 +182,13 @@ def depthwise_program() -> Program:
     return maker.finish(maker.norm(at))
 
 
-PROGRAMS = {
+PROGRAMS: dict[str, Callable[[], Program]] = {
     "depthwise": depthwise_program,
     "bits": bits_program,
     "floats": floats_program,
     "chain with slopes": lambda: conv_chain(24, 3, 5, prelu=True),
     "chain padded with ones": lambda: conv_chain(33, 3, 4, pads_plus=True),
+    "wide chain": lambda: conv_chain(264, 2, 2),  # patches of 75 words: they are counted in parts
 }
 
 
