@@ -73,7 +73,7 @@ class Maker:
     def point(self, at: int, kind: Kind, *constants: Floats) -> int:
         return self.add(Pointwise(kind, constants), (at,), self.shape(at))
 
-    def norm(self, at: int, offset: float = 3.0) -> int:
+    def norm(self, at: int, offset: float = 1.0) -> int:
         """Add a norm; about one factor in six is below 0, and one is 0."""
         channels = self.shape(at).channels
         factor = self.normal(channels, 0.7, 0.7)
@@ -115,7 +115,7 @@ def conv_chain(channels: int, layers: int, size: int = 8, *, pads_plus: bool = F
 
 def bits_program() -> Program:
     """Return a program of bits to bits: every width, both paddings, falling factors and slopes, pools, groups, depthwise."""
-    maker = Maker(Shape(7, 5, 1), 1)
+    maker = Maker(Shape(15, 11, 1), 1)
     at = maker.norm(maker.stem(16))
     for place, channels in enumerate((16, 24, 32, 48, 64, 128, 12, 20)):
         at = maker.conv(at, channels, pads_plus=bool(place % 2))
@@ -125,10 +125,10 @@ def bits_program() -> Program:
     at = maker.norm(maker.conv(at, 96, Window(3, 1, 1), 96, pads_plus=True))
     at = maker.norm(maker.conv(at, 32, Window(3, 1, 2, 2), 2, pads_plus=True))
     at = maker.norm(maker.pool(maker.conv(at, 40), MaxPool(Window(3, 2, 1))))
-    at = maker.norm(maker.conv(at, 8, Window(3, 2, 1)))
-    at = maker.norm(maker.pool(maker.conv(at, 13, Window(1, 1, 0)), MaxPool(Window(2, 2, 0)), rounds_up=True))
-    at = maker.norm(maker.conv(at, 13, Window(5, 1, 2), 13))
-    return maker.finish(maker.norm(maker.conv(at, 5)), flat=True)
+    at = maker.norm(maker.conv(at, 24, Window(3, 2, 1)))
+    at = maker.norm(maker.pool(maker.conv(at, 29, Window(1, 1, 0)), MaxPool(Window(2, 2, 0)), rounds_up=True))
+    at = maker.norm(maker.conv(at, 29, Window(5, 1, 2), 29))
+    return maker.finish(maker.norm(maker.conv(at, 21)), flat=True)
 
 
 def floats_program() -> Program:
