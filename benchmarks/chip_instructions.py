@@ -3,8 +3,8 @@
     python -m benchmarks.chip_instructions
 
 A layer is what one more of it adds: chains of two and of three 3x3 binary convolutions, bits to bits, 8x8. Whole networks have
-random weights, norms and PReLUs that fall as well as rise. QEMU counts instructions, it has no clock of a real chip: a cycle count
-is another thing. Needs arm-none-eabi-gcc and qemu-system-arm (Debian: gcc-arm-none-eabi, libnewlib-arm-none-eabi,
+random weights, norms and PReLUs that fall as well as rise. QEMU counts instructions, it has no clock of a real chip, so that a
+count of cycles is another thing. Needs arm-none-eabi-gcc and qemu-system-arm (Debian: gcc-arm-none-eabi, libnewlib-arm-none-eabi,
 qemu-system-arm). Writes benchmarks/results/chip_instructions.md.
 """
 
@@ -33,7 +33,6 @@ LEVELS = ("-Os", "-O2", "-O3")
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)
 SIZE = 8
 BARS = {32: 0.28e6, 64: 0.93e6, 128: 3.3e6}  # instructions of a layer at -O2
-PEERS = {32: (0.47, 0.55), 64: (1.68, 1.89), 128: (6.3, 6.9)}  # millions: 3PXNet and CBin-NN, run once by hand with this counter
 RGB_32 = ImageFormat(channels=3, size=Size(32, 32), classes=10, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26))
 
 
@@ -51,7 +50,6 @@ class Network(NamedTuple):
 
 
 NETWORKS = (
-    Network("abandit-general"),
     Network("abandit-general", "shortcut"),
     Network("abandit-general", "double-norm"),
     Network("abandit-mini"),
@@ -109,8 +107,9 @@ def _head() -> Iterator[str]:
     yield from (
         "# Instructions, flash and RAM on a Cortex-M4",
         "",
-        "`python -m benchmarks.chip_instructions`: counted by QEMU (mps2-an386, `-icount`), which knows instructions and no cycles; one image of noise, one run: the count",
-        "does not vary. `-std=c99 -ffp-contract=off -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16`.",
+        "`python -m benchmarks.chip_instructions`: counted by QEMU (mps2-an386, `-icount`), which knows",
+        "instructions and no cycles. One image of noise, one run: the count does not vary.",
+        "`-std=c99 -ffp-contract=off -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16`.",
         "",
         conditions(),
         "",
@@ -123,18 +122,16 @@ def _layer_table(layers: dict[tuple[int, str], float]) -> Iterator[str]:
         "",
         "## A 3x3 binary convolution, bits to bits, 8x8",
         "",
-        "Million instructions; a binary multiply-add is one weight at one position. 3PXNet and CBin-NN (repaired, with border skip off) were run once by hand with the",
-        "same counter, flags -O2, and are not run by this command.",
+        "Million instructions; a binary multiply-add is one weight at one position. `make test` holds what is allowed.",
         "",
-        "| channels | -Os | -O2 | -O3 | instructions a multiply-add, -O2 | at most, -O2 | 3PXNet | CBin-NN |",
-        "|---|---|---|---|---|---|---|---|",
+        "| channels | -Os | -O2 | -O3 | instructions a multiply-add, -O2 | allowed, -O2 |",
+        "|---|---|---|---|---|---|",
     )
     for channels in dict.fromkeys(width for width, _ in layers):
         counts = [layers[channels, level] for level in LEVELS]
         adds = SIZE**2 * 9 * channels**2
         bar = f"{BARS[channels] / 1e6:.2f}" if channels in BARS else ""
-        peers = [f"{figure:.2f}" for figure in PEERS.get(channels, ())] or ["", ""]
-        cells = [*(f"{count / 1e6:.3f}" for count in counts), f"{counts[1] / adds:.2f}", bar, *peers]
+        cells = [*(f"{count / 1e6:.3f}" for count in counts), f"{counts[1] / adds:.2f}", bar]
         yield f"| {channels} | " + " | ".join(cells) + " |"
 
 
@@ -143,8 +140,8 @@ def _network_table(networks: list[Measured]) -> Iterator[str]:
         "",
         "## Whole networks, method BNN, random weights and architecture",
         "",
-        "Million instructions an image. Flash: code and constants of `network.o` at -Os, without what it imports from the compiler and the C library. RAM: arena and variables;",
-        "the stack comes on top, its largest frame is told.",
+        "Million instructions an image. Flash: code and constants of `network.o` at -Os, without what it imports from the",
+        "compiler and the C library. RAM: arena and variables; the stack comes on top, its largest frame is told.",
         "",
         "| network | -Os | -O2 | -O3 | code, bytes | flash, bytes | RAM, bytes | largest frame, bytes | imports |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -18,12 +18,15 @@ import torch
 
 from benchmarks.conditions import conditions
 from benchmarks.kept import Row, add_row, read_rows
-from nas_service.catalogue import METHODS, SPACES, TEMPLATES, build_space, load_entries
+from nas_service.binarization.method import METHODS
+from nas_service.catalogue import build_space, load_entries
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import CannotFreezeError, ExportError
 from nas_service.specs import Component
 from search_spaces.cost import Size
 from search_spaces.network import ImageFormat
+from search_spaces.space import SPACES
+from search_spaces.template import TEMPLATES
 from tests.nas_service.deploy.c_builds import REFERENCE, run_build, write_source
 from tests.nas_service.deploy.given import frozen_network, random_pixels
 
@@ -89,17 +92,21 @@ def page(rows: dict[Case, Row]) -> str:
     """Return the page."""
     run = {case: row for case, row in rows.items() if "refused" not in row}
     wrong = [case for case, row in run.items() if not is_right(row)]
+    size = IMAGE.size
     worst = max(row["difference"] for row in run.values())
     lines = [
         "# Every method in every space as C",
         "",
-        f"`python -m benchmarks.deploy_table`: {IMAGES} images of noise, {IMAGE.size.height}x{IMAGE.size.width}x{IMAGE.channels}, {IMAGE.classes} classes, random weights; "
-        f"{CHANNELS} channels in the first cells. A figure is",
-        "the largest difference of a logit from the frozen network in torch, relative to the largest logit (at least 1); **bold**: another class, or above 1e-5.",
+        f"`python -m benchmarks.deploy_table`: {IMAGES} images of noise,",
+        f"{size.height}x{size.width}x{IMAGE.channels}, {IMAGE.classes} classes, random weights and",
+        f"architectures, {CHANNELS} channels in the first cells. A figure is the largest difference of a logit from the frozen",
+        "network in torch, relative to the image's largest logit (at least 1);",
+        "**bold**: another class, or above 1e-5.",
         "",
         conditions(),
         "",
-        f"{len(run)} networks: {len(run) - len(wrong)} have the classes of the frozen network and logits within {TOLERANCE:.0e}, the worst is {worst:.1e}; {len(rows) - len(run)} are refused.",
+        f"{len(run)} networks: {len(run) - len(wrong)} have the classes of the frozen network and logits within {TOLERANCE:.0e},",
+        f"the worst is {worst:.1e}; {len(rows) - len(run)} are refused.",
     ]
     spaces = dict.fromkeys(case.space for case in rows if not case.template)
     lines += _table("space", rows, [(name, Case(name, "")) for name in spaces])

@@ -56,3 +56,9 @@ def test_the_ci_script_runs_check_and_test() -> None:
     script = Path(ROOT / ".ci" / "run").read_text()
     assert "make check" in script
     assert "make test" in script
+
+
+def test_what_the_ci_script_installs_is_named_for_contributors() -> None:
+    script, text = (ROOT / ".ci" / "run").read_text(), (ROOT / "CONTRIBUTING.md").read_text()
+    packages = {"chromium", "clang", "gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm", "qemu-user"}
+    assert all(package in script and package in text for package in packages)

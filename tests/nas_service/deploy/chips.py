@@ -98,7 +98,7 @@ def footprint(chip: Chip, folder: Path, code: CSource, optimised: str = "-Os") -
     network = folder / "footprint.o"
     compile_c([ARM_GCC, *EXACT, *chip.flags, optimised, "-fstack-usage", "-c", str(folder / "network.c"), "-o", str(network)])
     sections = _said("arm-none-eabi-size", "-A", str(network))
-    sizes = {kind: 0 for kind in ("text", "rodata", "data", "bss")}
+    sizes = dict.fromkeys(("text", "rodata", "data", "bss"), 0)
     for kind, size in re.findall(r"^\.(text|rodata|data|bss)\S*\s+(\d+)", sections, re.MULTILINE):
         sizes[kind] += int(size)
     imports = re.findall(r"\bU (\S+)", _said("arm-none-eabi-nm", "-u", str(network)))

@@ -1,7 +1,7 @@
-"""A second, slow reading of programs, in numpy, number by number as their docstrings say: what generated C is compared with.
+"""A second, slow reading of programs, in numpy, as their docstrings say: what generated C is compared with.
 
-It knows nothing of stages, thresholds, bits or places. Every sum that is rounded goes in the order that C99 writes it, so all maps
-have to be equal to the last bit.
+It knows nothing of stages, thresholds, bits or places. Every sum that is rounded goes in C's order, so maps have to be equal to
+the last bit.
 """
 
 from collections.abc import Callable, Iterator
@@ -111,7 +111,9 @@ def _real_conv(conv: RealConv, inputs: list[Floats], shape: Shape) -> Floats:
     padded = _padded(inputs[0].astype(np.float64), conv.window, shape, 0)
     for row, column, seen in _taps(conv.window, padded, shape):
         for channel in range(per_group):
-            sums = sums + np.repeat(seen[..., channel::per_group], outputs, axis=2) * conv.weight[:, row, column, channel].astype(float)
+            sums = sums + np.repeat(seen[..., channel::per_group], outputs, axis=2) * conv.weight[:, row, column, channel].astype(
+                float
+            )
     return np.asarray(sums.astype(np.float32))
 
 
@@ -192,14 +194,14 @@ _RULES: dict[type, Callable[[Any, list[Floats], Shape], Floats]] = {
     RealConv: _real_conv,
     Magnitude: _magnitude,
     TimesGroup: _times_group,
-    Add: lambda _, inputs, shape: inputs[0] + inputs[1],
+    Add: lambda _, inputs, _shape: inputs[0] + inputs[1],
     MaxPool: _max_pool,
     AvgPool: _avg_pool,
-    Concat: lambda _, inputs, shape: np.concatenate(inputs, axis=2),
+    Concat: lambda _, inputs, _shape: np.concatenate(inputs, axis=2),
     Gather: _gather,
     GroupMean: _group_mean,
     NonLocalMean: _non_local_mean,
     GlobalMean: _global_mean,
-    Flatten: lambda _, inputs, shape: np.ascontiguousarray(inputs[0].transpose(2, 0, 1)).reshape(1, 1, -1),
+    Flatten: lambda _, inputs, _shape: np.ascontiguousarray(inputs[0].transpose(2, 0, 1)).reshape(1, 1, -1),
     Linear: _linear,
 }

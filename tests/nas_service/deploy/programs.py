@@ -1,6 +1,6 @@
-"""Programs made by hand, that have together every operation, and the shapes at which bits end in the middle of a byte or a word."""
+"""Programs made by hand: together they have every operation, and widths whose bits end in the middle of a byte or a word."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from nas_service.deploy.program import (
     Window,
 )
 
-_STEP = np.float32(2.0**-20)
+_THREE = Window(3, 1, 1)
 _PIXEL_BITS = 14
 
 
@@ -54,13 +54,13 @@ class Maker:
         sides = [(side + 2 * window.padding - reach) // window.stride + 1 for side in (shape.height, shape.width)]
         return Shape(sides[0], sides[1], channels)
 
-    def stem(self, channels: int, window: Window = Window(3, 1, 1)) -> int:
+    def stem(self, channels: int, window: Window = _THREE) -> int:
         weight = self.random.integers(-(2**16), 2**16, (channels, window.size, window.size, self._image.channels))
         mean = self.random.integers(90, 160, self._image.channels) << _PIXEL_BITS
         stem = Stem(weight, mean, np.full(channels, 2.0**-34, np.float32), _PIXEL_BITS, window)
         return self.add(stem, (), self._under(window, self._image, channels))
 
-    def conv(self, at: int, channels: int, window: Window = Window(3, 1, 1), groups: int = 1, **more: object) -> int:
+    def conv(self, at: int, channels: int, window: Window = _THREE, groups: int = 1, **more: object) -> int:
         """Add a binary convolution; `more`: pads_plus, sums (whether), planes (of factors of positions)."""
         bits = self.random.integers(0, 2, (channels, window.size, window.size, self.shape(at).channels // groups)) > 0
         sums = (self.normal(channels), self.normal(channels, 0.3), self.normal(channels)) if more.get("sums") else None
@@ -73,7 +73,7 @@ class Maker:
     def point(self, at: int, kind: Kind, *constants: Floats) -> int:
         return self.add(Pointwise(kind, constants), (at,), self.shape(at))
 
-    def norm(self, at: int, offset: float = 3.0) -> int:
+    def norm(self, at: int, offset: float = 1.0) -> int:
         """Add a norm; about one factor in six is below 0, and one is 0."""
         channels = self.shape(at).channels
         factor = self.normal(channels, 0.7, 0.7)
@@ -115,7 +115,7 @@ def conv_chain(channels: int, layers: int, size: int = 8, *, pads_plus: bool = F
 
 def bits_program() -> Program:
     """Return a program of bits to bits: every width, both paddings, falling factors and slopes, pools, groups, depthwise."""
-    maker = Maker(Shape(7, 5, 1), 1)
+    maker = Maker(Shape(15, 11, 1), 1)
     at = maker.norm(maker.stem(16))
     for place, channels in enumerate((16, 24, 32, 48, 64, 128, 12, 20)):
         at = maker.conv(at, channels, pads_plus=bool(place % 2))
@@ -125,10 +125,10 @@ def bits_program() -> Program:
     at = maker.norm(maker.conv(at, 96, Window(3, 1, 1), 96, pads_plus=True))
     at = maker.norm(maker.conv(at, 32, Window(3, 1, 2, 2), 2, pads_plus=True))
     at = maker.norm(maker.pool(maker.conv(at, 40), MaxPool(Window(3, 2, 1))))
-    at = maker.norm(maker.conv(at, 8, Window(3, 2, 1)))
-    at = maker.norm(maker.pool(maker.conv(at, 13, Window(1, 1, 0)), MaxPool(Window(2, 2, 0)), rounds_up=True))
-    at = maker.norm(maker.conv(at, 13, Window(5, 1, 2), 13))
-    return maker.finish(maker.norm(maker.conv(at, 5)), flat=True)
+    at = maker.norm(maker.conv(at, 24, Window(3, 2, 1)))
+    at = maker.norm(maker.pool(maker.conv(at, 29, Window(1, 1, 0)), MaxPool(Window(2, 2, 0)), rounds_up=True))
+    at = maker.norm(maker.conv(at, 29, Window(5, 1, 2), 29))
+    return maker.finish(maker.norm(maker.conv(at, 21)), flat=True)
 
 
 def floats_program() -> Program:
@@ -182,12 +182,13 @@ def depthwise_program() -> Program:
     return maker.finish(maker.norm(at))
 
 
-PROGRAMS = {
+PROGRAMS: dict[str, Callable[[], Program]] = {
     "depthwise": depthwise_program,
     "bits": bits_program,
     "floats": floats_program,
     "chain with slopes": lambda: conv_chain(24, 3, 5, prelu=True),
     "chain padded with ones": lambda: conv_chain(33, 3, 4, pads_plus=True),
+    "wide chain": lambda: conv_chain(264, 2, 2),  # patches of 75 words: they are counted in parts
 }
 
 

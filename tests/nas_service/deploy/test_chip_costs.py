@@ -1,22 +1,23 @@
 """What a network costs on a Cortex-M4: instructions of a layer, what it imports, flash and RAM."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks.chip_instructions import BARS, Network, layer_instructions, network_program
-from nas_service.catalogue import build_space
-from nas_service.deploy.program import Magnitude, NonLocalMean, Program, RealConv
+from nas_service.deploy.program import Program
 from nas_service.deploy.tracing import trace_network
-from nas_service.specs import Component
+from search_spaces.space import SPACES, SpaceSettings
 from tests.nas_service.deploy.c_builds import write_source
-from tests.nas_service.deploy.chips import ARM_GCC, ARM_QEMU, M4, M7, footprint, lacking
+from tests.nas_service.deploy.chips import ARM_GCC, ARM_QEMU, M4, M7, Chip, footprint, lacking
 from tests.nas_service.deploy.given import frozen_network
-from tests.nas_service.deploy.programs import bits_program, conv_chain, floats_program
+from tests.nas_service.deploy.programs import bits_program, conv_chain
 from tests.samples import GREY_8
 
-MEMORY = {"memcpy", "memset"}
-WHOLE_TO_FLOAT = "__aeabi_l2f"  # libgcc's: the stem's sums have 64 bits
+COPIES = {"memcpy", "memset"}
+STEM = "__aeabi_l2f"  # of libgcc, as every "__aeabi": the stem's sums have 64 bits
+DOUBLES = {"__aeabi_d2f", "__aeabi_dadd", "__aeabi_dmul", "__aeabi_f2d"}
 
 pytestmark = pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking(ARM_GCC, ARM_QEMU))
 
@@ -26,11 +27,38 @@ def test_a_binary_convolution_takes_no_more_instructions_than_allowed(channels: 
     assert layer_instructions(channels, "-O2") <= BARS[channels]
 
 
-def _imports(program: Program, folder: Path, optimised: str) -> set[str]:
-    return set(footprint(M4, folder, write_source(folder, program), optimised).imports)
+def _imports(program: Program, folder: Path, optimised: str, chip: Chip = M4) -> set[str]:
+    return set(footprint(chip, folder, write_source(folder, program), optimised).imports)
+
+
+PLAIN = {"bits": bits_program, "odd": lambda: conv_chain(33, 2), "digits": lambda: network_program(Network("tiny"))}
 
 
 @pytest.mark.parametrize("optimised", ["-Os", "-O2", "-O3"])
-@pytest.mark.parametrize("make", [bits_program, lambda: conv_chain(33, 2), lambda: network_program(Network("tiny"))])
-def test_a_network_imports_copying_and_one_conversion(make, optimised: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    assert _imports(make(), tmp_path, optimised) <= MEMORY | {WHOLE_TO_FLOAT}
+@pytest.mark.parametrize("make", PLAIN.values(), ids=PLAIN)
+def test_a_network_imports_copies_and_one_conversion(make: Callable[[], Program], optimised: str, tmp_path: Path) -> None:
+    assert _imports(make(), tmp_path, optimised) <= COPIES | {STEM}
+
+
+SPACE_SETTINGS = {"operations": ["gabor-conv-3x3"]}, {"operations": ["denoise"]}, {"template": "bi-real-projection"}
+IN_DOUBLE = [*(("bnn", given, {}) for given in SPACE_SETTINGS), ("rbcn", {}, {}), ("xnor-net", {}, {"input_scale": "kmap"})]
+
+
+@pytest.mark.parametrize(("method", "given", "settings"), IN_DOUBLE, ids=str)
+def test_sums_in_float64_take_functions_of_the_compiler_where_the_chip_has_none(
+    method: str, given: dict[str, object], settings: dict[str, object], tmp_path: Path
+) -> None:
+    space = SPACES.get("tiny").configure(SpaceSettings.model_validate(given))
+    program = trace_network(frozen_network(space, method, GREY_8, settings=settings), "0123456789")
+    imports = _imports(program, tmp_path, "-Os")
+    assert imports >= DOUBLES
+    assert all(name.startswith("__aeabi_") for name in imports - COPIES)
+    assert _imports(program, tmp_path, "-Os", M7) <= COPIES | {STEM}
+
+
+@pytest.mark.parametrize("template", ["shortcut", "double-norm"])
+def test_a_network_for_digits_fits(template: str, tmp_path: Path) -> None:
+    size = footprint(M4, tmp_path, write_source(tmp_path, network_program(Network("abandit-general", template))))
+    assert size.code <= 12_000
+    assert size.flash <= 160_000
+    assert size.ram <= 42_000

@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from nas_service.binarization.method import METHODS
 from nas_service.catalogue import build_space
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
@@ -15,7 +13,6 @@ from nas_service.export.real_layers import BatchNorm2d
 from nas_service.specs import Component
 from search_spaces.cost import Size
 from search_spaces.network import ImageFormat, Network
-from search_spaces.operation import OPERATIONS
 from tests.nas_service.deploy.c_builds import REFERENCE, run_build, write_source
 from tests.nas_service.deploy.given import frozen_network, random_pixels
 
