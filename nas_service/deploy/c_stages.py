@@ -247,6 +247,9 @@ class _Writer:
             more = {"SUMS": str(int(conv.sums is not None))}
             self._counted(stage, "depthwise", {**record, "weights": self._tables.add(words)}, before, **more)
         elif conv.kernel_scale is not None:
+            if conv.sums is not None:
+                message = f"{stage.name}: factors of positions together with sums of signs cannot be written as C"
+                raise ExportError(message)
             weights = packed_bits(conv.bits, record["group_bytes"])
             scales = Before(hidden=(conv.kernel_scale,))
             planes = {"planes": len(conv.kernel_scale), "weights": self._tables.add(weights)}
@@ -314,6 +317,9 @@ class _Writer:
         record: dict[str, Any] = {"run": self._function(_PLAIN[type(stage.head)])}
         match stage.head:
             case Gather(index=index):
+                if int(index.max()) > np.iinfo(np.int16).max:
+                    message = f"{stage.name}: {len(index)} channels put in order cannot be written as C; allowed: up to 32,768"
+                    raise ExportError(message)
                 record["weights"] = self._tables.add(index.astype(np.int16))
             case GroupMean(groups=groups) | Magnitude(groups=groups):
                 record["groups"] = groups

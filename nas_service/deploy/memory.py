@@ -7,7 +7,7 @@ map that they become. A stage whose output takes each number of an input that di
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas_service.deploy.program import BinaryConv, Concat, Shape
+from nas_service.deploy.program import BinaryConv, Concat, RealConv, Shape
 from nas_service.deploy.stages import Other, Stage
 
 ALIGNMENT = 16  # bytes
@@ -122,6 +122,8 @@ class _Placing:
             return None
         candidates = [entry.step for entry in stage.tail if isinstance(entry, Other) and not entry.multiplies]
         packed = isinstance(stage.head, BinaryConv)
+        if isinstance(stage.head, RealConv):  # it reads a window of its input for every number that it stores
+            candidates = [step for step in candidates if step not in stage.inputs]
         if stage.head is None or packed:
             candidates += stage.inputs
         for step in candidates:

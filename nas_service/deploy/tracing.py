@@ -6,7 +6,7 @@ that is left becomes one step, several, or none. What has no step is refused by 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,11 +99,11 @@ class _Builder:
             nn.Hardtanh: lambda layer, at: self._pointwise(Kind.CLIP, at, *_bounds(layer)),
             nn.MaxPool2d: lambda layer, at: self._pool(MaxPool, layer, at),
             nn.AvgPool2d: lambda layer, at: self._pool(AvgPool, layer, at),
-            nn.AdaptiveAvgPool2d: lambda _, at: self._add(GlobalMean(), (at,), Shape(1, 1, self._shape(at).channels)),
+            nn.AdaptiveAvgPool2d: self._global_mean,
             real_layers.GroupMean: self._group_mean,
             nn.ChannelShuffle: lambda layer, at: self._shuffle(layer.groups, at),
             nn.Identity: lambda _, at: at,
-            nn.Flatten: lambda _, at: self._flatten(at),
+            nn.Flatten: self._flatten_layer,
             nn.Linear: self._linear,
         }
 
@@ -117,7 +117,13 @@ class _Builder:
             self._name = str(node.target if node.op == "call_module" else node.name)
             arguments = fx.node.map_arg(node.args, seen.__getitem__)
             named = fx.node.map_arg(node.kwargs, seen.__getitem__)
-            seen[node] = self._node(node, list(arguments), dict(named))
+            try:
+                seen[node] = self._node(node, list(arguments), dict(named))
+            except (TypeError, ValueError, AttributeError, RuntimeError) as error:  # of an operation that nobody foresaw
+                if isinstance(error, ExportError):
+                    raise
+                message = f"{self._name} cannot be written as C or ONNX: {error}"
+                raise ExportError(message) from error
         return Program(self._image, tuple(self._steps), self._class_names)
 
     def _node(self, node: fx.Node, given: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever a network computes
@@ -127,10 +133,10 @@ class _Builder:
             return _attribute(self._frozen, str(node.target))
         if node.op == "call_module":
             return self._module(self._frozen.get_submodule(str(node.target)), given)
-        if not any(isinstance(entry, _Map) for entry in _flat(given)):  # of weights alone
+        if not any(isinstance(entry, _Map) for entry in _flat([*given, *named.values()])):  # of weights alone
             function: Any = node.target if callable(node.target) else getattr(torch.Tensor, str(node.target))
             return function(*given, **named)
-        return self._call(node, given)
+        return self._call(str(getattr(node.target, "__name__", node.target)), given, named)
 
     def _module(self, layer: nn.Module, given: list[Any]) -> _Map | None:
         if isinstance(layer, runtime.Normalize):
@@ -138,44 +144,54 @@ class _Builder:
         if isinstance(layer, real_layers.StemConv2d):
             return self._stem(layer)
         if type(layer) not in self._layers or not isinstance(given[0], _Map):
-            self._refuse(type(layer).__name__)
+            raise self._refusal(type(layer).__name__)
         return self._layers[type(layer)](layer, given[0])
 
-    def _call(self, node: fx.Node, given: list[Any]) -> Any:  # noqa: ANN401
+    def _call(self, name: str, given: list[Any], named: dict[str, Any]) -> _Map | Tensor:
         """Return what a function or a method of torch makes of maps and constants."""
-        name = str(getattr(node.target, "__name__", node.target))
+        if name == "cat" and set(named) == {"dim"}:
+            given, named = [*given, named["dim"]], {}
+        if named:
+            raise self._refusal(f"{name} with {', '.join(named)}")
+        match name, given:
+            case "cat", [maps, 1] if all(isinstance(entry, _Map) for entry in maps):
+                shape, channels = self._shape(maps[0]), sum(self._shape(entry).channels for entry in maps)
+                return self._add(Concat(), tuple(maps), Shape(shape.height, shape.width, channels))
+            case "flatten", [_Map() as at, 1]:
+                return self._flatten(at)
+            case "unflatten", [_Map() as at, 1, (-1, 1, 1)]:
+                return at  # a vector as a map of one position
+            case (("type_as" | "contiguous"), [_Map() | Tensor() as at, *_]):
+                return at
+            case _:
+                return self._elementwise(name, given)
+
+    def _elementwise(self, name: str, given: list[Any]) -> _Map:
+        """Return what is computed of each number by itself."""
         match name, given:
             case "add", [_Map() as left, _Map() as right]:
-                result: Any = self._add(Add(), (left, right), self._shape(left))
+                return self._add(Add(), (left, right), self._shape(left))
             case "sub", [_Map() as left, _Map() as right]:
-                result = self._add(Add(), (left, self._pointwise(Kind.NEGATE, right)), self._shape(left))
-            case (("add" | "mul"), [_Map() as at, other] | [other, _Map() as at]):
-                result = self._pointwise(_KINDS[name], at, other)
-            case (("sub" | "neg" | "relu" | "prelu"), [_Map() as at, *constants]):
-                result = self._pointwise(_KINDS[name], at, *constants)
-            case "cat", [maps, *_] if all(isinstance(entry, _Map) for entry in maps):
-                shape, channels = self._shape(maps[0]), sum(self._shape(entry).channels for entry in maps)
-                result = self._add(Concat(), tuple(maps), Shape(shape.height, shape.width, channels))
-            case "flatten", [_Map() as at, 1]:
-                result = self._flatten(at)
-            case "unflatten", [_Map() as at, 1, (-1, 1, 1)]:
-                result = at  # a vector as a map of one position
-            case (("type_as" | "contiguous"), [_Map() | Tensor() as at, *_]):
-                result = at
-            case _:
-                self._refuse(name)
-        return result
+                return self._add(Add(), (left, self._pointwise(Kind.NEGATE, right)), self._shape(left))
+            case (("add" | "mul"), [_Map() as at, other] | [other, _Map() as at]) if _is_by_channel(other):
+                return self._pointwise(_KINDS[name], at, other)
+            case "sub", [_Map() as at, other] if _is_by_channel(other):
+                return self._pointwise(_KINDS[name], at, other)
+            case (("neg" | "relu"), [_Map() as at]):
+                return self._pointwise(_KINDS[name], at)
+            case "prelu", [_Map() as at, Tensor() as slopes]:
+                return self._pointwise(_KINDS[name], at, slopes)
+        raise self._refusal(name)
 
-    def _refuse(self, what: str) -> NoReturn:
-        message = f"{self._name}: {what} cannot be written as C or ONNX"
-        raise ExportError(message)
+    def _refusal(self, what: str) -> ExportError:
+        return ExportError(f"{self._name}: {what} cannot be written as C or ONNX")
 
     def _shape(self, at: _Map) -> Shape:
         return self._steps[at.step].shape
 
     def _add(self, operation: Operation, inputs: tuple[_Map, ...], shape: Shape) -> _Map:
         if not all(np.isfinite(value).all() for value in _flat(list(vars(operation).values())) if isinstance(value, np.ndarray)):
-            self._refuse("a constant that is not finite")
+            raise self._refusal("a constant that is not finite")
         self._steps.append(Step(operation, tuple(entry.step for entry in inputs), shape, self._name))
         return _Map(len(self._steps) - 1)
 
@@ -189,7 +205,7 @@ class _Builder:
     def _by_channel(self, value: Tensor | float, channels: int) -> Floats:
         flat = torch.as_tensor(value, dtype=torch.float32).detach()
         if flat.numel() not in {1, channels}:
-            self._refuse(f"a constant of shape {tuple(flat.shape)}")
+            raise self._refusal(f"a constant of shape {tuple(flat.shape)}")
         return np.ascontiguousarray(np.broadcast_to(flat.flatten().numpy(), (channels,)))
 
     def _norm(self, layer: real_layers.BatchNorm2d, at: _Map) -> _Map:
@@ -206,7 +222,7 @@ class _Builder:
 
     def _binary_conv(self, layer: runtime.BinaryConv2d, at: _Map) -> _Map:
         if not layer.binary_input:
-            self._refuse("a convolution of real inputs, which has no packed form,")
+            raise self._refusal("a convolution of real inputs, which has no packed form,")
         source = at
         if layer.threshold is not None:
             at = self._pointwise(Kind.ADD, at, layer.threshold)
@@ -246,7 +262,7 @@ class _Builder:
     def _pool(self, make: type[MaxPool | AvgPool], layer: nn.MaxPool2d | nn.AvgPool2d, at: _Map) -> _Map:
         counts_padding = isinstance(layer, nn.AvgPool2d) and bool(layer.count_include_pad and layer.padding)
         if counts_padding or getattr(layer, "divisor_override", None) or getattr(layer, "dilation", 1) != 1:
-            self._refuse(f"{layer}")
+            raise self._refusal(f"{layer}")
         size, stride, padding = (_side(value) for value in (layer.kernel_size, layer.stride, layer.padding))
         shape = self._shape(at)
         sides = [_pooled(side, size, stride, padding, rounds_up=layer.ceil_mode) for side in (shape.height, shape.width)]
@@ -260,16 +276,35 @@ class _Builder:
         index = np.arange(self._shape(at).channels).reshape(groups, -1).T.flatten()
         return self._like(Gather(index), at)
 
+    def _global_mean(self, layer: nn.AdaptiveAvgPool2d, at: _Map) -> _Map:
+        if layer.output_size not in {1, (1, 1)}:
+            raise self._refusal(f"{layer}")
+        return self._add(GlobalMean(), (at,), Shape(1, 1, self._shape(at).channels))
+
+    def _flatten_layer(self, layer: nn.Flatten, at: _Map) -> _Map:
+        if (layer.start_dim, layer.end_dim) != (1, -1):
+            raise self._refusal(f"{layer}")
+        return self._flatten(at)
+
     def _flatten(self, at: _Map) -> _Map:
         shape = self._shape(at)
         return at if shape.pixels == 1 else self._add(Flatten(), (at,), Shape(1, 1, shape.floats))
 
     def _linear(self, layer: nn.Linear, at: _Map) -> _Map:
-        return self._add(Linear(_numbers(layer.weight), _numbers(layer.bias)), (at,), Shape(1, 1, layer.out_features))
+        bias = layer.state_dict().get("bias", torch.zeros(layer.out_features))
+        return self._add(Linear(_numbers(layer.weight), _numbers(bias)), (at,), Shape(1, 1, layer.out_features))
 
 
 def _flat(values: Sequence[Any]) -> list[Any]:
     return [inner for value in values for inner in (_flat(value) if isinstance(value, list | tuple) else [value])]
+
+
+def _is_by_channel(value: object) -> bool:
+    """Return whether a constant is one number, or one of each channel: (C, 1, 1) or (1, C, 1, 1)."""
+    if not isinstance(value, Tensor):
+        return isinstance(value, int | float)
+    shape = (1,) * (4 - value.ndim) + tuple(value.shape)
+    return value.numel() == 1 or (value.ndim in {3, 4} and shape[0] == shape[2] == shape[3] == 1)
 
 
 def _attribute(root: nn.Module, path: str) -> Tensor:

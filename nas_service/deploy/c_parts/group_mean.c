@@ -8,12 +8,12 @@ static void nn_group_mean(const struct nn_stage *s, float *arena)
     float *out = arena + s->out + pixel * s->out_stride;
     NN_LANES_APART
     for (channel = 0; channel < s->outputs; channel++)
-      out[channel] = in[channel] + in[s->outputs + channel];
-    for (group = 2; group < s->groups; group++) {
+      out[channel] = in[channel];
+    for (group = 1; group < s->groups; group++) {
       in += s->outputs;
       NN_LANES_APART
       for (channel = 0; channel < s->outputs; channel++)
-        out[channel] = out[channel] + in[s->outputs + channel];
+        out[channel] = out[channel] + in[channel];
     }
     NN_LANES_APART
     for (channel = 0; channel < s->outputs; channel++)
