@@ -3,8 +3,9 @@
     python -m benchmarks.c_code_size
 
 prints the table of `nas_service/deploy/code_size.py`, and how far it is off for networks that it was not fitted to. It needs
-`arm-none-eabi-gcc` with its newlib (Debian: gcc-arm-none-eabi, libnewlib-arm-none-eabi). The sizes that the compiler states for functions that
-are the same in all networks are where the fit starts from, so that pieces that always stand together are told apart.
+`arm-none-eabi-gcc` with its newlib (Debian: gcc-arm-none-eabi, libnewlib-arm-none-eabi). The sizes that the compiler states
+for functions that are the same in all networks are where the fit starts from, so that pieces that always stand together are
+told apart.
 """
 
 import random
@@ -68,7 +69,7 @@ _START = {
     "to-bits": 164.0,
 }
 _SPACES = ("abandit", "abandit-general", "abandit-mini", "bats", "bnas", "cp-nas", "nas-bnn", "tiny", "resnet-20", "vgg-small")
-_METHODS = (
+_METHODS: tuple[tuple[str, dict[str, object], str | None], ...] = (
     ("bnn", {}, None),
     ("xnor-net", {}, "shortcut"),
     ("xnor-net", {"input_scale": "kmap"}, None),
@@ -82,9 +83,11 @@ _PRIOR = 0.02  # of a piece's own size, beside a network's relative error
 
 def random_genotype(space: SearchSpace, seed: int) -> Genotype:
     """Return a uniformly drawn genotype; one with a dead node is drawn again."""
-    drawn = random.Random(seed)
+    drawn = random.Random(seed)  # noqa: S311 - no secret
     while True:
-        choices = [Choice(cell.name, e.name, drawn.choice(space.allowed(cell, e))) for cell in space.cell_types for e in space.edges]
+        choices = [
+            Choice(cell.name, e.name, drawn.choice(space.allowed(cell, e))) for cell in space.cell_types for e in space.edges
+        ]
         if space.dead_node(choices) is None:
             return Genotype(space.name, tuple(choices))
 
@@ -109,8 +112,8 @@ def compiled_bytes(program: Program, folder: Path, flags: tuple[str, ...] = CORT
     (folder / "network.c").write_text(written.source)
     (folder / "network.h").write_text(written.header)
     compiler, lister = (str(shutil.which(f"arm-none-eabi-{name}")) for name in ("gcc", "size"))
-    subprocess.run([compiler, *flags, "-c", folder / "network.c", "-o", folder / "network.o"], check=True)  # noqa: S603 - our own text
-    told = subprocess.run([lister, "-A", folder / "network.o"], check=True, capture_output=True, text=True).stdout  # noqa: S603
+    subprocess.run([compiler, *flags, "-c", folder / "network.c", "-o", folder / "network.o"], check=True)
+    told = subprocess.run([lister, "-A", folder / "network.o"], check=True, capture_output=True, text=True).stdout
     rows = (line.split() for line in told.splitlines() if line.startswith("."))
     return {name: int(size) for name, size, *_ in rows}
 

@@ -3,7 +3,9 @@
 Constants are those of blocks as they are initialised: their sizes are what counts.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import partial
 
 import numpy as np
 import torch
@@ -46,13 +48,21 @@ _Make = Callable[[], nn.Module | None]
 
 
 class Assembler:
-    """Puts programs of a space and a method together; blocks are built, frozen and traced when they are first met."""
+    """Puts programs of a space and a method together; blocks are built, frozen and traced when they are first met.
+
+    Attributes:
+        space: Of the genotypes.
+        method: Makes the layers, and freezes them.
+        image: What goes in.
+        plans: The stacked cells.
+        conv: Makes the convolutions of cells and hidden layers.
+    """
 
     def __init__(self, space: SearchSpace, method: Method, image: ImageFormat) -> None:
         """Begin with no blocks."""
         self.space, self.method, self.image = space, method, image
-        self._plans = space.plan()
-        self._conv = block_factory(space, method)
+        self.plans = space.plan()
+        self.conv = block_factory(space, method)
         self._blocks: dict[Hashable, _Block | None] = {}
 
     def program(self, genotype: Genotype) -> Program:
@@ -63,30 +73,20 @@ class Assembler:
         """
         return _Assembly(self, genotype).build()
 
-    def block(self, key: Hashable, make: _Make, shape: Shape) -> _Block | None:
-        """Return the block that `make` makes for a map of `shape`; None if it makes none."""
-        key = (key, shape)
-        if key not in self._blocks:
-            self._blocks[key] = self._traced(make, shape)
-        return self._blocks[key]
+    def block(self, key: tuple[str, Hashable], make: _Make, shape: Shape) -> _Block | None:
+        """Return the block that `make` makes for a map of `shape`; None if it makes none. Its key begins with its name."""
+        if (key, shape) not in self._blocks:
+            self._blocks[key, shape] = self._traced(key[0], make, shape)
+        return self._blocks[key, shape]
 
-    def _traced(self, make: _Make, shape: Shape) -> _Block | None:
+    def _traced(self, name: str, make: _Make, shape: Shape) -> _Block | None:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             made = make()
             if made is None:
                 return None
-            root = nn.Sequential(made).eval()
+            root = nn.Sequential(OrderedDict({name: made})).eval()
             self.method.adapt(root)
             return trace_block(freeze_layers(root.eval(), self.method), shape)
-
-    def plans(self) -> tuple[CellPlan, ...]:
-        """Return the stacked cells."""
-        return self._plans
-
-    @property
-    def conv(self) -> Callable[..., nn.Module]:
-        """What makes the convolutions of cells and hidden layers."""
-        return self._conv
 
 
 class _Assembly:
@@ -100,7 +100,7 @@ class _Assembly:
         space, image = self._source.space, self._source.image
         shape = Shape(image.size.height, image.size.width, image.channels)
         older = at = self._stem(space, shape)
-        for plan in self._source.plans():
+        for plan in self._source.plans:
             older, at = at, self._cell(plan, at, older)
         features = pooled_features(space, image.size)
         if space.chain is None:
@@ -110,7 +110,7 @@ class _Assembly:
         elif self._shape(at).pixels > 1:
             at = self._add(Flatten(), (at,), Shape(1, 1, features))
         for hidden in hidden_blocks(space, image.size):
-            at = self._put(at, ("hidden", hidden.shape), lambda hidden=hidden: self._source.conv(hidden.shape))
+            at = self._put(at, ("fully connected", hidden.shape), partial(self._source.conv, hidden.shape))
         inputs, classes = self._shape(at).channels, image.classes
         classifier = Linear(np.zeros((classes, inputs), np.float32), np.zeros(classes, np.float32))
         self._add(classifier, (at,), Shape(1, 1, classes))
@@ -127,7 +127,7 @@ class _Assembly:
         ones = np.ones(self._shape(at).channels, np.float32)
         return self._add(Pointwise(Kind.AFFINE, (ones, ones)), (at,), self._shape(at))
 
-    def _put(self, at: int, key: Hashable, make: _Make) -> int:
+    def _put(self, at: int, key: tuple[str, Hashable], make: _Make) -> int:
         """Append the steps of a block that is given map `at`, and return the map that it makes."""
         block = self._source.block(key, make, self._shape(at))
         if block is None:
@@ -156,14 +156,14 @@ class _Assembly:
         """Append a cell as `search_spaces.network.Cell` computes it."""
         conv, edges = self._source.conv, self._source.space.edges
         kind = (plan.role, plan.in_channels, plan.channels, plan.older_channels, plan.halves_older, plan.halves)
-        nodes = {plan.inputs - 1: self._put(given, ("entry", kind), lambda: entry_module(plan, conv))}
+        nodes = {plan.inputs - 1: self._put(given, ("input", kind), partial(entry_module, plan, conv))}
         if plan.inputs > 1:
-            nodes[0] = self._put(older, ("older", kind), lambda: older_entry_module(plan, conv))
+            nodes[0] = self._put(older, ("older input", kind), partial(older_entry_module, plan, conv))
         for edge in edges:
             if (name := self._operations[plan.cell_type, edge.name]) == ZEROISE:
                 continue
-            key = (name, plan.edge_channels(edge.source), plan.channels, plan.stride(edge.source))
-            made = self._put(nodes[edge.source], key, lambda edge=edge, name=name: edge_module(plan, edge, name, conv))
+            key = (name, (plan.edge_channels(edge.source), plan.channels, plan.stride(edge.source)))
+            made = self._put(nodes[edge.source], key, partial(edge_module, plan, edge, name, conv))
             known = nodes.get(edge.target)
             nodes[edge.target] = made if known is None else self._add(Add(), (known, made), self._shape(made))
         ends = [nodes[number] for number in sorted(nodes) if number >= plan.inputs]
@@ -173,5 +173,5 @@ class _Assembly:
             at = self._add(Concat(), tuple(ends), Shape(shape.height, shape.width, shape.channels * len(ends)))
         if not plan.skips:
             return at
-        kept = self._put(given, ("skip", plan.role), lambda: WeightlessInput(plan.role))
+        kept = self._put(given, ("previous cell", plan.role), partial(WeightlessInput, plan.role))
         return self._add(Add(), (at, kept), self._shape(at))

@@ -1,7 +1,8 @@
 """C cost: flash and RAM of the generated C of any genotype, before it is trained and without building it.
 
-The arena is that of the generator's own plan. What training decides is taken the dearer way (`structure`), so that constants are at
-most as many: a trained network's are fewer where slopes stay above 0, or where equal arrays meet.
+The arena is that of the generator's own plan. What training decides is taken the dearer way (`structure`), so that constants
+are the most that there can be: a trained network has fewer where slopes stay above 0, or where equal arrays meet. Filters that a
+training prunes are counted as if they stayed.
 """
 
 from collections.abc import Mapping, Sequence

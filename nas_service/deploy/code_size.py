@@ -87,10 +87,10 @@ def pieces(stages: Sequence[Stage]) -> Counter[str]:
     differ: set[tuple[int, int]] = set()
     dots: set[tuple[int, int]] = set()
     for stage in stages:
-        head, tail = _head(stage), tail_names(stage.tail)
-        found.add((head, *tail))
-        if tail:
-            found.add(("tail", "int" if isinstance(stage.head, BinaryConv) else "float", *tail))
+        head, done = _head(stage), _tail_names(stage.tail)
+        found.add((head, *done))
+        if done:
+            found.add(("tail", "int" if isinstance(stage.head, BinaryConv) else "float", *done))
         if isinstance(stage.head, BinaryConv):
             found |= {("pad",), ("pack" if stage.thresholds is not None else "pack-bits",)}
             found |= {("to-bits",)} if stage.bits is not None else set()
@@ -108,7 +108,7 @@ def pieces(stages: Sequence[Stage]) -> Counter[str]:
     return counted
 
 
-def tail_names(tail: Tail) -> tuple[str, ...]:
+def _tail_names(tail: Tail) -> tuple[str, ...]:
     """Return what a tail does, in order."""
     return tuple(
         entry.kind.value if isinstance(entry, Pointwise) else "times-map" if entry.multiplies else "plus-map" for entry in tail
@@ -125,19 +125,18 @@ def _adders(words: int, lanes: int) -> int:
 
 
 def _head(stage: Stage) -> str:
-    match stage.head:
-        case BinaryConv() as conv if is_depthwise(conv):
-            name = "depthwise"
-        case BinaryConv() as conv if conv.kernel_scale is not None:
-            return "positional"
-        case BinaryConv():
-            name = "conv"
-        case None:
-            return "pointwise"
-        case other:
-            return _NAMES[type(other)] + (" of bits" if stage.bits is not None else "")
-    name += " to bits" if stage.bits is not None else ""
-    return name + (" with sums" if conv.sums is not None else "")
+    """Return the piece that a stage begins with."""
+    if stage.head is None:
+        return "pointwise"
+    if not isinstance(stage.head, BinaryConv):
+        return _NAMES[type(stage.head)] + (" of bits" if stage.bits is not None else "")
+    if is_depthwise(stage.head):
+        name = "depthwise"
+    elif stage.head.kernel_scale is not None:
+        return "positional"
+    else:
+        name = "conv to bits" if stage.bits is not None else "conv"
+    return name + (" with sums" if stage.head.sums is not None else "")
 
 
 def code_bytes(stages: Sequence[Stage]) -> int:

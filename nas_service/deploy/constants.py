@@ -1,7 +1,7 @@
 """Constants: how many bytes of them the C of a network's stages holds, counted from their shapes. No torch.
 
-Arrays that are equal whatever is trained are one: indices of channels, and thresholds of a sign that no constant stands before, and
-bounds of clips. All others are counted each.
+Arrays that are equal whatever is trained are one: indices of channels, bounds of clips, and thresholds of a sign that no
+constant stands before. All others are counted each.
 """
 
 from collections.abc import Sequence

@@ -79,7 +79,7 @@ class Judge:
 _HEADS = (BinaryConv, RealConv, Stem)
 
 
-def make_stages(program: Program, judge: Judge = Judge()) -> list[Stage]:  # noqa: B008 - frozen
+def make_stages(program: Program, judge: Judge = Judge()) -> list[Stage]:
     """Return the stages of a program, in an order in which they can be run."""
     return _Maker(program.steps, judge).make()
 

@@ -6,6 +6,7 @@ that is left becomes one step, several, or none. What has no step is refused by 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, NoReturn
 
 import numpy as np
@@ -50,6 +51,7 @@ _KINDS = {
     "relu": Kind.RELU,
     "prelu": Kind.PRELU,
 }
+_TRACING = Lock()  # while torch traces, it changes how all modules are called
 _LEAST_ENERGY = 1e-12  # of a non-local mean, as in its run-time layer
 
 
@@ -125,7 +127,8 @@ class _Builder:
 
     def build(self, given: _Map | None = None) -> _Map:
         """Trace, turn every node into steps, and return what comes out; `given` is what goes in, None: the image."""
-        graph = _Tracer().trace(self._frozen)
+        with _TRACING:
+            graph = _Tracer().trace(self._frozen)
         seen: dict[Any, Any] = {}
         for node in graph.nodes:
             if node.op == "output":
