@@ -4,7 +4,7 @@ Constants are those of blocks as they are initialised: their sizes are what coun
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 
 import numpy as np
@@ -69,9 +69,12 @@ class Assembler:
         """Return the program of a genotype of the space.
 
         Raises:
+            InvalidFieldError: If the genotype is not one of the space.
             ExportError: If a block has no exact form in C, naming what.
         """
-        return _Assembly(self, genotype).build()
+        operations = {(choice.cell, choice.edge): choice.operation for choice in genotype.choices}
+        self.space.genotype(operations)
+        return _Assembly(self, operations).build()
 
     def block(self, key: tuple[str, Hashable], make: _Make, shape: Shape) -> _Block | None:
         """Return the block that `make` makes for a map of `shape`; None if it makes none. Its key begins with its name."""
@@ -92,9 +95,8 @@ class Assembler:
 class _Assembly:
     """One program."""
 
-    def __init__(self, source: Assembler, genotype: Genotype) -> None:
-        self._source, self._steps = source, list[Step]()
-        self._operations = {(choice.cell, choice.edge): choice.operation for choice in genotype.choices}
+    def __init__(self, source: Assembler, operations: Mapping[tuple[str, str], str]) -> None:
+        self._source, self._operations, self._steps = source, operations, list[Step]()
 
     def build(self) -> Program:
         space, image = self._source.space, self._source.image

@@ -61,6 +61,7 @@ class CCosts:
         """Return what a genotype costs.
 
         Raises:
+            InvalidFieldError: If the genotype is not one of the space.
             ExportError: If the method or an operation has no exact form in C, naming what.
             CannotFreezeError: If the method has no exact frozen form.
         """

@@ -1,6 +1,7 @@
 """Costs in C before training: the program, the arena and the constants are those of the network when it is trained."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from nas_service.deploy.sign_bits import store_signs
 from nas_service.deploy.stages import make_stages
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
+from search_spaces.genotype import Choice, Genotype
 from search_spaces.network import ImageFormat
 from search_spaces.space import SPACES, SearchSpace
 from search_spaces.template import TEMPLATES
@@ -111,6 +113,26 @@ def test_thresholds_that_are_equal_before_training_are_not_counted_on() -> None:
     assert cost.arena_bytes == trained[1]
     assert trained[0] <= cost.constant_bytes
     assert _generated(program)[0] < 0.9 * trained[0]
+
+
+@pytest.mark.parametrize(
+    ("space_name", "method"), [("abandit-mini", "bnn"), ("abandit-mini", "react-net"), ("nas-bnn", "xnor-net")]
+)
+def test_constants_are_a_sum_over_arms(space_name: str, method: str) -> None:
+    """So they could be a limit of a search as other costs are; the arena could not."""
+    space = SPACES.get(space_name)
+    costs = CCosts(space, METHODS.get(method).from_settings({}), GREY_8)
+    base = random_genotype(space, 0).choices
+
+    def constants(choices: Sequence[Choice]) -> int:
+        return costs.of(Genotype(space.name, tuple(choices))).constant_bytes
+
+    for seed in range(1, 6):
+        other = random_genotype(space, seed).choices
+        changes = [(*base[:place], arm, *base[place + 1 :]) for place, arm in enumerate(other)]
+        if any(space.dead_node(choices) is not None for choices in changes):
+            continue
+        assert constants(other) - constants(base) == sum(constants(choices) - constants(base) for choices in changes)
 
 
 def test_what_has_no_c_is_refused_by_name() -> None:
