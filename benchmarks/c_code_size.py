@@ -63,6 +63,8 @@ _START = {
     "pointwise": 80.0,
     "positional": 470.0,
     "real conv": 360.0,
+    "signs": 80.0,
+    "depthwise to bits": 280.0,
     "statement": 15.0,
     "stem": 150.0,
     "tail": 5.0,

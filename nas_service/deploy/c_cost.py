@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from nas_service.binarization.method import METHODS, Method
 from nas_service.deploy.assembly import Assembler
-from nas_service.deploy.c_stages import scratch_bytes
+from nas_service.deploy.c_layout import scratch_bytes
 from nas_service.deploy.code_size import code_bytes
 from nas_service.deploy.constants import constant_bytes
 from nas_service.deploy.memory import Room, place_maps
@@ -90,7 +90,7 @@ def _record_bytes(stages: Sequence[Stage], room: Room) -> int:
     others = max(1, *(sum(isinstance(entry, Other) for entry in stage.tail) for stage in stages))
     runs = sum(_runs(stage, room.copies) for stage in stages)
     numbers = -(-(4 * (5 + others) + 2 * (12 + others)) // 4) * 4 + 4 + 8
-    return runs * (numbers + 4 * (8 + constants))
+    return runs * (numbers + 4 * (9 + constants))
 
 
 def _runs(stage: Stage, copies: Mapping[int, tuple[bool, ...]]) -> int:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
+from nas_service.deploy.c_layout import patch_words
 from nas_service.deploy.c_popcount import chunks, differ_function
-from nas_service.deploy.c_stages import is_depthwise, patch_words
 from nas_service.deploy.constants import dot_sizes
 from nas_service.deploy.pointwise import Kind, Pointwise
 from nas_service.deploy.program import (
@@ -27,7 +27,9 @@ from nas_service.deploy.program import (
     RealConv,
     Stem,
 )
+from nas_service.deploy.sign_bits import SignBits, is_depthwise
 from nas_service.deploy.stages import Stage, Tail
+from nas_service.deploy.thresholds import Thresholds
 
 _NAMES: dict[type, str] = {
     AvgPool: "average pool",
@@ -73,6 +75,8 @@ BYTES = {
     "pointwise": 103.1,
     "positional": 446.0,
     "real conv": 348.2,
+    "signs": 80.0,
+    "depthwise to bits": 280.0,
     "statement": 23.4,
     "stem": 141.9,
     "tail": 2.4,
@@ -87,13 +91,15 @@ def pieces(stages: Sequence[Stage]) -> Counter[str]:
     differ: set[tuple[int, int]] = set()
     dots: set[tuple[int, int]] = set()
     for stage in stages:
-        head, done = _head(stage), _tail_names(stage.tail)
+        head, done = _head(stage), (*_tail_names(stage.tail), *(["signs"] if isinstance(stage.bits, Thresholds) else []))
         found.add((head, *done))
+        if isinstance(stage.bits, Thresholds) or stage.thresholds is not None:
+            found.add(("signs",))
         if done:
             found.add(("tail", "int" if isinstance(stage.head, BinaryConv) else "float", *done))
         if isinstance(stage.head, BinaryConv):
             found |= {("pad",), ("pack" if stage.thresholds is not None else "pack-bits",)}
-            found |= {("to-bits",)} if stage.bits is not None else set()
+            found |= {("to-bits",)} if isinstance(stage.bits, SignBits) else set()
             found |= {("columns",)} if is_depthwise(stage.head) else set()
             found |= {("ones",)} if head == "conv with sums" else set()
             if head.startswith("conv"):
@@ -129,13 +135,13 @@ def _head(stage: Stage) -> str:
     if stage.head is None:
         return "pointwise"
     if not isinstance(stage.head, BinaryConv):
-        return _NAMES[type(stage.head)] + (" of bits" if stage.bits is not None else "")
+        return _NAMES[type(stage.head)] + (" of bits" if isinstance(stage.bits, SignBits) else "")
     if is_depthwise(stage.head):
-        name = "depthwise"
+        name = "depthwise to bits" if isinstance(stage.bits, SignBits) else "depthwise"
     elif stage.head.kernel_scale is not None:
         return "positional"
     else:
-        name = "conv to bits" if stage.bits is not None else "conv"
+        name = "conv to bits" if isinstance(stage.bits, SignBits) else "conv"
     return name + (" with sums" if stage.head.sums is not None else "")
 
 

@@ -9,11 +9,13 @@ from math import ceil, prod
 
 import numpy as np
 
+from nas_service.deploy.c_layout import bit_groups, group_bytes, patch_words
 from nas_service.deploy.c_popcount import LANES
-from nas_service.deploy.c_stages import bit_groups, group_bytes, is_depthwise, patch_words
 from nas_service.deploy.pointwise import Kind, Pointwise
-from nas_service.deploy.program import BinaryConv, Gather, Linear, RealConv, Shape, Stem
+from nas_service.deploy.program import BinaryConv, Gather, Linear, RealConv, Stem
+from nas_service.deploy.sign_bits import SignBits, is_depthwise
 from nas_service.deploy.stages import Stage
+from nas_service.deploy.thresholds import Thresholds
 
 _FLOAT = 4
 _COUNT = 2
@@ -28,11 +30,15 @@ def constant_bytes(stages: Sequence[Stage]) -> int:
         total += _tail_bytes(stage, shared)
         if isinstance(stage.head, BinaryConv):
             total += _conv_bytes(stage.head, shapes[stage.inputs[0]].channels)
-            total += _threshold_bytes(stage, stage.head, shapes[stage.inputs[0]], shared)
+            if stage.thresholds is not None:
+                flips = bit_groups(stage.head) * group_bytes(stage.head, shapes[stage.inputs[0]].channels)
+                total += _threshold_bytes(stage.thresholds, flips, shared)
         else:
             total += _head_bytes(stage, shared)
-        if stage.bits is not None:
-            total += _bits_bytes(stage)
+        if isinstance(stage.bits, Thresholds):
+            total += _threshold_bytes(stage.bits, ceil(stage.shape.channels / 8), shared)
+        elif stage.bits is not None:
+            total += _bits_bytes(stage, stage.bits)
     return total + sum(shared.values())
 
 
@@ -65,26 +71,23 @@ def _conv_bytes(conv: BinaryConv, channels: int) -> int:
     return sums + conv.groups * lanes * patch_words(conv) * 4
 
 
-def _threshold_bytes(stage: Stage, conv: BinaryConv, source: Shape, shared: dict[object, int]) -> int:
-    """Return the bytes of the thresholds of a stage's sign; those that do not depend on constants go into `shared`."""
-    if stage.thresholds is None:
-        return 0
-    limit, falls = stage.thresholds.limit, stage.thresholds.falls
-    limits = _FLOAT * source.channels
-    flips = bit_groups(conv) * group_bytes(conv, source.channels) if bool((falls ^ (limit == np.inf)).any()) else 0
+def _threshold_bytes(thresholds: Thresholds, flips_bytes: int, shared: dict[object, int]) -> int:
+    """Return the bytes of a sign's thresholds; those that do not depend on constants go into `shared`."""
+    limit, falls = thresholds.limit, thresholds.falls
+    limits = _FLOAT * len(limit)
+    flips = flips_bytes if bool((falls ^ (limit == np.inf)).any()) else 0
     if bool(np.isnan(limit).any()):
         return limits + flips
     shared["limits", limit.tobytes()] = limits
-    shared["flips", source.channels, bit_groups(conv), falls.tobytes()] = flips
+    shared["flips", flips_bytes, falls.tobytes()] = flips
     return 0
 
 
-def _bits_bytes(stage: Stage) -> int:
-    assert stage.bits is not None  # noqa: S101 - for the type checker
-    flips = ceil(stage.shape.channels / 8) if bool(stage.bits.flips.any()) else 0
+def _bits_bytes(stage: Stage, bits: SignBits) -> int:
+    flips = ceil(stage.shape.channels / 8) if bool(bits.flips.any()) else 0
     if not isinstance(stage.head, BinaryConv):
         return flips  # a maximum of signs compares nothing
-    sides = 2 if bool((stage.bits.least <= stage.head.fan_in).any()) else 1
+    sides = 2 if bool((bits.least <= stage.head.fan_in).any()) else 1
     return sides * _COUNT * stage.shape.channels + flips
 
 

@@ -111,7 +111,9 @@ def _real_conv(conv: RealConv, inputs: list[Floats], shape: Shape) -> Floats:
     padded = _padded(inputs[0].astype(np.float64), conv.window, shape, 0)
     for row, column, seen in _taps(conv.window, padded, shape):
         for channel in range(per_group):
-            sums = sums + np.repeat(seen[..., channel::per_group], outputs, axis=2) * conv.weight[:, row, column, channel].astype(float)
+            sums = sums + np.repeat(seen[..., channel::per_group], outputs, axis=2) * conv.weight[:, row, column, channel].astype(
+                float
+            )
     return np.asarray(sums.astype(np.float32))
 
 

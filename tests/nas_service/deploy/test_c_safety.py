@@ -135,7 +135,10 @@ def test_random_images_leave_every_byte_around_arena_and_logits(name: str, flags
 
 
 def test_the_same_network_is_the_same_bytes_in_every_process() -> None:
-    here = [hashlib.sha256((code.source + code.header).encode()).hexdigest() for code in (write_c(make(), "0" * 64, "1.2.3") for make in PROGRAMS.values())]
+    here = [
+        hashlib.sha256((code.source + code.header).encode()).hexdigest()
+        for code in (write_c(make(), "0" * 64, "1.2.3") for make in PROGRAMS.values())
+    ]
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", BY_DIGEST],
@@ -169,7 +172,11 @@ def test_flags_that_change_bits_are_refused(compiler: str, flags: str, why: str,
     assert why in done.stderr
 
 
-ALLOWED = [("gcc", "-std=gnu99 -mfma -ffp-contract=off -DNN_UNCONTRACTED"), ("clang", "-std=gnu99 -mfma"), ("gcc", "-std=c99 -mfma")]
+ALLOWED = [
+    ("gcc", "-std=gnu99 -mfma -ffp-contract=off -DNN_UNCONTRACTED"),
+    ("clang", "-std=gnu99 -mfma"),
+    ("gcc", "-std=c99 -mfma"),
+]
 
 
 @pytest.mark.parametrize(("compiler", "flags"), ALLOWED)
