@@ -51,14 +51,14 @@ def program() -> str:
     return os.path.relpath(called)
 
 
-def print_json(value: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
-    """Print a view, a list of views or an object as JSON."""
+def print_json(value: BaseModel | Sequence[BaseModel | dict[str, Any]] | dict[str, Any]) -> None:
+    """Print a view, a list of views or objects, or an object as JSON."""
     if isinstance(value, BaseModel):
         plain: Any = value.model_dump(mode="json")
     elif isinstance(value, dict):
         plain = value
     else:
-        plain = [entry.model_dump(mode="json") for entry in value]
+        plain = [entry if isinstance(entry, dict) else entry.model_dump(mode="json") for entry in value]
     console.file.write(json_text(plain) + "\n")
 
 

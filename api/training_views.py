@@ -249,9 +249,21 @@ class LayerCostView(View):
     bytes: int = Field(description="In the frozen network.")
 
 
+class CCostView(View):
+    """What an architecture takes in generated C, planned as the generator does and before any training, in bytes."""
+
+    flash_bytes: int = Field(description="Constants, records and code together.")
+    constant_bytes: int = Field(description="Weights, thresholds and factors: a trained network has these or fewer.")
+    record_bytes: int = Field(description="The table of stages, where pointers have 4 bytes.")
+    code_bytes: int = Field(description="Machine code of a Cortex-M4, `arm-none-eabi-gcc -Os`: an estimate.")
+    arena_bytes: int = Field(description="RAM for all maps, without the stack.")
+
+
 class ArchitectureCostView(View):
     """What an architecture costs, part by part; the sums are its cost."""
 
     rows: list[LayerCostView] = Field(description="In the order in which an image passes them.")
     totals: dict[str, float]
     method: dict[str, Any] = Field(description="Whose precision it is counted for: the one that binarized the search.")
+    c: CCostView | None = Field(None, description="In generated C; null where there is no exact C: `c_refused` says why.")
+    c_refused: str | None = Field(None, description="What has no exact form in C; null where all has.")

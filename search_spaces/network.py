@@ -118,17 +118,13 @@ class Cell(nn.Module):
         self.run: Run = run_module
         self._wiring = tuple((edge.name, edge.source, edge.target) for edge in edges)
         self.out_channels = (max(edge.target for edge in edges) + 1 - plan.inputs) * plan.channels
-        self.preprocess = _entry(plan, conv)
-        if plan.older_channels is not None:
-            self.older = nn.Sequential(halving(2 if plan.halves_older else 1), conv(entry_shape(plan.older_channels, plan)))
+        self.preprocess = entry_module(plan, conv)
+        if (older := older_entry_module(plan, conv)) is not None:
+            self.older = older
         self.skip = WeightlessInput(plan.role) if plan.skips else None
         self.edges = nn.ModuleDict()
         for edge in edges:
-            stride, taken = plan.stride(edge.source), plan.edge_channels(edge.source)
-            block = conv if taken == plan.channels else Taking(taken, conv)
-            self.edges[edge.name] = nn.ModuleDict(
-                {name: OPERATIONS.get(name)()(block, plan.channels, stride) for name in operations(edge)}
-            )
+            self.edges[edge.name] = nn.ModuleDict({name: edge_module(plan, edge, name, conv) for name in operations(edge)})
 
     def path(self, choice: Choose) -> list[nn.Module]:
         """Return the modules that a forward pass with `choice` runs through."""
@@ -161,11 +157,30 @@ class Cell(nn.Module):
         return None if only == ZEROISE else operations[only]
 
 
-def _entry(plan: CellPlan, conv: ConvFactory) -> nn.Module | None:
+def entry_module(plan: CellPlan, conv: ConvFactory) -> nn.Module | None:
     """Return what the previous cell's output passes first; None: nothing."""
     if plan.chain is None:
         return conv(entry_shape(plan.in_channels, plan))
     return WeightlessInput(plan.role) if plan.chain is Chain.AVERAGED and plan.halves else None
+
+
+def older_entry_module(plan: CellPlan, conv: ConvFactory) -> nn.Module | None:
+    """Return what the output of the cell before the previous one passes first; None: the cell does not see it."""
+    if plan.older_channels is None:
+        return None
+    return nn.Sequential(halving(2 if plan.halves_older else 1), conv(entry_shape(plan.older_channels, plan)))
+
+
+def edge_module(plan: CellPlan, edge: Edge, operation: str, conv: ConvFactory) -> nn.Module:
+    """Return an operation as it stands on an edge of a cell."""
+    taken = plan.edge_channels(edge.source)
+    block = conv if taken == plan.channels else Taking(taken, conv)
+    return OPERATIONS.get(operation)()(block, plan.channels, plan.stride(edge.source))
+
+
+def block_factory(space: SearchSpace, conv: ConvFactory) -> ConvFactory:
+    """Return what makes the convolutions of a space's cells: those of `conv` in its template."""
+    return TEMPLATES.get(space.template)().wrap(Pooled(conv) if space.chain is Chain.POOLED else conv)
 
 
 def _stem(space: SearchSpace, image_channels: int) -> nn.Sequential:
@@ -199,7 +214,7 @@ class CellStack(nn.Module):
         super().__init__()
         self.image = image
         self.run: Run = run_module
-        block = TEMPLATES.get(space.template)().wrap(Pooled(conv) if space.chain is Chain.POOLED else conv)
+        block = block_factory(space, conv)
         plans = space.plan()
         self.cell_types = tuple(plan.cell_type for plan in plans)
         self.inputs = space.inputs

@@ -1,8 +1,9 @@
 """`nas architectures`, `nas candidates`, `nas download`: what came out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.training_views import ComparisonView, ControlLineView, PairView
+from api.training_views import ArchitectureCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
@@ -43,6 +44,7 @@ def list_architectures(
     search: Search = None,
     pareto: Pareto = False,  # noqa: FBT002 - typer's way
     controls: Annotated[bool, typer.Option("--controls", help="Random ones that were drawn to compare with, instead.")] = False,  # noqa: FBT002 - as above
+    in_c: Annotated[bool, typer.Option("--in-c", help="Also the flash and RAM that generated C takes on a Cortex-M4.")] = False,  # noqa: FBT002 - as above
     as_json: Json = False,  # noqa: FBT002 - as above
     url: Url = None,
 ) -> None:
@@ -52,19 +54,31 @@ def list_architectures(
     with NasClient(url or Settings().url) as client:
         _require(client, search, None)
         found = list(client.architectures(**filters))
+        costs = {row.id: client.architecture_cost(row.id) for row in found} if in_c else {}
     if as_json:
-        print_json(found)
-    else:
-        print_architectures("architectures", found)
+        print_json([{**row.model_dump(mode="json"), **_in_c(costs[row.id])} for row in found] if in_c else found)
+        return
+    print_architectures("architectures", found, costs)
+    for refused in dict.fromkeys(cost.c_refused for cost in costs.values() if cost.c_refused is not None):
+        console.print(f"no C: {printable(refused)}", markup=False, highlight=False)
 
 
-def print_architectures(title: str, found: list[ArchitectureView]) -> None:
-    """Print a table of architectures."""
+def _in_c(cost: ArchitectureCostView) -> dict[str, object]:
+    return cost.model_dump(mode="json", include={"c", "c_refused"})
+
+
+def print_architectures(
+    title: str, found: list[ArchitectureView], costs: Mapping[str, ArchitectureCostView] = MappingProxyType({})
+) -> None:
+    """Print a table of architectures; with what they take in C, if that is given by id."""
     rows = [
         (row.id, row.search_id, row.control or row.rank, row.score, f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}")
         for row in found
     ]
-    print_table(title, ["id", "search", "rank", "score", "OPs", "packed bytes"], rows)
+    in_c = [costs[row.id].c for row in found] if costs else []
+    more = [(f"{cost.flash_bytes:,}", f"{cost.arena_bytes:,}") if cost is not None else (None, None) for cost in in_c]
+    titles = ["id", "search", "rank", "score", "OPs", "packed bytes", *(["flash bytes", "RAM bytes"] if costs else [])]
+    print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows)
 
 
 def _robustness(row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.deps import Service, ServiceDep
 from api.errors import file_reply
 from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.resources.c_costs import cost_in_c
 from api.resources.etags import tagged, tagged_view
 from api.resources.jobs import NOT_FOUND
 from api.views import ArchitectureView, Page
@@ -116,8 +117,11 @@ def _other(service: Service, architecture_id: str, space: str) -> Genotype:
     responses=NOT_FOUND | file_reply("application/zip"),
 )
 def download_architecture(service: ServiceDep, request: Request, architecture_id: str) -> Response:
-    """Return a zip of genotype, picture and model card."""
+    """Return a zip of genotype, picture and model card, which tells what generated C would take."""
     row, component, space, genotype = _load(service, architecture_id)
     facts = {"architecture_id": row.id, "search_id": row.job_id, **origin_of(row), "cost": row.cost}
+    with service.database.read() as session:
+        in_c = cost_in_c(service, jobs.get_job(session, row.job_id).spec, genotype)
+    facts |= {"c_refused": in_c} if isinstance(in_c, str) else {"c": in_c.to_dict()}
     content = architecture_bundle(component, genotype, draw(space, genotype, theme=Theme.AUTO), facts)
     return tagged(request, content, "application/zip", f"architecture-{row.id}.zip")

@@ -70,12 +70,15 @@ class _Placing:
         self._dies[stages[-1].output] = len(stages)
         self._inside: dict[int, tuple[int, int]] = {}  # map -> the map it lies in, first channel there
         self._copies: dict[int, tuple[bool, ...]] = {}
+        self._members: dict[int, list[int]] = {}  # maps that lie in one, itself among them
 
     def place(self) -> Room:
         """Place concatenations first, then share, then find room by size."""
         for stage in self._stages:
             if isinstance(stage.head, Concat):
                 self._put_inside(stage)
+        for step in self._shapes:
+            self._members.setdefault(self._root(step), []).append(step)
         blocks: dict[int, _Block] = {}
         owner: dict[int, int] = {}
         for when, stage in enumerate(self._stages):
@@ -110,15 +113,12 @@ class _Placing:
             step = self._inside[step][0]
         return step
 
-    def _members(self, root: int) -> list[int]:
-        return [step for step in self._shapes if self._root(step) == root]
-
     def _last(self, root: int) -> int:
-        return max(self._dies[step] for step in self._members(root))
+        return max(self._dies[step] for step in self._members[root])
 
     def _reused(self, stage: Stage, when: int, owner: dict[int, int], blocks: dict[int, _Block]) -> int | None:
         """Return the block of an input that is read number by number, or packed first, and dies here; None: there is none."""
-        if self._root(stage.output) != stage.output or len(self._members(stage.output)) > 1:
+        if self._root(stage.output) != stage.output or len(self._members[stage.output]) > 1:
             return None
         candidates = [entry.step for entry in stage.tail if isinstance(entry, Other) and not entry.multiplies]
         packed = isinstance(stage.head, BinaryConv)
@@ -127,7 +127,7 @@ class _Placing:
         if stage.head is None or packed:
             candidates += stage.inputs
         for step in candidates:
-            alone = step not in self._inside and len(self._members(step)) == 1
+            alone = step not in self._inside and len(self._members[step]) == 1
             fits = self._shapes[step] == stage.shape and self._bytes[step] == stage.stored_bytes
             fits = fits or (packed and step in stage.inputs and self._fits(step, stage))
             if alone and step in owner and fits and self._dies[step] == when:

@@ -185,8 +185,14 @@ class Linear:
     bias: Floats
 
 
+@dataclass(frozen=True)
+class Given:
+    """The map that a block of a network is given; a whole network has none."""
+
+
 Operation = (
-    Stem
+    Given
+    | Stem
     | RealConv
     | BinaryConv
     | Magnitude

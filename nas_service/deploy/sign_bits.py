@@ -6,7 +6,7 @@ rises), or everywhere else. The numbers themselves are the judge, so nothing is 
 maximum of such numbers is the OR of their comparisons: `max(n) >= high` where any n is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,27 +42,38 @@ def is_depthwise(conv: BinaryConv) -> bool:
     return len(conv.bits) == conv.groups and conv.bits.shape[3] == 1 and conv.groups > 1 and few and conv.kernel_scale is None
 
 
-def store_signs(stages: Sequence[Stage]) -> list[Stage]:
-    """Return stages of which those that only signs read store signs; what reads them takes no thresholds any more."""
+def store_signs(stages: Sequence[Stage], find: Callable[[Stage, Thresholds], SignBits | None] | None = None) -> list[Stage]:
+    """Return stages of which those that only signs read store signs; what reads them takes no thresholds any more.
+
+    Args:
+        stages: Of a network.
+        find: Tells when a stage's number is a 1, if that can be stored, for a sign of such thresholds; None: by trying all.
+    """
+    find = find or _sign_bits
     readers: dict[int, list[Stage]] = {stage.output: [] for stage in stages}
     for stage in stages:
         for step in dict.fromkeys(stage.reads):
             readers[step].append(stage)
     changed: dict[int, Stage] = {}
     for stage in stages:
-        if readers[stage.output] and not (_counts(stage) and _store_counts_signs(stage, readers, changed)):
+        if readers[stage.output] and not (_counts(stage) and _store_counts_signs(stage, readers, changed, find)):
             _store_floats_signs(stage, readers[stage.output], changed)
     return [changed.get(stage.output, stage) for stage in stages]
 
 
-def _store_counts_signs(stage: Stage, readers: Mapping[int, Sequence[Stage]], changed: dict[int, Stage]) -> bool:
+def _store_counts_signs(
+    stage: Stage,
+    readers: Mapping[int, Sequence[Stage]],
+    changed: dict[int, Stage],
+    find: Callable[[Stage, Thresholds], SignBits | None],
+) -> bool:
     """Let a stage store signs of whole numbers, if that can be, through a pool or without; return whether."""
     pool, signs, step = None, readers[stage.output], stage.output
     if len(signs) == 1 and isinstance(signs[0].head, MaxPool) and not stage.tail:
         pool, signs, step = signs[0], readers[signs[0].output], signs[0].output
     if not (wanted := _one_sign(signs, step)):
         return False
-    bits = _sign_bits(stage, wanted)
+    bits = find(stage, wanted)
     if bits is None or (pool is not None and not _is_one_sided(bits, stage)):
         return False
     if pool is not None:

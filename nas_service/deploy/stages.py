@@ -5,7 +5,7 @@ through pointwise operations, sums and factors of groups that nothing else reads
 computed once and stored once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -63,19 +63,32 @@ class Stage:
         return (*self.inputs, *(entry.step for entry in self.tail if isinstance(entry, Other)))
 
 
+@dataclass(frozen=True)
+class Judge:
+    """What tells the thresholds of a sign behind a chain of pointwise operations: their constants, if nothing else is given.
+
+    Attributes:
+        monotone: Whether every operation of a chain rises or falls in each channel.
+        find: The thresholds behind a monotone chain, for so many channels.
+    """
+
+    monotone: Callable[[Sequence[Pointwise]], bool] = is_monotone
+    find: Callable[[Sequence[Pointwise], int], Thresholds] = find_thresholds
+
+
 _HEADS = (BinaryConv, RealConv, Stem)
 
 
-def make_stages(program: Program) -> list[Stage]:
+def make_stages(program: Program, judge: Judge = Judge()) -> list[Stage]:
     """Return the stages of a program, in an order in which they can be run."""
-    return _Maker(program.steps).make()
+    return _Maker(program.steps, judge).make()
 
 
 class _Maker:
     """Puts steps together, from the first to the last."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
-        self._steps = steps
+    def __init__(self, steps: Sequence[Step], judge: Judge) -> None:
+        self._steps, self._judge = steps, judge
         self._users: list[list[int]] = [[] for _ in steps]
         for index, step in enumerate(steps):
             for source in step.inputs:
@@ -92,7 +105,7 @@ class _Maker:
             chain: list[int] = []
             place = step.inputs[0]
             while isinstance(operation := self._steps[place].operation, Pointwise) and len(self._users[place]) == 1:
-                if not is_monotone([operation]):
+                if not self._judge.monotone([operation]):
                     break
                 chain.insert(0, place)
                 place = self._steps[place].inputs[0]
@@ -113,7 +126,7 @@ class _Maker:
             inputs = self._steps[chain[0]].inputs if chain else inputs
             operations = [self._steps[place].operation for place in chain]
             channels = self._steps[inputs[0]].shape.channels
-            thresholds = find_thresholds([entry for entry in operations if isinstance(entry, Pointwise)], channels)
+            thresholds = self._judge.find([entry for entry in operations if isinstance(entry, Pointwise)], channels)
         stage = Stage(step.operation, inputs, (), step.shape, index, step.name, thresholds)
         if isinstance(step.operation, Pointwise | Add | TimesGroup):
             stage = replace(stage, head=None, inputs=step.inputs[:1], tail=(self._entry(index, step.inputs[0]),))

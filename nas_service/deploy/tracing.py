@@ -6,6 +6,7 @@ that is left becomes one step, several, or none. What has no step is refused by 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from nas_service.deploy.program import (
     Concat,
     Flatten,
     Gather,
+    Given,
     GlobalMean,
     GroupMean,
     Linear,
@@ -49,6 +51,7 @@ _KINDS = {
     "relu": Kind.RELU,
     "prelu": Kind.PRELU,
 }
+_TRACING = Lock()  # while torch traces, it changes how all modules are called
 _LEAST_ENERGY = 1e-12  # of a non-local mean, as in its run-time layer
 
 
@@ -76,17 +79,32 @@ def trace_network(frozen: Network, class_names: Sequence[str] = ()) -> Program:
     Raises:
         ExportError: Naming the first layer or operation that a program has no step for.
     """
-    return _Builder(frozen, tuple(class_names)).build()
+    size = frozen.image.size
+    builder = _Builder(frozen, Shape(size.height, size.width, frozen.image.channels))
+    builder.build()
+    return Program(builder.image, tuple(builder.steps), tuple(class_names))
+
+
+def trace_block(frozen: nn.Module, shape: Shape) -> tuple[tuple[Step, ...], int]:
+    """Return the steps of a part of a frozen network that maps one map of `shape` to another, and the number of that one.
+
+    Step 0 is the map that it is given.
+
+    Raises:
+        ExportError: Naming the first layer or operation that a program has no step for.
+    """
+    builder = _Builder(frozen, shape)
+    builder.steps.append(Step(Given(), (), shape, ""))
+    made = builder.build(_Map(0))
+    return tuple(builder.steps), made.step
 
 
 class _Builder:
-    """Makes steps, node by node."""
+    """Makes steps, node by node, of a network or of a block of one."""
 
-    def __init__(self, frozen: Network, class_names: tuple[str, ...]) -> None:
-        self._frozen, self._class_names = frozen, class_names
-        size = frozen.image.size
-        self._image = Shape(size.height, size.width, frozen.image.channels)
-        self._steps: list[Step] = []
+    def __init__(self, frozen: nn.Module, image: Shape) -> None:
+        self._frozen, self.image = frozen, image
+        self.steps: list[Step] = []
         self._name = ""
         self._layers: dict[type[nn.Module], Callable[[Any, _Map], _Map]] = {
             real_layers.BatchNorm2d: self._norm,
@@ -107,13 +125,17 @@ class _Builder:
             nn.Linear: self._linear,
         }
 
-    def build(self) -> Program:
-        """Trace, and turn every node into steps."""
-        graph = _Tracer().trace(self._frozen)
-        seen: dict[fx.Node, Any] = {}
+    def build(self, given: _Map | None = None) -> _Map:
+        """Trace, turn every node into steps, and return what comes out; `given` is what goes in, None: the image."""
+        with _TRACING:
+            graph = _Tracer().trace(self._frozen)
+        seen: dict[Any, Any] = {}
         for node in graph.nodes:
             if node.op == "output":
                 break
+            if node.op == "placeholder":
+                seen[node] = given
+                continue
             self._name = str(node.target if node.op == "call_module" else node.name)
             arguments = fx.node.map_arg(node.args, seen.__getitem__)
             named = fx.node.map_arg(node.kwargs, seen.__getitem__)
@@ -124,11 +146,11 @@ class _Builder:
                     raise
                 message = f"{self._name} cannot be written as C or ONNX: {error}"
                 raise ExportError(message) from error
-        return Program(self._image, tuple(self._steps), self._class_names)
+        made = seen[node.args[0]]
+        assert isinstance(made, _Map)  # noqa: S101 - for the type checker; a network and a block return a map
+        return made
 
     def _node(self, node: fx.Node, given: list[Any], named: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever a network computes
-        if node.op == "placeholder":
-            return None
         if node.op == "get_attr":
             return _attribute(self._frozen, str(node.target))
         if node.op == "call_module":
@@ -187,13 +209,13 @@ class _Builder:
         return ExportError(f"{self._name}: {what} cannot be written as C or ONNX")
 
     def _shape(self, at: _Map) -> Shape:
-        return self._steps[at.step].shape
+        return self.steps[at.step].shape
 
     def _add(self, operation: Operation, inputs: tuple[_Map, ...], shape: Shape) -> _Map:
         if not all(np.isfinite(value).all() for value in _flat(list(vars(operation).values())) if isinstance(value, np.ndarray)):
             raise self._refusal("a constant that is not finite")
-        self._steps.append(Step(operation, tuple(entry.step for entry in inputs), shape, self._name))
-        return _Map(len(self._steps) - 1)
+        self.steps.append(Step(operation, tuple(entry.step for entry in inputs), shape, self._name))
+        return _Map(len(self.steps) - 1)
 
     def _like(self, operation: Operation, at: _Map) -> _Map:
         return self._add(operation, (at,), self._shape(at))
@@ -214,11 +236,11 @@ class _Builder:
     def _stem(self, layer: real_layers.StemConv2d) -> _Map:
         window = Window(layer.kernel_size, layer.stride, layer.padding)
         weight = layer.integer_weight.to(torch.int64).permute(0, 2, 3, 1).numpy()
-        normalize = self._frozen.normalize
+        normalize = self._frozen.get_submodule("normalize")
         assert isinstance(normalize, runtime.Normalize)  # noqa: S101 - for the type checker; freeze_network puts it there
         mean = normalize.integer_mean.to(torch.int64).flatten().numpy()
         stem = Stem(np.ascontiguousarray(weight), mean, _numbers(layer.step), real_layers.PIXEL_BITS, window)
-        return self._add(stem, (), _under(window, self._image, len(weight)))
+        return self._add(stem, (), _under(window, self.image, len(weight)))
 
     def _binary_conv(self, layer: runtime.BinaryConv2d, at: _Map) -> _Map:
         if not layer.binary_input:

@@ -207,5 +207,23 @@ def architecture_card(manifest: Mapping[str, Any]) -> str:
         "",
         *_cost_table(manifest["cost"]),
         "",
+        *_c_table(manifest),
     ]
     return "\n".join(lines)
+
+
+def _c_table(manifest: Mapping[str, Any]) -> list[str]:
+    """Return what an architecture takes in C, or why it has none, where a manifest tells."""
+    if "c_refused" in manifest:
+        return [f"No C: {manifest['c_refused']}.", ""]
+    if "c" not in manifest:
+        return []
+    c = manifest["c"]
+    return [
+        "| as C, planned before training | bytes |",
+        "|---|---|",
+        f"| flash on a Cortex-M4, about | {c['flash_bytes']:,} |",
+        f"| of them constants, at most | {c['constant_bytes']:,} |",
+        f"| RAM, without the stack | {c['arena_bytes']:,} |",
+        "",
+    ]

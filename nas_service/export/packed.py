@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from search_spaces.group_mean import GroupMean
 from search_spaces.network import Network
 from search_spaces.operations.denoise import NonLocalMean
 from search_spaces.operations.gabor_conv_3x3 import GaborBank
+
+Layers = TypeVar("Layers", bound=nn.Module)
 
 
 def deploy(frozen: FrozenConv) -> runtime.BinaryConv2d:
@@ -123,13 +126,22 @@ def freeze_network(network: Network, method: Method) -> Network:
     normalize.load_state_dict(network.normalize.state_dict())
     frozen.set_submodule("normalize", normalize)
     frozen.set_submodule("stem.0", _stem(frozen.get_submodule("stem.0"), normalize))
-    places = [(parent, name, child) for parent in frozen.modules() for name, child in parent.named_children()]
+    return freeze_layers(frozen, method)
+
+
+def freeze_layers(root: Layers, method: Method) -> Layers:
+    """Put the frozen forms of all layers inside of `root` in their places, and return it.
+
+    Raises:
+        CannotFreezeError: If the method has no exact frozen form for a layer, or a real convolution none with one result.
+    """
+    places = [(parent, name, child) for parent in root.modules() for name, child in parent.named_children()]
     for parent, name, child in places:
         if isinstance(child, BinaryConv2d):
             setattr(parent, name, deploy(method.freeze(child)))
         else:
             setattr(parent, name, _real_layer(child.deployed() if isinstance(child, Deployable) else child))
-    return frozen.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
+    return root.eval().requires_grad_(False)  # noqa: FBT003 - torch's own signature
 
 
 def _stem(conv: nn.Module, normalize: runtime.Normalize) -> real_layers.StemConv2d:

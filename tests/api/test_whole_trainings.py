@@ -187,6 +187,10 @@ def test_the_cost_of_an_architecture_is_told_part_by_part(nas: NasClient, client
         assert sum(row.ops for row in found.rows) == pytest.approx(stored["ops"])
         assert sum(row.parameters for row in found.rows if row.weight_bits == 1) == stored["binary_parameters"]
         assert found.method["name"] == "bnn"
+        assert found.c is not None
+        assert found.c_refused is None
+        assert found.c.flash_bytes == found.c.constant_bytes + found.c.record_bytes + found.c.code_bytes
+        assert found.c.arena_bytes > 8 * 8 * 4
         lines = client.get(f"/v1/architectures/{key}/cost?format=csv").text.splitlines()
         assert len(lines) == 1 + len(found.rows)
     assert client.get("/v1/architectures/gone/cost").status_code == 404

@@ -56,6 +56,20 @@ function Layers({ rows }: { rows: readonly CostRow[] }) {
   );
 }
 
+/** What generated C takes on a microcontroller, or why there is none. */
+function InC({ cost }: { cost: Cost }) {
+  const { c } = cost;
+  if (c === null) {
+    return <p class="quiet">No C: {cost.c_refused}</p>;
+  }
+  return (
+    <p class="quiet">
+      As C on a Cortex-M4: about {bytes(c.flash_bytes)} of flash ({bytes(c.constant_bytes)} of them constants),{" "}
+      {bytes(c.arena_bytes)} of RAM and the stack.
+    </p>
+  );
+}
+
 /** What the network weighs and computes, by cell and bit width. */
 export function CostCard({ id }: { id: string }) {
   const url = paths.cost(id);
@@ -92,6 +106,7 @@ export function CostCard({ id }: { id: string }) {
               <CostBars parts={parts} />
               <Table caption="Cost by cell" columns={BY_CELL} rows={parts} rowKey={(row) => row.key} />
               <Layers rows={data.rows} />
+              <InC cost={data} />
             </Figure>
           );
         }}

@@ -22,9 +22,19 @@ export interface CostRow {
   readonly bytes: number;
 }
 
+export interface CCost {
+  readonly flash_bytes: number;
+  readonly constant_bytes: number;
+  readonly record_bytes: number;
+  readonly code_bytes: number;
+  readonly arena_bytes: number;
+}
+
 export interface Cost {
   readonly rows: readonly CostRow[];
   readonly totals: Readonly<Record<string, number>>;
+  readonly c: CCost | null;
+  readonly c_refused: string | null;
 }
 
 export interface Page<Item> {

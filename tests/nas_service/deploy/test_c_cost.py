@@ -1,0 +1,174 @@
+"""Costs in C before training: the program, the arena and the constants are those of the network when it is trained."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.c_code_size import compiled_bytes
+from nas_service.binarization.method import METHODS
+from nas_service.deploy.assembly import Assembler
+from nas_service.deploy.c_cost import CCosts, program_cost
+from nas_service.deploy.c_stages import write_stages
+from nas_service.deploy.c_tables import Tables
+from nas_service.deploy.pointwise import Pointwise
+from nas_service.deploy.program import Program
+from nas_service.deploy.sign_bits import store_signs
+from nas_service.deploy.stages import make_stages
+from nas_service.deploy.tracing import trace_network
+from nas_service.errors import ExportError
+from search_spaces.genotype import Choice, Genotype
+from search_spaces.network import ImageFormat
+from search_spaces.space import SPACES, SearchSpace
+from search_spaces.template import TEMPLATES
+from tests.nas_service.deploy.given import frozen_network
+from tests.samples import GREY_8, RGB_9, random_genotype
+
+NO_C = {"mcn"}  # its activations are real
+PRUNED = {"rbcn"}  # in the given networks; only a training tells which filters go
+PLACED = [
+    *((space, method) for space in ("tiny", "abandit-general") for method in METHODS.names() if method not in NO_C | PRUNED),
+    *((space, "bnn") for space in SPACES.names()),
+]
+
+
+class _Counted(Tables):
+    """Tables that count bytes, each array once."""
+
+    bytes = 0
+
+    def add(self, values: NDArray[np.generic]) -> str:
+        """Count an array that is not there yet."""
+        before = len(list(self.lines()))
+        name = super().add(values)
+        self.bytes += values.nbytes if len(list(self.lines())) > before else 0
+        return name
+
+
+def _generated(program: Program) -> tuple[int, int]:
+    """Return the bytes of constants and of the arena that the generator writes."""
+    tables = _Counted()
+    code = write_stages(store_signs(make_stages(program)), program.image, tables)
+    return tables.bytes, code.room.total
+
+
+def _image(space: SearchSpace) -> ImageFormat:
+    return RGB_9 if space.is_reference else GREY_8
+
+
+def _traced(space: SearchSpace, method: str, image: ImageFormat) -> Program:
+    return trace_network(frozen_network(space, method, image, random_genotype(space, 1)))
+
+
+def _steps(program: Program) -> list[tuple[object, ...]]:
+    return [
+        (
+            type(step.operation),
+            getattr(step.operation, "kind", None),
+            getattr(step.operation, "window", None),
+            step.inputs,
+            step.shape,
+        )
+        for step in program.steps
+    ]
+
+
+@pytest.mark.parametrize(("space_name", "method"), PLACED)
+def test_an_assembled_program_is_that_of_the_network(space_name: str, method: str) -> None:
+    space = SPACES.get(space_name)
+    made = METHODS.get(method).from_settings({})
+    assembled = Assembler(space, made, _image(space)).program(random_genotype(space, 1))
+    assert _steps(assembled) == _steps(_traced(space, method, _image(space)))
+
+
+@pytest.mark.parametrize("template", TEMPLATES.names())
+@pytest.mark.parametrize("space_name", ["bats", "nas-bnn", "vgg-small"])
+def test_the_cost_before_training_bounds_what_is_generated_after_it(space_name: str, template: str) -> None:
+    """In every template: slopes that fall, channels that are flipped, thresholds that differ."""
+    space = replace(SPACES.get(space_name), template=template)
+    image = _image(space)
+    cost = CCosts(space, METHODS.get("bnn").from_settings({}), image).of(random_genotype(space, 1))
+    constants, arena = _generated(_traced(space, "bnn", image))
+    assert cost.arena_bytes == arena
+    # arrays that are equal by chance, or not needed as no slope of theirs falls: a few bytes a layer
+    assert 0.98 * cost.constant_bytes <= constants <= cost.constant_bytes
+
+
+def test_thresholds_that_are_equal_before_training_are_not_counted_on() -> None:
+    """Untrained batch norms are all alike, so that signs of one map could be stored once: training parts them."""
+    space = SPACES.get("abandit-general")
+    program = Assembler(space, METHODS.get("bnn").from_settings({}), GREY_8).program(random_genotype(space, 1))
+    assert all(
+        np.ptp(values) == 0
+        for step in program.steps
+        if isinstance(step.operation, Pointwise)
+        for values in step.operation.constants
+    )
+    cost, trained = program_cost(program), _generated(_traced(space, "bnn", GREY_8))
+    assert cost.arena_bytes == trained[1]
+    assert trained[0] <= cost.constant_bytes
+    assert _generated(program)[0] < 0.9 * trained[0]
+
+
+@pytest.mark.parametrize(
+    ("space_name", "method"), [("abandit-mini", "bnn"), ("abandit-mini", "react-net"), ("nas-bnn", "xnor-net")]
+)
+def test_constants_are_a_sum_over_arms(space_name: str, method: str) -> None:
+    """So they could be a limit of a search as other costs are; the arena could not."""
+    space = SPACES.get(space_name)
+    costs = CCosts(space, METHODS.get(method).from_settings({}), GREY_8)
+    base = random_genotype(space, 0).choices
+
+    def constants(choices: Sequence[Choice]) -> int:
+        return costs.of(Genotype(space.name, tuple(choices))).constant_bytes
+
+    for seed in range(1, 6):
+        other = random_genotype(space, seed).choices
+        changes = [(*base[:place], arm, *base[place + 1 :]) for place, arm in enumerate(other)]
+        if any(space.dead_node(choices) is not None for choices in changes):
+            continue
+        assert constants(other) - constants(base) == sum(constants(choices) - constants(base) for choices in changes)
+
+
+def test_what_has_no_c_is_refused_by_name() -> None:
+    space = SPACES.get("tiny")
+    with pytest.raises(
+        ExportError, match=r"input\.conv: a convolution of real inputs, which has no packed form, cannot be written as C"
+    ):
+        CCosts(space, METHODS.get("mcn").from_settings({}), GREY_8).of(random_genotype(space))
+
+
+def test_blocks_are_traced_once_and_leave_no_trace_in_what_is_random() -> None:
+    space = SPACES.get("abandit-mini")
+    costs = CCosts(space, METHODS.get("react-net").from_settings({}), GREY_8)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    found = [costs.of(random_genotype(space, seed)) for seed in range(20)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert found == [costs.of(random_genotype(space, seed)) for seed in range(20)]
+    assert len({cost.arena_bytes for cost in found}) > 1
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no compiler for Cortex-M here")
+@pytest.mark.parametrize(
+    ("space_name", "method"),
+    [
+        ("tiny", "bnn"),
+        ("abandit-mini", "xnor-net"),
+        ("abandit-general", "bnn"),
+        ("bats", "rebnn"),
+        ("nas-bnn", "pcnn"),
+        ("cp-nas", "bnn"),
+    ],
+)
+def test_flash_is_within_a_tenth_of_what_is_compiled(space_name: str, method: str, tmp_path: Path) -> None:
+    space = SPACES.get(space_name)
+    cost = CCosts(space, METHODS.get(method).from_settings({}), GREY_8).of(random_genotype(space, 1))
+    sections = compiled_bytes(_traced(space, method, GREY_8), tmp_path)
+    assert cost.code_bytes == pytest.approx(sections[".text"], rel=0.1)
+    assert cost.flash_bytes == pytest.approx(sections[".text"] + sections[".rodata"], rel=0.1)
