@@ -15,7 +15,8 @@ from workers.scratch import SCRATCH_VARIABLE
 log = structlog.get_logger()
 
 _KILL_LIMIT_S = 5.0  # a killed process that is still there then waits for a disk or a device
-_WORDS = ("-m", "workers")
+_WORDS = ("-P", "-m", "workers")  # -P: a folder `workers` where the service was started is not this package
+_EARLIER = _WORDS[1:]  # of a service before, whose drivers may still be there
 
 
 def driver_command(job_id: str, attempt: int) -> list[str]:
@@ -42,11 +43,11 @@ class Running:
     @property
     def is_driver(self) -> bool:
         """Whether it is the driver itself."""
-        return self.words[:2] == _WORDS
+        return self.words[: len(_WORDS)] == _WORDS or self.words[: len(_EARLIER)] == _EARLIER
 
     def is_driver_of(self, job_id: str, attempt: int) -> bool:
         """Whether it is the driver of this attempt."""
-        return self.words == (*_WORDS, job_id, str(attempt))
+        return self.words in {(*words, job_id, str(attempt)) for words in (_WORDS, _EARLIER)}
 
     def kill(self) -> None:
         """Send SIGKILL, which ends a stopped process too."""

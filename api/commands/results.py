@@ -16,6 +16,7 @@ from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
 from nas_service.wording import printable
+from search_spaces.errors import InvalidFieldError
 
 _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "transfer-pgd-20"}  # column -> attack
 _BALANCED = "balanced: the mean over the classes with test images"
@@ -286,6 +287,8 @@ def download(
 ) -> None:
     """Download the files of a candidate or architecture."""
     kind = "architectures" if architecture else "candidates"
+    if architecture and file_format != "bundle":
+        raise InvalidFieldError("--format", file_format, "bundle: an architecture was not trained and has no other files")
     with NasClient(url or Settings().url) as client:
         name, content = client.download(kind, identifier, None if architecture else file_format)
     path = output or Path(name)

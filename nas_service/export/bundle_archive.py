@@ -68,6 +68,8 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1  # a bit of an entry's flags
 _SECOND_NAME = 0x7075  # an extra field: a name that some programs unpack an entry under, and others do not see
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # so that equal contents make equal files
+_READABLE = 0o100644  # a file that everybody may read
+_MOST_FOLDERS = 1  # c/, which zip tools write as an entry of its own
 _END = struct.Struct("<4s4H2LH")  # signature, 2 disks, entries here and in all, bytes of the directory, its place, comment
 _END64 = struct.Struct("<4sLQL")  # where a zip64's own end stands: signature, disk, place, disks
 _EXTRA = struct.Struct("<2H")  # type and length
@@ -86,7 +88,9 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content, _method(name, content))
+            entry = zipfile.ZipInfo(name, _ZIP_TIME)
+            entry.external_attr = _READABLE << 16
+            archive.writestr(entry, content, _method(name, content))
     try:
         _check_end(buffer)
         with zipfile.ZipFile(buffer) as archive:
@@ -115,7 +119,7 @@ def unpack(path: Path) -> dict[str, bytes]:
         with path.open("rb") as file:
             _check_end(file)
             with zipfile.ZipFile(file) as archive:
-                entries = archive.infolist()
+                entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
                 _check_entries(entries)
                 return {entry.orig_filename: _read(archive, entry) for entry in entries}
     except FileNotFoundError as error:
@@ -135,10 +139,16 @@ def _check_end(file: BinaryIO) -> None:
     if tail.startswith(b"PK\6\7"):
         raise ValueError("it is a zip64, which bundles never are")
     *_, entries, directory_bytes, _, _ = _END.unpack(tail[-_END.size :])
-    if entries > len(LIMITS) or directory_bytes > _MAX_DIRECTORY_BYTES:
+    if entries > len(LIMITS) + _MOST_FOLDERS or directory_bytes > _MAX_DIRECTORY_BYTES:
         raise ValueError(f"it announces {entries} files in a directory of {directory_bytes} bytes; allowed: {len(LIMITS)} files")
     if size > MAX_BYTES:
         raise ValueError(f"it has {_mib(size)}; allowed: up to {_mib(MAX_BYTES)}")
+
+
+def _is_folder(entry: zipfile.ZipInfo) -> bool:
+    """Return whether an entry is the folder of files that may be in a bundle: zip tools write such."""
+    name = entry.orig_filename
+    return name.endswith("/") and entry.file_size == 0 and any(known.startswith(name) for known in LIMITS)
 
 
 def _check_entries(entries: Sequence[zipfile.ZipInfo]) -> None:

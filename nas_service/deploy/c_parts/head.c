@@ -1,3 +1,10 @@
+#if defined(__cplusplus)
+#error "network.c is C: compile it as C99; network.h can be included from C++"
+#endif
+#if !defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L
+#error "network.c is C99: compile it with -std=c99 or a later standard"
+#endif
+
 #include "network.h"
 
 #include <float.h>

@@ -33,6 +33,13 @@ int nn_run(void *arena, const uint8_t *image, float *logits);
 /* CRC-32 of all constants, for the self-test; -ffunction-sections -fdata-sections -Wl,--gc-sections leave it out where unused. */
 uint32_t nn_checksum(void);
 
+/* Of selftest.c, where that is compiled in: 0 if this build computes what the network computed where it was made, the number of
+   the first image, from 1, whose logits have other bits, or one of these. */
+int nn_selftest(void *arena);
+#define NN_OTHER_DIGEST (-1) /* network.h was made for other weights */
+#define NN_OTHER_CONSTANTS (-2) /* a weight, threshold or factor of network.c is not as it was made */
+#define NN_NOT_RUN (-3) /* nn_run refuses: the arena is misaligned */
+
 #ifdef __cplusplus
 }
 #endif

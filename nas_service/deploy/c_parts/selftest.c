@@ -1,7 +1,7 @@
 /* Does this build of network.c compute what the network computed where it was made? Generated: do not edit.
 
-   On a computer: make selftest. In firmware: compile with -DNN_NO_MAIN, declare int nn_selftest(void *arena); and call it with
-   the room that nn_run gets. It needs neither files nor stdio, and @FLASH@ bytes of constants.
+   On a computer: make selftest. In firmware: compile with -DNN_NO_MAIN and call nn_selftest of network.h with the room that nn_run
+   gets. It needs neither files nor stdio, and @FLASH@ bytes of constants.
    Images: @ORIGIN@. */
 #include "network.h"
 
@@ -12,16 +12,11 @@
 #endif
 
 #define NN_TESTED @COUNT@ /* images */
-#define NN_OTHER_DIGEST (-1) /* network.h was made for other weights */
-#define NN_OTHER_CONSTANTS (-2) /* a weight, threshold or factor of network.c is not as it was made */
-#define NN_NOT_RUN (-3) /* nn_run refuses: the arena is misaligned */
 
 static const char nn_digest[] = @DIGEST@;
 static const uint32_t nn_expected_checksum = @CHECKSUM@u;
 static const uint8_t nn_images[NN_TESTED][NN_IMAGE_BYTES] = {@IMAGES@};
 static const uint32_t nn_expected[NN_TESTED][NN_CLASSES] = { /* float32, as its bits */@LOGITS@};
-
-int nn_selftest(void *arena);
 
 /* Returns 0 if all is well, the number of the first image, from 1, whose logits have other bits, or what else is wrong. */
 int nn_selftest(void *arena)

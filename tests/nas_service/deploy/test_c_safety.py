@@ -156,7 +156,8 @@ REFUSED = [
     ("gcc", "-std=c99 -Ofast", "must not be reordered"),
     ("gcc", "-std=c99 -O2 -funsafe-math-optimizations", "must not be reordered"),
     ("gcc", "-std=gnu99 -O2 -mfma", "must not be fused"),
-    ("g++", "-x c++ -std=c++20 -O2 -mfma", "must not be fused"),
+    ("g++", "-x c++ -std=c++20 -O2 -mfma", "network.c is C"),
+    ("gcc", "-std=c89", "network.c is C99"),
     ("gcc", "-std=gnu99 -O2 -mfpmath=387", "computed in float"),
     (ARM_GCC, f"-std=gnu99 -O2 {' '.join(M4.flags)}", "must not be fused"),
 ]

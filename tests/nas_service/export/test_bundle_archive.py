@@ -215,3 +215,15 @@ def test_all_files_together_fit_into_the_largest_zip() -> None:
 def test_default_test_images_of_earlier_versions_are_read_however_they_shrank() -> None:
     """Up to 4 MB of them were written, deflated always, with labels of 8 bytes each."""
     assert FREE_TEST_BYTES > 4_000_000 + 8 * 4_000_000 / 16
+
+
+def test_what_a_zip_tool_made_of_the_unpacked_files_is_read(tmp_path: Path) -> None:
+    """Such a zip has an entry for the folder; and what is unpacked can be read by everybody."""
+    content = pack({"manifest.json": b"{}", "c/network.c": b"int x;"})
+    path = tmp_path / "again.zip"
+    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(path, "w") as again:
+        assert {entry.external_attr >> 16 for entry in packed.infolist()} == {0o100644}
+        again.writestr(zipfile.ZipInfo("c/"), b"")
+        for name in packed.namelist():
+            again.writestr(name, packed.read(name))
+    assert unpack(path) == {"manifest.json": b"{}", "c/network.c": b"int x;"}
