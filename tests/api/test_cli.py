@@ -156,7 +156,9 @@ def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_se
     assert "p(best)" not in shown  # this strategy does not ask
     found = run_json("architectures", "--search", finished_search, cwd=tmp_path, NAS_URL=address)
     assert isinstance(found, list)
-    (told, *_) = run_json("architectures", "--search", finished_search, "--in-c", cwd=tmp_path, NAS_URL=address)
+    in_c = run_json("architectures", "--search", finished_search, "--in-c", cwd=tmp_path, NAS_URL=address)
+    assert isinstance(in_c, list)
+    told = in_c[0]
     assert (told["id"], told["c_refused"]) == (found[0]["id"], None)
     shown = run_nas("architectures", "--search", finished_search, "--in-c", cwd=tmp_path, NAS_URL=address).stdout
     assert f"{told['c']['arena_bytes']:,}" in shown
