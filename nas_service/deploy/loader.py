@@ -149,7 +149,7 @@ class Library:
 
     def close(self) -> None:
         """Unload it, which ctypes never does; nothing of it may be called afterwards."""
-        _ctypes.dlclose(self.library._handle)
+        _ctypes.dlclose(self.library._handle)  # noqa: SLF001 - ctypes has no other way
 
 
 class Network:
@@ -159,7 +159,7 @@ class Network:
         """Check the bundle's C against its manifest, and load it; the first time it is compiled.
 
         Raises:
-            PackedError: If a file is not what the manifest says, or there is no C compiler, or no way to keep and load the library.
+            PackedError: If a file is not what the manifest says, or there is no C compiler, cache or loadable library.
         """
         sources, weights = _checked(folder)
         compiler = find_compiler()

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -53,7 +54,8 @@ class Verification:
         self._files, self._beat, self._choose = files, beat, choose
         self._compiler: Command = ()
         self._reason = NO_COMPILER
-        self._folder = tempfile.TemporaryDirectory(prefix="nas-c-")
+        self._folder = Path()
+        self._made = ExitStack()
         self._builds: list[Build] = []
         self._images = self._near = 0
 
@@ -67,8 +69,9 @@ class Verification:
             self._compile()
             self._run_selftest()
         except (PackedError, OSError) as error:
-            self._unload()
-            self._reason = f"the C cannot be run where this bundle was made: {error}".replace(self._folder.name, ".")
+            self.__exit__()
+            self._builds = []
+            self._reason = f"the C cannot be run where this bundle was made: {error}".replace(str(self._folder), ".")
         except BaseException:
             self.__exit__()
             raise
@@ -76,37 +79,33 @@ class Verification:
 
     def __exit__(self, *_: object) -> None:
         """Unload and remove what was compiled."""
-        self._unload()
-        self._folder.cleanup()
-
-    def _unload(self) -> None:
-        for build in self._builds:
-            build.library.close()
-        self._builds = []
+        self._made.close()
 
     def _compile(self) -> None:
         if compiler := self._choose():
-            self._write()
             self._compiler = compiler
+            self._folder = Path(self._made.enter_context(tempfile.TemporaryDirectory(prefix="nas-c-")))
+            self._write()
             for flags in (PORTABLE, next((flags for flags in FASTEST if predefined(compiler, flags) is not None), ())):
                 self._builds.append(self._build(flags))
 
     def _write(self) -> None:
         for name, content in self._files.items():
             if name.startswith("c/"):
-                path = Path(self._folder.name) / name
+                path = self._folder / name
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
 
     def _build(self, flags: Command) -> Build:
         """Compile network.c with its self-test as a shared library."""
-        source = Path(self._folder.name) / "c"
-        output = Path(self._folder.name) / f"{len(list(source.parent.glob('*.so')))}.so"
+        source = self._folder / "c"
+        output = self._folder / f"{len(list(source.parent.glob('*.so')))}.so"
         macros = predefined(self._compiler, flags) or b""
         scalar = "scalar C"
         found = (name for macro, name in _INSTRUCTIONS.items() if macro in macros)
         compile_c(self._compiler, (*flags, "-DNN_NO_MAIN", *SHARED), (source / "network.c", source / "selftest.c"), output)
         library = Library(output, self._files["c/network.h"].decode())
+        self._made.callback(library.close)
         self._beat()
         return Build(flags, scalar if "-DNN_PORTABLE" in flags else next(found, scalar), library)
 
@@ -165,10 +164,10 @@ class Verification:
         found = shutil.which(f"{_CROSS}size" if cross else "size")
         if found is None:
             return {}
-        output = Path(self._folder.name) / "size.o"
+        output = self._folder / "size.o"
         try:
             sections = ("-ffunction-sections", "-fdata-sections", "-c")
-            compile_c(compiler, (*flags, *sections), (Path(self._folder.name) / "c" / "network.c",), output)
+            compile_c(compiler, (*flags, *sections), (self._folder / "c" / "network.c",), output)
             told = subprocess.run([found, "-A", str(output)], capture_output=True, text=True, check=True, timeout=60).stdout  # noqa: S603 - binutils
         except (PackedError, OSError, subprocess.SubprocessError):
             return {}
