@@ -6,19 +6,25 @@ This file is every bundle's `packed.py`, to the letter: it imports nothing of th
     from packed import Network
 
     logits = Network()(pixels)  # float32 in [0, 1] or uint8, (N, C, H, W); logits float32 (N, classes)
+
+It runs the C of whoever made the bundle, as `model.py` runs his Python: SHA-256 tells damage, not who wrote it.
 """
 
 from __future__ import annotations
 
+import _ctypes
 import argparse
 import ctypes
 import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Optional
 
@@ -27,6 +33,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 SOURCES = ("c/network.c", "c/network.h")
 COMPILERS = ("cc", "gcc", "clang")
+Command = tuple[str, ...]
 # Products and sums are rounded one by one: a fused multiply-add would give other bits, and now and then another sign.
 EXACT = ("-std=c99", "-ffp-contract=off")
 SHARED = ("-shared", "-fPIC")
@@ -42,19 +49,36 @@ class PackedError(Exception):
     """The network cannot be run here, or its files are not those that the manifest describes."""
 
 
-def find_compiler() -> Optional[str]:  # noqa: UP045 - Python 3.9
-    """Return the path of a C compiler that finds the standard headers; None: there is none."""
-    named = os.environ.get("CC", "")
-    for name in (named, *COMPILERS):
-        path = shutil.which(name) if name else None
-        if path is not None and predefined(path, ()) is not None:
-            return path
-    return None
+def find_compiler() -> Optional[Command]:  # noqa: UP045 - Python 3.9
+    """Return the command of a C compiler that finds the standard headers: what CC says, else one of COMPILERS; None: no such.
+
+    Raises:
+        PackedError: If CC is set, and is no such command.
+    """
+    named = os.environ.get("CC", "").strip()
+    if not named:
+        return next(filter(None, map(_working, COMPILERS)), None)
+    command = _working(named)
+    if command is None:
+        raise PackedError(
+            f"CC is {named!r}, which is not the command of a C compiler that works here; unset, it is {COMPILERS[0]}"
+        )
+    return command
 
 
-def predefined(compiler: str, flags: tuple[str, ...]) -> Optional[bytes]:  # noqa: UP045 - as above
+def _working(named: str) -> Optional[Command]:  # noqa: UP045 - as above
+    try:
+        name, *flags = shlex.split(named)
+    except ValueError:  # a quotation without end, or nothing
+        return None
+    path = shutil.which(name)
+    command = (path or name, *flags)
+    return command if path is not None and predefined(command, ()) is not None else None
+
+
+def predefined(compiler: Command, flags: Command) -> Optional[bytes]:  # noqa: UP045 - as above
     """Return all macros under such flags: they tell a compiler's version and the processor it writes for; None: it fails."""
-    command = [compiler, *flags, "-dM", "-E", "-x", "c", "-"]
+    command = [*compiler, *flags, "-dM", "-E", "-x", "c", "-"]
     try:
         done = subprocess.run(command, input=_PROBE, capture_output=True, check=False, timeout=PATIENCE_S)  # noqa: S603 - a compiler
     except (OSError, subprocess.TimeoutExpired):
@@ -62,19 +86,19 @@ def predefined(compiler: str, flags: tuple[str, ...]) -> Optional[bytes]:  # noq
     return done.stdout if done.returncode == 0 else None
 
 
-def compile_c(compiler: str, flags: tuple[str, ...], sources: tuple[Path, ...], output: Path) -> None:
+def compile_c(compiler: Command, flags: Command, sources: tuple[Path, ...], output: Path) -> None:
     """Compile C.
 
     Raises:
         PackedError: With what the compiler says.
     """
-    command = [compiler, *EXACT, *flags, "-o", str(output), *map(str, sources)]
+    command = [*compiler, *EXACT, *flags, "-o", str(output), *map(str, sources)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE_S)  # noqa: S603 - as above
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackedError(f"{compiler} cannot be run: {error}") from error
+        raise PackedError(f"{shlex.join(compiler)} cannot be run: {error}") from error
     if done.returncode != 0:
-        raise PackedError(f"{' '.join(command)} fails: {done.stderr.strip()[:400]}")
+        raise PackedError(f"{shlex.join(command)} fails with {done.returncode}: {done.stderr.strip()[:400]}")
 
 
 class Library:
@@ -92,7 +116,7 @@ class Library:
         """Load a shared library; `header` is the text of its network.h.
 
         Raises:
-            PackedError: If the header lacks something.
+            PackedError: If the header lacks something, or the system refuses the library.
         """
         defined = dict(re.findall(r'^#define NN_(\w+) "?(\w+)"?', header, re.MULTILINE))
         try:
@@ -101,8 +125,11 @@ class Library:
             self.arena_words = -(-int(defined["ARENA_BYTES"]) // 8)
         except (KeyError, ValueError) as error:
             raise PackedError(f"network.h does not define {error}") from error
-        self.library = ctypes.CDLL(str(path))
-        self._run = self.library.nn_run
+        try:
+            self.library = ctypes.CDLL(str(path))
+            self._run = self.library.nn_run
+        except (OSError, AttributeError) as error:
+            raise PackedError(f"the compiled network cannot be loaded: {error}") from error
         self._run.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
         self._run.restype = ctypes.c_int
 
@@ -120,6 +147,10 @@ class Library:
                 raise PackedError(f"nn_run returns {wrong}")
         return outputs
 
+    def close(self) -> None:
+        """Unload it, which ctypes never does; nothing of it may be called afterwards."""
+        _ctypes.dlclose(self.library._handle)  # noqa: SLF001 - ctypes has no other way
+
 
 class Network:
     """The network of this bundle."""
@@ -128,7 +159,7 @@ class Network:
         """Check the bundle's C against its manifest, and load it; the first time it is compiled.
 
         Raises:
-            PackedError: If a file is not what the manifest says, or there is no C compiler.
+            PackedError: If a file is not what the manifest says, or there is no C compiler, cache or loadable library.
         """
         sources, weights = _checked(folder)
         compiler = find_compiler()
@@ -138,7 +169,7 @@ class Network:
                 f"no C compiler: none of {names} is on PATH with its headers (nor CC set); model.py needs torch instead"
             )
         header = sources["c/network.h"].decode()
-        self._library = Library(_cached(compiler, sources), header)
+        self._library = _load(compiler, sources, header)
         if self._library.digest != weights:
             raise PackedError(f"network.h was made for weights of SHA-256 {self._library.digest}, the bundle has {weights}")
 
@@ -187,32 +218,46 @@ def _checked(folder: Path) -> tuple[dict[str, bytes], str]:
     return sources, weights
 
 
-def _cached(compiler: str, sources: dict[str, bytes]) -> Path:
-    """Return the compiled library, from the cache if it is there; processes that compile at once end with the same file."""
+def _load(compiler: Command, sources: dict[str, bytes], header: str) -> Library:
+    """Load the compiled network, from the cache if it is there; where a cache is not the user's alone it is not used."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas-packed"
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if _is_own(cache):
+            return Library(_cached(compiler, sources, cache), header)
+        warnings.warn(f"{cache} is not this user's alone: the network is compiled anew every time", stacklevel=3)
+        with tempfile.TemporaryDirectory(prefix="nas-packed-") as private:
+            return Library(_cached(compiler, sources, Path(private)), header)  # which stays loaded without its file
+    except (OSError, RuntimeError) as error:  # the latter: there is no home
+        message = f"the compiled network cannot be kept in the user's cache ({error}); XDG_CACHE_HOME names another folder"
+        raise PackedError(message) from error
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether a folder belongs to this user and nobody else may write into it: what lies there is run."""
+    known = folder.stat()
+    return known.st_uid == os.getuid() and not known.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _cached(compiler: Command, sources: dict[str, bytes], cache: Path) -> Path:
+    """Return the library in a folder, compiled if it is not there; processes that compile at once end with the same file."""
     flags = macros = None
     for flags in FASTEST:
         macros = predefined(compiler, flags)
         if macros is not None:
             break
     if flags is None or macros is None:
-        raise PackedError(f"{compiler} takes none of the flags {FASTEST}")
-    parts = [compiler.encode(), repr((EXACT, flags, SHARED)).encode(), macros, *sources.values()]
+        raise PackedError(f"{shlex.join(compiler)} takes none of the flags {FASTEST}")
+    parts = [repr((compiler, EXACT, flags, SHARED)).encode(), macros, *sources.values()]
     key = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas-packed"
     library = cache / f"{key}.so"
     if library.exists():
         return library
-    try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            for name, content in sources.items():
-                (Path(scratch) / Path(name).name).write_bytes(content)
-            compile_c(compiler, (*flags, *SHARED), (Path(scratch) / "network.c",), Path(scratch) / library.name)
-            (Path(scratch) / library.name).replace(library)
-    except OSError as error:
-        raise PackedError(
-            f"the compiled network cannot be kept in {cache} ({error}); XDG_CACHE_HOME names another folder"
-        ) from error
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        for name, content in sources.items():
+            (Path(scratch) / Path(name).name).write_bytes(content)
+        compile_c(compiler, (*flags, *SHARED), (Path(scratch) / "network.c",), Path(scratch) / library.name)
+        (Path(scratch) / library.name).replace(library)
     return library
 
 

@@ -23,18 +23,25 @@ class OnnxVerification:
         """Keep the file."""
         self._content, self._beat = content, beat
         self._session: Any = None
-        self._images = 0
+        self._reason = NO_RUNTIME
+        self._images = self._near = 0
 
     def __enter__(self) -> Self:
-        """Load the file, if there is a runtime."""
+        """Load the file, if there is a runtime; what it cannot load here is not run, and `facts` says why."""
         if importlib.util.find_spec("onnxruntime") is not None:
-            import onnxruntime  # noqa: PLC0415 - an extra: bundles are made without it, too
-
-            self._version = str(onnxruntime.__version__)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = torch.get_num_threads()  # those of this worker, not of the machine
-            self._session = onnxruntime.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
+            try:
+                self._load()
+            except Exception as error:  # noqa: BLE001 - it has exceptions of its own, of no common kind
+                self._reason = f"the runtime cannot load it where this bundle was made: {error}"
         return self
+
+    def _load(self) -> None:
+        import onnxruntime  # noqa: PLC0415 - an extra: bundles are made without it, too
+
+        self._version = str(onnxruntime.__version__)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()  # those of this worker, not of the machine
+        self._session = onnxruntime.InferenceSession(self._content, options, providers=["CPUExecutionProvider"])
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Let the session go."""
@@ -44,16 +51,18 @@ class OnnxVerification:
         """Run the file on images (N, C, H, W) of a part, the first of which is number `start`.
 
         Raises:
-            ExportError: If it differs from `expected` in a class, or by more than TOLERANCE; image and both logits are named.
+            ExportError: If it differs from `expected` by more than TOLERANCE, or in a class that is no near-tie; image and both
+                logits are named.
         """
         if self._session is not None:
             self._beat()
             (logits,) = self._session.run(None, {"pixels": images.astype(np.float32) / _LEVELS})
-            refuse_others(f"network.onnx's logits of {name} image", start, logits, expected)
+            self._near += refuse_others(f"network.onnx's logits of {name} image", start, logits, expected)
         self._images += len(images)
 
     def facts(self) -> dict[str, Any]:
         """Return what was seen, for the manifest: `verified`, and how or why not."""
         if self._session is None:
-            return {"verified": False, "reason": NO_RUNTIME}
-        return {"verified": True, "images": self._images, "tolerance": TOLERANCE, "runtime": f"onnxruntime {self._version}"}
+            return {"verified": False, "reason": self._reason}
+        seen = {"images": self._images, "other_class": self._near, "tolerance": TOLERANCE}
+        return {"verified": True, **seen, "runtime": f"onnxruntime {self._version}"}

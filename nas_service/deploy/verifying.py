@@ -2,17 +2,19 @@
 
 import ctypes
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_service.deploy.loader import FASTEST, SHARED, Library, PackedError, compile_c, find_compiler, predefined
+from nas_service.deploy.loader import FASTEST, SHARED, Command, Library, PackedError, compile_c, find_compiler, predefined
 from nas_service.deploy.pointwise import Floats
 from nas_service.errors import ExportError
 from nas_service.reports import Beat, no_beat
@@ -46,62 +48,70 @@ class Verification:
     """The builds of one network on this machine, each compared image by image with what is expected; a context."""
 
     def __init__(
-        self, files: Mapping[str, bytes], beat: Beat = no_beat, choose: Callable[[], str | None] = find_compiler
+        self, files: Mapping[str, bytes], beat: Beat = no_beat, choose: Callable[[], Command | None] = find_compiler
     ) -> None:
         """Keep the files of a bundle, by name; nothing is compiled yet. `choose` finds the compiler."""
-        self._files, self._beat, self._compiler = files, beat, choose()
-        self._folder = tempfile.TemporaryDirectory(prefix="nas-c-")
+        self._files, self._beat, self._choose = files, beat, choose
+        self._compiler: Command = ()
+        self._reason = NO_COMPILER
+        self._folder = Path()
+        self._made = ExitStack()
         self._builds: list[Build] = []
-        self._images = 0
+        self._images = self._near = 0
 
     def __enter__(self) -> Self:
-        """Compile.
+        """Compile; what cannot be compiled or loaded here is not run, and `facts` says why: the network is none the worse.
 
         Raises:
-            ExportError: If the compiler refuses the files.
+            ExportError: If the self-test fails.
         """
-        if self._compiler is None:
-            return self
         try:
-            self._write()
-            fastest = next((flags for flags in FASTEST if predefined(self._compiler, flags) is not None), ())
-            self._builds = [self._build(self._compiler, flags) for flags in (PORTABLE, fastest)]
+            self._compile()
             self._run_selftest()
+        except (PackedError, OSError) as error:
+            self.__exit__()
+            self._builds = []
+            self._reason = f"the C cannot be run where this bundle was made: {error}".replace(str(self._folder), ".")
         except BaseException:
-            self._folder.cleanup()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove what was compiled."""
-        self._folder.cleanup()
+        """Unload and remove what was compiled."""
+        self._made.close()
+
+    def _compile(self) -> None:
+        if compiler := self._choose():
+            self._compiler = compiler
+            self._folder = Path(self._made.enter_context(tempfile.TemporaryDirectory(prefix="nas-c-")))
+            self._write()
+            for flags in (PORTABLE, next((flags for flags in FASTEST if predefined(compiler, flags) is not None), ())):
+                self._builds.append(self._build(flags))
 
     def _write(self) -> None:
         for name, content in self._files.items():
             if name.startswith("c/"):
-                path = Path(self._folder.name) / name
+                path = self._folder / name
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
 
-    def _build(self, compiler: str, flags: tuple[str, ...]) -> Build:
+    def _build(self, flags: Command) -> Build:
         """Compile network.c with its self-test as a shared library."""
-        source = Path(self._folder.name) / "c"
-        output = Path(self._folder.name) / f"{len(list(source.parent.glob('*.so')))}.so"
-        macros = predefined(compiler, flags) or b""
+        source = self._folder / "c"
+        output = self._folder / f"{len(list(source.parent.glob('*.so')))}.so"
+        macros = predefined(self._compiler, flags) or b""
         scalar = "scalar C"
         found = (name for macro, name in _INSTRUCTIONS.items() if macro in macros)
-        try:
-            sources = (source / "network.c", source / "selftest.c")
-            compile_c(compiler, (*flags, "-DNN_NO_MAIN", *SHARED), sources, output)
-            library = Library(output, self._files["c/network.h"].decode())
-        except (PackedError, OSError) as error:
-            raise ExportError(f"the network's C cannot be compiled: {error}") from error
+        compile_c(self._compiler, (*flags, "-DNN_NO_MAIN", *SHARED), (source / "network.c", source / "selftest.c"), output)
+        library = Library(output, self._files["c/network.h"].decode())
+        self._made.callback(library.close)
         self._beat()
         return Build(flags, scalar if "-DNN_PORTABLE" in flags else next(found, scalar), library)
 
     def _run_selftest(self) -> None:
-        arena = np.zeros(self._builds[0].library.arena_words, np.uint64)
         for build in self._builds:
+            arena = np.zeros(build.library.arena_words, np.uint64)
             if wrong := build.library.library.nn_selftest(ctypes.c_void_p(arena.ctypes.data)):
                 raise ExportError(f"the self-test of the network's C returns {wrong} with {' '.join(build.flags)}")
 
@@ -115,8 +125,8 @@ class Verification:
             expected: Logits of the frozen network, (N, classes).
 
         Raises:
-            ExportError: If two builds differ in a bit, or a build from the frozen network in a class, or by more than TOLERANCE;
-                the image and both logits are named.
+            ExportError: If two builds differ in a bit, or a build from the frozen network by more than TOLERANCE, or in a class
+                that is no near-tie; the image and both logits are named.
         """
         for first in range(0, len(images) if self._builds else 0, _CHUNK):
             self._beat()
@@ -130,16 +140,17 @@ class Verification:
         for build, other in zip(self._builds[1:], results[1:], strict=True):
             is_other = (portable.view(np.uint32) != other.view(np.uint32)).any(1)
             _refuse(is_other, f"the C's logits with {' '.join(build.flags)} of {what}", start, other, portable)
-        refuse_others(f"the C's logits of {what}", start, portable, expected)
+        self._near += refuse_others(f"the C's logits of {what}", start, portable, expected)
 
     def facts(self) -> dict[str, Any]:
         """Return what was seen, for the manifest: `verified`, and how or why not."""
-        if self._compiler is None:
-            return {"verified": False, "reason": NO_COMPILER}
+        if not self._builds:
+            return {"verified": False, "reason": self._reason}
         builds = [{"flags": " ".join(build.flags), "instructions": build.instructions} for build in self._builds]
         return {
             "verified": True,
             "images": self._images,
+            "other_class": self._near,
             "tolerance": TOLERANCE,
             "compiler": _version(self._compiler),
             "builds": builds,
@@ -149,30 +160,35 @@ class Verification:
     def _size(self) -> dict[str, Any]:
         """Return the flash that the network takes: on a Cortex-M4 if there is a compiler for it, else here; {} if none tells."""
         cross = shutil.which(f"{_CROSS}gcc")
-        compiler, flags = (cross, _M4) if cross else (self._compiler, ("-Os", "-DNN_PORTABLE"))
+        compiler, flags = ((cross,), _M4) if cross else (self._compiler, ("-Os", "-DNN_PORTABLE"))
         found = shutil.which(f"{_CROSS}size" if cross else "size")
-        if compiler is None or found is None:
+        if found is None:
             return {}
-        output = Path(self._folder.name) / "size.o"
+        output = self._folder / "size.o"
         try:
             sections = ("-ffunction-sections", "-fdata-sections", "-c")
-            compile_c(compiler, (*flags, *sections), (Path(self._folder.name) / "c" / "network.c",), output)
+            compile_c(compiler, (*flags, *sections), (self._folder / "c" / "network.c",), output)
             told = subprocess.run([found, "-A", str(output)], capture_output=True, text=True, check=True, timeout=60).stdout  # noqa: S603 - binutils
         except (PackedError, OSError, subprocess.SubprocessError):
             return {}
         sizes = {name: int(size) for name, size in re.findall(r"^(\.[\w.]+) +(\d+)", told, re.MULTILINE)}
         flash = sum(size for name, size in sizes.items() if name.startswith(_FLASH) and not name.endswith(_TEST_ONLY))
-        return {"flash_bytes": flash, "flash_of": f"{Path(compiler).name} {' '.join(flags)}"} if flash else {}
+        return {"flash_bytes": flash, "flash_of": _named(compiler, flags)} if flash else {}
 
 
-def refuse_others(what: str, start: int, given: Floats, expected: Floats) -> None:
-    """See that logits (N, classes) are those of the network.
+def refuse_others(what: str, start: int, given: Floats, expected: Floats) -> int:
+    """See that logits (N, classes) are those of the network, and count near-ties that got their other class.
 
     Raises:
-        ExportError: If a class differs, or a logit by more than TOLERANCE: `what`, with its number from `start`, and both logits.
+        ExportError: If a logit differs by more than TOLERANCE, or the class while the network's own logits of the two lie further
+            apart than that: `what`, with its number from `start`, and both logits.
     """
-    is_near = np.abs(given - expected).max(1) <= TOLERANCE * np.maximum(1, np.abs(expected).max(1))  # NaN is not
-    _refuse(~(is_near & (given.argmax(1) == expected.argmax(1))), what, start, given, expected)
+    allowed = TOLERANCE * np.maximum(1, np.abs(expected).max(1))
+    rows, classes, own = np.arange(len(given)), given.argmax(1), expected.argmax(1)
+    is_near = np.abs(given - expected).max(1) <= allowed  # NaN is not
+    is_tie = expected[rows, own] - expected[rows, classes] <= allowed
+    _refuse(~(is_near & is_tie), what, start, given, expected)
+    return int((classes != own).sum())
 
 
 def _refuse(wrong: NDArray[np.bool_], what: str, start: int, given: Floats, expected: Floats) -> None:
@@ -181,9 +197,13 @@ def _refuse(wrong: NDArray[np.bool_], what: str, start: int, given: Floats, expe
         raise ExportError(f"{what} {start + row} are {given[row].tolist()} instead of {expected[row].tolist()}")
 
 
-def _version(compiler: str) -> str:
+def _named(compiler: Command, flags: Command) -> str:
+    return shlex.join((Path(compiler[0]).name, *compiler[1:], *flags))
+
+
+def _version(compiler: Command) -> str:
     try:
-        said = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout  # noqa: S603 - a compiler
+        said = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout  # noqa: S603 - a compiler
     except (OSError, subprocess.TimeoutExpired):
         said = ""
-    return next(iter(said.splitlines()), Path(compiler).name)
+    return next(iter(said.splitlines()), _named(compiler, ()))

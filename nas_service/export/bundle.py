@@ -38,6 +38,9 @@ LOGIT_TOLERANCE = 1e-4  # of the largest logit, or of 1: far above what rounding
 # a rounding of 0 it may flip, and then logits move by per cents. Of 600 images of 32x32 pixels 24 did in `abandit-general`, none
 # of which got another class; a layer that is wrong moves nearly all.
 IMAGES_PER_FLIP, IMAGES_PER_CLASS = 5, 50
+# Of images that lie between two classes either arithmetic gets about as many right. A frozen network that is right on fewer by
+# more than one in so many of a part, and by more than MAX_LOST, has not rounded: it is worse.
+IMAGES_PER_LOST, MAX_LOST = 100, 2
 
 
 See = Callable[[str, int, Images, Tensor], None]  # of a part: its name, the place of the first image, images, logits
@@ -206,11 +209,12 @@ def _score(
 
     Raises:
         ExportError: If the logits of more than one image in IMAGES_PER_FLIP differ by more than LOGIT_TOLERANCE, or the class of
-            more than one in IMAGES_PER_CLASS, and of more than one; the first image and both logits are named.
+            more than one in IMAGES_PER_CLASS, and of more than one, or if the written network is right on fewer images by more
+            than one in IMAGES_PER_LOST, and by more than MAX_LOST; the first image and both logits are named.
     """
     (live, written), (name, part) = networks, named
     predicted = list[int]()
-    above = other = 0
+    above = other = lost = 0
     first = ""
     for start in range(0, len(part), runtime.BATCH):
         beat()
@@ -220,6 +224,8 @@ def _score(
         is_near = (expected - actual).abs().amax(1) <= LOGIT_TOLERANCE * expected.abs().amax(1).clamp_min(1)  # NaN is not
         is_same = expected.argmax(1) == actual.argmax(1)
         above, other = above + int((~is_near).sum()), other + int((~is_same).sum())
+        labels = torch.tensor(part.labels[start : start + runtime.BATCH])
+        lost += int((expected.argmax(1) == labels).sum()) - int((actual.argmax(1) == labels).sum())
         rows = (~(is_near & is_same)).nonzero().flatten().tolist()
         if rows and not first:
             given = f"{actual[rows[0]].tolist()} instead of {expected[rows[0]].tolist()}"
@@ -230,6 +236,8 @@ def _score(
     if above > max(1, len(part) // IMAGES_PER_FLIP) or other > max(1, len(part) // IMAGES_PER_CLASS):
         counts = f"on {above} of {len(part)} images by more than rounding and on {other} in the class"
         raise ExportError(f"the frozen network differs from the trained one {counts}: {first}")
+    if lost > max(MAX_LOST, len(part) // IMAGES_PER_LOST):
+        raise ExportError(f"the frozen network is right on {lost} of {len(part)} images fewer than the trained one: {first}")
     return _Score(ClassFigures.count(class_names, part.labels.tolist(), predicted), rounding)
 
 

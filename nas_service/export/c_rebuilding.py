@@ -1,7 +1,9 @@
 """The C of a bundle's rebuilt network: compared with the bundle's own, and run; nothing in the bundle is compiled."""
 
 import hashlib
+import re
 import tempfile
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from nas_service.export.bundle_archive import C_HEADER, C_SOURCE, WEIGHTS
 from nas_service.export.bundle_reading import Bundle
 from search_spaces.network import Network
 
+_VERSION = re.compile(rb"^#define NN_VERSION .*$", re.MULTILINE)  # of who wrote a header: no part of the network
 _SELDOM = 64  # images between two looks at a Control-C
 
 
@@ -31,7 +34,7 @@ def rebuilt_c(bundle: Bundle, network: Network) -> dict[str, bytes]:
 
 
 def state_of_c(bundle: Bundle, network: Network) -> str:
-    """Return how a bundle's C compares with what this version writes: "as written", "differs", or "not there"."""
+    """Return how a bundle's C compares with what this version writes but for its number: "as written", "differs", "not there"."""
     try:
         own = rebuilt_c(bundle, network)
     except ExportError:
@@ -39,7 +42,11 @@ def state_of_c(bundle: Bundle, network: Network) -> str:
     given = {name: bundle.files[name] for name in (own or (C_SOURCE, C_HEADER)) if name in bundle.files}
     if not given:
         return "not there"
-    return "as written" if given == own else "differs"
+    return "as written" if _without_version(given) == _without_version(own) else "differs"
+
+
+def _without_version(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: _VERSION.sub(b"", content) if name == C_HEADER else content for name, content in files.items()}
 
 
 def classify_in_c(files: dict[str, bytes], images: Tensor) -> Tensor:
@@ -48,7 +55,10 @@ def classify_in_c(files: dict[str, bytes], images: Tensor) -> Tensor:
     Raises:
         ExportError: If there is no C compiler here, or it refuses.
     """
-    compiler = find_compiler()
+    try:
+        compiler = find_compiler()
+    except PackedError as error:
+        raise ExportError(f"{error}; --with torch needs none") from error
     if compiler is None:
         raise ExportError("no C compiler (cc, gcc or clang, with its headers) is on PATH here; --with torch needs none")
     flags = next((each for each in FASTEST if predefined(compiler, each) is not None), ())
@@ -58,8 +68,8 @@ def classify_in_c(files: dict[str, bytes], images: Tensor) -> Tensor:
         output = Path(folder) / "network.so"
         try:
             compile_c(compiler, (*flags, *SHARED), (Path(folder) / "network.c",), output)
-            library = Library(output, files[C_HEADER].decode())
-            chunks = [library.logits(chunk.numpy()).argmax(1) for chunk in images.split(_SELDOM)]
+            with closing(Library(output, files[C_HEADER].decode())) as library:
+                chunks = [library.logits(chunk.numpy()).argmax(1) for chunk in images.split(_SELDOM)]
         except (PackedError, OSError) as error:
             raise ExportError(f"the network's C cannot be run here: {error}") from error
     return torch.cat([torch.tensor(chunk) for chunk in chunks])

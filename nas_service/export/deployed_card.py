@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas_service.wording import code_span, printable
+from nas_service.wording import code_span, markdown, printable
 
 _CODE = 12_000  # bytes of code beside the constants on a Cortex-M4, where no compiler could tell
 
@@ -18,23 +18,21 @@ def c_lines(manifest: Mapping[str, Any], *, has_test_images: bool) -> Sequence[s
         "",
         *_table(known, manifest["cost"], manifest["metrics"]),
         "",
-        _verified(known),
+        _verified(known, manifest),
         "",
         *_use(has_test_images=has_test_images),
     ]
 
 
-def onnx_lines(known: Mapping[str, Any]) -> Sequence[str]:
+def onnx_lines(manifest: Mapping[str, Any]) -> Sequence[str]:
     """Return the section on ONNX."""
+    known = manifest["onnx"]
     if not known["written"]:
         return ["## ONNX", "", f"This network cannot be written as ONNX: {printable(known['reason'])}.", ""]
     if known["verified"]:
-        seen = (
-            f"**Verified when it was made** on {known['images']:,} validation and test images in {known['runtime']}: the class of"
-        )
-        seen = f"{seen} `model.py` on every image, logits within {known['tolerance']:g} of it."
+        seen = f"**Verified when it was made** on {_images(known, manifest)} in {known['runtime']}: {_alike(known)}."
     else:
-        seen = f"**Not verified**: {printable(known['reason'])}."
+        seen = f"**Not verified**: {markdown(known['reason'])}."
     return [
         "## ONNX",
         "",
@@ -62,14 +60,24 @@ def _table(known: Mapping[str, Any], cost: Mapping[str, Any], metrics: Mapping[s
     ]
 
 
-def _verified(known: Mapping[str, Any]) -> str:
+def _images(known: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    total = sum(part["images"] for part in manifest["rounding"].values())
+    return f"{known['images']:,} of {total:,} validation and test images"
+
+
+def _alike(known: Mapping[str, Any]) -> str:
+    near = known["other_class"]
+    which = f"all but {near:,} images whose two best logits lie as near to each other" if near else "every image"
+    return f"logits within {known['tolerance']:g} of `model.py`'s, of the largest or of 1, and its class on {which}"
+
+
+def _verified(known: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     if not known["verified"]:
-        return f"**Not verified**: {known['reason']}. `make -C c selftest` verifies {known['selftest_images']} images, anywhere."
+        return f"**Not verified**: {markdown(known['reason'])}. `make -C c selftest` verifies {known['selftest_images']} images."
     ways = " and ".join(f"{code_span(build['flags'])} ({build['instructions']})" for build in known["builds"])
     return (
-        f"**Verified when it was made** on {known['images']:,} of {known['images']:,} validation and test images: compiled by "
-        f"{code_span(known['compiler'])} with {ways}, the same bits of every logit; the class of `model.py` on every image, "
-        f"logits within {known['tolerance']:g} of it."
+        f"**Verified when it was made** on {_images(known, manifest)}: compiled by {code_span(known['compiler'])} with "
+        f"{ways}, the same bits of every logit; {_alike(known)}."
     )
 
 

@@ -42,7 +42,9 @@ def front_matter(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _text(value: str) -> str:
-    return json.dumps(value)  # a JSON string is a YAML one
+    """Return a string of YAML: one of JSON, but that escapes are of 4 or 8 digits, not pairs of surrogates."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in quoted)
 
 
 def hub_files(manifest: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, bytes]:

@@ -185,7 +185,7 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
         "",
         *_use(image, has_test_images=has_test_images),
         *c_lines(manifest, has_test_images=has_test_images),
-        *onnx_lines(manifest["onnx"]),
+        *onnx_lines(manifest),
     ]
     return "\n".join(lines)
 

@@ -21,8 +21,8 @@ from nas_service.errors import ExportError
 from tests.nas_service.deploy.folders import WEIGHTS_DIGEST, c_files, frozen_network, make, write_bundle
 from tests.samples import digits
 
-CC = shutil.which("cc") or ""
-pytestmark = pytest.mark.skipif(not (CC and shutil.which("make")), reason="no C compiler and make here")
+CC = (shutil.which("cc") or "",)
+pytestmark = pytest.mark.skipif(not (CC[0] and shutil.which("make")), reason="no C compiler and make here")
 NETWORKS = [("tiny", "bnn", "shortcut"), ("tiny", "xnor-net", "plain"), ("vgg-binarynet", "bnn", "")]
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from nas_service.deploy.loader import Network, PackedError
+from nas_service.deploy.loader import Network, PackedError, find_compiler
 from tests.nas_service.deploy.folders import c_files, frozen_network, write_bundle
 from tests.samples import digits
 
@@ -105,6 +105,46 @@ def test_where_there_is_no_compiler_it_says_so(bundle: Path) -> None:
     assert (script.returncode, out) == (1, "")
     assert err.startswith("packed.py: no C compiler: none of cc, gcc, clang is on PATH")
     assert "model.py needs torch instead" in err
+
+
+def test_a_compiler_that_is_named_is_taken_with_its_flags_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "cc -DNN_PORTABLE")
+    assert find_compiler() == (shutil.which("cc"), "-DNN_PORTABLE")
+    for named in ("nosuch", "cc --nosuch", "cc 'open"):
+        monkeypatch.setenv("CC", named)
+        with pytest.raises(PackedError, match=r"^CC is .*, which is not the command of a C compiler that works here") as refused:
+            find_compiler()
+        assert repr(named) in str(refused.value)
+
+
+def test_a_library_that_cannot_be_loaded_is_told(bundle: Path) -> None:
+    Network(bundle)._library.close()
+    (library,) = (bundle.parent / "cache" / "nas-packed").iterdir()
+    library.rename(library.with_suffix(".old"))
+    library.write_bytes(b"no library")
+    with pytest.raises(PackedError, match=r"^the compiled network cannot be loaded: "):
+        Network(bundle)
+
+
+def test_a_cache_that_others_may_write_to_is_not_used(bundle: Path) -> None:
+    cache = bundle.parent / "cache" / "nas-packed"
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    with pytest.warns(UserWarning, match="is not this user's alone: the network is compiled anew every time"):
+        network = Network(bundle)
+    assert network(_images()[:2]).shape == (2, 10)
+    assert list(cache.iterdir()) == []
+
+
+def test_where_there_is_no_home_it_says_which_folder_to_name(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", _no_home)
+    with pytest.raises(PackedError, match=r"\(no home\); XDG_CACHE_HOME names another folder"):
+        Network(bundle)
+
+
+def _no_home() -> Path:
+    raise RuntimeError("no home")
 
 
 @pytest.mark.parametrize("name", ["c/network.c", "c/network.h"])

@@ -1,6 +1,7 @@
 """Verification: C that computes something else than the network is refused, with image and values."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from nas_service.deploy.onnx_file import Origin, write_onnx
 from nas_service.deploy.onnx_verifying import OnnxVerification
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.tracing import trace_network
-from nas_service.deploy.verifying import NO_COMPILER, TOLERANCE, Verification
+from nas_service.deploy.verifying import NO_COMPILER, TOLERANCE, Verification, refuse_others
 from nas_service.errors import ExportError
 from tests.nas_service.deploy.folders import WEIGHTS_DIGEST, c_files, frozen_network
 from tests.samples import digits
@@ -80,12 +81,60 @@ def test_a_self_test_that_fails_is_refused() -> None:
         Verification(files).__enter__()
 
 
+def _compiler(folder: Path, *lines: str) -> Path:
+    """Write a program that tells macros as a compiler does, and then does something else with files."""
+    path = folder / "odd-cc"
+    path.write_text("\n".join(["#!/bin/sh", 'case "$*" in *-dM*) exec cc "$@";; esac', *lines]))
+    path.chmod(0o755)
+    return path
+
+
 @needs_compiler
-def test_c_that_does_not_compile_is_refused() -> None:
-    files = c_files()
-    files["c/network.c"] += b"this is not C"
-    with pytest.raises(ExportError, match=r"^the network's C cannot be compiled: .*this"):
-        Verification(files).__enter__()
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        ("echo 'cannot find ld' >&2; exit 1", "fails with 1: cannot find ld"),
+        ("kill -9 $$", "fails with -9"),
+        (
+            "for last; do :; done; while [ $1 != -o ]; do shift; done; echo no library > $2",
+            "the compiled network cannot be loaded",
+        ),
+    ],
+    ids=["without a linker", "killed", "what it makes is not loaded"],
+)
+def test_where_c_cannot_be_compiled_or_loaded_it_is_told_and_nothing_is_refused(tmp_path: Path, does: str, words: str) -> None:
+    images, logits = _given()
+    with Verification(c_files(), choose=lambda: (str(_compiler(tmp_path, does)),)) as verification:
+        verification.see("test", 0, images, logits)
+        facts = verification.facts()
+    assert facts.keys() == {"verified", "reason"}
+    assert facts["verified"] is False
+    assert facts["reason"].startswith("the C cannot be run where this bundle was made: ")
+    assert words in facts["reason"]
+    assert "nas-c-" not in facts["reason"]  # folders of that machine
+
+
+def test_a_compiler_that_is_named_and_does_not_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "nosuch -m32")
+    with Verification(c_files()) as verification:
+        assert "CC is 'nosuch -m32'" in verification.facts()["reason"]
+
+
+@needs_compiler
+def test_what_was_compiled_is_unloaded() -> None:
+    with Verification(c_files()):
+        assert "/nas-c-" in Path("/proc/self/maps").read_text()
+    assert "/nas-c-" not in Path("/proc/self/maps").read_text()
+
+
+def test_only_near_ties_may_get_another_class() -> None:
+    near, far = 0.9 * TOLERANCE, 1.1 * TOLERANCE
+    blank = np.array([[0.0, 1.0]], np.float32)
+    swapped = np.array([[0.5, 0.5 - near / 2], [0.0, 1.0]], np.float32)
+    assert refuse_others("x", 0, swapped, np.array([[0.5, 0.5 + near / 2], [0.0, 1.0]], np.float32)) == 1
+    assert refuse_others("x", 0, blank, blank) == 0
+    with pytest.raises(ExportError, match=r"^x 7 are "):
+        refuse_others("x", 7, np.array([[0.5, 0.5 - far / 2]], np.float32), np.array([[0.5, 0.5 + far / 2]], np.float32))
 
 
 def test_without_a_compiler_it_is_told_that_nothing_was_verified() -> None:
@@ -93,6 +142,15 @@ def test_without_a_compiler_it_is_told_that_nothing_was_verified() -> None:
     with Verification(c_files(), choose=lambda: None) as verification:
         verification.see("test", 0, images, logits)
         assert verification.facts() == {"verified": False, "reason": NO_COMPILER}
+
+
+def test_onnx_that_the_runtime_cannot_load_is_told() -> None:
+    images, logits = _given()
+    with OnnxVerification(b"of a later opset") as verification:
+        verification.see("test", 0, images, logits)
+        facts = verification.facts()
+    assert facts["verified"] is False
+    assert facts["reason"].startswith("the runtime cannot load it where this bundle was made: ")
 
 
 def test_onnx_is_run_on_every_image_and_refused_where_it_computes_something_else() -> None:

@@ -24,8 +24,9 @@ from nas_service.data.part import Part
 from nas_service.deploy.verifying import NO_COMPILER
 from nas_service.errors import ExportError
 from nas_service.export.bundle import architecture_bundle, bundled_images, candidate_bundle
-from nas_service.export.bundle_archive import C_FILES, ONNX
+from nas_service.export.bundle_archive import C_FILES, C_HEADER, ONNX
 from nas_service.export.bundle_reading import read_bundle, read_test_images
+from nas_service.export.c_rebuilding import state_of_c
 from nas_service.export.diagram import draw
 from nas_service.export.rebuilding import network_of
 from nas_service.export.runtime import count_correct
@@ -129,6 +130,18 @@ def test_its_c_was_run_on_every_validation_and_test_image(made: tuple[Path, dict
     assert f"{known['arena_bytes']:,} bytes (`NN_ARENA_BYTES`" in bundle.files["README.md"].decode()
     assert sha256(bundle.files["weights.safetensors"]).hexdigest() in bundle.files["c/network.h"].decode()
     assert (bundle.manifest["onnx"]["verified"], bundle.manifest["onnx"]["images"]) == (True, 360 + 359)
+
+
+def test_c_of_another_version_of_this_service_is_as_written(made: tuple[Path, dict[str, Any], float]) -> None:
+    bundle = read_bundle(made[0])
+    network = network_of(bundle)
+    assert state_of_c(bundle, network) == "as written"
+    own = f'#define NN_VERSION "{bundle.manifest["versions"]["nas-service"]}"'.encode()
+    assert own in bundle.files[C_HEADER]
+    bundle.files[C_HEADER] = bundle.files[C_HEADER].replace(own, b'#define NN_VERSION "0.0.1"')
+    assert state_of_c(bundle, network) == "as written"
+    bundle.files[C_HEADER] += b"\n"
+    assert state_of_c(bundle, network) == "differs"
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")

@@ -20,10 +20,12 @@ C = {
     "constant_bytes": 1234,
     "selftest_images": 8,
     "images": 1259,
+    "other_class": 0,
     "tolerance": 1e-5,
     "compiler": "gcc (Debian) 12",
     "builds": [{"flags": "-O1", "instructions": "scalar C"}, {"flags": "-O3", "instructions": "AVX2"}],
 }
+ONNX = {"written": True, "verified": True, "images": 1259, "other_class": 0, "tolerance": 1e-5, "runtime": "onnxruntime 1"}
 NASTY = ("a|b", "`code`", "<b>x</b>", "[x](http://y)", "*star* _under_", "two\nlines\n\n# heading", "\x1b[31mred", "\udcff", "\\")
 
 
@@ -41,7 +43,7 @@ def _card(test: ClassFigures, settings: dict[str, Any] | None = None, **more: ob
         "metrics": known.model_dump(mode="json", exclude_none=True),
         "cost": COST,
         "c": C,
-        "onnx": {"written": True, "verified": True, "images": 1259, "tolerance": 1e-5, "runtime": "onnxruntime 1"},
+        "onnx": ONNX,
         "rounding": {
             "validation": {"images": 900, "above_tolerance": 2, "other_class": 0},
             "test": {"images": 359, "above_tolerance": 1, "other_class": 1},
@@ -94,7 +96,7 @@ def test_a_card_says_what_its_c_takes_and_how_it_was_verified() -> None:
 def test_a_card_says_that_its_c_was_not_verified_or_cannot_be() -> None:
     figures = class_figures(_names(2), [[9, 1], [0, 10]])
     card = _card(figures, c={**C, "verified": False, "reason": "no compiler"})
-    assert "**Not verified**: no compiler. `make -C c selftest` verifies 8 images, anywhere." in card
+    assert "**Not verified**: no compiler. `make -C c selftest` verifies 8 images." in card
     card = _card(figures, c={"written": False, "reason": "a layer has no form"})
     assert "This network cannot be written as C: a layer has no form." in card
     assert "make -C c" not in card
@@ -102,7 +104,10 @@ def test_a_card_says_that_its_c_was_not_verified_or_cannot_be() -> None:
 
 def test_a_card_says_how_its_onnx_was_verified_or_why_not() -> None:
     figures = class_figures(_names(2), [[9, 1], [0, 10]])
-    assert "on 1,259 validation and test images in onnxruntime 1: the class of `model.py` on every image" in _card(figures)
+    alike = "logits within 1e-05 of `model.py`'s, of the largest or of 1, and its class on"
+    assert f"on 1,259 of 1,259 validation and test images in onnxruntime 1: {alike} every image." in _card(figures)
+    card = _card(figures, onnx={**ONNX, "images": 1200, "other_class": 2})
+    assert f"on 1,200 of 1,259 validation and test images in onnxruntime 1: {alike} all but 2 images whose two best" in card
     assert "**Not verified**: no runtime." in _card(figures, onnx={"written": True, "verified": False, "reason": "no runtime"})
     words = "This network cannot be written as ONNX: a layer has no form."
     assert words in _card(figures, onnx={"written": False, "reason": "a layer has no form"})
