@@ -1,10 +1,12 @@
 """What the form of a new search begins with, and the costs that are ticked in it."""
 
+import json
+
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.form import REFUSED, field_at, json_of, open_form, submitted
-from tests.browser.watched import Watch
+from tests.browser.watched import Watch, axe
 
 
 def test_the_form_begins_with_what_wins_and_the_published_algorithm_is_one_choice_away(open_page: OpenPage) -> None:
@@ -21,6 +23,23 @@ def test_the_form_begins_with_what_wins_and_the_published_algorithm_is_one_choic
     expect(strategy.locator("option:checked")).to_contain_text("as published (Chen et al., ECCV 2020)")
     assert json_of(page) == {"space": "tiny"}, "the service's own default: nothing else has to change with it"
     assert submitted(page)["spec"]["strategy"] == {"name": "abandit", "settings": {}}
+
+
+def test_a_method_that_nobody_chose_is_left_to_the_service(open_page: OpenPage) -> None:
+    page = open_form(open_page)
+    given = {"space": "tiny", "strategy": "screen-and-train", "training": {"methods": ["bnn"]}}
+    page.get_by_label("JSON").fill(json.dumps(given))
+    expect(page.locator("[data-what=method]")).to_contain_text("bnn", timeout=5000)
+    assert json_of(page) == given
+    assert "--method" not in page.get_by_label("Command").input_value()
+    method = field_at(page, "method.name")
+    expect(method).to_have_value("")
+    method.select_option("xnor-net")
+    expect(page.locator("[data-what=method]")).to_contain_text("xnor-net", timeout=5000)
+    assert json_of(page) == given | {"method": "xnor-net"}
+    assert axe(page) == []
+    method.select_option("")
+    assert json_of(page) == given
 
 
 def test_costs_to_trade_are_ticked_two_at_most(open_page: OpenPage) -> None:

@@ -180,6 +180,8 @@ def test_a_search_without_samples_says_what_comes(open_page: OpenPage, store: Da
     assert axe(page) == []
     assert search.step()
     expect(page.locator(".heat-map td.heat-leading").first).to_be_visible()
+    expect(page.get_by_role("table", name="Samples in order").locator("tbody tr").first).to_be_visible()
+    expect(page.locator(".empty-title")).to_have_count(0)
 
 
 def test_a_search_that_is_gone_leads_back(open_page: OpenPage, watch: Any) -> None:  # noqa: ANN401 - the fixture's own type

@@ -136,7 +136,16 @@ describe("a spec", () => {
     const given = {
       training: { methods: [{ name: "bnn", settings: {}, recipe: {} }], robustness: { restarts: 3 }, recipe: { epochs: 30 } },
     };
-    expect(pruned(given, SCHEMA)).toEqual({ method: "xnor-net", training: { methods: ["bnn"], robustness: {} } });
+    expect(pruned(given, SCHEMA)).toEqual({ training: { methods: ["bnn"], robustness: {} } });
+  });
+
+  it("says the default method where it was chosen and a training follows, and none where nobody chose", () => {
+    const open = { space: "tiny", strategy: "screen-and-train", training: { methods: ["bnn"] } };
+    expect(pruned(open, SCHEMA)).toEqual(open);
+    const chosen = { ...open, method: "xnor-net" };
+    expect(pruned(chosen, SCHEMA)).toEqual(chosen);
+    expect(pruned({ ...open, method: { name: "xnor-net", settings: {} } }, SCHEMA)).toEqual(chosen);
+    expect(pruned({ space: "tiny", method: "xnor-net" }, SCHEMA)).toEqual({ space: "tiny" });
   });
 
   it("is changed at a path", () => {

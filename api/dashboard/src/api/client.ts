@@ -70,6 +70,14 @@ export async function getJson<Body>(url: string, signal?: AbortSignal): Promise<
   return body;
 }
 
+/** GET a file, under the name that the service gives it. */
+export async function getFile(url: string): Promise<File> {
+  const response = await ask(url, {});
+  if (!response.ok) throw await problemOf(response);
+  const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? "file";
+  return new File([await response.blob()], name);
+}
+
 /** GET a path of the OpenAPI document; its type follows from the path. */
 export function get<P extends GetPath>(path: P, params: Params = {}, query: Query = {}, signal?: AbortSignal): Promise<Got<P>> {
   return getJson<Got<P>>(address(path, params, query), signal);

@@ -57,12 +57,13 @@ export function settingsOf(component: Json | undefined): JsonObject {
 /**
  * Return what differs from the defaults, as short as it can be said: a component without settings is its name.
  *
- * The method of the samples is said wherever a training follows: left out, it may be the first of that training.
+ * A method of the samples that was chosen is said wherever a training follows, the default one too: left out, it may be the
+ * first of that training.
  */
 export function pruned(spec: JsonObject, schema: SpecSchema): JsonObject {
   const short = prunedObject(spec, schema.fields, schema.catalogue);
   const method = schema.fields.find((field) => field.name === "method");
-  if (method === undefined || !("training" in short) || "method" in short) return short;
+  if (method === undefined || spec.method === undefined || !("training" in short) || "method" in short) return short;
   return Object.fromEntries(order([...Object.entries(short), ["method", nameOf(method.default)]], schema.fields));
 }
 

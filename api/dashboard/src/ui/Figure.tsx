@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useId, useRef } from "preact/hooks";
+import { save } from "./save";
 
 interface FigureProps {
   title: string;
@@ -13,13 +14,6 @@ interface FigureProps {
   /** Path of the request that made it, from /v1 on. */
   request?: string;
   name?: string;
-}
-
-function save(text: string, type: string, name: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type }));
-  const anchor = Object.assign(document.createElement("a"), { href: address, download: name });
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
 /** Return pictures as one, below each other, with the colours that they are seen in: a file knows no variables. */
@@ -60,7 +54,7 @@ export function Figure(props: FigureProps) {
   const name = props.name ?? props.title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
   const saveSvg = () => {
     const drawn = [...(body.current?.querySelectorAll<SVGSVGElement>("svg[role=img]") ?? [])];
-    if (drawn.length > 0) save(drawing(drawn), "image/svg+xml", `${name}.svg`);
+    if (drawn.length > 0) save(new Blob([drawing(drawn)], { type: "image/svg+xml" }), `${name}.svg`);
   };
   const { csv, svg } = props;
   return (
@@ -77,7 +71,7 @@ export function Figure(props: FigureProps) {
             </a>
           ) : null}
           {typeof csv === "function" ? (
-            <button type="button" class="link" onClick={() => save(csv(), "text/csv", `${name}.csv`)}>
+            <button type="button" class="link" onClick={() => save(new Blob([csv()], { type: "text/csv" }), `${name}.csv`)}>
               CSV
             </button>
           ) : null}

@@ -1,5 +1,6 @@
 import { getJson } from "../../api/client";
 import { useResource } from "../../live/resource";
+import { CandidateFiles } from "../../ui/CandidateFiles";
 import { Card } from "../../ui/Card";
 import { percent } from "../../ui/format";
 import { StateMark } from "../../ui/StateMark";
@@ -9,24 +10,6 @@ import { type Candidate, type Page, paths } from "./data";
 
 function nameOf(method: Readonly<Record<string, unknown>>): string {
   return typeof method.name === "string" ? method.name : JSON.stringify(method);
-}
-
-function Downloads({ row }: { row: Candidate }) {
-  if (row.state !== "succeeded") return null;
-  return (
-    <span class="downloads">
-      <a href={paths.weights(row.id, "bundle")} download aria-label={`bundle of ${nameOf(row.method)}, seed ${row.seed}`}>
-        bundle
-      </a>{" "}
-      <a
-        href={paths.weights(row.id, "safetensors")}
-        download
-        aria-label={`safetensors of ${nameOf(row.method)}, seed ${row.seed}`}
-      >
-        safetensors
-      </a>
-    </span>
-  );
 }
 
 const COLUMNS: Column<Candidate>[] = [
@@ -43,7 +26,12 @@ const COLUMNS: Column<Candidate>[] = [
   { key: "state", title: "state", cell: (row) => <StateMark state={row.state} /> },
   { key: "validation", title: "validation", isNumber: true, isMinor: true, cell: (row) => percent(row.validation_accuracy) },
   { key: "test", title: "test", isNumber: true, cell: (row) => percent(row.test_accuracy) },
-  { key: "files", title: "files", cell: (row) => <Downloads row={row} /> },
+  {
+    key: "files",
+    title: "files",
+    cell: (row) =>
+      row.state === "succeeded" ? <CandidateFiles id={row.id} words={`${nameOf(row.method)}, seed ${row.seed}`} /> : null,
+  },
 ];
 
 /** Networks that were trained of the architecture, by method and seed, and their files. */

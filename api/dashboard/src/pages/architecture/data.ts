@@ -51,7 +51,6 @@ export const paths = {
   bundle: (id: string) => address(`${root}/download`, { id }),
   ofSearch: (search: string) => address("/v1/architectures", {}, { search, limit: 100 }),
   candidates: (architecture: string) => address("/v1/candidates", {}, { architecture, limit: 100 }),
-  weights: (candidate: string, format: string) => address("/v1/candidates/{candidate}/download", { candidate }, { format }),
 };
 
 /** Every edge's operation: `a 0-2` -> `skip`. The genotype has its cells by name, and their edges by name. */

@@ -6,18 +6,27 @@ import { Faults } from "./Faults";
 import { Fold } from "./Fold";
 import { placedFields } from "./placing";
 
+interface Props {
+  readonly field: Field;
+  readonly title?: string;
+  /** What is taken where nobody chose, if that is not the field's default. */
+  readonly otherwise?: string | undefined;
+}
+
 /** A thing of the catalogue: its name, what it is, where it was published, and its own settings. */
-export function ComponentField(props: { field: Field; title?: string }) {
+export function ComponentField(props: Props) {
   const form = useForm();
-  const { field } = props;
+  const { field, otherwise } = props;
   const path = `${field.path}.name`;
   useEffect(() => form.show(path), [path]);
   const entries = form.schema.catalogue[shelfOf(field)];
   const standard = nameOf(field.default);
-  const name = nameOf(form.value(field.path), field.default);
+  const given = form.value(field.path);
+  const name = given === undefined && otherwise !== undefined ? "" : nameOf(given, field.default);
   const entry = entries.find((one) => one.name === name);
   const faults = form.faults.value.at.get(path) ?? [];
-  const isChanged = name !== standard;
+  const unset = otherwise === undefined ? standard : "";
+  const isChanged = name !== unset;
   return (
     <>
       <div class={`field wide ${isChanged ? "changed" : ""}`}>
@@ -30,15 +39,14 @@ export function ComponentField(props: { field: Field; title?: string }) {
           aria-describedby={`${faults.length > 0 ? `e-${path} ` : ""}h-${path}`}
           aria-invalid={faults.length > 0}
           value={name}
-          onChange={(event) =>
-            form.set(field.path, event.currentTarget.value === standard ? undefined : event.currentTarget.value)
-          }
+          onChange={(event) => form.set(field.path, event.currentTarget.value === unset ? undefined : event.currentTarget.value)}
         >
-          {entry ? null : <option value={name}>{name}</option>}
+          {otherwise === undefined ? null : <option value="">{otherwise}</option>}
+          {entry || name === "" ? null : <option value={name}>{name}</option>}
           {entries.map((one) => (
             <option key={one.name} value={one.name}>
               {one.name}
-              {field.name === "strategy" ? ` – ${one.reference}` : one.name === standard ? " (default)" : ""}
+              {field.name === "strategy" ? ` – ${one.reference}` : one.name === unset ? " (default)" : ""}
             </option>
           ))}
         </select>

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { isObject } from "../../state/json";
 import type { Field } from "../../state/schema";
+import type { SearchForm } from "../../state/search-form";
 import { nameOf } from "../../state/spec";
 import { ComponentField } from "./ComponentField";
 import { useForm } from "./context";
@@ -35,8 +36,9 @@ function Section(props: { number: number; title: string; children: ComponentChil
   );
 }
 
-function Component(props: { field: Field | undefined; title?: string }) {
-  return props.field ? <ComponentField field={props.field} {...(props.title ? { title: props.title } : {})} /> : null;
+function Component(props: { field: Field | undefined; title?: string; otherwise?: string | undefined }) {
+  const { field, ...rest } = props;
+  return field ? <ComponentField field={field} {...rest} /> : null;
 }
 
 const PLACED =
@@ -48,6 +50,8 @@ export function Sections() {
   const known = byName(form.schema.fields);
   const evaluation = known.evaluation?.fields ?? [];
   const inEvaluation = byName(evaluation);
+  const isOwn = hasOwn(form, known.strategy);
+  const otherwise = isOwn && isObject(form.value("training")) ? "not set: the first method of 5 that can" : undefined;
   return (
     <>
       <div class="card">
@@ -70,8 +74,8 @@ export function Sections() {
         <Fields fields={others(form.schema.fields, ...PLACED)} />
       </Section>
       <Section number={4} title="Evaluation">
-        <Component field={known.method} title="Method of the samples" />
-        <OwnHint strategy={known.strategy} />
+        <Component field={known.method} title="Method of the samples" otherwise={otherwise} />
+        {isOwn ? <OwnHint /> : null}
         <Fields fields={some(inEvaluation, "epochs", "train_fraction", "batch_size")} />
         <Fold
           title="How samples are trained and scored"
@@ -89,12 +93,15 @@ export function Sections() {
   );
 }
 
-/** Where samples are trainings of their own: which recipe they follow, and that what stands here is of shared weights. */
-function OwnHint(props: { strategy: Field | undefined }) {
-  const form = useForm();
-  const name = nameOf(form.value("strategy"), props.strategy?.default);
+/** Whether samples are trainings of their own: because that was asked for, or because the strategy wants it. */
+function hasOwn(form: SearchForm, strategy: Field | undefined): boolean {
+  const name = nameOf(form.value("strategy"), strategy?.default);
   const needsOwn = form.schema.catalogue.strategy.find((one) => one.name === name)?.needsOwn ?? false;
-  if (!needsOwn && !isObject(form.value("evaluation.own"))) return null;
+  return needsOwn || isObject(form.value("evaluation.own"));
+}
+
+/** Where samples are trainings of their own: which recipe they follow, and that what stands here is of shared weights. */
+function OwnHint() {
   return (
     <p class="hint wide own-hint">
       Every sample is a training of its own, from scratch: it follows the recipe of <em>own</em> below, or else the one that the

@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { getJson, type View } from "../../api/client";
 import { useResource } from "../../live/resource";
 import { isDark } from "../../state/theme";
@@ -72,6 +73,11 @@ export function SamplesTab({ model }: { model: SearchModel }) {
   const url = paths.samples(model.id, cursor);
   const looks = useSignal(0); // at this page
   const page = useResource<Page<Sample>>(`${url} ${looks.value}`, (signal) => getJson<Page<Sample>>(url, signal));
+  const told = model.samples.value;
+  const isEmpty = page.data.value?.items.length === 0;
+  useEffect(() => {
+    if (isEmpty && told > 0) page.reload(); // the first ones came; what is behind a page is told by its buttons
+  }, [isEmpty, told]);
   return (
     <Loaded resource={page}>
       {(data) =>

@@ -1,6 +1,7 @@
 import { toggled } from "../../pictures/marks";
 import { type Candidate, isChosen, isLit } from "../../state/training-data";
 import type { Attacked } from "../../state/training-events";
+import { CandidateFiles } from "../../ui/CandidateFiles";
 import { Card } from "../../ui/Card";
 import { percent, seconds } from "../../ui/format";
 import { StateMark } from "../../ui/StateMark";
@@ -20,21 +21,6 @@ function attacked(candidate: Candidate, ended: readonly Attacked[] | undefined):
   if (figures) return percent(figures.worst);
   const last = ended?.at(-1);
   return last && ended ? `${ended.length} done, ${last.attack} ${percent(last.accuracy)}` : percent(null);
-}
-
-function Files(props: { candidate: Candidate; words: string }) {
-  if (props.candidate.state !== "succeeded") return null;
-  const base = `/v1/candidates/${props.candidate.id}/download`;
-  return (
-    <span class="files">
-      <a href={base} download aria-label={`bundle of ${props.words}`}>
-        bundle
-      </a>{" "}
-      <a href={`${base}?format=safetensors`} download aria-label={`weights of ${props.words}`}>
-        weights
-      </a>
-    </span>
-  );
 }
 
 /** Every candidate with what is known of it; those that are chosen first. */
@@ -81,8 +67,10 @@ export function CandidatesPart({ data, shared }: PartProps) {
     {
       key: "files",
       title: "files",
-      cell: (one) =>
-        one.error ? <span class="fault user-text">{one.error}</span> : <Files candidate={one} words={words(one)} />,
+      cell: (one) => {
+        if (one.error) return <span class="fault user-text">{one.error}</span>;
+        return one.state === "succeeded" ? <CandidateFiles id={one.id} words={words(one)} /> : null;
+      },
     },
   ];
   return (
