@@ -117,6 +117,8 @@ export interface paths {
         /**
          * What an architecture costs, by cell, edge, layer and bit width
          * @description Return the parts in the order in which an image passes them; what neither weighs nor computes, such as a pool, is none.
+         *
+         *     As JSON with what generated C takes of flash and RAM, or why there is none.
          */
         get: operations["get_cost_v1_architectures__architecture_id__cost_get"];
         put?: never;
@@ -156,7 +158,7 @@ export interface paths {
         };
         /**
          * The architecture as a bundle, without weights
-         * @description Return a zip of genotype, picture and model card.
+         * @description Return a zip of genotype, picture and model card, which tells what generated C would take.
          */
         get: operations["download_architecture_v1_architectures__architecture_id__download_get"];
         put?: never;
@@ -1761,6 +1763,13 @@ export interface components {
          * @description What an architecture costs, part by part; the sums are its cost.
          */
         ArchitectureCostView: {
+            /** @description In generated C; null where there is no exact C: `c_refused` says why. */
+            c?: components["schemas"]["CCostView"] | null;
+            /**
+             * C Refused
+             * @description What has no exact form in C; null where all has.
+             */
+            c_refused?: string | null;
             /**
              * Method
              * @description Whose precision it is counted for: the one that binarized the search.
@@ -2396,6 +2405,37 @@ export interface components {
             cpus: number;
             /** Gpus */
             gpus: number;
+        };
+        /**
+         * CCostView
+         * @description What an architecture takes in generated C, planned as the generator does and before any training, in bytes.
+         */
+        CCostView: {
+            /**
+             * Arena Bytes
+             * @description RAM for all maps, without the stack.
+             */
+            arena_bytes: number;
+            /**
+             * Code Bytes
+             * @description Machine code of a Cortex-M4, `arm-none-eabi-gcc -Os`: an estimate.
+             */
+            code_bytes: number;
+            /**
+             * Constant Bytes
+             * @description Weights, thresholds and factors: a trained network has these or fewer.
+             */
+            constant_bytes: number;
+            /**
+             * Flash Bytes
+             * @description Constants, records and code together.
+             */
+            flash_bytes: number;
+            /**
+             * Record Bytes
+             * @description The table of stages, where pointers have 4 bytes.
+             */
+            record_bytes: number;
         };
         /**
          * CellFacts

@@ -1,1 +1,0 @@
-import{s as e,z as t}from"./States-DpFGbi-P.js";function n(n){let r=t();return e(`section`,{class:`card ${n.class??``}`,"aria-labelledby":r,children:[e(`div`,{class:`card-head`,children:[e(`h2`,{id:r,children:n.title}),n.actions]}),n.children]})}export{n as t};
