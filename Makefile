@@ -15,7 +15,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench compare-methods docs screenshots clean
+.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy compare-methods docs screenshots clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -80,6 +80,11 @@ $(PAGES)/node_modules/.done: $(PAGES)/package-lock.json
 fmt: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-deploy: $(VENV)/.dev ## generated C: speed beside ONNX Runtime, instructions on a Cortex-M4, every method in every space
+	$(BIN)/python -m benchmarks.deploy_speed
+	$(BIN)/python -m benchmarks.chip_instructions
+	$(BIN)/python -m benchmarks.deploy_table
 
 bench: $(BIN)/nas ## measure what the README quotes
 	$(BIN)/python -m benchmarks.sign
