@@ -143,6 +143,7 @@ class _Writer:
                 means = self._tables.add(stem.mean.astype(np.int32))
                 weights = {"weights": self._tables.add(by_lanes(int32_numbers(stem.weight)))}
                 weights["flips"] = f"(const uint8_t *)(const void *){means}"
+                self._function("to_float")
                 scale = Before(constants=(stem.step,), lines=("v = v * c0[lane];",))
                 self._code.stem = self._tailed(stage, "stem", weights, before=scale)
             case Concat():

@@ -30,7 +30,7 @@ static void @NAME@(const struct nn_stage *s, float *arena, const uint8_t *image)
           int64_t sum = 0;
           for (tap = 0; tap < taps; tap++)
             sum += (int64_t)weight[tap * NN_LANES + lane] * window[tap];
-          values[lane] = (float)sum;
+          values[lane] = nn_to_float(sum);
         }
         weight += taps * NN_LANES;
 #endif
