@@ -1,6 +1,7 @@
 """Counting differing bits by carry-save adders: right for every number of words, and for every count that can come."""
 
 import ctypes
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,13 +12,28 @@ from tests.nas_service.deploy.c_builds import WARNINGS, compile_c
 WORDS = [*range(1, 70), 126, 127, 130, 256]
 
 
+PATCH = "struct nn_patch {\n  const uint32_t *bits;\n  unsigned rows, words;\n  size_t row, pixel;\n};"  # as head.c has it
+
+
+class _Patch(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("bits", ctypes.c_void_p),
+        ("rows", ctypes.c_uint),
+        ("words", ctypes.c_uint),
+        ("row", ctypes.c_size_t),
+        ("pixel", ctypes.c_size_t),
+    ]
+
+
 @pytest.fixture(scope="module")
 def counting(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """Every size with one number of lanes, which changes with it."""
     folder = tmp_path_factory.mktemp("popcount")
     sizes = sorted({(size, _lanes(words)) for words in WORDS for size in chunks(words)})
     functions = [differ_function(*size) for size in sizes] + [dot_function(words, _lanes(words)) for words in WORDS]
-    text = "\n".join(["#include <stdint.h>", *functions]).replace("static void nn_dot", "void nn_dot")
+    text = "\n".join(["#include <stddef.h>", "#include <stdint.h>", PATCH, *functions]).replace(
+        "static void nn_dot", "void nn_dot"
+    )
     (folder / "count.c").write_text(text, encoding="utf-8")
     library = str(folder / "count.so")
     compile_c(["gcc", *WARNINGS, "-O1", "-shared", "-fPIC", "-o", library, str(folder / "count.c")])
@@ -38,6 +54,6 @@ def test_every_number_of_words_is_counted(words: int, counting: ctypes.CDLL) -> 
         weights = np.ascontiguousarray(patch[:, None] ^ differing)
         counts = np.zeros(lanes, np.int32)
         at = [array.ctypes.data_as(ctypes.c_void_p) for array in (patch, weights, counts)]
-        count(at[0], ctypes.c_uint(words), at[1], at[2], ctypes.c_uint(1))
+        count(ctypes.byref(_Patch(at[0], 1, words, words, words)), at[1], at[2], ctypes.c_uint(1))
         expected = np.unpackbits(differing.view(np.uint8).reshape(words, lanes, 4), axis=-1).sum((0, 2))
         assert np.array_equal(counts, expected)
