@@ -90,7 +90,7 @@ def test_a_supernet_learns_with_every_switch(given: dict[str, Any], tolerance: f
 
 @pytest.mark.parametrize("given", [{"precision": "bf16", "channels_last": True, "shared_sign": True}], ids=str)
 def test_a_network_trained_fast_is_exported_as_it_is(given: dict[str, Any]) -> None:
-    """It is scored plainly in float32, so the frozen network equals it but for rounding, and nothing of the fast path stays on it."""
+    """It is scored plainly in float32, so the frozen network equals it but for rounding; nothing of the fast path stays."""
     recipe = Recipe.model_validate({"epochs": 2, "max_steps_per_epoch": 4, "acceleration": given})
     method = METHODS.get("xnor-net").from_settings({})
     trainer = CandidateTrainer(CandidatePlan(SPACES.get("tiny"), tiny_genotype(), method, recipe, 0), digits(), CPU)
