@@ -44,8 +44,8 @@ from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
 
 _PLAIN = {
-    MaxPool: "max_pool",
-    AvgPool: "avg_pool",
+    MaxPool: "pool",
+    AvgPool: "pool",
     GroupMean: "group_mean",
     Gather: "gather_channels",
     Magnitude: "magnitude",
@@ -53,6 +53,10 @@ _PLAIN = {
     GlobalMean: "global_mean",
     Flatten: "flatten",
     Linear: "linear",
+}
+_POOLS: dict[type, dict[str, str]] = {
+    MaxPool: {"STEP": "at[lane] > value[lane] ? at[lane] : value[lane]", "LAST": "value[lane]"},
+    AvgPool: {"STEP": "value[lane] + at[lane]", "LAST": "value[lane] / (float)count"},
 }
 _CONV_PLACES = {
     "values": "counts + pixel * NN_LANES",
@@ -315,7 +319,8 @@ class _Writer:
         if isinstance(stage.bits, SignBits):
             self._record(stage, {"run": self._function("max_pool_bits"), **self._out_flips(stage.bits)})
             return
-        record: dict[str, Any] = {"run": self._function(_PLAIN[type(stage.head)])}
+        kind = type(stage.head)
+        record: dict[str, Any] = {"run": self._function(_PLAIN[kind], **_POOLS.get(kind, {}))}
         match stage.head:
             case Gather(index=index):
                 if int(index.max()) > np.iinfo(np.int16).max:

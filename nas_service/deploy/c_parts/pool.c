@@ -1,24 +1,24 @@
-NN_INLINE void nn_max_pool_lanes(const struct nn_stage *s, const float *in, float *out, int top, int left, unsigned lanes)
+NN_INLINE void @NAME@_lanes(const struct nn_stage *s, const float *in, float *out, int top, int left, unsigned lanes)
 {
   const int bottom = top + s->size > s->height ? s->height : top + s->size;
   const int right = left + s->size > s->width ? s->width : left + s->size;
   const int from = left < 0 ? 0 : left;
-  float best[NN_LANES];
+  float value[NN_LANES];
   int row, column, count = 0;
   unsigned lane;
   for (row = top < 0 ? 0 : top; row < bottom; row++)
     for (column = from; column < right; column++, count++) {
       const float *at = in + ((size_t)row * s->width + column) * s->in_stride;
       for (lane = 0; !count && lane < lanes; lane++)
-        best[lane] = at[lane];
+        value[lane] = at[lane];
       for (lane = 0; count && lane < lanes; lane++)
-        best[lane] = at[lane] > best[lane] ? at[lane] : best[lane];
+        value[lane] = @STEP@;
     }
   for (lane = 0; lane < lanes; lane++)
-    out[lane] = best[lane];
+    out[lane] = @LAST@;
 }
 
-static void nn_max_pool(const struct nn_stage *s, float *arena)
+static void @NAME@(const struct nn_stage *s, float *arena)
 {
   unsigned y, x, first;
   for (y = 0; y < s->out_height; y++)
@@ -29,10 +29,10 @@ static void nn_max_pool(const struct nn_stage *s, float *arena)
         const int at_y = (int)(y * s->stride) - s->padding, at_x = (int)(x * s->stride) - s->padding;
 #if NN_TILE > 1
         if (lanes == NN_LANES) {
-          nn_max_pool_lanes(s, arena + s->in + first, out, at_y, at_x, NN_LANES);
+          @NAME@_lanes(s, arena + s->in + first, out, at_y, at_x, NN_LANES);
           continue;
         }
 #endif
-        nn_max_pool_lanes(s, arena + s->in + first, out, at_y, at_x, lanes);
+        @NAME@_lanes(s, arena + s->in + first, out, at_y, at_x, lanes);
       }
 }
