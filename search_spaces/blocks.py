@@ -74,7 +74,7 @@ def _halved(size: Size, times: int) -> Size:
 
 def stem_shape(space: SearchSpace, channels: int) -> ConvShape:
     """Return the shape of the stem's convolution, for images of so many channels."""
-    kernel_size, stride = (3, 1) if space.stem is Stem.SMALL else (7, 2)
+    kernel_size, stride = {Stem.SMALL: (3, 1), Stem.STRIDED: (3, 2), Stem.LARGE: (7, 2)}[space.stem]
     width = space.plan()[0].in_channels
     return ConvShape(in_channels=channels, out_channels=width, kernel_size=kernel_size, stride=stride, padding=kernel_size // 2)
 

@@ -27,7 +27,7 @@ from search_spaces.cost import ConvShape, Cost, Precision, Size, taking_cost
 from search_spaces.genotype import Genotype
 from search_spaces.halving import halving
 from search_spaces.operation import OPERATIONS
-from search_spaces.space import ZEROISE, CellPlan, Chain, Edge, Role, SearchSpace, Stem
+from search_spaces.space import ZEROISE, CellPlan, Chain, Edge, Role, SearchSpace
 from search_spaces.template import TEMPLATES, BlockCost
 
 Choose = Callable[[str], str]  # edge -> operation
@@ -186,7 +186,7 @@ def block_factory(space: SearchSpace, conv: ConvFactory) -> ConvFactory:
 def _stem(space: SearchSpace, image_channels: int) -> nn.Sequential:
     shape = stem_shape(space, image_channels)
     conv, norm = FullPrecisionConv()(shape), nn.BatchNorm2d(shape.out_channels)
-    return nn.Sequential(conv, norm, *([nn.MaxPool2d(3, 2, padding=1)] if space.stem is Stem.LARGE else []))
+    return nn.Sequential(conv, norm, *([nn.MaxPool2d(3, 2, padding=1)] if space.stem.pools else []))
 
 
 class CellStack(nn.Module):

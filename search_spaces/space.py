@@ -28,12 +28,18 @@ class Stem(StrEnum):
     """The full-precision layers between the pixels and the first cell."""
 
     SMALL = "small"  # 3x3 convolution, batch norm: for images of 8 to 64 pixels
+    STRIDED = "strided"  # the same with stride 2: a quarter of the maps' memory and of their operations, for small devices
     LARGE = "large"  # 7x7 convolution with stride 2, batch norm, 3x3 max pool with stride 2: for images of 224 pixels
 
     @property
     def halvings(self) -> int:
         """How often it halves height and width."""
-        return 0 if self is Stem.SMALL else 2
+        return {Stem.SMALL: 0, Stem.STRIDED: 1, Stem.LARGE: 2}[self]
+
+    @property
+    def pools(self) -> bool:
+        """Whether a 3x3 max pool with stride 2 follows its batch norm."""
+        return self is Stem.LARGE
 
 
 class Chain(StrEnum):
@@ -133,7 +139,9 @@ class SpaceSettings(GivenModel):
     cells: int | None = Field(None, ge=1, le=64, description="Number of stacked cells.")
     template: str | None = Field(None, description="The block around a binary convolution, by name.")
     stem: Stem | None = Field(
-        None, strict=False, description="small: for images of up to 64 pixels; large: quarters the size first, for 224 pixels."
+        None,
+        strict=False,
+        description="small: for images of up to 64 pixels; strided: half the size, for small devices; large: a quarter, for 224.",
     )
     operations: list[str] | None = Field(
         None,

@@ -41,7 +41,6 @@ from search_spaces.network import (
     older_entry_module,
 )
 from search_spaces.space import ZEROISE, CellPlan, Chain, SearchSpace
-from search_spaces.space import Stem as StemKind
 
 _Block = tuple[tuple[Step, ...], int]
 _Make = Callable[[], nn.Module | None]
@@ -149,7 +148,7 @@ class _Assembly:
         mean, step = np.zeros(image.channels, np.int64), np.ones(conv.out_channels, np.float32)
         shape = Shape(sides[0], sides[1], conv.out_channels)
         at = self._norm(self._add(Stem(weight, mean, step, PIXEL_BITS, window), (), shape))
-        if space.stem is StemKind.SMALL:
+        if not space.stem.pools:
             return at
         halved = Shape((shape.height - 1) // 2 + 1, (shape.width - 1) // 2 + 1, shape.channels)
         return self._add(MaxPool(Window(3, 2, 1)), (at,), halved)

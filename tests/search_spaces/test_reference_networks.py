@@ -248,14 +248,24 @@ def test_real_activations_are_bent_between_convolutions_not_only_by_pools(name: 
     assert float((middle - mean).abs().max() / mean.std()) > 1e-3
 
 
-def test_the_large_stem_quarters_the_size_of_any_space() -> None:
-    space = SPACES.get("tiny").configure(LARGE)
+@pytest.mark.parametrize(("stem", "height", "width"), [(Stem.SMALL, 33, 64), (Stem.STRIDED, 17, 32), (Stem.LARGE, 9, 16)])
+def test_stems_leave_any_space_the_size_that_is_counted(stem: Stem, height: int, width: int) -> None:
+    space = SPACES.get("tiny").configure(SpaceSettings(stem=stem))
     genotype = space.genotype({(cell.name, edge.name): "skip" for cell in space.cell_types for edge in space.edges})
     image = replace(CIFAR, size=Size(33, 64))
     network = Network(space, genotype, BNN, image)
-    assert network.stem(torch.rand(1, 3, 33, 64)).shape == (1, 24, 9, 16)
+    assert network.stem(torch.rand(1, 3, 33, 64)).shape == (1, 24, height, width)
     counted, declared = audit(network, torch.rand(1, 3, 33, 64)), network_cost(space, genotype, image, BNN.facts.precision)
     assert (declared.flops, declared.bops) == (counted.flops, counted.bops)
+
+
+@pytest.mark.parametrize("stem", [Stem.STRIDED, Stem.LARGE])
+def test_the_last_map_of_a_vgg_is_as_small_as_its_stem_makes_it(stem: Stem) -> None:
+    """Its classifier sees every position by itself, so the cost needs the size."""
+    settings, image = SpaceSettings(stem=stem, channels=8), replace(CIFAR, size=Size(75, 61))
+    network, cost = _network("vgg-small", image, settings), _cost("vgg-small", image, settings)
+    counted = audit(network, torch.rand(1, 3, 75, 61))
+    assert (cost.bops, cost.flops) == (counted.bops, counted.flops)
 
 
 @EVERY_NETWORK

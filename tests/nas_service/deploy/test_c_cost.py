@@ -22,9 +22,10 @@ from nas_service.deploy.sign_bits import store_signs
 from nas_service.deploy.stages import make_stages
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
+from search_spaces.cost import Size
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.network import ImageFormat
-from search_spaces.space import SPACES, SearchSpace
+from search_spaces.space import SPACES, SearchSpace, Stem
 from search_spaces.template import TEMPLATES
 from tests.nas_service.deploy.given import frozen_network
 from tests.samples import GREY_8, RGB_9, random_genotype
@@ -96,6 +97,15 @@ def test_the_cost_before_training_bounds_what_is_generated_after_it(space_name: 
     constants, arena = _generated(_traced(space, "bnn", image))
     assert cost.arena_bytes == arena
     # arrays that are equal by chance, or not needed as no slope of theirs falls: a few bytes a layer
+    assert 0.98 * cost.constant_bytes <= constants <= cost.constant_bytes
+
+
+@pytest.mark.parametrize("stem", list(Stem))
+def test_the_cost_is_that_of_any_stem(stem: Stem) -> None:
+    space, image = replace(SPACES.get("tiny"), stem=stem), replace(RGB_9, size=Size(33, 28))
+    cost = CCosts(space, METHODS.get("bnn").from_settings({}), image).of(random_genotype(space, 1))
+    constants, arena = _generated(_traced(space, "bnn", image))
+    assert cost.arena_bytes == arena
     assert 0.98 * cost.constant_bytes <= constants <= cost.constant_bytes
 
 
