@@ -94,7 +94,10 @@ class SampleView(View):
     digest: str
     reward: float
     clean_accuracy: float | None = Field(description="On validation; null for a path that diverged.")
-    attacked_accuracy: float | None = Field(description="On validation under one-step FGSM; null without adversarial training.")
+    attacked_accuracy: float | None = Field(
+        description="On validation under the attack that it was trained against (one-step FGSM for free training); null without "
+        "adversarial training, and for a path that diverged."
+    )
     parent_reward: float | None = Field(description="Of the full-precision parent; null where the strategy needs none.")
     fidelity: float = Field(
         description="Share of a whole training that it was; 1 with shared weights. Rewards of others are not alike."
@@ -141,6 +144,9 @@ class ArchitectureView(View):
     search_id: str = Field(validation_alias=AliasChoices("search_id", "job_id"))
     rank: int = Field(description="Among what the search found, 1 best; controls come after those.")
     score: float | None = Field(description="What the search thought of it, in the unit of its strategy; null of a control.")
+    attacked_score: float | None = Field(
+        None, description="The same of its accuracy under attack; null where that is no objective of the search, and of a control."
+    )
     control: Control | None = Field(
         None, description="Which kind of control it is: a random architecture, to compare with; null of one that was found."
     )

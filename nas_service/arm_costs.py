@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nas_service.constraints import CountedImage
+from nas_service.constraints import ATTACKED, CountedImage
 from nas_service.search.aims import Aims
 from nas_service.search.limits import Limits
 from nas_service.search.liveness import nearest, possible_arms, region_of
@@ -66,17 +66,18 @@ class ArmCosts:
         return Limits(costs, tuple(figure - quantity(self.base, name) for name, figure in most.items()))
 
     def aims(self, space: SearchSpace, names: Sequence[str], limits: Limits | None) -> Aims:
-        """Return quantities, by name, that are to be low beside a high reward, among architectures within limits.
+        """Return the objectives of these names beside the reward, among architectures within limits.
 
         Raises:
-            InvalidFieldError: If one is the same for all of them.
+            InvalidFieldError: If a cost is the same for all of them.
         """
-        ends = tuple(self.span(space, name, limits) for name in names)
-        for number, (least, most) in enumerate(ends):
+        traded = [name for name in names if name != ATTACKED]
+        ends = tuple(self.span(space, name, limits) for name in traded)
+        for name, (least, most) in zip(traded, ends, strict=True):
             if least == most:
-                raise InvalidFieldError(f"objectives.{number}", names[number], f"a cost that differs: here all have {most:,.15g}")
-        costs = {key: tuple(quantity(cost, name) for name in names) for key, cost in self.more.items()}
-        return Aims(costs, tuple(quantity(self.base, name) for name in names), ends)
+                raise InvalidFieldError(f"objectives.{names.index(name)}", name, f"a cost that differs: here all have {most:,.15g}")
+        costs = {key: tuple(quantity(cost, name) for name in traded) for key, cost in self.more.items()}
+        return Aims(costs, tuple(quantity(self.base, name) for name in traded), ends, attacked=ATTACKED in names)
 
 
 @lru_cache(maxsize=32)

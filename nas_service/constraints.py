@@ -9,6 +9,8 @@ from search_spaces.given import GivenModel
 MOST = 10**15
 Quantity = Literal["parameters", "binary_parameters", "float_parameters", "ops", "packed_bytes"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+ATTACKED = "attacked_accuracy"
+Objective = Literal[Quantity, "attacked_accuracy"]
 
 
 class CountedImage(GivenModel):

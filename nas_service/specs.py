@@ -4,10 +4,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from nas_service.constraints import Constraints, Quantity
+from nas_service.constraints import ATTACKED, Constraints, Objective
 from nas_service.recipes.adversarial import RobustnessSettings
 from nas_service.recipes.recipe import EvaluationSettings, Recipe
-from nas_service.search.aims import MOST_COSTS
+from nas_service.search.aims import MOST_AIMS
 from search_spaces.given import GivenModel
 
 Item = TypeVar("Item")
@@ -201,15 +201,21 @@ class SearchSpec(_Spec):
         "bears them out.",
     )
     constraints: Constraints | None = Field(None, description="At most so much: nothing that costs more is sampled or returned.")
-    objectives: Annotated[list[Quantity], EachOnce] = Field(
+    objectives: Annotated[list[Objective], EachOnce] = Field(
         [],
-        max_length=MOST_COSTS,
-        description="One cost or two that should be low beside a high reward: a Pareto set is sought and kept in place of "
-        "one best. Empty: the reward alone counts.",
+        max_length=MOST_AIMS,
+        description="One or two aims beside a high reward: costs that should be low, or a high `attacked_accuracy`, on validation "
+        "images under the attack that samples are trained against; the reward is the clean accuracy then. A Pareto set is sought "
+        "and kept in place of one best. Empty: the reward alone counts.",
     )
     resources: WorkerResources = WorkerResources()
     keep: int = Field(5, ge=1, le=1000, description="How many architectures are kept, ranked.")
     training: SearchTraining | None = Field(None, description="What to train when the search ends.")
+
+    @property
+    def trades_attacked(self) -> bool:
+        """Whether the accuracy under attack is an objective."""
+        return ATTACKED in self.objectives
 
     def actors(self, cpus: float, gpus: float) -> int:
         """Return the number of Ray actors for a cluster: as asked, else as many as fit, never more than a wave needs."""

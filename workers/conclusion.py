@@ -57,7 +57,9 @@ def findings_of(database: Database, store: ArtifactStore, job: Job) -> Findings:
             prior = prior_of(session, spec)
         strategy = search_strategy(spec, prior)
         ranked = [entry for entry in strategy.rank(history, spec.keep) if entry.genotype.digest in costs]
-        best = tuple(Discovery(entry.genotype, entry.score, costs[entry.genotype.digest]) for entry in ranked)
+        best = tuple(
+            Discovery(entry.genotype, entry.score, costs[entry.genotype.digest], attacked=entry.attacked) for entry in ranked
+        )
         return Findings(best, unwanted_trainings(store, job.id, best))
     except TRANSIENT_ERRORS:
         raise

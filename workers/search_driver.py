@@ -169,7 +169,9 @@ class SearchDriver:
         """
         context, spec, taken = self._context, self._spec, len(history)
         ranked = self._strategy.rank(history, spec.keep)
-        discoveries = [Discovery(entry.genotype, entry.score, self._cost(entry.genotype, image)) for entry in ranked]
+        discoveries = [
+            Discovery(entry.genotype, entry.score, self._cost(entry.genotype, image), attacked=entry.attacked) for entry in ranked
+        ]
         chosen = None if spec.training is None else choose(spec.training, self._strategy, ranked, image, self._precision)
         controls = () if chosen is None else chosen.controls
         discoveries += [Discovery(one.genotype, 0.0, self._cost(one.genotype, image), one.control) for one in controls]

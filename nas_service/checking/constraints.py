@@ -1,4 +1,4 @@
-"""Limits on costs: whether some architecture of the space keeps them; and costs that are traded."""
+"""Limits on costs: whether some architecture of the space keeps them; and what is traded."""
 
 from collections.abc import Mapping
 
@@ -44,7 +44,7 @@ def check_constraints(problems: Problems, spec: SearchSpec, facts: DatasetFacts)
 
 
 def check_objectives(problems: Problems, spec: SearchSpec, facts: DatasetFacts) -> None:
-    """Refuse costs that a strategy cannot trade, and costs that are the same for all architectures."""
+    """Refuse what a strategy cannot trade, and costs that are the same for all architectures."""
     if not spec.objectives or not problems.sound("objectives", _FIELD, "space", "method", "strategy"):
         return
     if not STRATEGIES.get(spec.strategy.name).trades:

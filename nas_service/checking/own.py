@@ -9,6 +9,7 @@ from nas_service.binarization.method import METHODS, Method
 from nas_service.catalogue import build_method
 from nas_service.checking.drafts import Draft
 from nas_service.checking.problems import Problems
+from nas_service.constraints import ATTACKED
 from nas_service.recipes.recipe import EvaluationSettings, OwnTrainings, Recipe
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.specs import Component, SearchSpec
@@ -22,12 +23,15 @@ _DIGITS = 10_000  # a share is told to so many parts
 
 
 def stated_evaluation(spec: SearchSpec, *, needs_own: bool) -> EvaluationSettings:
-    """Return how samples are trained, with what the spec leaves open about trainings of their own."""
+    """Return how samples are trained, with what the spec leaves open about trainings of their own, and about rewards."""
     own = spec.evaluation.own or (OwnTrainings() if needs_own else None)
     if own is not None and own.recipe is None:
         shared = Recipe() if spec.training is None else spec.training.recipe
         own = own.model_copy(update={"recipe": shared})
-    return spec.evaluation.model_copy(update={"own": own})
+    attack = spec.evaluation.adversarial
+    if attack is not None and spec.trades_attacked and "reward_share" not in attack.model_fields_set:
+        attack = attack.model_copy(update={"reward_share": 0.0})  # it is an objective of its own
+    return spec.evaluation.model_copy(update={"own": own, "adversarial": attack})
 
 
 def stated_method(draft: Draft[SearchSpec]) -> Component:
@@ -59,12 +63,12 @@ def check_own(problems: Problems, spec: SearchSpec, strategy: Strategy, method: 
     if strategy.needs_parent:
         problems.complain(_FIELD, "given", f"null: {spec.strategy.name} judges a path by its parent's shared weights, too")
     _check_idle(problems, spec.evaluation)
-    inherits = spec.training is not None and (spec.evaluation.own is None or spec.evaluation.own.recipe is None)
-    place, recipe = "training.recipe" if inherits else f"{_FIELD}.recipe", own.recipe
+    place, recipe = _place_of_recipe(spec), own.recipe
     if not problems.sound(place):
         return
-    if recipe.adversarial is not None:
-        problems.complain(f"{place}.adversarial", "given", "null: the rewards of trainings of their own are of clean images")
+    if recipe.adversarial is not None and not spec.trades_attacked:
+        allowed = f"null, or {ATTACKED} among `objectives`: the rewards of trainings of their own are of clean images"
+        problems.complain(f"{place}.adversarial", "given", allowed)
     if recipe.distillation > 0:
         problems.complain(f"{place}.distillation", recipe.distillation, "0: there is no teacher for an architecture just sampled")
     shortest = min(strategy.fidelity(0), strategy.fidelity(strategy.total - 1))
@@ -79,6 +83,32 @@ def check_own(problems: Problems, spec: SearchSpec, strategy: Strategy, method: 
             told = "" if fidelity == 1 else f" (of {recipe.epochs} epochs a short training has {short.epochs})"
             problems.complain(place, f"{error.field} {error.given}{told}", str(error.allowed))
             return
+
+
+def check_attacked(problems: Problems, spec: SearchSpec, *, needs_own: bool) -> None:
+    """Refuse accuracy under attack as an objective where there is no attack, or where rewards would hold it as well."""
+    if not spec.trades_attacked or not problems.sound("objectives", "evaluation"):
+        return
+    stated = stated_evaluation(spec, needs_own=needs_own)
+    recipe = None if stated.own is None else stated.own.recipe
+    attack = stated.adversarial if recipe is None else recipe.adversarial
+    place = "evaluation.adversarial" if recipe is None else f"{_place_of_recipe(spec)}.adversarial"
+    if not problems.sound(place):
+        return
+    if attack is None:
+        allowed = f"an attack, which samples are trained against and scored under: {ATTACKED} is an objective"
+        problems.complain(place, None, allowed)
+    elif attack.eps == 0:
+        problems.complain(f"{place}.eps", 0, f"more than 0: {ATTACKED} is an objective, and would be the clean one")
+    if recipe is None and stated.adversarial is not None and stated.adversarial.reward_share:
+        given = stated.adversarial.reward_share
+        problems.complain(f"{place}.reward_share", given, f"0, or left out: {ATTACKED} is an objective of its own")
+
+
+def _place_of_recipe(spec: SearchSpec) -> str:
+    """Return where the recipe of trainings of their own is given."""
+    inherits = spec.training is not None and (spec.evaluation.own is None or spec.evaluation.own.recipe is None)
+    return "training.recipe" if inherits else f"{_FIELD}.recipe"
 
 
 def _too_short(spec: SearchSpec, place: str, epochs: int, shortest: float) -> InvalidFieldError:
@@ -104,7 +134,7 @@ def _check_idle(problems: Problems, given: EvaluationSettings) -> None:
         if name != "own" and value != getattr(defaults, name) and problems.sound(f"evaluation.{name}"):
             shown = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
             allowed = (
-                "nothing: a sample that is a training of its own follows `evaluation.own.recipe`, and its reward is of clean "
-                f"images; shared weights, as abandit has them, follow `evaluation.{name}`"
+                "nothing: a sample that is a training of its own follows `evaluation.own.recipe`, its attack too, and its reward "
+                f"is of clean images; shared weights, as abandit has them, follow `evaluation.{name}`"
             )
             problems.complain(f"evaluation.{name}", shown, allowed)

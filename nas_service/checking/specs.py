@@ -13,7 +13,7 @@ from nas_service.checking.constraints import check_constraints, check_objectives
 from nas_service.checking.datasets import DatasetSource
 from nas_service.checking.drafts import Draft, read_draft
 from nas_service.checking.from_search import check_from_search, stated_from_search
-from nas_service.checking.own import check_own, stated_evaluation, stated_method
+from nas_service.checking.own import check_attacked, check_own, stated_evaluation, stated_method
 from nas_service.checking.problems import Problems
 from nas_service.checking.sections import (
     Fitted,
@@ -173,6 +173,7 @@ def _check_samples(draft: Draft[SearchSpec], prior: PriorSearch | None) -> None:
     if strategy is None or space is None:
         return
     check_from_search(draft, spec, strategy, prior)
+    check_attacked(draft, spec, needs_own=strategy.needs_own)
     if method is not None:
         check_own(draft, spec, strategy, method)
         own = stated_evaluation(spec, needs_own=strategy.needs_own).own

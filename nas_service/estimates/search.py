@@ -10,7 +10,7 @@ from nas_service.catalogue import build_method, build_space, planned_strategy
 from nas_service.data.facts import DatasetFacts
 from nas_service.estimates.cost_ranges import SpaceCosts, space_costs
 from nas_service.estimates.training import Conditions, TrainingEstimate, checkpoint_bytes, estimate_training
-from nas_service.estimates.workload import Workload, candidate_work, sample_work
+from nas_service.estimates.workload import Workload, candidate_work, sample_work, scoring_work
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import Strategy
 from nas_service.specs import Component, SearchSpec, SearchTraining
@@ -114,7 +114,7 @@ def _costs(spec: SearchSpec, space: SearchSpace, image: ImageFormat) -> SpaceCos
 
 
 def _own_work(recipe: Recipe, strategy: Strategy, facts: DatasetFacts) -> Workload:
-    """Return what training every sample from scratch takes, as long as the strategy has it."""
+    """Return what training every sample from scratch takes, as long as the strategy has it, and scoring it under attack."""
     lengths = Counter(strategy.fidelity(index) for index in range(strategy.total))
     works = [candidate_work(short_recipe(recipe, each), facts).times(count) for each, count in lengths.items()]
-    return sum(works, Workload())
+    return sum(works, scoring_work(recipe.adversarial, facts.validation).times(strategy.total))

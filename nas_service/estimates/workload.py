@@ -49,16 +49,14 @@ def sample_work(settings: EvaluationSettings, facts: DatasetFacts) -> Workload:
         batch = min(settings.batch_size, chosen)
         share = min(1.0, settings.max_steps * batch / trained.images)
         trained = Workload(round(trained.images * share), round(trained.attack_steps * share))
-    return trained + _scoring_attack(settings, facts)
+    return trained + scoring_work(settings.adversarial, min(facts.validation, settings.validation_images or facts.validation))
 
 
-def _scoring_attack(settings: EvaluationSettings, facts: DatasetFacts) -> Workload:
-    """Return what the reward under attack takes: the steps that training takes; one where that is free."""
-    attack = settings.adversarial
+def scoring_work(attack: AdversarialTraining | None, images: int) -> Workload:
+    """Return what scoring a sample under attack takes: the steps that training takes on an image; one where that is free."""
     if attack is None or attack.eps == 0:
         return Workload()
-    scored = min(facts.validation, settings.validation_images or facts.validation)
-    return Workload(attack_steps=scored * (1 if attack.attack is AttackName.FREE else attack.resolved_steps))
+    return Workload(attack_steps=images * (1 if attack.attack is AttackName.FREE else attack.resolved_steps))
 
 
 def candidate_work(recipe: Recipe, facts: DatasetFacts) -> Workload:

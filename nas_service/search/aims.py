@@ -1,8 +1,9 @@
-"""Costs that a search trades against the reward, and which architectures are worth having then. Plain Python.
+"""What a search trades against the reward, and which architectures are worth having then. Plain Python.
 
-One architecture dominates another if its reward is no lower and none of its costs is higher, and one of them is better. What no
-other dominates is the Pareto set. How much of what can be had a set has is its hypervolume: of all (reward, costs) between a
-reference and the best, the part that a member of the set is at least as good as.
+One architecture dominates another if its reward, and its accuracy under attack where that is an aim, are no lower and none of its
+costs is higher, and one of them is better. What no other dominates is the Pareto set. How much of what can be had a set has is
+its hypervolume: of all (reward, accuracy under attack, costs) between a reference and the best, the part that a member of the set
+is at least as good as.
 
 References:
     Zitzler and Thiele, "Multiobjective Evolutionary Algorithms: A Comparative Case Study and the Strength Pareto Approach", IEEE
@@ -16,34 +17,46 @@ from math import prod
 
 from search_spaces.genotype import Choice
 
-MOST_COSTS = 2  # that a search trades: work grows with their power
+MOST_AIMS = 2  # beside the reward: work grows with their power
 END = 1.1  # of costs: the dearest architecture, at 1, is worth something, too
-Point = tuple[float, ...]  # a reward, and how far each cost stays below the end
+Point = tuple[float, ...]  # a reward, an accuracy under attack where that is an aim, how far each cost stays below the end
 
 
 @dataclass(frozen=True, eq=False)
 class Aims:
-    """Costs that should be low beside a high reward.
+    """What should be good beside a high reward: low costs, a high accuracy under attack.
 
     Attributes:
         costs: Of every arm, one figure a cost, a multiple of a 64th: what it costs more than the first arm of its place.
         base: What an architecture of the first arms costs.
         ends: What the cheapest and the dearest architecture cost, the dearest more.
+        attacked: Whether the accuracy under attack is one. It is measured, as rewards are, while costs are counted.
     """
 
     costs: Mapping[Choice, tuple[float, ...]]
     base: tuple[float, ...]
     ends: tuple[tuple[float, float], ...]
+    attacked: bool = False
 
     def of(self, choices: Sequence[Choice]) -> tuple[float, ...]:
         """Return the costs of an architecture: 0 for what the cheapest one costs, 1 for the dearest."""
         sums = [base + sum(self.costs[key][number] for key in choices) for number, base in enumerate(self.base)]
         return tuple((cost - least) / (most - least) for cost, (least, most) in zip(sums, self.ends, strict=True))
 
-    def points(self, rewards: Sequence[float], architectures: Sequence[Sequence[Choice]], lowest: float) -> list[Point]:
-        """Return what each architecture has of the hypervolume's box, from the reference (`lowest`, END, ...)."""
-        found = zip(rewards, architectures, strict=True)
-        return [(reward - lowest, *(END - cost for cost in self.of(choices))) for reward, choices in found]
+    def points(
+        self, figures: Sequence[Sequence[float]], architectures: Sequence[Sequence[Choice]], lowest: float
+    ) -> list[Point]:
+        """Return what each architecture has of the hypervolume's box, from the reference (`lowest`, ..., END, ...).
+
+        Args:
+            figures: Rewards of the architectures, and their accuracies under attack where these are an aim.
+            architectures: Their arms.
+            lowest: Of rewards and accuracies.
+        """
+        found = zip(zip(*figures, strict=True), architectures, strict=True)
+        return [
+            (*(figure - lowest for figure in measured), *(END - cost for cost in self.of(choices))) for measured, choices in found
+        ]
 
 
 def undominated(points: Sequence[Point]) -> list[int]:

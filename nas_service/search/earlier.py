@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from nas_service.search.history import History
+from nas_service.search.history import History, under_attack
 from nas_service.search.liveness import places
 from search_spaces.space import SearchSpace
 
@@ -38,6 +38,12 @@ class PriorSearch:
         """The samples of that fidelity, the last ones of many."""
         fidelity = self.fidelity
         return tuple(sample for sample in self.history if sample.fidelity == fidelity)[-MOST:]
+
+    @property
+    def under_attack(self) -> "PriorSearch":
+        """The same by accuracies under attack, if it was searched under attack; else as it is: its slope is learned anyway."""
+        attacked = any(sample.attacked is not None for sample in self.history)
+        return PriorSearch(self.space, under_attack(self.history)) if attacked else self
 
 
 def are_alike(space: SearchSpace, other: SearchSpace) -> bool:

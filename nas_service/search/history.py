@@ -3,8 +3,9 @@
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 
 
@@ -18,6 +19,7 @@ class Sample:
         reward: Validation accuracy, or another score of a short training, in [0, 1]; 0 where the training diverged.
         parent_reward: The same of its full-precision parent; None unless the strategy asked for it (`needs_parent`).
         fidelity: Share of a whole training that it was; rewards of different ones are not alike. 1 with shared weights.
+        attacked: Validation accuracy under the attack that it was trained against; None where there was none, or it diverged.
     """
 
     index: int
@@ -25,9 +27,22 @@ class Sample:
     reward: float
     parent_reward: float | None = None
     fidelity: float = 1.0
+    attacked: float | None = None
 
 
 History = Sequence[Sample]
+
+
+def under_attack(history: History) -> History:
+    """Return the samples with their accuracies under attack for rewards: 0 where the training diverged.
+
+    Raises:
+        InvalidFieldError: If a sample was not attacked.
+    """
+    for sample in history:
+        if sample.attacked is None and sample.reward > 0:
+            raise InvalidFieldError(f"history.{sample.index}.attacked", None, "an accuracy under attack, which is an objective")
+    return tuple(replace(sample, reward=sample.attacked or 0.0) for sample in history)
 
 
 def derived_random(seed: int, *path: object) -> random.Random:

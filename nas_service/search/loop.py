@@ -20,7 +20,7 @@ class Evaluation:
         seconds: Wall time of training and scoring, when that was done.
         worker: Who did it.
         clean_accuracy: On validation, in [0, 1]; None if the training diverged.
-        attacked_accuracy: The same under attack; None without adversarial training.
+        attacked_accuracy: The same under attack; None without adversarial training, or if it diverged.
         parent_reward: Validation accuracy of the full-precision parent, where the strategy asks for it (`needs_parent`).
         steps: Optimizer steps that it took.
         taken_up: Whether it was trained before, so that nothing was to be done but to look it up.
@@ -66,8 +66,8 @@ def run_search(
     while genotypes := strategy.suggest(done, wave_size):
         evaluations = tuple(evaluator.evaluate(len(done), genotypes))
         samples = tuple(
-            Sample(index, genotype, evaluation.reward, evaluation.parent_reward, strategy.fidelity(index))
-            for index, (genotype, evaluation) in enumerate(zip(genotypes, evaluations, strict=True), len(done))
+            Sample(index, genotype, one.reward, one.parent_reward, strategy.fidelity(index), one.attacked_accuracy)
+            for index, (genotype, one) in enumerate(zip(genotypes, evaluations, strict=True), len(done))
         )
         done = (*done, *samples)
         commit(Wave(samples, evaluations, done))

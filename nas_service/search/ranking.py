@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nas_service.search.aims import Aims, spread_out
 from nas_service.search.bandit import Arm, width
-from nas_service.search.history import History, Sample
+from nas_service.search.history import History, Sample, under_attack
 from nas_service.search.limits import Arms
 from nas_service.search.replay import Replay
 from nas_service.search.strategy import Ranked
@@ -23,12 +23,16 @@ def by_reward(space: SearchSpace, history: History, count: int, first: Iterable[
 
 
 def front_of(space: SearchSpace, history: History, count: int, aims: Aims) -> tuple[Ranked, ...]:
-    """Return the Pareto set of rewards and costs: the live genotypes, at their best, that add most to the hypervolume first.
+    """Return the Pareto set of what was told: the live genotypes, at their best, that add most to the hypervolume first.
 
-    The hypervolume's reference is a reward of 0.
+    The hypervolume's reference is a reward, and an accuracy under attack, of 0.
     """
     best = by_reward(space, history, len(history))
-    points = aims.points([entry.score for entry in best], [entry.genotype.choices for entry in best], 0.0)
+    if aims.attacked:
+        stood = {entry.genotype: entry.score for entry in by_reward(space, under_attack(history), len(history))}
+        best = tuple(Ranked(entry.genotype, entry.score, stood[entry.genotype]) for entry in best)
+    figures = [[entry.score for entry in best], *([[entry.attacked or 0.0 for entry in best]] if aims.attacked else [])]
+    points = aims.points(figures, [entry.genotype.choices for entry in best], 0.0)
     return tuple(best[place] for place in spread_out(points, count))
 
 

@@ -3,14 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, Self, TypeVar
 
 from nas_service.search.aims import Aims
 from nas_service.search.arm_facts import MEAN_REWARDS, ArmFacts, ArmUnit
 from nas_service.search.bandit import Arm
 from nas_service.search.beliefs import Belief
 from nas_service.search.earlier import PriorSearch
-from nas_service.search.history import History
+from nas_service.search.history import History, under_attack
 from nas_service.search.limits import Arms, Limits
 from nas_service.search.liveness import balanced_bag, possible_arms, region_of
 from search_spaces.errors import InvalidFieldError
@@ -20,16 +21,26 @@ from search_spaces.registry import Registry
 from search_spaces.space import SearchSpace
 
 
+Model = TypeVar("Model")
+
+
 class StrategySettings(GivenModel):
     """Settings of a strategy; unknown ones are refused."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A discovered genotype and the figure that ranked it."""
+    """A discovered genotype and the figure that ranked it.
+
+    Attributes:
+        genotype: What was found.
+        score: A reward, or an estimate of one.
+        attacked: Its accuracy under attack, told as the score is; None where that is no aim.
+    """
 
     genotype: Genotype
     score: float
+    attacked: float | None = None
 
 
 class Strategy(ABC):
@@ -46,7 +57,7 @@ class Strategy(ABC):
         settings_model: Type of its settings; its JSON schema is in the catalogue.
         arm_facts: What the figures of its arms mean.
         needs_own: Whether its samples have to be trainings of their own (`evaluation.own`).
-        trades: Whether it can trade costs against the reward, and then returns a Pareto set.
+        trades: Whether it can trade costs and accuracy under attack against the reward, and then returns a Pareto set.
         takes_prior: Whether another search's samples can be a prior of its models.
         is_costly: Whether working out the arms after a history takes much more than reading it.
         region: What is searched of the space: live genotypes, within limits if there are any.
@@ -99,7 +110,7 @@ class Strategy(ABC):
             seed: Everything random derives from it.
             parameters: Tells how many parameters a genotype has, which is the sum of what its arms have; None: nobody can.
             limits: What every genotype that it suggests or ranks keeps; None: there are none.
-            aims: Costs that it trades against the reward; None: the reward alone counts.
+            aims: What it trades against the reward; None: the reward alone counts.
         """
         self.space = space
         self.settings = settings
@@ -122,6 +133,20 @@ class Strategy(ABC):
             )
         self.prior = prior
         return self
+
+    @cached_property
+    def _twin(self) -> Self | None:
+        """The same strategy for accuracies under attack in place of rewards; None where these are no aim."""
+        if self.aims is None or not self.aims.attacked:
+            return None
+        twin = type(self)(self.space, self.settings, self.seed, self.parameters, self.region.limits)
+        twin.prior = None if self.prior is None else self.prior.under_attack
+        return twin
+
+    def both(self, model: Callable[[Self, History], Model], history: History) -> tuple[Model, ...]:
+        """Return a model of the rewards after a history, and the same of its accuracies under attack where these are an aim."""
+        told = model(self, history)
+        return (told,) if self._twin is None else (told, model(self._twin, under_attack(history)))
 
     def bag(self, arms: Arms, size: int, *path: object) -> list[tuple[Choice, ...]]:
         """Return `size` balanced genotypes of these arms (`liveness.balanced_bag`), from the stream (seed, path).

@@ -20,12 +20,21 @@ _AT_ONCE = 500  # ids in a query
 
 @dataclass(frozen=True)
 class Discovery:
-    """A genotype to be kept: its rank is its place in the list; a control has a kind, and nothing to be scored by."""
+    """A genotype to be kept: its rank is its place in the list; a control has a kind, and nothing to be scored by.
+
+    Attributes:
+        genotype: What was found.
+        score: What the search thought of it.
+        cost: Counted.
+        control: Of which kind it is, if it is one.
+        attacked: What the search thought of its accuracy under attack; None where that is no objective.
+    """
 
     genotype: Genotype
     score: float
     cost: dict[str, Any]
     control: Control | None = None
+    attacked: float | None = None
 
 
 def add_architectures(session: Session, job_id: str, discoveries: Sequence[Discovery]) -> list[Architecture]:
@@ -39,6 +48,7 @@ def add_architectures(session: Session, job_id: str, discoveries: Sequence[Disco
             genotype=discovery.genotype.to_dict(),
             digest=discovery.genotype.digest,
             score=discovery.score,
+            attacked_score=discovery.attacked,
             cost=discovery.cost,
             control=discovery.control,
             created_at=now,

@@ -187,6 +187,7 @@ class Architecture(Base):
     genotype: Mapped[dict[str, Any]]
     digest: Mapped[str] = mapped_column(String(64), index=True)
     score: Mapped[float]
+    attacked_score: Mapped[float | None]  # where the accuracy under attack is an objective
     cost: Mapped[dict[str, Any]]
     control: Mapped[str | None] = mapped_column(String(16))  # its kind, of a random one that was drawn for comparison
     created_at: Mapped[datetime]

@@ -110,12 +110,13 @@ def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
 
 def history_of(session: Session, job_id: str, first: int = 0, until: int | None = None) -> tuple[Sample, ...]:
     """Return the committed samples of a search in order, from the index `first` on and before `until`."""
-    columns = (SampleRow.index, SampleRow.genotype, SampleRow.reward, SampleRow.parent_reward, SampleRow.fidelity)
-    query = select(*columns).where(SampleRow.job_id == job_id, SampleRow.index >= first).order_by(SampleRow.index)
+    figures = (SampleRow.reward, SampleRow.parent_reward, SampleRow.fidelity, SampleRow.attacked_accuracy)
+    query = select(SampleRow.index, SampleRow.genotype, *figures).where(SampleRow.job_id == job_id, SampleRow.index >= first)
+    query = query.order_by(SampleRow.index)
     if until is not None:
         query = query.where(SampleRow.index < until)
     rows = session.execute(query)
-    return tuple(Sample(index, Genotype.from_dict(genotype), *figures) for index, genotype, *figures in rows)
+    return tuple(Sample(index, Genotype.from_dict(genotype), *told) for index, genotype, *told in rows)
 
 
 def standings_of(session: Session, job_id: str) -> tuple[tuple[float, float], ...]:

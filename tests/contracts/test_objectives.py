@@ -108,5 +108,5 @@ def test_the_posterior_spreads_over_the_costs_more_than_one_that_seeks_the_best(
         strategy = kind.from_settings(LARGE, SETTINGS["abandit-plus"], 0, None, None, sought)
         history = run_search(strategy, Larger(), (), 1, lambda _: None)
         rewards, choices = [sample.reward for sample in history], [sample.genotype.choices for sample in history]
-        had.append(hypervolume(aims.points(rewards, choices, 0.2)))
+        had.append(hypervolume(aims.points([rewards], choices, 0.2)))
     assert had[0] > had[1]

@@ -12,8 +12,9 @@
                unless asked for. The search ends early once one architecture is left and was evaluated
     return     the evaluated architecture with the largest mu - sd / 2, not the best observed: that is the luckiest
 
-Where costs are traded against the reward, what is improved is the hypervolume, in spaces of every size, and the Pareto set is
-returned (`fronts.py`).
+Where costs or accuracy under attack are traded against the reward, what is improved is the hypervolume, in spaces of every size,
+and the Pareto set is returned (`fronts.py`). Accuracies under attack have a model of their own, the same as that of rewards; arms
+are told, and abandoned, by that of rewards.
 
 Expected improvement keeps to what is best already: where there are more arms than samples, hundreds of effects then stay as
 unknown as the bags left them, and noise decides. A draw tries every arm about as often as it may be the best of its edge, so
@@ -37,6 +38,7 @@ References:
     It keeps ABanditNAS's budget, arms and single-path samples, not its bounds or clock.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 
@@ -137,20 +139,20 @@ class AbanditPlus(Strategy):
         genotypes = [self._bagged(index) for index in range(first, bags_end)]
         if first + len(genotypes) >= end:
             return tuple(genotypes)
-        posterior, left = self._posterior(history), self._abandonment.after(history).arms
-        taken = {row.tobytes() for row in posterior.codes}
+        models, left = self.both(type(self)._posterior, history), self._abandonment.after(history).arms
+        taken = {row.tobytes() for row in models[0].codes}
         for row in self._encoding.codes(genotypes):
-            posterior = posterior.believing(row)
+            models = tuple(model.believing(row) for model in models)
             taken.add(row.tobytes())
         sole = self._sole(left)
         for index in range(first + len(genotypes), end):
             if sole in taken:
                 break  # there is nothing else to evaluate
-            row = self._improvement(posterior, index, taken, left)
+            row = self._improvement(models, index, taken, left)
             genotypes.append(self._encoding.genotype(row))
             taken.add(row.tobytes())
             if index + 1 < end:
-                posterior = posterior.believing(row)
+                models = tuple(model.believing(row) for model in models)
         return tuple(genotypes)
 
     def arms(self, history: History) -> tuple[Arm, ...]:
@@ -172,7 +174,7 @@ class AbanditPlus(Strategy):
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Order the samples by mu - sd / 2; a score is a reward (`fronts.ranked`)."""
-        return ranked(self._posterior(history), history, count, self.aims) if history else ()
+        return ranked(self.both(type(self)._posterior, history), history, count, self.aims) if history else ()
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -231,14 +233,14 @@ class AbanditPlus(Strategy):
     _led: tuple[tuple[bytes, Shares], Floats] | None = None
     _remembered: tuple[tuple[bytes, tuple[float, ...], int], Shares] | None = None
 
-    def _improvement(self, posterior: Posterior, index: int, taken: set[bytes], left: Arms) -> Codes:
+    def _improvement(self, models: Sequence[Posterior], index: int, taken: set[bytes], left: Arms) -> Codes:
         """Return the best candidate of the arms that are left; one that was evaluated already if there is no other."""
         long = self.total >= DRAWN_BAGS * self.space.arms_per_edge
         if long and self.aims is None and self.space.size() > ENUMERATED:
-            row = self._drawn(posterior, index, left)
+            row = self._drawn(models[0], index, left)
             if row.tobytes() not in taken:
                 return row
-        return self._expected(posterior, index, taken, left)
+        return self._expected(models, index, taken, left)
 
     def _drawn(self, posterior: Posterior, index: int, left: Arms) -> Codes:
         """Return the best architecture under a draw between posterior mean and posterior (`draws.FunctionDraw`)."""
@@ -253,9 +255,10 @@ class AbanditPlus(Strategy):
         tops = order[self._encoding.within(order, self._encoding.flags(left))][:BEST_STARTS]
         return [*tops, *(self._random(index, number, left) for number in range(RANDOM_STARTS))]
 
-    def _expected(self, posterior: Posterior, index: int, taken: set[bytes], left: Arms) -> Codes:
+    def _expected(self, models: Sequence[Posterior], index: int, taken: set[bytes], left: Arms) -> Codes:
         """Return the candidate with the largest expected gain."""
-        gain = gain_over(self._encoding, self.aims, posterior, posterior.means[0])
+        posterior = models[0]
+        gain = gain_over(self._encoding, self.aims, models, posterior.means[0])
         allowed = self._encoding.flags(left)
         proposals: list[Proposal | None]
         if self.space.size() <= ENUMERATED:
@@ -265,7 +268,7 @@ class AbanditPlus(Strategy):
             begun = self._starts(posterior, index, left)
             if self.aims is not None:
                 draws = [derived_random(self.seed, "front", index, number).random() for number in range(STARTS)]
-                begun = [*starts(self._encoding, self.aims, posterior, draws), *begun[-RANDOM_STARTS:]]
+                begun = [*starts(self._encoding, self.aims, models, draws), *begun[-RANDOM_STARTS:]]
             proposals = [climb(posterior, start, gain, taken, allowed) for start in begun]
         found = [proposal for proposal in proposals if proposal is not None]
         return max(found, key=lambda proposal: proposal.value).row if found else self._random(index, RANDOM_STARTS, left)

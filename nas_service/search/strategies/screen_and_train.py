@@ -8,8 +8,9 @@
                live ones that were not
     return     of those that were trained whole, the one with the largest mu - sd / 2
 
-Where costs are traded against the reward, what is improved is the hypervolume, and the Pareto set of those that were trained
-whole is returned (`fronts.py`).
+Where costs or accuracy under attack are traded against the reward, what is improved is the hypervolume, and the Pareto set of
+those that were trained whole is returned (`fronts.py`). Accuracies under attack have two models of their own, the same as those
+of rewards: of short trainings, and of whole ones. Arms and beliefs are told by those of rewards.
 
 The budget counts whole trainings; a short one counts as its share of one.
 
@@ -31,6 +32,7 @@ References:
 """
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -135,15 +137,15 @@ class ScreenAndTrain(Strategy):
         first = len(history)
         if first < self.screened:
             return tuple(self._bagged(index) for index in range(first, min(first + count, self.screened)))
-        posterior, screened = self._after(history), self._screening(history).codes
-        taken = {row.tobytes() for row in posterior.codes}
+        models, screened = self.both(type(self)._after, history), self._screening(history).codes
+        taken = {row.tobytes() for row in models[0].codes}
         genotypes: list[Genotype] = []
         for index in range(first, min(first + count, self.total)):
-            model = self._turned(history) if index == self.screened + 1 else posterior
-            row = self._improvement(model, screened, index, taken)
+            asked = self.both(type(self)._turned, history) if index == self.screened + 1 else models
+            row = self._improvement(asked, screened, index, taken)
             genotypes.append(self._encoding.genotype(row))
             taken.add(row.tobytes())
-            posterior = posterior.believing(row)
+            models = tuple(model.believing(row) for model in models)
         return tuple(genotypes)
 
     def arms(self, history: History) -> tuple[Arm, ...]:
@@ -172,10 +174,10 @@ class ScreenAndTrain(Strategy):
         """
         screened, trained = history[: self.screened], history[self.screened :]
         if not trained:
-            return ranked(self._screening(history), history, count, self.aims) if history else ()
-        after = self._after(history)
+            return ranked(self.both(type(self)._screening, history), history, count, self.aims) if history else ()
         if self.aims is not None:
-            return ranked(after, trained, count, self.aims)
+            return ranked(self.both(type(self)._after, history), trained, count, self.aims)
+        after = self._after(history)
         first = by_posterior(after, trained, count)
         known = {entry.genotype for entry in first}
         others = list(dict.fromkeys(sample.genotype for sample in screened if sample.genotype not in known))
@@ -291,17 +293,18 @@ class ScreenAndTrain(Strategy):
         bag, slot = divmod(index, size)
         return Genotype(self.space.name, self.bag(self.possible, size, "bag", bag)[slot])
 
-    def _improvement(self, posterior: Posterior, screened: Codes, index: int, taken: set[bytes]) -> Codes:
+    def _improvement(self, models: Sequence[Posterior], screened: Codes, index: int, taken: set[bytes]) -> Codes:
         """Return the best candidate that was not trained whole; one that was if there is no other."""
-        gain = gain_over(self._encoding, self.aims, posterior, NO_BEST)
+        posterior = models[0]
+        gain = gain_over(self._encoding, self.aims, models, NO_BEST)
         if self.space.size() <= ENUMERATED:
             found = [best_of(posterior, self._encoding.all_live, gain, taken)]
         else:
-            order = np.argsort(-posterior.expect(screened), kind="stable")[:BEST_STARTS]
-            tops = screened[order]
+            order = [np.argsort(-model.expect(screened), kind="stable")[:BEST_STARTS] for model in models]
+            tops = screened[np.concatenate(order)]
             if self.aims is not None:
                 draws = [derived_random(self.seed, "front", index, number).random() for number in range(STARTS)]
-                tops = np.vstack([tops, starts(self._encoding, self.aims, posterior, draws)])
+                tops = np.vstack([tops, starts(self._encoding, self.aims, models, draws)])
             begun = [*tops, *(self._random(index, number) for number in range(RANDOM_STARTS))]
             found = [climb(posterior, start, gain, taken, self._encoding.possible) for start in begun]
         proposals = [proposal for proposal in found if proposal is not None]

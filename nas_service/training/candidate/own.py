@@ -21,8 +21,10 @@ from nas_service.reports import Beat, EpochReport, no_beat
 from nas_service.search.loop import Evaluation
 from nas_service.training.candidate.run import TrainingRun
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
-from nas_service.training.scoring.counting import beating, evaluating, likelihoods
+from nas_service.training.scoring.counting import beating, evaluating, likelihoods, standing
 from nas_service.training.state.path_weights import Weights
+from nas_service.training.state.seeding import derived_generator
+from nas_service.training.step.attacked import scoring_attack
 from nas_service.training.supernet.trainer import TrainedPath
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace
@@ -115,6 +117,7 @@ class OwnTrainer:
             diverged=diverged,
             seconds=time.perf_counter() - started if kept is None else sum(report.seconds for report in run.reports),
             clean_accuracy=None if diverged else last.validation_accuracy,
+            attacked_accuracy=None if diverged else self._attacked(trainer),
             steps=trainer.steps,
             taken_up=kept is not None,
         )
@@ -129,6 +132,20 @@ class OwnTrainer:
         with evaluating(trainer.network):
             logs = likelihoods(beating(trainer.network, self._beat), trainer.bench.validation)
         return float(logs.exp().mean() if score is ShortScore.PROBABILITY else logs.mean().exp())
+
+
+    def _attacked(self, trainer: CandidateTrainer) -> float | None:
+        """Return the accuracy on validation images under the attack that is trained against; None: there is none.
+
+        All trainings of a search are attacked from the same random starts.
+        """
+        settings, part = self._plan.recipe.adversarial, trainer.bench.validation
+        if settings is None:
+            return None
+        generator = derived_generator(self.device, self._plan.seed, "validation attack")
+        with evaluating(trainer.network):
+            stood = standing(beating(trainer.network, self._beat), scoring_attack(settings), part, generator)
+        return int(stood.sum()) / len(part)
 
 
 def short_recipe(recipe: Recipe, fidelity: float) -> Recipe:

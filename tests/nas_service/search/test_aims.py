@@ -58,7 +58,7 @@ def test_costs_reach_from_the_cheapest_to_the_dearest() -> None:
     aims = Aims({cheap: (0.0, 6.0), dear: (10.0, 0.0)}, (5.0, 1.0), ((5.0, 15.0), (1.0, 7.0)))
     assert aims.of([cheap]) == (0, 1)
     assert aims.of([dear]) == (1, 0)
-    assert aims.points([0.75], [[dear]], 0.5) == [pytest.approx((0.25, END - 1, END))]
+    assert aims.points([[0.75]], [[dear]], 0.5) == [pytest.approx((0.25, END - 1, END))]
 
 
 def test_an_architecture_as_bad_as_the_reference_has_no_volume() -> None:

@@ -92,28 +92,28 @@ def test_with_nothing_known_it_is_the_volume_above_the_reference() -> None:
 def test_the_set_that_is_told_is_not_dominated_by_anything_sampled(names: tuple[Quantity, ...]) -> None:
     aims, history = _aims(names), _history(40)
     posterior = _posterior(history)
-    told = ranked(posterior, history, 100, aims)
+    told = ranked([posterior], history, 100, aims)
     cautious = dict(zip((s.genotype for s in history), posterior.means - CAUTION * posterior.deviations, strict=True))
     points = [(float(figure), *(-cost for cost in aims.of(genotype.choices))) for genotype, figure in cautious.items()]
     assert {entry.genotype for entry in told} == {list(cautious)[place] for place in undominated(points)}
     assert len(told) > 1
-    assert ranked(posterior, history, 2, aims) == told[:2]
+    assert ranked([posterior], history, 2, aims) == told[:2]
     assert all(0 <= entry.score <= 1 for entry in told)
 
 
 def test_without_aims_it_is_one_best() -> None:
     history = _history(20)
     posterior = _posterior(history)
-    assert gain_over(posterior.encoding, None, posterior, -20).by_mean
-    assert ranked(posterior, history, 3, None)[0].score >= ranked(posterior, history, 3, None)[2].score
+    assert gain_over(posterior.encoding, None, [posterior], -20).by_mean
+    assert ranked([posterior], history, 3, None)[0].score >= ranked([posterior], history, 3, None)[2].score
 
 
 def test_a_climb_by_growth_ends_where_no_neighbour_grows_it_more() -> None:
     aims, history = _aims(("ops",)), _history(12)
     posterior = _posterior(history)
     encoding = posterior.encoding
-    gain = gain_over(encoding, aims, posterior, -20)
-    (start,) = starts(encoding, aims, posterior, [0.3])
+    gain = gain_over(encoding, aims, [posterior], -20)
+    (start,) = starts(encoding, aims, [posterior], [0.3])
     taken = {row.tobytes() for row in posterior.codes}
     found = climb(posterior, start, gain, taken, encoding.possible)
     assert found is not None
