@@ -102,7 +102,7 @@ class EstimateView(View):
     seconds_from: int = Field(description="Number of samples that the time is taken from, the newest of that search.")
     costs: SpaceCostsView = Field(description="What the architectures of the space cost, and which share keeps the limits.")
     method: str = Field(description="That binarizes the samples; costs are counted for it.")
-    objectives: list[str] = Field(description="Costs that are traded against the reward; empty: the reward alone counts.")
+    objectives: list[str] = Field(description="What is traded against the reward; empty: the reward alone counts.")
     controls: int = Field(
         description="Random architectures among those that are trained: as asked, or as many as the space holds."
     )

@@ -28,7 +28,7 @@ Pareto = Annotated[
     bool,
     typer.Option(
         "--pareto",
-        help="With --search: only those that no other of them beats in score and the costs that it trades, else OPs and bytes.",
+        help="With --search: only those that no other of them beats in score and what it trades, else OPs and bytes.",
     ),
 ]
 
@@ -71,14 +71,20 @@ def _in_c(cost: ArchitectureCostView) -> dict[str, object]:
 def print_architectures(
     title: str, found: list[ArchitectureView], costs: Mapping[str, ArchitectureCostView] = MappingProxyType({})
 ) -> None:
-    """Print a table of architectures; with what they take in C, if that is given by id."""
+    """Print a table of architectures; with what they stand where a search sought that, with what they take in C by id."""
+    attacked = any(row.attacked_score is not None for row in found)
     rows = [
-        (row.id, row.search_id, row.control or row.rank, row.score, f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}")
+        (
+            *(row.id, row.search_id, row.control or row.rank, row.score),
+            *([row.attacked_score] if attacked else []),
+            *(f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}"),
+        )
         for row in found
     ]
     in_c = [costs[row.id].c for row in found] if costs else []
     more = [(f"{cost.flash_bytes:,}", f"{cost.arena_bytes:,}") if cost is not None else (None, None) for cost in in_c]
-    titles = ["id", "search", "rank", "score", "OPs", "packed bytes", *(["flash bytes", "RAM bytes"] if costs else [])]
+    titles = ["id", "search", "rank", "score", *(["under attack"] if attacked else []), "OPs", "packed bytes"]
+    titles += ["flash bytes", "RAM bytes"] if costs else []
     print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows)
 
 

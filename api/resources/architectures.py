@@ -33,7 +33,7 @@ def list_architectures(
     pareto: Annotated[  # noqa: FBT002 - a parameter of an address has its name
         bool,
         Query(
-            description="With `search`: only those that no other of them beats in score and in the costs that the search trades, "
+            description="With `search`: only those that no other of them beats in score and in what the search trades, "
             "or where it trades none in OPs and packed bytes."
         ),
     ] = False,

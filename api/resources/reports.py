@@ -39,7 +39,10 @@ def _record(service: Service, search_id: str) -> SearchRecord:
             standings=samples.standings_of(session, search_id),
             arms=samples.list_arms(session, search_id),
             found=[
-                ReportedArchitecture(row.id, row.rank, row.score, Genotype.from_dict(row.genotype), row.cost) for row in found
+                ReportedArchitecture(
+                    row.id, row.rank, row.score, Genotype.from_dict(row.genotype), row.cost, row.attacked_score
+                )
+                for row in found
             ],
             trained=trained,
             controls=control_lines_by_training(session, trained),

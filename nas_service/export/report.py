@@ -36,6 +36,7 @@ class ReportedArchitecture:
     score: float
     genotype: Genotype
     cost: Mapping[str, Any]
+    attacked_score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,13 @@ def _samples(record: SearchRecord) -> str:
 def _found(record: SearchRecord) -> str:
     if not record.found:
         return _section("Architectures", _note("None was found yet."))
-    head = ["rank", "id", "score", "OPs", "1-bit parameters", "32-bit parameters", "packed bytes"]
+    scores = ["score"] if all(entry.attacked_score is None for entry in record.found) else ["score", "under attack"]
+    head = ["rank", "id", *scores, "OPs", "1-bit parameters", "32-bit parameters", "packed bytes"]
     rows = [
         (
             str(entry.rank),
             entry.id,
-            f"{entry.score:.4f}".replace("-", "\N{MINUS SIGN}"),
+            *(_figure(score) for _, score in zip(scores, (entry.score, entry.attacked_score), strict=False)),
             *(f"{entry.cost[key]:,.0f}" for key in ("ops", "binary_parameters", "float_parameters", "packed_bytes")),
         )
         for entry in record.found
@@ -162,6 +164,10 @@ def _found(record: SearchRecord) -> str:
         opened = " open" if entry is record.found[0] else ""
         pictures.append(f"<details{opened}><summary>Cells of rank {entry.rank}</summary>{scrolled(picture)}</details>")
     return _section("Architectures", table(head, rows), *pictures)
+
+
+def _figure(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _trained(record: SearchRecord) -> str:

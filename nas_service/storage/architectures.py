@@ -104,7 +104,7 @@ def searched_spaces(session: Session, keys: Sequence[str]) -> list[dict[str, Any
 
 
 def pareto_set(session: Session, job_id: str) -> list[Architecture]:
-    """Return those architectures of a search, by rank, that no other of them beats in score and in the costs that it trades.
+    """Return those architectures of a search, by rank, that no other of them beats in score and in what it trades.
 
     Of a search that trades none: in OPs and packed bytes. What one that trades kept is the set already: scores are coarser than
     what it was found by. Empty if there is no such search.

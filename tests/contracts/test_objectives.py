@@ -1,17 +1,19 @@
-"""Every strategy that trades costs, by discovery: it returns the Pareto set, repeats itself, and keeps limits beside."""
+"""Every strategy that trades, by discovery: it returns the Pareto set, repeats itself, and keeps limits beside."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from nas_service.arm_costs import arm_costs, format_of
-from nas_service.constraints import CountedImage, Quantity
+from nas_service.constraints import CountedImage, Objective
 from nas_service.search.aims import Aims, hypervolume
 from nas_service.search.history import Sample
 from nas_service.search.limits import Limits
 from nas_service.search.loop import Evaluation, Wave, run_search
 from nas_service.search.strategy import STRATEGIES, Strategy
 from search_spaces.cost import Precision
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 from search_spaces.space import SPACES, SearchSpace
 
@@ -21,8 +23,8 @@ TRADING = [name for name in STRATEGIES.names() if STRATEGIES.get(name).trades]
 LARGE = SPACES.get("abandit-general")
 EVERY_STRATEGY = pytest.mark.parametrize("name", TRADING)
 EVERY_SPACE = pytest.mark.parametrize("space", [SPACES.get("tiny"), LARGE], ids=["tiny", "abandit-general"])
-NAMES: tuple[tuple[Quantity, ...], ...] = (("ops",), ("packed_bytes", "ops"))
-EVERY_NAMES = pytest.mark.parametrize("names", NAMES, ids=["one", "two"])
+NAMES: tuple[tuple[Objective, ...], ...] = (("ops",), ("packed_bytes", "ops"), ("attacked_accuracy",), ("attacked_accuracy", "ops"))
+EVERY_NAMES = pytest.mark.parametrize("names", NAMES, ids=["one", "two", "attacked", "attacked and one"])
 SETTINGS: dict[str, dict[str, float]] = {
     "screen-and-train": {"trainings": 14, "fidelity": 0.2},
     "abandit-plus": {"samples": 30},
@@ -30,7 +32,7 @@ SETTINGS: dict[str, dict[str, float]] = {
 }
 
 
-def _aims(space: SearchSpace, names: Sequence[Quantity], limits: Limits | None = None) -> Aims:
+def _aims(space: SearchSpace, names: Sequence[Objective], limits: Limits | None = None) -> Aims:
     return arm_costs(space, IMAGE, BINARY).aims(space, names, limits)
 
 
@@ -39,12 +41,14 @@ def _strategy(name: str, space: SearchSpace, aims: Aims, limits: Limits | None =
 
 
 class _Bench:
-    """Rewards that no cost explains, the same whenever an architecture is asked for."""
+    """Rewards that no cost explains, and accuracies under attack that neither does, the same whenever they are asked for."""
 
     def evaluate(self, first_index: int, genotypes: Sequence[Genotype]) -> list[Evaluation]:
         del first_index
-        rewards = [int(genotype.digest[:8], 16) / 2**32 for genotype in genotypes]
-        return [Evaluation(reward, 1.0, diverged=False, seconds=0.0) for reward in rewards]
+        figures = [[int(genotype.digest[place : place + 8], 16) / 2**32 for place in (0, 8)] for genotype in genotypes]
+        return [
+            Evaluation(reward, 1.0, diverged=False, seconds=0.0, attacked_accuracy=attacked) for reward, attacked in figures
+        ]
 
 
 def _run(strategy: Strategy) -> tuple[Sample, ...]:
@@ -55,7 +59,7 @@ def _run(strategy: Strategy) -> tuple[Sample, ...]:
 @EVERY_SPACE
 @EVERY_NAMES
 def test_what_is_returned_was_sampled_and_none_costs_more_without_being_better(
-    name: str, space: SearchSpace, names: tuple[Quantity, ...]
+    name: str, space: SearchSpace, names: tuple[Objective, ...]
 ) -> None:
     aims = _aims(space, names)
     strategy = _strategy(name, space, aims)
@@ -64,8 +68,9 @@ def test_what_is_returned_was_sampled_and_none_costs_more_without_being_better(
     told = strategy.rank(history, 50)
     whole = {sample.genotype for sample in history if sample.fidelity == 1}
     assert {entry.genotype for entry in told} <= whole
-    costs = [aims.of(entry.genotype.choices) for entry in told]
-    assert told
+    assert {entry.attacked is not None for entry in told} == {aims.attacked}
+    lacks = [-entry.attacked if entry.attacked is not None else 0.0 for entry in told]
+    costs = [(*aims.of(entry.genotype.choices), lack) for entry, lack in zip(told, lacks, strict=True)]
     for entry, cost in zip(told, costs, strict=True):
         cheaper = [o for o, c in zip(told, costs, strict=True) if c != cost and all(a <= b for a, b in zip(c, cost, strict=True))]
         assert all(other.score <= entry.score for other in cheaper)
@@ -75,10 +80,18 @@ def test_what_is_returned_was_sampled_and_none_costs_more_without_being_better(
 @EVERY_STRATEGY
 @EVERY_SPACE
 def test_a_restart_goes_on_as_if_nothing_had_happened(name: str, space: SearchSpace) -> None:
-    aims, waves = _aims(space, ("ops",)), list[Wave]()
+    aims, waves = _aims(space, ("attacked_accuracy", "ops")), list[Wave]()
     history = run_search(_strategy(name, space, aims), _Bench(), (), 3, waves.append)
     for wave in (waves[1], waves[-2]):
         assert run_search(_strategy(name, space, aims), _Bench(), wave.history, 3, lambda _: None) == history
+
+
+@EVERY_STRATEGY
+def test_accuracy_under_attack_is_known_from_attacks_alone(name: str) -> None:
+    strategy = _strategy(name, LARGE, _aims(LARGE, ("attacked_accuracy",)))
+    history = _run(_strategy("random", LARGE, _aims(LARGE, ("attacked_accuracy",))))
+    with pytest.raises(InvalidFieldError, match="history.3.attacked"):
+        strategy.rank((*history[:3], replace(history[3], attacked=None)), 5)
 
 
 @EVERY_STRATEGY

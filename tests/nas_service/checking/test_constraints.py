@@ -147,6 +147,22 @@ def test_traded_costs_have_their_images_and_reach_the_strategy() -> None:
     assert [max(costs) for costs in zip(*reached, strict=True)] == [1, 1]
 
 
+def test_accuracy_under_attack_is_an_objective_beside_a_clean_reward() -> None:
+    attack = {"adversarial": {"attack": "pgd", "steps": 2}}
+    shared = _checked(strategy="random", objectives=["attacked_accuracy", "ops"], evaluation=attack)
+    assert shared.evaluation.adversarial is not None
+    assert shared.evaluation.adversarial.reward_share == 0
+    assert SearchSpec.model_validate(shared.model_dump(mode="json")) == shared
+    own = _checked(strategy="screen-and-train", objectives=["attacked_accuracy"], evaluation={"own": {"recipe": attack}})
+    for spec, costs in ((shared, 1), (own, 0)):
+        aims = search_strategy(spec, None).aims
+        assert aims is not None
+        assert (aims.attacked, len(aims.ends)) == (True, costs)
+    plain = _checked(strategy="abandit", evaluation=attack).evaluation.adversarial
+    assert plain is not None
+    assert plain.reward_share == 0.5
+
+
 def test_within_limits_the_span_is_of_what_is_within() -> None:
     least, most = _span("packed_bytes")
     limit = int((least + most) / 2)
@@ -166,6 +182,28 @@ def test_within_limits_the_span_is_of_what_is_within() -> None:
         ({"strategy": "random", "objectives": ["ops", "ops"]}, "objectives", "repeats"),
         ({"strategy": "random", "objectives": ["ops", "packed_bytes", "parameters"]}, "objectives", "at most 2"),
         ({"strategy": "random", "space": "resnet-20", "objectives": ["ops"]}, "objectives.0", "differs"),
+        ({"strategy": "abandit", "evaluation": {"adversarial": {}}, "objectives": ["attacked_accuracy"]}, "objectives", "these trade"),
+        ({"strategy": "random", "objectives": ["attacked_accuracy"]}, "evaluation.adversarial", "an attack"),
+        (
+            {"strategy": "random", "objectives": ["attacked_accuracy"], "evaluation": {"adversarial": {"eps": 0}}},
+            "evaluation.adversarial.eps",
+            "more than 0",
+        ),
+        (
+            {"strategy": "random", "objectives": ["attacked_accuracy"], "evaluation": {"adversarial": {"reward_share": 0.5}}},
+            "evaluation.adversarial.reward_share",
+            "0, or left out",
+        ),
+        (
+            {"strategy": "screen-and-train", "objectives": ["attacked_accuracy"]},
+            "evaluation.own.recipe.adversarial",
+            "an attack",
+        ),
+        (
+            {"strategy": "screen-and-train", "evaluation": {"own": {"recipe": {"adversarial": {}}}}},
+            "evaluation.own.recipe.adversarial",
+            "attacked_accuracy among `objectives`",
+        ),
     ],
 )
 def test_costs_that_cannot_be_traded_are_refused_by_their_field(given: dict[str, Any], field: str, allowed: str) -> None:

@@ -18,6 +18,7 @@ function Head({ one }: { one: Architecture }) {
   const theme = isDark.value ? "dark" : "light";
   const facts: readonly (readonly [string, string])[] = [
     ["score", fixed(one.score, 3)],
+    ...(typeof one.attacked_score === "number" ? [["under attack", fixed(one.attacked_score, 3)] as const] : []),
     ["OPs", amount(cost.ops)],
     ["packed", bytes(cost.packed_bytes)],
     ["1-bit parameters", count(cost.binary_parameters)],

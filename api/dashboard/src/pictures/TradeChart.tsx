@@ -8,22 +8,28 @@ type Architecture = View<"ArchitectureView">;
 
 const HEIGHT = 300;
 
+/** An objective that is measured, as scores are, and should be high; all others are costs. */
+export const ATTACKED = "attacked_accuracy";
+
 /** One of the costs that a search may trade, of an architecture. */
 export function costOf(architecture: Pick<Architecture, "cost">, name: string): number {
   const { cost } = architecture;
   return name === "parameters" ? (cost.binary_parameters ?? 0) + (cost.float_parameters ?? 0) : (cost[name] ?? 0);
 }
 
-/** What a search that trades costs found: the score over a cost, each a link to its architecture, named by its rank. */
-export function TradeChart(props: { architectures: readonly Architecture[]; cost: string }) {
+/** What a search that trades found: the score over an objective, each a link to its architecture, named by its rank. */
+export function TradeChart(props: { architectures: readonly Architecture[]; objective: string }) {
   const { ref, width } = useWidth<HTMLDivElement>();
-  const words = props.cost === "ops" ? "OPs an image" : props.cost.replaceAll("_", " ");
+  const { objective } = props;
+  const words = objective === "ops" ? "OPs an image" : objective.replaceAll("_", " ");
+  const isCost = objective !== ATTACKED;
+  const valueOf = (one: Architecture) => (isCost ? Math.max(costOf(one, objective), 1) : (one.attacked_score ?? 0));
   const plot = { left: 52, right: width - 14, top: 18, bottom: HEIGHT - 38 };
   const found = props.architectures.flatMap((one) => (one.score === null ? [] : [{ ...one, score: one.score }])); // no controls
-  const x = logarithmic(
-    found.map((one) => Math.max(costOf(one, props.cost), 1)),
-    [plot.left, plot.right],
-  );
+  const values = found.map(valueOf);
+  const x = isCost
+    ? logarithmic(values, [plot.left, plot.right])
+    : linear(domain(values, 0.02), [plot.left, plot.right], width < 400 ? 3 : 5);
   const y = linear(
     domain(
       found.map((one) => one.score),
@@ -40,22 +46,22 @@ export function TradeChart(props: { architectures: readonly Architecture[]; cost
           plot={plot}
           x={x}
           y={y}
-          xLabel={`${words}; each step is a multiple`}
-          xText={props.cost === "packed_bytes" ? bytes : amount}
+          xLabel={isCost ? `${words}; each step is a multiple` : words}
+          xText={objective === "packed_bytes" ? bytes : isCost ? amount : (value) => fixed(value, decimals(x.ticks))}
           yText={(value) => fixed(value, decimals(y.ticks))}
           label={`Score over ${words} of the ${found.length} architectures of the Pareto set; the list below has the same figures`}
         >
           {found.map((one) => (
             <a key={one.id} href={`/architectures/${one.id}`} aria-label={`rank ${one.rank}`}>
               <circle
-                cx={round(x.at(Math.max(costOf(one, props.cost), 1)))}
+                cx={round(x.at(valueOf(one)))}
                 cy={round(y.at(one.score))}
                 r="5"
                 fill="var(--accent)"
                 data-rank={one.rank}
               />
               <text
-                x={round(x.at(Math.max(costOf(one, props.cost), 1)))}
+                x={round(x.at(valueOf(one)))}
                 y={round(y.at(one.score)) - 9}
                 text-anchor="middle"
                 fill="var(--text)"

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from nas_service.catalogue import build_method, build_space
+from nas_service.recipes.adversarial import AdversarialTraining
 from nas_service.recipes.recipe import Recipe, ShortScore
 from nas_service.specs import Component
 from nas_service.training.candidate.own import OwnPlan, OwnTrainer, short_recipe
 from nas_service.training.candidate.run import TrainingRun
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
-from nas_service.training.scoring.counting import evaluating
+from nas_service.training.scoring.attacks import fast_fgsm
+from nas_service.training.scoring.counting import evaluating, standing
+from nas_service.training.state.seeding import derived_generator
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype
 
@@ -84,6 +87,22 @@ def test_a_training_that_diverges_is_worth_nothing() -> None:
     recipe = RECIPE.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"})
     evaluation = OwnTrainer(replace(PLAN, recipe=recipe), DATA, CPU).evaluate(0, GENOTYPE).evaluation
     assert (evaluation.reward, evaluation.diverged, evaluation.loss, evaluation.clean_accuracy) == (0.0, True, None, None)
+
+
+def test_it_is_attacked_as_it_was_trained_whenever_and_from_wherever_it_comes() -> None:
+    recipe = RECIPE.model_copy(update={"adversarial": AdversarialTraining(eps=0.05), "epochs": 2})
+    plan, shelf = replace(PLAN, recipe=recipe, fidelity=lambda _: 1.0), _Shelf()
+    own = OwnTrainer(plan, DATA, CPU, shelf=shelf)
+    told = [own.evaluate(index, GENOTYPE).evaluation for index in (0, 7)]
+    assert [one.taken_up for one in told] == [False, True]
+    trainer = CandidateTrainer(CandidatePlan(PLAN.space, GENOTYPE, PLAN.method, recipe, PLAN.seed), DATA, CPU)
+    list(trainer.fit())
+    generator = derived_generator(CPU, PLAN.seed, "validation attack")
+    with evaluating(trainer.network):
+        stood = standing(trainer.network, fast_fgsm(0.05), trainer.bench.validation, generator)
+    assert {one.attacked_accuracy for one in told} == {float(stood.double().mean())}
+    assert told[0].reward == told[0].clean_accuracy != told[0].attacked_accuracy
+    assert OwnTrainer(PLAN, DATA, CPU).evaluate(0, GENOTYPE).evaluation.attacked_accuracy is None
 
 
 def test_a_share_of_epochs_is_one_at_least_and_warm_up_shrinks_with_it() -> None:

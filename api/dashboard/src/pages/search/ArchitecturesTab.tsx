@@ -48,7 +48,7 @@ function Cells(props: { one: Architecture; theme: string }) {
   );
 }
 
-/** How they are ranked; where costs were traded, what they are worth and cost as a picture. */
+/** How they are ranked; where something was traded, what they are worth and cost as pictures. */
 function Ranking(props: { traded: readonly string[]; architectures: readonly Architecture[] }) {
   if (props.traded.length === 0)
     return (
@@ -60,11 +60,11 @@ function Ranking(props: { traded: readonly string[]; architectures: readonly Arc
   return (
     <>
       <p class="quiet">
-        The Pareto set: none of these is beaten in score and in every traded cost at once by another that was sampled; a picture
-        of one cost shows some below others. Rank 1 adds most to what the set has, the next most to that.
+        The Pareto set: none of these is beaten in score and in all that is traded at once by another that was sampled; a picture
+        of one objective shows some below others. Rank 1 adds most to what the set has, the next most to that.
       </p>
-      {props.traded.map((cost) => (
-        <TradeChart key={cost} architectures={props.architectures} cost={cost} />
+      {props.traded.map((name) => (
+        <TradeChart key={name} architectures={props.architectures} objective={name} />
       ))}
     </>
   );
@@ -91,6 +91,7 @@ export function ArchitecturesTab({ model }: { model: SearchModel }) {
                     <Cells one={one} theme={theme} />
                     <span>
                       rank {one.rank}, score {fixed(one.score, 3)}
+                      {typeof one.attacked_score === "number" ? `, under attack ${fixed(one.attacked_score, 3)}` : ""}
                     </span>
                   </a>
                   <span class="quiet">

@@ -84,7 +84,7 @@ export const load = {
   },
 };
 
-/** The costs that a search trades against its reward, by name. */
+/** What a search trades against its reward, by name. */
 export function tradedOf(spec: Job["spec"] | undefined): readonly string[] {
   const names = spec?.objectives;
   return Array.isArray(names) ? names.map(String) : [];
