@@ -145,7 +145,8 @@ class ArchitectureView(View):
     rank: int = Field(description="Among what the search found, 1 best; controls come after those.")
     score: float | None = Field(description="What the search thought of it, in the unit of its strategy; null of a control.")
     attacked_score: float | None = Field(
-        None, description="The same of its accuracy under attack; null where that is no objective of the search, and of a control."
+        None,
+        description="The same of its accuracy under attack; null where that is no objective of the search, and of a control.",
     )
     control: Control | None = Field(
         None, description="Which kind of control it is: a random architecture, to compare with; null of one that was found."

@@ -113,7 +113,9 @@ def _evolved(task: Task, population: int) -> tuple[Sample, ...]:
 def _volume(space: str, costs: str, genotypes: Sequence[Genotype]) -> float:
     """Return the hypervolume at true accuracies."""
     _, truth = truth_of(space)
-    points = _aims(space, costs).points([[truth(each) for each in genotypes]], [each.choices for each in genotypes], _usual(space))
+    points = _aims(space, costs).points(
+        [[truth(each) for each in genotypes]], [each.choices for each in genotypes], _usual(space)
+    )
     return hypervolume(points)
 
 

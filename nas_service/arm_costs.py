@@ -75,7 +75,9 @@ class ArmCosts:
         ends = tuple(self.span(space, name, limits) for name in traded)
         for name, (least, most) in zip(traded, ends, strict=True):
             if least == most:
-                raise InvalidFieldError(f"objectives.{names.index(name)}", name, f"a cost that differs: here all have {most:,.15g}")
+                raise InvalidFieldError(
+                    f"objectives.{names.index(name)}", name, f"a cost that differs: here all have {most:,.15g}"
+                )
         costs = {key: tuple(quantity(cost, name) for name in traded) for key, cost in self.more.items()}
         return Aims(costs, tuple(quantity(self.base, name) for name in traded), ends, attacked=ATTACKED in names)
 

@@ -204,9 +204,9 @@ class SearchSpec(_Spec):
     objectives: Annotated[list[Objective], EachOnce] = Field(
         [],
         max_length=MOST_AIMS,
-        description="One or two aims beside a high reward: costs that should be low, or a high `attacked_accuracy`, on validation "
-        "images under the attack that samples are trained against; the reward is the clean accuracy then. A Pareto set is sought "
-        "and kept in place of one best. Empty: the reward alone counts.",
+        description="One or two aims beside a high reward: costs that should be low, or a high `attacked_accuracy`, on "
+        "validation images under the attack that samples are trained against; the reward is of clean images then. A Pareto set "
+        "is sought and kept in place of one best. Empty: the reward alone counts.",
     )
     resources: WorkerResources = WorkerResources()
     keep: int = Field(5, ge=1, le=1000, description="How many architectures are kept, ranked.")

@@ -39,9 +39,7 @@ def _record(service: Service, search_id: str) -> SearchRecord:
             standings=samples.standings_of(session, search_id),
             arms=samples.list_arms(session, search_id),
             found=[
-                ReportedArchitecture(
-                    row.id, row.rank, row.score, Genotype.from_dict(row.genotype), row.cost, row.attacked_score
-                )
+                ReportedArchitecture(row.id, row.rank, row.score, Genotype.from_dict(row.genotype), row.cost, row.attacked_score)
                 for row in found
             ],
             trained=trained,

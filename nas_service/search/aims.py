@@ -43,9 +43,7 @@ class Aims:
         sums = [base + sum(self.costs[key][number] for key in choices) for number, base in enumerate(self.base)]
         return tuple((cost - least) / (most - least) for cost, (least, most) in zip(sums, self.ends, strict=True))
 
-    def points(
-        self, figures: Sequence[Sequence[float]], architectures: Sequence[Sequence[Choice]], lowest: float
-    ) -> list[Point]:
+    def points(self, figures: Sequence[Sequence[float]], architectures: Sequence[Sequence[Choice]], lowest: float) -> list[Point]:
         """Return what each architecture has of the hypervolume's box, from the reference (`lowest`, ..., END, ...).
 
         Args:

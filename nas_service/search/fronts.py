@@ -6,9 +6,9 @@ architecture that costs no more than v of the box gains v max(z - b, 0) there. S
 
     sum over boxes  v EI(b)          (boxes with the same b are taken together)
 
-Where accuracy under attack is an aim, it has a posterior of its own, independent of the rewards', and cuts boxes like a cost: into
-strips between what was reached. Of the strip from c to d an architecture reaches E max(z' - c, 0) - E max(z' - d, 0), that is
-EI(c) - EI(d), which is the box's length there. So that is exact as well.
+Where accuracy under attack is an aim, it has a posterior of its own, independent of that of rewards, and cuts boxes like a
+cost: into strips between what was reached. Of the strip from c to d an architecture reaches E max(z' - c, 0) - E max(z' - d, 0),
+which is EI(c) - EI(d): the box's length there. So that is exact as well.
 
 References:
     Emmerich, Deutz and Klinkenberg, "Hypervolume-based expected improvement: Monotonicity properties and exact computation", CEC

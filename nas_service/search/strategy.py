@@ -20,7 +20,6 @@ from search_spaces.given import GivenModel
 from search_spaces.registry import Registry
 from search_spaces.space import SearchSpace
 
-
 Model = TypeVar("Model")
 
 

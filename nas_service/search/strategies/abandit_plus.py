@@ -139,7 +139,7 @@ class AbanditPlus(Strategy):
         genotypes = [self._bagged(index) for index in range(first, bags_end)]
         if first + len(genotypes) >= end:
             return tuple(genotypes)
-        models, left = self.both(type(self)._posterior, history), self._abandonment.after(history).arms
+        models, left = self.both(type(self).posterior_of, history), self._abandonment.after(history).arms
         taken = {row.tobytes() for row in models[0].codes}
         for row in self._encoding.codes(genotypes):
             models = tuple(model.believing(row) for model in models)
@@ -158,13 +158,13 @@ class AbanditPlus(Strategy):
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return effects in units of rank scores, with bounds of two standard deviations."""
         if not history:
-            return effect_arms(self._encoding, history, self._posterior)
+            return effect_arms(self._encoding, history, self.posterior_of)
         survivors = self._abandonment.after(history)
-        return tuple(survivors.told(arm) for arm in effect_arms(self._encoding, history, self._posterior))
+        return tuple(survivors.told(arm) for arm in effect_arms(self._encoding, history, self.posterior_of))
 
     def beliefs(self, history: History) -> tuple[Belief, ...]:
         """Return the slope of another search's samples, if there are some."""
-        return beliefs_of("samples", self._posterior(history)) if history else ()
+        return beliefs_of("samples", self.posterior_of(history)) if history else ()
 
     def round_ends(self, samples: int) -> tuple[int, ...]:
         """With `abandon_below` the first round ends with the bags and every other when there is a quarter more."""
@@ -174,7 +174,7 @@ class AbanditPlus(Strategy):
 
     def rank(self, history: History, count: int) -> tuple[Ranked, ...]:
         """Order the samples by mu - sd / 2; a score is a reward (`fronts.ranked`)."""
-        return ranked(self.both(type(self)._posterior, history), history, count, self.aims) if history else ()
+        return ranked(self.both(type(self).posterior_of, history), history, count, self.aims) if history else ()
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -192,7 +192,7 @@ class AbanditPlus(Strategy):
     def _abandonment(self) -> Abandonment:
         return Abandonment(
             self._encoding,
-            self._posterior,
+            self.posterior_of,
             below=self.settings.abandon_below,
             first=self.balanced,
             step=self.space.arms_per_edge,
@@ -204,7 +204,8 @@ class AbanditPlus(Strategy):
         bag, slot = divmod(index, size)
         return Genotype(self.space.name, self.bag(self.possible, size, "bag", bag)[slot])
 
-    def _posterior(self, history: History) -> Posterior:
+    def posterior_of(self, history: History) -> Posterior:
+        """Return the model of a history."""
         codes = self._encoding.codes(sample.genotype for sample in history)
         rewards = [sample.reward for sample in history]
         first = anchor(len(history))

@@ -137,11 +137,11 @@ class ScreenAndTrain(Strategy):
         first = len(history)
         if first < self.screened:
             return tuple(self._bagged(index) for index in range(first, min(first + count, self.screened)))
-        models, screened = self.both(type(self)._after, history), self._screening(history).codes
+        models, screened = self.both(type(self).whole_model, history), self.short_model(history).codes
         taken = {row.tobytes() for row in models[0].codes}
         genotypes: list[Genotype] = []
         for index in range(first, min(first + count, self.total)):
-            asked = self.both(type(self)._turned, history) if index == self.screened + 1 else models
+            asked = self.both(type(self).turned_model, history) if index == self.screened + 1 else models
             row = self._improvement(asked, screened, index, taken)
             genotypes.append(self._encoding.genotype(row))
             taken.add(row.tobytes())
@@ -150,14 +150,14 @@ class ScreenAndTrain(Strategy):
 
     def arms(self, history: History) -> tuple[Arm, ...]:
         """Return the effects in short trainings, in units of rank scores, with bounds of two standard deviations."""
-        return effect_arms(self._encoding, history, self._screening)
+        return effect_arms(self._encoding, history, self.short_model)
 
     def beliefs(self, history: History) -> tuple[Belief, ...]:
         """Return the slopes of both models."""
         if not history:
             return ()
-        told = beliefs_of("short trainings", self._screening(history))
-        return (*told, *beliefs_of("whole trainings", self._after(history))) if len(history) > self.screened else told
+        told = beliefs_of("short trainings", self.short_model(history))
+        return (*told, *beliefs_of("whole trainings", self.whole_model(history))) if len(history) > self.screened else told
 
     def round_ends(self, samples: int) -> tuple[int, ...]:
         """The screening is the first round, whole trainings are the second."""
@@ -174,10 +174,10 @@ class ScreenAndTrain(Strategy):
         """
         screened, trained = history[: self.screened], history[self.screened :]
         if not trained:
-            return ranked(self.both(type(self)._screening, history), history, count, self.aims) if history else ()
+            return ranked(self.both(type(self).short_model, history), history, count, self.aims) if history else ()
         if self.aims is not None:
-            return ranked(self.both(type(self)._after, history), trained, count, self.aims)
-        after = self._after(history)
+            return ranked(self.both(type(self).whole_model, history), trained, count, self.aims)
+        after = self.whole_model(history)
         first = by_posterior(after, trained, count)
         known = {entry.genotype for entry in first}
         others = list(dict.fromkeys(sample.genotype for sample in screened if sample.genotype not in known))
@@ -235,7 +235,7 @@ class ScreenAndTrain(Strategy):
 
         return Covariates(known, np.append(size.slopes, PRIOR_SLOPE), (*size.names, PRIOR))
 
-    def _screening(self, history: History) -> Posterior:
+    def short_model(self, history: History) -> Posterior:
         """Return the model of the short trainings; the last one is remembered, which changes no answer."""
         short = history[: self.screened]
         key = tuple((sample.genotype, sample.reward) for sample in short)
@@ -275,16 +275,16 @@ class ScreenAndTrain(Strategy):
 
     _told: tuple[Posterior, Covariates] | None = None
 
-    def _after(self, history: History) -> Posterior:
+    def whole_model(self, history: History) -> Posterior:
         """Return the model of the whole trainings, after those of the screening."""
         trained = history[self.screened :]
         codes = self._encoding.codes(sample.genotype for sample in trained)
         scores = rank_scores([sample.reward for sample in trained])
-        return Posterior(self._encoding, codes, scores, WHOLE, self._known(self._screening(history)))
+        return Posterior(self._encoding, codes, scores, WHOLE, self._known(self.short_model(history)))
 
-    def _turned(self, history: History) -> Posterior:
+    def turned_model(self, history: History) -> Posterior:
         """Return the model before any whole training if the screening told the opposite."""
-        known = self._known(self._screening(history))
+        known = self._known(self.short_model(history))
         slopes = np.where(np.arange(len(known.slopes)) == known.names.index(SCREENED), -known.slopes, known.slopes)
         return Posterior(self._encoding, self._encoding.codes(()), np.zeros(0), WHOLE, Covariates(known.of, slopes))
 

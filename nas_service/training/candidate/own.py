@@ -133,7 +133,6 @@ class OwnTrainer:
             logs = likelihoods(beating(trainer.network, self._beat), trainer.bench.validation)
         return float(logs.exp().mean() if score is ShortScore.PROBABILITY else logs.mean().exp())
 
-
     def _attacked(self, trainer: CandidateTrainer) -> float | None:
         """Return the accuracy on validation images under the attack that is trained against; None: there is none.
 

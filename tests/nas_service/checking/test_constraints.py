@@ -182,7 +182,11 @@ def test_within_limits_the_span_is_of_what_is_within() -> None:
         ({"strategy": "random", "objectives": ["ops", "ops"]}, "objectives", "repeats"),
         ({"strategy": "random", "objectives": ["ops", "packed_bytes", "parameters"]}, "objectives", "at most 2"),
         ({"strategy": "random", "space": "resnet-20", "objectives": ["ops"]}, "objectives.0", "differs"),
-        ({"strategy": "abandit", "evaluation": {"adversarial": {}}, "objectives": ["attacked_accuracy"]}, "objectives", "these trade"),
+        (
+            {"strategy": "abandit", "evaluation": {"adversarial": {}}, "objectives": ["attacked_accuracy"]},
+            "objectives",
+            "these trade",
+        ),
         ({"strategy": "random", "objectives": ["attacked_accuracy"]}, "evaluation.adversarial", "an attack"),
         (
             {"strategy": "random", "objectives": ["attacked_accuracy"], "evaluation": {"adversarial": {"eps": 0}}},

@@ -96,6 +96,15 @@ def test_trainings_of_their_own_are_counted_as_long_as_they_are() -> None:
     assert 0 < estimate.memory_bytes <= _search().memory_bytes  # of the one operation of `tiny` that has weights
 
 
+def test_trainings_of_their_own_are_attacked_while_they_are_trained_and_scored() -> None:
+    """As above; every one of the 52 is scored on the 360 images."""
+    recipe = {"epochs": 12, "batch_size": 64, "adversarial": {"attack": "pgd", "steps": 3}}
+    given: dict[str, Any] = {"strategy": "screen-and-train", "objectives": ["attacked_accuracy"]}
+    estimate = _search(**given, evaluation={"own": {"recipe": recipe}})
+    assert estimate.attack_steps == 3 * (estimate.images + 52 * 360)
+    assert estimate.objectives == ("attacked_accuracy",)
+
+
 def test_full_precision_parents_are_trained_too() -> None:
     child, both = (_search(strategy={"name": "cp-nas", "settings": {"parent_weight": weight}}) for weight in (0, 0.5))
     assert both.images == 2 * child.images

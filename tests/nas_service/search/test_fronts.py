@@ -111,7 +111,9 @@ def test_with_accuracies_under_attack_it_is_the_mean_over_draws_of_both(names: t
     had = aims.points(held, known, LOWEST)
     before = hypervolume(had)
     for row, figure in zip(rows, told, strict=True):
-        draws = [model.predict(row[None])[0] + model.predict(row[None])[1] * random.permutation(units) for model in (posterior, other)]
+        draws = [
+            model.predict(row[None])[0] + model.predict(row[None])[1] * random.permutation(units) for model in (posterior, other)
+        ]
         new = aims.points([draw.tolist() for draw in draws], [encoding.genotype(row).choices] * len(units), LOWEST)
         grown = np.array([hypervolume([*had, point]) - before for point in new])
         assert figure == pytest.approx(grown.mean(), abs=4 * grown.std() / len(grown) ** 0.5 + 2e-3)

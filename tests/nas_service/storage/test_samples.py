@@ -27,7 +27,9 @@ def _running(database: Database) -> Job:
 
 def _record(history: tuple[Sample, ...], size: int = 2) -> samples.WaveRecord:
     genotypes = STRATEGY.suggest(history, size)
-    new = tuple(Sample(len(history) + i, genotype, 0.25 * (i + 1), attacked=0.1 + 0.2 * i) for i, genotype in enumerate(genotypes))
+    new = tuple(
+        Sample(len(history) + i, genotype, 0.25 * (i + 1), attacked=0.1 + 0.2 * i) for i, genotype in enumerate(genotypes)
+    )
     evaluations = tuple(
         Evaluation(s.reward, 1.5, diverged=False, seconds=0.1, worker="w", attacked_accuracy=s.attacked) for s in new
     )

@@ -123,7 +123,7 @@ def test_short_trainings_that_are_upside_down_are_refuted_by_whole_ones() -> Non
         strategy = _strategy(seed=seed, trainings=18)
         history = _search(strategy, short=-1.0)
         ranks.append(_rank(strategy.rank(history, 1)[0].genotype))
-        slopes.append(strategy._after(history).slopes[-2])
+        slopes.append(strategy.whole_model(history).slopes[-2])
     assert np.mean(slopes) < 0
     assert np.mean(ranks) > 0.9
 
@@ -131,7 +131,7 @@ def test_short_trainings_that_are_upside_down_are_refuted_by_whole_ones() -> Non
 def test_without_anybody_who_counts_parameters_it_works_too() -> None:
     strategy = ScreenAndTrain(MINI, ScreenAndTrainSettings.model_validate({}), 0)
     history = _search(strategy)
-    assert strategy._after(history).slopes.shape == (2,)
+    assert strategy.whole_model(history).slopes.shape == (2,)
     assert _rank(strategy.rank(history, 1)[0].genotype) > 0.8
 
 
@@ -148,7 +148,7 @@ def test_more_than_was_trained_whole_is_filled_up_with_what_promises_most() -> N
     assert len(ranked) == 20 == len({entry.genotype for entry in ranked})
     assert {entry.genotype for entry in ranked[:4]} == {sample.genotype for sample in history[48:]}
     assert {entry.genotype for entry in ranked[4:]} <= {sample.genotype for sample in history[:48]}
-    expected = strategy._after(history).expect(strategy._encoding.codes(entry.genotype for entry in ranked[4:]))
+    expected = strategy.whole_model(history).expect(strategy._encoding.codes(entry.genotype for entry in ranked[4:]))
     assert np.corrcoef(expected, range(16))[0, 1] < -0.9
 
 
@@ -176,8 +176,8 @@ def test_the_second_whole_training_is_a_contrast(space: SearchSpace) -> None:
     strategy = _strategy(space, trainings=8)
     history = _search(strategy, noise=0.0)
     first, second = (sample.genotype for sample in history[48:50])
-    told = strategy._known(strategy._screening(history)).of(strategy._encoding.codes([first, second]))
-    place = strategy._known(strategy._screening(history)).names.index("screening")
+    told = strategy._known(strategy.short_model(history)).of(strategy._encoding.codes([first, second]))
+    place = strategy._known(strategy.short_model(history)).names.index("screening")
     assert told[0, place] > 1.5
     assert told[1, place] < -1.5
     assert strategy.suggest(history[:48], 4)[:2] == (first, second)
@@ -190,7 +190,7 @@ def test_the_screenings_covariate_leaves_size_to_its_own() -> None:
     sizes = {one: count_parameters(MINI, one) for one in ALL}
     bags = strategy.suggest((), 48)
     history = tuple(Sample(index, one, sizes[one] / 1e6, None, 1 / 12) for index, one in enumerate(bags))
-    screening = strategy._screening(history)
+    screening = strategy.short_model(history)
     codes = strategy._encoding.all_live
     of_size = strategy._size.of(codes)[:, 0]
     mean = screening.expect(codes)
