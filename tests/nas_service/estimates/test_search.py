@@ -99,7 +99,11 @@ def test_trainings_of_their_own_are_counted_as_long_as_they_are() -> None:
 def test_trainings_of_their_own_are_attacked_while_they_are_trained_and_scored() -> None:
     """As above; every one of the 52 is scored on the 360 images."""
     recipe = {"epochs": 12, "batch_size": 64, "adversarial": {"attack": "pgd", "steps": 3}}
-    given: dict[str, Any] = {"strategy": "screen-and-train", "objectives": ["attacked_accuracy"]}
+    given: dict[str, Any] = {
+        "strategy": "screen-and-train",
+        "objectives": ["attacked_accuracy"],
+        "constraints": {"image": {"channels": 1, "height": 8, "width": 8}},
+    }
     estimate = _search(**given, evaluation={"own": {"recipe": recipe}})
     assert estimate.attack_steps == 3 * (estimate.images + 52 * 360)
     assert estimate.objectives == ("attacked_accuracy",)
