@@ -23,10 +23,10 @@ export function TradeChart(props: { architectures: readonly Architecture[]; obje
   const { objective } = props;
   const words = objective === "ops" ? "OPs an image" : objective.replaceAll("_", " ");
   const isCost = objective !== ATTACKED;
-  const valueOf = (one: Architecture) => (isCost ? Math.max(costOf(one, objective), 1) : (one.attacked_score ?? 0));
+  const placeOf = (one: Architecture) => (isCost ? Math.max(costOf(one, objective), 1) : (one.attacked_score ?? 0));
   const plot = { left: 52, right: width - 14, top: 18, bottom: HEIGHT - 38 };
   const found = props.architectures.flatMap((one) => (one.score === null ? [] : [{ ...one, score: one.score }])); // no controls
-  const values = found.map(valueOf);
+  const values = found.map(placeOf);
   const x = isCost
     ? logarithmic(values, [plot.left, plot.right])
     : linear(domain(values, 0.02), [plot.left, plot.right], width < 400 ? 3 : 5);
@@ -54,18 +54,13 @@ export function TradeChart(props: { architectures: readonly Architecture[]; obje
           {found.map((one) => (
             <a key={one.id} href={`/architectures/${one.id}`} aria-label={`rank ${one.rank}`}>
               <circle
-                cx={round(x.at(valueOf(one)))}
+                cx={round(x.at(placeOf(one)))}
                 cy={round(y.at(one.score))}
                 r="5"
                 fill="var(--accent)"
                 data-rank={one.rank}
               />
-              <text
-                x={round(x.at(valueOf(one)))}
-                y={round(y.at(one.score)) - 9}
-                text-anchor="middle"
-                fill="var(--text)"
-              >
+              <text x={round(x.at(placeOf(one)))} y={round(y.at(one.score)) - 9} text-anchor="middle" fill="var(--text)">
                 {one.rank}
               </text>
             </a>
