@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nas_service.deploy.c_popcount import chunks, differ_function, dot_function
-from nas_service.deploy.c_stages import StageCode, part, write_stages
+from nas_service.deploy.c_stages import StageCode, StageWriter, part
 from nas_service.deploy.c_tables import Tables, literal
 from nas_service.deploy.program import Program, Stem
 from nas_service.deploy.sign_bits import store_signs
@@ -40,15 +40,20 @@ def write_c(program: Program, digest: str, version: str) -> CSource:
     Raises:
         ExportError: If something is too large for the records.
     """
-    tables = Tables()
     stages = store_signs(make_stages(program))
-    code = write_stages(stages, program.image, tables)
-    logits = code.room.places[stages[-1].output].offset // 4
+    return assemble(program, StageWriter(stages, program.image, Tables()), digest, version)
+
+
+def assemble(program: Program, writer: StageWriter, digest: str, version: str) -> CSource:
+    """Return the C of a program whose stages `writer` writes; other arguments and errors as above."""
+    code, tables = writer.write_all(), writer.tables
+    logits = code.room.places[len(program.steps) - 1].offset // code.unit
+    head = part("head").replace("@NUMBERS@", part(writer.activations)).replace("@FIELDS@", writer.fields)
     source = "\n".join(
         [
             "/* A 1-bit network, generated: do not edit. */",
             *_macros(code, program),
-            part("head"),
+            head,
             *tables.lines(),
             *_dots(code),
             *([part("gather")] if code.dots else []),
@@ -61,7 +66,7 @@ def write_c(program: Program, digest: str, version: str) -> CSource:
             part("checksum").replace("@TABLES@", ", ".join(f"{{{name}, sizeof({name})}}" for name in tables.names)),
         ]
     )
-    header = _header(program, code.room.total, digest, version)
+    header = _header(program, code.room.total, digest, version).replace("@ACTIVATIONS@", literal(writer.activations))
     return CSource(source, header, code.room.total, tables.constant_bytes, tables.checksum)
 
 
@@ -74,6 +79,7 @@ def _macros(code: StageCode, program: Program) -> list[str]:
         "NN_PIXEL_BITS": stem.pixel_bits,
         "NN_LEVELS": code.levels,
         "NN_LEAST_ENERGY": repr(code.least_energy),
+        **code.macros,
     }
     return [f"#define {name} {value}" for name, value in values.items()]
 

@@ -1,12 +1,14 @@
 """Stages in C: each stage's function, shared by all that do the same, and its record of sizes, places and constants."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas_service.deploy.c_layout import (
     bit_groups,
@@ -22,6 +24,7 @@ from nas_service.deploy.c_popcount import LANES
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.c_tails import Before, TailCode, tail_code
 from nas_service.deploy.memory import Room, place_maps
+from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import (
     AvgPool,
     BinaryConv,
@@ -43,6 +46,7 @@ from nas_service.deploy.stages import Other, Stage
 from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
 
+Numbers = NDArray[Any]
 _PLAIN = {
     MaxPool: "pool",
     AvgPool: "pool",
@@ -54,7 +58,7 @@ _PLAIN = {
     Flatten: "flatten",
     Linear: "linear",
 }
-_POOLS: dict[type, dict[str, str]] = {
+POOLS: dict[type, dict[str, str]] = {
     MaxPool: {"STEP": "at[lane] > value[lane] ? at[lane] : value[lane]", "LAST": "value[lane]"},
     AvgPool: {"STEP": "value[lane] + at[lane]", "LAST": "value[lane] / (float)count"},
 }
@@ -71,14 +75,13 @@ _DEPTHWISE_PLACES = {
     "pixel": "(size_t)y * s->out_width + x",
     "first": "word * 32 + first",
 }
-_FLOATS = ("float *out = arena + s->out + pixel * s->out_stride + first;", "")
+_NUMBERS = ("nn_value *out = arena + s->out + pixel * s->out_stride + first;", "")
 _SIGNS = (
-    "float out[NN_LANES] = {0};",
-    """  nn_signs(out, s->out_limits + first, lanes, s->out_flips ? s->out_flips + first / 8 : 0,
+    "nn_number out[NN_LANES] = {0};",
+    """  @SIGNS@(out, s->out_limits + first, lanes, s->out_flips ? s->out_flips + first / 8 : 0,
            (uint8_t *)(arena + s->out) + pixel * ((s->outputs + 7u) / 8) + first / 8);
 """,
 )
-_SUM_LINES = ("v = v * c0[lane];", "r = m * c1[lane];", "v = v + r;", "v = v + c2[lane];")
 
 
 def part(name: str) -> str:
@@ -99,9 +102,12 @@ class StageCode:
         levels: Bits of the depthwise counters.
         least_energy: Of a non-local mean.
         room: Where maps lie.
+        unit: Bytes of a number of the arena, in which places are counted.
+        macros: Numbers of the whole network, by name.
     """
 
     room: Room
+    unit: int
     functions: list[str] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
     stem: str = ""
@@ -109,29 +115,52 @@ class StageCode:
     most: tuple[int, int] = (1, 1)
     levels: int = 1
     least_energy: float = 0.0
+    macros: dict[str, str] = field(default_factory=dict)
 
 
 def write_stages(stages: Sequence[Stage], image: Shape, tables: Tables) -> StageCode:
-    """Return the C of a network's stages; constants go into `tables`.
+    """Return the C of a network's stages, for maps of float32; constants go into `tables`.
 
     Raises:
         ExportError: If a size is beyond what the records hold.
     """
-    shapes = {stage.output: stage.shape for stage in stages}
-    scratch = [scratch_bytes(stage, shapes.get(stage.inputs[0]) if stage.inputs else None) for stage in stages]
-    code = StageCode(place_maps(stages, scratch))
-    writer = _Writer(code, shapes, image, tables)
-    for stage in stages:
-        writer.write(stage)
-    return code
+    return StageWriter(stages, image, tables).write_all()
 
 
-class _Writer:
-    """Writes stage by stage."""
+class StageWriter:
+    """Writes stage by stage: maps of float32. What else there is for other maps is another's, under these names.
 
-    def __init__(self, code: StageCode, shapes: dict[int, Shape], image: Shape, tables: Tables) -> None:
-        self._code, self._shapes, self._image, self._tables = code, shapes, image, tables
+    Attributes:
+        activations: Type of a map's numbers, and the piece of C that says what it is.
+        fields: What a stage's record has beside.
+        pieces: Pieces of C that are others than those of their names.
+        signs_of_numbers: Name of the function that takes the signs of what a tail computes.
+        sum_lines: What is computed of a count and the sum m of the signs under a window.
+    """
+
+    activations = "float32"
+    fields = ""
+    pieces: Mapping[str, str] = MappingProxyType({})
+    signs_of_numbers = "nn_signs"
+    sum_lines: tuple[str, ...] = ("v = v * c0[lane];", "r = m * c1[lane];", "v = v + r;", "v = v + c2[lane];")
+
+    def __init__(self, stages: Sequence[Stage], image: Shape, tables: Tables) -> None:
+        """Find the room for all maps; constants go into `tables`."""
+        self._shapes = {stage.output: stage.shape for stage in stages}
+        scratch = [scratch_bytes(stage, self._shapes.get(stage.inputs[0]) if stage.inputs else None) for stage in stages]
+        self._code, self._image, self.tables = StageCode(place_maps(stages, scratch), stages[0].number_bytes), image, tables
+        self._stages, self._unit = stages, self._code.unit
         self._known: dict[str, str] = {}
+
+    def write_all(self) -> StageCode:
+        """Return the C of all stages.
+
+        Raises:
+            ExportError: If a size is beyond what the records hold.
+        """
+        for stage in self._stages:
+            self.write(stage)
+        return self._code
 
     def write(self, stage: Stage) -> None:
         """Write one stage."""
@@ -141,15 +170,13 @@ class _Writer:
             case BinaryConv() as conv:
                 self._binary(stage, conv)
             case RealConv() as conv:
-                weights = {"weights": self._tables.add(conv.weight), "groups": conv.groups}
+                weights = {"weights": self.tables.add(self._weights(stage, conv.weight)), "groups": conv.groups}
                 self._tailed(stage, "real_conv", weights)
             case Stem() as stem:
-                means = self._tables.add(stem.mean.astype(np.int32))
-                weights = {"weights": self._tables.add(by_lanes(int32_numbers(stem.weight)))}
+                means = self.tables.add(stem.mean.astype(np.int32))
+                weights = {"weights": self.tables.add(by_lanes(int32_numbers(stem.weight)))}
                 weights["flips"] = f"(const uint8_t *)(const void *){means}"
-                self._function("to_float")
-                scale = Before(constants=(stem.step,), lines=("v = v * c0[lane];",))
-                self._code.stem = self._tailed(stage, "stem", weights, before=scale)
+                self._code.stem = self._tailed(stage, "stem", weights, before=self._before_stem(stem))
             case Concat():
                 self._copies(stage)
             case _:
@@ -157,7 +184,7 @@ class _Writer:
 
     def _function(self, piece: str, **names: str) -> str:
         """Return the name of a function made of a piece of C; one that is there already is shared."""
-        text = part(piece)
+        text = part(self.pieces.get(piece, piece))
         key = piece + repr(sorted(names.items()))
         if key not in self._known:
             name = f"nn_{piece}_{len(self._known)}" if "@NAME@" in text else f"nn_{piece}"
@@ -169,8 +196,9 @@ class _Writer:
 
     def _tailed(self, stage: Stage, piece: str, record: dict[str, Any], before: Before = Before(), **more: str) -> str:  # noqa: B008 - frozen
         """Write a stage whose numbers go through a tail, and return the name of its function."""
-        code = tail_code(stage.tail, before)
-        name = self._function(piece, TAIL=self._tail(stage, code, "values[lane]", "float"), **more)
+        code = self._tail_code(stage, before)
+        value = "nn_value" if piece == "pointwise" else "nn_number"
+        name = self._function(piece, TAIL=self._tail(stage, code, "values[lane]", value), **more)
         self._record(stage, {"run": "0" if piece == "stem" else name, **record, **self._reads(stage, code)})
         return name
 
@@ -179,12 +207,12 @@ class _Writer:
         if isinstance(stage.bits, SignBits):
             self._function("to_bits")
             store = "nn_to_bits(s, arena, {values}, {pixel}, {first}, lanes)"
-            reads = {"most": self._tables.add(stage.bits.most.astype(np.int16)), **self._out_flips(stage.bits)}
+            reads = {"most": self.tables.add(stage.bits.most.astype(np.int16)), **self._out_flips(stage.bits)}
             if bool((stage.bits.least <= record["fan_in"]).any()):
-                reads["least"] = self._tables.add(stage.bits.least.astype(np.int16))
+                reads["least"] = self.tables.add(stage.bits.least.astype(np.int16))
         else:
-            code = tail_code(stage.tail, before)
-            tail = self._tail(stage, code, "(float)(s->fan_in - 2 * values[lane])", "int32_t")
+            code = self._tail_code(stage, before)
+            tail = self._tail(stage, code, "(nn_number)(s->fan_in - 2 * values[lane])", "int32_t")
             store = tail + "(s, arena, {values}, {patch}, {pixel}, {first}, lanes)"
             reads = self._reads(stage, code)
         places = _CONV_PLACES if piece == "conv" else _DEPTHWISE_PLACES
@@ -202,28 +230,30 @@ class _Writer:
 
     def _tail(self, stage: Stage, code: TailCode, first: str, value: str) -> str:
         """Return the function of a tail, which stores floats or their signs."""
-        out, after = _FLOATS
+        out, after = _NUMBERS
         if stage.bits is not None:
             self._function("signs")
-            out, after = _SIGNS
+            out, after = _SIGNS[0], _SIGNS[1].replace("@SIGNS@", self.signs_of_numbers)
         places = {"POINTERS": code.pointers, "BODY": code.body, "FIRST": first, "VALUE": value}
         return self._function("tail", OUT=out, AFTER=after, **places)
 
     def _out_flips(self, bits: SignBits) -> dict[str, Any]:
         flips = packed_bits(bits.flips, ceil(len(bits.flips) / 8))
-        return {"out_flips": self._tables.add(flips)} if bool(flips.any()) else {}
+        return {"out_flips": self.tables.add(flips)} if bool(flips.any()) else {}
 
     def _reads(self, stage: Stage, code: TailCode) -> dict[str, Any]:
         """Return what a record says of constants and other maps."""
         record: dict[str, Any] = {}
         if isinstance(stage.bits, Thresholds):
-            limits = self._limits(stage.bits, 1, ceil(stage.shape.channels / 8))
+            limits = self._limits(*self._limits_out(stage, stage.bits), 1, ceil(stage.shape.channels / 8))
             record = {f"out_{name}": table for name, table in limits.items()}
         if code.constants:
-            record["constants"] = "{" + ", ".join(self._tables.add(values) for values in code.constants) + "}"
+            record["constants"] = "{" + ", ".join(self.tables.add(values) for values in code.constants) + "}"
+        if code.shifts:
+            record["shifts"] = "{" + ", ".join(map(str, code.shifts)) + "}"
         places = [self._code.room.places[step] for step in code.others]
         if places:
-            record["other"] = "{" + ", ".join(f"{place.offset // 4}" for place in places) + "}"
+            record["other"] = "{" + ", ".join(f"{place.offset // self._unit}" for place in places) + "}"
             record["other_stride"] = "{" + ", ".join(f"{place.stride}" for place in places) + "}"
         for entry in stage.tail:
             if isinstance(entry, Other) and entry.multiplies:
@@ -235,14 +265,14 @@ class _Writer:
         source = self._shapes[stage.inputs[0]]
         bits, _ = conv_scratch(conv, source)
         record: dict[str, Any] = {
-            "patch": (self._code.room.scratch[stage.output] + bits) // 4,
+            "patch": (self._code.room.scratch[stage.output] + bits) // self._unit,
             "groups": bit_groups(conv),
             "group_bytes": group_bytes(conv, source.channels),
             "pads_plus": int(conv.pads_plus),
             "fan_in": conv.fan_in,
         }
         if stage.thresholds is not None:
-            record |= self._limits(stage.thresholds, bit_groups(conv), record["group_bytes"])
+            record |= self._limits(*self._limits_in(stage, stage.thresholds), bit_groups(conv), record["group_bytes"])
         depthwise = is_depthwise(conv)
         before = self._sums(conv, depthwise=depthwise)
         if depthwise:
@@ -250,37 +280,34 @@ class _Writer:
             self._function("columns")
             self._code.levels = max(self._code.levels, int(np.prod(conv.bits.shape[1:3])).bit_length())
             more = {"SUMS": str(int(conv.sums is not None))}
-            self._counted(stage, "depthwise", {**record, "weights": self._tables.add(words)}, before, **more)
+            self._counted(stage, "depthwise", {**record, "weights": self.tables.add(words)}, before, **more)
         elif conv.kernel_scale is not None:
             if conv.sums is not None:
                 message = f"{stage.name}: factors of positions together with sums of signs cannot be written as C"
                 raise ExportError(message)
             weights = packed_bits(conv.bits, record["group_bytes"])
-            scales = Before(hidden=(conv.kernel_scale,))
-            planes = {"planes": len(conv.kernel_scale), "weights": self._tables.add(weights)}
+            scales = Before(hidden=(self._weights(stage, conv.kernel_scale),))
+            planes = {"planes": len(conv.kernel_scale), "weights": self.tables.add(weights)}
             self._tailed(stage, "positional", {**record, **planes}, scales, PACK=self._packing(stage))
         else:
             self._counted(stage, "conv", {**record, **self._dense(conv)}, before)
 
-    def _limits(self, thresholds: Thresholds, groups: int, bytes_a_group: int) -> dict[str, Any]:
-        """Return what a record says of thresholds: finite ones alone, so that no infinity has to be written."""
-        never, always = thresholds.limit == np.inf, thresholds.limit == -np.inf
-        limit = np.where(never | always, -np.finfo(np.float32).max, thresholds.limit).astype(np.float32)
-        flips = thresholds.falls ^ never
-        record = {"limits": self._tables.add(limit)}
+    def _limits(self, limit: Numbers, flips: NDArray[np.bool_], groups: int, bytes_a_group: int) -> dict[str, Any]:
+        """Return what a record says of thresholds."""
+        record = {"limits": self.tables.add(limit)}
         if bool(flips.any()):
-            record["flips"] = self._tables.add(packed_bits(flips.reshape(groups, -1), bytes_a_group))
+            record["flips"] = self.tables.add(packed_bits(flips.reshape(groups, -1), bytes_a_group))
         return record
 
     def _sums(self, conv: BinaryConv, *, depthwise: bool) -> Before:
         if conv.sums is None:
             return Before()
         if depthwise:
-            lines = ("const float m = (float)(2 * (int32_t)patch[lane] - s->fan_in);", *_SUM_LINES)
+            lines = ("const nn_number m = (nn_number)(2 * (int32_t)patch[lane] - s->fan_in);", *self.sum_lines)
             return Before(constants=conv.sums, lines=lines)
         self._function("ones")
-        ones = "const float m = (float)(2 * (int32_t)nn_ones(patch, windows) - s->fan_in);"
-        return Before(constants=conv.sums, pointers=(ones,), lines=_SUM_LINES)
+        ones = "const nn_number m = (nn_number)(2 * (int32_t)nn_ones(patch, windows) - s->fan_in);"
+        return Before(constants=conv.sums, pointers=(ones,), lines=self.sum_lines)
 
     def _dense(self, conv: BinaryConv) -> dict[str, Any]:
         """Return what a record says of weights that are counted by patches: [group][block of lanes][word][lane]."""
@@ -298,12 +325,47 @@ class _Writer:
                 room = np.zeros((lanes, words), np.uint32)
                 room[: len(block)] = block
                 blocks.append(room.T.flatten())
-        record: dict[str, Any] = {"weights": self._tables.add(np.concatenate(blocks)), "words": words}
+        record: dict[str, Any] = {"weights": self.tables.add(np.concatenate(blocks)), "words": words}
         for name, lanes in (("dot", LANES[0] if outputs >= LANES[0] else 0), ("dot_rest", rest_lanes if rest else 0)):
             if lanes:
                 self._code.dots.add((words, lanes))
                 record[name] = f"NN_DOT_FOR({words}, {lanes})"
         return record
+
+    def _tail_code(self, stage: Stage, before: Before) -> TailCode:
+        """Return the C of a stage's tail, `before` first."""
+        return tail_code(stage.tail, before)
+
+    def _before_stem(self, stem: Stem) -> Before:
+        self._function("to_float")
+        return Before(constants=(stem.step,), lines=("v = v * c0[lane];",))
+
+    def _weights(self, stage: Stage, weights: Floats) -> Numbers:
+        """Return the weights of a real convolution, or factors of positions, as C has them."""
+        del stage
+        return weights
+
+    def _limits_in(self, stage: Stage, thresholds: Thresholds) -> tuple[Numbers, NDArray[np.bool_]]:
+        """Return the limits of what a stage reads, finite ones alone, so that no infinity has to be written; and what is flipped."""
+        del stage
+        never, always = thresholds.limit == np.inf, thresholds.limit == -np.inf
+        limit = np.where(never | always, -np.finfo(np.float32).max, thresholds.limit).astype(np.float32)
+        return limit, thresholds.falls ^ never
+
+    def _limits_out(self, stage: Stage, thresholds: Thresholds) -> tuple[Numbers, NDArray[np.bool_]]:
+        """Return those of what it computes."""
+        return self._limits_in(stage, thresholds)
+
+    def _pool(self, kind: type) -> dict[str, str]:
+        """Return how a pool takes up a number, and what it stores."""
+        return POOLS.get(kind, {})
+
+    def _constants(self, stage: Stage) -> dict[str, Any]:
+        """Return what a record says of constants that a head without a tail has."""
+        if not isinstance(stage.head, Linear):
+            return {}
+        constants = f"{{{self.tables.add(stage.head.bias)}}}"
+        return {"weights": self.tables.add(stage.head.weight), "constants": constants}
 
     def _copies(self, stage: Stage) -> None:
         there, channel = self._code.room.copies[stage.output], 0
@@ -311,7 +373,7 @@ class _Writer:
         for step, fits in zip(stage.inputs, there, strict=True):
             channels = self._shapes[step].channels
             if not fits:
-                record = {"run": self._function("copy"), "out": place.offset // 4 + channel, "channels": channels}
+                record = {"run": self._function("copy"), "out": place.offset // self._unit + channel, "channels": channels}
                 self._record(stage, record, source=step)
             channel += channels
 
@@ -320,22 +382,20 @@ class _Writer:
             self._record(stage, {"run": self._function("max_pool_bits"), **self._out_flips(stage.bits)})
             return
         kind = type(stage.head)
-        record: dict[str, Any] = {"run": self._function(_PLAIN[kind], **_POOLS.get(kind, {}))}
+        record: dict[str, Any] = {"run": self._function(_PLAIN[kind], **self._pool(kind))}
         match stage.head:
             case Gather(index=index):
                 if int(index.max()) > np.iinfo(np.int16).max:
                     message = f"{stage.name}: {len(index)} channels put in order cannot be written as C; allowed: up to 32,768"
                     raise ExportError(message)
-                record["weights"] = self._tables.add(index.astype(np.int16))
+                record["weights"] = self.tables.add(index.astype(np.int16))
             case GroupMean(groups=groups) | Magnitude(groups=groups):
                 record["groups"] = groups
             case NonLocalMean(least=least):
                 self._code.least_energy = least
-            case Linear(weight=weight, bias=bias):
-                record |= {"weights": self._tables.add(weight), "constants": f"{{{self._tables.add(bias)}}}"}
             case _:
                 pass
-        self._record(stage, record)
+        self._record(stage, record | self._constants(stage))
 
     def _record(self, stage: Stage, record: dict[str, Any], source: int | None = None) -> None:
         """Write a stage's record: what is given, and what every stage has."""
@@ -344,8 +404,8 @@ class _Writer:
         place, room = self._code.room.places[stage.output], self._code.room
         window = getattr(stage.head, "window", None)
         values: dict[str, Any] = {
-            "out": place.offset // 4,
-            "scratch": room.scratch[stage.output] // 4,
+            "out": place.offset // self._unit,
+            "scratch": room.scratch[stage.output] // self._unit,
             "height": shape.height,
             "width": shape.width,
             "channels": shape.channels,
@@ -353,7 +413,7 @@ class _Writer:
             "out_height": stage.shape.height,
             "out_width": stage.shape.width,
             "outputs": stage.shape.channels,
-            **({} if step is None else {"in": room.places[step].offset // 4, "in_stride": room.places[step].stride}),
+            **({} if step is None else {"in": room.places[step].offset // self._unit, "in_stride": room.places[step].stride}),
             **({} if window is None else {name: getattr(window, name) for name in ("size", "stride", "padding", "dilation")}),
             **record,
         }

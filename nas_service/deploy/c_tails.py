@@ -1,10 +1,14 @@
 """Tails of stages in C: what happens to each number once it is computed, one statement an operation, so that none are fused."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from nas_service.deploy.pointwise import Floats, Kind, Pointwise
 from nas_service.deploy.stages import Other, Tail
 
+Numbers = np.ndarray[Any, np.dtype[Any]]
 _BODIES = {
     Kind.AFFINE: ("v = v * {0};", "v = v + {1};"),
     Kind.ADD: ("v = v + {0};",),
@@ -23,18 +27,18 @@ class TailCode:
     """A tail's C.
 
     Attributes:
-        text: Its key: two stages of one text share one function.
         pointers: Declarations before the loop over lanes.
         body: Statements inside.
         constants: Arrays that it reads, in order.
         others: Maps that it reads, in order.
+        shifts: Powers of two that it reads, in order.
     """
 
-    text: str
     pointers: str
     body: str
-    constants: tuple[Floats, ...]
+    constants: tuple[Numbers, ...]
     others: tuple[int, ...]
+    shifts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Before:
         lines: Statements.
     """
 
-    hidden: tuple[Floats, ...] = ()
+    hidden: tuple[Numbers, ...] = ()
     constants: tuple[Floats, ...] = ()
     pointers: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
@@ -56,7 +60,8 @@ class Before:
 
 def tail_code(tail: Tail, before: Before) -> TailCode:
     """Return the C of a tail."""
-    constants, others = [*before.hidden, *before.constants], list[int]()
+    constants: list[Numbers] = [*before.hidden, *before.constants]
+    others = list[int]()
     body, pointers = list(before.lines), list(before.pointers)
     for entry in tail:
         if isinstance(entry, Pointwise):
@@ -66,15 +71,14 @@ def tail_code(tail: Tail, before: Before) -> TailCode:
             continue
         place = len(others)
         others.append(entry.step)
-        base = f"const float *x{place} = arena + s->other[{place}] + pixel * s->other_stride[{place}]"
+        base = f"const nn_value *x{place} = arena + s->other[{place}] + pixel * s->other_stride[{place}]"
         pointers.append(base + (";" if entry.multiplies else " + first;"))
         body.append(f"v = v * x{place}[(first + lane) / s->other_group];" if entry.multiplies else f"v = v + x{place}[lane];")
     seen = range(len(before.hidden), len(constants))
-    pointers = [f"const float *c{place} = s->constants[{place}] + first;" for place in seen] + pointers
+    pointers = [f"const nn_number *c{place} = s->constants[{place}] + first;" for place in seen] + pointers
     if any("r = " in line for line in body):
-        body.insert(0, "float r;")
-    text = "\n".join([*pointers, *body])
-    return TailCode(text, _indented(pointers, 2), _indented(body, 4), tuple(constants), tuple(others))
+        body.insert(0, "nn_number r;")
+    return TailCode(indented(pointers, 2), indented(body, 4), tuple(constants), tuple(others))
 
 
 def reads_other(tail: Tail) -> list[Other]:
@@ -82,5 +86,6 @@ def reads_other(tail: Tail) -> list[Other]:
     return [entry for entry in tail if isinstance(entry, Other)]
 
 
-def _indented(lines: list[str], spaces: int) -> str:
+def indented(lines: list[str], spaces: int) -> str:
+    """Return lines of C."""
     return "\n".join(" " * spaces + line for line in lines)

@@ -15,11 +15,11 @@ ALIGNMENT = 16  # bytes
 
 @dataclass(frozen=True)
 class Place:
-    """Where a map lies: channel c of pixel p is float `offset / 4 + p * stride + c` of the arena.
+    """Where a map lies: channel c of pixel p is number p stride + c from `offset` on.
 
     Attributes:
         offset: Bytes from the beginning of the arena.
-        stride: Floats from one pixel to the next.
+        stride: Numbers from one pixel to the next.
     """
 
     offset: int
@@ -63,6 +63,7 @@ class _Placing:
         self._stages, self._scratch = stages, scratch
         self._shapes: dict[int, Shape] = {stage.output: stage.shape for stage in stages}
         self._bytes = {stage.output: stage.stored_bytes for stage in stages}
+        self._unit = stages[0].number_bytes
         self._dies = {stage.output: when for when, stage in enumerate(stages)}
         for when, stage in enumerate(stages):
             for step in stage.reads:
@@ -145,7 +146,7 @@ class _Placing:
         while root in self._inside:
             root, first = self._inside[root]
             channel += first
-        return Place(blocks[root].offset + 4 * channel, self._shapes[root].channels)
+        return Place(blocks[root].offset + self._unit * channel, self._shapes[root].channels)
 
 
 def _arrange(blocks: Sequence[_Block]) -> int:

@@ -41,6 +41,7 @@ class Stage:
         name: For people.
         thresholds: Of the head's sign, if it takes one of floats.
         bits: Where signs are stored and no floats: when a count of differing bits is a 1, or of which floats the sign is taken.
+        number_bytes: Of each number that is stored.
     """
 
     head: Operation | None
@@ -51,11 +52,12 @@ class Stage:
     name: str
     thresholds: Thresholds | None = None
     bits: "SignBits | Thresholds | None" = None
+    number_bytes: int = 4
 
     @property
     def stored_bytes(self) -> int:
         """Bytes of the map that is stored."""
-        return self.shape.floats * 4 if self.bits is None else self.shape.pixels * -(-self.shape.channels // 8)
+        return self.shape.floats * self.number_bytes if self.bits is None else self.shape.pixels * -(-self.shape.channels // 8)
 
     @property
     def reads(self) -> tuple[int, ...]:

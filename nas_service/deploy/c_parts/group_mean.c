@@ -1,4 +1,4 @@
-static void nn_group_mean(const struct nn_stage *s, float *arena)
+static void nn_group_mean(const struct nn_stage *s, nn_value *arena)
 {
   const size_t pixels = (size_t)s->out_height * s->out_width;
   size_t pixel;

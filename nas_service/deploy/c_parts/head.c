@@ -71,22 +71,6 @@
 #define NN_LANES_APART
 #endif
 
-/* v where v > 0, else `other`: without a branch where lanes are computed side by side. */
-NN_INLINE NN_SPARE_INLINE float nn_positive_or(float v, float other)
-{
-#if NN_TILE > 1
-  uint32_t kept, bits;
-  const uint32_t mask = 0u - (uint32_t)(v > 0.0f);
-  memcpy(&kept, &v, sizeof(kept));
-  memcpy(&bits, &other, sizeof(bits));
-  kept = (kept & mask) | (bits & ~mask);
-  memcpy(&v, &kept, sizeof(v));
-  return v;
-#else
-  return v > 0.0f ? v : other;
-#endif
-}
-
 /* The bits under the windows of neighbouring pixels: `rows` times `words` words, `row` words from one row to the next, `pixel`
    from one pixel to the next. */
 struct nn_patch {
@@ -96,9 +80,11 @@ struct nn_patch {
 };
 typedef void (*nn_dot)(const struct nn_patch *patch, const uint32_t *weights, int32_t *counts, unsigned pixels);
 
-/* One stage: maps are [pixel][channel], their place in the arena is counted in floats. */
+@NUMBERS@
+
+/* One stage: maps are [pixel][channel], their place in the arena is counted in nn_value. */
 struct nn_stage {
-  void (*run)(const struct nn_stage *, float *);
+  void (*run)(const struct nn_stage *, nn_value *);
   uint32_t in, out, scratch, patch, other[NN_MOST_OTHERS];
   uint16_t in_stride, height, width, channels, out_stride, out_height, out_width, outputs;
   uint16_t other_stride[NN_MOST_OTHERS];
@@ -106,10 +92,12 @@ struct nn_stage {
   int32_t fan_in;
   uint8_t size, stride, padding, dilation, pads_plus, planes;
   const void *weights;
-  const float *limits, *out_limits;
+  const nn_value *limits;
+  const nn_number *out_limits;
   const uint8_t *flips, *out_flips;
   const int16_t *most, *least;
   nn_dot dot, dot_rest;
-  const float *constants[NN_MOST_CONSTANTS];
+  const nn_number *constants[NN_MOST_CONSTANTS];
+@FIELDS@
 };
 

@@ -1,4 +1,4 @@
-static void nn_linear(const struct nn_stage *s, float *arena)
+static void nn_linear(const struct nn_stage *s, nn_value *arena)
 {
   unsigned output, channel;
   for (output = 0; output < s->outputs; output++) {

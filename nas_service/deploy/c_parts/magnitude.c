@@ -1,4 +1,4 @@
-static void nn_magnitude(const struct nn_stage *s, float *arena)
+static void nn_magnitude(const struct nn_stage *s, nn_value *arena)
 {
   const unsigned per_group = s->channels / s->groups;
   unsigned y, x, group, row, column, channel;

@@ -1,4 +1,4 @@
-static void nn_max_pool_bits(const struct nn_stage *s, float *arena)
+static void nn_max_pool_bits(const struct nn_stage *s, nn_value *arena)
 {
   const unsigned bytes = (s->outputs + 7u) / 8;
   const uint8_t *in = (const uint8_t *)(arena + s->in);

@@ -19,6 +19,7 @@ extern "C" {
 #define NN_CLASSES @CLASSES@
 #define NN_CLASS_NAMES {@CLASS_NAMES@}
 
+#define NN_ACTIVATIONS @ACTIVATIONS@ /* of the numbers between layers */
 #define NN_ARENA_BYTES @ARENA_BYTES@
 #define NN_ARENA_ALIGNMENT 8
 

@@ -1,5 +1,5 @@
 /* Signs of a map, [padded pixel][group][byte]. */
-static void nn_pack(const struct nn_stage *s, const float *arena, uint8_t *bits)
+static void nn_pack(const struct nn_stage *s, const nn_value *arena, uint8_t *bits)
 {
   const unsigned per_group = s->channels / s->groups, pixel_bytes = s->groups * s->group_bytes;
   const unsigned width = s->width + 2u * s->padding;
@@ -7,7 +7,7 @@ static void nn_pack(const struct nn_stage *s, const float *arena, uint8_t *bits)
   nn_pad(s, bits);
   for (y = 0; y < s->height; y++) {
     uint8_t *row = bits + ((size_t)(y + s->padding) * width + s->padding) * pixel_bytes;
-    const float *in = arena + s->in + (size_t)y * s->width * s->in_stride;
+    const nn_value *in = arena + s->in + (size_t)y * s->width * s->in_stride;
     for (x = 0; x < s->width; x++, in += s->in_stride, row += pixel_bytes) {
       for (group = 0; group < s->groups; group++) {
         for (channel = per_group / 8; channel < s->group_bytes; channel++)

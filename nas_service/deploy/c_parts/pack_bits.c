@@ -1,5 +1,5 @@
 /* Signs that lie as bits already, [pixel][byte], as `nn_pack` lays them. */
-static void nn_pack_bits(const struct nn_stage *s, const float *arena, uint8_t *bits)
+static void nn_pack_bits(const struct nn_stage *s, const nn_value *arena, uint8_t *bits)
 {
   const unsigned stored = (s->channels + 7u) / 8, pixel_bytes = s->groups * s->group_bytes, width = s->width + 2u * s->padding;
   const uint8_t *in = (const uint8_t *)(arena + s->in);

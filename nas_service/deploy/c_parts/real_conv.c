@@ -1,4 +1,4 @@
-static void @NAME@(const struct nn_stage *s, float *arena)
+static void @NAME@(const struct nn_stage *s, nn_value *arena)
 {
   const unsigned outputs = s->outputs / s->groups, per_group = s->channels / s->groups;
   unsigned y, x, row, column, channel, output;

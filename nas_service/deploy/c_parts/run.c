@@ -1,6 +1,6 @@
 int nn_run(void *arena, const uint8_t *image, float *logits)
 {
-  float *maps = (float *)arena;
+  nn_value *maps = (nn_value *)arena;
   size_t stage;
   if ((uintptr_t)arena % NN_ARENA_ALIGNMENT)
     return NN_MISALIGNED;

@@ -1,4 +1,4 @@
-static void @NAME@(const struct nn_stage *s, float *arena, const uint8_t *image)
+static void @NAME@(const struct nn_stage *s, nn_value *arena, const uint8_t *image)
 {
   const int32_t *means = (const int32_t *)(const void *)s->flips;
   const unsigned taps = (unsigned)s->size * s->size * s->channels;

@@ -1,4 +1,4 @@
-NN_INLINE void @NAME@_lanes(const struct nn_stage *s, float *arena, const @VALUE@ *values, const uint32_t *patch,
+NN_INLINE void @NAME@_lanes(const struct nn_stage *s, nn_value *arena, const @VALUE@ *values, const uint32_t *patch,
                             const struct nn_patch *windows, size_t pixel, unsigned first, unsigned lanes)
 {
   @OUT@
@@ -8,13 +8,13 @@ NN_INLINE void @NAME@_lanes(const struct nn_stage *s, float *arena, const @VALUE
   (void)windows;
   NN_LANES_APART
   for (lane = 0; lane < lanes; lane++) {
-    float v = @FIRST@;
+    nn_number v = @FIRST@;
 @BODY@
     out[lane] = v;
   }
 @AFTER@}
 
-NN_INLINE void @NAME@(const struct nn_stage *s, float *arena, const @VALUE@ *values, const uint32_t *patch,
+NN_INLINE void @NAME@(const struct nn_stage *s, nn_value *arena, const @VALUE@ *values, const uint32_t *patch,
                       const struct nn_patch *windows, size_t pixel, unsigned first, unsigned lanes)
 {
 #if NN_TILE > 1

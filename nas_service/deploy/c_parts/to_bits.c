@@ -1,5 +1,5 @@
 /* Signs of whole numbers, by how many bits differ. */
-NN_INLINE void nn_to_bits(const struct nn_stage *s, float *arena, const int32_t *counts, size_t pixel, unsigned first, unsigned lanes)
+NN_INLINE void nn_to_bits(const struct nn_stage *s, nn_value *arena, const int32_t *counts, size_t pixel, unsigned first, unsigned lanes)
 {
   uint8_t *out = (uint8_t *)(arena + s->out) + pixel * ((s->outputs + 7u) / 8) + first / 8;
   const int16_t *most = s->most + first;

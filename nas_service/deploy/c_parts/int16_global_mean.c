@@ -1,0 +1,12 @@
+static void nn_global_mean(const struct nn_stage *s, nn_value *arena)
+{
+  const size_t pixels = (size_t)s->height * s->width;
+  size_t pixel;
+  unsigned channel;
+  for (channel = 0; channel < s->outputs; channel++) {
+    int32_t sum = 0;
+    for (pixel = 0; pixel < pixels; pixel++)
+      sum += arena[s->in + pixel * s->in_stride + channel];
+    arena[s->out + channel] = (nn_value)nn_stored(nn_high(sum, s->shifts[0], s->constants[0][0]));
+  }
+}
