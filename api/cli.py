@@ -1,4 +1,4 @@
-"""`nas`: the command line. It talks to a service over REST; only serve, evaluate and train-local load torch."""
+"""`nas`: the command line. It talks to a service over REST; only serve, evaluate, compile and train-local load torch."""
 
 import sys
 
@@ -6,7 +6,7 @@ import httpx
 import typer
 from pydantic import ValidationError
 
-from api.commands import datasets, demo, export, local, registrations, results, searches, service, trainings
+from api.commands import compiling, datasets, demo, export, local, registrations, results, searches, service, trainings
 from api.console import errors
 from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
@@ -43,6 +43,7 @@ app.command()(results.compare)
 app.command()(results.download)
 app.command()(export.export)
 app.command()(local.evaluate)
+app.command("compile")(compiling.compile_bundle)
 app.command("train-local")(local.train_local)
 app.command()(service.catalogue)
 app.add_typer(datasets.app, name="dataset")

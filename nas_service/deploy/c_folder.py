@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from importlib.resources import files as resources
 from typing import Any, NamedTuple
 
-from nas_service.data.part import Part
+from nas_service.data.part import Images, Part
 from nas_service.deploy import loader
-from nas_service.deploy.c_source import write_c
+from nas_service.deploy.c_source import CSource, write_c
+from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import Program
 from nas_service.deploy.selftest import choose_images, logits_in_order, write_selftest
 from nas_service.errors import ExportError
@@ -38,7 +39,15 @@ def network_files(program: Program, digest: str, version: str) -> Folder:
     Raises:
         ExportError: If it cannot be written as C.
     """
-    source = write_c(program, digest, version)
+    return source_files(write_c(program, digest, version))
+
+
+def source_files(source: CSource) -> Folder:
+    """Return the same of C that is written.
+
+    Raises:
+        ExportError: If it is too large for a bundle.
+    """
     files = {
         C_SOURCE: source.source.encode(),
         C_HEADER: source.header.encode(),
@@ -56,12 +65,16 @@ def c_folder(frozen: Network, program: Program, digest: str, version: str, test:
     Raises:
         ExportError: As above.
     """
-    files, facts = network_files(program, digest, version)
-    images, origin = choose_images(test, program.image, given_bytes)
-    logits = logits_in_order(frozen, images)
-    files[C_SELFTEST] = write_selftest(facts["checksum"], digest, images, origin, logits).encode()
+    folder, chosen = network_files(program, digest, version), choose_images(test, program.image, given_bytes)
+    return with_selftest(folder, digest, chosen, logits_in_order(frozen, chosen[0]))
+
+
+def with_selftest(folder: Folder, digest: str, chosen: tuple[Images, str], logits: Floats) -> Folder:
+    """Return files of C with a self-test of chosen images, whose logits are these to the last bit."""
+    images, origin = chosen
+    files = {**folder.files, C_SELFTEST: write_selftest(folder.facts["checksum"], digest, images, origin, logits).encode()}
     _check_sizes(files)
-    return Folder(files, {**facts, "selftest_images": len(images)})
+    return Folder(files, {**folder.facts, "selftest_images": len(images)})
 
 
 def _check_sizes(files: Mapping[str, bytes]) -> None:

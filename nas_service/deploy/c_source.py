@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from nas_service.deploy.c_pieces import StageCode, part
 from nas_service.deploy.c_popcount import chunks, differ_function, dot_function
-from nas_service.deploy.c_stages import StageCode, StageWriter, part
+from nas_service.deploy.c_stages import StageWriter
 from nas_service.deploy.c_tables import Tables, literal
 from nas_service.deploy.program import Program, Stem
 from nas_service.deploy.sign_bits import store_signs

@@ -1,8 +1,6 @@
 """Stages in C: each stage's function, shared by all that do the same, and its record of sizes, places and constants."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.resources import files
 from math import ceil
 from types import MappingProxyType
 from typing import Any
@@ -20,22 +18,19 @@ from nas_service.deploy.c_layout import (
     patch_words,
     scratch_bytes,
 )
+from nas_service.deploy.c_pieces import CONV_PLACES, DEPTHWISE_PLACES, NUMBERS, PLAIN, POOLS, SIGNS, TWO, Numbers, StageCode, part
 from nas_service.deploy.c_popcount import LANES
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.c_tails import Before, TailCode, tail_code
-from nas_service.deploy.memory import Room, place_maps
+from nas_service.deploy.memory import place_maps
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import (
-    AvgPool,
     BinaryConv,
     Concat,
-    Flatten,
     Gather,
-    GlobalMean,
     GroupMean,
     Linear,
     Magnitude,
-    MaxPool,
     NonLocalMean,
     RealConv,
     Shape,
@@ -45,77 +40,6 @@ from nas_service.deploy.sign_bits import SignBits, is_depthwise
 from nas_service.deploy.stages import Other, Stage
 from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
-
-Numbers = NDArray[Any]
-_PLAIN = {
-    MaxPool: "pool",
-    AvgPool: "pool",
-    GroupMean: "group_mean",
-    Gather: "gather_channels",
-    Magnitude: "magnitude",
-    NonLocalMean: "non_local_mean",
-    GlobalMean: "global_mean",
-    Flatten: "flatten",
-    Linear: "linear",
-}
-POOLS: dict[type, dict[str, str]] = {
-    MaxPool: {"STEP": "at[lane] > value[lane] ? at[lane] : value[lane]", "LAST": "value[lane]"},
-    AvgPool: {"STEP": "value[lane] + at[lane]", "LAST": "value[lane] / (float)count"},
-}
-_CONV_PLACES = {
-    "values": "counts + pixel * NN_LANES",
-    "patch": "patch.bits + pixel * patch.pixel, &patch",
-    "pixel": "(size_t)y * s->out_width + x + pixel",
-    "first": "group * outputs + output",
-}
-_TWO = (("FIRST", "two"), ("SECOND", "two + NN_TILE * NN_LANES"))
-_DEPTHWISE_PLACES = {
-    "values": "counts",
-    "patch": "(const uint32_t *)(const void *)(counts + NN_LANES), 0",
-    "pixel": "(size_t)y * s->out_width + x",
-    "first": "word * 32 + first",
-}
-_NUMBERS = ("nn_value *out = arena + s->out + pixel * s->out_stride + first;", "")
-_SIGNS = (
-    "nn_number out[NN_LANES] = {0};",
-    """  @SIGNS@(out, s->out_limits + first, lanes, s->out_flips ? s->out_flips + first / 8 : 0,
-           (uint8_t *)(arena + s->out) + pixel * ((s->outputs + 7u) / 8) + first / 8);
-""",
-)
-
-
-def part(name: str) -> str:
-    """Return a piece of C that is the same for all networks."""
-    return (files("nas_service.deploy") / "c_parts" / f"{name}.c").read_text(encoding="utf-8")
-
-
-@dataclass
-class StageCode:
-    """The C of all stages.
-
-    Attributes:
-        functions: Definitions, in an order in which they compile.
-        records: A record for each stage that is run.
-        stem: Name of the stem's function.
-        dots: Words and lanes of the patches that are counted.
-        most: The most constants and other maps of a stage, at least 1.
-        levels: Bits of the depthwise counters.
-        least_energy: Of a non-local mean.
-        room: Where maps lie.
-        unit: Bytes of a number of the arena, in which places are counted.
-        macros: Numbers of the whole network, by name.
-    """
-
-    room: Room
-    unit: int
-    functions: list[str] = field(default_factory=list)
-    records: list[str] = field(default_factory=list)
-    stem: str = ""
-    dots: set[tuple[int, int]] = field(default_factory=set)
-    most: tuple[int, int] = (1, 1)
-    levels: int = 1
-    least_energy: float = 0.0
-    macros: dict[str, str] = field(default_factory=dict)
 
 
 def write_stages(stages: Sequence[Stage], image: Shape, tables: Tables) -> StageCode:
@@ -215,9 +139,9 @@ class StageWriter:
             tail = self._tail(stage, code, "(nn_number)(s->fan_in - 2 * values[lane])", "int32_t")
             store = tail + "(s, arena, {values}, {patch}, {pixel}, {first}, lanes)"
             reads = self._reads(stage, code)
-        places = _CONV_PLACES if piece == "conv" else _DEPTHWISE_PLACES
+        places = CONV_PLACES if piece == "conv" else DEPTHWISE_PLACES
         if piece == "conv":
-            two = {which: {**places, "values": f"{where} + pixel * NN_LANES"} for which, where in _TWO}
+            two = {which: {**places, "values": f"{where} + pixel * NN_LANES"} for which, where in TWO}
             more |= {f"STORE_{which}": store.format(**values) for which, values in two.items()}
         name = self._function(piece, STORE=store.format(**places), PACK=self._packing(stage), **more)
         self._record(stage, {"run": name, **record, **reads})
@@ -230,10 +154,10 @@ class StageWriter:
 
     def _tail(self, stage: Stage, code: TailCode, first: str, value: str) -> str:
         """Return the function of a tail, which stores floats or their signs."""
-        out, after = _NUMBERS
+        out, after = NUMBERS
         if stage.bits is not None:
             self._function("signs")
-            out, after = _SIGNS[0], _SIGNS[1].replace("@SIGNS@", self.signs_of_numbers)
+            out, after = SIGNS[0], SIGNS[1].replace("@SIGNS@", self.signs_of_numbers)
         places = {"POINTERS": code.pointers, "BODY": code.body, "FIRST": first, "VALUE": value}
         return self._function("tail", OUT=out, AFTER=after, **places)
 
@@ -346,7 +270,7 @@ class StageWriter:
         return weights
 
     def _limits_in(self, stage: Stage, thresholds: Thresholds) -> tuple[Numbers, NDArray[np.bool_]]:
-        """Return the limits of what a stage reads, finite ones alone, so that no infinity has to be written; and what is flipped."""
+        """Return the limits of what a stage reads, finite ones alone: no infinity has to be written; and what is flipped."""
         del stage
         never, always = thresholds.limit == np.inf, thresholds.limit == -np.inf
         limit = np.where(never | always, -np.finfo(np.float32).max, thresholds.limit).astype(np.float32)
@@ -382,7 +306,7 @@ class StageWriter:
             self._record(stage, {"run": self._function("max_pool_bits"), **self._out_flips(stage.bits)})
             return
         kind = type(stage.head)
-        record: dict[str, Any] = {"run": self._function(_PLAIN[kind], **self._pool(kind))}
+        record: dict[str, Any] = {"run": self._function(PLAIN[kind], **self._pool(kind))}
         match stage.head:
             case Gather(index=index):
                 if int(index.max()) > np.iinfo(np.int16).max:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nas_service.data.part import Part
-from nas_service.deploy.c_stages import part
+from nas_service.deploy.c_pieces import part
 from nas_service.deploy.c_tables import literal
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import Shape

@@ -48,10 +48,21 @@ class Verification:
     """The builds of one network on this machine, each compared image by image with what is expected; a context."""
 
     def __init__(
-        self, files: Mapping[str, bytes], beat: Beat = no_beat, choose: Callable[[], Command | None] = find_compiler
+        self,
+        files: Mapping[str, bytes],
+        beat: Beat = no_beat,
+        choose: Callable[[], Command | None] = find_compiler,
+        tolerance: float = TOLERANCE,
     ) -> None:
-        """Keep the files of a bundle, by name; nothing is compiled yet. `choose` finds the compiler."""
-        self._files, self._beat, self._choose = files, beat, choose
+        """Keep the files of a bundle, by name; nothing is compiled yet.
+
+        Args:
+            files: By name.
+            beat: Called now and then.
+            choose: Finds the compiler.
+            tolerance: By how much a logit may differ from what is expected, of the largest or of 1; 0: in nothing.
+        """
+        self._files, self._beat, self._choose, self._tolerance = files, beat, choose, tolerance
         self._compiler: Command = ()
         self._reason = NO_COMPILER
         self._folder = Path()
@@ -125,8 +136,8 @@ class Verification:
             expected: Logits of the frozen network, (N, classes).
 
         Raises:
-            ExportError: If two builds differ in a bit, or a build from the frozen network by more than TOLERANCE, or in a class
-                that is no near-tie; the image and both logits are named.
+            ExportError: If two builds differ in a bit, or a build from the frozen network by more than the tolerance, or in a
+                class that is no near-tie; the image and both logits are named.
         """
         for first in range(0, len(images) if self._builds else 0, _CHUNK):
             self._beat()
@@ -140,7 +151,7 @@ class Verification:
         for build, other in zip(self._builds[1:], results[1:], strict=True):
             is_other = (portable.view(np.uint32) != other.view(np.uint32)).any(1)
             _refuse(is_other, f"the C's logits with {' '.join(build.flags)} of {what}", start, other, portable)
-        self._near += refuse_others(f"the C's logits of {what}", start, portable, expected)
+        self._near += refuse_others(f"the C's logits of {what}", start, portable, expected, self._tolerance)
 
     def facts(self) -> dict[str, Any]:
         """Return what was seen, for the manifest: `verified`, and how or why not."""
@@ -151,7 +162,7 @@ class Verification:
             "verified": True,
             "images": self._images,
             "other_class": self._near,
-            "tolerance": TOLERANCE,
+            "tolerance": self._tolerance,
             "compiler": _version(self._compiler),
             "builds": builds,
             **self._size(),
@@ -176,14 +187,14 @@ class Verification:
         return {"flash_bytes": flash, "flash_of": _named(compiler, flags)} if flash else {}
 
 
-def refuse_others(what: str, start: int, given: Floats, expected: Floats) -> int:
+def refuse_others(what: str, start: int, given: Floats, expected: Floats, tolerance: float = TOLERANCE) -> int:
     """See that logits (N, classes) are those of the network, and count near-ties that got their other class.
 
     Raises:
-        ExportError: If a logit differs by more than TOLERANCE, or the class while the network's own logits of the two lie further
-            apart than that: `what`, with its number from `start`, and both logits.
+        ExportError: If a logit differs by more than `tolerance`, or the class while the network's own logits of the two lie
+            further apart than that: `what`, with its number from `start`, and both logits.
     """
-    allowed = TOLERANCE * np.maximum(1, np.abs(expected).max(1))
+    allowed = tolerance * np.maximum(1, np.abs(expected).max(1))
     rows, classes, own = np.arange(len(given)), given.argmax(1), expected.argmax(1)
     is_near = np.abs(given - expected).max(1) <= allowed  # NaN is not
     is_tie = expected[rows, own] - expected[rows, classes] <= allowed

@@ -20,7 +20,7 @@ def c_lines(manifest: Mapping[str, Any], *, has_test_images: bool) -> Sequence[s
         "",
         _verified(known, manifest),
         "",
-        *_use(has_test_images=has_test_images),
+        *use_lines(has_test_images=has_test_images),
     ]
 
 
@@ -44,17 +44,20 @@ def onnx_lines(manifest: Mapping[str, Any]) -> Sequence[str]:
     ]
 
 
-def _table(known: Mapping[str, Any], cost: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+def flash_row(known: Mapping[str, Any]) -> str:
+    """Return what C takes of flash, for a table."""
     constants = known["constant_bytes"]
     if "flash_bytes" in known:
-        flash = f"{known['flash_bytes']:,} bytes: {constants:,} of constants, the rest code ({code_span(known['flash_of'])})"
-    else:
-        flash = f"{constants:,} bytes of constants, and some {_CODE:,} of code (no compiler was there to tell)"
+        return f"{known['flash_bytes']:,} bytes: {constants:,} of constants, the rest code ({code_span(known['flash_of'])})"
+    return f"{constants:,} bytes of constants, and some {_CODE:,} of code (no compiler was there to tell)"
+
+
+def _table(known: Mapping[str, Any], cost: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
     return [
         "| of `c/network.c` | |",
         "|---|---|",
         f"| test accuracy | {metrics['test_accuracy']:.4f} |",
-        f"| flash | {flash} |",
+        f"| flash | {flash_row(known)} |",
         f"| RAM | {known['arena_bytes']:,} bytes (`NN_ARENA_BYTES`, given by the caller), and a few kB of stack |",
         f"| for one image | {cost['bops']:,} binary and {cost['flops']:,} other multiply-accumulates |",
     ]
@@ -74,14 +77,17 @@ def _alike(known: Mapping[str, Any]) -> str:
 def _verified(known: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     if not known["verified"]:
         return f"**Not verified**: {markdown(known['reason'])}. `make -C c selftest` verifies {known['selftest_images']} images."
+    return f"**Verified when it was made** on {_images(known, manifest)}: {verified_ways(known)}; {_alike(known)}."
+
+
+def verified_ways(known: Mapping[str, Any]) -> str:
+    """Return with what C was compiled, and that it made the same bits."""
     ways = " and ".join(f"{code_span(build['flags'])} ({build['instructions']})" for build in known["builds"])
-    return (
-        f"**Verified when it was made** on {_images(known, manifest)}: compiled by {code_span(known['compiler'])} with "
-        f"{ways}, the same bits of every logit; {_alike(known)}."
-    )
+    return f"compiled by {code_span(known['compiler'])} with {ways}, the same bits of every logit"
 
 
-def _use(*, has_test_images: bool) -> list[str]:
+def use_lines(*, has_test_images: bool) -> list[str]:
+    """Return how C is built and called."""
     return [
         "```",
         "make -C c selftest   # a C compiler and make are all it takes; exit status 0: the same bits as where it was made",

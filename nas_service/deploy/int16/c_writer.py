@@ -8,8 +8,9 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_service.deploy.c_pieces import POOLS, Numbers
 from nas_service.deploy.c_source import CSource, assemble
-from nas_service.deploy.c_stages import POOLS, Numbers, StageWriter
+from nas_service.deploy.c_stages import StageWriter
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.c_tails import Before, TailCode, indented
 from nas_service.deploy.int16.planning import IntStage, IntThresholds
@@ -155,7 +156,7 @@ def _moved(what: str, by: int, shifts: Iterator[int]) -> str:
     return f"{'nn_left' if by >= 0 else 'nn_right'}({what}, s->shifts[{next(shifts)}])"
 
 
-def _lines(step: IntStep, names: Sequence[str], shifts: Iterator[int]) -> list[str]:
+def _lines(step: IntStep, names: Sequence[str], shifts: Iterator[int]) -> list[str]:  # noqa: PLR0911 - one for each
     """Return the C of a step."""
     match step:
         case Scale(ones=ones):

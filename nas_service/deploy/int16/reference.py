@@ -84,7 +84,8 @@ def _stage(stage: IntStage, images: NDArray[np.uint8], maps: _Maps) -> Ints:
         values = apply(step, values, other, ones)
     if stage.bits is not None:
         return _signs(values, stage.bits).astype(np.int64)
-    return stored(values, stage.shift)
+    result: Ints = stored(values, stage.shift)
+    return result
 
 
 def _stem(stem: Stem, shift: int, images: NDArray[np.uint8], shape: Shape) -> Ints:

@@ -1,0 +1,48 @@
+"""Programs with int16 activations: planned by what noise shows, and their C in a folder."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nas_service.deploy.c_source import CSource
+from nas_service.deploy.int16.c_writer import write_c
+from nas_service.deploy.int16.calibration import find_peaks
+from nas_service.deploy.int16.planning import IntStage, plan_network
+from nas_service.deploy.pointwise import Kind, Pointwise
+from nas_service.deploy.program import NonLocalMean, Program
+from nas_service.deploy.sign_bits import store_signs
+from nas_service.deploy.stages import make_stages
+from tests.nas_service.deploy.c_builds import Images
+from tests.nas_service.deploy.programs import PROGRAMS
+
+
+def whole_program(name: str) -> Program:
+    """Return a program made by hand, without the one operation that int16 activations have no form for."""
+    program = PROGRAMS[name]()
+    steps = (
+        replace(step, operation=Pointwise(Kind.RELU)) if isinstance(step.operation, NonLocalMean) else step
+        for step in program.steps
+    )
+    return replace(program, steps=tuple(steps))
+
+
+def plan(program: Program, images: Images, narrower: float = 1.0) -> list[IntStage]:
+    """Return the stages of a program whose peaks, of images (N, H, W, C), are taken to be so many times as small."""
+    stages = store_signs(make_stages(program))
+    peaks = find_peaks(program, images.transpose(0, 3, 1, 2), [stage.output for stage in stages if stage.bits is None])
+    return plan_network(stages, {step: peak / narrower for step, peak in peaks.items()})
+
+
+def write_int16(folder: Path, program: Program, stages: list[IntStage]) -> CSource:
+    """Write a program's C into a folder."""
+    code = write_c(program, stages, "0" * 64, "1.2.3")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "network.c").write_text(code.source, encoding="utf-8")
+    (folder / "network.h").write_text(code.header, encoding="utf-8")
+    return code
+
+
+def flat(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint32]]:
+    """Return floats as their bits."""
+    return np.ascontiguousarray(values).view(np.uint32)

@@ -1,0 +1,90 @@
+"""C of int16 activations and its reference in Python's integers: the same bits, on every build and on a Cortex-M4."""
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nas_service.deploy.int16.planning import IntStage
+from nas_service.deploy.int16.reference import run_network, run_stages
+from nas_service.deploy.int16.steps import LEAST, MOST
+from nas_service.deploy.program import Program
+from tests.nas_service.deploy.c_builds import BUILDS, Build, Images, run_build
+from tests.nas_service.deploy.chips import ARM_GCC, ARM_QEMU, M4, footprint, lacking, run_on_chip
+from tests.nas_service.deploy.int16.planned import flat, plan, whole_program, write_int16
+from tests.nas_service.deploy.interpreter import run_program
+from tests.nas_service.deploy.programs import PROGRAMS, random_images
+
+IMAGES = 6
+CUT = 6.0  # so many times as small as they are are peaks said to be, so that maps are cut off at both ends
+SCALAR, FASTEST = Build("gcc", ("-O1", "-DNN_PORTABLE")), BUILDS[-1]
+
+
+class Given(NamedTuple):
+    """A program, images, its stages and logits as bits."""
+
+    program: Program
+    images: Images
+    stages: list[IntStage]
+    logits: NDArray[np.uint32]
+
+
+@cache
+def _given(name: str, narrower: float) -> Given:
+    program = whole_program(name)
+    images = random_images(program, IMAGES)
+    stages = plan(program, images, narrower)
+    logits = flat(run_network(stages, images))
+    assert len({row.tobytes() for row in logits}) == IMAGES  # else nothing that is wrong on the way could be seen
+    return Given(program, images, stages, logits)
+
+
+@pytest.mark.parametrize("build", [SCALAR, FASTEST], ids=str)
+@pytest.mark.parametrize("narrower", [1.0, CUT], ids=["whole", "cut off"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_builds_for_this_machine_make_the_bits_of_the_reference(name: str, narrower: float, build: Build, tmp_path: Path) -> None:
+    if build.lacking:
+        pytest.skip(build.lacking)
+    given = _given(name, narrower)
+    code = write_int16(tmp_path, given.program, given.stages)
+    assert np.array_equal(run_build(build, tmp_path, code, given.images), given.logits)
+
+
+@pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking(ARM_GCC, ARM_QEMU))
+@pytest.mark.parametrize("optimised", ["-Os", "-O2", "-O3"])
+@pytest.mark.parametrize("name", ["floats", "depthwise"])
+def test_a_cortex_m4_makes_them_and_imports_what_copies_alone(name: str, optimised: str, tmp_path: Path) -> None:
+    given = _given(name, CUT)
+    code = write_int16(tmp_path, given.program, given.stages)
+    assert np.array_equal(run_on_chip(M4, tmp_path, given.images, optimised).logits, given.logits)
+    assert set(footprint(M4, tmp_path, code, optimised).imports) <= {"memcpy", "memset"}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_reference_is_near_the_float_network(name: str) -> None:
+    """What was planned stands for what the program computes: but for signs that flip where a rounding is between them."""
+    given = _given(name, 1.0)
+    maps = [run_program(given.program, image) for image in given.images]
+    made = run_stages(given.stages, given.images, keep=True)
+    seen = 0
+    for stage in given.stages[:-1]:
+        if stage.stage.bits is not None:
+            continue
+        expected = np.stack([each[stage.stage.output] for each in maps])
+        error = np.abs(made[stage.stage.output] * 2.0**-stage.exponent - expected)
+        is_far = error > np.abs(expected).max() * 2.0**-12
+        assert is_far.mean() <= (0.0 if not seen else 0.25), stage.stage.name
+        seen += 1
+    assert seen
+
+
+def test_what_is_larger_than_was_foreseen_is_cut_off() -> None:
+    for name in ("floats", "depthwise"):
+        given = _given(name, CUT)
+        maps = run_stages(given.stages, given.images, keep=True)
+        stored = [maps[stage.stage.output] for stage in given.stages[:-1] if stage.stage.bits is None]
+        assert min(int(values.min()) for values in stored) == LEAST
+        assert max(int(values.max()) for values in stored) == MOST
