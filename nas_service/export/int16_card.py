@@ -13,9 +13,10 @@ def int16_card(manifest: Mapping[str, Any]) -> str:
     lines = [
         f"# {markdown(method['name'])} on {markdown(data['name'])}, int16 activations",
         "",
-        f"A 1-bit network of the space {code_span(manifest['space']['name'])} as C whose maps have numbers of 16 bits, half the RAM.",
-        "It computes in whole numbers by a definition of its own, so it is another network than that of the bundle it was made from",
-        f"by `nas compile`. How large each map's numbers are was seen on {known['calibration_images']:,} training images.",
+        f"A 1-bit network of the space {code_span(manifest['space']['name'])} as C whose maps have numbers of 16 bits.",
+        "It takes half the RAM, and computes in whole numbers by a definition of its own: it is another network than that of the",
+        "bundle it was made from by `nas compile`. How large its numbers become was seen on",
+        f"{known['calibration_images']:,} training images.",
         "",
         "| accuracy | float32 | int16 | images | of another class |",
         "|---|---|---|---|---|",

@@ -76,7 +76,7 @@ def _stage(stage: IntStage, images: NDArray[np.uint8], maps: _Maps) -> Ints:
             seen_by, weights = taps(inputs[0], window, shape, 0), stage.head.weights
             values = np.asarray(sum(by_group(seen, weights[:, row, column], groups) for row, column, seen in seen_by))
         case _:
-            return _RULES[type(own.head)](stage, inputs)
+            return np.asarray(_RULES[type(own.head)](stage, inputs))
     for step in stage.steps:
         other = maps[step.step] if isinstance(step, Plus | Times) else None
         if isinstance(step, Times) and other is not None:
