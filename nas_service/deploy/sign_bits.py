@@ -93,10 +93,10 @@ def _counts(stage: Stage) -> bool:
     if conv.fan_in > np.iinfo(np.int16).max - 1:
         return False
     alone = all(isinstance(entry, Pointwise) for entry in stage.tail)
-    return alone and _fills_bytes(conv)
+    return alone and fills_bytes(conv)
 
 
-def _fills_bytes(conv: BinaryConv) -> bool:
+def fills_bytes(conv: BinaryConv) -> bool:
     """Return whether what is computed at once begins at whole bytes of channels."""
     return conv.groups == 1 or len(conv.bits) // conv.groups % 16 == 0 or is_depthwise(conv)
 
@@ -106,7 +106,7 @@ def _store_floats_signs(stage: Stage, readers: Sequence[Stage], changed: dict[in
     conv = stage.head
     by_lanes = conv is None or isinstance(conv, Stem)
     if isinstance(conv, BinaryConv):
-        by_lanes = conv.kernel_scale is None and _fills_bytes(conv)
+        by_lanes = conv.kernel_scale is None and fills_bytes(conv)
     if by_lanes and (wanted := _one_sign(readers, stage.output)):
         changed[stage.output] = replace(changed.get(stage.output, stage), bits=wanted)
         for reader in readers:

@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Other:
-    """In an epilogue: the map that is added, or whose channel multiplies a group of channels."""
+    """In an epilogue: the map that is added, or whose channel multiplies a group of channels.
+
+    Attributes:
+        step: Number of the map.
+        multiplies: Whether it does.
+        repeats: Whether what is added has the map's channels again and again.
+    """
 
     step: int
     multiplies: bool = False
+    repeats: bool = False
 
 
 Tail = tuple[Pointwise | Other, ...]

@@ -15,6 +15,7 @@ from nas_service.deploy.int16.c_writer import write_c
 from nas_service.deploy.int16.calibration import find_peaks
 from nas_service.deploy.int16.planning import IntStage, plan_network
 from nas_service.deploy.int16.reference import run_network
+from nas_service.deploy.int16.repeats import without_copies
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import Program
 from nas_service.deploy.selftest import choose_images
@@ -107,7 +108,7 @@ def plan_int16(program: Program, images: Images) -> list[IntStage]:
     Raises:
         ExportError: If an operation has no form in whole numbers, naming it.
     """
-    stages = store_signs(make_stages(program))
+    stages = without_copies(store_signs(make_stages(program)))
     peaks = find_peaks(program, images, [stage.output for stage in stages if stage.bits is None])
     return plan_network(stages, peaks)
 

@@ -17,7 +17,7 @@ from nas_service.deploy.int16.planning import IntStage, IntThresholds
 from nas_service.deploy.int16.steps import Bend, Clip, Fold, IntStep, Plus, Rectify, Scale, Shift, Times
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import AvgPool, Ints, Linear, Program, Shape, Stem
-from nas_service.deploy.stages import Stage
+from nas_service.deploy.stages import Other, Stage
 from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
 
@@ -53,7 +53,9 @@ class _Writer(StageWriter):
         self._planned = {entry.stage.output: entry for entry in stages}
         super().__init__([_sized(entry.stage) for entry in stages], image, tables)
         most = max((len(_shifts(entry)) for entry in stages), default=0)
-        self.fields = f"  uint8_t shifts[{max(1, most)}];"
+        self.fields = (
+            f"  uint8_t shifts[{max(1, most)}];\n  uint16_t other_channels; /* of a map that is added again and again */"
+        )
 
     def _tail_code(self, stage: Stage, before: Before) -> TailCode:
         planned = self._planned[stage.output]
@@ -68,7 +70,7 @@ class _Writer(StageWriter):
                 place = len(others)
                 others.append(step.step)
                 base = f"const nn_value *x{place} = arena + s->other[{place}] + pixel * s->other_stride[{place}]"
-                pointers.append(base + (";" if isinstance(step, Times) else " + first;"))
+                pointers.append(base + _begins(step))
                 names = [f"x{place}[(first + lane) / s->other_group]" if isinstance(step, Times) else f"x{place}[lane]"]
             body += _lines(step, names, shifts)
         if stage.bits is None:
@@ -77,6 +79,11 @@ class _Writer(StageWriter):
             f"const nn_number *c{place} = s->constants[{place}] + first;" for place in range(len(before.hidden), len(constants))
         ]
         return TailCode(indented(pointers, 2), indented(body, 4), tuple(constants), tuple(others), tuple(_shifts(planned)))
+
+    def _reads(self, stage: Stage, code: TailCode) -> dict[str, Any]:
+        repeated = [entry.step for entry in stage.tail if isinstance(entry, Other) and entry.repeats]
+        more = {"other_channels": self._shapes[repeated[0]].channels} if repeated else {}
+        return super()._reads(stage, code) | more
 
     def _before_stem(self, stem: Stem) -> Before:
         del stem
@@ -111,6 +118,13 @@ class _Writer(StageWriter):
             return {}
         factor = self.tables.add(np.array([head.factor], np.int32))
         return {"constants": f"{{{factor}}}", "shifts": f"{{{head.shift}}}"}
+
+
+def _begins(step: Plus | Times) -> str:
+    """Return the C of where the first lane of another map is, behind its pixel's place."""
+    if isinstance(step, Times):
+        return ";"
+    return " + first % s->other_channels;" if step.repeats else " + first;"
 
 
 def _sized(stage: Stage) -> Stage:

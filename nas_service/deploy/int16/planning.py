@@ -149,7 +149,7 @@ class _Tail:
                 self._times(entry)
             else:
                 by = max(self._exponent - self.exponents[entry.step], _MOST_RIGHT)
-                self.steps.append(Plus(entry.step, by))
+                self.steps.append(Plus(entry.step, by, entry.repeats))
                 self._reach = self._reach + max(2.0 ** (15 + by), 1)
         if not self._is_settled:
             self._settle(())

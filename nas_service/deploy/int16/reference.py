@@ -81,6 +81,8 @@ def _stage(stage: IntStage, images: NDArray[np.uint8], maps: _Maps) -> Ints:
         other = maps[step.step] if isinstance(step, Plus | Times) else None
         if isinstance(step, Times) and other is not None:
             other = np.repeat(other, shape.channels // other.shape[3], axis=3)
+        if isinstance(step, Plus) and step.repeats and other is not None:
+            other = np.tile(other, shape.channels // other.shape[3])
         values = apply(step, values, other, ones)
     if stage.bits is not None:
         return _signs(values, stage.bits).astype(np.int64)

@@ -75,10 +75,11 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Plus:
-    """v becomes v + shifted(x, by), with x of map `step`."""
+    """v becomes v + shifted(x, by), with x of map `step`, whose channels are taken again and again where it `repeats`."""
 
     step: int
     by: int
+    repeats: bool = False
 
 
 @dataclass(frozen=True, eq=False)
