@@ -53,9 +53,9 @@ class _Writer(StageWriter):
         self._planned = {entry.stage.output: entry for entry in stages}
         super().__init__([_sized(entry.stage) for entry in stages], image, tables)
         most = max((len(_shifts(entry)) for entry in stages), default=0)
-        self.fields = (
-            f"  uint8_t shifts[{max(1, most)}];\n  uint16_t other_channels; /* of a map that is added again and again */"
-        )
+        self.fields = f"  uint8_t shifts[{max(1, most)}];"
+        if any(isinstance(step, Plus) and step.repeats for entry in stages for step in entry.steps):
+            self.fields += "\n  uint16_t other_channels; /* of a map that is added again and again */"
 
     def _tail_code(self, stage: Stage, before: Before) -> TailCode:
         planned = self._planned[stage.output]
