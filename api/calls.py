@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from api.refusals import raise_for
 from api.views import JobView, Page
+from nas_service.connections import connect_http
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -19,9 +20,13 @@ class Calls:
     """A connection to a service."""
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Connect lazily to `url`."""
+        """Connect lazily to `url`.
+
+        Raises:
+            NotReadyError: If the environment names a proxy that cannot be used.
+        """
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+        self._http = connect_http(url, timeout_s)
 
     def __enter__(self) -> Self:
         """Use it in a `with` block."""

@@ -1,13 +1,15 @@
 """`nas`: the command line. It talks to a service over REST; only serve, evaluate, compile and train-local load torch."""
 
 import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
 
 import httpx
 import typer
 from pydantic import ValidationError
 
 from api.commands import compiling, datasets, demo, export, local, registrations, results, searches, service, trainings
-from api.console import errors
+from api.console import console, errors
 from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
 from nas_service.errors import NasError
@@ -28,10 +30,33 @@ EXPECTED = (
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Architecture search for 1-bit neural networks: submit searches, watch them, download networks.",
 )
+
+
+def _tell_versions(is_asked: bool) -> None:  # noqa: FBT001 - typer's way
+    if not is_asked:
+        return
+    for name in ("nas-service", "torch", "ray"):
+        try:
+            console.print(f"{name} {version(name)}", highlight=False)
+        except PackageNotFoundError:
+            console.print(f"{name} is not installed", highlight=False)
+    raise typer.Exit
+
+
+@app.callback()
+def prepare(
+    is_asked: Annotated[  # noqa: FBT002 - typer's way
+        bool,
+        typer.Option("--version", help="Print versions, of torch and Ray too, and exit.", is_eager=True, callback=_tell_versions),
+    ] = False,
+) -> None:
+    """Take what is asked of the program itself, before its commands."""
+
+
 app.command()(service.serve)
 app.command()(service.migrate)
 app.command()(demo.demo)

@@ -7,18 +7,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from api.client import POLL_S, NasClient
+from api.job_views import JobRow
 from api.patience import patiently
 from api.views import JobView
 from nas_service.job_events import DataRead
@@ -36,9 +39,12 @@ from nas_service.reports import (
 from nas_service.wording import printable
 
 WIDTH = 160  # columns where there is no terminal to ask
+UNBOUNDED = 100_000  # columns: more than any row of a table takes
 
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 errors = Console(stderr=True)
+
+_SHORT_ID = 13  # letters: the moment in which it was made, to the millisecond
 
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 
@@ -63,13 +69,24 @@ def print_json(value: BaseModel | Sequence[BaseModel | dict[str, Any]] | dict[st
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[object]] | Sequence[Sequence[object]]) -> None:
-    """Print rows under headings; nothing in them is read as markup, nor obeyed by the terminal."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    """Print rows under headings; nothing in them is read as markup, nor obeyed by the terminal.
+
+    Where there is no terminal they are plain columns, a line each however long it is, for other programs to cut.
+    """
+    is_plain = not console.is_terminal
+    table = Table(
+        title=title, title_justify="left", header_style="bold", box=None if is_plain else HEAVY_HEAD, pad_edge=not is_plain
+    )
     for position, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=position == 0)
+        table.add_column(column, overflow="fold", no_wrap=position == 0 or is_plain)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    console.print(table)
+    if not is_plain:
+        console.print(table)
+        return
+    written = StringIO()
+    Console(file=written, width=UNBOUNDED).print(table)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines()))
 
 
 def _cell(value: object) -> Text:
@@ -80,7 +97,7 @@ def _cell(value: object) -> Text:
     if isinstance(value, dict | list):
         return Text(json.dumps(value))
     if isinstance(value, float):
-        return Text(f"{value:.4f}")
+        return Text(f"{value:,.0f}" if value.is_integer() else f"{value:.4f}")
     return Text("\n".join(printable(line) for line in str(value).split("\n")))
 
 
@@ -99,6 +116,20 @@ def print_data_remarks(client: NasClient, job: JobView, where: Console = console
         print_remarks(read.skipped, read.warnings, where)
 
 
+def short_id(identifier: str) -> str:
+    """Return as much of an id as a narrow terminal has room for; commands take its beginning, too."""
+    return identifier[:_SHORT_ID] if console.is_terminal and console.width < WIDTH else identifier
+
+
+def age(since: datetime) -> str:
+    """Return how long ago something was, in its largest unit: `3 h`."""
+    seconds = int((datetime.now(UTC) - since).total_seconds())
+    for name, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {name}"
+    return f"{max(seconds, 0)} s"
+
+
 def percent(share: float | None) -> str:
     """Return a share in [0, 1] as per cent."""
     return "-" if share is None else f"{100 * share:.2f} %"
@@ -114,7 +145,7 @@ _TRAINING_PHASES = {TrainingPhase.LOADING: "reading the data"}
 _REGISTRATION_PHASES = {RegistrationPhase.LISTING: "listing the files", RegistrationPhase.CONCLUDING: "drawing the contact sheet"}
 
 
-def describe(job: JobView) -> tuple[int, int, str]:
+def describe(job: JobView | JobRow) -> tuple[int, int, str]:
     """Return how much of a job is done, of how much, and the rest in words, first of all what it waits for."""
     waits = [f"waits for {job.waiting_for}"] if job.waiting_for else []
     progress = job.progress

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import structlog
 
+from nas_service.connections import connect_http
 from nas_service.errors import NotReadyError
 from nas_service.logs import Outage
 
@@ -60,7 +61,7 @@ class JobServer:
         """Prepare the calls; nobody is asked yet."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         limits = httpx.Timeout(READ_S, connect=CONNECT_S)
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=limits)
+        self._http = connect_http(url, limits, headers)
         self._lock = threading.Lock()
         self._outage: _Outage | None = None
         self._refused: dict[str, Outage] = {}  # calls that are answered with an error, while they are

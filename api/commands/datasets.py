@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from api.client import NasClient
+from api.commands.files import require_writable
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.commands.registrations import until_over
 from api.commands.searches import exit_for
-from api.commands.specs import Sets, read_spec
+from api.commands.specs import Sets, asked, read_spec
 from api.console import console, print_json, print_remarks, print_table, program
 from api.views import DatasetView
 from nas_service.errors import NotReadyError
@@ -47,9 +48,11 @@ def register(  # noqa: PLR0913, PLR0917 - the options of the command line
     if sheet is not None:
         if no_wait:
             raise InvalidFieldError("--sheet", str(sheet), "nothing with --no-wait: the sheet is drawn when all is read")
-        _require_writable(sheet)
+        require_writable("--sheet", sheet)
     with connect(url) as client:
-        job = client.register_dataset(name, kind, read_spec(None, {}, sets))
+        given = {"settings": read_spec(None, {}, sets)}
+        paths = [f"settings.{entry}" for entry in sets or []]
+        job = asked(lambda spec: client.register_dataset(name, kind, spec["settings"]), given, paths)
         if no_wait:
             if as_json:
                 print_json(job)
@@ -80,7 +83,7 @@ def show(
 ) -> None:
     """Show a dataset: its settings, its classes with their counts, and what people should know before they train."""
     if sheet is not None:
-        _require_writable(sheet)
+        require_writable("--sheet", sheet)
     with connect(url) as client:
         _show(client, name, sheet, as_json=as_json)
 
@@ -104,6 +107,7 @@ def export(
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Write the test images of a dataset as `python model.py --data` reads them."""
+    require_writable("OUTPUT", output)
     from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - other commands start faster
     from nas_service.export.bundle import write_test_images  # noqa: PLC0415
     from nas_service.specs import Component  # noqa: PLC0415
@@ -116,21 +120,6 @@ def export(
         print_json({"path": str(output), "images": len(dataset.test)})
         return
     console.print(str(output), markup=False, highlight=False)
-
-
-def _require_writable(path: Path) -> None:
-    """Open a file that will be written, so that one that cannot be is told before anything is asked for; nothing is changed.
-
-    Raises:
-        InvalidFieldError: If it cannot be.
-    """
-    was_there = path.exists()
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise InvalidFieldError("--sheet", str(path), f"a file that can be written ({error.strerror})") from error
-    if not was_there:
-        path.unlink()
 
 
 def _show(client: NasClient, name: str, sheet: Path | None, *, as_json: bool) -> None:

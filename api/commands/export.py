@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from api.client import NasClient
+from api.commands.identifiers import find_job
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.console import console, errors, print_json
@@ -108,7 +109,9 @@ def _write(kind: ExportKind, records: list[RunRecord], folder: Path, training: J
 
 
 def export(
-    training: Annotated[str, typer.Argument(metavar="TRAINING", help="Id of a training.")],
+    training: Annotated[
+        str, typer.Argument(metavar="TRAINING", help="Id of a training, the beginning of it, its name, or latest.")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; an empty one may be there.")],
     kind: Annotated[ExportKind, typer.Option("--to", help="What to write: event files, MLflow's file store, or two tables.")],
     as_json: Json = False,  # noqa: FBT002 - typer's way
@@ -120,7 +123,7 @@ def export(
     """
     require_free(folder)
     with connect(url) as client:
-        job = client.training(training)
+        job = client.training(find_job(client, "training", training))
         records = list(_records(client, job))
     if job.state not in FINISHED:
         words = f"the training is {job.state}: this is what it has so far"

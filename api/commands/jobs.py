@@ -1,18 +1,23 @@
 """What `nas search`, `nas training` and `nas registration` have in common: list, show, cancel, pause, resume."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated
 
 import typer
 
 from api.client import NasClient
+from api.commands.identifiers import find_job, job_argument
 from api.commands.options import Json, Url
-from api.console import console, describe, print_data_remarks, print_json, print_table
+from api.console import age, console, describe, errors, print_data_remarks, print_json, print_table, short_id
+from api.job_calls import Wanted
 from api.views import JobView
+from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
+from nas_service.wording import printable
 
-JobId = Annotated[str, typer.Argument(help="Id of the job.")]
+SHOWN = 20  # jobs in a list, unless more are asked for
 
 
 def connect(url: str | None) -> NasClient:
@@ -28,7 +33,6 @@ class JobKind:
         name: `search`, `training` or `registration`.
         plural: Of it.
         get: Of one job.
-        list_all: Of all, newest first.
         columns: That its list has beside id, name, state, progress and time.
         is_kept: Whether what it has done so far outlives it.
     """
@@ -36,7 +40,6 @@ class JobKind:
     name: str
     plural: str
     get: Callable[[NasClient, str], JobView]
-    list_all: Callable[[NasClient], Iterator[JobView]]
     columns: Sequence[str] = ()
     is_kept: bool = True
 
@@ -53,6 +56,7 @@ _BEGINNING_ANEW = {"found": "nothing of it is kept", "kept": "it begins anew whe
 def add_job_commands(app: typer.Typer, kind: JobKind) -> None:
     """Add the commands that all kinds have."""
     _add_readers(app, kind)
+    _add_story(app, kind)
     words = _KEEPING if kind.is_kept else _BEGINNING_ANEW
     for request, text in _REQUESTS.items():
         _add_request(app, kind, request, text.format(name=kind.name, **words))
@@ -60,26 +64,77 @@ def add_job_commands(app: typer.Typer, kind: JobKind) -> None:
 
 def _add_readers(app: typer.Typer, kind: JobKind) -> None:
     @app.command("list", help=f"List {kind.plural}, newest first.")
-    def list_jobs(as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    def list_jobs(
+        state: Annotated[list[JobState] | None, typer.Option(help="Only those in this state; may be repeated.")] = None,
+        text: Annotated[str | None, typer.Option(help="Only those with this in their name, or at the start of their id.")] = None,
+        tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
+        limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = SHOWN,
+        as_json: Json = False,  # noqa: FBT002 - typer's way
+        url: Url = None,
+    ) -> None:
+        filters: dict[str, Wanted] = {"kind": kind.name} | ({"state": [entry.value for entry in state]} if state else {})
+        filters |= {name: word for name, word in (("text", text), ("tag", tag)) if word is not None}
         with connect(url) as client:
-            jobs = list(kind.list_all(client))
+            found = list(islice(client.jobs(**filters), limit + 1))
+        jobs, is_cut = found[:limit], len(found) > limit
         if as_json:
             print_json(jobs)
             return
         rows = [
-            (job.id, job.name, *(job.spec[field]["name"] for field in kind.columns), job.state, describe(job)[2], job.created_at)
+            (
+                short_id(job.id),
+                job.name,
+                *(getattr(job, field) for field in kind.columns),
+                job.state,
+                describe(job)[2],
+                age(job.created_at),
+            )
             for job in jobs
         ]
-        print_table(kind.plural, ["id", "name", *kind.columns, "state", "progress", "created"], rows)
+        print_table(kind.plural, ["id", "name", *kind.columns, "state", "progress", "age"], rows)
+        if is_cut:
+            errors.print(f"there are more: --limit {2 * limit}, --state, --text, --tag", highlight=False)
 
     @app.command("show", help=f"Show one {kind.name} with its spec.")
-    def show_job(job_id: JobId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    def show_job(job_id: Annotated[str, job_argument(kind.name)], as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
         with connect(url) as client:
-            job = kind.get(client, job_id)
+            job = kind.get(client, find_job(client, kind.name, job_id))
             if as_json:
                 print_json(job)
                 return
             _print_job(client, job)
+
+
+def _add_story(app: typer.Typer, kind: JobKind) -> None:
+    @app.command("events", help=f"Print what happened to a {kind.name}, oldest first.")
+    def list_events(job_id: Annotated[str, job_argument(kind.name)], as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+        with connect(url) as client:
+            job = kind.get(client, find_job(client, kind.name, job_id))
+            found = list(client.events_of(job))
+        if as_json:
+            print_json(found)
+            return
+        rows = [(event.created_at, event.kind, event.data.model_dump(mode="json", exclude_none=True)) for event in found]
+        print_table(f"events of {job.id}", ["when", "kind", "what"], rows)
+
+    @app.command("logs", help=f"Print what the driver of a {kind.name} printed.")
+    def show_log(
+        job_id: Annotated[str, job_argument(kind.name)],
+        tail: Annotated[int, typer.Option(min=1, help="Lines, the last ones.")] = 200,
+        attempt: Annotated[int | None, typer.Option(min=1, help="Of this attempt; the last one if left out.")] = None,
+        as_json: Json = False,  # noqa: FBT002 - typer's way
+        url: Url = None,
+    ) -> None:
+        with connect(url) as client:
+            job = kind.get(client, find_job(client, kind.name, job_id))
+            log = client.log(job, attempt=attempt, tail=tail)
+        if as_json:
+            print_json(log)
+            return
+        for line in log.lines:
+            console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        if log.missing is not None:
+            errors.print(log.missing, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_job(client: NasClient, job: JobView) -> None:
@@ -91,10 +146,10 @@ def _print_job(client: NasClient, job: JobView) -> None:
 
 def _add_request(app: typer.Typer, kind: JobKind, request: str, text: str) -> None:
     @app.command(request, help=text)
-    def act(job_id: JobId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
+    def act(job_id: Annotated[str, job_argument(kind.name)], as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
         with connect(url) as client:
             ask: Callable[[str], JobView] = getattr(client, f"{request}_{kind.name}")
-            job = ask(job_id)
+            job = ask(find_job(client, kind.name, job_id))
         if as_json:
             print_json(job)
         else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.commands.classes import print_weak, print_worst
+from api.commands.files import require_writable
 from api.commands.options import Json
 from api.commands.specs import Sets, read_spec
 from api.console import console, percent, print_json, print_remarks, print_table
@@ -83,6 +84,7 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Train one network here and now and write its bundle."""
+    require_writable("--output", output)
     import torch  # noqa: PLC0415 - as above
 
     from nas_service.candidate import train_to_bundle  # noqa: PLC0415

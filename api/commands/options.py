@@ -6,3 +6,5 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Url = Annotated[str | None, typer.Option("--url", help="Address of the service; NAS_URL if left out.")]
+Name = Annotated[str | None, typer.Option(help="What people call it.")]
+Watching = Annotated[bool, typer.Option("--watch", help="Show its progress until it is over, too.")]

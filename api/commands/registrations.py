@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from api.client import NasClient
+from api.commands.identifiers import find_job, job_argument
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.searches import exit_for
@@ -14,9 +15,9 @@ from api.console import watch as watch_job
 from api.views import JobView
 
 app = typer.Typer(no_args_is_help=True, help="Look at registrations of datasets that are under way or over.")
-add_job_commands(app, JobKind("registration", "registrations", NasClient.registration, NasClient.registrations, is_kept=False))
+add_job_commands(app, JobKind("registration", "registrations", NasClient.registration, is_kept=False))
 
-RegistrationId = Annotated[str, typer.Argument(help="Id of a registration.")]
+RegistrationId = Annotated[str, job_argument("registration")]
 
 _INTERRUPTED = 130  # what shells say of Ctrl-C
 
@@ -40,7 +41,7 @@ def until_over(client: NasClient, registration_id: str, *, as_json: bool) -> Job
 def watch(registration_id: RegistrationId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """Show the progress of a registration until it is over."""
     with connect(url) as client:
-        job = until_over(client, registration_id, as_json=as_json)
+        job = until_over(client, find_job(client, "registration", registration_id), as_json=as_json)
     if as_json:
         print_json(job)
     exit_for([job])
@@ -50,6 +51,7 @@ def watch(registration_id: RegistrationId, as_json: Json = False, url: Url = Non
 def delete(registration_id: RegistrationId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """Delete a registration that is over; its dataset stays."""
     with connect(url) as client:
+        registration_id = find_job(client, "registration", registration_id)
         client.delete_registration(registration_id)
     if as_json:
         print_json({"deleted": registration_id})

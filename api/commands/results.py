@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from api.client import NasClient
+from api.commands.files import require_writable
+from api.commands.identifiers import find_job
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
 from api.training_views import ArchitectureCostView, ComparisonView, ControlLineView, PairView
@@ -33,12 +35,14 @@ Pareto = Annotated[
 ]
 
 
-def _require(client: NasClient, search: str | None, training: str | None) -> None:
-    """Ask for the jobs that a list is of: a service says which there are not, where a list would only be empty."""
+def _of_jobs(client: NasClient, search: str | None, training: str | None) -> dict[str, str]:
+    """Return the jobs that a list is of as filters, having asked for them: a list of what is not there would only be empty."""
+    filters = {}
     if search:
-        client.search(search)
+        filters["search"] = client.search(find_job(client, "search", search)).id
     if training:
-        client.training(training)
+        filters["training"] = client.training(find_job(client, "training", training)).id
+    return filters
 
 
 def list_architectures(
@@ -50,10 +54,9 @@ def list_architectures(
     url: Url = None,
 ) -> None:
     """List discovered architectures."""
-    filters = {"search": search} if search else {}
-    filters |= ({"pareto": "true"} if pareto else {}) | ({"controls": "true"} if controls else {})
+    filters = ({"pareto": "true"} if pareto else {}) | ({"controls": "true"} if controls else {})
     with NasClient(url or Settings().url) as client:
-        _require(client, search, None)
+        filters |= _of_jobs(client, search, None)
         found = list(client.architectures(**filters))
         costs = {row.id: client.architecture_cost(row.id) for row in found} if in_c else {}
     if as_json:
@@ -139,10 +142,8 @@ def list_candidates(
     url: Url = None,
 ) -> None:
     """List trained networks."""
-    filters = {key: value for key, value in (("search", search), ("training", training)) if value}
     with NasClient(url or Settings().url) as client:
-        _require(client, search, training)
-        found = list(client.candidates(**filters))
+        found = list(client.candidates(**_of_jobs(client, search, training)))
     if as_json:
         print_json(found)
     else:
@@ -167,6 +168,7 @@ def compare(
 ) -> None:
     """Compare the methods of trainings: mean and spread over seeds, rank, and whether the search's score foretold it."""
     with NasClient(url or Settings().url) as client:
+        trainings = [find_job(client, "training", word) for word in trainings]
         if as_csv:
             console.print(client.comparison_csv(*trainings), end="", markup=False, highlight=False, soft_wrap=True)
             return
@@ -295,6 +297,8 @@ def download(
     kind = "architectures" if architecture else "candidates"
     if architecture and file_format != "bundle":
         raise InvalidFieldError("--format", file_format, "bundle: an architecture was not trained and has no other files")
+    if output is not None:
+        require_writable("--output", output)
     with NasClient(url or Settings().url) as client:
         name, content = client.download(kind, identifier, None if architecture else file_format)
     path = output or Path(name)

@@ -1,4 +1,4 @@
-"""`nas search ...`: submit, watch, arms, delete, run, and what every job has."""
+"""`nas search ...`: submit, watch, delete, run, report, and what every job has."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,11 +7,14 @@ import typer
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service, serve_on
+from api.commands.files import require_writable
+from api.commands.identifiers import find_job
 from api.commands.interruption import cancelled_if_interrupted, kept_if_it_fails
 from api.commands.jobs import JobKind, add_job_commands, connect
-from api.commands.options import Json, Url
+from api.commands.options import Json, Name, Url, Watching
 from api.commands.results import finish_run, print_architectures, print_candidates, print_controls
-from api.commands.specs import Sets, SpecFile, make_robust, read_spec
+from api.commands.search_readers import SearchId, add_readers
+from api.commands.specs import Sets, SpecFile, asked, make_robust, read_spec
 from api.console import console, errors, print_json, print_table, program, watch_search
 from api.estimates import search_rows
 from api.views import ArchitectureView, CandidateView, JobView
@@ -20,7 +23,8 @@ from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError
 
 app = typer.Typer(no_args_is_help=True, help="Submit searches and look at them.")
-add_job_commands(app, JobKind("search", "searches", NasClient.search, NasClient.searches, ["space"]))
+add_job_commands(app, JobKind("search", "searches", NasClient.search, ["space", "strategy"]))
+add_readers(app)
 
 Space = Annotated[str | None, typer.Option(help="Search space; `nas catalogue spaces` lists them.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="Dataset; `nas catalogue datasets` lists them.")]
@@ -39,7 +43,6 @@ FromSearch = Annotated[
     str | None,
     typer.Option("--from-search", help="Id of another search whose samples are a prior; abandit-plus, screen-and-train."),
 ]
-SearchId = Annotated[str, typer.Argument(help="Id of a search.")]
 
 
 def spec_options(  # noqa: PLR0913, PLR0917 - the options of the command line
@@ -94,36 +97,47 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     adversarial: Adversarial = False,  # noqa: FBT002 - typer's way
     eps: Eps = None,
     sets: Sets = None,
+    name: Name = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,  # noqa: FBT002 - typer's way
+    watching: Watching = False,  # noqa: FBT002 - as above
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
     """Queue a search and print its id."""
     body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, from_search, train, epochs), sets)
+    body |= {} if name is None else {"name": name}
     apply_adversarial(body, eps, adversarial=adversarial)
     with connect(url) as client:
         if dry_run:
-            estimate = client.estimate(body)
+            estimate = asked(client.estimate, body, sets)
             if as_json:
                 print_json(estimate)
             else:
                 print_table("estimate: nothing was started", ["figure", "value"], search_rows(estimate))
             return
-        job = client.submit_search(body)
+        job = asked(client.submit_search, body, sets)
+        if watching:
+            errors.print(f"search: {job.id}", highlight=False)
+            _watch_all(client, job.id, as_json=as_json)
+            return
     if as_json:
         print_json(job)
     else:
         console.print(job.id, highlight=False)
 
 
+def _watch_all(client: NasClient, search_id: str, *, as_json: bool) -> None:
+    jobs = watch_search(client, search_id, errors if as_json else console)
+    if as_json:
+        print_json(jobs)
+    exit_for(jobs)
+
+
 @app.command()
 def watch(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """Show the progress of a search, and of the training it starts, until they are over."""
     with connect(url) as client:
-        jobs = watch_search(client, search_id, errors if as_json else console)
-    if as_json:
-        print_json(jobs)
-    exit_for(jobs)
+        _watch_all(client, find_job(client, "search", search_id), as_json=as_json)
 
 
 @app.command()
@@ -135,6 +149,7 @@ def delete(
 ) -> None:
     """Delete a search that is over, with its results and their files."""
     with connect(url) as client:
+        search_id = find_job(client, "search", search_id)
         client.delete_search(search_id, trainings=trainings)
     if as_json:
         print_json({"deleted": search_id})
@@ -143,33 +158,10 @@ def delete(
 
 
 @app.command()
-def arms(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
-    """Print the statistics of every arm: why operations were kept or abandoned."""
-    with connect(url) as client:
-        table = client.arms(search_id)
-    if as_json:
-        print_json(table)
-        return
-    columns = {
-        "cell": "cell",
-        "edge": "edge",
-        "operation": "operation",
-        "pulls": "pulls",
-        "mean": "mean",
-        "lower": "lower",
-        "upper": "upper",
-        "abandoned in round": "abandoned_round",
-    }
-    if any(arm.best_probability is not None for arm in table):
-        columns["p(best)"] = "best_probability"
-    rows = [tuple(getattr(arm, field) for field in columns.values()) for arm in table]
-    print_table(f"arms of {search_id}", list(columns), rows)
-
-
-@app.command()
 def beliefs(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """Print how far the models of a search believe sizes, short trainings and another search, as slopes that they learned."""
     with connect(url) as client:
+        search_id = find_job(client, "search", search_id)
         told = client.beliefs(search_id)
     if as_json:
         print_json(told)
@@ -193,9 +185,12 @@ def report(
     url: Url = None,
 ) -> None:
     """Write a search on one page: HTML that needs neither script nor network."""
+    if output is not None:
+        require_writable("--output", output)
     with connect(url) as client:
+        search_id = find_job(client, "search", search_id)
+        path = output or Path(f"report-{search_id}.html")
         content = client.report(search_id)
-    path = output or Path(f"report-{search_id}.html")
     path.write_bytes(content)
     if as_json:
         print_json({"path": str(path), "size_bytes": len(content)})
@@ -232,7 +227,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     with embedded_service(settings) as address, NasClient(address) as client:
         say = errors if as_json else console
         say.print(f"service: {address} (API documentation at {address}/docs)", highlight=False)
-        job = client.submit_search(body)
+        job = asked(client.submit_search, body, sets)
         say.print(f"search: {job.id}", highlight=False)
         say.print(f"its page: {address}/searches/{job.id}", highlight=False, soft_wrap=True)
         with kept_if_it_fails(job.id, settings.home):

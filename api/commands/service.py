@@ -7,11 +7,11 @@ import typer
 from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, print_json, print_table
+from nas_service.connections import is_loopback
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 
 SHELVES = ("spaces", "operations", "templates", "strategies", "methods", "datasets")
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def migrate(as_json: Json = False) -> None:  # noqa: FBT002 - typer's way
@@ -38,7 +38,7 @@ def serve(
     configure_logs()
     settings = Settings()
     address, number = host or settings.host, settings.port if port is None else port
-    if settings.is_embedded and address not in LOOPBACK:
+    if settings.is_embedded and not is_loopback(address):
         raise NotReadyError(f"an embedded service listens on loopback only, not on {address}: it has no keys")
     from api.server import listening, serve_application, url_of  # noqa: PLC0415 - as above
 

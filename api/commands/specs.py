@@ -1,11 +1,13 @@
 """Building a spec from options: a file, a few short options, and `--set path=value` for everything else."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from api.refusals import ApiError
 from search_spaces.errors import InvalidFieldError
 
 SpecFile = Annotated[Path | None, typer.Option("--spec", help="JSON file with a spec; the other options change it.")]
@@ -16,6 +18,10 @@ Sets = Annotated[
         help="Any field by its path: training.recipe.epochs=9, strategy.settings.samples=50; the value is JSON or a word.",
     ),
 ]
+
+
+Answer = TypeVar("Answer")
+_WANTS_TEXT = "text"  # what a service says that it allows where a number is no text
 
 
 def _read_json(text: str) -> Any:  # noqa: ANN401 - JSON
@@ -87,7 +93,7 @@ def read_spec(file: Path | None, options: dict[str, Any], sets: list[str] | None
     spec: Any = {}
     if file is not None:
         try:
-            spec = _read_json(file.read_text())
+            spec = _read_json(file.read_text(encoding="utf-8-sig"))  # editors of Windows begin a file with a mark
         except (OSError, ValueError) as error:
             raise InvalidFieldError("--spec", str(file), f"a readable JSON file ({error})") from error
         if not isinstance(spec, dict):
@@ -101,3 +107,22 @@ def read_spec(file: Path | None, options: dict[str, Any], sets: list[str] | None
             raise InvalidFieldError("--set", entry, "path=value")
         set_field(spec, path, _value(text))
     return dict(spec)
+
+
+def asked(ask: Callable[[dict[str, Any]], Answer], spec: dict[str, Any], sets: list[str] | None) -> Answer:
+    """Return the answer to a spec; a `--set` that looks like a number stays a word where a word is wanted: `path=2024`.
+
+    Raises:
+        ApiError: If the service refuses it.
+    """
+    try:
+        return ask(spec)
+    except ApiError as refused:
+        wanted = {entry.field for entry in refused.problem.errors if entry.allowed == _WANTS_TEXT}
+        words = dict(entry.split("=", 1) for entry in sets or [])
+        meant = {path: word for path, word in words.items() if any(f".{field}".endswith(f".{path}") for field in wanted)}
+        if not meant:
+            raise
+        for path, word in meant.items():
+            set_field(spec, path, word)
+        return ask(spec)

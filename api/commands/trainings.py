@@ -6,24 +6,26 @@ from typing import Annotated, Any
 import typer
 
 from api.client import NasClient
+from api.commands.identifiers import find_job, job_argument
 from api.commands.jobs import JobKind, add_job_commands, connect
-from api.commands.options import Json, Url
+from api.commands.options import Json, Name, Url, Watching
 from api.commands.searches import exit_for
-from api.commands.specs import Sets, SpecFile, read_spec
+from api.commands.specs import Sets, SpecFile, asked, read_spec
 from api.console import console, errors, print_data_remarks, print_json, print_table
 from api.console import watch as watch_job
 from api.estimates import training_rows
 from search_spaces.errors import InvalidFieldError
 
 app = typer.Typer(no_args_is_help=True, help="Train architectures with any methods and seeds.")
-add_job_commands(app, JobKind("training", "trainings", NasClient.training, NasClient.trainings))
+add_job_commands(app, JobKind("training", "trainings", NasClient.training))
 
-TrainingId = Annotated[str, typer.Argument(help="Id of a training.")]
+TrainingId = Annotated[str, job_argument("training")]
 
 
 def _subjects(client: NasClient, architectures: list[str], search: str | None, top: int) -> dict[str, Any]:
     """Return the fields of a spec that say what is trained: architectures with the space and dataset of their search."""
     if search is not None:
+        search = find_job(client, "search", search)
         architectures = [row.id for row in client.architectures(search=search)][:top]
     elif architectures:
         search = client.architecture(architectures[0]).search_id
@@ -43,7 +45,9 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     seed: Annotated[list[int] | None, typer.Option(help="Seed; may be repeated.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the shared recipe.")] = None,
     sets: Sets = None,
+    name: Name = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,  # noqa: FBT002 - typer's way
+    watching: Watching = False,  # noqa: FBT002 - as above
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
@@ -52,31 +56,39 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
         raise InvalidFieldError("--search", search, "--architecture or --search, not both")
     with connect(url) as client:
         options = _subjects(client, architecture or [], search, top)
-        options |= {"methods": method, "seeds": seed, "recipe.epochs": epochs}
+        options |= {"methods": method, "seeds": seed, "recipe.epochs": epochs, "name": name}
         body = read_spec(spec, options, sets)
         if dry_run:
-            estimate = client.estimate_training(body)
+            estimate = asked(client.estimate_training, body, sets)
             if as_json:
                 print_json(estimate)
             else:
                 print_table("estimate: nothing was started", ["figure", "value"], training_rows(estimate))
             return
-        job = client.submit_training(body)
+        job = asked(client.submit_training, body, sets)
+        if watching:
+            errors.print(f"training: {job.id}", highlight=False)
+            _watch(client, job.id, as_json=as_json)
+            return
     if as_json:
         print_json(job)
     else:
         console.print(job.id, highlight=False)
 
 
+def _watch(client: NasClient, training_id: str, *, as_json: bool) -> None:
+    where = errors if as_json else console
+    job = watch_job(partial(client.training, training_id), where, partial(print_data_remarks, client, where=where))
+    if as_json:
+        print_json(job)
+    exit_for([job])
+
+
 @app.command()
 def watch(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """Show the progress of a training until it is over."""
     with connect(url) as client:
-        where = errors if as_json else console
-        job = watch_job(partial(client.training, training_id), where, partial(print_data_remarks, client, where=where))
-    if as_json:
-        print_json(job)
-    exit_for([job])
+        _watch(client, find_job(client, "training", training_id), as_json=as_json)
 
 
 @app.command("hand-made")
@@ -93,6 +105,7 @@ def hand_made(
     `nas compare` then says what the search has gained over it. Methods that cost otherwise at its width are left out.
     """
     with connect(url) as client:
+        training_id = find_job(client, "training", training_id)
         job = client.train_hand_made(training_id, network, channels, method)
         given = {entry["name"] for entry in client.training(training_id).spec["methods"]}
     if as_json:
@@ -112,6 +125,7 @@ def hand_made(
 def delete(training_id: TrainingId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
     """Delete a training that is over, with its candidates and their files."""
     with connect(url) as client:
+        training_id = find_job(client, "training", training_id)
         client.delete_training(training_id)
     if as_json:
         print_json({"deleted": training_id})

@@ -1,0 +1,73 @@
+"""Which job is meant: an id, the beginning of one, a name, or `latest`."""
+
+import re
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import httpx
+import typer
+
+from api.client import NasClient
+from api.job_views import JobRow
+from api.refusals import ApiError
+from nas_service.errors import NasError
+from nas_service.settings import Settings
+from search_spaces.errors import InvalidFieldError
+
+LATEST = "latest"
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LOOKED_AT = 200  # jobs, newest first, that have the word in their name
+_TOLD = 5
+_OFFERED = 20  # jobs that a shell completes
+_COMPLETION_S = 2.0
+
+
+def job_argument(kind: str) -> Any:  # noqa: ANN401 - typer's own type
+    """Return the argument of commands on one job; shells complete it with recent ids."""
+    told = f"Id of a {kind}, the beginning of it, its name, or {LATEST}."
+    return typer.Argument(help=told, autocompletion=recent_jobs(kind))
+
+
+def recent_jobs(kind: str) -> Callable[[str], list[tuple[str, str]]]:
+    """Return what completes a word with recent jobs and tells their names; with nothing where no service answers."""
+
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        try:
+            with NasClient(Settings().url, _COMPLETION_S) as client:
+                rows = list(islice(client.jobs(kind=kind), _OFFERED))
+        except (httpx.HTTPError, httpx.InvalidURL, NasError, ApiError, ValueError):
+            return []  # a shell that completes has no place for an error
+        return [(row.id, f"{row.name} {row.state}".strip()) for row in rows if row.id.startswith(incomplete)]
+
+    return complete
+
+
+def find_job(client: NasClient, kind: str, word: str) -> str:
+    """Return the id of the job that is meant; one that is written out is not looked up.
+
+    Args:
+        client: To ask.
+        kind: `search`, `training` or `registration`.
+        word: An id, the beginning of one, a name, or `latest`.
+
+    Raises:
+        InvalidFieldError: If no job is meant, or more than one.
+    """
+    if _ID.fullmatch(word):
+        return word
+    if word == LATEST:
+        found = list(islice(client.jobs(kind=kind), 1))
+    else:
+        rows = list(islice(client.jobs(kind=kind, text=word), _LOOKED_AT))
+        found = [row for row in rows if row.id.startswith(word.lower())] or [row for row in rows if row.name == word]
+    if len(found) != 1:
+        raise InvalidFieldError(kind, word, _meant(kind, found))
+    return found[0].id
+
+
+def _meant(kind: str, found: list[JobRow]) -> str:
+    if not found:
+        return f"the id of a {kind}, its beginning, the name of one, or {LATEST}; `nas {kind} list` lists them"
+    listed = ", ".join(f"{row.id} ({row.name})" if row.name else row.id for row in found[:_TOLD])
+    return f"more of it: it means {len(found)} of them: {listed}" + (", ..." if len(found) > _TOLD else "")
