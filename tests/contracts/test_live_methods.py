@@ -39,6 +39,7 @@ def _look(name: str, optimizer: OptimizerName) -> Sight:
     return look(_course(optimizer), method, 0, _teacher(optimizer) if method.facts.needs_teacher else None)
 
 
+@pytest.mark.diagonal
 @EVERY_METHOD
 @EVERY_OPTIMIZER
 def test_by_default_signs_flip_and_what_hardly_acts_says_so(name: str, optimizer: OptimizerName) -> None:
