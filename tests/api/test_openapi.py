@@ -19,7 +19,6 @@ from nas_service.specs import RegistrationSpec, SearchSpec, TrainingSpec
 from nas_service.storage.schema import upgrade
 
 
-
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.schemas.BaseSchema]:
     """Return the schema of an application on a database of its own, without a controller."""

@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -25,7 +25,7 @@ from tests.browser.rows import add_search
 from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, Watch, axe, overflow
 from tests.share import on_diagonal
 
-WHOLE = pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["share", "whole"])
+EACH = pytest.mark.parametrize("how_many", ["some", pytest.param("all", marks=pytest.mark.slow)])
 
 SPEC: dict[str, Any] = {
     "name": 'it\'s "quoted" 😀 $HOME',
@@ -92,10 +92,10 @@ def _defaults(*, whole: bool) -> list[tuple[str, str, str]]:
     return [(space, strategy, method) for (space, strategy), method, _ in turns]
 
 
-@WHOLE
-def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage, service: str, whole: bool) -> None:  # noqa: FBT001 - an argument of a test
+@EACH
+def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage, service: str, how_many: str) -> None:
     page = open_form(open_page)
-    defaults = _defaults(whole=whole)
+    defaults = _defaults(whole=how_many == "all")
     for space, strategy, method in defaults:
         page.get_by_role("link", name="New search").click()
         field_at(page, "space.name").select_option(space)
@@ -192,8 +192,8 @@ def _told(page: Page, path: str, given: str, words: str) -> None:
     expect(fault.filter(has_text=words)).to_have_count(0)  # one that has to be given is complained about otherwise
 
 
-@WHOLE
-def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch: Watch, whole: bool) -> None:  # noqa: FBT001 - an argument of a test
+@EACH
+def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch: Watch, how_many: str) -> None:
     watch.forgive(REFUSED)  # an estimate may be asked for before the page has told the fault itself
     page = open_form(open_page)
     _all_parts(page)
@@ -201,12 +201,12 @@ def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch
     schema = SearchSpec.model_json_schema()
     bounds = list(_bounds(schema, schema["$defs"], ""))
     assert len(bounds) > 100
-    for path, given, words in bounds if whole else _one_each(bounds):
+    for path, given, words in bounds if how_many == "all" else _one_each(bounds):
         if not path.startswith("constraints.image."):  # which the service fills in, and the form does not show
             _told(page, path, given, words)
 
 
-@WHOLE
+@EACH
 @pytest.mark.parametrize(
     ("field", "models"),
     [
@@ -216,7 +216,11 @@ def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch
     ids=["strategies", "methods"],
 )
 def test_every_bound_of_a_setting_is_told_at_its_field(
-    open_page: OpenPage, watch: Watch, whole: bool, field: str, models: dict[str, type[BaseModel]]  # noqa: FBT001 - an argument of a test
+    open_page: OpenPage,
+    watch: Watch,
+    how_many: str,
+    field: str,
+    models: dict[str, type[BaseModel]],
 ) -> None:
     watch.forgive(REFUSED)  # as above
     page = open_form(open_page)
@@ -229,7 +233,7 @@ def test_every_bound_of_a_setting_is_told_at_its_field(
             "element => { element.parentElement.open = true; }"
         )
         bounds = list(_bounds(schema, schema.get("$defs", {}), f"{field}.settings"))
-        for path, given, words in bounds if whole else _one_each(bounds):
+        for path, given, words in bounds if how_many == "all" else _one_each(bounds):
             _told(page, path, given, words)
 
 

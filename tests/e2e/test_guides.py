@@ -17,6 +17,7 @@ ROOT = README.parent
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 LEFT_OUT = (".*", "node_modules", "__pycache__", "*.egg-info", "saved")
 
+
 def script_of(guide: str) -> str:
     """Return all blocks that are to be run, in order, as one script that ends with the first that fails."""
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)

@@ -68,6 +68,7 @@ def test_one_that_fails_says_why_with_every_broken_file(served: tuple[str, Setti
     assert (refused.returncode, refused.stderr) == (1, "error: there is no registered dataset 'lost'\n")
 
 
+@pytest.mark.slow
 def test_one_that_takes_longer_than_a_client_waits_for_an_answer_succeeds(served: tuple[str, Settings]) -> None:
     """It is a job: no request takes as long as its images do."""
     address, settings = served
