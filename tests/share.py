@@ -37,11 +37,17 @@ def thin_out(items: Iterable[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and item.get_closest_marker("diagonal") is not None:
             products[f"{item.path}::{item.originalname}"].append(item)
     for cells in products.values():
-        names = list(cells[0].callspec.indices)
-        lengths = [1 + max(cell.callspec.indices[name] for cell in cells) for name in names]
+        axes = [list(dict.fromkeys(ids)) for ids in zip(*map(_ids, cells), strict=True)]
+        lengths = [len(axis) for axis in axes]
         for cell in cells:
-            if not on_diagonal([cell.callspec.indices[name] for name in names], lengths):
+            places = [axis.index(name) for axis, name in zip(axes, _ids(cell), strict=True)]
+            if not on_diagonal(places, lengths):
                 cell.add_marker(pytest.mark.slow)
+
+
+def _ids(cell: pytest.Function) -> Sequence[str]:
+    """Return what each `parametrize` calls the values of a cell: pytest's public `indices` count cells, not values."""
+    return cell.callspec._idlist
 
 
 def cpu_seconds() -> float:
