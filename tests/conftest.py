@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,26 @@ from sqlalchemy import create_engine, text
 from nas_service.settings import Settings
 from nas_service.storage.schema import upgrade
 from nas_service.storage.session import Database
+from tests.share import BUDGET_S, cpu_seconds, thin_out
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 torch.set_num_threads(1)  # the tensors are small: a second thread costs more than it does
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the diagonals of products to `make test`, before what is slow is left out."""
+    thin_out(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that costs more than one that runs with every change may."""
+    before = cpu_seconds()
+    yield
+    spent = cpu_seconds() - before
+    if spent > BUDGET_S and not any(item.get_closest_marker(name) for name in ("slow", "ray")):
+        pytest.fail(f"it took {spent:.0f} CPU seconds, which is more than {BUDGET_S:.0f}: make it smaller, or mark it slow")
 
 
 def _psycopg(uri: str) -> str:

@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.cli import main
 from api.client import NasClient
 from nas_service.catalogue import stated_space
 from nas_service.lifecycle import JobState
@@ -34,6 +38,24 @@ def run_nas(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedPro
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NAS_")} | variables
     command = [sys.executable, "-m", "api.cli", *words]
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+def run_here(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `nas` in this process: for many that are alike, where one that loads torch takes seconds to start."""
+    threads, status, out, err = torch.get_num_threads(), 0, StringIO(), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in [name for name in os.environ if name.startswith("NAS_")]:
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["nas", *words])
+        try:
+            main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    torch.set_num_threads(threads)
+    return subprocess.CompletedProcess(["nas", *words], status, out.getvalue(), err.getvalue())
 
 
 def run_json(*words: str, cwd: Path, **variables: str) -> object:

@@ -24,7 +24,7 @@ from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import events, jobs, samples
 from nas_service.storage.session import Database
-from tests.api.conftest import run_json, run_nas, write_bundled, write_trained
+from tests.api.conftest import run_here, run_json, run_nas, write_bundled, write_trained
 from tests.api.whole_training import write_hand_made, write_whole
 from tests.waiting import wait_until
 
@@ -270,11 +270,11 @@ BAD = [
 
 @pytest.mark.parametrize(("words", "message"), BAD, ids=[" ".join(words)[:40] for words, _ in BAD])
 def test_bad_input_is_one_message_that_names_the_field(address: str, words: list[str], message: str, tmp_path: Path) -> None:
-    result = run_nas("search", "submit", *words, cwd=tmp_path, NAS_URL=address)
+    result = run_here("search", "submit", *words, cwd=tmp_path, NAS_URL=address)
     assert result.returncode == 1
     assert result.stderr.startswith(f"error: {message}"), result.stderr
     assert "Traceback" not in result.stderr
-    assert run_json("search", "list", cwd=tmp_path, NAS_URL=address) == []
+    assert run_here("search", "list", "--json", cwd=tmp_path, NAS_URL=address).stdout.strip() == "[]"
 
 
 def test_a_spec_file_that_is_not_json_and_one_of_10_mb_are_refused(address: str, tmp_path: Path) -> None:
@@ -359,6 +359,6 @@ HELP = [
 
 @pytest.mark.parametrize("words", HELP, ids=[" ".join(words) or "nas" for words in HELP])
 def test_every_command_has_help(words: list[str], tmp_path: Path) -> None:
-    result = run_nas(*words, "--help", cwd=tmp_path)
+    result = run_here(*words, "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert "Usage:" in result.stdout

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from nas_service.search.strategy import STRATEGIES
 from search_spaces.space import SPACES
-from tests.api.conftest import run_json, run_nas
+from tests.api.conftest import run_here, run_json, run_nas
 from tests.blind import blind_bundle
 from tests.nas_service.data.files import pictures, png, write_folder
 
@@ -74,7 +74,7 @@ def test_test_images_can_be_exported_for_a_bundle_without_them(tmp_path: Path) -
 
 def _message(*words: str, cwd: Path) -> str:
     """Return what a command that is refused says, having seen that it is one message."""
-    result = run_nas(*words, cwd=cwd)
+    result = run_here(*words, cwd=cwd)
     assert result.returncode == 1, result.stdout
     assert result.stderr.startswith("error: ")
     assert "Traceback" not in result.stderr

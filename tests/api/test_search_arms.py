@@ -38,6 +38,7 @@ def _table(client: TestClient, live: LiveSearch, **params: int) -> dict[str, Any
     return table
 
 
+@pytest.mark.diagonal
 @EVERY_STRATEGY
 @pytest.mark.parametrize(("wave", "keeps"), [(1, True), (1, False), (4, True)])
 def test_every_table_told_later_is_the_one_stored_after_that_wave(

@@ -16,6 +16,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, kept: Path, *more: str) -> None:
     without_table.main()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_goes_on_and_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = tmp_path / "kept.jsonl"
     _run(monkeypatch, kept)

@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -23,6 +23,9 @@ from tests.browser.conftest import OpenPage
 from tests.browser.form import REFUSED, field_at, json_of, open_form, submitted
 from tests.browser.rows import add_search
 from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, Watch, axe, overflow
+from tests.share import on_diagonal
+
+EACH = pytest.mark.parametrize("how_many", ["some", pytest.param("all", marks=pytest.mark.slow)])
 
 SPEC: dict[str, Any] = {
     "name": 'it\'s "quoted" 😀 $HOME',
@@ -68,29 +71,39 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenP
         assert overflow(page) == []
 
 
-def _defaults() -> Iterator[tuple[str, str, str]]:
-    """Yield every space with every strategy, and with each pair another of the methods that need no teacher.
-
-    A space of one architecture goes with a strategy that takes one sample.
-    """
-    methods = itertools.cycle(name for name in METHODS.names() if not METHODS.get(name).from_settings({}).facts.needs_teacher)
-    for (space, strategy), method in zip(itertools.product(SPACES.names(), STRATEGIES.names()), methods, strict=False):
+def _pairs(*, whole: bool) -> Iterator[tuple[str, str]]:
+    """Yield every space with every strategy, or each at least once; one of one architecture with what takes one sample."""
+    axes = [SPACES.names(), STRATEGIES.names()]
+    for places in itertools.product(*(range(len(axis)) for axis in axes)):
+        space, strategy = (axis[place] for axis, place in zip(axes, places, strict=True))
         given = SPACES.get(space)
-        if given.size() == 1 and STRATEGIES.get(strategy).from_settings(given, {}, 0).total != 1:
-            continue
-        yield space, strategy, method
+        if given.size() == 1:
+            if STRATEGIES.get(strategy).from_settings(given, {}, 0).total == 1:
+                yield space, strategy
+        elif whole or on_diagonal(places, [len(axis) for axis in axes]):
+            yield space, strategy
 
 
-def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage, service: str) -> None:
+def _defaults(*, whole: bool) -> list[tuple[str, str, str]]:
+    """Return these pairs, each with another of the methods that need no teacher, until all had their turn."""
+    methods = [name for name in METHODS.names() if not METHODS.get(name).from_settings({}).facts.needs_teacher]
+    pairs = list(_pairs(whole=whole))
+    turns = zip(itertools.cycle(pairs), itertools.cycle(methods), range(max(len(pairs), len(methods))), strict=False)
+    return [(space, strategy, method) for (space, strategy), method, _ in turns]
+
+
+@EACH
+def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage, service: str, how_many: str) -> None:
     page = open_form(open_page)
-    for space, strategy, method in _defaults():
+    defaults = _defaults(whole=how_many == "all")
+    for space, strategy, method in defaults:
         page.get_by_role("link", name="New search").click()
         field_at(page, "space.name").select_option(space)
         field_at(page, "strategy.name").select_option(strategy)
         field_at(page, "method.name").select_option(method)
         spec = submitted(page)["spec"]
         assert [spec[name]["name"] for name in ("space", "strategy", "method")] == [space, strategy, method]
-    assert len(httpx.get(f"{service}/v1/searches", params={"limit": 200}).json()["items"]) == len(list(_defaults()))
+    assert len(httpx.get(f"{service}/v1/searches", params={"limit": 200}).json()["items"]) == len(defaults)
 
 
 def test_every_method_trains_with_its_defaults(open_page: OpenPage) -> None:
@@ -161,6 +174,12 @@ def _bounds(schema: dict[str, Any], definitions: dict[str, Any], path: str) -> I
                 yield place, "x" * (real["maxLength"] + 1), f"at most {real['maxLength']} characters"
 
 
+def _one_each(bounds: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Return one bound of every field, of the next kind from field to field."""
+    fields = [list(found) for _, found in itertools.groupby(bounds, lambda bound: bound[0])]
+    return [found[place % len(found)] for place, found in enumerate(fields)]
+
+
 def _told(page: Page, path: str, given: str, words: str) -> None:
     """Give a value to a field, and find the words at it, tied to it for those who do not see them."""
     field = field_at(page, path)
@@ -173,7 +192,8 @@ def _told(page: Page, path: str, given: str, words: str) -> None:
     expect(fault.filter(has_text=words)).to_have_count(0)  # one that has to be given is complained about otherwise
 
 
-def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch: Watch) -> None:
+@EACH
+def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch: Watch, how_many: str) -> None:
     watch.forgive(REFUSED)  # an estimate may be asked for before the page has told the fault itself
     page = open_form(open_page)
     _all_parts(page)
@@ -181,33 +201,39 @@ def test_every_bound_of_the_spec_is_told_at_its_field(open_page: OpenPage, watch
     schema = SearchSpec.model_json_schema()
     bounds = list(_bounds(schema, schema["$defs"], ""))
     assert len(bounds) > 100
-    for path, given, words in bounds:
+    for path, given, words in bounds if how_many == "all" else _one_each(bounds):
         if not path.startswith("constraints.image."):  # which the service fills in, and the form does not show
             _told(page, path, given, words)
 
 
+@EACH
 @pytest.mark.parametrize(
-    ("field", "names", "model"),
+    ("field", "models"),
     [
-        ("strategy", STRATEGIES.names(), lambda name: STRATEGIES.get(name).settings_model),
-        ("method", METHODS.names(), lambda name: METHODS.get(name).settings_model),
+        ("strategy", {name: STRATEGIES.get(name).settings_model for name in STRATEGIES.names()}),
+        ("method", {name: METHODS.get(name).settings_model for name in METHODS.names()}),
     ],
     ids=["strategies", "methods"],
 )
 def test_every_bound_of_a_setting_is_told_at_its_field(
-    open_page: OpenPage, watch: Watch, field: str, names: tuple[str, ...], model: Callable[[str], type[BaseModel]]
+    open_page: OpenPage,
+    watch: Watch,
+    how_many: str,
+    field: str,
+    models: dict[str, type[BaseModel]],
 ) -> None:
     watch.forgive(REFUSED)  # as above
     page = open_form(open_page)
-    for name in names:
+    for name, model in models.items():
         field_at(page, f"{field}.name").select_option(name)
-        schema = model(name).model_json_schema()
+        schema = model.model_json_schema()
         if not schema.get("properties"):
             continue
         page.locator("summary", has_text=re.compile(rf"^Settings of {name} \(")).evaluate(
             "element => { element.parentElement.open = true; }"
         )
-        for path, given, words in _bounds(schema, schema.get("$defs", {}), f"{field}.settings"):
+        bounds = list(_bounds(schema, schema.get("$defs", {}), f"{field}.settings"))
+        for path, given, words in bounds if how_many == "all" else _one_each(bounds):
             _told(page, path, given, words)
 
 

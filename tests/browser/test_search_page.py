@@ -191,6 +191,7 @@ def test_a_search_that_is_gone_leads_back(open_page: OpenPage, watch: Any) -> No
     assert axe(page) == []
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("space", ["abandit-mini", "tiny", "abandit", "bats"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_texts_in_pictures_neither_overlap_nor_leave_them(open_page: OpenPage, store: Database, space: str, width: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from nas_service.search.history import Sample, derived_random
 from nas_service.search.liveness import draw_uniform, possible_arms, region_of
 from nas_service.search.loop import Evaluation, run_search
 from nas_service.search.strategy import STRATEGIES, Strategy
-from search_spaces.cost import FULL_PRECISION, Precision
+from search_spaces.cost import FULL_PRECISION, Cost, Precision
 from search_spaces.genotype import Genotype
 from search_spaces.network import network_cost
 from search_spaces.space import SPACES, ZEROISE, CellType, Role, SearchSpace, connect_all
@@ -38,10 +39,14 @@ def _drawn(space: SearchSpace, count: int = 400) -> list[Genotype]:
     return [Genotype(space.name, draw_uniform(region, arms, 7, (number,))) for number in range(count)]
 
 
+@cache
+def _costs(space: SearchSpace) -> list[Cost]:
+    return [network_cost(space, genotype, IMAGE, BINARY) for genotype in _drawn(space)]
+
+
 def _most(space: SearchSpace, names: Sequence[str], share: float) -> dict[str, float]:
     """Return limits each of which a share of the architectures keeps."""
-    costs = [network_cost(space, genotype, IMAGE, BINARY) for genotype in _drawn(space)]
-    return {name: float(np.quantile([quantity(cost, name) for cost in costs], share)) for name in names}
+    return {name: float(np.quantile([quantity(cost, name) for cost in _costs(space)], share)) for name in names}
 
 
 def _keeps(space: SearchSpace, genotype: Genotype, most: dict[str, float]) -> bool:
@@ -69,6 +74,7 @@ def _run(strategy: Strategy, wave: int = 1) -> tuple[Sample, ...]:
     return tuple(run_search(strategy, _Bench(), (), wave, lambda _: None))
 
 
+@pytest.mark.diagonal
 @EVERY_STRATEGY
 @EVERY_SPACE
 @pytest.mark.parametrize("share", SHARES)
@@ -86,6 +92,7 @@ def test_nothing_that_breaks_a_limit_is_suggested_or_ranked(
         assert [entry for entry in ranked if not _keeps(space, entry.genotype, most)] == []
 
 
+@pytest.mark.diagonal
 @EVERY_STRATEGY
 @EVERY_SPACE
 def test_waves_and_a_fresh_object_keep_the_limits_alike(name: str, space: SearchSpace) -> None:
@@ -131,6 +138,7 @@ def test_the_cost_of_an_architecture_is_the_sum_of_its_arms(name: str, precision
         assert total == network_cost(space, genotype, IMAGE, precision)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("name", ["abandit-general", "cp-nas", "nas-bnn"])
 @pytest.mark.parametrize("share", [0.01, 0.3])
 @pytest.mark.parametrize("strategy", STRATEGIES.names())

@@ -39,6 +39,7 @@ def _look(name: str, optimizer: OptimizerName) -> Sight:
     return look(_course(optimizer), method, 0, _teacher(optimizer) if method.facts.needs_teacher else None)
 
 
+@pytest.mark.diagonal
 @EVERY_METHOD
 @EVERY_OPTIMIZER
 def test_by_default_signs_flip_and_what_hardly_acts_says_so(name: str, optimizer: OptimizerName) -> None:
@@ -51,6 +52,7 @@ def test_by_default_signs_flip_and_what_hardly_acts_says_so(name: str, optimizer
     assert {key: value for key, value in figures.items() if value > SMALL and key in declared} == {}
 
 
+@pytest.mark.slow
 @EVERY_METHOD
 def test_latent_weights_do_not_run_away(name: str) -> None:
     """With SGD at a constant rate, where what feeds on itself shows first; Adam's steps are bounded."""

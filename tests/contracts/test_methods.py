@@ -56,6 +56,7 @@ def configured(methods: Sequence[Configured], quick: Collection[str] | None = No
 
 
 EVERY_METHOD = configured(CONFIGURED)
+EVERY_METHOD_TRAINED = configured(CONFIGURED, quick=METHODS.names())  # by its defaults: settings are trained where it is resumed
 SHAPES = [
     ConvShape(in_channels=4, out_channels=6, kernel_size=3, padding=1),
     ConvShape(in_channels=4, out_channels=4, kernel_size=5, stride=2, padding=4, dilation=2),
@@ -195,7 +196,7 @@ def _train(name: str, settings: dict[str, Any], epochs: int) -> CandidateTrainer
     return trainer
 
 
-@EVERY_METHOD
+@EVERY_METHOD_TRAINED
 def test_latent_weights_move_and_signs_flip_in_training(name: str, settings: dict[str, Any]) -> None:
     trainer = _trainer(name, settings, 2, steps=None)
     before = [layer.weight.detach().clone() for layer in binary_layers([trainer.network])]
@@ -206,7 +207,7 @@ def test_latent_weights_move_and_signs_flip_in_training(name: str, settings: dic
     assert reports[0].flip_ratio > 0
 
 
-@EVERY_METHOD
+@EVERY_METHOD_TRAINED
 def test_the_same_seed_trains_the_same_network(name: str, settings: dict[str, Any]) -> None:
     first, second = (_train(name, settings, 2).network.state_dict() for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)

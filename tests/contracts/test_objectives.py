@@ -54,6 +54,7 @@ def _run(strategy: Strategy) -> tuple[Sample, ...]:
     return tuple(run_search(strategy, _Bench(), (), 1, lambda _: None))
 
 
+@pytest.mark.diagonal
 @EVERY_STRATEGY
 @EVERY_SPACE
 @EVERY_NAMES

@@ -18,6 +18,7 @@ EVERY_TEMPLATE = pytest.mark.parametrize("template", TEMPLATES.names())
 STRIDES = pytest.mark.parametrize("stride", [1, 2])
 
 
+@pytest.mark.diagonal
 @EVERY_OPERATION
 @EVERY_TEMPLATE
 @STRIDES
@@ -28,6 +29,7 @@ def test_the_output_has_the_size_over_the_stride_rounded_up(name: str, template:
     assert module(torch.randn(2, 6, *size)).shape == (2, 6, height, width)
 
 
+@pytest.mark.diagonal
 @EVERY_OPERATION
 @EVERY_TEMPLATE
 @STRIDES
@@ -48,6 +50,7 @@ def test_gradient_reaches_the_input_and_every_parameter(name: str, template: str
         assert torch.count_nonzero(parameter.grad) > 0, parameter_name
 
 
+@pytest.mark.diagonal
 @EVERY_OPERATION
 @EVERY_TEMPLATE
 @STRIDES

@@ -16,7 +16,7 @@ from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrain
 from search_spaces.errors import InvalidFieldError
 from search_spaces.network import CellStack
 from search_spaces.space import SPACES
-from tests.contracts.test_methods import EVERY_METHOD
+from tests.contracts.test_methods import EVERY_METHOD, EVERY_METHOD_TRAINED
 from tests.nas_service.training.tape import Tape, WaitedError
 from tests.samples import digits, tiny_genotype
 
@@ -59,7 +59,7 @@ def _replays(name: str, settings: dict[str, Any]) -> bool:
     return replayed == eager and all(torch.equal(weights[key], expected[key]) for key in expected)
 
 
-@EVERY_METHOD
+@EVERY_METHOD_TRAINED
 def test_replayed_steps_are_eager_steps_bit_for_bit_unless_the_method_needs_eager_ones(
     name: str, settings: dict[str, Any]
 ) -> None:

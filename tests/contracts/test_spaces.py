@@ -76,6 +76,7 @@ def test_every_method_trains_a_network_of_two_inputs_and_skips_between_cells(nam
     assert {"cells.1.older.1.conv.weight", "cells.3.preprocess.conv.weight"} <= changed
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("name", METHODS.names())
 @CHAINS
 def test_every_method_trains_every_convolution_of_a_chain(name: str, space: SearchSpace) -> None:

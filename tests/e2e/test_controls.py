@@ -17,16 +17,23 @@ pytestmark = pytest.mark.ray
 SHORT = {"epochs": 2, "max_steps_per_epoch": 2}
 
 
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)])
+def chosen(request: pytest.FixtureRequest) -> int:
+    """Return how many architectures are chosen, each with a control of either kind."""
+    number: int = request.param
+    return number
+
+
 @pytest.fixture(scope="module")
-def finished(service: Running) -> JobView:
-    """Return a search of whole trainings of its own, whose two chosen and four controls were trained with two seeds each."""
+def finished(service: Running, chosen: int) -> JobView:
+    """Return a search of whole trainings of its own, whose chosen and controls were trained with two seeds each."""
     return service.search(
         space="tiny",
         strategy={"name": "random", "settings": {"samples": 4}},
         evaluation={"own": {"recipe": SHORT}},
         method="bnn",
         keep=4,
-        training={"methods": ["bnn"], "seeds": [1, 2], "recipe": SHORT, "top_k": 2, "controls": 4},
+        training={"methods": ["bnn"], "seeds": [1, 2], "recipe": SHORT, "top_k": chosen, "controls": 2 * chosen},
     )
 
 
@@ -44,27 +51,27 @@ def _is_like(one: CandidateView, other: CandidateView) -> bool:
     return all(abs(mine / its - 1) <= 0.1 for mine, its in zip(*pairs, strict=True))
 
 
-def test_controls_are_candidates_that_are_marked_and_no_discoveries(service: Running, finished: JobView) -> None:
+def test_controls_are_candidates_that_are_marked_and_no_discoveries(service: Running, finished: JobView, chosen: int) -> None:
     found = list(service.client.architectures(search=finished.id))
     controls = list(service.client.architectures(search=finished.id, controls="true"))
     assert [row.rank for row in found] == [1, 2, 3, 4]
     assert [row.control for row in found] == [None] * 4
-    assert [row.control for row in controls] == [Control.UNIFORM] * 2 + [Control.LIKE_COST] * 2
-    assert [row.score for row in controls] == [None] * 4
+    assert [row.control for row in controls] == [Control.UNIFORM] * chosen + [Control.LIKE_COST] * chosen
+    assert [row.score for row in controls] == [None] * (2 * chosen)
     kinds = {row.id: row.control for row in [*found, *controls]}
     candidates = _candidates(service, finished.id)
-    assert len(candidates) == 6
+    assert len(candidates) == 3 * chosen
     assert {row.id for row in controls} < set(candidates)
     for key, rows in candidates.items():
         assert [row.seed for row in rows] == [1, 2]
         assert {row.state for row in rows} == {"succeeded"}
         assert {row.control for row in rows} == {kinds[key]}
-    (chosen,) = [event.data for event in service.client.events(finished.id) if event.kind == "search.chosen"]
-    assert (len(chosen.ranks), chosen.uniform, chosen.like_cost) == (2, 2, 2)
-    assert sorted(kinds[key] is None for key in candidates) == [False] * 4 + [True] * 2
+    (told,) = [event.data for event in service.client.events(finished.id) if event.kind == "search.chosen"]
+    assert (len(told.ranks), told.uniform, told.like_cost) == (chosen, chosen, chosen)
+    assert sorted(kinds[key] is None for key in candidates) == [False] * (2 * chosen) + [True] * chosen
 
 
-def test_the_report_is_what_the_candidates_figures_come_to(service: Running, finished: JobView) -> None:
+def test_the_report_is_what_the_candidates_figures_come_to(service: Running, finished: JobView, chosen: int) -> None:
     """Worked out anew from the candidates; nothing of it comes from the service's own arithmetic."""
     candidates = _candidates(service, finished.id)
     (training,) = service.client.trainings(parent=finished.id)
@@ -82,7 +89,7 @@ def test_the_report_is_what_the_candidates_figures_come_to(service: Running, fin
         Control.UNIFORM: [key for key in candidates if kinds[key] is Control.UNIFORM],
         Control.LIKE_COST: [key for key in candidates if kinds[key] is Control.LIKE_COST and key in like],
     }
-    assert line.unlike == 2 - len(groups[Control.LIKE_COST])
+    assert line.unlike == chosen - len(groups[Control.LIKE_COST])
     for group, keys in zip((line.uniform, line.like_cost), groups.values(), strict=True):
         if group is None:
             assert keys == []
@@ -90,7 +97,7 @@ def test_the_report_is_what_the_candidates_figures_come_to(service: Running, fin
         rows = [tests[key] for key in keys]
         means = [statistics.fmean(row) for row in rows]
         gains = [mine - statistics.fmean(others) for mine, *others in zip(own, *rows, strict=True)]
-        assert (group.architectures, group.left_out, group.p_value) == (len(keys), 2 - len(keys), None)
+        assert (group.architectures, group.left_out, group.p_value) == (len(keys), chosen - len(keys), None)
         assert [group.mean, group.gain] == pytest.approx([statistics.fmean(means), statistics.fmean(gains)])
         if len(keys) > 1:
             error = math.sqrt(statistics.variance(gains) / 2 + statistics.variance(means) / 2)

@@ -23,6 +23,7 @@ from tests.search_spaces.cells import two_inputs
 XNOR = METHODS.get("xnor-net").from_settings({})
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("name", SPACES.names())
 @pytest.mark.parametrize("template", TEMPLATES.names())
 @pytest.mark.parametrize("image", [GREY_8, RGB_9], ids=["8x8", "9x11"])
@@ -33,6 +34,7 @@ def test_a_network_maps_pixels_to_logits(name: str, template: str, image: ImageF
     assert network(torch.rand(2, image.channels, *image.size)).shape == (2, image.classes)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("name", SPACES.names())
 @pytest.mark.parametrize("template", TEMPLATES.names())
 @pytest.mark.parametrize("seed", range(3))

@@ -68,12 +68,13 @@ def test_one_that_fails_says_why_with_every_broken_file(served: tuple[str, Setti
     assert (refused.returncode, refused.stderr) == (1, "error: there is no registered dataset 'lost'\n")
 
 
+@pytest.mark.slow
 def test_one_that_takes_longer_than_a_client_waits_for_an_answer_succeeds(served: tuple[str, Settings]) -> None:
     """It is a job: no request takes as long as its images do."""
     address, settings = served
     for name in ("cat", "dog"):
         (settings.data / "large" / name).mkdir(parents=True)
-        for number in range(20):
+        for number in range(8):
             (settings.data / "large" / name / f"{number}.png").write_bytes(png(pictures(1, seed=number, size=1200)[0]))
     with NasClient(address, timeout_s=2.0) as client:
         job = client.wait(client.register_dataset("large", "image-folder", {"path": "large", "image_size": 32}))
@@ -82,7 +83,7 @@ def test_one_that_takes_longer_than_a_client_waits_for_an_answer_succeeds(served
     assert (job.state, (job.finished_at - job.created_at).total_seconds() > 2.0) == ("succeeded", True)
     assert facts is not None
     assert facts.by_class is not None
-    assert sum(map(sum, facts.by_class.values())) == 40
+    assert sum(map(sum, facts.by_class.values())) == 16
 
 
 def test_without_waiting_the_id_is_told_and_the_registration_watched_later(served: tuple[str, Settings], tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def _parquet(root: Path, content: bytes, suffix: str) -> ImageDataset:
 BOTH = pytest.mark.parametrize("load", [_folder, _parquet])
 
 
+@pytest.mark.diagonal
 @BOTH
 @pytest.mark.parametrize("name", READABLE)
 def test_a_picture_is_read_as_people_see_it(name: str, load: object, tmp_path: Path) -> None:
@@ -42,6 +43,7 @@ def test_a_picture_is_read_as_people_see_it(name: str, load: object, tmp_path: P
             assert np.abs(image.transpose(1, 2, 0).astype(int) - entry.pixels).max() <= entry.tolerance
 
 
+@pytest.mark.diagonal
 @BOTH
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_picture_without_a_known_meaning_is_refused_by_name(name: str, load: object, tmp_path: Path) -> None:

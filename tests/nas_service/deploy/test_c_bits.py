@@ -63,12 +63,14 @@ def given(request: pytest.FixtureRequest, tmp_path: Path) -> Given:
     return Given(program, tmp_path, write_source(tmp_path, program), images, maps, logits)
 
 
+@pytest.mark.diagonal
 @pytest.mark.skipif(bool(lacking(AARCH64_GCC, AARCH64_QEMU)), reason=lacking(AARCH64_GCC, AARCH64_QEMU))
 @pytest.mark.parametrize("flags", ["-O3", "-O2 -DNN_PORTABLE"])
 def test_neon_makes_the_bits_of_the_interpreter(given: Given, flags: str) -> None:
     assert np.array_equal(run_on_aarch64(given.folder, given.images, *flags.split()), given.logits)
 
 
+@pytest.mark.diagonal
 @pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking(ARM_GCC, ARM_QEMU))
 @pytest.mark.parametrize("optimised", ["-Os", "-O2", "-O3"])
 @pytest.mark.parametrize("chip", [M4, M7], ids=lambda chip: chip.name)
@@ -89,6 +91,7 @@ void nn_run_one(void *arena, const uint8_t *image, size_t stage)
 """
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("build", BUILDS, ids=str)
 def test_every_build_for_this_machine_makes_the_maps_of_the_interpreter(given: Given, build: Build) -> None:
     """All maps on the way, looked at between two stages: floats to the last bit, and every sign."""

@@ -87,6 +87,7 @@ def test_an_assembled_program_is_that_of_the_network(space_name: str, method: st
     assert _steps(assembled) == _steps(_traced(space, method, _image(space)))
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("template", TEMPLATES.names())
 @pytest.mark.parametrize("space_name", ["bats", "nas-bnn", "vgg-small"])
 def test_the_cost_before_training_bounds_what_is_generated_after_it(space_name: str, template: str) -> None:

@@ -104,6 +104,7 @@ def _missing(compiler: str) -> None:
         pytest.skip(f"there is no {compiler} here")
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("flags", ["-DNN_PORTABLE", "-march=native"])
 @pytest.mark.parametrize("compiler", SANITIZED)
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -123,6 +124,7 @@ def test_sanitizers_see_nothing_on_heaps_of_the_exact_size(name: str, compiler: 
     assert np.array_equal(logits, expected.view(np.uint32))
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("flags", ["-DNN_PORTABLE", "-march=native"])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_random_images_leave_every_byte_around_arena_and_logits(name: str, flags: str, tmp_path: Path) -> None:

@@ -27,24 +27,33 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_bundle(tmp_path / "bundle", c_files())
 
 
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """Return a bundle's network, compiled once for tests that only call it."""
+    folder = tmp_path_factory.mktemp("called")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        return Network(write_bundle(folder / "bundle", c_files()))
+
+
 def _images() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     test = digits().test
     assert test is not None
     return test.images
 
 
-def test_logits_are_those_of_the_frozen_network(bundle: Path) -> None:
+def test_logits_are_those_of_the_frozen_network(network: Network) -> None:
     pixels = torch.tensor(_images()).to(torch.float32).div(255)
     with torch.no_grad():
         expected = frozen_network()(pixels).numpy()
-    logits = Network(bundle)(pixels)
+    logits = network(pixels)
     assert logits.dtype == np.float32
     assert np.abs(logits - expected).max() < 1e-5 * np.abs(expected).max()  # the order of the classifier's sum
     assert (logits.argmax(1) == expected.argmax(1)).all()
 
 
-def test_images_and_their_pixels_give_the_same_bits_in_each_type_that_holds_grey_levels(bundle: Path) -> None:
-    network, images = Network(bundle), _images()[:20]
+def test_images_and_their_pixels_give_the_same_bits_in_each_type_that_holds_grey_levels(network: Network) -> None:
+    images = _images()[:20]
     expected = network(images)
     for pixels in (images.astype(np.float32) / 255, images / 255, images.astype(np.float32) * np.float32(1 / 255)):
         assert (network(pixels) == expected).all()
@@ -63,9 +72,11 @@ def test_images_and_their_pixels_give_the_same_bits_in_each_type_that_holds_grey
         (np.zeros((1, 1, 9, 8)), r"pixels of shape \(1, 1, 9, 8\)"),
     ],
 )
-def test_what_is_no_image_is_refused(bundle: Path, pixels: np.ndarray[tuple[int, ...], np.dtype[np.float64]], words: str) -> None:
+def test_what_is_no_image_is_refused(
+    network: Network, pixels: np.ndarray[tuple[int, ...], np.dtype[np.float64]], words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
-        Network(bundle)(pixels)
+        network(pixels)
 
 
 def test_it_is_compiled_once_and_what_was_compiled_is_found_again(bundle: Path) -> None:

@@ -40,6 +40,7 @@ def _frozen(image: ImageFormat, method: str = "bnn", space: str = "tiny", **sett
     return frozen_network(build_space(Component(name=space, settings=settings)), method, image)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize(("height", "width", "channels", "classes"), [(7, 5, 1, 2), (8, 8, 4, 2), (33, 9, 3, 101), (6, 31, 2, 3)])
 @pytest.mark.parametrize("method", ["adabin", "rbcn", "xnor-net"])
 def test_odd_sizes_of_images(method: str, height: int, width: int, channels: int, classes: int, tmp_path: Path) -> None:
@@ -47,6 +48,7 @@ def test_odd_sizes_of_images(method: str, height: int, width: int, channels: int
     _assert_runs_the_same(_frozen(image, method, "abandit-general", channels=6), image, tmp_path)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("template", ["plain", "shortcut", "double-norm"])
 @pytest.mark.parametrize("channels", [2, 7, 12, 30, 33])
 def test_channels_that_fill_no_byte(channels: int, template: str, tmp_path: Path) -> None:
@@ -54,6 +56,7 @@ def test_channels_that_fill_no_byte(channels: int, template: str, tmp_path: Path
     _assert_runs_the_same(_frozen(image, "react-net", channels=channels, template=template), image, tmp_path)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("factor", [0.0, -0.0, 1e-30, -1e-30, 1e-42, 1e15, -1e15, 1e30])
 @pytest.mark.parametrize("template", ["plain", "shortcut"])
 def test_norms_of_any_size(factor: float, template: str, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_every_template_runs_the_same(name: str) -> None:
     _assert_runs_the_same(frozen_network(space, "react-net", RGB_9), RGB_9)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize(("method", "template"), WITH_OPERATIONS)
 @pytest.mark.parametrize("name", OPERATIONS.names())
 def test_every_operation_runs_the_same(name: str, method: str, template: str) -> None:

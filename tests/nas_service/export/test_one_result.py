@@ -117,6 +117,7 @@ WAYS: dict[str, Callable[[nn.Module, Tensor], tuple[Tensor, list[Tensor]]]] = {
 }
 
 
+@pytest.mark.diagonal
 @EVERY_METHOD
 @pytest.mark.parametrize("case", SPACE_CASES)
 def test_what_every_sign_sees_is_the_same_in_every_way_of_computing_it(name: str, settings: dict[str, Any], case: str) -> None:
@@ -150,12 +151,13 @@ def test_every_operation_and_template_is_in_one_of_these_spaces() -> None:
     assert set(TEMPLATES.names()) <= {space.template for space in SPACE_CASES.values()}
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("name", OPERATIONS.names())
-def test_no_sum_of_an_operation_is_left_to_torch(name: str) -> None:
+@pytest.mark.parametrize("template", TEMPLATES.names())
+def test_no_sum_of_an_operation_is_left_to_torch(name: str, template: str) -> None:
     """What a trace computes beside layers of the run time is elementwise, moves values, or takes the largest."""
     operations = ["skip", name] if name == ZEROISE else [name]
-    for template in TEMPLATES.names():
-        space = SPACES.get("tiny").configure(SpaceSettings(channels=4, template=template, operations=operations))
-        method = METHODS.get("adabin").from_settings({})
-        source = write_source(freeze_network(_network(space, method, RGB_9), method), "A test.")
-        assert not OPEN_SUMS.findall(source[source.index("class Cell0") :])
+    space = SPACES.get("tiny").configure(SpaceSettings(channels=4, template=template, operations=operations))
+    method = METHODS.get("adabin").from_settings({})
+    source = write_source(freeze_network(_network(space, method, RGB_9), method), "A test.")
+    assert not OPEN_SUMS.findall(source[source.index("class Cell0") :])

@@ -20,6 +20,7 @@ METHOD_AND_TEMPLATE = [(name, "double-norm") for name in METHODS.names()] + [("b
 METHOD_AND_TEMPLATE += [("react-net", "bi-real"), ("bnn", "bi-real-projection"), ("xnor-net", "shortcut")]
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("name", OPERATIONS.names())
 @pytest.mark.parametrize(("method_name", "template"), METHOD_AND_TEMPLATE)
 def test_the_written_source_computes_what_the_trained_network_does(name: str, method_name: str, template: str) -> None:

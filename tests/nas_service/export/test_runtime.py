@@ -119,6 +119,7 @@ TRACED: dict[str, Callable[[nn.Module, Tensor], Callable[[Tensor], Tensor]]] = {
 }
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("source", ["one scale", "offsets"])
 @pytest.mark.parametrize("way", TRACED)
 def test_tracers_and_compilers_see_no_branch_on_values(

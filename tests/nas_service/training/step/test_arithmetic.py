@@ -33,6 +33,7 @@ def _seen(network: Network, arithmetic: Arithmetic) -> tuple[list[Tensor], tuple
         return outputs, arithmetic.forward(network, torch.rand(2, 3, 9, 11))
 
 
+@pytest.mark.diagonal
 @EVERY_METHOD
 @pytest.mark.parametrize("template", ["plain", "shortcut"])
 def test_with_bf16_every_activation_is_bf16_and_losses_see_float32(name: str, settings: dict[str, Any], template: str) -> None:
