@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from api.commands.files import require_writable
 from api.commands.options import Json
 from api.console import console, percent, print_json, print_table
 from nas_service.errors import ExportError
@@ -37,6 +38,7 @@ def compile_bundle(
     How large the numbers are is seen on training images; accuracy is measured, and the C compared bit for bit with its
     definition, on all validation and test images. Nothing in the bundle is run.
     """
+    require_writable("--output", output)
     from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - torch is loaded by the commands that need it only
     from nas_service.export.bundle_reading import read_bundle  # noqa: PLC0415
     from nas_service.export.int16_c import compile_int16  # noqa: PLC0415

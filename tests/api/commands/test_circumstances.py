@@ -56,6 +56,7 @@ def test_a_proxy_that_cannot_be_used_is_one_sentence(monkeypatch: pytest.MonkeyP
     [
         ["train-local", "--space", "tiny", "--epochs", "1", "-o"],
         ["dataset", "export", "digits"],
+        ["compile", "no.zip", "-o"],
         ["download", "0", "-o"],
         ["search", "report", "0", "-o"],
         ["search", "diagram", "0", "-o"],
