@@ -45,7 +45,7 @@ def list_architectures(
     search: Search = None,
     pareto: Pareto = False,  # noqa: FBT002 - typer's way
     controls: Annotated[bool, typer.Option("--controls", help="Random ones that were drawn to compare with, instead.")] = False,  # noqa: FBT002 - as above
-    in_c: Annotated[bool, typer.Option("--in-c", help="Also the flash and RAM that generated C takes on a Cortex-M4.")] = False,  # noqa: FBT002 - as above
+    in_c: Annotated[bool, typer.Option("--in-c", help="Also what generated C takes on a Cortex-M4.")] = False,  # noqa: FBT002 - as above
     as_json: Json = False,  # noqa: FBT002 - as above
     url: Url = None,
 ) -> None:
@@ -82,9 +82,10 @@ def print_architectures(
         for row in found
     ]
     in_c = [costs[row.id].c for row in found] if costs else []
-    more = [(f"{cost.flash_bytes:,}", f"{cost.arena_bytes:,}") if cost is not None else (None, None) for cost in in_c]
+    more = [(None,) * 3 if cost is None else (cost.flash_bytes, cost.arena_bytes, cost.cortex_m4_instructions) for cost in in_c]
+    more = [tuple(None if figure is None else f"{figure:,}" for figure in cost) for cost in more]
     titles = ["id", "search", "rank", "score", *(["under attack"] if attacked else []), "OPs", "packed bytes"]
-    titles += ["flash bytes", "RAM bytes"] if costs else []
+    titles += ["flash bytes", "RAM bytes", "M4 instructions"] if costs else []
     print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows)
 
 

@@ -80,17 +80,22 @@ def c_costs(space: SearchSpace, method: str, settings: str, image: ImageFormat) 
 
 def program_cost(program: Program) -> CCost:
     """Return what a program costs in C, whatever its constants are."""
-    stages = plan_stages(program)
-    shapes = {stage.output: stage.shape for stage in stages}
-    scratch = [scratch_bytes(stage, shapes.get(stage.inputs[0]) if stage.inputs else None) for stage in stages]
-    room = place_maps(stages, scratch)
+    stages, room = planned(program)
     return CCost(
         constant_bytes=constant_bytes(stages),
         record_bytes=_record_bytes(stages, room),
         code_bytes=code_bytes(stages),
         arena_bytes=room.total,
-        cortex_m4_instructions=instructions(stages, room.copies),
+        cortex_m4_instructions=instructions(stages, room),
     )
+
+
+def planned(program: Program) -> tuple[list[Stage], Room]:
+    """Return the stages of a program, as training may leave them at most, and where their maps lie."""
+    stages = plan_stages(program)
+    shapes = {stage.output: stage.shape for stage in stages}
+    scratch = [scratch_bytes(stage, shapes.get(stage.inputs[0]) if stage.inputs else None) for stage in stages]
+    return stages, place_maps(stages, scratch)
 
 
 def _record_bytes(stages: Sequence[Stage], room: Room) -> int:

@@ -93,7 +93,9 @@ def space_costs(
     for place, counted in enumerate(QUANTITIES):
         least, most = costs.span(space, counted)
         ranges.append(CostRange(counted, least, float(np.median(figures[place])), most, given.get(counted)))
-    kept = np.all([figures[QUANTITIES.index(name)] <= limit for name, limit in given.items()], axis=0) if given else np.ones(1)
+    kept = (
+        np.all([figures[QUANTITIES.index(name)] <= limit for name, limit in given.items()], axis=0) if given else np.ones(1, bool)
+    )
     if constraints is not None and constraints.in_c and in_c is not None:
         written = _in_c(space, in_c, codes)
         names = list(C_QUANTITIES)

@@ -204,9 +204,7 @@ def _drawn(
     return chosen
 
 
-def nearest(
-    region: Region, arms: Arms, worths: Sequence[Sequence[float]], stream: Random | None = None
-) -> list[Choice] | None:
+def nearest(region: Region, arms: Arms, worths: Sequence[Sequence[float]], stream: Random | None = None) -> list[Choice] | None:
     """Return the architecture of a region with the largest sum of worths, as `programs.solve`.
 
     If that breaks a limit on whole architectures, one that does not, with arms of it: those of the largest worth, but not all
