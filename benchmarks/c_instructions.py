@@ -3,8 +3,8 @@
     python -m benchmarks.c_instructions
 
 prints the table of `nas_service/deploy/instructions.py`, and how far it is off for networks that it was not fitted to. It needs
-`arm-none-eabi-gcc` with its newlib and `qemu-system-arm` (Debian: gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm), and
-half an hour. Constants, weights of the stem and the image are random, as what a branch does depends on them.
+`arm-none-eabi-gcc` with its newlib and `qemu-system-arm` (Debian: gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm),
+and half an hour. Constants, weights of the stem and the image are random, as what a branch does depends on them.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Limits of a device: what an architecture may cost. Costs are those of `search_spaces/cost.py`, and what it takes in generated C."""
+"""Limits of a device: what an architecture may cost, by `search_spaces/cost.py`, and what it may take in generated C."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args

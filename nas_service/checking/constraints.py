@@ -77,8 +77,10 @@ def _check_in_c(problems: Problems, spec: SearchSpec, space: SearchSpace, facts:
         reasons = [c_figures(space, (method,), image).refused(choices) for choices in drawn]
         if all(reasons):
             field = "method" if spec.training is None else f"training.methods.{number}"
-            allowed = f"a method whose networks can be written as C, with a limit on {' and '.join(spec.constraints.in_c)}: {reasons[0]}"
-            problems.complain(field, method.name, allowed)
+            named = " and ".join(spec.constraints.in_c)
+            problems.complain(
+                field, method.name, f"one whose networks can be written as C, with a limit on {named}: {reasons[0]}"
+            )
     if not problems.sound("method", "training.methods"):
         return
     figures, sums = c_figures(space, methods_in_c(spec), image), Limits(dict.fromkeys(space.arms(), ()), ())

@@ -1,7 +1,7 @@
 """Limits on what an architecture costs, and the architectures within them. Plain Python.
 
-The cost of a network of cells is the sum of what its arms cost and of a rest that all have. So a limit is linear in the arms. What
-is no such sum (the room for all maps, code that layers share) is a figure of a whole architecture, which somebody works out.
+The cost of a network of cells is the sum of what its arms cost and of a rest that all have. So a limit is linear in the arms.
+What is no such sum (the room for all maps, code that layers share) is a figure of a whole architecture, which somebody works out.
 """
 
 import math

@@ -11,8 +11,8 @@ only edge into a node that can carry anything.
 Limits on costs (`limits.py`) are kept by drawing again, which leaves every genotype within them the probability that it has
 given that they are kept. Where a thousand draws in a row break a limit, few genotypes keep it; then the one is taken that has the
 largest sum of log p + Gumbel noise over its arms, which without limits would be the same draw, and with them is biased towards
-the limit (perturb-and-MAP: Papandreou and Yuille, ICCV 2011). Where figures of whole genotypes are limited, which takes
-milliseconds to work out, that is done after 200 draws, and what breaks such a limit is led back to one that does not (`witness.py`).
+the limit (perturb-and-MAP: Papandreou and Yuille, ICCV 2011). Where figures of whole genotypes are limited, which take
+milliseconds to work out, that is done after 200 draws, and what breaks such a limit is led back within (`witness.py`).
 
 A `place` is an index into `Genotype.choices`; `arms` holds the arms that are left at each place.
 """
@@ -291,7 +291,7 @@ def covering(region: Region, arms: Arms, size: int, seed: int, path: Sequence[ob
 
 
 def _covering_whole(region: Region, arms: Arms, rows: list[tuple[Choice, ...]]) -> list[tuple[Choice, ...]]:
-    """Return `rows`, and for every arm that they do not hold the first of them that may take it over, with it, if there is one."""
+    """Return `rows`, and for every arm that none holds the first of them that keeps the limits with it, if there is one."""
     for place, keys in enumerate(arms):
         for key in keys:
             if any(row[place] == key for row in rows):

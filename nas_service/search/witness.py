@@ -1,9 +1,10 @@
-"""Architectures within limits on figures that are no sum over arms: found by trying, for no program decides them.
+"""Architectures within limits that are no sums over arms: found by trying, for no program decides them.
 
-    trial       of the arms that are left at every place the one that comes first in an order drawn for the trial. Whoever takes an
-                arm away changes only the trials that hold it, so what was looked at before is known already
-    witness     the first live trial within the limits, before these some uniform draws where a stream is given; where there are few combinations of arms, all are looked at instead, and the
-                answer is exact. After so many trials the closest is changed, one arm at a time, whenever that brings it nearer
+    trial       of the arms that are left at every place the one that comes first in an order drawn for the trial. Whoever takes
+                an arm away changes only the trials that hold it, so what was looked at before is known already
+    witness     the first live trial within the limits, before these some uniform draws where a stream is given; where there are
+                few combinations of arms, all are looked at instead, and the answer is exact. After the trials the closest is
+                changed, one arm at a time, whenever that brings it nearer
     led back    an architecture that breaks a limit takes over arms of a witness until it is within
 
 So whether anything is within is certain in small spaces, and in others wherever the answer is yes.

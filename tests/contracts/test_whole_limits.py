@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ SETTINGS: dict[str, dict[str, float]] = {
 def _unrest(choices: tuple[Choice, ...]) -> tuple[float, ...]:
     """Return a figure that no sum tells: the largest of neighbouring products, and as a second how many kinds there are."""
     sizes = [len(key.operation) * (3 if "conv" in key.operation else 1) for key in choices]
-    pairs = [a * b for a, b in zip(sizes, sizes[1:], strict=False)]
+    pairs = [a * b for a, b in pairwise(sizes)]
     return float(max(pairs) + sum(sizes)), float(len({key.operation for key in choices}))
 
 

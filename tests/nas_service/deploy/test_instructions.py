@@ -24,7 +24,7 @@ from tests.samples import GREY_8, random_genotype
     [("tiny", "bnn", 0.1), ("nas-bnn", "react-net", 0.1), ("tiny", "adabin", 0.1), ("abandit-mini", "xnor-net", 0.25)],
 )
 def test_an_estimate_is_near_what_is_executed(space_name: str, method: str, off: float, tmp_path: Path) -> None:
-    """A tenth; the last has Gabor filters and denoising, in float64, which the chip has not: its functions' time is the numbers'."""
+    """A tenth. The last has Gabor filters and denoising: in float64, by functions whose time depends on the numbers."""
     space = SPACES.get(space_name)
     genotype = random_genotype(space, 11)
     program = trace_network(frozen_network(space, method, GREY_8, genotype), "0123456789")
