@@ -114,7 +114,7 @@ def instructions(stages: Sequence[Stage], room: Room) -> int:
     return round(sum(INSTRUCTIONS[kind] * count for kind, count in executed(stages, room).items()))
 
 
-def _tail(stage: Stage) -> dict[str, float]:
+def _tail(stage: Stage) -> dict[str, int]:
     """Return what happens to each number once it is computed."""
     kinds = [entry.kind for entry in stage.tail if isinstance(entry, Pointwise)]
     others = len(stage.tail) - len(kinds)
@@ -129,7 +129,7 @@ def _tail(stage: Stage) -> dict[str, float]:
     }
 
 
-def _conv(stage: Stage, conv: BinaryConv, source: Shape, levels: int) -> dict[str, float]:
+def _conv(stage: Stage, conv: BinaryConv, source: Shape, levels: int) -> dict[str, int]:
     """Return what a binary convolution takes before its tail: laying its bits, and counting those that differ."""
     groups, own = bit_groups(conv), group_bytes(conv, source.channels)
     sides = [side + 2 * conv.window.padding for side in (source.height, source.width)]
@@ -160,14 +160,14 @@ def _levels(conv: BinaryConv) -> int:
     return prod(conv.bits.shape[1:3]).bit_length() if is_depthwise(conv) else 1
 
 
-def _columns(conv: BinaryConv, shape: Shape, levels: int) -> dict[str, float]:
+def _columns(conv: BinaryConv, shape: Shape, levels: int) -> dict[str, int]:
     """Return what counts the columns of a depthwise convolution."""
     calls = shape.pixels * ceil(shape.channels / LANES[0]) * (1 if conv.sums is None else 2)
     taps = calls * prod(conv.bits.shape[1:3])
     return {"columns": calls, "column tap": taps, "column level": taps * levels, "column lane": calls * LANES[0] * levels}
 
 
-def _dots(conv: BinaryConv, shape: Shape, own: int) -> dict[str, float]:
+def _dots(conv: BinaryConv, shape: Shape, own: int) -> dict[str, int]:
     """Return what gathers patches and counts their bits, all outputs of a pixel after each other."""
     window, words = conv.window, patch_words(conv)
     outputs = len(conv.bits) // conv.groups
@@ -207,7 +207,7 @@ def _inside(source: Shape, shape: Shape, window: Window) -> int:
     return prod(sums)
 
 
-def _other(stage: Stage, source: Shape) -> dict[str, float]:  # noqa: C901, PLR0911 - one case a kind of head
+def _other(stage: Stage, source: Shape) -> dict[str, int]:  # noqa: C901, PLR0911 - one case a kind of head
     """Return what a head takes that is no binary convolution."""
     shape = stage.shape
     blocks = ceil(shape.channels / LANES[0])
