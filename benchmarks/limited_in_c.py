@@ -1,9 +1,9 @@
 """Is everything within limits on what generated C takes? `python -m benchmarks.limited_in_c`.
 
-As `benchmarks.limited_search`, whose spaces and landscapes these are: limits on RAM and on Cortex-M4 instructions, from loose to
-one that a hundredth of the architectures keeps. Told is what strategies pick less what random search within the same limit picks
-of as many samples, in standard deviations between architectures within the limit; how many architectures were sampled or ranked; and
-how many of these broke the limit, counted anew.
+As `benchmarks.limited_search`, whose spaces and landscapes these are: limits on RAM and on Cortex-M4 instructions, from loose
+to one that a hundredth of the architectures keeps. Told is what strategies pick less what random search within the same limit
+picks of as many samples, in standard deviations between architectures within the limit; how many architectures were sampled or
+ranked; and how many of these broke the limit, counted anew.
 """
 
 import argparse

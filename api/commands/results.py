@@ -11,7 +11,7 @@ import typer
 from api.client import NasClient
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.training_views import ArchitectureCostView, ComparisonView, ControlLineView, PairView
+from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
@@ -82,11 +82,16 @@ def print_architectures(
         for row in found
     ]
     in_c = [costs[row.id].c for row in found] if costs else []
-    more = [(None,) * 3 if cost is None else (cost.flash_bytes, cost.arena_bytes, cost.cortex_m4_instructions) for cost in in_c]
-    more = [tuple(None if figure is None else f"{figure:,}" for figure in cost) for cost in more]
+    more = [_c_cells(cost) for cost in in_c]
     titles = ["id", "search", "rank", "score", *(["under attack"] if attacked else []), "OPs", "packed bytes"]
     titles += ["flash bytes", "RAM bytes", "M4 instructions"] if costs else []
     print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows)
+
+
+def _c_cells(cost: CCostView | None) -> tuple[str | None, ...]:
+    if cost is None:
+        return (None, None, None)
+    return tuple(f"{figure:,}" for figure in (cost.flash_bytes, cost.arena_bytes, cost.cortex_m4_instructions))
 
 
 def _robustness(row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]:
