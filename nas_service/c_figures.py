@@ -51,9 +51,12 @@ class CFigures:
         return None
 
     def limits(self, most: Mapping[str, float], sums: Limits) -> Limits:
-        """Return limits on figures, by name, beside those on sums."""
-        names = tuple(most)
-        return replace(sums, whole=Whole(names, lambda choices: self.of(choices, names), tuple(most.values())))
+        """Return limits on figures, by name, beside those on sums.
+
+        Figures without a limit are there, too: of two architectures that break one alike, the cheaper one is nearer to others.
+        """
+        limits = tuple(most.get(name, math.inf) for name in _FIGURES)
+        return replace(sums, whole=Whole(tuple(_FIGURES), lambda choices: self.of(choices, tuple(_FIGURES)), limits))
 
     def _all(self, choices: tuple[Choice, ...]) -> dict[str, float]:
         genotype = Genotype(self._space.name, choices)

@@ -98,7 +98,7 @@ def space_costs(
     )
     if constraints is not None and constraints.in_c and in_c is not None:
         written = _in_c(space, in_c, codes)
-        names = list(C_QUANTITIES)
+        names: list[str] = list(C_QUANTITIES)
         for name, row in zip(names, written, strict=True):
             told = row[np.isfinite(row)]  # some may have no C
             ends = (float(told.min()), float(np.median(told)), float(told.max())) if len(told) else (0.0, 0.0, 0.0)
