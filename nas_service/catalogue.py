@@ -160,10 +160,10 @@ def limited_strategy(spec: SearchSpec, space: SearchSpace, image: CountedImage |
             raise InvalidFieldError("constraints.image", None, "what the costs are counted for")
         costs = arm_costs(space, format_of(image), build_method(spec.method).facts.precision)
         limits = costs.limits(spec.constraints.sums) if spec.constraints is not None and most else None
+        aims = costs.aims(space, spec.objectives, limits) if spec.objectives else None
         if limits is not None and spec.constraints is not None and spec.constraints.in_c:
             figures = c_figures(space, methods_in_c(spec), format_of(image))
             limits = figures.limits(spec.constraints.in_c, limits)
-        aims = costs.aims(space, spec.objectives, limits) if spec.objectives else None
     return kind.from_settings(space, spec.strategy.settings, spec.seed, partial(count_parameters, space), limits, aims)
 
 
