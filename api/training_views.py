@@ -250,13 +250,14 @@ class LayerCostView(View):
 
 
 class CCostView(View):
-    """What an architecture takes in generated C, planned as the generator does and before any training, in bytes."""
+    """What an architecture takes in generated C, planned as the generator does and before any training."""
 
     flash_bytes: int = Field(description="Constants, records and code together.")
     constant_bytes: int = Field(description="Weights, thresholds and factors: a trained network has these or fewer.")
     record_bytes: int = Field(description="The table of stages, where pointers have 4 bytes.")
     code_bytes: int = Field(description="Machine code of a Cortex-M4, `arm-none-eabi-gcc -Os`: an estimate.")
     arena_bytes: int = Field(description="RAM for all maps, without the stack.")
+    cortex_m4_instructions: int = Field(description="Of one image, compiled likewise: an estimate. They are no cycles.")
 
 
 class ArchitectureCostView(View):

@@ -71,7 +71,7 @@ _START = {
     "to-bits": 164.0,
 }
 _SPACES = ("abandit", "abandit-general", "abandit-mini", "bats", "bnas", "cp-nas", "nas-bnn", "tiny", "resnet-20", "vgg-small")
-_METHODS: tuple[tuple[str, dict[str, object], str | None], ...] = (
+METHODS_TRIED: tuple[tuple[str, dict[str, object], str | None], ...] = (
     ("bnn", {}, None),
     ("xnor-net", {}, "shortcut"),
     ("xnor-net", {"input_scale": "kmap"}, None),
@@ -123,7 +123,7 @@ def compiled_bytes(program: Program, folder: Path, flags: tuple[str, ...] = CORT
 def programs(seed: int) -> Iterator[tuple[str, Program]]:
     """Yield a random network of every space with every method of the list."""
     for space_name in _SPACES:
-        for method_name, settings, template in _METHODS:
+        for method_name, settings, template in METHODS_TRIED:
             space = build_space(Component(name=space_name, settings={} if template is None else {"template": template}))
             large = space.is_reference
             image = ImageFormat(3 if large else 1, Size(32, 32) if large else Size(8, 8), 10, (0.0,) * 3, (1.0,) * 3)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from nas_service.arm_costs import arm_costs, format_of
 from nas_service.binarization.method import METHODS, Method
+from nas_service.c_figures import c_figures, methods_in_c
 from nas_service.constraints import CountedImage
 from nas_service.data.dataset import DATASETS, Dataset
 from nas_service.recipes.recipe import Recipe
@@ -158,8 +159,11 @@ def limited_strategy(spec: SearchSpec, space: SearchSpace, image: CountedImage |
         if image is None:
             raise InvalidFieldError("constraints.image", None, "what the costs are counted for")
         costs = arm_costs(space, format_of(image), build_method(spec.method).facts.precision)
-        limits = costs.limits(most) if most else None
+        limits = costs.limits(spec.constraints.sums) if spec.constraints is not None and most else None
         aims = costs.aims(space, spec.objectives, limits) if spec.objectives else None
+        if limits is not None and spec.constraints is not None and spec.constraints.in_c:
+            figures = c_figures(space, methods_in_c(spec), format_of(image))
+            limits = figures.limits(spec.constraints.in_c, limits)
     return kind.from_settings(space, spec.strategy.settings, spec.seed, partial(count_parameters, space), limits, aims)
 
 

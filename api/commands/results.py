@@ -13,7 +13,7 @@ from api.commands.files import require_writable
 from api.commands.identifiers import find_job
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table
-from api.training_views import ArchitectureCostView, ComparisonView, ControlLineView, PairView
+from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
@@ -49,7 +49,7 @@ def list_architectures(
     search: Search = None,
     pareto: Pareto = False,  # noqa: FBT002 - typer's way
     controls: Annotated[bool, typer.Option("--controls", help="Random ones that were drawn to compare with, instead.")] = False,  # noqa: FBT002 - as above
-    in_c: Annotated[bool, typer.Option("--in-c", help="Also the flash and RAM that generated C takes on a Cortex-M4.")] = False,  # noqa: FBT002 - as above
+    in_c: Annotated[bool, typer.Option("--in-c", help="Also what generated C takes on a Cortex-M4.")] = False,  # noqa: FBT002 - as above
     as_json: Json = False,  # noqa: FBT002 - as above
     url: Url = None,
 ) -> None:
@@ -85,10 +85,16 @@ def print_architectures(
         for row in found
     ]
     in_c = [costs[row.id].c for row in found] if costs else []
-    more = [(f"{cost.flash_bytes:,}", f"{cost.arena_bytes:,}") if cost is not None else (None, None) for cost in in_c]
+    more = [_c_cells(cost) for cost in in_c]
     titles = ["id", "search", "rank", "score", *(["under attack"] if attacked else []), "OPs", "packed bytes"]
-    titles += ["flash bytes", "RAM bytes"] if costs else []
+    titles += ["flash bytes", "RAM bytes", "M4 instructions"] if costs else []
     print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows)
+
+
+def _c_cells(cost: CCostView | None) -> tuple[str | None, ...]:
+    if cost is None:
+        return (None, None, None)
+    return tuple(f"{figure:,}" for figure in (cost.flash_bytes, cost.arena_bytes, cost.cortex_m4_instructions))
 
 
 def _robustness(row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]:

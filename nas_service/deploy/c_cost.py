@@ -1,4 +1,4 @@
-"""C cost: flash and RAM of the generated C of any genotype, before it is trained and without building it.
+"""C cost: flash, RAM and instructions of the generated C of any genotype, before it is trained and without building it.
 
 The arena is that of the generator's own plan. What training decides is taken the dearer way (`structure`), so that constants
 are the most that there can be: a trained network has fewer where slopes stay above 0, or where equal arrays meet. Filters that a
@@ -14,6 +14,7 @@ from nas_service.deploy.assembly import Assembler
 from nas_service.deploy.c_layout import scratch_bytes
 from nas_service.deploy.code_size import code_bytes
 from nas_service.deploy.constants import constant_bytes
+from nas_service.deploy.instructions import instructions
 from nas_service.deploy.memory import Room, place_maps
 from nas_service.deploy.pointwise import Pointwise
 from nas_service.deploy.program import BinaryConv, Concat, Program, Stem
@@ -26,19 +27,21 @@ from search_spaces.space import SearchSpace
 
 @dataclass(frozen=True)
 class CCost:
-    """What a network takes in C, in bytes.
+    """What a network takes in C, in bytes and instructions.
 
     Attributes:
         constant_bytes: Of weights, thresholds and factors, at most.
         record_bytes: Of the table of stages, where pointers have 4 bytes.
         code_bytes: Of machine code for a Cortex-M4, `arm-none-eabi-gcc -Os`: an estimate.
         arena_bytes: RAM for all maps; the stack is not in it.
+        cortex_m4_instructions: Of one image, with code as above: an estimate.
     """
 
     constant_bytes: int
     record_bytes: int
     code_bytes: int
     arena_bytes: int
+    cortex_m4_instructions: int
 
     @property
     def flash_bytes(self) -> int:
@@ -77,11 +80,22 @@ def c_costs(space: SearchSpace, method: str, settings: str, image: ImageFormat) 
 
 def program_cost(program: Program) -> CCost:
     """Return what a program costs in C, whatever its constants are."""
+    stages, room = planned(program)
+    return CCost(
+        constant_bytes=constant_bytes(stages),
+        record_bytes=_record_bytes(stages, room),
+        code_bytes=code_bytes(stages),
+        arena_bytes=room.total,
+        cortex_m4_instructions=instructions(stages, room),
+    )
+
+
+def planned(program: Program) -> tuple[list[Stage], Room]:
+    """Return the stages of a program, as training may leave them at most, and where their maps lie."""
     stages = plan_stages(program)
     shapes = {stage.output: stage.shape for stage in stages}
     scratch = [scratch_bytes(stage, shapes.get(stage.inputs[0]) if stage.inputs else None) for stage in stages]
-    room = place_maps(stages, scratch)
-    return CCost(constant_bytes(stages), _record_bytes(stages, room), code_bytes(stages), room.total)
+    return stages, place_maps(stages, scratch)
 
 
 def _record_bytes(stages: Sequence[Stage], room: Room) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
-from nas_service.arm_costs import ArmCosts, arm_costs
+from nas_service.arm_costs import ArmCosts, arm_costs, counted_image, format_of
+from nas_service.c_figures import c_figures, methods_in_c
 from nas_service.catalogue import build_method, build_space, planned_strategy
 from nas_service.data.facts import DatasetFacts
 from nas_service.estimates.cost_ranges import SpaceCosts, space_costs
@@ -110,7 +111,10 @@ def _costs(spec: SearchSpec, space: SearchSpace, image: ImageFormat) -> SpaceCos
         return arm_costs(space, image, build_method(component).facts.precision)
 
     trained = {} if spec.training is None else {choice.name: costs(choice) for choice in spec.training.methods}
-    return space_costs(space, costs(spec.method), spec.constraints, trained)
+    in_c = None
+    if spec.constraints is not None and spec.constraints.in_c:
+        in_c = c_figures(space, methods_in_c(spec), format_of(counted_image(image)))
+    return space_costs(space, costs(spec.method), spec.constraints, trained, in_c)
 
 
 def _own_work(recipe: Recipe, strategy: Strategy, facts: DatasetFacts) -> Workload:

@@ -220,10 +220,11 @@ def _c_table(manifest: Mapping[str, Any]) -> list[str]:
         return []
     c = manifest["c"]
     return [
-        "| as C, planned before training | bytes |",
+        "| as C, planned before training | |",
         "|---|---|",
-        f"| flash on a Cortex-M4, about | {c['flash_bytes']:,} |",
-        f"| of them constants, at most | {c['constant_bytes']:,} |",
-        f"| RAM, without the stack | {c['arena_bytes']:,} |",
+        f"| flash on a Cortex-M4, about | {c['flash_bytes']:,} bytes |",
+        f"| of them constants, at most | {c['constant_bytes']:,} bytes |",
+        f"| RAM, without the stack | {c['arena_bytes']:,} bytes |",
+        f"| an image on a Cortex-M4, about | {c['cortex_m4_instructions']:,} instructions |",
         "",
     ]

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas_service.search.encoding import Codes, Flags, Floats
+from nas_service.search.encoding import TRIED, Codes, Flags, Floats
 from nas_service.search.posterior import Neighbours, Posterior
 
 _FAR = -25.0  # below, u Phi(u) + phi(u) loses too many digits and its series takes over
@@ -129,15 +129,18 @@ def _summit(posterior: Posterior, start: Codes, allowed: Flags) -> Codes:
         means = Neighbours(posterior, row).means
         here = means[0, row[0]]
         means[~(allowed & posterior.encoding.keeps_inside(row))] = -np.inf
-        edge, operation = np.unravel_index(int(means.argmax()), means.shape)
-        if means[edge, operation] <= here:
+        if (change := posterior.encoding.best_change(row, means, here)) is None:
             break
+        edge, operation = change
         row[edge] = operation
     return row
 
 
 def _ascending(posterior: Posterior, row: Codes, gain: Gain, allowed: Flags) -> Iterator[Proposal]:
-    """Yield `row` and its neighbours, those with the largest mu where that decides, by expected gain, the best first."""
+    """Yield `row` and its neighbours, those with the largest mu where that decides, by expected gain, the best first.
+
+    Neighbours that break a limit on whole architectures are left out, and after a few of them all that are left.
+    """
     neighbours = Neighbours(posterior, row)
     means = neighbours.means.copy()
     means[~(allowed & posterior.encoding.keeps_inside(row))] = -np.inf
@@ -149,5 +152,10 @@ def _ascending(posterior: Posterior, row: Codes, gain: Gain, allowed: Flags) -> 
     changed = np.repeat(row[None], len(edges), axis=0)
     changed[np.arange(len(edges)), edges] = operations
     values = gain.of(changed, means[edges, operations], neighbours.deviations(edges, operations))
+    beyond = 0
     for index in np.argsort(-values, kind="stable"):
-        yield Proposal(changed[index], float(values[index]))
+        is_here = bool((changed[index] == row).all())
+        if is_here or (beyond < TRIED and posterior.encoding.fits(changed[index])):
+            yield Proposal(changed[index], float(values[index]))
+        else:
+            beyond += 1

@@ -94,9 +94,9 @@ class FunctionDraw:
         for _ in range(_STEPS):
             gains = worth.reshape(allowed.shape) - worth[first + row][:, None] + self._known(row, allowed.shape)
             gains[~(allowed & self._encoding.keeps_inside(row))] = -np.inf
-            edge, operation = np.unravel_index(int(gains.argmax()), gains.shape)
-            if gains[edge, operation] < _LEAST_GAIN:
+            if (change := self._encoding.best_change(row, gains, _LEAST_GAIN)) is None:
                 break
+            edge, operation = change
             worth += self._couplings[:, first[edge] + operation] - self._couplings[:, first[edge] + row[edge]]
             row[edge] = operation
         return row

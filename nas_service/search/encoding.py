@@ -15,6 +15,7 @@ Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float32]  # small whole numbers, which single precision holds exactly
+TRIED = 16  # changes that break a limit on whole architectures before a climb gives up
 
 
 class Encoding:
@@ -93,7 +94,8 @@ class Encoding:
     def keeps_inside(self, row: Codes) -> Flags:
         """Return which single changes of an architecture of the region leave it there, (E, operations).
 
-        The last edge that carries something into a node cannot be cut.
+        The last edge that carries something into a node cannot be cut. Limits on whole architectures are not looked at
+        (`fits`): that would take milliseconds a change.
         """
         allowed = self.possible.copy()
         if self.region.limits is not None:
@@ -106,6 +108,34 @@ class Encoding:
                 if len(carriers) == 1:
                     allowed[carriers[0], self._zeroise] = False
         return allowed
+
+    def fits(self, row: Codes) -> bool:
+        """Return whether an architecture keeps the limits on whole architectures, if it does those on sums."""
+        limits = self.region.limits
+        return limits is None or limits.whole is None or limits.fits(self.genotype(row).choices)
+
+    def best_change(self, row: Codes, worths: Floats, above: float) -> tuple[int, int] | None:
+        """Return the edge and the operation of the change that is worth most, more than `above`.
+
+        One that leaves the region by a limit on whole architectures gives way to the next; after a few of these, as if there were
+        none, it is None.
+
+        Args:
+            row: An architecture of the region, (E,).
+            worths: Of its changes, -inf where they are not allowed, (E, operations).
+            above: What they have to be worth more than.
+        """
+        few = 1 if self.region.limits is None or self.region.limits.whole is None else TRIED
+        tops = [int(worths.argmax())] if few == 1 else np.argsort(-worths, axis=None, kind="stable")[:few].tolist()
+        for top in tops:
+            edge, operation = divmod(top, worths.shape[1])
+            if not worths[edge, operation] > above:
+                return None
+            changed = row.copy()
+            changed[edge] = operation
+            if self.fits(changed):
+                return edge, operation
+        return None
 
     @cached_property
     def all_live(self) -> Codes:

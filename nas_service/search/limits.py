@@ -1,14 +1,50 @@
 """Limits on what an architecture costs, and the architectures within them. Plain Python.
 
 The cost of a network of cells is the sum of what its arms cost and of a rest that all have. So a limit is linear in the arms.
+What is no such sum (the room for all maps, code that layers share) is a figure of a whole architecture, which somebody works out.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from search_spaces.genotype import Choice
 
 Arms = Sequence[Sequence[Choice]]
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """Figures of whole architectures that are limited.
+
+    Attributes:
+        names: Of the figures, for people.
+        of: Works them out, for one architecture; infinite where there are none. The same whenever it is asked.
+        most: What each may be.
+    """
+
+    names: tuple[str, ...]
+    of: Callable[[tuple[Choice, ...]], tuple[float, ...]]
+    most: tuple[float, ...]
+
+
+class Excess(NamedTuple):
+    """By how much an architecture breaks limits, as shares of them: sums first, whole figures where no sum is too large."""
+
+    sums: float
+    whole: float
+    figures: float  # all of them together, to tell equals apart
+
+    @classmethod
+    def worst(cls) -> "Excess":
+        """Return more than any architecture has."""
+        return cls(math.inf, math.inf, math.inf)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether all limits are kept."""
+        return self.sums <= 0 and self.whole <= 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,14 +54,32 @@ class Limits:
     Attributes:
         costs: Of every arm, one figure for each limit, a multiple of a 64th.
         room: What all arms of an architecture may cost together, by limit: the limit less what every architecture costs.
+        whole: Limits on figures that are no sums; None: there are none.
     """
 
     costs: Mapping[Choice, tuple[float, ...]]
     room: tuple[float, ...]
+    whole: Whole | None = None
 
     def fits(self, choices: Sequence[Choice]) -> bool:
         """Return whether an architecture keeps all limits."""
+        if not self.keeps_sums(choices):
+            return False
+        whole = self.whole
+        return whole is None or all(figure <= most for figure, most in zip(whole.of(tuple(choices)), whole.most, strict=True))
+
+    def keeps_sums(self, choices: Sequence[Choice]) -> bool:
+        """Return whether an architecture keeps the limits on sums."""
         return all(sum(self.costs[key][number] for key in choices) <= most for number, most in enumerate(self.room))
+
+    def excess(self, choices: Sequence[Choice]) -> Excess:
+        """Return by how much an architecture breaks the limits."""
+        over = [sum(self.costs[key][number] for key in choices) - most for number, most in enumerate(self.room)]
+        shares = [more / max(abs(most), 1.0) for more, most in zip(over, self.room, strict=True)]
+        if self.whole is None or max(shares, default=0.0) > 0:
+            return Excess(max(shares, default=0.0), 0.0 if self.whole is None else math.inf, 0.0)
+        figures = self.whole.of(tuple(choices))
+        return Excess(0.0, max(figure / most - 1 for figure, most in zip(figures, self.whole.most, strict=True)), sum(figures))
 
     def burden(self, key: Choice) -> float:
         """Return what an arm takes of the room, added up over the limits."""

@@ -11,7 +11,8 @@ only edge into a node that can carry anything.
 Limits on costs (`limits.py`) are kept by drawing again, which leaves every genotype within them the probability that it has
 given that they are kept. Where a thousand draws in a row break a limit, few genotypes keep it; then the one is taken that has the
 largest sum of log p + Gumbel noise over its arms, which without limits would be the same draw, and with them is biased towards
-the limit (perturb-and-MAP: Papandreou and Yuille, ICCV 2011).
+the limit (perturb-and-MAP: Papandreou and Yuille, ICCV 2011). Where figures of whole genotypes are limited, which take
+milliseconds to work out, that is done after 200 draws, and what breaks such a limit is led back within (`witness.py`).
 
 A `place` is an index into `Genotype.choices`; `arms` holds the arms that are left at each place.
 """
@@ -25,12 +26,14 @@ from random import Random
 from nas_service.search.bandit import pick, worst
 from nas_service.search.history import derived_random, permutation
 from nas_service.search.limits import Arms, Limits, Region
+from nas_service.search.witness import are_few, held, is_live, led_back, witness
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import ZEROISE, CellType, Edge, SearchSpace
 
 _ATTEMPTS = 1000  # a node of two edges with two arms each is drawn dead a quarter of the time
 _TURNS = 1000  # draws that may break a limit
+_WHOLE_TURNS = 200  # likewise, where one on a whole architecture is among the limits
 _TIE = 1e-3  # of a worth, to tell equals apart
 
 
@@ -69,7 +72,7 @@ def settled(region: Region, arms: Arms) -> list[list[Choice]]:
 
     If one edge alone can carry something into a node, it must: its zeroise goes. So does an arm that its cell type rules out, and
     one that breaks a limit even among the cheapest others; one that two limits rule out together, or one limit and liveness, and
-    neither alone, may stay.
+    neither alone, may stay, and in large spaces one that a limit on whole architectures rules out.
 
     Raises:
         InvalidFieldError: If no combination is live, or none keeps the limits.
@@ -85,6 +88,8 @@ def settled(region: Region, arms: Arms) -> list[list[Choice]]:
     if region.limits is None:
         return left
     narrowed = region.limits.narrowed(left)
+    if region.limits.whole is not None and are_few(narrowed):
+        narrowed = held(region, region.limits, narrowed)
     if not (all(narrowed) and _some(region, region.limits, narrowed)):
         raise InvalidFieldError("constraints", f"room for {region.limits.room}", "limits that some architecture keeps")
     return narrowed if narrowed == left else settled(region, narrowed)
@@ -93,8 +98,10 @@ def settled(region: Region, arms: Arms) -> list[list[Choice]]:
 def _some(region: Region, limits: Limits, arms: Arms) -> bool:
     """Return whether some architecture is in a region: the cheapest as a rule, and by an integer program where it breaks a limit.
 
-    `arms` hold something at every place.
+    `arms` hold something at every place. With limits on whole architectures: whether one is found.
     """
+    if limits.whole is not None:
+        return witness(region, limits, arms) is not None
     cheapest = [min(keys, key=limits.burden) for keys in arms]
     for node in region.nodes:
         if all(cheapest[place].operation == ZEROISE for place in node):
@@ -157,12 +164,12 @@ def draw_live(
         uniform: Returns a number in [0, 1) for a place and an attempt (0, 1, ...).
     """
     chosen = _drawn(region, arms, probabilities, uniform)
-    turn = 0
+    turn, turns = 0, _TURNS if region.limits is None or region.limits.whole is None else _WHOLE_TURNS
     while not region.fits(chosen):
         turn += 1
         stream = Random(int(uniform(0, _ATTEMPTS + turn) * 2**53))  # noqa: S311 - one stream a turn, for speed
-        if turn == _TURNS:
-            return _surely(nearest(region, arms, _perturbed(probabilities, stream)))
+        if turn == turns:
+            return _surely(nearest(region, arms, _perturbed(probabilities, stream), stream))
         chosen = _drawn(region, arms, probabilities, lambda *_: stream.random())  # noqa: B023 - called at once
     return chosen
 
@@ -197,11 +204,22 @@ def _drawn(
     return chosen
 
 
-def nearest(region: Region, arms: Arms, worths: Sequence[Sequence[float]]) -> list[Choice] | None:
-    """Return the architecture of a region with the largest sum of worths, as `programs.solve`."""
+def nearest(region: Region, arms: Arms, worths: Sequence[Sequence[float]], stream: Random | None = None) -> list[Choice] | None:
+    """Return the architecture of a region with the largest sum of worths, as `programs.solve`.
+
+    If that breaks a limit on whole architectures, one that does not, with arms of it: those of the largest worth, but not all
+    that could be kept; None if none is found. `stream` tells whose arms the others are.
+    """
     from nas_service.search.programs import solve  # noqa: PLC0415 - commands, and searches without limits, start faster
 
-    return solve(region, arms, worths)
+    found, limits = solve(region, arms, worths), region.limits
+    if found is None or limits is None or limits.whole is None or limits.fits(found):
+        return found
+    goal = witness(region, limits, arms, stream) or witness(region, limits, arms)
+    if goal is None:
+        return None
+    worth = [dict(zip(keys, figures, strict=True)) for keys, figures in zip(arms, worths, strict=True)]
+    return led_back(region, limits, found, goal, [own[old] - own[new] for own, old, new in zip(worth, found, goal, strict=True)])
 
 
 def _surely(found: list[Choice] | None) -> list[Choice]:
@@ -261,6 +279,8 @@ def covering(region: Region, arms: Arms, size: int, seed: int, path: Sequence[ob
     """
     rows = balanced_bag(region, arms, size, seed, path)
     left = {key for keys in arms for key in keys}.difference(*rows)
+    if region.limits is not None and region.limits.whole is not None:
+        return _covering_whole(region, arms, rows)
     while left and region.limits is not None:
         row = _holding(region, arms, left, derived_random(seed, *path, "cover", len(rows)))
         if left.isdisjoint(row):
@@ -270,10 +290,21 @@ def covering(region: Region, arms: Arms, size: int, seed: int, path: Sequence[ob
     return rows
 
 
+def _covering_whole(region: Region, arms: Arms, rows: list[tuple[Choice, ...]]) -> list[tuple[Choice, ...]]:
+    """Return `rows`, and for every arm that none holds the first of them that keeps the limits with it, if there is one."""
+    for place, keys in enumerate(arms):
+        for key in keys:
+            if any(row[place] == key for row in rows):
+                continue
+            changes = ((*row[:place], key, *row[place + 1 :]) for row in rows)
+            rows += [row for row in changes if is_live(region, row) and region.fits(row)][:1]
+    return rows
+
+
 def _holding(region: Region, arms: Arms, wanted: set[Choice], generator: Random) -> tuple[Choice, ...]:
     """Return the genotype of the region that holds most wanted arms; one of the best is drawn."""
     worths = [[(key in wanted) + _TIE * generator.random() / len(arms) for key in keys] for keys in arms]
-    return tuple(_surely(nearest(region, arms, worths)))
+    return tuple(_surely(nearest(region, arms, worths, generator)))
 
 
 def _revive_slot(columns: list[list[Choice]], node: Sequence[int], arms: Arms, slot: int, uniform: float) -> None:

@@ -24,6 +24,8 @@ _INFEASIBLE = 2  # status of scipy's milp
 def solve(region: Region, arms: Arms, worths: Sequence[Sequence[float]]) -> list[Choice] | None:
     """Return the architecture of a region with the largest sum of worths, holding given arms; None if there is none.
 
+    Of the limits it keeps those on sums.
+
     Args:
         region: What is searched.
         arms: That may be held, at every place.
@@ -42,13 +44,13 @@ def solve(region: Region, arms: Arms, worths: Sequence[Sequence[float]]) -> list
     constraints = [LinearConstraint(one_each, 1, 1), LinearConstraint(alive, 1, np.inf)]
     limits = region.limits
     worth = np.concatenate([np.asarray(figures, float) for figures in worths])
-    within = [] if limits is None else [_within(limits, keys)]
+    within = [_within(limits, keys)] if limits is not None and limits.room else []
     every = np.ones(len(keys))
     found = milp(-worth, integrality=every, bounds=Bounds(0, 1), constraints=[*constraints, *within], options=_EXACT)
     if found.status == _INFEASIBLE:
         return None
     chosen = [] if found.x is None else [keys[place] for place in np.flatnonzero(found.x > 1 / 2)]
-    if len(chosen) != len(arms) or not region.fits(chosen):
+    if len(chosen) != len(arms) or not (limits is None or limits.keeps_sums(chosen)):
         message = f"the solver of integer programs failed (status {found.status}): {found.message}"
         raise RuntimeError(message)
     return chosen

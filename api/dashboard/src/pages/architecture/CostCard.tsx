@@ -65,7 +65,7 @@ function InC({ cost }: { cost: Cost }) {
   return (
     <p class="quiet">
       As C on a Cortex-M4: about {bytes(c.flash_bytes)} of flash ({bytes(c.constant_bytes)} of them constants),{" "}
-      {bytes(c.arena_bytes)} of RAM and the stack.
+      {bytes(c.arena_bytes)} of RAM and the stack, and about {amount(c.cortex_m4_instructions)} instructions an image.
     </p>
   );
 }

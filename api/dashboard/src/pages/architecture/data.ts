@@ -28,6 +28,7 @@ export interface CCost {
   readonly record_bytes: number;
   readonly code_bytes: number;
   readonly arena_bytes: number;
+  readonly cortex_m4_instructions: number;
 }
 
 export interface Cost {

@@ -51,7 +51,7 @@ function costWords(quantity: string): string {
 function costLines(costs: Estimate["costs"]): readonly Line[] {
   const told = costs.ranges.filter((range) => range.limit !== null || range.quantity in WORDS);
   const lines = told.map((range) => {
-    const show = range.quantity === "packed_bytes" ? bytes : amount;
+    const show = range.quantity.endsWith("bytes") ? bytes : amount;
     const limit = range.limit === null ? "" : `; at most ${count(range.limit)}`;
     return {
       what: costWords(range.quantity),
