@@ -64,7 +64,7 @@
 #endif
 /* A stage reads and writes each number at one place, so that what one lane writes no other lane reads. */
 #if defined(__clang__)
-#define NN_LANES_APART _Pragma("clang loop vectorize(assume_safety)")
+#define NN_LANES_APART _Pragma("clang loop vectorize(assume_safety) unroll(disable)") /* unrolled, they are no vector */
 #elif defined(__GNUC__)
 #define NN_LANES_APART _Pragma("GCC ivdep")
 #else
@@ -74,7 +74,7 @@
 /* v where v > 0, else `other`: without a branch where lanes are computed side by side. */
 NN_INLINE NN_SPARE_INLINE float nn_positive_or(float v, float other)
 {
-#if NN_TILE > 1
+#if NN_TILE > 1 && !defined(NN_AVX512) /* which has masks of its own */
   uint32_t kept, bits;
   const uint32_t mask = 0u - (uint32_t)(v > 0.0f);
   memcpy(&kept, &v, sizeof(kept));
