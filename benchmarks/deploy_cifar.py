@@ -75,7 +75,7 @@ def try_case(case: Case, folder: Path) -> Row:
     frozen = frozen_network(space, case.method, IMAGE)
     pixels = images()
     with torch.no_grad():
-        frozen.classifier.bias -= _in_torch(frozen, pixels).mean(0)  # else a random network takes all images for one class
+        frozen.classifier.bias.sub_(_in_torch(frozen, pixels).mean(0))  # else a random network takes all images for one class
     expected = _in_torch(frozen, pixels).numpy()
     program = trace_network(frozen, [f"class {number}" for number in range(IMAGE.classes)])
     code = write_source(folder, program)
