@@ -15,7 +15,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy compare-methods docs screenshots clean
+.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs screenshots clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -85,6 +85,11 @@ bench-deploy: $(VENV)/.dev ## generated C: speed beside ONNX Runtime, instructio
 	$(BIN)/python -m benchmarks.deploy_speed
 	$(BIN)/python -m benchmarks.chip_instructions
 	$(BIN)/python -m benchmarks.deploy_table
+
+proof-deploy: $(VENV)/.dev ## generated C: the same bits on every build, and CIFAR's size; PEERS=folder: beside the open peers there
+	$(BIN)/python -m benchmarks.deploy_bits
+	$(BIN)/python -m benchmarks.deploy_cifar
+	$(if $(PEERS),$(BIN)/python -m benchmarks.peer_kernels $(PEERS))
 
 bench: $(BIN)/nas ## measure what the README quotes
 	$(BIN)/python -m benchmarks.sign

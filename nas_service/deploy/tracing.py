@@ -245,6 +245,8 @@ class _Builder:
     def _binary_conv(self, layer: runtime.BinaryConv2d, at: _Map) -> _Map:
         if not layer.binary_input:
             raise self._refusal("a convolution of real inputs, which has no packed form,")
+        if layer.padding and layer.pad_value not in {-1.0, 1.0}:
+            raise self._refusal(f"a padding of {layer.pad_value:g} around signs (-1 or +1 is allowed)")
         source = at
         if layer.threshold is not None:
             at = self._pointwise(Kind.ADD, at, layer.threshold)

@@ -64,7 +64,7 @@
 #endif
 /* A stage reads and writes each number at one place, so that what one lane writes no other lane reads. */
 #if defined(__clang__)
-#define NN_LANES_APART _Pragma("clang loop vectorize(assume_safety)")
+#define NN_LANES_APART _Pragma("clang loop vectorize(assume_safety) unroll(disable)") /* unrolled, they are no vector */
 #elif defined(__GNUC__)
 #define NN_LANES_APART _Pragma("GCC ivdep")
 #else

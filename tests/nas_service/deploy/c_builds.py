@@ -45,18 +45,18 @@ class Build:
         return f"this processor has no {', '.join(sorted(missing))}" if missing else ""
 
 
-_POPCNT = frozenset({"popcnt"})
-_AVX2 = _POPCNT | {"avx2"}
-_AVX512 = _AVX2 | {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vpopcntdq"}
-_AVX512_FLAGS = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vpopcntdq", "-mpopcnt", "-mfma")
+POPCNT = frozenset({"popcnt"})
+AVX2 = POPCNT | {"avx2"}
+AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vpopcntdq"}
+AVX512_FLAGS = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vpopcntdq", "-mpopcnt", "-mfma")
 REFERENCE = Build("gcc", ("-O1", "-DNN_PORTABLE"))
 BUILDS = [
     *(Build("gcc", (level, "-DNN_PORTABLE")) for level in ("-Os", "-O2", "-O3")),
     *(Build("clang", (level, "-DNN_PORTABLE")) for level in ("-Os", "-O2", "-O3")),
-    *(Build(name, ("-O2", "-mpopcnt"), _POPCNT) for name in ("gcc", "clang")),
-    *(Build(name, ("-O3", "-mavx2", "-mpopcnt", "-mfma"), _AVX2 | {"fma"}) for name in ("gcc", "clang")),
-    Build("gcc", ("-O2", "-mavx2"), _AVX2),
-    *(Build(name, ("-O3", *_AVX512_FLAGS), _AVX512 | {"fma"}) for name in ("gcc", "clang")),
+    *(Build(name, ("-O2", "-mpopcnt"), POPCNT) for name in ("gcc", "clang")),
+    *(Build(name, ("-O3", "-mavx2", "-mpopcnt", "-mfma"), AVX2 | {"fma"}) for name in ("gcc", "clang")),
+    Build("gcc", ("-O2", "-mavx2"), AVX2),
+    *(Build(name, ("-O3", *AVX512_FLAGS), AVX512 | {"fma"}) for name in ("gcc", "clang")),
 ]
 
 

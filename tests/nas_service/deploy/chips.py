@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -72,11 +73,17 @@ def lacking(*tools: str) -> str:
 
 def run_on_chip(chip: Chip, folder: Path, images: Images, optimised: str) -> ChipRun:
     """Compile the network in a folder for a chip and run it on images (N, H, W, C)."""
-    (folder / "images.c").write_text(images_in_c(images), encoding="utf-8")
-    program, network = folder / f"{chip.name}{optimised}.elf", folder / "network.o"
+    network = folder / "network.o"
     command = [ARM_GCC, *EXACT, *chip.flags, optimised]
     compile_c([*command, "-Wall", "-Wextra", "-Werror", "-c", str(folder / "network.c"), "-o", str(network)])
-    whole = ["-std=gnu99", f"-I{folder}", str(CHIP / "start.c"), str(folder / "images.c"), str(network)]
+    return run_linked(chip, folder, [str(network)], images, optimised)
+
+
+def run_linked(chip: Chip, folder: Path, parts: Sequence[str], images: Images, optimised: str) -> ChipRun:
+    """Link objects and libraries that have `nn_run`, as the folder's `network.h` describes it; run it on images (N, H, W, C)."""
+    (folder / "images.c").write_text(images_in_c(images), encoding="utf-8")
+    program = folder / f"{chip.name}{optimised}.elf"
+    whole = ["-std=gnu99", f"-I{folder}", str(CHIP / "start.c"), str(folder / "images.c"), *parts]
     layout = ["-nostartfiles", "--specs=nano.specs", "-T", str(CHIP / "layout.ld")]
     compile_c([ARM_GCC, *chip.flags, optimised, *whole, *layout, "-o", str(program)])
     machine = [ARM_QEMU, "-M", chip.board, "-nographic", "-monitor", "none", "-serial", "none"]

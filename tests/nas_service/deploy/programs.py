@@ -114,12 +114,15 @@ def conv_chain(channels: int, layers: int, size: int = 8, *, pads_plus: bool = F
 
 
 def bits_program() -> Program:
-    """Return a program of bits to bits: every width, both paddings, falling factors and slopes, pools, groups, depthwise."""
-    maker = Maker(Shape(15, 11, 1), 1)
+    """Return a program of bits to bits: every width with every padding, falling factors and slopes, pools, groups, depthwise."""
+    maker = Maker(Shape(23, 19, 1), 1)
     at = maker.norm(maker.stem(16))
-    for place, channels in enumerate((16, 24, 32, 48, 64, 128, 12, 20)):
-        at = maker.conv(at, channels, pads_plus=bool(place % 2))
-        at = maker.norm(maker.prelu(at) if place % 3 else at)
+    for place, channels in enumerate((16, 24, 32, 48, 64, 128)):
+        for padding, pads_plus in ((1, False), (1, True), (0, False)):
+            at = maker.conv(at, channels, Window(3, 1, padding), pads_plus=pads_plus)
+            at = maker.norm(maker.prelu(at) if (place + padding + pads_plus) % 3 else at)
+    for channels in (12, 20):
+        at = maker.norm(maker.prelu(maker.conv(at, channels, pads_plus=channels == 20)))
     at = maker.norm(maker.conv(at, 96, Window(1, 1, 0)))
     at = maker.norm(maker.prelu(maker.conv(at, 96, Window(3, 1, 1), 3)))
     at = maker.norm(maker.conv(at, 96, Window(3, 1, 1), 96, pads_plus=True))

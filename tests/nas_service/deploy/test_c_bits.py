@@ -10,12 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nas_service.deploy.c_source import CSource
-from nas_service.deploy.c_stages import write_stages
-from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.pointwise import Floats
-from nas_service.deploy.program import BinaryConv, Concat, MaxPool, Program
-from nas_service.deploy.sign_bits import store_signs
-from nas_service.deploy.stages import Stage, make_stages
+from nas_service.deploy.program import Program
 from tests.nas_service.deploy.c_builds import BUILDS, WARNINGS, Build, Images, compile_c, write_source
 from tests.nas_service.deploy.chips import (
     AARCH64_GCC,
@@ -31,6 +27,7 @@ from tests.nas_service.deploy.chips import (
 )
 from tests.nas_service.deploy.interpreter import run_program
 from tests.nas_service.deploy.programs import PROGRAMS, random_images
+from tests.nas_service.deploy.watching import checksum, watch, write_watched
 
 IMAGES = 6
 
@@ -74,8 +71,12 @@ def test_neon_makes_the_bits_of_the_interpreter(given: Given, flags: str) -> Non
 @pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking(ARM_GCC, ARM_QEMU))
 @pytest.mark.parametrize("optimised", ["-Os", "-O2", "-O3"])
 @pytest.mark.parametrize("chip", [M4, M7], ids=lambda chip: chip.name)
-def test_microcontrollers_make_the_bits_of_the_interpreter(given: Given, chip: Chip, optimised: str) -> None:
-    assert np.array_equal(run_on_chip(chip, given.folder, given.images, optimised).logits, given.logits)
+def test_microcontrollers_make_the_maps_of_the_interpreter(given: Given, chip: Chip, optimised: str, tmp_path: Path) -> None:
+    """Every sign, and floats to the last bit, by a checksum of each map on the way and of the logits."""
+    folder = tmp_path / "watched"
+    watched = write_watched(folder, given.folder / "network.c", given.program, given.code)
+    expected = [[checksum(each.expected(maps)) for each in watched] for maps in given.maps]
+    assert np.array_equal(run_on_chip(chip, folder, given.images, optimised).logits, np.array(expected, np.uint32))
 
 
 _ONE_BY_ONE = """
@@ -97,45 +98,18 @@ def test_every_build_for_this_machine_makes_the_maps_of_the_interpreter(given: G
     """All maps on the way, looked at between two stages: floats to the last bit, and every sign."""
     if build.lacking:
         pytest.skip(build.lacking)
-    stages = store_signs(make_stages(given.program))
-    code = write_stages(stages, given.program.image, Tables())
-    (given.folder / "one.c").write_text(_ONE_BY_ONE.replace("@STEM@", code.stem), encoding="utf-8")
+    watched, stem = watch(given.program)
+    (given.folder / "one.c").write_text(_ONE_BY_ONE.replace("@STEM@", stem), encoding="utf-8")
     library = str(given.folder / "one.so")
     compile_c([build.compiler, *WARNINGS, *build.flags, "-shared", "-fPIC", "-o", library, str(given.folder / "one.c")])
     loaded, arena = ctypes.CDLL(library), np.zeros(given.code.arena_bytes // 8 + 1)
-    looked_at = set()
     for image, maps in zip(given.images, given.maps, strict=True):
         record = 0
-        for stage in stages:
-            for _ in range(code.room.copies[stage.output].count(False) if isinstance(stage.head, Concat) else 1):
-                loaded.nn_run_one(_at(arena), _at(np.ascontiguousarray(image)), ctypes.c_size_t(record))
-                record += 1
-            place = code.room.places[stage.output]
-            expected = _signs(given.program, stages, stage, maps) if stage.bits else maps[stage.output]
-            if expected is not None:
-                made = _stored(arena.view(np.uint8)[place.offset :], stage, place.stride)
-                assert np.array_equal(made, expected.reshape(made.shape)), stage.name
-                looked_at.add((stage.output, stage.bits is None))
-    assert len(looked_at) >= len(stages) - sum(isinstance(stage.head, MaxPool) for stage in stages)
-
-
-def _stored(memory: NDArray[np.uint8], stage: Stage, stride: int) -> NDArray[np.float32] | NDArray[np.bool_]:
-    """Return the map of a stage as it lies at the beginning of `memory`, (pixels, channels)."""
-    channels, pixels = stage.shape.channels, stage.shape.pixels
-    if stage.bits is None:
-        floats = memory[: len(memory) // 4 * 4].view(np.float32)
-        return np.stack([floats[pixel * stride : pixel * stride + channels] for pixel in range(pixels)])
-    stored = memory[: pixels * -(-channels // 8)].reshape(pixels, -1)
-    return np.unpackbits(stored, axis=1, bitorder="little")[:, :channels] > 0
-
-
-def _signs(program: Program, stages: list[Stage], stage: Stage, maps: list[Floats]) -> NDArray[np.bool_] | None:
-    """Return the signs that a stage's reader sees of it; None in front of a pool, whose own bits tell."""
-    reader = next(other for other in stages if stage.output in other.inputs)
-    if not isinstance(reader.head, BinaryConv):
-        return None
-    step = next(step for step in program.steps if step.operation is reader.head)
-    return maps[step.inputs[0]] >= 0
+        for each in watched:
+            for number in range(record, each.end):
+                loaded.nn_run_one(_at(arena), _at(np.ascontiguousarray(image)), ctypes.c_size_t(number))
+            record = each.end
+            assert np.array_equal(each.seen(arena.view(np.uint8)), each.expected(maps)), each.name
 
 
 def _at(array: NDArray[np.float64] | NDArray[np.uint8]) -> ctypes.c_void_p:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.chip_instructions import BARS, Network, layer_instructions, network_program
+from benchmarks.peer_kernels import Case, run
+from benchmarks.peer_sources import OURS
 from nas_service.deploy.program import Program
 from nas_service.deploy.tracing import trace_network
 from search_spaces.space import SPACES, SpaceSettings
@@ -24,6 +26,14 @@ pytestmark = pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking
 @pytest.mark.parametrize("channels", BARS)
 def test_a_binary_convolution_takes_no_more_instructions_than_allowed(channels: int) -> None:
     assert layer_instructions(channels, "-O2") <= BARS[channels]
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_a_stage_called_alone_makes_the_bits_of_whole_numbers_in_no_more_instructions(padding: int, tmp_path: Path) -> None:
+    """As it is put beside the open peers, which are not here."""
+    outcome = run(Case(OURS, padding, 32, "-O2"), tmp_path)
+    assert (outcome.error, outcome.wrong, outcome.bits) == ("", 0, 8 * 8 * 32)
+    assert outcome.instructions <= BARS[32]
 
 
 def _imports(program: Program, folder: Path, optimised: str, chip: Chip = M4) -> set[str]:

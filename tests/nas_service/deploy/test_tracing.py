@@ -14,6 +14,7 @@ from nas_service.deploy.program import Add, GlobalMean, Linear, Program, RealCon
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
 from nas_service.export.packed import freeze_network
+from nas_service.export.runtime import BinaryConv2d
 from nas_service.specs import Component
 from search_spaces.network import Network
 from search_spaces.space import SPACES
@@ -64,6 +65,17 @@ def test_what_has_no_step_is_refused(function: Callable[[Tensor], Tensor]) -> No
 def test_a_layer_in_another_setting_is_refused(layer: nn.Module) -> None:
     with pytest.raises(ExportError, match="cannot be written as C or ONNX"):
         trace_network(_network(layer))
+
+
+@pytest.mark.parametrize("pad_value", [0.0, 0.5])
+def test_a_padding_that_is_no_sign_is_refused_by_the_name_of_its_layer(pad_value: float) -> None:
+    """No method pads signs with it; C would take it for -1."""
+    frozen = _network(nn.Identity())
+    layers = ((name, module) for name, module in frozen.named_modules() if isinstance(module, BinaryConv2d))
+    name, layer = next((name, layer) for name, layer in layers if layer.padding)
+    layer.pad_value = pad_value
+    with pytest.raises(ExportError, match=f"^{name}: a padding of {pad_value:g} around signs"):
+        trace_network(frozen)
 
 
 def test_a_real_convolution_and_its_input_are_added_up(tmp_path: Path) -> None:
