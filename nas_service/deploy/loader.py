@@ -6,12 +6,12 @@ nothing but numpy and the standard library, and runs on Python 3.9.
 
 from __future__ import annotations
 
-import _ctypes
 import ctypes
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Optional
@@ -82,6 +82,14 @@ def compile_c(compiler: Command, flags: Command, sources: tuple[Path, ...], outp
         raise PackedError(f"{shlex.join(compiler)} cannot be run: {error}") from error
     if done.returncode != 0:
         raise PackedError(f"{shlex.join(command)} fails with {done.returncode}: {done.stderr.strip()[:400]}")
+
+
+def signal_name(status: int) -> str:
+    """Return the name of the signal that ended a process with such a (negative) status."""
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # one without a name
+        return f"signal {-status}"
 
 
 class Facts(ctypes.Structure):
@@ -155,7 +163,3 @@ class Library:
     def checksum(self) -> int:
         """CRC-32 of its constants."""
         return int(self._checksum())
-
-    def close(self) -> None:
-        """Unload it, which ctypes never does; nothing of it may be called afterwards."""
-        _ctypes.dlclose(self.library._handle)  # noqa: SLF001 - ctypes has no other way

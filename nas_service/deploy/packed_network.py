@@ -21,7 +21,6 @@ import hashlib
 import json
 import os
 import shlex
-import signal
 import stat
 import subprocess
 import sys
@@ -44,6 +43,7 @@ from nas_service.deploy.loader import (
     compile_c,
     find_compiler,
     predefined,
+    signal_name,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -178,7 +178,7 @@ def _tried(path: Path, header: str) -> Library:
         raise PackedError(f"{path} cannot be tried: {error}") from error
     if ended < 0:
         raise PackedError(
-            f"{path} ends a process with {signal.Signals(-ended).name}: it is damaged, or compiled for another processor; "
+            f"{path} ends a process with {signal_name(ended)}: it is damaged, or compiled for another processor; "
             "`make -C c native` makes it anew, and without it a C compiler is used"
         )
     return Library(path, header)

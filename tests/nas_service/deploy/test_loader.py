@@ -189,7 +189,7 @@ def test_a_library_of_another_network_is_refused(bundle: Path, other: str) -> No
     }
     library = _native(bundle, changes[other])
     words = {
-        "weights": f"digest {b'0' * 64} instead of",
+        "weights": f"digest b'{'0' * 64}' instead of",
         "arena": r"arena_bytes \d+ instead of \d+",
         "constant": "has other constants than",
     }
