@@ -170,7 +170,7 @@ def _given(folder: Path, library: Path | str | None) -> Path | None:
 
 
 def _tried(path: Path, header: str) -> Library:
-    """Load a library that was compiled elsewhere, once another process has shown that this does not end it."""
+    """Load a library that was compiled elsewhere, once another process has shown that loading and running it ends nothing."""
     command = [sys.executable, "-I", "-c", _TRIAL, str(path)]
     try:
         ended = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_S).returncode  # noqa: S603 - this interpreter
@@ -181,7 +181,10 @@ def _tried(path: Path, header: str) -> Library:
             f"{path} ends a process with {signal_name(ended)}: it is damaged, or compiled for another processor; "
             "`make -C c native` makes it anew, and without it a C compiler is used"
         )
-    return Library(path, header)
+    try:
+        return Library(path, header)
+    except PackedError as error:  # the system's words for a library of another processor are that there is none
+        raise PackedError(f"{path} is refused: {error}; it has to be of this network, and for this kind of processor") from error
 
 
 def _compiled(sources: dict[str, bytes], header: str) -> tuple[Path, Library]:

@@ -82,7 +82,7 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
 def _settings(settings: Mapping[str, Any]) -> str:
     """Return settings as a clause."""
     if not settings:
-        return "with the settings that it has unasked"
+        return "with its default settings"
     shown = "; ".join(f"{name} = {value}" for name, value in _flat(settings))
     return f"with {code_span(shown if len(shown) <= _SETTINGS else f'{shown[:_SETTINGS]}...')}"
 
