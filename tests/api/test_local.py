@@ -225,7 +225,7 @@ def test_test_images_that_cannot_be_read_are_named(bundle: Path, tmp_path: Path)
     message = _message("evaluate", str(bundle), "--data", "given", cwd=tmp_path)
     assert message == "given lacks images and labels; it has other\n"
     message = _message("evaluate", str(bundle), "--data", "nothing", cwd=tmp_path)
-    assert message == "--data: nothing is not allowed; allowed: a readable safetensors file (No such file or directory)\n"
+    assert message == "--data: 'nothing' is not allowed; allowed: a readable safetensors file (No such file or directory)\n"
 
 
 def test_a_manifest_with_other_class_names_than_classes_is_refused(bundle: Path, tmp_path: Path) -> None:
