@@ -1,6 +1,7 @@
 """Estimates: what a search or a training would take, as models for programs and as words for people. No FastAPI here."""
 
 import math
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -45,6 +46,10 @@ class TrainingEstimateView(View):
         "top."
     )
     seconds_from: int = Field(description="Number of candidates that the time is taken from.")
+    without_c: list[str] = Field(
+        description="Methods whose networks have no exact form in C, and so none in ONNX: they multiply with real numbers. Their "
+        "bundles run in PyTorch alone."
+    )
 
 
 class CostRangeView(View):
@@ -106,6 +111,7 @@ class EstimateView(View):
     controls: int = Field(
         description="Random architectures among those that are trained: as asked, or as many as the space holds."
     )
+    without_c: list[str] = Field(description="The method of the samples, if its networks have no exact form in C; else nothing.")
     training: TrainingEstimateView | None = Field(description="Of the training that it starts; null where the spec has none.")
 
 
@@ -160,6 +166,7 @@ def search_rows(estimate: EstimateView) -> list[tuple[str, str]]:
         ("disk while it runs", bytes_in_words(estimate.checkpoint_bytes)),
         ("time", _time(estimate.seconds, estimate.seconds_from, "sample")),
         *_cost_rows(estimate.costs),
+        *_without_c(estimate.without_c),
     ]
     if estimate.training is None:
         return [*rows, ("training", "none: the spec has none")]
@@ -208,4 +215,9 @@ def training_rows(estimate: TrainingEstimateView) -> list[tuple[str, str]]:
         ("disk", f"{bytes_in_words(estimate.disk_bytes)}: {kept}"),
         ("disk while it runs", f"{bytes_in_words(estimate.checkpoint_bytes)} more"),
         ("time", _time(estimate.seconds, estimate.seconds_from, "candidate")),
+        *_without_c(estimate.without_c),
     ]
+
+
+def _without_c(methods: Sequence[str]) -> list[tuple[str, str]]:
+    return [("no C and no ONNX", f"of networks of {', '.join(methods)}, which multiply with real numbers")] if methods else []

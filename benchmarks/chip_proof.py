@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 
 from benchmarks.conditions import conditions
 from nas_service.deploy.c_source import CSource
-from nas_service.deploy.loader import Network
+from nas_service.deploy.packed_network import Network
 from tests.nas_service.deploy.c_builds import Images
 from tests.nas_service.deploy.chips import ARM_GCC, ARM_QEMU, M4, M7, Chip, Footprint, footprint, lacking, run_on_chip
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from nas_service.export.bundle_reading import Bundle
+    from nas_service.export.rewriting import Rewritten
     from nas_service.reports import EpochReport
     from search_spaces.network import Network
 
@@ -32,6 +33,7 @@ class Runner(StrEnum):
 
     TORCH = "torch"
     C = "c"
+    ONNX = "onnx"
 
 
 _DIFFERS = (
@@ -39,9 +41,9 @@ _DIFFERS = (
     "It was not run here; run it only if you trust where it came from."
 )
 
-_C_DIFFERS = (
-    "packed.py or what is in c/ differs from what this version writes from genotype and weights: another version wrote it, or "
-    "somebody changed it. It was not run here."
+_FILES_DIFFER = (
+    "{}: not what this version writes from genotype and weights: another version wrote it, or somebody changed it. It was not "
+    "run here."
 )
 
 _OTHER_DATA = (
@@ -123,6 +125,13 @@ def _readable(value: object) -> str:
     return percent(value) if isinstance(value, float) else str(value)
 
 
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidFieldError("--data", str(file), f"a readable safetensors file ({error.strerror})") from error
+
+
 def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "torch.Tensor"]:
     from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - as above
     from nas_service.export.bundle import write_test_images  # noqa: PLC0415
@@ -131,7 +140,7 @@ def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "
 
     stated = bundle.candidate
     if data is not None:
-        return read_test_images(data.read_bytes(), stated.image)
+        return read_test_images(_content(data), stated.image, str(data))
     if TEST_IMAGES in bundle.files:
         return read_test_images(bundle.files.pop(TEST_IMAGES), stated.image)  # which copies them: their bytes are let go
     dataset = open_dataset(stated.dataset, Settings())
@@ -143,12 +152,19 @@ def _test_images(bundle: "Bundle", data: Path | None) -> tuple["torch.Tensor", "
     return read_test_images(write_test_images(part), stated.image)
 
 
-def _classify(bundle: "Bundle", network: "Network", images: "torch.Tensor", runner: Runner) -> "torch.Tensor":
-    from nas_service.export import runtime  # noqa: PLC0415 - as above
-    from nas_service.export.c_rebuilding import classify_in_c, rebuilt_c  # noqa: PLC0415
+def _classify(network: "Network", written: "Rewritten", images: "torch.Tensor", runner: Runner) -> "torch.Tensor":
+    import torch  # noqa: PLC0415 - as above
+
+    from nas_service.deploy.onnx_verifying import classify_in_onnx  # noqa: PLC0415
+    from nas_service.export import runtime  # noqa: PLC0415
+    from nas_service.export.formats import DownloadFormat  # noqa: PLC0415
+    from nas_service.export.rewriting import classify_in_c  # noqa: PLC0415
 
     if runner is Runner.C:
-        return classify_in_c(rebuilt_c(bundle, network), images)
+        return classify_in_c(written.files(DownloadFormat.C), images)
+    if runner is Runner.ONNX:
+        (content,) = written.files(DownloadFormat.ONNX).values()
+        return torch.from_numpy(classify_in_onnx(content, images.numpy()))
     try:
         return runtime.classify(network, images)
     except RuntimeError as error:  # torch's word for too little memory
@@ -158,25 +174,28 @@ def _classify(bundle: "Bundle", network: "Network", images: "torch.Tensor", runn
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Bundle of a candidate.")],
     data: Annotated[Path | None, typer.Option(help="Safetensors file with images (uint8 NCHW) and labels.")] = None,
-    runner: Annotated[Runner, typer.Option("--with", help="torch, or c: generated and compiled here.")] = Runner.TORCH,
+    runner: Annotated[
+        Runner, typer.Option("--with", help="torch; c: generated and compiled here; onnx: generated here, run by ONNX Runtime.")
+    ] = Runner.TORCH,
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Verify a bundle's files, rebuild its network from genotype and weights, and classify the test images.
 
-    Nothing in the bundle is run; whether its model.py, and its C, are what this version writes is told.
+    Nothing in the bundle is run; whether its model.py, its C and its ONNX are what this version writes is told. With c or onnx
+    it is an error if the bundle's own files of that are others.
     """
     from nas_service.export.bundle_archive import TEST_IMAGES  # noqa: PLC0415 - as above
     from nas_service.export.bundle_reading import read_bundle  # noqa: PLC0415
-    from nas_service.export.c_rebuilding import state_of_c  # noqa: PLC0415
     from nas_service.export.rebuilding import has_own_source, network_of  # noqa: PLC0415
+    from nas_service.export.rewriting import Rewritten  # noqa: PLC0415
 
     read = read_bundle(bundle)
     network, stated = network_of(read), read.candidate.metrics.test_accuracy
     is_own = has_own_source(read, network)
     is_sure = TEST_IMAGES in read.files or read.candidate.dataset_digest is not None
     images, labels = _test_images(read, data)
-    predicted = _classify(read, network, images, runner)
-    c_state = state_of_c(read, network)
+    written = Rewritten(read, network)
+    predicted = _classify(network, written, images, runner)
     by_class = ClassFigures.count(read.candidate.class_names, labels.tolist(), predicted.tolist())
     result = {
         "accuracy": by_class.accuracy,
@@ -185,7 +204,7 @@ def evaluate(
         "images": len(labels),
         "manifest_accuracy": stated,
         "model_py": "as written" if is_own else "differs",
-        "c": c_state,
+        **written.states,
         "with": runner.value,
     }
     if as_json:
@@ -195,8 +214,10 @@ def evaluate(
         print_worst(by_class)
         if not is_own:
             console.print(_DIFFERS, highlight=False, soft_wrap=True)
-        if c_state == "differs":
-            console.print(_C_DIFFERS, highlight=False, soft_wrap=True)
+        if differing := [name for names in written.differing.values() for name in names]:
+            console.print(_FILES_DIFFER.format(", ".join(differing)), highlight=False, soft_wrap=True)
+    if names := written.differing.get(runner.value):
+        raise ExportError(f"what was run is what this version writes, and the bundle has something else in {', '.join(names)}")
     if data is None and by_class.accuracy != stated:
         doubt = "" if is_sure else f"; it does not state the images of {read.candidate.dataset.name}, which may be others now"
         raise ExportError(f"the network reaches {by_class.accuracy!r}, the manifest states {stated!r}{doubt}")

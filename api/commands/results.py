@@ -293,7 +293,7 @@ def download(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; its own name if left out.")] = None,
     file_format: Annotated[
         str,
-        typer.Option("--format", help="bundle, c (what of it a program in C needs), onnx, or safetensors (trainable weights)."),
+        typer.Option("--format", help="bundle, c (what of it a program in C needs), onnx, qonnx, or safetensors (to train on)."),
     ] = "bundle",
     architecture: Annotated[bool, typer.Option("--architecture", help="The id is an architecture's.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way

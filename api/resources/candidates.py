@@ -80,7 +80,8 @@ def download_candidate(
         Query(
             alias="format",
             description="bundle: everything, as a zip; c: a zip of what a program in C needs; onnx: the network for runtimes of "
-            "that format; safetensors: the trained network with its latent weights, to go on from.",
+            "that format; qonnx: the same with its binary operands quantised, for research; "
+            "safetensors: the trained network with its latent weights, to go on from.",
         ),
     ] = DownloadFormat.BUNDLE,
 ) -> Response:

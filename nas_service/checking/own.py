@@ -134,7 +134,7 @@ def _check_idle(problems: Problems, given: EvaluationSettings) -> None:
         if name != "own" and value != getattr(defaults, name) and problems.sound(f"evaluation.{name}"):
             shown = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
             allowed = (
-                "nothing: a sample that is a training of its own follows `evaluation.own.recipe`, its attack too, and its reward "
-                f"is of clean images; shared weights, as abandit has them, follow `evaluation.{name}`"
+                f"left out: a sample that is a training of its own ({_FIELD}) follows the recipe of that, its attack too, and "
+                f"its reward is of clean images; shared weights, as the strategy abandit has them, follow `evaluation.{name}`"
             )
             problems.complain(f"evaluation.{name}", shown, allowed)

@@ -54,6 +54,7 @@ class ImageDataset:
         augmentation: What batches of training images go through.
         facts: Counts by class and part, and what people should know.
         digest: Of the images, their classes and the split.
+        preparation: How a picture becomes such an image, in a sentence for whoever has other pictures; "" if nobody said.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ImageDataset:
     augmentation: Augmentation
     facts: DatasetFacts
     digest: str
+    preparation: str = ""
 
     @property
     def image_format(self) -> ImageFormat:
@@ -146,6 +148,11 @@ class Dataset(ABC):
         """What batches of training images go through."""
         return Augmentation()
 
+    @property
+    def preparation(self) -> str:
+        """How a picture becomes an image of this dataset: a clause, for the cards of networks."""
+        return ""
+
     def facts(self, data_root: Path) -> DatasetFacts:
         """Count what `load` would give, from the listing and the header of one image.
 
@@ -170,7 +177,7 @@ class Dataset(ABC):
         source = self.source(data_root)
         split = self.split(source)
         decoded = decode_in_memory(source.images, tell) if cache is None else cache.get(source.images, tell)
-        return assemble(source, split, decoded, self.augmentation)
+        return replace(assemble(source, split, decoded, self.augmentation), preparation=self.preparation)
 
     def split(self, source: Source) -> Split:
         """Divide the images: what their owner keeps apart stays apart, the rest is drawn by `split_seed`, class by class.

@@ -53,6 +53,16 @@ class PictureSettings(SplitSettings):
     crop_padding: int = Field(4, ge=0, le=64, description="Border of the random crop in training, in pixels.")
     flip: bool = Field(True, description="Whether left and right may be swapped in training.")  # noqa: FBT003 - pydantic's default
 
+    @property
+    def preparation(self) -> str:
+        """How a picture becomes an image of the dataset: a clause."""
+        kind = "grey (ITU-R 601 luma)" if self.channels == 1 else "RGB"
+        size = f"resized to {self.image_size}x{self.image_size} as a whole (bilinear, its shape is not kept)"
+        return (
+            f"turned upright as EXIF says, transparent pixels put on {self.background}, converted to {kind}, "
+            f"{size if self.image_size else 'all of the one size that they had'}: `convert` and `resize` of Pillow"
+        )
+
     @field_validator("channels")
     @classmethod
     def _grey_or_colours(cls, channels: int) -> int:  # not Literal[1, 3], for which true is 1

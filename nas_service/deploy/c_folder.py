@@ -1,18 +1,18 @@
 """A network's C as the files of a bundle: the network, its self-test, a Makefile, and a loader for Python."""
 
-import inspect
 from collections.abc import Mapping
 from importlib.resources import files as resources
 from typing import Any, NamedTuple
 
 from nas_service.data.part import Images, Part
-from nas_service.deploy import loader
+from nas_service.deploy import loader, packed_network
 from nas_service.deploy.c_source import CSource, write_c
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import Program
 from nas_service.deploy.selftest import choose_images, logits_in_order, write_selftest
 from nas_service.errors import ExportError
 from nas_service.export.bundle_archive import C_HEADER, C_MAKEFILE, C_SELFTEST, C_SOURCE, LIMITS, LOADER, MIB
+from nas_service.export.one_file import joined_source
 from search_spaces.network import Network
 
 
@@ -26,6 +26,12 @@ class Folder(NamedTuple):
 
     files: dict[str, bytes]
     facts: dict[str, Any]
+
+
+def packed_source() -> str:
+    """Return the text of `packed.py`."""
+    lines = joined_source((loader, packed_network), last="numpy")
+    return "\n".join([f'"""{packed_network.__doc__}"""', "", *lines, ""])
 
 
 def network_files(program: Program, digest: str, version: str) -> Folder:
@@ -52,7 +58,7 @@ def source_files(source: CSource) -> Folder:
         C_SOURCE: source.source.encode(),
         C_HEADER: source.header.encode(),
         C_MAKEFILE: (resources("nas_service.deploy") / "c_parts" / "Makefile").read_bytes(),
-        LOADER: inspect.getsource(loader).encode(),
+        LOADER: packed_source().encode(),
     }
     _check_sizes(files)
     facts = {"arena_bytes": source.arena_bytes, "constant_bytes": source.constant_bytes, "checksum": source.checksum}

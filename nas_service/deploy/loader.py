@@ -1,37 +1,23 @@
-"""The bundle's network as C behind ctypes, from numpy and the standard library alone.
+"""Compiling a network's C, and calling what was compiled.
 
-This file is every bundle's `packed.py`, to the letter: it imports nothing of this project and runs on Python 3.9. It compiles
-`c/network.c` once, keeps the library in the user's cache, and is called as `model.py` is:
-
-    from packed import Network
-
-    logits = Network()(pixels)  # float32 in [0, 1] or uint8, (N, C, H, W); logits float32 (N, classes)
-
-It runs the C of whoever made the bundle, as `model.py` runs his Python: SHA-256 tells damage, not who wrote it.
+This file is the first part of every bundle's `packed.py`, in front of `packed_network.py`: it imports nothing of this project,
+nothing but numpy and the standard library, and runs on Python 3.9.
 """
 
 from __future__ import annotations
 
-import _ctypes
-import argparse
 import ctypes
-import hashlib
-import json
 import os
 import re
 import shlex
 import shutil
-import stat
+import signal
 import subprocess
-import tempfile
-import warnings
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-SOURCES = ("c/network.c", "c/network.h")
 COMPILERS = ("cc", "gcc", "clang")
 Command = tuple[str, ...]
 # Products and sums are rounded one by one: a fused multiply-add would give other bits, and now and then another sign.
@@ -39,10 +25,7 @@ EXACT = ("-std=c99", "-ffp-contract=off")
 SHARED = ("-shared", "-fPIC")
 FASTEST = (("-O3", "-march=native"), ("-O3", "-mcpu=native"), ("-O3",))  # the first that the compiler knows
 PATIENCE_S = 600  # for a compiler
-_LEVELS = 255
-_ROUNDING = 1e-3  # that a pixel may be off one of 256 grey levels by, in levels: 40 times what float32 rounds by
 _PROBE = b"#include <stdint.h>\n#include <stddef.h>\n#include <string.h>\n"
-_DTYPES = {"U8": np.uint8, "I64": np.int64, "I32": np.int32, "F32": np.float32}
 
 
 class PackedError(Exception):
@@ -101,6 +84,27 @@ def compile_c(compiler: Command, flags: Command, sources: tuple[Path, ...], outp
         raise PackedError(f"{shlex.join(command)} fails with {done.returncode}: {done.stderr.strip()[:400]}")
 
 
+def signal_name(status: int) -> str:
+    """Return the name of the signal that ended a process with such a (negative) status."""
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # one without a name
+        return f"signal {-status}"
+
+
+class Facts(ctypes.Structure):
+    """What a compiled network says of itself: `nn_facts` of network.h."""
+
+    _fields_ = (
+        ("digest", ctypes.c_char * 65),
+        ("arena_bytes", ctypes.c_uint32),
+        ("height", ctypes.c_uint32),
+        ("width", ctypes.c_uint32),
+        ("channels", ctypes.c_uint32),
+        ("classes", ctypes.c_uint32),
+    )
+
+
 class Library:
     """A compiled network.
 
@@ -116,20 +120,28 @@ class Library:
         """Load a shared library; `header` is the text of its network.h.
 
         Raises:
-            PackedError: If the header lacks something, or the system refuses the library.
+            PackedError: If the header lacks something, the system refuses the library, or it was not compiled with this header.
         """
         defined = dict(re.findall(r'^#define NN_(\w+) "?(\w+)"?', header, re.MULTILINE))
         try:
             self.shape = (int(defined["CHANNELS"]), int(defined["HEIGHT"]), int(defined["WIDTH"]))
             self.classes, self.digest = int(defined["CLASSES"]), defined["DIGEST"]
-            self.arena_words = -(-int(defined["ARENA_BYTES"]) // 8)
+            arena_bytes = int(defined["ARENA_BYTES"])
         except (KeyError, ValueError) as error:
             raise PackedError(f"network.h does not define {error}") from error
+        self.arena_words = -(-arena_bytes // 8)
         try:
             self.library = ctypes.CDLL(str(path))
-            self._run = self.library.nn_run
-        except (OSError, AttributeError) as error:
+            self._run, self._checksum = self.library.nn_run, self.library.nn_checksum
+            told = Facts.in_dll(self.library, "nn_facts")
+        except (OSError, AttributeError, ValueError) as error:
             raise PackedError(f"the compiled network cannot be loaded: {error}") from error
+        wanted = Facts(self.digest.encode(), arena_bytes, *self.shape[1:], self.shape[0], self.classes)
+        for name, _ in Facts._fields_:
+            if getattr(told, name) != getattr(wanted, name):
+                given = f"{name} {getattr(told, name)!r} instead of {getattr(wanted, name)!r}"
+                raise PackedError(f"{path} was not compiled with this network.h: it has {given}")
+        self._checksum.restype = ctypes.c_uint32
         self._run.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
         self._run.restype = ctypes.c_int
 
@@ -147,149 +159,7 @@ class Library:
                 raise PackedError(f"nn_run returns {wrong}")
         return outputs
 
-    def close(self) -> None:
-        """Unload it, which ctypes never does; nothing of it may be called afterwards."""
-        _ctypes.dlclose(self.library._handle)  # noqa: SLF001 - ctypes has no other way
-
-
-class Network:
-    """The network of this bundle."""
-
-    def __init__(self, folder: Path = HERE) -> None:
-        """Check the bundle's C against its manifest, and load it; the first time it is compiled.
-
-        Raises:
-            PackedError: If a file is not what the manifest says, or there is no C compiler, cache or loadable library.
-        """
-        sources, weights = _checked(folder)
-        compiler = find_compiler()
-        if compiler is None:
-            names = ", ".join(COMPILERS)
-            raise PackedError(
-                f"no C compiler: none of {names} is on PATH with its headers (nor CC set); model.py needs torch instead"
-            )
-        header = sources["c/network.h"].decode()
-        self._library = _load(compiler, sources, header)
-        if self._library.digest != weights:
-            raise PackedError(f"network.h was made for weights of SHA-256 {self._library.digest}, the bundle has {weights}")
-
-    def __call__(self, pixels: object) -> np.ndarray[Any, Any]:
-        """Return logits, float32 (N, classes), of pixels (N, C, H, W): uint8, or floats in [0, 1] that are k / 255.
-
-        Raises:
-            ValueError: If the pixels are none.
-        """
-        return self._library.logits(_grey_levels(np.asarray(pixels), self._library.shape))
-
-
-def _grey_levels(pixels: np.ndarray[Any, Any], shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
-    if tuple(pixels.shape[1:]) != shape or pixels.ndim != len(shape) + 1:
-        wanted = f"(N, {shape[0]}, {shape[1]}, {shape[2]})"
-        raise ValueError(f"pixels of shape {pixels.shape} are not allowed; allowed: {wanted}, N images at once")
-    if pixels.dtype == np.uint8:
-        return pixels
-    if not np.issubdtype(pixels.dtype, np.floating):
-        raise ValueError(f"pixels of {pixels.dtype} are not allowed; allowed: uint8, or float in [0, 1], as images / 255")
-    levels = pixels.astype(np.float64) * _LEVELS
-    nearest = np.rint(levels)
-    is_level = (np.abs(levels - nearest) <= _ROUNDING) & (nearest >= 0) & (nearest <= _LEVELS)  # NaN is not
-    if not is_level.all():
-        given = pixels[~is_level].flat[0]
-        raise ValueError(
-            f"a pixel of {given:g} is not allowed; allowed: k / 255 for a whole number k from 0 to 255, as in images"
-        )
-    grey: np.ndarray[Any, Any] = nearest.astype(np.uint8)
-    return grey
-
-
-def _checked(folder: Path) -> tuple[dict[str, bytes], str]:
-    """Return the C and the digest of the weights, once it is known that they are what the manifest describes."""
-    try:
-        listed = {
-            name: str(entry["sha256"]) for name, entry in json.loads((folder / "manifest.json").read_bytes())["files"].items()
-        }
-        weights = listed["weights.safetensors"]
-        sources = {name: (folder / name).read_bytes() for name in SOURCES}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise PackedError(f"{folder} is no bundle with C: {error!r}") from error
-    for name, content in sources.items():
-        if hashlib.sha256(content).hexdigest() != listed.get(name):
-            raise PackedError(f"{name} is not the file that manifest.json describes (SHA-256 differs): it is not compiled")
-    return sources, weights
-
-
-def _load(compiler: Command, sources: dict[str, bytes], header: str) -> Library:
-    """Load the compiled network, from the cache if it is there; where a cache is not the user's alone it is not used."""
-    try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas-packed"
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _is_own(cache):
-            return Library(_cached(compiler, sources, cache), header)
-        warnings.warn(f"{cache} is not this user's alone: the network is compiled anew every time", stacklevel=3)
-        with tempfile.TemporaryDirectory(prefix="nas-packed-") as private:
-            return Library(_cached(compiler, sources, Path(private)), header)  # which stays loaded without its file
-    except (OSError, RuntimeError) as error:  # the latter: there is no home
-        message = f"the compiled network cannot be kept in the user's cache ({error}); XDG_CACHE_HOME names another folder"
-        raise PackedError(message) from error
-
-
-def _is_own(folder: Path) -> bool:
-    """Return whether a folder belongs to this user and nobody else may write into it: what lies there is run."""
-    known = folder.stat()
-    return known.st_uid == os.getuid() and not known.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-def _cached(compiler: Command, sources: dict[str, bytes], cache: Path) -> Path:
-    """Return the library in a folder, compiled if it is not there; processes that compile at once end with the same file."""
-    flags = macros = None
-    for flags in FASTEST:
-        macros = predefined(compiler, flags)
-        if macros is not None:
-            break
-    if flags is None or macros is None:
-        raise PackedError(f"{shlex.join(compiler)} takes none of the flags {FASTEST}")
-    parts = [repr((compiler, EXACT, flags, SHARED)).encode(), macros, *sources.values()]
-    key = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
-    library = cache / f"{key}.so"
-    if library.exists():
-        return library
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        for name, content in sources.items():
-            (Path(scratch) / Path(name).name).write_bytes(content)
-        compile_c(compiler, (*flags, *SHARED), (Path(scratch) / "network.c",), Path(scratch) / library.name)
-        (Path(scratch) / library.name).replace(library)
-    return library
-
-
-def read_safetensors(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Read a safetensors file: 8 bytes of header length, a JSON header, raw little-endian tensors."""
-    content = path.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
-    tensors = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            start, end = entry["data_offsets"]
-            tensors[name] = np.frombuffer(body[start:end], np.dtype(_DTYPES[entry["dtype"]])).reshape(entry["shape"])
-    return tensors
-
-
-def main() -> None:
-    """Classify test images, print the accuracy."""
-    parser = argparse.ArgumentParser(description="Classify test images with the bundled 1-bit network, compiled from C.")
-    parser.add_argument("--data", type=Path, default=HERE / "test.safetensors", help="images (uint8 NCHW) and labels")
-    arguments = parser.parse_args()
-    if not arguments.data.exists():
-        parser.error(f"{arguments.data} is not there: this bundle carries no test images; give --data FILE.safetensors")
-    try:
-        network = Network()
-    except PackedError as error:
-        parser.exit(1, f"packed.py: {error}\n")
-    data = read_safetensors(arguments.data)
-    labels = data["labels"]
-    correct = int((network(data["images"]).argmax(1) == labels).sum())
-    print(f"accuracy: {correct / len(labels)!r} ({correct} of {len(labels)})")  # noqa: T201 - a script's result
-
-
-if __name__ == "__main__":
-    main()
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of its constants."""
+        return int(self._checksum())

@@ -1,6 +1,5 @@
 """Showing that a bundle's C computes what its network computes: every build, every validation and test image."""
 
-import ctypes
 import re
 import shlex
 import shutil
@@ -14,7 +13,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_service.deploy.loader import FASTEST, SHARED, Command, Library, PackedError, compile_c, find_compiler, predefined
+from nas_service.deploy.apart import Apart
+from nas_service.deploy.loader import FASTEST, SHARED, Command, PackedError, compile_c, find_compiler, predefined
 from nas_service.deploy.pointwise import Floats
 from nas_service.errors import ExportError
 from nas_service.reports import Beat, no_beat
@@ -25,7 +25,7 @@ PORTABLE = ("-O1", "-DNN_PORTABLE")
 _CROSS = "arm-none-eabi-"
 _M4 = ("-Os", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 _FLASH = (".text", ".rodata", ".data")  # sections of an object that lie in flash ...
-_TEST_ONLY = (".nn_checksum", ".nn_tables")  # ... but for what a program that does no self-test leaves out
+_TEST_ONLY = (".nn_checksum", ".nn_tables", ".nn_facts")  # ... but for what a program that does no self-test leaves out
 _CHUNK = 32  # images between two signs of life
 _INSTRUCTIONS = {b"__AVX512VPOPCNTDQ__": "AVX-512 VPOPCNTDQ", b"__AVX2__": "AVX2", b"__ARM_NEON": "NEON", b"__POPCNT__": "POPCNT"}
 
@@ -36,12 +36,12 @@ class Build(NamedTuple):
     Attributes:
         flags: It was compiled with.
         instructions: It counts bits with.
-        library: To call.
+        library: To call, in a process of its own.
     """
 
     flags: tuple[str, ...]
     instructions: str
-    library: Library
+    library: Apart
 
 
 class Verification:
@@ -74,7 +74,7 @@ class Verification:
         """Compile; what cannot be compiled or loaded here is not run, and `facts` says why: the network is none the worse.
 
         Raises:
-            ExportError: If the self-test fails.
+            ExportError: If the self-test fails, or the C ends the process that runs it.
         """
         try:
             self._compile()
@@ -89,7 +89,7 @@ class Verification:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Unload and remove what was compiled."""
+        """End the processes that run what was compiled, and remove it."""
         self._made.close()
 
     def _compile(self) -> None:
@@ -115,15 +115,14 @@ class Verification:
         scalar = "scalar C"
         found = (name for macro, name in _INSTRUCTIONS.items() if macro in macros)
         compile_c(self._compiler, (*flags, "-DNN_NO_MAIN", *SHARED), (source / "network.c", source / "selftest.c"), output)
-        library = Library(output, self._files["c/network.h"].decode())
+        library = Apart(output, source / "network.h", f"the network's C with {' '.join(flags)}")
         self._made.callback(library.close)
         self._beat()
         return Build(flags, scalar if "-DNN_PORTABLE" in flags else next(found, scalar), library)
 
     def _run_selftest(self) -> None:
         for build in self._builds:
-            arena = np.zeros(build.library.arena_words, np.uint64)
-            if wrong := build.library.library.nn_selftest(ctypes.c_void_p(arena.ctypes.data)):
+            if wrong := build.library.selftest():
                 raise ExportError(f"the self-test of the network's C returns {wrong} with {' '.join(build.flags)}")
 
     def see(self, name: str, start: int, images: NDArray[np.uint8], expected: Floats) -> None:
@@ -137,7 +136,7 @@ class Verification:
 
         Raises:
             ExportError: If two builds differ in a bit, or a build from the frozen network by more than the tolerance, or in a
-                class that is no near-tie; the image and both logits are named.
+                class that is no near-tie; the image and both logits are named. Or if the C ends the process that runs it.
         """
         for first in range(0, len(images) if self._builds else 0, _CHUNK):
             self._beat()
@@ -183,8 +182,10 @@ class Verification:
         except (PackedError, OSError, subprocess.SubprocessError):
             return {}
         sizes = {name: int(size) for name, size in re.findall(r"^(\.[\w.]+) +(\d+)", told, re.MULTILINE)}
-        flash = sum(size for name, size in sizes.items() if name.startswith(_FLASH) and not name.endswith(_TEST_ONLY))
-        return {"flash_bytes": flash, "flash_of": _named(compiler, flags)} if flash else {}
+        whole = {name: size for name, size in sizes.items() if name.startswith(_FLASH)}
+        flash = sum(size for name, size in whole.items() if not name.endswith(_TEST_ONLY))
+        known = {"flash_bytes": flash, "flash_with_checksum_bytes": sum(whole.values()), "flash_of": _named(compiler, flags)}
+        return known if flash else {}
 
 
 def refuse_others(what: str, start: int, given: Floats, expected: Floats, tolerance: float = TOLERANCE) -> int:

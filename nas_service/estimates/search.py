@@ -10,7 +10,7 @@ from nas_service.c_figures import c_figures, methods_in_c
 from nas_service.catalogue import build_method, build_space, planned_strategy
 from nas_service.data.facts import DatasetFacts
 from nas_service.estimates.cost_ranges import SpaceCosts, space_costs
-from nas_service.estimates.training import Conditions, TrainingEstimate, checkpoint_bytes, estimate_training
+from nas_service.estimates.training import Conditions, TrainingEstimate, checkpoint_bytes, estimate_training, without_c
 from nas_service.estimates.workload import Workload, candidate_work, sample_work, scoring_work
 from nas_service.recipes.recipe import Recipe
 from nas_service.search.strategy import Strategy
@@ -46,6 +46,7 @@ class SearchEstimate:
     method: str
     objectives: tuple[str, ...]
     controls: int
+    without_c: tuple[str, ...]
     training: TrainingEstimate | None
 
 
@@ -91,6 +92,7 @@ def estimate_search(spec: SearchSpec, conditions: Conditions, timing: Timing | N
         method=spec.method.name,
         objectives=tuple(spec.objectives),
         controls=controls,
+        without_c=without_c([spec.method]),
         training=training,
     )
 

@@ -1,16 +1,17 @@
 """What a training will take, before it starts: candidates, images, attacks, files, and time where like work ran here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from nas_service.capacity import Capacity
 from nas_service.catalogue import build_method, build_recipe
 from nas_service.data.facts import DatasetFacts
+from nas_service.deploy.forms import has_packed_form
 from nas_service.estimates.workload import Workload, candidate_work, robustness_work
 from nas_service.export.bundle_archive import MAX_TEST_BYTES
 from nas_service.recipes.recipe import OptimizerName, Recipe
-from nas_service.specs import TrainingSection
+from nas_service.specs import Component, TrainingSection
 from nas_service.timing import Timing, method_key
 from search_spaces.cost import FLOAT_BYTES, FULL_PRECISION, Cost, Precision
 from search_spaces.network import network_cost
@@ -63,6 +64,7 @@ class TrainingEstimate:
     checkpoint_bytes: int
     seconds: float | None
     seconds_from: int
+    without_c: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,13 @@ def estimate_training(section: TrainingSection, architectures: Sequence[Costing]
         checkpoint_bytes=at_once * max(share.largest_checkpoint_bytes for share in shares),
         seconds=seconds if len(known) == len(timings) else None,
         seconds_from=sum(timing.count for timing in known),
+        without_c=without_c(section.methods),
     )
+
+
+def without_c(methods: Iterable[Component]) -> tuple[str, ...]:
+    """Return the names of methods whose networks have no exact form in C, each once."""
+    return tuple(dict.fromkeys(choice.name for choice in methods if not has_packed_form(build_method(choice))))
 
 
 def _share(section: TrainingSection, index: int, architectures: Sequence[Costing], conditions: Conditions) -> _MethodShare:

@@ -16,12 +16,12 @@ from nas_service.data.dataset import ImageDataset
 from nas_service.data.part import Images, Part
 from nas_service.errors import ExportError
 from nas_service.export import runtime
-from nas_service.export.bundle_archive import MANIFEST, MAX_TEST_BYTES, TEST_IMAGES, WEIGHTS, pack
+from nas_service.export.bundle_archive import C_CARD, CARD, MANIFEST, MAX_TEST_BYTES, TEST_IMAGES, WEIGHTS, pack
 from nas_service.export.bundle_reading import FORMAT
 from nas_service.export.deployed import write_deployed
 from nas_service.export.hub import hub_files
 from nas_service.export.measured_cost import measured_cost
-from nas_service.export.model_card import architecture_card, candidate_card
+from nas_service.export.model_card import architecture_card, c_card, candidate_card
 from nas_service.export.packed import freeze_network, pruned_layers
 from nas_service.export.rebuilding import check_size
 from nas_service.export.standalone import frozen_weights, source_title, write_source
@@ -185,7 +185,9 @@ def candidate_bundle(  # noqa: PLR0913 - what was trained, on what, for what, an
     measured = {"cost": cost, "pruned": pruned, "rounding": rounding, "bits": _bits(method), **formats}
     manifest = {**_candidate_manifest(task, dataset, metrics), **measured}
     files |= deployed.files | bundled_images(dataset.test, task.bundled_test_bytes) | hub_files(manifest, digests)
-    files["README.md"] = candidate_card(manifest, has_test_images=TEST_IMAGES in files).encode()
+    files[CARD] = candidate_card(manifest, has_test_images=TEST_IMAGES in files).encode()
+    if manifest["c"]["written"]:
+        files[C_CARD] = c_card(manifest).encode()
     return Exported(_zip(files, manifest), metrics, cost)
 
 
@@ -251,6 +253,7 @@ def _candidate_manifest(task: CandidateTask, dataset: ImageDataset, metrics: Can
         "dataset": task.dataset.model_dump(),
         "dataset_digest": dataset.digest,
         "class_names": list(dataset.class_names),
+        "preparation": dataset.preparation,
         "image": image_facts(dataset.image_format),
         "seed": task.seed,
         "recipe": task.recipe.model_dump(mode="json"),
@@ -265,6 +268,6 @@ def architecture_bundle(space: Component, genotype: Genotype, diagram: str, fact
     files = {
         "genotype.json": genotype.to_json().encode(),
         "diagram.svg": diagram.encode(),
-        "README.md": architecture_card(manifest).encode(),
+        CARD: architecture_card(manifest).encode(),
     }
     return _zip(files, manifest)

@@ -15,9 +15,10 @@ from nas_service.errors import ExportError
 MIB = 2**20
 MAX_BYTES = 5 * 2**28  # of the zip
 MANIFEST, WEIGHTS, TEST_IMAGES = "manifest.json", "weights.safetensors", "test.safetensors"
-ONNX = "network.onnx"
+ONNX, QONNX = "network.onnx", "network-qonnx.onnx"
 C_SOURCE, C_HEADER, C_SELFTEST, C_MAKEFILE, LOADER = "c/network.c", "c/network.h", "c/selftest.c", "c/Makefile", "packed.py"
 C_FILES = (C_SOURCE, C_HEADER, C_SELFTEST, C_MAKEFILE, LOADER)
+CARD, C_CARD = "README.md", "README-c.md"  # of the whole, and of what is downloaded as C
 MAX_TEST_BYTES = 256 * MIB  # of the file of test images
 FREE_TEST_BYTES = 8 * MIB
 MAX_TEXT_BYTES = 4 * MIB
@@ -52,7 +53,8 @@ LIMITS = {
     # Photographs shrink to three quarters, digits to a half or a fifth, line drawings of 28 to 105 pixels to a 16th to a 42nd.
     TEST_IMAGES: Limit(MAX_TEST_BYTES, ratio=64, free=FREE_TEST_BYTES),
     "model.py": Limit(MAX_TEXT_BYTES),
-    "README.md": Limit(MAX_TEXT_BYTES),
+    CARD: Limit(MAX_TEXT_BYTES),
+    C_CARD: Limit(MAX_TEXT_BYTES),
     "diagram.svg": Limit(MAX_TEXT_BYTES),
     "config.json": Limit(MAX_JSON_BYTES + MAX_CLASSES * 2 * _NAME_BYTES),
     "preprocessor_config.json": Limit(MAX_TEXT_BYTES),
@@ -62,6 +64,7 @@ LIMITS = {
     C_MAKEFILE: Limit(MAX_TEXT_BYTES),
     LOADER: Limit(MAX_TEXT_BYTES),
     ONNX: Limit(64 * MIB),
+    QONNX: Limit(528 * MIB),  # weights are float32
 }
 _MAX_DIRECTORY_BYTES = 2**16
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -15,7 +15,7 @@ from torch import Tensor
 from nas_service.checking.problems import field_errors
 from nas_service.data.classes import MAX_CLASSES
 from nas_service.errors import ExportError
-from nas_service.export.bundle_archive import MANIFEST, unpack
+from nas_service.export.bundle_archive import MANIFEST, TEST_IMAGES, unpack
 from nas_service.export.strict_json import read_object
 from nas_service.specs import Component
 from search_spaces.cost import Size
@@ -209,23 +209,25 @@ def read_tensors(content: bytes, name: str) -> dict[str, Tensor]:
         raise ExportError(f"{name} is no safetensors file that this version reads: {error}") from error
 
 
-def read_test_images(content: bytes, image: StatedImage) -> tuple[Tensor, Tensor]:
-    """Return images (N, C, H, W) uint8 and labels (N,) from what `write_test_images` wrote.
+def read_test_images(content: bytes, image: StatedImage, name: str = TEST_IMAGES) -> tuple[Tensor, Tensor]:
+    """Return images (N, C, H, W) uint8 and labels (N,) from what `write_test_images` wrote as a file `name`.
 
     Raises:
         ExportError: If it is something else; if there are none, or not such as a network for `image` takes and gives.
     """
-    tensors = read_tensors(content, "the file of test images")
-    if not {"images", "labels"} <= tensors.keys():
-        raise ExportError("the file of test images lacks 'images' or 'labels'")
+    tensors = read_tensors(content, name)
+    if lacking := [field for field in ("images", "labels") if field not in tensors]:
+        raise ExportError(f"{name} lacks {' and '.join(lacking)}; it has {', '.join(sorted(tensors)) or 'nothing'}")
     images, labels = tensors["images"], tensors["labels"]
     wanted = (labels.numel(), image.channels, image.height, image.width)
     if labels.numel() == 0 or labels.ndim != 1 or tuple(images.shape) != wanted:
         given = f"{tuple(images.shape)} and labels {tuple(labels.shape)}"
-        raise ExportError(f"test images of shape {given}; this network takes (N, {wanted[1]}, {wanted[2]}, {wanted[3]}) and (N,)")
+        raise ExportError(
+            f"{name}: test images of shape {given}; this network takes (N, {wanted[1]}, {wanted[2]}, {wanted[3]}) and (N,)"
+        )
     if images.dtype != torch.uint8:
-        raise ExportError(f"test images of {images.dtype}; allowed: torch.uint8, 0 to 255")
+        raise ExportError(f"{name}: test images of {images.dtype}; allowed: torch.uint8, 0 to 255")
     if labels.dtype not in _WHOLE or not 0 <= int(labels.min()) <= int(labels.max()) < image.classes:
         given = f"of {labels.dtype} from {labels.min().item()} to {labels.max().item()}"
-        raise ExportError(f"labels {given}; allowed: whole numbers from 0 to {image.classes - 1}")
+        raise ExportError(f"{name}: labels {given}; allowed: whole numbers from 0 to {image.classes - 1}")
     return images, labels

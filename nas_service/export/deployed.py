@@ -14,17 +14,18 @@ from torch import Tensor
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.part import Images
 from nas_service.deploy.c_folder import Folder, c_folder
-from nas_service.deploy.onnx_file import Origin, write_onnx
+from nas_service.deploy.onnx_file import Origin, write_onnx, write_qonnx
 from nas_service.deploy.onnx_verifying import OnnxVerification
 from nas_service.deploy.tracing import trace_network
 from nas_service.deploy.verifying import Verification
 from nas_service.errors import ExportError
-from nas_service.export.bundle_archive import LIMITS, MIB, ONNX
+from nas_service.export.bundle_archive import LIMITS, MIB, ONNX, QONNX
 from nas_service.export.formats import DownloadFormat
 from nas_service.reports import Beat, no_beat
 from search_spaces.network import Network
 
-FROM_TRACE = (DownloadFormat.C, DownloadFormat.ONNX)
+FROM_TRACE = (DownloadFormat.C, DownloadFormat.ONNX, DownloadFormat.QONNX)
+NOT_RUN = "the package qonnx runs it node by node, in the tests of this service and not when a bundle is made"
 
 
 class Check(Protocol):
@@ -43,7 +44,7 @@ class Check(Protocol):
         """Return what was seen, for the manifest."""
 
 
-_Written = tuple[dict[str, bytes], dict[str, Any], Check]  # files, what is known of them, and what runs them
+_Written = tuple[dict[str, bytes], dict[str, Any], Check | None]  # files, what is known of them, and what runs them
 
 
 @dataclass
@@ -112,6 +113,11 @@ def write_deployed(frozen: Network, digest: str, dataset: ImageDataset, given_by
             c_folder(frozen, program, origin.weights_sha256, origin.version, test, given_bytes), beat
         ),
         DownloadFormat.ONNX: lambda: _written_onnx(write_onnx(program, origin), beat),
+        DownloadFormat.QONNX: lambda: (
+            _one_file(QONNX, write_qonnx(program, origin)),
+            {"verified": False, "reason": NOT_RUN},
+            None,
+        ),
     }
     for file_format, write in writers.items():
         try:
@@ -121,7 +127,7 @@ def write_deployed(frozen: Network, digest: str, dataset: ImageDataset, given_by
         else:
             deployed.files |= files
             deployed.known[file_format.value] = {"written": True, **known}
-            deployed.checks[file_format.value] = check
+            deployed.checks |= {file_format.value: check} if check is not None else {}
     return deployed
 
 
@@ -130,7 +136,11 @@ def _written_c(folder: Folder, beat: Beat) -> _Written:
 
 
 def _written_onnx(content: bytes, beat: Beat) -> _Written:
-    most = LIMITS[ONNX].unpacked
+    return _one_file(ONNX, content), {}, OnnxVerification(content, beat)
+
+
+def _one_file(name: str, content: bytes) -> dict[str, bytes]:
+    most = LIMITS[name].unpacked
     if len(content) > most:
-        raise ExportError(f"{ONNX} has {len(content) / MIB:,.1f} MiB; allowed: up to {most // MIB} MiB")
-    return {ONNX: content}, {}, OnnxVerification(content, beat)
+        raise ExportError(f"{name} has {len(content) / MIB:,.1f} MiB; allowed: up to {most // MIB} MiB")
+    return {name: content}

@@ -44,12 +44,32 @@ def onnx_lines(manifest: Mapping[str, Any]) -> Sequence[str]:
     ]
 
 
+def qonnx_lines(manifest: Mapping[str, Any]) -> Sequence[str]:
+    """Return the section on QONNX."""
+    known = manifest["qonnx"]
+    if not known["written"]:
+        return ["## QONNX", "", f"This network cannot be written as QONNX: {printable(known['reason'])}.", ""]
+    return [
+        "## QONNX, for research",
+        "",
+        "`network-qonnx.onnx` has a `BipolarQuant` of scale 1 (domain `qonnx.custom_op.general`) on both operands of each binary",
+        "convolution, and batch norms as they are; weights are float32, the batch is one image. The package `qonnx` runs it.",
+        "That a tool for FPGAs builds something of it is not promised: stem, pooling and sums are real numbers.",
+        "",
+        f"**Not verified**: {markdown(known['reason'])}.",
+        "",
+    ]
+
+
 def flash_row(known: Mapping[str, Any]) -> str:
     """Return what C takes of flash, for a table."""
     constants = known["constant_bytes"]
-    if "flash_bytes" in known:
-        return f"{known['flash_bytes']:,} bytes: {constants:,} of constants, the rest code ({code_span(known['flash_of'])})"
-    return f"{constants:,} bytes of constants, and some {_CODE:,} of code (no compiler was there to tell)"
+    if "flash_bytes" not in known:
+        return f"{constants:,} bytes of constants, and some {_CODE:,} of code (no compiler was there to tell)"
+    flash = f"{known['flash_bytes']:,} bytes: {constants:,} of constants, the rest code ({code_span(known['flash_of'])})"
+    if known["flash_with_checksum_bytes"] > known["flash_bytes"]:
+        flash += f"; {known['flash_with_checksum_bytes']:,} of an object, with what a self-test or a library needs"
+    return flash
 
 
 def _table(known: Mapping[str, Any], cost: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
@@ -71,7 +91,7 @@ def _images(known: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
 def _alike(known: Mapping[str, Any]) -> str:
     near = known["other_class"]
     which = f"all but {near:,} images whose two best logits lie as near to each other" if near else "every image"
-    return f"logits within {known['tolerance']:g} of `model.py`'s, of the largest or of 1, and its class on {which}"
+    return f"logits within {known['tolerance']:g} of the frozen network's, of the largest or of 1, and its class on {which}"
 
 
 def _verified(known: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -93,8 +113,8 @@ def use_lines(*, has_test_images: bool) -> list[str]:
         "make -C c selftest   # a C compiler and make are all it takes; exit status 0: the same bits as where it was made",
         "make -C c lib        # libnetwork.a; also: native (a shared library), cortex-m4 (an object, and its size)",
         "python packed.py"
-        + ("" if has_test_images else " --data test.safetensors")
-        + "     # the same C from Python, with numpy alone",
+        + ("     # the same C" if has_test_images else " --data FILE.safetensors  # uint8 images (NCHW) and labels; the same C")
+        + " from Python, with numpy alone",
         "```",
         "",
         "```c",
@@ -111,7 +131,10 @@ def use_lines(*, has_test_images: bool) -> list[str]:
         "```python",
         "from packed import Network",
         "",
-        "logits = Network()(pixels)  # as model.py takes them, of whole grey levels: images / 255, or the uint8 images; numpy",
+        "logits = Network()(pixels)  # numpy, (N, C, H, W): uint8, or float of whole grey levels: images / 255",
         "```",
+        "",
+        "Where there is no compiler, `packed.py` takes what was compiled elsewhere for such a processor: `c/libnetwork.so`, as",
+        "`make -C c native` writes it, what `NN_LIBRARY` names, or `Network(library=...)`. It has to be of this network.",
         "",
     ]

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nas_service.errors import ConflictError, ExportError
-from nas_service.export.bundle_archive import C_FILES, MANIFEST, ONNX, pack
+from nas_service.export.bundle_archive import C_CARD, C_FILES, CARD, MANIFEST, ONNX, QONNX, pack
 from nas_service.export.strict_json import read_object
-
-_CARD = "README.md"
 
 
 class DownloadFormat(StrEnum):
@@ -19,6 +17,7 @@ class DownloadFormat(StrEnum):
     BUNDLE = "bundle"  # the zip that runs without this service
     C = "c"  # what of it a program in C needs
     ONNX = "onnx"  # the network for runtimes of that format
+    QONNX = "qonnx"  # the same with its binary operands quantised, for research
     SAFETENSORS = "safetensors"  # the trained network with its latent weights, to go on from
 
 
@@ -45,6 +44,7 @@ DOWNLOADS = {
     DownloadFormat.BUNDLE: Download("application/zip", "zip"),
     DownloadFormat.C: Download("application/zip", "zip", files=C_FILES, packed=True),
     DownloadFormat.ONNX: Download("application/octet-stream", "onnx", files=(ONNX,)),
+    DownloadFormat.QONNX: Download("application/octet-stream", "qonnx.onnx", files=(QONNX,)),
     DownloadFormat.SAFETENSORS: Download("application/octet-stream", "safetensors", artifact="safetensors"),
 }
 
@@ -66,7 +66,8 @@ def take(file_format: DownloadFormat, content: bytes) -> bytes:
                 raise ConflictError(_why_not(file_format, archive.read(MANIFEST)))
             if not download.packed:
                 return archive.read(download.files[0])
-            return pack({name: archive.read(name) for name in (MANIFEST, _CARD, *download.files)})
+            card = archive.read(C_CARD if C_CARD in there else CARD)  # bundles of before have one card
+            return pack({CARD: card, **{name: archive.read(name) for name in (MANIFEST, *download.files)}})
     except (zipfile.BadZipFile, KeyError) as error:
         raise ExportError(f"the stored bundle cannot be read: {error}") from error
 

@@ -134,7 +134,7 @@ def _float_logits(network: Network, images: Images) -> Floats:
 
 def _zip(manifest: Mapping[str, Any], folder: Folder, facts: Mapping[str, Any]) -> bytes:
     """Return the zip: C, `packed.py`, card and manifest, which goes on naming the weights that it was made from."""
-    said = {key: value for key, value in manifest.items() if key not in {"files", "onnx"}} | {"c": facts}
+    said = {key: value for key, value in manifest.items() if key not in {"files", "onnx", "qonnx"}} | {"c": facts}
     files = {**folder.files, "README.md": int16_card(said).encode()}
     listed = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)} for name, content in files.items()

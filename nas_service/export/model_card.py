@@ -1,10 +1,10 @@
 """Model cards: the README.md of a bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nas_service.binarization.method import METHODS
-from nas_service.export.deployed_card import c_lines, onnx_lines
+from nas_service.export.deployed_card import c_lines, onnx_lines, qonnx_lines
 from nas_service.export.hub import front_matter
 from nas_service.export.runtime import PYTHON, ROUNDING, TORCH
 from nas_service.reports import MATRIX_CLASSES, ClassFigures
@@ -63,16 +63,56 @@ def _rounding(manifest: Mapping[str, Any]) -> list[str]:
     parts = manifest["rounding"].values()
     images, above, other = (sum(part[name] for part in parts) for name in ("images", "above_tolerance", "other_class"))
     return [
-        "All figures are of the network in this bundle, whose arithmetic gives the same signs whatever the order of its sums; of",
+        "All figures are of the frozen network, whose arithmetic gives the same signs whatever the order of its sums; of",
         f"the {images} validation and test images, {above} have logits that differ from those of the network as trained by more",
         f"than rounding, where a sign flipped, and {other} another class.",
         "",
     ]
 
 
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield settings by their path, as text."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", "-" if value is None or value == {} else str(value)
+
+
 def _settings(settings: Mapping[str, Any]) -> str:
-    shown = str(settings)
-    return code_span(shown if len(shown) <= _SETTINGS else f"{shown[:_SETTINGS]}...")
+    """Return settings as a clause."""
+    if not settings:
+        return "with its default settings"
+    shown = "; ".join(f"{name} = {value}" for name, value in _flat(settings))
+    return f"with {code_span(shown if len(shown) <= _SETTINGS else f'{shown[:_SETTINGS]}...')}"
+
+
+def _recipe(recipe: Mapping[str, Any]) -> list[str]:
+    rows = [f"| {code_span(name)} | {markdown(value)} |" for name, value in _flat(recipe)]
+    return ["| recipe | |", "|---|---|", *rows, ""]
+
+
+def _pictures(manifest: Mapping[str, Any]) -> list[str]:
+    """Return what a picture has to be before the network can be asked for its class."""
+    image, name = manifest["image"], manifest["dataset"]["name"]
+    grey = image["channels"] == 1
+    pixel = "one byte, its grey level" if grey else "three bytes, red, green and blue in this order"
+    means, stds = (", ".join(f"{value:.4g}" for value in image[key]) for key in ("mean", "std"))
+    levels = ", ".join(f"{255 * mean:.0f}" for mean in image["mean"])
+    told = "dark ink on a light ground, or the other way round" if grey else "channels in another order"
+    lines = [
+        "## Pictures",
+        "",
+        f"The network takes {image['height']} rows of {image['width']} pixels, rows from above, pixels from the left. A pixel is",
+        f"{pixel}, 0 to 255 as pictures have it. In C the bytes of a pixel lie side by side; in Python arrays",
+        "are (N, C, H, W), one channel behind the other, of bytes, or of floats in [0, 1] that are bytes / 255.",
+        "",
+        f"**Mean and standard deviation are inside the network** ({means} and {stds} of [0, 1]): do not take them out.",
+        "Nothing else is done to a picture, and none of another size is taken: what the pictures of the dataset went through is",
+        f"yours to do. The training images have a mean level of {levels} of 255; where yours are far from that, look for {told}.",
+        *([f"Pictures of `{name}`: {manifest['preparation']}."] if manifest["preparation"] else []),
+    ]
+    return [*lines, ""]
 
 
 def _class_row(figures: ClassFigures, place: int) -> str:
@@ -154,10 +194,29 @@ def _use(image: Mapping[str, Any], *, has_test_images: bool) -> list[str]:
 
 
 def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str:
-    """Return the model card of a trained candidate."""
+    """Return the model card of a trained candidate's bundle."""
+    lines = [
+        *_shared(manifest),
+        "## Use",
+        "",
+        *_use(manifest["image"], has_test_images=has_test_images),
+        *c_lines(manifest, has_test_images=has_test_images),
+        *onnx_lines(manifest),
+        *qonnx_lines(manifest),
+    ]
+    return "\n".join(lines)
+
+
+def c_card(manifest: Mapping[str, Any]) -> str:
+    """Return the card of what of a bundle a program in C needs: it speaks of no other file."""
+    return "\n".join([*_shared(manifest), *c_lines(manifest, has_test_images=False)])
+
+
+def _shared(manifest: Mapping[str, Any]) -> list[str]:
+    """Return what a card says whatever files are beside it: of the network, its figures, and what it was made from."""
     image, data, method = manifest["image"], manifest["dataset"], manifest["method"]
     names = [markdown(name) for name in manifest["class_names"]]
-    lines = [
+    return [
         *front_matter(manifest),
         f"# {method['name']} on {data['name']}",
         "",
@@ -171,23 +230,18 @@ def candidate_card(manifest: Mapping[str, Any], *, has_test_images: bool) -> str
         "",
         *_class_table(ClassFigures.model_validate(manifest["metrics"]["test_classes"])),
         *(_robustness_table(manifest["metrics"]["robustness"]) if "robustness" in manifest["metrics"] else []),
+        *_pictures(manifest),
         "## Data",
         "",
-        f"`{data['name']}` with settings {_settings(data['settings'])}: {image['height']}x{image['width']} pixels,",
+        f"`{data['name']}` {_settings(data['settings'])}: {image['height']}x{image['width']} pixels,",
         f"{image['channels']} channel(s), {image['classes']} classes: {listed(names, MATRIX_CLASSES)}.",
         "",
         "## Training",
         "",
-        f"Method `{method['name']}` with settings {_settings(method['settings'])}, seed {manifest['seed']}, recipe",
-        f"{code_span(str(manifest['recipe']))}.",
+        f"Method `{method['name']}` {_settings(method['settings'])}; seed {manifest['seed']}.",
         "",
-        "## Use",
-        "",
-        *_use(image, has_test_images=has_test_images),
-        *c_lines(manifest, has_test_images=has_test_images),
-        *onnx_lines(manifest),
+        *_recipe(manifest["recipe"]),
     ]
-    return "\n".join(lines)
 
 
 def _place(manifest: Mapping[str, Any]) -> str:

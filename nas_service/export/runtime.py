@@ -250,9 +250,16 @@ def main(network: nn.Module) -> None:
     arguments = parser.parse_args()
     if not arguments.data.exists():
         parser.error(f"{arguments.data} is not there: this bundle carries no test images; give --data FILE.safetensors")
-    data = read_safetensors(arguments.data)
     network.load_state_dict(read_safetensors(HERE / "weights.safetensors"))
     network.to(arguments.device)
-    images, labels = data["images"].to(arguments.device), data["labels"].to(arguments.device)
-    correct = count_correct(network, images, labels)
+    try:
+        data = read_safetensors(arguments.data)
+        images, labels = data["images"].to(arguments.device), data["labels"].to(arguments.device)
+        if images.dtype != torch.uint8 or labels.shape != images.shape[:1] or not len(labels):
+            given = f"images {images.dtype} {tuple(images.shape)}, labels {labels.dtype} {tuple(labels.shape)}"
+            raise ValueError(given)  # noqa: TRY301 - told with what the lines above refuse
+        correct = count_correct(network, images, labels)
+    except (OSError, LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        wanted = "images, uint8 (N, C, H, W), and labels, whole numbers (N,)"
+        parser.exit(1, f"model.py: {arguments.data} is refused ({error!r}); allowed: a safetensors file of {wanted}\n")
     print(f"accuracy: {correct / len(labels)!r} ({correct} of {len(labels)})")  # noqa: T201 - a script's result

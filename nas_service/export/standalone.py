@@ -5,7 +5,6 @@ constructed with the arguments it was built with. So a new operation or template
 what ran. The caller runs the result against the network before anyone downloads it.
 """
 
-import ast
 import inspect
 import operator
 import re
@@ -18,6 +17,7 @@ from torch import Tensor, fx, nn
 
 from nas_service.errors import ExportError
 from nas_service.export import real_layers, runtime
+from nas_service.export.one_file import joined_source
 from search_spaces.network import Cell, Network
 
 _INFIX = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/"}
@@ -185,20 +185,6 @@ def _write_class(name: str, docstring: str, root: nn.Module) -> list[str]:
     return [*lines, "", ""]
 
 
-def _run_time_source() -> list[str]:
-    """Return the lines of the files of the run time one after the other, their imports first and each once."""
-    imports: dict[str, None] = {}
-    bodies: list[str] = []
-    for part in _RUN_TIME:
-        lines = inspect.getsource(part).splitlines()
-        nodes = [node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.Import | ast.ImportFrom)]
-        theirs = [node for node in nodes if not (isinstance(node, ast.ImportFrom) and node.module == real_layers.__name__)]
-        imports.update(dict.fromkeys(lines[node.lineno - 1] for node in theirs))
-        bodies += ["", *lines[nodes[-1].lineno :]]
-    first, *others = imports
-    return [first, "", *sorted(others, key=lambda line: ("torch" in line, line)), *bodies]
-
-
 def source_title(space: str, method: str, dataset: str) -> str:
     """Return the first line of a candidate's `model.py`, from the names of its space, method and dataset."""
     return f"A 1-bit network: {space}, {method}, {dataset}."
@@ -214,7 +200,7 @@ def write_source(frozen: Network, title: str) -> str:
         raise ExportError(f"the title {title!a} cannot be written into source: no quotes, backslashes or control characters")
     needs = f"Needs Python {runtime.PYTHON} and torch {runtime.TORCH} or newer, nothing else."
     lines = [f'"""{title}', "", f"{needs} As a script it classifies the bundled test images."]
-    lines += ['"""', "", *_run_time_source(), "", ""]
+    lines += ['"""', "", *joined_source(_RUN_TIME, last="torch"), "", ""]
     for index, (cell, cell_type) in enumerate(zip(frozen.cells, frozen.cell_types, strict=True)):
         lines += _write_class(f"Cell{index}", f"Cell {index}, type {cell_type}.", cell)
     lines += _write_class("Network", "Maps pixels in [0, 1], (N, C, H, W), to logits (N, classes).", frozen)

@@ -97,6 +97,21 @@ def test_an_estimate_says_method_objectives_and_controls(client: TestClient) -> 
     assert "training: controls" not in dict(search_rows(plain))
 
 
+def test_an_estimate_says_which_methods_networks_have_no_c(client: TestClient, finished_search: str) -> None:
+    real = {"name": "xnor-net", "settings": {"binary_activations": False}}
+    more = {"name": "mcn", "settings": {"planes": 2}}
+    body = {"space": "tiny", "method": "mcn", "training": {"methods": ["bnn", real, "mcn", more]}}
+    estimate = EstimateView.model_validate(client.post("/v1/searches/estimate", json=body).json())
+    assert estimate.training is not None
+    assert (estimate.without_c, estimate.training.without_c) == (["mcn"], ["xnor-net", "mcn"])
+    told = "of networks of xnor-net, mcn, which multiply with real numbers"
+    assert dict(search_rows(estimate))["training: no C and no ONNX"] == told
+    reply = client.post("/v1/trainings/estimate", json=_training(client, finished_search, methods=["bnn"]))
+    estimate_of_bits = TrainingEstimateView.model_validate(reply.json())
+    assert estimate_of_bits.without_c == []
+    assert "no C and no ONNX" not in dict(training_rows(estimate_of_bits))
+
+
 def _shares(client: TestClient, **constraints: float) -> dict[str, str]:
     body = {"space": "tiny", "strategy": "random", "constraints": constraints, "training": {"methods": ["react-net"]}}
     return dict(search_rows(EstimateView.model_validate(client.post("/v1/searches/estimate", json=body).json())))

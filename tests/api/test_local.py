@@ -31,7 +31,8 @@ def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path:
     assert result["accuracy"] == result["manifest_accuracy"]
     assert result["images"] == 359
     assert result["model_py"] == "as written"
-    assert (result["c"], result["with"]) == ("as written", "torch")
+    assert [result[name] for name in ("c", "onnx", "qonnx", "with")] == ["as written"] * 3 + ["torch"]
+    assert run_json("evaluate", "b.zip", "--with", "onnx", cwd=tmp_path) == {**result, "with": "onnx"}
     if shutil.which("cc"):
         compiled = run_json("evaluate", "b.zip", "--with", "c", cwd=tmp_path)
         assert compiled == {**result, "with": "c"}
@@ -42,8 +43,12 @@ def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path:
         source = archive.read("c/network.c")
     _rewrite(tmp_path / "b.zip", tmp_path / "x.zip", {"c/network.c": source + b"\n"}, sealed=True)
     assert run_json("evaluate", "x.zip", cwd=tmp_path) == {**result, "c": "differs"}
-    told = "packed.py or what is in c/ differs from what this version writes"
-    assert told in run_nas("evaluate", "x.zip", cwd=tmp_path).stdout
+    assert "c/network.c: not what this version writes" in run_nas("evaluate", "x.zip", cwd=tmp_path).stdout
+    if shutil.which("cc"):
+        refused = run_nas("evaluate", "x.zip", "--with", "c", cwd=tmp_path)
+        told = "error: what was run is what this version writes, and the bundle has something else in c/network.c\n"
+        assert (refused.returncode, refused.stderr) == (1, told)
+        assert "accuracy" in refused.stdout
 
 
 @pytest.mark.slow
@@ -177,7 +182,7 @@ def test_test_images_of_another_shape_are_refused(bundle: Path, tmp_path: Path) 
         content = {"images": torch.zeros(images, dtype=torch.uint8), "labels": torch.zeros(labels, dtype=torch.int64)}
         save_file(content, tmp_path / name)
         message = _message("evaluate", str(bundle), "--data", name, cwd=tmp_path)
-        assert message.startswith(f"test images of shape {images}"), message
+        assert message.startswith(f"{name}: test images of shape {images}"), message
         assert "(N, 1, 8, 8)" in message
 
 
@@ -212,7 +217,15 @@ def test_given_images_are_told_by_class_too_and_labels_that_are_none_are_refused
     for given, labels in wrong.items():
         save_file({"images": images, "labels": labels}, tmp_path / "given")
         message = _message("evaluate", "b.zip", "--data", "given", cwd=tmp_path)
-        assert message == f"labels {given}; allowed: whole numbers from 0 to 1\n"
+        assert message == f"given: labels {given}; allowed: whole numbers from 0 to 1\n"
+
+
+def test_test_images_that_cannot_be_read_are_named(bundle: Path, tmp_path: Path) -> None:
+    save_file({"other": torch.zeros(2)}, tmp_path / "given")
+    message = _message("evaluate", str(bundle), "--data", "given", cwd=tmp_path)
+    assert message == "given lacks images and labels; it has other\n"
+    message = _message("evaluate", str(bundle), "--data", "nothing", cwd=tmp_path)
+    assert message == "--data: 'nothing' is not allowed; allowed: a readable safetensors file (No such file or directory)\n"
 
 
 def test_a_manifest_with_other_class_names_than_classes_is_refused(bundle: Path, tmp_path: Path) -> None:

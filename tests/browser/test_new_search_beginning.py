@@ -25,6 +25,25 @@ def test_the_form_begins_with_what_wins_and_the_published_algorithm_is_one_choic
     assert submitted(page)["spec"]["strategy"] == {"name": "abandit", "settings": {}}
 
 
+def test_what_was_written_can_be_thrown_away(open_page: OpenPage) -> None:
+    page = open_form(open_page)
+    again = page.get_by_role("button", name="Begin again")
+    expect(again).to_have_count(0)
+    field_at(page, "space.name").select_option("tiny")
+    page.reload()
+    expect(field_at(page, "space.name")).to_have_value("tiny", timeout=30_000)
+    again.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Keep").click()
+    expect(field_at(page, "space.name")).to_have_value("tiny")
+    again.click()
+    dialog.get_by_role("button", name="Begin again").click()
+    expect(again).to_have_count(0)
+    assert json_of(page) == {"strategy": "screen-and-train"}
+    page.reload()
+    expect(field_at(page, "space.name")).not_to_have_value("tiny", timeout=30_000)
+
+
 def test_a_method_that_nobody_chose_is_left_to_the_service(open_page: OpenPage) -> None:
     page = open_form(open_page)
     given = {"space": "tiny", "strategy": "screen-and-train", "training": {"methods": ["bnn"]}}

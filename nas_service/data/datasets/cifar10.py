@@ -96,6 +96,13 @@ class Cifar10(Dataset):
     split_by_class = False
     settings: Cifar10Settings
 
+    @property
+    def preparation(self) -> str:
+        """As they are published."""
+        return (
+            "colour photographs of one object each, made as small as 32x32 pixels by whoever published them, otherwise unchanged"
+        )
+
     def check(self, data_root: Path) -> None:
         """Look for one of the layouts."""
         self._find(data_root)

@@ -82,6 +82,14 @@ class Digits(Dataset):
         return Source("digits", _CLASSES, _labels(), _BundledDigits())
 
     @property
+    def preparation(self) -> str:
+        """What a scan of one's own has to look like."""
+        return (
+            "white ink (up to 255) on a black ground (0), the digit upright and filling the image; a pixel is 255 / 16 times the "
+            "number of inked dots of 4x4, rounded. A photograph of dark ink on paper has to be inverted"
+        )
+
+    @property
     def augmentation(self) -> Augmentation:
         """Digits are moved by a pixel, never mirrored."""
         return Augmentation(crop_padding=1)

@@ -63,6 +63,11 @@ class ImageFolder(Dataset):
     settings_model = ImageFolderSettings
     settings: ImageFolderSettings
 
+    @property
+    def preparation(self) -> str:
+        """As all pictures are read."""
+        return self.settings.preparation
+
     def check(self, data_root: Path) -> None:
         """Look at the folders and count files, reading none."""
         self.source(data_root)

@@ -50,6 +50,11 @@ class Parquet(Dataset):
     settings_model = ParquetSettings
     settings: ParquetSettings
 
+    @property
+    def preparation(self) -> str:
+        """As all pictures are read."""
+        return self.settings.preparation
+
     def check(self, data_root: Path) -> None:
         """Look whether the files are there."""
         self._shards(data_root)

@@ -18,3 +18,5 @@ uint32_t nn_checksum(void)
   }
   return ~sum;
 }
+
+const struct nn_facts nn_facts = {NN_DIGEST, NN_ARENA_BYTES, NN_HEIGHT, NN_WIDTH, NN_CHANNELS, NN_CLASSES};

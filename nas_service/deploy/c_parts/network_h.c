@@ -34,6 +34,12 @@ int nn_run(void *arena, const uint8_t *image, float *logits);
 /* CRC-32 of all constants, for the self-test; -ffunction-sections -fdata-sections -Wl,--gc-sections leave it out where unused. */
 uint32_t nn_checksum(void);
 
+/* What a program that loads the network as a library looks at first; left out where unused, as above. */
+extern const struct nn_facts {
+  char digest[65]; /* NN_DIGEST, and so on */
+  uint32_t arena_bytes, height, width, channels, classes;
+} nn_facts;
+
 /* Of selftest.c, where that is compiled in: 0 if this build computes what the network computed where it was made, the number of
    the first image, from 1, whose logits have other bits, or one of these. */
 int nn_selftest(void *arena);

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -42,7 +43,10 @@ def write_bundle(folder: Path, files: dict[str, bytes], weights_digest: str = WE
     """Write files and the manifest that lists them, as a bundle has them."""
     listed = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()}
     listed["weights.safetensors"] = {"sha256": weights_digest}
-    for name, content in {**files, "manifest.json": json.dumps({"files": listed}).encode()}.items():
+    (checksum,) = re.findall(rb"nn_expected_checksum = (0x[0-9a-f]{8})u", files["c/selftest.c"])
+    image = {"channels": 1, "height": 8, "width": 8}
+    stated = {"files": listed, "c": {"checksum": int(checksum, 16)}, "class_names": list("0123456789"), "image": image}
+    for name, content in {**files, "manifest.json": json.dumps(stated).encode()}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

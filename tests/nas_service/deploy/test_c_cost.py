@@ -16,6 +16,7 @@ from nas_service.deploy.assembly import Assembler
 from nas_service.deploy.c_cost import CCosts, program_cost
 from nas_service.deploy.c_stages import write_stages
 from nas_service.deploy.c_tables import Tables
+from nas_service.deploy.forms import has_packed_form
 from nas_service.deploy.pointwise import Pointwise
 from nas_service.deploy.program import Program
 from nas_service.deploy.sign_bits import store_signs
@@ -27,8 +28,9 @@ from search_spaces.genotype import Choice, Genotype
 from search_spaces.network import ImageFormat
 from search_spaces.space import SPACES, SearchSpace, Stem
 from search_spaces.template import TEMPLATES
+from tests.contracts.test_methods import CONFIGURED, configured
 from tests.nas_service.deploy.given import frozen_network
-from tests.samples import GREY_8, RGB_9, random_genotype
+from tests.samples import GREY_8, RGB_9, random_genotype, tiny_genotype
 
 NO_C = {"mcn"}  # its activations are real
 PRUNED = {"rbcn"}  # in the given networks; only a training tells which filters go
@@ -152,6 +154,17 @@ def test_what_has_no_c_is_refused_by_name() -> None:
         ExportError, match=r"input\.conv: a convolution of real inputs, which has no packed form, cannot be written as C"
     ):
         CCosts(space, METHODS.get("mcn").from_settings({}), GREY_8).of(random_genotype(space))
+
+
+@configured(CONFIGURED)
+def test_whether_a_method_s_networks_have_c_is_known_before_there_is_one(name: str, settings: dict[str, object]) -> None:
+    method = METHODS.get(name).from_settings(settings)
+    try:
+        CCosts(SPACES.get("tiny"), method, GREY_8).of(tiny_genotype())
+    except ExportError:
+        assert not has_packed_form(method)
+    else:
+        assert has_packed_form(method)
 
 
 def test_blocks_are_traced_once_and_leave_no_trace_in_what_is_random() -> None:

@@ -1,19 +1,23 @@
 """Verification: C that computes something else than the network is refused, with image and values."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
+from nas_service.deploy.apart import Apart
+from nas_service.deploy.loader import SHARED, compile_c
 from nas_service.deploy.onnx_file import Origin, write_onnx
 from nas_service.deploy.onnx_verifying import OnnxVerification
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.tracing import trace_network
 from nas_service.deploy.verifying import NO_COMPILER, TOLERANCE, Verification, refuse_others
 from nas_service.errors import ExportError
-from tests.nas_service.deploy.folders import WEIGHTS_DIGEST, c_files, frozen_network
+from tests.nas_service.deploy.folders import WEIGHTS_DIGEST, c_files, frozen_network, write_bundle
 from tests.samples import digits
 
 needs_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
@@ -121,10 +125,45 @@ def test_a_compiler_that_is_named_and_does_not_work_is_told(monkeypatch: pytest.
 
 
 @needs_compiler
-def test_what_was_compiled_is_unloaded() -> None:
+def test_what_was_compiled_is_never_loaded_here_and_no_process_is_left() -> None:
+    before = {child.pid for child in psutil.Process().children()}
     with Verification(c_files()):
-        assert "/nas-c-" in Path("/proc/self/maps").read_text()
-    assert "/nas-c-" not in Path("/proc/self/maps").read_text()
+        assert len({child.pid for child in psutil.Process().children()} - before) == 2
+        assert "/nas-c-" not in Path("/proc/self/maps").read_text()
+    assert {child.pid for child in psutil.Process().children()} <= before
+
+
+def _crashing(code: str) -> dict[str, bytes]:
+    files = c_files()
+    source = files["c/network.c"].replace(b'#include "network.h"', b'#include <signal.h>\n#include "network.h"', 1)
+    files["c/network.c"] = source.replace(COPY, code.encode() + b"\n  " + COPY)
+    return files
+
+
+@needs_compiler
+def test_c_that_crashes_on_an_image_fails_with_the_name_of_the_signal() -> None:
+    """On one that is none of the self-test's; the process that exports lives on."""
+    images, logits = _given()
+    images[50, 0, 0, 0] = 177  # a pixel that no digit has there
+    with (
+        Verification(_crashing("if (image[0] == 177) *(volatile int *)8 = 1;")) as verification,
+        pytest.raises(ExportError, match=r"^the network's C with -O1 -DNN_PORTABLE ends its process with SIGSEGV$"),
+    ):
+        verification.see("test", 0, images, logits)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("crash", "name"), [("__builtin_trap();", "SIGILL"), ("raise(SIGFPE);", "SIGFPE"), ("raise(40);", "signal 40")]
+)
+def test_c_that_crashes_in_the_self_test_fails_with_the_name_of_the_signal(tmp_path: Path, crash: str, name: str) -> None:
+    source = write_bundle(tmp_path, _crashing(crash)) / "c"
+    compile_c(("cc",), ("-O0", "-DNN_NO_MAIN", *SHARED), (source / "network.c", source / "selftest.c"), tmp_path / "x.so")
+    with (
+        closing(Apart(tmp_path / "x.so", source / "network.h", "the C")) as apart,
+        pytest.raises(ExportError, match=rf"^the C ends its process with {name}$"),
+    ):
+        apart.selftest()
 
 
 def test_only_near_ties_may_get_another_class() -> None:

@@ -1,10 +1,13 @@
 """Bundles: complete, verified, and able to run without this project."""
 
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from functools import cache
 from hashlib import sha256
@@ -24,11 +27,12 @@ from nas_service.data.part import Part
 from nas_service.deploy.verifying import NO_COMPILER
 from nas_service.errors import ExportError
 from nas_service.export.bundle import architecture_bundle, bundled_images, candidate_bundle
-from nas_service.export.bundle_archive import C_FILES, C_HEADER, ONNX
-from nas_service.export.bundle_reading import read_bundle, read_test_images
-from nas_service.export.c_rebuilding import state_of_c
+from nas_service.export.bundle_archive import C_CARD, C_FILES, C_HEADER, C_SELFTEST, ONNX, QONNX
+from nas_service.export.bundle_reading import Bundle, read_bundle, read_test_images
 from nas_service.export.diagram import draw
+from nas_service.export.formats import DOWNLOADS, DownloadFormat, take
 from nas_service.export.rebuilding import network_of
+from nas_service.export.rewriting import Rewritten
 from nas_service.export.runtime import count_correct
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component
@@ -109,8 +113,17 @@ def test_the_script_reaches_it_in_an_interpreter_without_this_project(
 
 def test_files_and_digests_are_listed(made: tuple[Path, dict[str, Any], float]) -> None:
     bundle = read_bundle(made[0])
-    hub = {"config.json", "preprocessor_config.json", "README.md"}
-    assert set(bundle.files) == {"genotype.json", "weights.safetensors", "model.py", "test.safetensors", ONNX, *hub, *C_FILES}
+    hub = {"config.json", "preprocessor_config.json", "README.md", "README-c.md"}
+    assert set(bundle.files) == {
+        "genotype.json",
+        "weights.safetensors",
+        "model.py",
+        "test.safetensors",
+        ONNX,
+        QONNX,
+        *hub,
+        *C_FILES,
+    }
     assert bundle.manifest["versions"]["torch"].startswith("2.")
     assert bundle.manifest["candidate_id"] == "some-id"
     card = bundle.files["README.md"].decode()
@@ -135,13 +148,68 @@ def test_its_c_was_run_on_every_validation_and_test_image(made: tuple[Path, dict
 def test_c_of_another_version_of_this_service_is_as_written(made: tuple[Path, dict[str, Any], float]) -> None:
     bundle = read_bundle(made[0])
     network = network_of(bundle)
-    assert state_of_c(bundle, network) == "as written"
+    whole = {"c": "as written", "onnx": "as written", "qonnx": "as written"}
+    assert Rewritten(bundle, network).states == whole
     own = f'#define NN_VERSION "{bundle.manifest["versions"]["nas-service"]}"'.encode()
     assert own in bundle.files[C_HEADER]
     bundle.files[C_HEADER] = bundle.files[C_HEADER].replace(own, b'#define NN_VERSION "0.0.1"')
-    assert state_of_c(bundle, network) == "as written"
+    assert Rewritten(bundle, network).states == whole
     bundle.files[C_HEADER] += b"\n"
-    assert state_of_c(bundle, network) == "differs"
+    bundle.files.pop(ONNX)
+    written = Rewritten(bundle, network)
+    assert written.states == {**whole, "c": "differs", "onnx": "not there"}
+    assert written.differing == {"c": (C_HEADER,), "onnx": (), "qonnx": ()}
+
+
+def test_every_file_that_is_changed_or_missing_is_named() -> None:
+    """But for the self-test's, whose images are not known."""
+    bundle = _bundle_of(_made(0)[0])
+    network, compared = network_of(bundle), [name for name in C_FILES if name != C_SELFTEST]
+    changed = {name: content + b"\n" for name, content in bundle.files.items() if name in {*C_FILES, ONNX, QONNX}}
+    written = Rewritten(Bundle(bundle.manifest, {**bundle.files, **changed}), network)
+    assert written.differing == {"c": tuple(compared), "onnx": (ONNX,), "qonnx": (QONNX,)}
+    few = {name: content for name, content in bundle.files.items() if name not in compared[1:]}
+    assert Rewritten(Bundle(bundle.manifest, few), network).differing == {"c": tuple(compared[1:]), "onnx": (), "qonnx": ()}
+
+
+def _bundle_of(content: bytes) -> Bundle:
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+        file.write(content)
+        file.flush()
+        return read_bundle(Path(file.name))
+
+
+FILES = re.compile(r"[\w./-]+\.(?:py|c|h|so|a|o|zip|json|onnx|safetensors|md)\b")
+
+
+def test_the_card_of_a_download_speaks_of_no_file_that_is_not_in_it() -> None:
+    """Of those that it makes, or that the user has, beside."""
+    content = _made(0)[0]
+    downloads = {name: DOWNLOADS[name].packed for name in DownloadFormat}
+    assert [name for name, is_packed in downloads.items() if is_packed] == [DownloadFormat.C]
+    for name in (DownloadFormat.BUNDLE, DownloadFormat.C):
+        with zipfile.ZipFile(io.BytesIO(take(name, content))) as archive:
+            there, card = set(archive.namelist()), archive.read("README.md").decode()
+        named = set(FILES.findall(card.split("---\n", 2)[2]))
+        assert {each for each in named if each not in there and f"c/{each}" not in there} <= {
+            *("BUNDLE.zip", "FILE.safetensors", "c/libnetwork.so", "libnetwork.a"),
+        }
+        assert {"c/network.c", "packed.py"} <= named
+
+
+def test_a_card_says_what_a_picture_has_to_be(made: tuple[Path, dict[str, Any], float]) -> None:
+    """Size, channels, levels, mean and polarity: in the bundle's card and in that of the C; and the recipe as a table."""
+    bundle = read_bundle(made[0])
+    mean = bundle.manifest["image"]["mean"][0]
+    for name in ("README.md", "README-c.md"):
+        words = " ".join(bundle.files[name].decode().split())
+        assert "takes 8 rows of 8 pixels, rows from above" in words
+        assert "one byte, its grey level, 0 to 255 as pictures have it" in words
+        assert f"**Mean and standard deviation are inside the network** ({mean:.4g} and " in words
+        assert "`digits`: white ink (up to 255) on a black ground (0)" in words
+        assert f"a mean level of {255 * mean:.0f} of 255" in words
+        assert "| `epochs` | 2 |" in bundle.files[name].decode()
+        assert "{'" not in words
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
@@ -166,8 +234,8 @@ def test_a_network_without_a_form_in_c_is_bundled_and_says_why(tmp_path: Path) -
     content, _, _ = _make("mcn", {}, "shortcut")
     (tmp_path / "x.zip").write_bytes(content)
     bundle = read_bundle(tmp_path / "x.zip")
-    assert not {ONNX, *C_FILES} & set(bundle.files)
-    assert bundle.manifest["onnx"] == bundle.manifest["c"]
+    assert not {ONNX, QONNX, C_CARD, *C_FILES} & set(bundle.files)
+    assert bundle.manifest["onnx"] == bundle.manifest["qonnx"] == bundle.manifest["c"]
     assert bundle.manifest["c"]["written"] is False
     assert "a convolution of real inputs" in bundle.manifest["c"]["reason"]
     assert f"This network cannot be written as C: {bundle.manifest['c']['reason']}." in bundle.files["README.md"].decode()
@@ -185,7 +253,7 @@ def test_without_a_compiler_a_bundle_is_made_and_says_that_its_c_was_not_run(
     bare, whole = read_bundle(tmp_path / "x.zip"), read_bundle(tmp_path / "y.zip")
     assert (bare.manifest["c"]["verified"], bare.manifest["c"]["reason"]) == (False, NO_COMPILER)
     assert f"**Not verified**: {NO_COMPILER}" in bare.files["README.md"].decode()
-    assert {name for name in whole.files if bare.files[name] != whole.files[name]} <= {"README.md"}
+    assert {name for name in whole.files if bare.files[name] != whole.files[name]} <= {"README.md", "README-c.md"}
 
 
 def test_the_head_and_the_files_for_hubs_say_what_the_network_is(made: tuple[Path, dict[str, Any], float]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas_service.errors import ConflictError, ExportError
-from nas_service.export.bundle_archive import C_FILES, MANIFEST, ONNX, pack
+from nas_service.export.bundle_archive import C_CARD, C_FILES, CARD, MANIFEST, ONNX, QONNX, pack
 from nas_service.export.formats import DOWNLOADS, DownloadFormat, take
 
 OLD = Path(__file__).parent / "given" / "bundle-before-offsets.zip"
@@ -29,14 +29,22 @@ def test_c_is_what_a_program_in_c_needs_and_what_it_is_checked_against() -> None
         assert archive.read("c/network.c") == b"c/network.c"
 
 
+def test_c_has_a_card_of_its_own_in_bundles_that_have_one() -> None:
+    for names, card in (((C_CARD,), C_CARD.encode()), ((), b"card")):
+        with zipfile.ZipFile(io.BytesIO(take(DownloadFormat.C, _bundle(*C_FILES, *names)))) as archive:
+            assert archive.read(CARD) == card
+            assert C_CARD not in archive.namelist()
+
+
 def test_one_file_is_sent_as_it_is_and_a_bundle_untouched() -> None:
     bundle = _bundle(ONNX)
     assert take(DownloadFormat.ONNX, bundle) == b"network.onnx"
+    assert take(DownloadFormat.QONNX, _bundle(QONNX)) == b"network-qonnx.onnx"
     assert take(DownloadFormat.BUNDLE, bundle) == bundle
     assert take(DownloadFormat.SAFETENSORS, b"weights") == b"weights"
 
 
-@pytest.mark.parametrize("file_format", [DownloadFormat.C, DownloadFormat.ONNX])
+@pytest.mark.parametrize("file_format", [DownloadFormat.C, DownloadFormat.ONNX, DownloadFormat.QONNX])
 def test_a_bundle_without_it_says_why(file_format: DownloadFormat) -> None:
     told = {file_format.value: {"written": False, "reason": "a layer has no form"}}
     with pytest.raises(ConflictError, match=f"^this candidate has no {file_format}: a layer has no form$"):

@@ -36,7 +36,8 @@ def _card(test: ClassFigures, settings: dict[str, Any] | None = None, **more: ob
         "method": {"name": "bnn", "settings": {}},
         "dataset": {"name": "parquet", "settings": settings or {}},
         "class_names": list(test.names),
-        "image": {"channels": 1, "height": 8, "width": 8, "classes": len(test.names)},
+        "image": {"channels": 1, "height": 8, "width": 8, "classes": len(test.names), "mean": [0.5], "std": [0.25]},
+        "preparation": "white on black",
         "seed": 0,
         "search": {},
         "recipe": {},
@@ -44,6 +45,7 @@ def _card(test: ClassFigures, settings: dict[str, Any] | None = None, **more: ob
         "cost": COST,
         "c": C,
         "onnx": ONNX,
+        "qonnx": {"written": True, "verified": False, "reason": "run in tests"},
         "rounding": {
             "validation": {"images": 900, "above_tolerance": 2, "other_class": 0},
             "test": {"images": 359, "above_tolerance": 1, "other_class": 1},
@@ -84,8 +86,9 @@ def _words(card: str) -> str:
 
 def test_a_card_says_what_its_c_takes_and_how_it_was_verified() -> None:
     figures = class_figures(_names(2), [[9, 1], [0, 10]])
-    words = _words(_card(figures, c={**C, "flash_bytes": 2345, "flash_of": "arm-none-eabi-gcc -Os"}))
-    assert "| flash | 2,345 bytes: 1,234 of constants, the rest code (`arm-none-eabi-gcc -Os`) |" in words
+    flash = {"flash_bytes": 2345, "flash_with_checksum_bytes": 2400, "flash_of": "arm-none-eabi-gcc -Os"}
+    words = _words(_card(figures, c={**C, **flash}))
+    assert "| flash | 2,345 bytes: 1,234 of constants, the rest code (`arm-none-eabi-gcc -Os`); 2,400 of an object, with" in words
     assert "| RAM | 4,096 bytes" in words
     assert "| for one image | 64 binary and 1 other multiply-accumulates |" in words
     assert "**Verified when it was made** on 1,259 of 1,259 validation and test images: compiled by `gcc (Debian) 12`" in words
@@ -104,7 +107,7 @@ def test_a_card_says_that_its_c_was_not_verified_or_cannot_be() -> None:
 
 def test_a_card_says_how_its_onnx_was_verified_or_why_not() -> None:
     figures = class_figures(_names(2), [[9, 1], [0, 10]])
-    alike = "logits within 1e-05 of `model.py`'s, of the largest or of 1, and its class on"
+    alike = "logits within 1e-05 of the frozen network's, of the largest or of 1, and its class on"
     assert f"on 1,259 of 1,259 validation and test images in onnxruntime 1: {alike} every image." in _card(figures)
     card = _card(figures, onnx={**ONNX, "images": 1200, "other_class": 2})
     assert f"on 1,200 of 1,259 validation and test images in onnxruntime 1: {alike} all but 2 images whose two best" in card

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.jit._trace import TracerWarning
@@ -16,6 +17,7 @@ from torch.jit._trace import TracerWarning
 from nas_service.binarization.method import METHODS
 from nas_service.binarization.network import binary_network
 from nas_service.errors import ExportError
+from nas_service.export import runtime
 from nas_service.export.bundle import _run_source
 from nas_service.export.packed import freeze_network
 from nas_service.export.runtime import ROUNDING
@@ -176,3 +178,45 @@ def test_a_title_that_is_no_line_of_text_is_not_written(title: str) -> None:
     with pytest.raises(ExportError, match="cannot be written into source") as caught:
         write_source(_frozen(), title)
     assert str(caught.value).isprintable()
+
+
+class _Small(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(64, 2))
+
+
+_IMAGES, _LABELS = torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        ({"images": _IMAGES}, "KeyError('labels')"),
+        ({"labels": _LABELS}, "KeyError('images')"),
+        ({"images": _IMAGES.float(), "labels": _LABELS}, "images torch.float32 (3, 1, 8, 8), labels torch.int64 (3,)"),
+        ({"images": _IMAGES, "labels": _LABELS[:2]}, "labels torch.int64 (2,)"),
+        ({"images": _IMAGES[:0], "labels": _LABELS[:0]}, "images torch.uint8 (0, 1, 8, 8)"),
+        ({"images": _IMAGES[..., :7].contiguous(), "labels": _LABELS}, "RuntimeError("),
+        ({"images": _IMAGES.double(), "labels": _LABELS}, "KeyError('F64')"),
+        (None, "Error("),
+    ],
+)
+def test_a_script_whose_test_images_are_none_says_so_in_a_sentence(
+    tensors: dict[str, Tensor] | None,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = _Small()
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    (tmp_path / "given").write_bytes(b"none" if tensors is None else save(tensors))
+    monkeypatch.setattr(runtime, "HERE", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["model.py", "--data", str(tmp_path / "given")])
+    with pytest.raises(SystemExit) as ended:
+        runtime.main(network)
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"model.py: {tmp_path / 'given'} is refused (")
+    assert words in told
+    assert told.count("\n") == 1

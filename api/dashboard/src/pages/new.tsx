@@ -5,6 +5,7 @@ import { ApiAway, ApiProblem } from "../api/problem";
 import { useResource } from "../live/resource";
 import { navigate, type PageProps, queryValue } from "../state/router";
 import { SearchForm } from "../state/search-form";
+import { Confirm } from "../ui/Confirm";
 import { ErrorBox } from "../ui/ErrorBox";
 import { Loaded } from "../ui/States";
 import { useTitle } from "../ui/title";
@@ -45,6 +46,13 @@ function Form(props: { loaded: Parts; from: string }) {
   const isBusy = useSignal(false);
   const failure = useSignal<ApiProblem | null>(null);
   const turns = useSignal(0);
+  const isAsking = useSignal(false);
+
+  function reset(): void {
+    form.reset();
+    failure.value = null;
+    turns.value = 0;
+  }
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
@@ -82,8 +90,22 @@ function Form(props: { loaded: Parts; from: string }) {
           <button type="submit" class="primary submit" aria-disabled={isBusy.value}>
             {isBusy.value ? "Sending…" : "Search"}
           </button>
+          {form.isChanged.value ? (
+            <button type="button" class="quiet reset" onClick={() => (isAsking.value = true)}>
+              Begin again
+            </button>
+          ) : null}
           <Texts />
         </div>
+        {isAsking.value ? (
+          <Confirm
+            title="Begin again?"
+            text="The form goes back to what it began with. What you wrote in it is not kept."
+            action="Begin again"
+            onConfirm={reset}
+            onClose={() => (isAsking.value = false)}
+          />
+        ) : null}
       </form>
     </FormContext.Provider>
   );

@@ -19,9 +19,12 @@ export class SearchForm {
   readonly #told = signal<Told | null>(null);
   readonly #shown = signal<ReadonlySet<string>>(new Set());
   readonly #from: string;
+  readonly #first: JsonObject;
   #key = freshKey();
   /** What is submitted: only what differs from the defaults. */
   readonly spec: ReadonlySignal<JsonObject>;
+  /** Whether something was written since the form began. */
+  readonly isChanged: ReadonlySignal<boolean>;
   /** What is wrong, at the fields that are shown, and what has no field. */
   readonly faults: ReadonlySignal<ReturnType<typeof placed>>;
   /** What is wrong as far as it can be told without the service. */
@@ -30,8 +33,10 @@ export class SearchForm {
   constructor(schema: SpecSchema, from: string, first: JsonObject) {
     this.schema = schema;
     this.#from = from;
+    this.#first = first;
     this.#spec.value = stored(from) ?? first;
     this.spec = computed(() => pruned(this.#spec.value, schema));
+    this.isChanged = computed(() => !isSame(this.spec.value, pruned(first, schema)));
     this.own = computed(() => specComplaints(schema, this.#spec.value));
     this.faults = computed(() => placed(this.#complaints(), this.#shown.value));
   }
@@ -59,6 +64,13 @@ export class SearchForm {
     } catch {
       // a browser that keeps nothing forgets the form when it is closed
     }
+  }
+
+  /** Begin again: what was written is gone. */
+  reset(): void {
+    this.replace(this.#first);
+    this.tell(null);
+    this.forget();
   }
 
   tell(told: Told | null): void {

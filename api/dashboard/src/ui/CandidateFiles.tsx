@@ -39,6 +39,9 @@ export function CandidateFiles({ id, words }: Props) {
         </a>{" "}
         <a href={at("onnx")} download aria-label={`ONNX of ${words}`} onClick={(event) => void ask(event, "onnx")}>
           ONNX
+        </a>{" "}
+        <a href={at("qonnx")} download aria-label={`QONNX of ${words}`} onClick={(event) => void ask(event, "qonnx")}>
+          QONNX
         </a>
       </span>
       {why.value ? (

@@ -87,7 +87,7 @@ export function Sections() {
         {known.training ? <Training field={known.training} /> : null}
       </Section>
       <Section number={6} title="Robustness">
-        <Robustness evaluation={inEvaluation} training={known.training} />
+        <Robustness evaluation={inEvaluation} training={known.training} isOwn={isOwn} />
       </Section>
     </>
   );
@@ -134,6 +134,7 @@ function Training(props: { field: Field }) {
           />
           Train the best architectures when the search ends
         </label>
+        {isOn ? null : <p class="hint">Without, the search ends with architectures: there are no networks to download.</p>}
       </div>
       {isOn ? (
         <>
@@ -156,13 +157,19 @@ function Training(props: { field: Field }) {
   );
 }
 
-function Robustness(props: { evaluation: Known; training: Field | undefined }) {
+function Robustness(props: { evaluation: Known; training: Field | undefined; isOwn: boolean }) {
   const form = useForm();
   const training = byName(props.training?.fields ?? []);
   const recipe = byName(training.recipe?.fields ?? []);
   const isOn = isObject(form.value("training"));
   return (
     <>
+      {props.isOwn ? (
+        <p class="hint wide robust-hint">
+          Samples that are trainings of their own are rewarded for clean images. To search robust networks, choose a strategy of
+          shared weights in 3: abandit.
+        </p>
+      ) : null}
       {props.evaluation.adversarial ? <Group field={props.evaluation.adversarial} title="Search robust networks" /> : null}
       {isOn && recipe.adversarial ? <Group field={recipe.adversarial} title="Train candidates on attacked images" /> : null}
       {isOn && training.robustness ? <Group field={training.robustness} title="Attack what was trained" /> : null}

@@ -38,6 +38,7 @@ export function searchLines(estimate: Estimate): readonly Line[] {
     { what: "memory", value: bytes(estimate.memory_bytes), note: `in ${plural(estimate.actors, "worker")}; activations on top` },
     { what: "disk", value: bytes(estimate.checkpoint_bytes), note: "while it runs" },
     ...costLines(estimate.costs),
+    ...withoutC(estimate.without_c),
   ];
 }
 
@@ -84,5 +85,11 @@ export function trainingLines(estimate: TrainingEstimate, controls: number): rea
     time(estimate.seconds, estimate.seconds_from, "candidate", "no like training yet"),
     attacks(estimate.attack_steps),
     { what: "disk", value: bytes(estimate.disk_bytes), note: `kept; ${bytes(estimate.checkpoint_bytes)} more while it runs` },
+    ...withoutC(estimate.without_c),
   ];
+}
+
+function withoutC(methods: readonly string[]): readonly Line[] {
+  if (methods.length === 0) return [];
+  return [{ what: "no C", value: methods.join(", "), note: "networks multiply with real numbers: neither C nor ONNX of them" }];
 }
