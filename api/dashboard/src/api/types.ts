@@ -1792,6 +1792,11 @@ export interface components {
          * @description A genotype that a search discovered, or drew as a control.
          */
         ArchitectureView: {
+            /**
+             * Attacked Score
+             * @description The same of its accuracy under attack; null where that is no objective of the search, and of a control.
+             */
+            attacked_score?: number | null;
             /** @description Which kind of control it is: a random architecture, to compare with; null of one that was found. */
             control?: components["schemas"]["Control"] | null;
             /** Cost */
@@ -2408,7 +2413,7 @@ export interface components {
         };
         /**
          * CCostView
-         * @description What an architecture takes in generated C, planned as the generator does and before any training, in bytes.
+         * @description What an architecture takes in generated C, planned as the generator does and before any training.
          */
         CCostView: {
             /**
@@ -2426,6 +2431,11 @@ export interface components {
              * @description Weights, thresholds and factors: a trained network has these or fewer.
              */
             constant_bytes: number;
+            /**
+             * Cortex M4 Instructions
+             * @description Of one image, compiled likewise: an estimate. They are no cycles.
+             */
+            cortex_m4_instructions: number;
             /**
              * Flash Bytes
              * @description Constants, records and code together.
@@ -2560,6 +2570,8 @@ export interface components {
         /**
          * Constraints
          * @description What an architecture may cost that a search samples or returns, counted for its method and one image of its data.
+         *
+         *     What C takes is counted for the methods that it trains with, if it names some: the dearest of them.
          */
         Constraints: {
             /**
@@ -2567,6 +2579,16 @@ export interface components {
              * @description Weights of one bit.
              */
             binary_parameters?: number | null;
+            /**
+             * Cortex M4 Instructions
+             * @description Instructions that generated C takes for one image on a Cortex-M4: an estimate.
+             */
+            cortex_m4_instructions?: number | null;
+            /**
+             * Flash Bytes
+             * @description Bytes of constants and machine code of generated C on a Cortex-M4; code is an estimate.
+             */
+            flash_bytes?: number | null;
             /**
              * Float Parameters
              * @description Weights of 32 bits.
@@ -2589,6 +2611,11 @@ export interface components {
              * @description Weights of one bit and of 32 bits together.
              */
             parameters?: number | null;
+            /**
+             * Ram Bytes
+             * @description Bytes of all maps of generated C at once, without the stack.
+             */
+            ram_bytes?: number | null;
         };
         /**
          * Control
@@ -3059,7 +3086,7 @@ export interface components {
          * @description What can be downloaded of a candidate.
          * @enum {string}
          */
-        DownloadFormat: "bundle" | "c" | "onnx" | "safetensors";
+        DownloadFormat: "bundle" | "c" | "onnx" | "qonnx" | "safetensors";
         /**
          * EarlyStopping
          * @description Ends weak trainings early: asynchronous successive halving (ASHA, Li et al., MLSys 2020, arXiv 1810.05934).
@@ -3314,7 +3341,7 @@ export interface components {
             method: string;
             /**
              * Objectives
-             * @description Costs that are traded against the reward; empty: the reward alone counts.
+             * @description What is traded against the reward; empty: the reward alone counts.
              */
             objectives: string[];
             /**
@@ -3344,6 +3371,11 @@ export interface components {
              * @description In the dataset's split.
              */
             training_images: number;
+            /**
+             * Without C
+             * @description The method of the samples, if its networks have no exact form in C; else nothing.
+             */
+            without_c: string[];
         };
         /**
          * EvaluationSettings
@@ -4758,7 +4790,7 @@ export interface components {
         SampleView: {
             /**
              * Attacked Accuracy
-             * @description On validation under one-step FGSM; null without adversarial training.
+             * @description On validation under the attack that it was trained against (one-step FGSM for free training); null without adversarial training, and for a path that diverged.
              */
             attacked_accuracy: number | null;
             /** Attempt */
@@ -4979,10 +5011,10 @@ export interface components {
             name: string;
             /**
              * Objectives
-             * @description One cost or two that should be low beside a high reward: a Pareto set is sought and kept in place of one best. Empty: the reward alone counts.
+             * @description One or two aims beside a high reward: costs that should be low, or a high `attacked_accuracy`, on validation images under the attack that samples are trained against; the reward is of clean images then. A Pareto set is sought and kept in place of one best. Empty: the reward alone counts.
              * @default []
              */
-            objectives: ("parameters" | "binary_parameters" | "float_parameters" | "ops" | "packed_bytes")[];
+            objectives: ("parameters" | "binary_parameters" | "float_parameters" | "ops" | "packed_bytes" | "attacked_accuracy")[];
             /**
              * @default {
              *       "cpus_per_worker": 1,
@@ -5370,6 +5402,11 @@ export interface components {
              * @description Of the weights before packing, and of the full-precision networks.
              */
             weights_bytes: number;
+            /**
+             * Without C
+             * @description Methods whose networks have no exact form in C, and so none in ONNX: they multiply with real numbers. Their bundles run in PyTorch alone.
+             */
+            without_c: string[];
         };
         /**
          * TrainingPhase
@@ -5747,7 +5784,7 @@ export interface operations {
                 cursor?: string | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
-                /** @description With `search`: only those that no other of them beats in score and in the costs that the search trades, or where it trades none in OPs and packed bytes. */
+                /** @description With `search`: only those that no other of them beats in score and in what the search trades, or where it trades none in OPs and packed bytes. */
                 pareto?: boolean;
                 /** @description Only those of this search. */
                 search?: string | null;
@@ -5948,7 +5985,7 @@ export interface operations {
     download_candidate_v1_candidates__candidate_id__download_get: {
         parameters: {
             query?: {
-                /** @description bundle: everything, as a zip; c: a zip of what a program in C needs; onnx: the network for runtimes of that format; safetensors: the trained network with its latent weights, to go on from. */
+                /** @description bundle: everything, as a zip; c: a zip of what a program in C needs; onnx: the network for runtimes of that format; qonnx: the same with its binary operands quantised, for research; safetensors: the trained network with its latent weights, to go on from. */
                 format?: components["schemas"]["DownloadFormat"];
             };
             header?: never;

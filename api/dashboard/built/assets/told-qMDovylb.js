@@ -1,0 +1,1 @@
+function e(e,t,n,r){return n===null||n===t?e:{...e,...Object.fromEntries(r.filter(e=>e in n).map(e=>[e,n[e]]))}}function t(t,n,r,i){let a=e=>new Map(e.map(e=>[e.id,e])),[o,s]=[a(n),a(r)];return t.map(t=>e(t,o.get(t.id)??null,s.get(t.id)??null,i))}export{e as n,t};
