@@ -11,7 +11,7 @@ import typer
 from api.client import NasClient
 from api.job_views import JobRow
 from api.refusals import ApiError
-from nas_service.errors import NasError
+from nas_service.errors import NasError, NotFoundError
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError
 
@@ -52,7 +52,8 @@ def find_job(client: NasClient, kind: str, word: str) -> str:
         word: An id, the beginning of one, a name, or `latest`.
 
     Raises:
-        InvalidFieldError: If no job is meant, or more than one.
+        NotFoundError: If no job is meant.
+        InvalidFieldError: If more than one is.
     """
     if _ID.fullmatch(word):
         return word
@@ -61,13 +62,13 @@ def find_job(client: NasClient, kind: str, word: str) -> str:
     else:
         rows = list(islice(client.jobs(kind=kind, text=word), _LOOKED_AT))
         found = [row for row in rows if row.id.startswith(word.lower())] or [row for row in rows if row.name == word]
-    if len(found) != 1:
-        raise InvalidFieldError(kind, word, _meant(kind, found))
+    if not found:
+        raise NotFoundError(kind, word)
+    if len(found) > 1:
+        raise InvalidFieldError(kind, word, _meant(found))
     return found[0].id
 
 
-def _meant(kind: str, found: list[JobRow]) -> str:
-    if not found:
-        return f"the id of a {kind}, its beginning, the name of one, or {LATEST}; `nas {kind} list` lists them"
+def _meant(found: list[JobRow]) -> str:
     listed = ", ".join(f"{row.id} ({row.name})" if row.name else row.id for row in found[:_TOLD])
     return f"more of it: it means {len(found)} of them: {listed}" + (", ..." if len(found) > _TOLD else "")

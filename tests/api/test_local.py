@@ -195,7 +195,7 @@ def test_evaluating_shows_what_accuracy_hides(tmp_path: Path) -> None:
     assert result["classes"]["accuracies"] == [1.0, 0.0, None]
     shown = run_nas("evaluate", "b.zip", cwd=tmp_path).stdout
     for words in (
-        r"balanced_accuracy .* 50\.00 % ",
+        r"balanced_accuracy .* 50\.00 %",
         r"rare\\x1b\[2J .* 0\.00 % \(0 of 1\) .* common \(1\)",
         "nothing is known of them: none",
     ):

@@ -25,6 +25,7 @@ describe("a list of choices as boxes", () => {
       "32-bit parameters",
       "OPs",
       "Packed bytes",
+      "Attacked accuracy",
     ]);
   });
 });

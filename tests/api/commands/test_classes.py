@@ -1,5 +1,7 @@
 """What the command line says of test images by class."""
 
+import re
+
 import pytest
 
 from api.commands.classes import print_weak, print_worst
@@ -77,9 +79,10 @@ def test_a_comparison_shows_balanced_accuracies_in_80_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "_width", 80)
+    monkeypatch.setattr(console, "_force_terminal", True)
     methods = [MethodView(method="xnor-net", test_mean=0.995, balanced_mean=0.5, mean_rank=1, score_correlation=None)]
     print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods, hand_made=[], under_way=[], networks=[], pareto=[]))
-    out = capsys.readouterr().out
+    out = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
     _, second = out.split("balanced test accuracy by architecture")
     for shown in ("50.00 %", "2.00 %", "12.50 %"):
         assert shown in second

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas_service.deploy.int16.reference import run_network
-from nas_service.deploy.loader import Network
+from nas_service.deploy.packed_network import Network
 from nas_service.deploy.tracing import trace_network
 from nas_service.deploy.verifying import Verification
 from nas_service.errors import ExportError
