@@ -75,16 +75,22 @@ def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[obje
     """
     is_plain = not console.is_terminal
     table = Table(
-        title=title, title_justify="left", header_style="bold", box=None if is_plain else HEAVY_HEAD, pad_edge=not is_plain
+        title=None if is_plain else title,
+        title_justify="left",
+        header_style="bold",
+        box=None if is_plain else HEAVY_HEAD,
+        pad_edge=not is_plain,
     )
     for position, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=position == 0 or is_plain)
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+        cells = [_cell(value) for value in row]
+        table.add_row(*([Text(", ".join(cell.plain.split("\n"))) for cell in cells] if is_plain else cells))
     if not is_plain:
         console.print(table)
         return
     written = StringIO()
+    written.write(f"{printable(title)}\n")
     Console(file=written, width=UNBOUNDED).print(table)
     console.file.write("".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines()))
 

@@ -62,13 +62,19 @@ def _size(manifest: dict[str, Any], folder: Path) -> Footprint:
     return footprint(M4, folder / "c", CSource(source, header, *facts))
 
 
+def _accuracy(metrics: dict[str, Any]) -> tuple[float, int]:
+    return metrics["test_accuracy"], metrics["test_images"]
+
+
 def _lines(manifest: dict[str, Any], folder: Path, images: Images) -> Iterator[str]:
-    size, metrics, cost = _size(manifest, folder), manifest["metrics"], manifest["cost"]
+    size, cost, recipe = _size(manifest, folder), manifest["cost"], manifest["recipe"]
+    tested = manifest["c"].get("accuracy", {}).get("test")  # of int16 activations, which have one of their own
+    accuracy, count = (tested["int16"], tested["images"]) if tested else _accuracy(manifest["metrics"])
     space = manifest["space"]
     settings = ", ".join(f"{name} {value}" for name, value in space["settings"].items() if name != "operations")
     yield f"`{space['name']}` ({settings}), method `{manifest['method']['name']}`: {cost['bops'] / 1e6:.1f} M binary and"
-    yield f"{cost['flops'] / 1e6:.2f} M real multiply-adds. Test accuracy {100 * metrics['test_accuracy']:.2f} %"
-    yield f"({metrics['test_images']:,} images), after {manifest['recipe']['epochs']} epochs. {conditions()}"
+    yield f"{cost['flops'] / 1e6:.2f} M real multiply-adds, {manifest['c'].get('activations', 'float32')} between layers. Test"
+    yield f"accuracy {100 * accuracy:.2f} % ({count:,} images), after {recipe['epochs']} epochs. {conditions()}"
     yield ""
     yield f"Flash {size.flash:,} bytes ({size.flash / KIB:.1f} KiB), of which code {size.code:,}. RAM {size.ram:,} bytes"
     yield f"({size.ram / KIB:.1f} KiB) and a stack, whose largest frame is {size.stack}. Imports: {', '.join(size.imports)}."

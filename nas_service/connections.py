@@ -24,12 +24,13 @@ def connect_http(url: str, timeout: float | httpx.Timeout, headers: Mapping[str,
     Raises:
         NotReadyError: If the environment names a proxy that cannot be used.
     """
-    direct = is_loopback(httpx.URL(url).host)
+    host = httpx.URL(url).host
+    direct = not host or is_loopback(host)  # without one it is no address, which whoever asks is told
     try:
         return httpx.Client(base_url=url, timeout=timeout, headers=dict(headers or {}), trust_env=not direct)
     except (ImportError, ValueError) as error:  # httpx's words for a kind of proxy that it does not know
         said = str(error).split(". ")[0]
         raise NotReadyError(
             f"the proxy that the environment names (ALL_PROXY, HTTPS_PROXY or HTTP_PROXY) cannot be used: {said}; unset it, or "
-            f"put {httpx.URL(url).host} into NO_PROXY"
+            f"put {host} into NO_PROXY"
         ) from error

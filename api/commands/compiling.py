@@ -11,6 +11,7 @@ from api.commands.options import Json
 from api.console import console, percent, print_json, print_table
 from nas_service.errors import ExportError
 from nas_service.settings import Settings
+from search_spaces.errors import InvalidFieldError
 
 
 class Activations(StrEnum):
@@ -38,6 +39,8 @@ def compile_bundle(
     How large the numbers are is seen on training images; accuracy is measured, and the C compared bit for bit with its
     definition, on all validation and test images. Nothing in the bundle is run.
     """
+    if output.exists() and bundle.exists() and output.samefile(bundle):
+        raise InvalidFieldError("--output", str(output), "another file than the bundle")
     require_writable("--output", output)
     from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - torch is loaded by the commands that need it only
     from nas_service.export.bundle_reading import read_bundle  # noqa: PLC0415

@@ -15,7 +15,7 @@ def require_writable(option: str, path: Path) -> None:
     Raises:
         InvalidFieldError: If it cannot be written.
     """
-    was_there = path.exists()
+    was_there = path.exists() or path.is_symlink()
     try:
         path.open("ab").close()
     except OSError as error:

@@ -57,6 +57,8 @@ def find_job(client: NasClient, kind: str, word: str) -> str:
     """
     if _ID.fullmatch(word):
         return word
+    if not word:
+        raise InvalidFieldError(kind, word, f"an id, the beginning of one, a name, or {LATEST}")
     if word == LATEST:
         found = list(islice(client.jobs(kind=kind), 1))
     else:
@@ -67,6 +69,28 @@ def find_job(client: NasClient, kind: str, word: str) -> str:
     if len(found) > 1:
         raise InvalidFieldError(kind, word, _meant(found))
     return found[0].id
+
+
+def find_result(client: NasClient, kind: str, word: str) -> str:
+    """Return the id of the candidate or architecture that is meant: an id, the beginning of one of the newest, or `latest`.
+
+    Raises:
+        NotFoundError: If none is meant.
+        InvalidFieldError: If more than one is, or nothing is said.
+    """
+    if _ID.fullmatch(word):
+        return word
+    one = kind.removesuffix("s")
+    if not word:
+        raise InvalidFieldError(one, word, f"an id, the beginning of one, or {LATEST}")
+    ids = (row.id for row in client.candidates()) if kind == "candidates" else (row.id for row in client.architectures())
+    newest = list(islice(ids, 1 if word == LATEST else _LOOKED_AT))
+    found = newest if word == LATEST else [entry for entry in newest if entry.startswith(word.lower())]
+    if not found:
+        raise NotFoundError(one, word)
+    if len(found) > 1:
+        raise InvalidFieldError(one, word, f"more of it: it means {len(found)} of them: {', '.join(found[:_TOLD])}")
+    return found[0]
 
 
 def _meant(found: list[JobRow]) -> str:

@@ -1,6 +1,7 @@
 """`nas train-local` and `nas evaluate`: work without a service, without Ray and without a database."""
 
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -217,7 +218,10 @@ def evaluate(
         if differing := [name for names in written.differing.values() for name in names]:
             console.print(_FILES_DIFFER.format(", ".join(differing)), highlight=False, soft_wrap=True)
     if names := written.differing.get(runner.value):
-        raise ExportError(f"what was run is what this version writes, and the bundle has something else in {', '.join(names)}")
+        raise ExportError(
+            f"what was run is what this version ({version('nas-service')}) writes; the bundle has something else in "
+            f"{', '.join(names)}: another version or state of this service wrote it, or somebody changed it"
+        )
     if data is None and by_class.accuracy != stated:
         doubt = "" if is_sure else f"; it does not state the images of {read.candidate.dataset.name}, which may be others now"
         raise ExportError(f"the network reaches {by_class.accuracy!r}, the manifest states {stated!r}{doubt}")

@@ -10,9 +10,9 @@ import typer
 
 from api.client import NasClient
 from api.commands.files import require_writable
-from api.commands.identifiers import find_job
+from api.commands.identifiers import find_job, find_result
 from api.commands.options import Json, Url
-from api.console import console, percent, print_json, print_table
+from api.console import console, percent, print_json, print_table, short_id
 from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
@@ -78,7 +78,7 @@ def print_architectures(
     attacked = any(row.attacked_score is not None for row in found)
     rows = [
         (
-            *(row.id, row.search_id, row.control or row.rank, row.score),
+            *(short_id(row.id), short_id(row.search_id), row.control or row.rank, row.score),
             *([row.attacked_score] if attacked else []),
             *(f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}"),
         )
@@ -120,7 +120,7 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
     """Print a table of candidates, with the balanced accuracy where it is another figure, and one of those that were attacked."""
     rows = [
         (
-            row.id,
+            short_id(row.id),
             row.method["name"] + ("" if row.control is None else f", control: {row.control}"),
             row.seed,
             row.state,
@@ -289,7 +289,9 @@ def _print_hand_made(found: ComparisonView) -> None:
 
 
 def download(
-    identifier: Annotated[str, typer.Argument(help="Id of a candidate, or of an architecture with --architecture.")],
+    identifier: Annotated[
+        str, typer.Argument(help="Id of a candidate, or of an architecture with --architecture; the beginning of one, or latest.")
+    ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; its own name if left out.")] = None,
     file_format: Annotated[
         str,
@@ -306,6 +308,7 @@ def download(
     if output is not None:
         require_writable("--output", output)
     with NasClient(url or Settings().url) as client:
+        identifier = find_result(client, kind, identifier)
         name, content = client.download(kind, identifier, None if architecture else file_format)
     path = output or Path(name)
     path.write_bytes(content)

@@ -18,16 +18,18 @@ AsParquet = Annotated[Path | None, typer.Option("--parquet", help="Write a Parqu
 Rows = Sequence[Mapping[str, object]]
 
 
-def check_output(parquet: Path | None, *, as_csv: bool) -> None:
+def check_output(parquet: Path | None, *, as_csv: bool, as_json: bool) -> None:
     """Refuse what cannot be done before anything is asked of a service.
 
     Raises:
-        InvalidFieldError: If both are asked for, or the file cannot be written.
+        InvalidFieldError: If more than one form is asked for, or the file cannot be written.
     """
+    if as_csv and as_json:
+        raise InvalidFieldError("--csv", as_csv, "one of --json, --csv and --parquet")
     if parquet is None:
         return
-    if as_csv:
-        raise InvalidFieldError("--parquet", str(parquet), "--csv or --parquet, not both")
+    if as_csv or as_json:
+        raise InvalidFieldError("--parquet", str(parquet), "one of --json, --csv and --parquet")
     require_writable("--parquet", parquet)
 
 

@@ -51,7 +51,7 @@ def arms(  # noqa: PLR0913, PLR0917 - the options of the command line
     url: Url = None,
 ) -> None:
     """Print the statistics of every arm: why operations were kept or abandoned."""
-    check_output(parquet, as_csv=as_csv)
+    check_output(parquet, as_csv=as_csv, as_json=as_json)
     chosen = {name: word for name, word in (("cell", cell), ("edge", edge)) if word is not None}
     with connect(url) as client:
         search_id = find_job(client, "search", search_id)
@@ -73,7 +73,7 @@ def samples(
     url: Url = None,
 ) -> None:
     """Print the samples of a search in order: what was tried, and what it reached."""
-    check_output(parquet, as_csv=as_csv)
+    check_output(parquet, as_csv=as_csv, as_json=as_json)
     with connect(url) as client:
         search_id = find_job(client, "search", search_id)
         found = list(client.samples(search_id))

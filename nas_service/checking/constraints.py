@@ -1,5 +1,6 @@
 """Limits on costs: whether some architecture of the space keeps them; and what is traded."""
 
+import sys
 from collections.abc import Mapping
 
 from nas_service.arm_costs import ArmCosts, arm_costs, counted_image, format_of
@@ -72,10 +73,12 @@ def _check_in_c(problems: Problems, spec: SearchSpec, space: SearchSpace, facts:
     """Refuse methods whose networks have no C, and limits on what C takes that no architecture keeps that was looked at."""
     assert spec.constraints is not None  # noqa: S101 - for the type checker
     region, arms, image = region_of(space), possible_arms(space), format_of(counted_image(facts.image_format))
+    sums = Limits(dict.fromkeys(space.arms(), ()), ())
+    written = dict.fromkeys(spec.constraints.in_c, sys.float_info.max)  # what every architecture with C keeps
     drawn = [draw_uniform(region, arms, 0, ("in C", number)) for number in range(_LOOKED_AT)]
     for number, method in enumerate(methods_in_c(spec)):
         reasons = [c_figures(space, (method,), image).refused(choices) for choices in drawn]
-        if all(reasons):
+        if all(reasons) and not closest(region, c_figures(space, (method,), image).limits(written, sums), arms).excess.is_none:
             field = "method" if spec.training is None else f"training.methods.{number}"
             named = " and ".join(spec.constraints.in_c)
             problems.complain(
@@ -83,7 +86,7 @@ def _check_in_c(problems: Problems, spec: SearchSpec, space: SearchSpace, facts:
             )
     if not problems.sound("method", "training.methods"):
         return
-    figures, sums = c_figures(space, methods_in_c(spec), image), Limits(dict.fromkeys(space.arms(), ()), ())
+    figures = c_figures(space, methods_in_c(spec), image)
     for name, limit in spec.constraints.in_c.items():
         found = closest(region, figures.limits({name: limit}, sums), arms)
         if not found.excess.is_none:

@@ -265,7 +265,9 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     except OSError as error:
         raise PackedError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise PackedError(f"{path} is no safetensors file with tensors of {', '.join(_DTYPES)}: {error!r}") from error
+        raise PackedError(
+            f"{path} is no safetensors file with tensors of {', '.join(_DTYPES)}: {type(error).__name__}"
+        ) from error
     return tensors
 
 

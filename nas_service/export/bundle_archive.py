@@ -1,5 +1,6 @@
 """The zip of a bundle: written such as it is read, and read within limits, since a stranger may have made it."""
 
+import hashlib
 import io
 import os
 import struct
@@ -13,7 +14,8 @@ from nas_service.data.classes import MAX_CLASSES, MAX_LETTERS
 from nas_service.errors import ExportError
 
 MIB = 2**20
-MAX_BYTES = 5 * 2**28  # of the zip
+MAX_BYTES = 7 * 2**28  # of the zip
+C_FORMAT = "nas-c/1"  # of a zip of C alone: its manifest names the weights that it was made from, and has none
 MANIFEST, WEIGHTS, TEST_IMAGES = "manifest.json", "weights.safetensors", "test.safetensors"
 ONNX, QONNX = "network.onnx", "network-qonnx.onnx"
 C_SOURCE, C_HEADER, C_SELFTEST, C_MAKEFILE, LOADER = "c/network.c", "c/network.h", "c/selftest.c", "c/Makefile", "packed.py"
@@ -78,6 +80,11 @@ _END64 = struct.Struct("<4sLQL")  # where a zip64's own end stands: signature, d
 _EXTRA = struct.Struct("<2H")  # type and length
 # A damaged zip fails in many ways: zlib.error, EOFError, a compression or an encryption that is none.
 _BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, RuntimeError, struct.error, MemoryError)
+
+
+def listing(content: bytes) -> dict[str, object]:
+    """Return what a manifest says of a file."""
+    return {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

@@ -15,7 +15,7 @@ from torch import Tensor
 from nas_service.checking.problems import field_errors
 from nas_service.data.classes import MAX_CLASSES
 from nas_service.errors import ExportError
-from nas_service.export.bundle_archive import MANIFEST, TEST_IMAGES, unpack
+from nas_service.export.bundle_archive import C_FORMAT, MANIFEST, TEST_IMAGES, unpack
 from nas_service.export.strict_json import read_object
 from nas_service.specs import Component
 from search_spaces.cost import Size
@@ -168,6 +168,8 @@ def read_bundle(path: Path) -> Bundle:
             _check_files(_read_stated(_Listing, manifest), files)
     except ExportError as error:
         raise ExportError(f"{path} is not a bundle: {error}") from error
+    if form == C_FORMAT:
+        raise ExportError(f"{path} is no bundle but C alone: `packed.py` in it runs it; `nas download` gives the whole bundle")
     if form != FORMAT:
         raise ExportError(f"{path} has format {form!r}; this version reads {FORMAT}")
     return Bundle(manifest, files)

@@ -78,7 +78,7 @@ def _table(known: Mapping[str, Any], cost: Mapping[str, Any], metrics: Mapping[s
         "|---|---|",
         f"| test accuracy | {metrics['test_accuracy']:.4f} |",
         f"| flash | {flash_row(known)} |",
-        f"| RAM | {known['arena_bytes']:,} bytes (`NN_ARENA_BYTES`, given by the caller), and a few kB of stack |",
+        f"| RAM | {known['arena_bytes']:,} bytes (`NN_ARENA_BYTES`, given by the caller), and a few hundred bytes of stack |",
         f"| for one image | {cost['bops']:,} binary and {cost['flops']:,} other multiply-accumulates |",
     ]
 

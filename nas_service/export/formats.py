@@ -2,13 +2,15 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from nas_service.errors import ConflictError, ExportError
-from nas_service.export.bundle_archive import C_CARD, C_FILES, CARD, MANIFEST, ONNX, QONNX, pack
+from nas_service.export.bundle_archive import C_CARD, C_FILES, C_FORMAT, CARD, MANIFEST, ONNX, QONNX, WEIGHTS, listing, pack
 from nas_service.export.strict_json import read_object
+from nas_service.json_text import json_text
 
 
 class DownloadFormat(StrEnum):
@@ -67,9 +69,16 @@ def take(file_format: DownloadFormat, content: bytes) -> bytes:
             if not download.packed:
                 return archive.read(download.files[0])
             card = archive.read(C_CARD if C_CARD in there else CARD)  # bundles of before have one card
-            return pack({CARD: card, **{name: archive.read(name) for name in (MANIFEST, *download.files)}})
+            files = {CARD: card, **{name: archive.read(name) for name in download.files}}
+            return pack({MANIFEST: _alone(read_object(archive.read(MANIFEST), MANIFEST), files), **files})
     except (zipfile.BadZipFile, KeyError) as error:
         raise ExportError(f"the stored bundle cannot be read: {error}") from error
+
+
+def _alone(manifest: dict[str, Any], files: Mapping[str, bytes]) -> bytes:
+    """Return the manifest of C alone: with the digests of its files, and of the weights that they were made from."""
+    listed = {name: listing(content) for name, content in files.items()} | {WEIGHTS: manifest["files"][WEIGHTS]}
+    return json_text({**manifest, "format": C_FORMAT, "files": listed}, sort_keys=True).encode()
 
 
 def _why_not(file_format: DownloadFormat, manifest: bytes) -> str:

@@ -24,7 +24,7 @@ from nas_service.deploy.stages import make_stages
 from nas_service.deploy.tracing import trace_network
 from nas_service.deploy.verifying import Verification
 from nas_service.errors import ExportError
-from nas_service.export.bundle_archive import MANIFEST, WEIGHTS, pack
+from nas_service.export.bundle_archive import C_FORMAT, MANIFEST, WEIGHTS, listing, pack
 from nas_service.export.bundle_reading import Bundle
 from nas_service.export.int16_card import int16_card
 from nas_service.json_text import json_text
@@ -134,11 +134,9 @@ def _float_logits(network: Network, images: Images) -> Floats:
 
 def _zip(manifest: Mapping[str, Any], folder: Folder, facts: Mapping[str, Any]) -> bytes:
     """Return the zip: C, `packed.py`, card and manifest, which goes on naming the weights that it was made from."""
-    said = {key: value for key, value in manifest.items() if key not in {"files", "onnx", "qonnx"}} | {"c": facts}
+    float32 = {"files", "onnx", "qonnx", "metrics", "rounding"}  # what is said of another network
+    said = {key: value for key, value in manifest.items() if key not in float32} | {"format": C_FORMAT, "c": facts}
     files = {**folder.files, "README.md": int16_card(said).encode()}
-    listed = {
-        name: {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)} for name, content in files.items()
-    }
-    listed[WEIGHTS] = manifest["files"][WEIGHTS]
+    listed = {name: listing(content) for name, content in files.items()} | {WEIGHTS: manifest["files"][WEIGHTS]}
     text = json_text({**said, "files": listed}, sort_keys=True)
     return pack({MANIFEST: text.encode(), **files})

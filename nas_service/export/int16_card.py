@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas_service.export.deployed_card import flash_row, use_lines, verified_ways
+from nas_service.export.model_card import picture_lines
 from nas_service.wording import code_span, markdown
 
 
@@ -14,9 +15,10 @@ def int16_card(manifest: Mapping[str, Any]) -> str:
         f"# {markdown(method['name'])} on {markdown(data['name'])}, int16 activations",
         "",
         f"A 1-bit network of the space {code_span(manifest['space']['name'])} as C whose maps have numbers of 16 bits.",
-        "It takes half the RAM, and computes in whole numbers by a definition of its own: it is another network than that of the",
-        "bundle it was made from by `nas compile`. How large its numbers become was seen on",
-        f"{known['calibration_images']:,} training images.",
+        "It computes in whole numbers by a definition of its own: it is another network than that of the bundle it was made from",
+        f"by `nas compile`. How large its numbers become was seen on {known['calibration_images']:,} training images.",
+        "",
+        f"Classes, in the order of the logits: {', '.join(markdown(name) for name in manifest['class_names'])}.",
         "",
         "| accuracy | float32 | int16 | images | of another class |",
         "|---|---|---|---|---|",
@@ -28,10 +30,11 @@ def int16_card(manifest: Mapping[str, Any]) -> str:
         "| of `c/network.c` | |",
         "|---|---|",
         f"| flash | {flash_row(known)} |",
-        f"| RAM | {known['arena_bytes']:,} bytes (`NN_ARENA_BYTES`, given by the caller), and a few kB of stack |",
+        f"| RAM | {known['arena_bytes']:,} bytes (`NN_ARENA_BYTES`, given by the caller), and a few hundred bytes of stack |",
         "",
         _verified(known),
         "",
+        *picture_lines(manifest),
         *use_lines(has_test_images=False),
     ]
     return "\n".join(lines)

@@ -92,7 +92,7 @@ def _recipe(recipe: Mapping[str, Any]) -> list[str]:
     return ["| recipe | |", "|---|---|", *rows, ""]
 
 
-def _pictures(manifest: Mapping[str, Any]) -> list[str]:
+def picture_lines(manifest: Mapping[str, Any]) -> list[str]:
     """Return what a picture has to be before the network can be asked for its class."""
     image, name = manifest["image"], manifest["dataset"]["name"]
     grey = image["channels"] == 1
@@ -230,7 +230,7 @@ def _shared(manifest: Mapping[str, Any]) -> list[str]:
         "",
         *_class_table(ClassFigures.model_validate(manifest["metrics"]["test_classes"])),
         *(_robustness_table(manifest["metrics"]["robustness"]) if "robustness" in manifest["metrics"] else []),
-        *_pictures(manifest),
+        *picture_lines(manifest),
         "## Data",
         "",
         f"`{data['name']}` {_settings(data['settings'])}: {image['height']}x{image['width']} pixels,",

@@ -15,6 +15,7 @@ from nas_service.search.history import History, derived_random
 from nas_service.search.liveness import covering, draw_live, places, settled, worst_that_may_go
 from nas_service.search.ranking import by_reward
 from nas_service.search.strategy import Ranked, Strategy, StrategySettings
+from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 
 
@@ -114,7 +115,8 @@ class AntiBandit(Strategy):
             edges = self._replay(history)
             survivors = [edge.live[0] for edge in edges]
             means = [edge.means[key] for edge, key in zip(edges, survivors, strict=True)]
-            first.append(Ranked(Genotype(self.space.name, tuple(survivors)), self._score(sum(means) / len(means), history)))
+            if self.region.fits(survivors):  # but for an arm that had to be kept beside another
+                first.append(Ranked(Genotype(self.space.name, tuple(survivors)), self._score(sum(means) / len(means), history)))
         return by_reward(self.space, history, count, first)
 
     @abstractmethod
@@ -168,7 +170,10 @@ class AntiBandit(Strategy):
                 bounds = [edge.bound(key, self.settings.width_coefficient) for key in edge.live]
                 goes = worst_that_may_go(self.region, [beside.live for beside in edges], place, bounds)
                 edge.abandoned[goes] = finished_round
-                self._settle(edges, finished_round)
+                try:
+                    self._settle(edges, finished_round)
+                except InvalidFieldError:  # of a large space nothing was found without it
+                    del edge.abandoned[goes]
 
     def _settle(self, edges: list[EdgeState], finished_round: int) -> None:
         """Abandon the arms that no live combination of the others holds."""

@@ -79,7 +79,8 @@ class Limits:
         if self.whole is None or max(shares, default=0.0) > 0:
             return Excess(max(shares, default=0.0), 0.0 if self.whole is None else math.inf, 0.0)
         figures = self.whole.of(tuple(choices))
-        return Excess(0.0, max(figure / most - 1 for figure, most in zip(figures, self.whole.most, strict=True)), sum(figures))
+        over = [figure / most - 1 for figure, most in zip(figures, self.whole.most, strict=True) if not math.isinf(most)]
+        return Excess(0.0, max(over, default=0.0), sum(figures))
 
     def burden(self, key: Choice) -> float:
         """Return what an arm takes of the room, added up over the limits."""

@@ -26,7 +26,7 @@ from random import Random
 from nas_service.search.bandit import pick, worst
 from nas_service.search.history import derived_random, permutation
 from nas_service.search.limits import Arms, Limits, Region
-from nas_service.search.witness import are_few, held, is_live, led_back, witness
+from nas_service.search.witness import are_few, closest_from, held, led_back, witness
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.space import ZEROISE, CellType, Edge, SearchSpace
@@ -291,13 +291,18 @@ def covering(region: Region, arms: Arms, size: int, seed: int, path: Sequence[ob
 
 
 def _covering_whole(region: Region, arms: Arms, rows: list[tuple[Choice, ...]]) -> list[tuple[Choice, ...]]:
-    """Return `rows`, and for every arm that none holds the first of them that keeps the limits with it, if there is one."""
+    """Return `rows`, and for every arm that none holds an architecture that keeps the limits with it, if one is found.
+
+    Of few combinations all are looked at; of more, the closest of `rows` with the arm in them is changed at other places.
+    """
+    assert region.limits is not None  # noqa: S101 - for the type checker
     for place, keys in enumerate(arms):
         for key in keys:
             if any(row[place] == key for row in rows):
                 continue
-            changes = ((*row[:place], key, *row[place + 1 :]) for row in rows)
-            rows += [row for row in changes if is_live(region, row) and region.fits(row)][:1]
+            changes = [(*row[:place], key, *row[place + 1 :]) for row in rows]
+            found = closest_from(region, region.limits, [*arms[:place], [key], *arms[place + 1 :]], changes)
+            rows += [found] if found is not None else []
     return rows
 
 

@@ -75,6 +75,18 @@ def closest(region: Region, limits: Limits, arms: Arms, stream: Random | None = 
     return found if few or not found.choices else _nearer(region, limits, arms, found)
 
 
+def closest_from(region: Region, limits: Limits, arms: Arms, starts: Sequence[tuple[Choice, ...]]) -> tuple[Choice, ...] | None:
+    """Return an architecture within the limits: of few combinations any, of more what changes of the closest start lead to."""
+    if are_few(arms):
+        return witness(region, limits, arms)
+    live = [Closest(limits.excess(choices), choices) for choices in starts if is_live(region, choices)]
+    if not live:
+        return None
+    found = min(live, key=lambda entry: entry.excess)
+    found = found if found.excess.is_none else _nearer(region, limits, arms, found)
+    return found.choices if found.excess.is_none else None
+
+
 def _candidates(arms: Arms, stream: Random | None, *, few: bool) -> Iterator[tuple[Choice, ...]]:
     if few:
         rows = list(product(*arms))

@@ -65,7 +65,7 @@ def test_costs_to_trade_are_ticked_two_at_most(open_page: OpenPage) -> None:
     page = open_form(open_page)
     group = page.get_by_role("group", name="Objectives")
     boxes = group.get_by_role("checkbox")
-    expect(boxes).to_have_count(5)
+    expect(boxes).to_have_count(6)
     group.get_by_label("OPs").check()
     group.get_by_label("Packed bytes").check()
     assert json_of(page)["objectives"] == ["ops", "packed_bytes"]

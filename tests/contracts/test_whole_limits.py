@@ -1,5 +1,6 @@
 """Every search strategy by discovery, under limits on figures of whole architectures, which are no sums over arms."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -15,6 +16,7 @@ from nas_service.search.limits import Limits, Whole
 from nas_service.search.liveness import draw_uniform, live_genotypes, possible_arms, region_of
 from nas_service.search.loop import Evaluation, run_search
 from nas_service.search.strategy import STRATEGIES, Strategy
+from nas_service.search.witness import closest
 from search_spaces.cost import Precision
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Choice, Genotype
@@ -110,6 +112,29 @@ def test_of_a_small_space_the_arms_are_those_that_something_within_the_limits_ho
     held = {key for genotype in live_genotypes(TINY, limits) for key in genotype.choices}
     assert {key for keys in possible_arms(TINY, limits) for key in keys} == held
     assert len(held) < len(TINY.arms())
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05])
+@pytest.mark.parametrize("space", [TINY, CUT], ids=["tiny", "with zeroise"])
+def test_abandit_keeps_every_arm_that_something_within_the_limits_holds(space: SearchSpace, share: float) -> None:
+    limits = _limits(space, share)
+    held = {key for genotype in live_genotypes(space, limits) for key in genotype.choices}
+    arms = _strategy("abandit", space, limits).arms(())
+    assert {arm.key for arm in arms if arm.abandoned_round is None} == held
+
+
+@pytest.mark.parametrize("limited", [0, 1])
+def test_what_has_no_figures_is_no_nearer_to_limits_than_what_has(limited: int) -> None:
+    """An operation without a form in C has infinite figures, also of what is not limited."""
+    none = possible_arms(TINY)[0][0]
+
+    def of(choices: tuple[Choice, ...]) -> tuple[float, ...]:
+        return (math.inf, math.inf) if choices[0] == none else (5.0, 7.0)
+
+    most = tuple(10.0 if place == limited else math.inf for place in range(2))
+    limits = replace(arm_costs(TINY, IMAGE, BINARY).limits({}), whole=Whole(("a", "b"), of, most))
+    assert none not in possible_arms(TINY, limits)[0]
+    assert closest(region_of(TINY), limits, possible_arms(TINY)).excess.is_none
 
 
 @EVERY_SPACE

@@ -12,7 +12,7 @@ from nas_service.deploy.program import AvgPool, Concat, Flatten, Gather, GroupMe
 from nas_service.deploy.stages import Stage
 
 MARGIN = 2.0  # how many times as large as what was seen a value may be: beyond that it is cut off
-_LARGEST = 60  # an exponent's: values below 2^-75 are none
+LARGEST = 60  # an exponent's: values below 2^-75 are none
 _KEEPS = (MaxPool, AvgPool, Concat, Gather, GroupMean, Flatten)
 
 
@@ -37,13 +37,13 @@ def find_exponents(stages: Sequence[Stage], peaks: Mapping[int, float], most: Ma
     numbers = [stage.output for stage in stages if stage.bits is None]
     found: dict[int, int] = {}
     for step in numbers:
-        wanted = min(_exponent(peaks[step]), most.get(step, _LARGEST))
+        wanted = min(_exponent(peaks[step]), most.get(step, LARGEST))
         found[root(step)] = min(wanted, found.get(root(step), wanted))
-    return {step: found[root(step)] for step in numbers}
+    return {step: 0 if found[root(step)] == LARGEST else found[root(step)] for step in numbers}
 
 
 def _exponent(peak: float) -> int:
-    """Return the largest exponent that leaves room for MARGIN times a peak."""
+    """Return the largest exponent that leaves room for MARGIN times a peak; a map of zeros leaves it to those that it is with."""
     if not peak > 0:
-        return 0
-    return max(-_LARGEST, min(_LARGEST, floor(log2(MOST / (peak * MARGIN)))))
+        return LARGEST
+    return max(-LARGEST, min(LARGEST, floor(log2(MOST / (peak * MARGIN)))))

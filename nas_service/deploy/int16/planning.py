@@ -13,13 +13,14 @@ from math import ceil, floor, log2
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_service.deploy.int16.exponents import find_exponents
+from nas_service.deploy.int16.exponents import LARGEST, find_exponents
 from nas_service.deploy.int16.heads import Head, plan_head
 from nas_service.deploy.int16.steps import LEAST, MOST, Bend, Clip, Fold, IntStep, Plus, Rectify, Scale, Shift, Times
 from nas_service.deploy.pointwise import Kind, Pointwise
 from nas_service.deploy.program import Ints
 from nas_service.deploy.stages import Other, Stage, Tail
 from nas_service.deploy.thresholds import Thresholds
+from nas_service.errors import ExportError
 
 BITS = 24  # of the largest number before a sum
 _UNEVEN = 16  # channels are taken to have at least this share of the bits of the largest
@@ -82,6 +83,9 @@ def plan_network(stages: Sequence[Stage], peaks: Mapping[int, float]) -> list[In
         lower |= {entry.stage.output: entry.exponent - 1 for entry in planned if entry.head.factor >= _LARGEST}
         if not lower:
             return planned
+        if (least := min(lower, key=lower.__getitem__)) and lower[least] < -LARGEST:
+            named = next(entry.stage.name for entry in planned if entry.stage.output == least)
+            raise ExportError(f"{named}: its numbers and those that they are put beside differ by too much for one exponent")
         most |= lower
 
 
@@ -186,7 +190,7 @@ class _Tail:
         if self._ones is not None:
             value = value + self.head.reach * np.abs(self._ones)
         most = self._most(float(value.max()), following)
-        exponent = BITS - ceil(log2(most)) if most > 0 else 0
+        exponent = BITS - ceil(log2(most)) if most > 0 else LARGEST  # of zeros any
         self._is_settled = True
         if self._is_power_of_two():
             by = max(exponent - self._exponent, _MOST_RIGHT)

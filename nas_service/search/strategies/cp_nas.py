@@ -239,8 +239,12 @@ class CpNas(Strategy):
         for place, edge in enumerate(edges):
             if len(edge.live) > self.space.arms_per_edge - stage and len(edge.live) > 1:
                 means = [edge.mean(key) if edge.stages.get(key) == stage else -math.inf for key in edge.live]
-                edge.abandoned[worst_that_may_go(self.region, [beside.live for beside in edges], place, means)] = stage
-                self._settle(edges, stage)
+                goes = worst_that_may_go(self.region, [beside.live for beside in edges], place, means)
+                edge.abandoned[goes] = stage
+                try:
+                    self._settle(edges, stage)
+                except InvalidFieldError:  # of a large space nothing was found without it
+                    del edge.abandoned[goes]
 
     def _settle(self, edges: list[_EdgeState], stage: int) -> None:
         """Abandon the arms that no live combination of the others holds."""

@@ -55,6 +55,8 @@ def test_a_job_is_found_by_its_beginning_its_name_and_as_the_latest(nas: Nas, ad
             find_job(client, "search", first[:5])
         with pytest.raises(NotFoundError, match="there is no search 'on'"):
             find_job(client, "search", "on")  # a part of a name is none
+        with pytest.raises(InvalidFieldError, match="search: '' is not allowed"):
+            find_job(client, "search", "")  # an unset variable of a shell means no job
         with pytest.raises(NotFoundError, match="there is no training 'latest'"):
             find_job(client, "training", "latest")
 
@@ -85,6 +87,21 @@ def test_commands_take_the_beginning_of_an_id(nas: Nas, finished_search: str, wo
     assert short.stdout == whole.stdout != ""
 
 
+def test_an_unset_variable_deletes_nothing(nas: Nas) -> None:
+    found = _submit(nas)
+    assert isinstance(nas("search", "delete", "").exception, InvalidFieldError)
+    assert [row["id"] for row in json.loads(nas("search", "list", "--json").stdout)] == [found]
+
+
+def test_architectures_are_downloaded_by_the_beginning_of_their_id(nas: Nas, finished_search: str, tmp_path: Path) -> None:
+    found = json.loads(nas("architectures", "--search", finished_search, "--json").stdout)
+    path = tmp_path / "a.zip"
+    assert nas("download", found[0]["id"][:-1], "--architecture", "-o", str(path)).exit_code == 0
+    assert path.stat().st_size > 0
+    assert isinstance(nas("download", "", "--architecture").exception, InvalidFieldError)
+    assert isinstance(nas("download", "latest").exception, NotFoundError)  # nothing was trained
+
+
 def test_a_list_shows_the_newest_and_says_that_there_are_more(nas: Nas) -> None:
     found = [_submit(nas, "--name", f"job {number}") for number in range(3)]
     listed = nas("search", "list", "--limit", "2")
@@ -106,8 +123,9 @@ def test_rows_are_printed_as_csv_and_written_as_parquet(nas: Nas, finished_searc
     path = tmp_path / "samples.parquet"
     assert nas("search", "samples", finished_search, "--last", "2", "--parquet", str(path)).exit_code == 0
     assert pq.read_table(path).column("reward").to_pylist() == [0.6, 0.7]
-    refused = nas("search", "samples", finished_search, "--csv", "--parquet", str(path))
-    assert "--csv or --parquet, not both" in str(refused.exception)
+    for more in (["--csv", "--parquet", str(path)], ["--json", "--parquet", str(path)], ["--json", "--csv"]):
+        refused = nas("search", "samples", finished_search, *more)
+        assert "one of --json, --csv and --parquet" in str(refused.exception)
 
 
 def test_arms_of_one_edge_and_those_that_live(nas: Nas, finished_search: str) -> None:

@@ -58,6 +58,7 @@ BUILDS = [
     Build("gcc", ("-O2", "-mavx2"), AVX2),
     *(Build(name, ("-O3", *AVX512_FLAGS), AVX512 | {"fma"}) for name in ("gcc", "clang")),
 ]
+BY_INSTRUCTIONS = [build for build in BUILDS if build.compiler == "gcc" and build.flags[0] == "-O3"]  # scalar, AVX2, AVX-512
 
 
 def processor_flags() -> frozenset[str]:

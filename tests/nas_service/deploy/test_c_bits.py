@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nas_service.deploy.c_source import CSource
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import Program
-from tests.nas_service.deploy.c_builds import BUILDS, WARNINGS, Build, Images, compile_c, write_source
+from tests.nas_service.deploy.c_builds import BUILDS, BY_INSTRUCTIONS, WARNINGS, Build, Images, compile_c, write_source
 from tests.nas_service.deploy.chips import (
     AARCH64_GCC,
     AARCH64_QEMU,
@@ -93,9 +93,18 @@ void nn_run_one(void *arena, const uint8_t *image, size_t stage)
 
 
 @pytest.mark.diagonal
-@pytest.mark.parametrize("build", BUILDS, ids=str)
-def test_every_build_for_this_machine_makes_the_maps_of_the_interpreter(given: Given, build: Build) -> None:
-    """All maps on the way, looked at between two stages: floats to the last bit, and every sign."""
+@pytest.mark.parametrize("build", [build for build in BUILDS if build not in BY_INSTRUCTIONS], ids=str)
+def test_every_other_build_for_this_machine_makes_the_maps_of_the_interpreter(given: Given, build: Build) -> None:
+    _make_the_maps(given, build)
+
+
+@pytest.mark.parametrize("build", BY_INSTRUCTIONS, ids=str)
+def test_every_set_of_instructions_makes_the_maps_of_every_program(given: Given, build: Build) -> None:
+    _make_the_maps(given, build)
+
+
+def _make_the_maps(given: Given, build: Build) -> None:
+    """See all maps on the way, looked at between two stages: floats to the last bit, and every sign."""
     if build.lacking:
         pytest.skip(build.lacking)
     watched, stem = watch(given.program)

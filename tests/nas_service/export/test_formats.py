@@ -8,14 +8,21 @@ from pathlib import Path
 import pytest
 
 from nas_service.errors import ConflictError, ExportError
-from nas_service.export.bundle_archive import C_CARD, C_FILES, CARD, MANIFEST, ONNX, QONNX, pack
+from nas_service.export.bundle_archive import C_CARD, C_FILES, C_FORMAT, CARD, MANIFEST, ONNX, QONNX, WEIGHTS, listing, pack
 from nas_service.export.formats import DOWNLOADS, DownloadFormat, take
 
 OLD = Path(__file__).parent / "given" / "bundle-before-offsets.zip"
 
 
 def _bundle(*names: str, **stated: object) -> bytes:
-    return pack({MANIFEST: json.dumps(stated).encode(), "README.md": b"card", **{name: name.encode() for name in names}})
+    listed = {name: listing(name.encode()) for name in ("README.md", WEIGHTS, *names)}
+    return pack(
+        {
+            MANIFEST: json.dumps({"files": listed, **stated}).encode(),
+            "README.md": b"card",
+            **{name: name.encode() for name in names},
+        }
+    )
 
 
 def test_every_format_is_described() -> None:
@@ -27,6 +34,10 @@ def test_c_is_what_a_program_in_c_needs_and_what_it_is_checked_against() -> None
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert set(archive.namelist()) == {*C_FILES, MANIFEST, "README.md"}
         assert archive.read("c/network.c") == b"c/network.c"
+        stated = json.loads(archive.read(MANIFEST))
+        own = {name: listing(archive.read(name)) for name in archive.namelist() if name != MANIFEST}
+    assert stated["format"] == C_FORMAT  # which nobody takes for a whole bundle
+    assert stated["files"] == own | {WEIGHTS: listing(WEIGHTS.encode())}
 
 
 def test_c_has_a_card_of_its_own_in_bundles_that_have_one() -> None:

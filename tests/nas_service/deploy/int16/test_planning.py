@@ -7,7 +7,7 @@ from nas_service.deploy.int16.planning import plan_network
 from nas_service.deploy.int16.reference import run_stages
 from nas_service.deploy.int16.steps import LEAST, MOST, high, mean, shifted, stored
 from nas_service.deploy.pointwise import Kind
-from nas_service.deploy.program import AvgPool, Program, Shape, Window
+from nas_service.deploy.program import AvgPool, Concat, Program, Shape, Window
 from nas_service.deploy.sign_bits import store_signs
 from nas_service.deploy.stages import make_stages
 from nas_service.errors import ExportError
@@ -79,3 +79,27 @@ def test_a_mean_of_too_many_numbers_is_refused() -> None:
     peaks = dict.fromkeys((stage.output for stage in stages), 1.0)
     with pytest.raises(ExportError, match="a mean of 65536 numbers"):
         plan_network(stages, peaks)
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-3])
+def test_a_branch_of_zeros_takes_no_bits_from_those_that_it_is_put_beside(factor: float) -> None:
+    maker = Maker(Shape(6, 6, 1), 4)
+    at = maker.prelu(maker.norm(maker.stem(16)))
+    dead, live = (maker.point(maker.norm(maker.conv(at, 16)), Kind.MULTIPLY, np.full(16, by, np.float32)) for by in (factor, 0.1))
+    wide = maker.add(Concat(), (live, dead), Shape(6, 6, 32))
+    program = maker.finish(maker.prelu(wide))
+    images = random_images(program, 4)
+    stages = plan(program, images)
+    (stage,) = [entry for entry in stages if entry.stage.output == wide]
+    exact = np.stack([run_program(program, image)[wide] for image in images])
+    made = run_stages(stages, images, keep=True)[wide] * 2.0**-stage.exponent
+    assert np.median(np.abs(made - exact)) < EXACT * np.abs(exact).max()
+
+
+def test_maps_too_unlike_for_one_exponent_are_refused_by_name() -> None:
+    maker = Maker(Shape(6, 6, 1), 4)
+    at = maker.pool(maker.prelu(maker.norm(maker.stem(16))), AvgPool(Window(3, 1, 1)))
+    far = maker.point(at, Kind.MULTIPLY, np.full(16, 3000, np.float32))
+    program = maker.finish(maker.prelu(maker.add(Concat(), (at, far), Shape(6, 6, 32))))
+    with pytest.raises(ExportError, match="differ by too much for one exponent"):
+        plan(program, random_images(program, 3))

@@ -166,8 +166,8 @@ function Robustness(props: { evaluation: Known; training: Field | undefined; isO
     <>
       {props.isOwn ? (
         <p class="hint wide robust-hint">
-          Samples that are trainings of their own are rewarded for clean images. To search robust networks, choose a strategy of
-          shared weights in 3: abandit.
+          Samples that are trainings of their own are rewarded for clean images. To search robust networks, tick Attacked accuracy
+          in the objectives and name an attack in the recipe of the samples, or choose a strategy of shared weights in 3: abandit.
         </p>
       ) : null}
       {props.evaluation.adversarial ? <Group field={props.evaluation.adversarial} title="Search robust networks" /> : null}
