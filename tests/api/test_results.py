@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 import zipfile
 from pathlib import Path
@@ -205,7 +206,8 @@ def test_a_candidate_has_curves_and_files(client: TestClient, settings: Settings
 
 def test_parts_of_a_bundle_are_downloaded_alone(client: TestClient, settings: Settings, finished_search: str) -> None:
     files = {name: name.encode() for name in C_FILES} | {"model.py": b"", "README.md": b"card"}
-    content = pack({"manifest.json": b'{"onnx": {"written": false, "reason": "a layer has no form"}}', **files})
+    stated = {"onnx": {"written": False, "reason": "a layer has no form"}, "files": {"weights.safetensors": {"sha256": "0" * 64}}}
+    content = pack({"manifest.json": json.dumps(stated).encode(), **files})
     candidate = write_bundled(settings, str(_architectures(client, finished_search)[0]["id"]), content)
     path = f"/v1/candidates/{candidate}/download"
     whole, c = client.get(path), client.get(path, params={"format": "c"})
