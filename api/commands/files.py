@@ -15,10 +15,11 @@ def require_writable(option: str, path: Path) -> None:
     Raises:
         InvalidFieldError: If it cannot be written.
     """
-    was_there = path.exists() or path.is_symlink()
     try:
-        path.open("ab").close()
+        place = path.resolve()  # where a link leads
+        was_there = place.exists()
+        place.open("ab").close()
     except OSError as error:
         raise InvalidFieldError(option, str(path), f"a file that can be written ({error.strerror})") from error
     if not was_there:
-        path.unlink()
+        place.unlink()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from api.app import create_app
 from api.cli import app
 from api.client import NasClient
+from api.commands.files import require_writable
 from nas_service.connections import connect_http, is_loopback
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
@@ -108,3 +109,16 @@ def test_a_service_on_any_free_port_says_which(tmp_path: Path) -> None:
     found = re.match(r"nas-service on http://127\.0\.0\.1:(\d+), data in ", line)
     assert found is not None, line
     assert int(found[1]) > 0
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_looking_whether_a_file_can_be_written_changes_nothing(tmp_path: Path, *, is_there: bool) -> None:
+    """A link that leads to nothing stays a link."""
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    if is_there:
+        target.write_text("kept")
+    require_writable("--output", link)
+    assert link.is_symlink()
+    assert target.exists() == is_there
+    assert not is_there or target.read_text() == "kept"
