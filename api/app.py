@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from api import pages
 from api.compression import Compression
 from api.deps import Service
+from api.doors import Doors
 from api.errors import documented, install_handlers
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
@@ -156,12 +157,13 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         dependencies=[Depends(require_storable_text), Depends(require_known_parameters)],
-        responses=documented(400, 408, 413, 422, 503),
+        responses=documented(400, 403, 408, 413, 421, 422, 503),
     )
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
+    app.add_middleware(Doors, names=settings.names, origins=settings.sites)
     for module in _MODULES:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)

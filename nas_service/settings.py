@@ -7,6 +7,9 @@ from urllib.parse import quote
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_NAME = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
+_SITE = r"https?://[A-Za-z0-9._\[\]:-]+"
+
 
 class Settings(BaseSettings):
     """What an installation may set, each as the environment variable NAS_<NAME>.
@@ -26,6 +29,17 @@ class Settings(BaseSettings):
     url: str = Field("http://127.0.0.1:8000", description="Address of the service, for the CLI and the client.")
     host: str = Field("127.0.0.1", description="Address that `nas serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that `nas serve` listens on; 0: any free one.")
+    allowed_hosts: str = Field(
+        "",
+        pattern=rf"^({_NAME}(,{_NAME})*)?$",
+        description="Names that the service goes by besides localhost, NAS_HOST and any number, with commas between; "
+        "`*.example.org`: all below.",
+    )
+    allowed_origins: str = Field(
+        "",
+        pattern=rf"^({_SITE}(,{_SITE})*)?$",
+        description="Sites whose pages may ask besides the service's own, with commas between, as `https://example.org`.",
+    )
     controller: bool = Field(True, description="Whether the API process runs the controller loop.")  # noqa: FBT003 - pydantic's default
     launcher: str = Field("child-process", description="How drivers start: child-process, or ray-job on a cluster.")
     ray_address: str = Field("local", description="Ray cluster a driver connects to; local: one of its own.")
@@ -94,6 +108,16 @@ class Settings(BaseSettings):
     def data(self) -> Path:
         """Folder that datasets are read from."""
         return self.data_root if self.data_root is not None else self.home / "data"
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names that the service goes by, besides localhost."""
+        return tuple(name for name in (self.host, *self.allowed_hosts.split(",")) if name)
+
+    @cached_property
+    def sites(self) -> tuple[str, ...]:
+        """Origins of pages that may ask, besides the service's own."""
+        return tuple(site for site in self.allowed_origins.split(",") if site)
 
     @cached_property
     def dataset_cache(self) -> Path:

@@ -46,7 +46,7 @@ def serve(
         prepare_database(settings)
         from api.app import create_app  # noqa: PLC0415 - a start that cannot be is told before torch is loaded
 
-        app = create_app(settings)
+        app = create_app(settings.model_copy(update={"host": address}))  # a name that is listened on is one to go by
         console.print(f"nas-service on {url_of(sockets)}, data in {settings.home.resolve()}", highlight=False, soft_wrap=True)
         serve_application(app, sockets, settings)
 

@@ -23,7 +23,7 @@ from nas_service.storage.schema import upgrade
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.schemas.BaseSchema]:
     """Return the schema of an application on a database of its own, without a controller."""
     home: Path = tmp_path_factory.mktemp("made-up")
-    made = Settings(home=home, controller=False)
+    made = Settings(home=home, controller=False, allowed_hosts="testserver")
     upgrade(made.database)
     app = create_app(made)
     with TestClient(app):

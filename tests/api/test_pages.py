@@ -77,7 +77,7 @@ def test_head_tells_the_same_without_a_body(client: TestClient) -> None:
 def test_the_description_of_the_api_still_loads_without_the_pages_policy(client: TestClient) -> None:
     reply = client.get("/docs")
     assert reply.status_code == 200
-    assert "content-security-policy" not in reply.headers
+    assert not re.search("(script|style|img|default)-src", reply.headers["content-security-policy"])
     assert not [path for path in client.get("/openapi.json").json()["paths"] if path in PATHS or path.startswith("/assets")]
 
 
