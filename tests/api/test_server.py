@@ -107,7 +107,7 @@ def test_a_start_on_a_taken_port_touches_no_job(taken: int, tmp_path: Path) -> N
     upgrade(settings.database)
     database = Database(settings.database)
     with database.write() as session:
-        job_id = jobs.create_job(session, jobs.SEARCH, "", {"space": "tiny"}).id
+        job_id = jobs.create_job(session, jobs.SEARCH, "", {"space": {"name": "tiny"}}).id
     for _ in range(2):
         result = run_nas("serve", "--port", str(taken), cwd=tmp_path, NAS_HOME=str(settings.home))
         message = f"error: port {taken} of 127.0.0.1 is in use (another nas serve?); choose one with --port or NAS_PORT\n"
