@@ -15,6 +15,7 @@ from api.compression import Compression
 from api.deps import Service
 from api.doors import Doors
 from api.errors import documented, install_handlers
+from api.gate import Gate, Gated
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
@@ -35,6 +36,7 @@ from api.resources import (
     search_beliefs,
     search_samples,
     searches,
+    session,
     streams,
     system,
     trainings,
@@ -72,6 +74,7 @@ _MODULES = (
     datasets,
     registrations,
     reports,
+    session,
     streams,
     system,
 )
@@ -129,7 +132,8 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     hub = StreamHub(database, settings.max_streams, _logs(settings))
     replays = Replays(database)
     watch = ReadinessWatch(settings, store, controller)
-    service = Service(settings, database, store, starter, controller, watch, hub, replays, KnownColumns())
+    gate = Gate(database, settings.key_requests_per_s) if settings.require_keys else None
+    service = Service(settings, database, store, starter, controller, watch, hub, replays, KnownColumns(), gate)
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -157,12 +161,14 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         dependencies=[Depends(require_storable_text), Depends(require_known_parameters)],
-        responses=documented(400, 403, 408, 413, 421, 422, 503),
+        responses=documented(400, 401, 403, 408, 413, 421, 422, 429, 503),
     )
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
+    if gate is not None:
+        app.add_middleware(Gated, gate=gate)
     app.add_middleware(Doors, names=settings.names, origins=settings.sites)
     for module in _MODULES:
         app.include_router(module.router, prefix=PREFIX)

@@ -8,7 +8,7 @@ import httpx
 import typer
 from pydantic import ValidationError
 
-from api.commands import compiling, datasets, demo, export, local, registrations, results, searches, service, trainings
+from api.commands import compiling, datasets, demo, export, keys, local, registrations, results, searches, service, trainings
 from api.console import console, errors
 from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
@@ -73,6 +73,7 @@ app.command("train-local")(local.train_local)
 app.command()(service.catalogue)
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(registrations.app, name="registration")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

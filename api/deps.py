@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.gate import Gate
 from api.readiness import ReadinessWatch
 from api.replays import Replays
 from api.streams.hub import StreamHub
@@ -36,6 +37,7 @@ class Service:
     streams: StreamHub
     replays: Replays
     columns: KnownColumns
+    gate: Gate | None
 
     def wake_controller(self) -> None:
         """Let the controller look at once, if it runs in this process."""

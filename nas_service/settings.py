@@ -40,6 +40,12 @@ class Settings(BaseSettings):
         pattern=rf"^({_SITE}(,{_SITE})*)?$",
         description="Sites whose pages may ask besides the service's own, with commas between, as `https://example.org`.",
     )
+    require_keys: bool = Field(
+        False,  # noqa: FBT003 - pydantic's default
+        description="Whether a key is needed on loopback too (`nas keys`); off loopback one always is.",
+    )
+    key_requests_per_s: float = Field(50.0, gt=0, le=1e6, description="Requests a second that one key may send for long.")
+    key: SecretStr = Field(SecretStr(""), description="Key of the command line and the client, for a service that asks for one.")
     controller: bool = Field(True, description="Whether the API process runs the controller loop.")  # noqa: FBT003 - pydantic's default
     launcher: str = Field("child-process", description="How drivers start: child-process, or ray-job on a cluster.")
     ray_address: str = Field("local", description="Ray cluster a driver connects to; local: one of its own.")
@@ -127,7 +133,7 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the settings as the environment variables that give them back."""
         # Child processes inherit Ray's own variable; a secret has no place in a copy.
-        values = self.model_dump(mode="json", exclude_none=True, exclude={"ray_auth_token"})
+        values = self.model_dump(mode="json", exclude_none=True, exclude={"ray_auth_token", "key"})
         return {f"NAS_{name.upper()}": str(value) for name, value in values.items()}
 
     @property

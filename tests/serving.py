@@ -56,7 +56,9 @@ class Served:
 
 
 @contextmanager
-def nas_serve(home: Path, *words: str, handles: int | None = None, **variables: str) -> Iterator[Served]:
+def nas_serve(
+    home: Path, *words: str, handles: int | None = None, shown: str = "127.0.0.1", **variables: str
+) -> Iterator[Served]:
     """Run `nas serve` on a free port of this machine, with its log beside the home; it is ended with the block."""
     log = home.parent / f"{home.name}.log"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NAS_")}
@@ -79,7 +81,7 @@ def nas_serve(home: Path, *words: str, handles: int | None = None, **variables: 
         ending.callback(process.kill)
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line.startswith("nas-service on http://127.0.0.1:"), log.read_text()
+        assert line.startswith(f"nas-service on http://{shown}:"), log.read_text()
         yield Served(process, line.split()[2].rstrip(","), log)
 
 

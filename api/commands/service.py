@@ -38,17 +38,38 @@ def serve(
     configure_logs()
     settings = Settings()
     address, number = host or settings.host, settings.port if port is None else port
-    if settings.is_embedded and not is_loopback(address):
-        raise NotReadyError(f"an embedded service listens on loopback only, not on {address}: it has no keys")
+    if not is_loopback(address):
+        settings = settings.model_copy(update={"require_keys": True})
     from api.server import listening, serve_application, url_of  # noqa: PLC0415 - as above
 
     with listening(address, number) as sockets:  # before anything else: a service that cannot be reached must touch no job
         prepare_database(settings)
+        if settings.require_keys:
+            require_key(settings, address)
         from api.app import create_app  # noqa: PLC0415 - a start that cannot be is told before torch is loaded
 
         app = create_app(settings.model_copy(update={"host": address}))  # a name that is listened on is one to go by
         console.print(f"nas-service on {url_of(sockets)}, data in {settings.home.resolve()}", highlight=False, soft_wrap=True)
         serve_application(app, sockets, settings)
+
+
+def require_key(settings: Settings, address: str) -> None:
+    """Require that somebody could use a service that asks for keys.
+
+    Raises:
+        NotReadyError: If nobody has a valid key.
+    """
+    from nas_service.storage.access_keys import has_valid_key  # noqa: PLC0415 - as above
+    from nas_service.storage.session import Database  # noqa: PLC0415
+
+    database = Database(settings.database)
+    try:
+        with database.read() as session:
+            is_any = has_valid_key(session)
+    finally:
+        database.close()
+    if not is_any:
+        raise NotReadyError(f"a service on {address} asks for keys, and there is none: make one with `nas keys create OWNER`")
 
 
 def prepare_database(settings: Settings) -> None:

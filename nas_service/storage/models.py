@@ -316,3 +316,28 @@ class IdempotencyKey(Base):
     request_digest: Mapped[str] = mapped_column(String(64))
     job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE))
     created_at: Mapped[datetime]
+
+
+class AccessKey(Base):
+    """A key of somebody who uses the service, without its secret: a row gives nobody access."""
+
+    __tablename__ = "access_keys"
+
+    prefix: Mapped[str] = mapped_column(String(16), primary_key=True)  # what it is called; part of its text
+    owner: Mapped[str] = mapped_column(String(100))
+    scope: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of its text, in hex
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]  # to the minute
+
+
+class BrowserSession(Base):
+    """A browser that showed a key: its cookie ends with it, or before."""
+
+    __tablename__ = "browser_sessions"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of its cookie, in hex
+    prefix: Mapped[str] = mapped_column(String(16), ForeignKey("access_keys.prefix", ondelete=CASCADE), index=True)
+    expires_at: Mapped[datetime]

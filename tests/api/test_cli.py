@@ -315,10 +315,11 @@ def test_migrating_an_empty_database_makes_its_tables(tmp_path: Path) -> None:
     assert (tmp_path / "home" / "nas.db").exists()
 
 
-def test_an_embedded_service_refuses_to_listen_beyond_loopback(tmp_path: Path) -> None:
-    result = run_nas("serve", "--host", "0.0.0.0", cwd=tmp_path)  # noqa: S104 - that is what is refused
-    assert result.returncode == 1
-    assert "listens on loopback only" in result.stderr
+def test_a_service_refuses_to_listen_beyond_loopback_while_there_is_no_key(tmp_path: Path) -> None:
+    for words, variables in ((["--host", "0.0.0.0"], {}), ([], {"NAS_REQUIRE_KEYS": "true"})):  # noqa: S104 - that is what is refused
+        result = run_nas("serve", "--port", "0", *words, cwd=tmp_path, **variables)
+        assert result.returncode == 1
+        assert "asks for keys, and there is none: make one with `nas keys create OWNER`" in result.stderr
 
 
 def test_a_service_refuses_a_database_that_was_not_migrated(postgres: object, tmp_path: Path) -> None:

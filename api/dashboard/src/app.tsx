@@ -1,12 +1,14 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { isLocked } from "./api/client";
 import { ApiProblem } from "./api/problem";
 import { followJobs } from "./live/jobs";
 import { type PageName, type PageProps, route } from "./state/router";
 import { Banner } from "./ui/Banner";
 import { ErrorBox, Gone } from "./ui/ErrorBox";
 import { Header } from "./ui/Header";
+import { Login } from "./ui/Login";
 import { Skeleton } from "./ui/States";
 
 type Page = ComponentType<PageProps>;
@@ -43,7 +45,8 @@ function useFocusOnHeading(shown: string): void {
   }, [shown]);
 }
 
-export function App() {
+/** The page that the address names, once it is there. */
+function Shown() {
   const { page, id } = route.value;
   const shown = useSignal<{ name: PageName; component: Page } | null>(null);
   const failure = useSignal<ApiProblem | null>(null);
@@ -67,8 +70,20 @@ export function App() {
   }, [page, turn.value]);
 
   useEffect(followJobs, []);
-  const Shown = shown.value?.name === page ? shown.value.component : null;
-  useFocusOnHeading(Shown || page === "nowhere" ? `${page}/${id}` : "");
+  const There = shown.value?.name === page ? shown.value.component : null;
+  useFocusOnHeading(There || page === "nowhere" ? `${page}/${id}` : "");
+  return (
+    <>
+      {page === "nowhere" ? <Nowhere /> : null}
+      {!There && page !== "nowhere" ? <h1 class="sr-only">{failure.value ? "Not loaded" : "Loading"}</h1> : null}
+      {failure.value ? <ErrorBox problem={failure.value} onRetry={() => location.reload()} /> : null}
+      {There ? <There key={id} id={id} /> : null}
+      {!There && !failure.value && page !== "nowhere" ? <Skeleton /> : null}
+    </>
+  );
+}
+
+export function App() {
   return (
     <>
       <a class="skip" href="#main">
@@ -77,11 +92,7 @@ export function App() {
       <Header />
       <Banner />
       <main id="main" tabIndex={-1}>
-        {page === "nowhere" ? <Nowhere /> : null}
-        {!Shown && page !== "nowhere" ? <h1 class="sr-only">{failure.value ? "Not loaded" : "Loading"}</h1> : null}
-        {failure.value ? <ErrorBox problem={failure.value} onRetry={() => location.reload()} /> : null}
-        {Shown ? <Shown key={id} id={id} /> : null}
-        {!Shown && !failure.value && page !== "nowhere" ? <Skeleton /> : null}
+        {isLocked.value ? <Login /> : <Shown />}
       </main>
     </>
   );

@@ -1,3 +1,4 @@
+import { signal } from "@preact/signals";
 import { ApiAway, problemOf } from "./problem";
 import type { components, paths } from "./types";
 
@@ -12,11 +13,17 @@ export type Got<P extends GetPath> = Json<paths[P]["get"]>;
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | null | undefined>>;
 export type Params = Readonly<Record<string, string | number>>;
 
+/** Where a browser shows a key, and forgets it. */
+export const SESSION = "/v1/session";
+
 const KEPT = 100; // replies kept to be shown again where the service says that nothing changed
 const kept = new Map<string, { etag: string; body: unknown }>();
 
 /** Requests that were sent, and bytes of bodies that came: pages have budgets, and tests read these. */
 export const traffic = { requests: 0 };
+
+/** Whether the service asks for a key that this browser has not shown. */
+export const isLocked = signal(false);
 
 const awayListeners = new Set<() => void>();
 
@@ -41,7 +48,9 @@ export function address(path: string, params: Params = {}, query: Query = {}): s
 async function ask(url: string, init: RequestInit): Promise<Response> {
   traffic.requests += 1;
   try {
-    return await fetch(url, { credentials: "same-origin", ...init });
+    const response = await fetch(url, { credentials: "same-origin", ...init });
+    if (response.status === 401 && url !== SESSION) isLocked.value = true;
+    return response;
   } catch (error) {
     if (init.signal?.aborted) throw error;
     for (const listener of awayListeners) listener();

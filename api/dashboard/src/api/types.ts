@@ -391,6 +391,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List keys
+         * @description Return all keys without their secrets, also void ones, oldest first.
+         */
+        get: operations["list_keys_v1_keys_get"];
+        put?: never;
+        /**
+         * Make a key
+         * @description Make a key; its text is shown this once.
+         */
+        post: operations["create_key_v1_keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{prefix}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Make a key void
+         * @description Make a key void for good, within five seconds, with every browser that showed it.
+         */
+        delete: operations["revoke_key_v1_keys__prefix__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/methods": {
         parameters: {
             query?: never;
@@ -1111,6 +1155,34 @@ export interface paths {
          */
         post: operations["estimate_v1_searches_estimate_post"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who calls
+         * @description Tell whose key or cookie came with the request, if any, and whether one is needed.
+         */
+        get: operations["get_session_v1_session_get"];
+        put?: never;
+        /**
+         * Log a browser in
+         * @description Take a key and give a cookie that is good for twelve hours, or until the key is void; scripts cannot read it.
+         */
+        post: operations["begin_session_v1_session_post"];
+        /**
+         * Log a browser out
+         * @description Forget the browser.
+         */
+        delete: operations["end_session_v1_session_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3843,6 +3915,50 @@ export interface components {
             waiting_for?: string | null;
         };
         /**
+         * KeySpec
+         * @description A key to make.
+         */
+        KeySpec: {
+            /**
+             * Days
+             * @description Days until it expires; null: never.
+             * @default 365
+             */
+            days: number | null;
+            /**
+             * Owner
+             * @description Whose key it is.
+             */
+            owner: string;
+            /**
+             * @description What it is good for; each scope holds those before it.
+             * @default submit
+             */
+            scope: components["schemas"]["Scope"];
+        };
+        /**
+         * KeyView
+         * @description A key without its secret.
+         */
+        KeyView: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Owner */
+            owner: string;
+            /** Prefix */
+            prefix: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            scope: components["schemas"]["Scope"];
+            /** Used At */
+            used_at: string | null;
+        };
+        /**
          * Kind
          * @description A kind of job.
          * @enum {string}
@@ -4076,6 +4192,33 @@ export interface components {
             score_correlation: number | null;
             /** Test Mean */
             test_mean: number;
+        };
+        /**
+         * NewKeyView
+         * @description A key that was just made.
+         */
+        NewKeyView: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Owner */
+            owner: string;
+            /** Prefix */
+            prefix: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            scope: components["schemas"]["Scope"];
+            /**
+             * Text
+             * @description The key itself; it is shown this once and kept nowhere.
+             */
+            text: string;
+            /** Used At */
+            used_at: string | null;
         };
         /**
          * OperationHistory
@@ -4852,6 +4995,12 @@ export interface components {
          */
         Schedule: "cosine" | "linear" | "constant" | "exponential" | "step";
         /**
+         * Scope
+         * @description What a key is good for; each scope holds those before it.
+         * @enum {string}
+         */
+        Scope: "read" | "submit" | "admin";
+        /**
          * ScoreCorrelationView
          * @description How well the search's scores foretold one method on one dataset.
          */
@@ -5159,11 +5308,46 @@ export interface components {
             thinned: boolean;
         };
         /**
+         * SessionView
+         * @description Who calls.
+         */
+        SessionView: {
+            /**
+             * Key
+             * @description What the key is called.
+             */
+            key: string | null;
+            /**
+             * Keys
+             * @description Whether the service asks for keys.
+             */
+            keys: boolean;
+            /**
+             * Owner
+             * @description Whose key was shown; null: nobody's.
+             */
+            owner: string | null;
+            /** @description What the key is good for. */
+            scope: components["schemas"]["Scope"] | null;
+        };
+        /**
          * ShortScore
          * @description What tells how good a short training is, in [0, 1].
          * @enum {string}
          */
         ShortScore: "train-likelihood" | "likelihood" | "probability" | "accuracy";
+        /**
+         * Shown
+         * @description A key, shown by a browser.
+         */
+        Shown: {
+            /**
+             * Key
+             * Format: password
+             * @description The text of a key.
+             */
+            key: string;
+        };
         /**
          * SpaceCostsView
          * @description Costs over a space, and how many architectures keep the limits.
@@ -6240,6 +6424,72 @@ export interface operations {
             };
         };
     };
+    list_keys_v1_keys_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"][];
+                };
+            };
+        };
+    };
+    create_key_v1_keys_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeySpec"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeyView"];
+                };
+            };
+        };
+    };
+    revoke_key_v1_keys__prefix__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prefix: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+        };
+    };
     list_methods_v1_methods_get: {
         parameters: {
             query?: never;
@@ -7307,6 +7557,68 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["EstimateView"];
                 };
+            };
+        };
+    };
+    get_session_v1_session_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+        };
+    };
+    begin_session_v1_session_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Shown"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+        };
+    };
+    end_session_v1_session_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -1,5 +1,5 @@
 import { useEffect } from "preact/hooks";
-import { get, type View } from "../api/client";
+import { get, SESSION, send, type View } from "../api/client";
 import { onJobs } from "../live/jobs";
 import { useResource } from "../live/resource";
 import { isVisible, now } from "../state/clock";
@@ -107,6 +107,31 @@ function Queue({ queue }: { queue: Readonly<Record<string, number>> }) {
   );
 }
 
+async function logOut(): Promise<void> {
+  await send("DELETE", SESSION);
+  location.reload();
+}
+
+/** Whose key this browser showed; nothing where the service asks for none. */
+function Access() {
+  const caller = useResource("session", (signal) => get(SESSION, {}, {}, signal)).data.value;
+  if (!caller?.owner) return null;
+  return (
+    <Card title="Access">
+      <p>
+        This browser showed the key <code>{caller.key}</code> of{" "}
+        <strong class="user-text" dir="auto">
+          {caller.owner}
+        </strong>
+        , which may {caller.scope}.
+      </p>
+      <button type="button" class="button" onClick={() => void logOut()}>
+        Log out
+      </button>
+    </Card>
+  );
+}
+
 function Whole({ system }: { system: System }) {
   const room: [string, string][] = [
     ["database", `${system.database.kind}, ${bytes(system.database.bytes)}`],
@@ -120,6 +145,7 @@ function Whole({ system }: { system: System }) {
         <Queue queue={system.queue} />
         <Facts title="Room" facts={room} />
         <Facts title="Versions" facts={Object.entries(system.versions)} />
+        <Access />
       </div>
       <Card title="Workers">
         {system.workers.length ? (

@@ -1,0 +1,66 @@
+"""Keys and callers as replies."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from nas_service.access import Scope
+
+Owner = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", description="Whose key it is.")]
+
+
+class Shown(BaseModel):
+    """A key, shown by a browser."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: SecretStr = Field(max_length=200, description="The text of a key.")
+
+
+class SessionView(BaseModel):
+    """Who calls."""
+
+    keys: bool = Field(description="Whether the service asks for keys.")
+    owner: str | None = Field(description="Whose key was shown; null: nobody's.")
+    scope: Scope | None = Field(description="What the key is good for.")
+    key: str | None = Field(description="What the key is called.")
+
+
+class KeySpec(BaseModel):
+    """A key to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    owner: Owner
+    scope: Scope = Field(Scope.SUBMIT, description="What it is good for; each scope holds those before it.")
+    days: float | None = Field(365.0, gt=0, le=36500, description="Days until it expires; null: never.")
+
+    @property
+    def lasts(self) -> timedelta | None:
+        """How long it is good for."""
+        return None if self.days is None else timedelta(days=self.days)
+
+
+class KeyView(BaseModel):
+    """A key without its secret."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    prefix: str
+    owner: str
+    scope: Scope
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+    revoked_at: datetime | None
+
+    def moments(self) -> tuple[datetime | None, ...]:
+        """Return when it was made, expires, was last used and was revoked."""
+        return (self.created_at, self.expires_at, self.used_at, self.revoked_at)
+
+
+class NewKeyView(KeyView):
+    """A key that was just made."""
+
+    text: str = Field(description="The key itself; it is shown this once and kept nowhere.")

@@ -1,0 +1,88 @@
+"""/session: a browser shows a key once and gets a cookie; /keys: who may use the service."""
+
+from fastapi import APIRouter, HTTPException, Request, Response, status
+from fastapi.concurrency import run_in_threadpool
+
+from api.deps import ServiceDep
+from api.errors import documented
+from api.gate import COOKIE, cookie_of
+from api.key_views import KeySpec, KeyView, NewKeyView, SessionView, Shown
+from nas_service.access import Caller
+from nas_service.storage import access_keys
+from nas_service.storage.access_keys import SESSION_LASTS
+from nas_service.storage.session import Database
+
+router = APIRouter(tags=["access"])
+
+
+@router.get("/session", summary="Who calls")
+async def get_session(service: ServiceDep, request: Request) -> SessionView:
+    """Tell whose key or cookie came with the request, if any, and whether one is needed."""
+    gate = service.gate
+    caller = None if gate is None else await gate.caller(request.headers)
+    if caller is None:
+        return SessionView(keys=gate is not None, owner=None, scope=None, key=None)
+    return SessionView(keys=True, owner=caller.owner, scope=caller.scope, key=caller.prefix)
+
+
+@router.post("/session", summary="Log a browser in", responses=documented(401, 429))
+async def begin_session(service: ServiceDep, request: Request, response: Response, shown: Shown) -> SessionView:
+    """Take a key and give a cookie that is good for twelve hours, or until the key is void; scripts cannot read it."""
+    gate = service.gate
+    if gate is None:
+        return SessionView(keys=False, owner=None, scope=None, key=None)
+    caller, cookie = await run_in_threadpool(_begin, service.database, shown.key.get_secret_value().strip())
+    if caller is None:
+        address = request.client.host if request.client else ""
+        status, said = (
+            (429, "too many wrong keys from this address; wait a minute")
+            if await gate.is_slowed(address)
+            else (401, "no valid key")
+        )
+        raise HTTPException(status, said)
+    is_secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
+    response.set_cookie(COOKIE, cookie, int(SESSION_LASTS.total_seconds()), secure=is_secure, httponly=True, samesite="strict")
+    return SessionView(keys=True, owner=caller.owner, scope=caller.scope, key=caller.prefix)
+
+
+@router.delete("/session", summary="Log a browser out", status_code=status.HTTP_204_NO_CONTENT)
+async def end_session(service: ServiceDep, request: Request, response: Response) -> None:
+    """Forget the browser."""
+    cookie = cookie_of(request.headers)
+    if service.gate is not None and cookie:
+        await run_in_threadpool(_end, service.database, cookie)
+        service.gate.forget(cookie)
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+
+
+@router.get("/keys", summary="List keys")
+def list_keys(service: ServiceDep) -> list[KeyView]:
+    """Return all keys without their secrets, also void ones, oldest first."""
+    with service.database.read() as session:
+        return [KeyView.model_validate(row) for row in access_keys.list_keys(session)]
+
+
+@router.post("/keys", summary="Make a key", status_code=status.HTTP_201_CREATED)
+def create_key(service: ServiceDep, spec: KeySpec) -> NewKeyView:
+    """Make a key; its text is shown this once."""
+    with service.database.write() as session:
+        row, text = access_keys.create_key(session, spec.owner, spec.scope, spec.lasts)
+        return NewKeyView.model_validate(KeyView.model_validate(row).model_dump() | {"text": text})
+
+
+@router.delete("/keys/{prefix}", summary="Make a key void", responses=documented(404))
+def revoke_key(service: ServiceDep, prefix: str) -> KeyView:
+    """Make a key void for good, within five seconds, with every browser that showed it."""
+    with service.database.write() as session:
+        return KeyView.model_validate(access_keys.revoke(session, prefix))
+
+
+def _begin(database: Database, text: str) -> tuple[Caller | None, str]:
+    with database.write() as session:
+        caller = access_keys.find_caller(session, text)
+        return caller, "" if caller is None else access_keys.begin_session(session, caller)
+
+
+def _end(database: Database, cookie: str) -> None:
+    with database.write() as session:
+        access_keys.end_session(session, cookie)

@@ -1,0 +1,53 @@
+"""Who may do what: keys, their scopes, and who calls."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+_TEXT = re.compile(r"nas_(?P<prefix>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+
+
+class Scope(StrEnum):
+    """What a key is good for; each scope holds those before it."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    ADMIN = "admin"
+
+    def covers(self, other: "Scope") -> bool:
+        """Return whether what needs `other` may be done with this."""
+        order = list(Scope)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who showed a key.
+
+    Attributes:
+        prefix: What the key is called.
+        owner: Whose it is.
+        scope: What it is good for.
+    """
+
+    prefix: str
+    owner: str
+    scope: Scope
+
+
+def new_key_text() -> str:
+    """Return the text of a new key: `nas_`, 12 characters that it is called by, and a secret of 256 bits."""
+    return f"nas_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+
+
+def prefix_of(text: str) -> str | None:
+    """Return what a key is called, or None where the text is no key's."""
+    found = _TEXT.fullmatch(text)
+    return found["prefix"] if found else None
+
+
+def digest_of(text: str) -> str:
+    """Return what is kept of a secret. It has 256 bits that nobody chose: there is nothing that a slow digest would protect."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,182 @@
+"""Who is let in: keys, cookies and scopes on every route, and no more requests than a key may send."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+
+from api.app import create_app
+from api.gate import COOKIE
+from nas_service.access import Scope
+from nas_service.settings import Settings
+from nas_service.storage import access_keys
+from nas_service.storage.models import AccessKey
+from nas_service.storage.session import Database
+
+OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/v1/session"), ("post", "/v1/session"), ("delete", "/v1/session")}
+ANY_ID = "00000000-0000-7000-8000-000000000000"
+BY_ADMINISTRATORS = ("/v1/keys", "/v1/keys/{prefix}")
+ORIGIN = {"Origin": "http://localhost"}
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """Return the database of the service."""
+    opened = Database(settings.database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def keys(database: Database) -> dict[Scope, str]:
+    """Make a key of every scope."""
+    with database.write() as session:
+        return {scope: access_keys.create_key(session, f"{scope}er", scope, timedelta(days=1))[1] for scope in Scope}
+
+
+@pytest.fixture
+def shut(settings: Settings) -> Iterator[TestClient]:
+    """Return a client of a service that asks for keys."""
+    app = create_app(settings.model_copy(update={"require_keys": True, "key_requests_per_s": 1000.0}))
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as connected:
+        yield connected
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _operations(client: TestClient, key: str) -> list[tuple[str, str]]:
+    paths = client.get("/openapi.json", headers=_bearer(key)).json()["paths"]
+    return [(verb, path) for path, verbs in paths.items() for verb in verbs]
+
+
+def test_every_route_but_health_and_the_login_needs_a_key(shut: TestClient, keys: dict[Scope, str]) -> None:
+    walked = _operations(shut, keys[Scope.READ])
+    assert len(walked) > 50
+    unlisted = [("get", path) for path in ("/docs", "/redoc", "/openapi.json", "/v1/none", "/none")]
+    for verb, path in [*walked, *unlisted]:
+        reply = shut.request(verb, re.sub(r"\{[^}]*\}", ANY_ID, path))
+        if (verb, path) in OPEN:
+            assert reply.status_code != 401, (verb, path)
+        else:
+            assert (reply.status_code, reply.json()["type"]) == (401, "urn:nas:problem:no-key"), (verb, path)
+            assert reply.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("key", ["", "nas_", "nas_0123456789ab_" + "a" * 43, "a" * 5000, "é", "nas_\x7f"])
+def test_no_other_text_opens_a_door(shut: TestClient, keys: dict[Scope, str], key: str) -> None:
+    del keys
+    headers = {"Authorization": f"Bearer {key}".encode()}
+    assert shut.get("/v1/searches", headers=headers).status_code == 401
+    assert shut.get("/v1/searches", headers={"Cookie": f"{COOKIE}={key}".encode()}).status_code == 401
+
+
+def test_a_key_does_what_its_scope_holds_and_nothing_else(shut: TestClient, keys: dict[Scope, str]) -> None:
+    for verb, path in _operations(shut, keys[Scope.READ]):
+        if (verb, path) in OPEN or path.endswith("/stream"):
+            continue
+        place = re.sub(r"\{[^}]*\}", ANY_ID, path)
+        reads = verb == "get" or path.endswith("/estimate")
+        need = Scope.ADMIN if path in BY_ADMINISTRATORS else Scope.READ if reads else Scope.SUBMIT
+        for scope, key in keys.items():
+            reply = shut.request(verb, place, headers=_bearer(key), json={} if verb != "get" else None)
+            assert (reply.status_code == 403) is not scope.covers(need), (verb, path, scope, reply.text)
+            assert reply.status_code < 500, (verb, path, scope)
+
+
+def test_an_open_service_asks_nobody(client: TestClient) -> None:
+    assert client.get("/v1/session").json() == {"keys": False, "owner": None, "scope": None, "key": None}
+    assert client.post("/v1/searches", json={"space": "tiny"}).status_code == 202
+
+
+def test_a_browser_logs_in_and_out(shut: TestClient, keys: dict[Scope, str]) -> None:
+    reply = shut.post("/v1/session", json={"key": keys[Scope.SUBMIT]}, headers=ORIGIN)
+    assert reply.status_code == 200
+    assert reply.json() == {"keys": True, "owner": "submiter", "scope": "submit", "key": keys[Scope.SUBMIT][4:16]}
+    cookie = reply.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "Secure" not in cookie
+    assert keys[Scope.SUBMIT] not in cookie
+    assert shut.get("/v1/session").json()["owner"] == "submiter"
+    assert shut.get("/v1/searches").status_code == 200
+    assert shut.post("/v1/searches", json={"space": "tiny"}, headers=ORIGIN).status_code == 202
+    assert shut.post("/v1/searches", json={"space": "tiny"}).status_code == 403, "a cookie alone changes nothing"
+    assert shut.post("/v1/keys", json={"owner": "me"}, headers=ORIGIN).status_code == 403
+    stolen = shut.cookies[COOKIE]
+    assert shut.delete("/v1/session", headers=ORIGIN).status_code == 204
+    assert COOKIE not in shut.cookies
+    assert shut.get("/v1/searches", headers={"Cookie": f"{COOKIE}={stolen}"}).status_code == 401
+
+
+def test_a_cookie_is_for_https_alone_where_the_page_is(shut: TestClient, keys: dict[Scope, str]) -> None:
+    reply = shut.post("/v1/session", json={"key": keys[Scope.READ]}, headers={"Origin": "https://localhost"})
+    assert "Secure" in reply.headers["set-cookie"]
+
+
+def test_a_key_or_cookie_in_the_wrong_place_is_none(shut: TestClient, keys: dict[Scope, str]) -> None:
+    key = keys[Scope.ADMIN]
+    assert shut.get("/v1/searches", headers={"Cookie": f"{COOKIE}={key}"}).status_code == 401
+    assert shut.get("/v1/searches", headers={"Authorization": f"Basic {key}"}).status_code == 401
+    assert shut.get(f"/v1/searches?key={key}").status_code == 401
+    shut.post("/v1/session", json={"key": key}, headers=ORIGIN)
+    cookie = shut.cookies[COOKIE]
+    shut.cookies.clear()
+    assert shut.get("/v1/searches", headers=_bearer(cookie)).status_code == 401
+
+
+def test_a_key_that_is_revoked_or_expires_lets_nobody_in_within_seconds(
+    shut: TestClient, keys: dict[Scope, str], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.gate._BELIEVED_S", 0.0)
+    first, second = keys[Scope.READ], keys[Scope.SUBMIT]
+    assert shut.get("/v1/searches", headers=_bearer(first)).status_code == 200
+    gone = shut.delete(f"/v1/keys/{first[4:16]}", headers=_bearer(keys[Scope.ADMIN])).json()
+    assert gone["revoked_at"]
+    assert shut.get("/v1/searches", headers=_bearer(first)).status_code == 401
+    with database.write() as session:
+        session.execute(update(AccessKey).values(expires_at=AccessKey.created_at))
+    assert shut.get("/v1/searches", headers=_bearer(second)).status_code == 401
+
+
+def test_administrators_make_keys_that_are_shown_once(shut: TestClient, keys: dict[Scope, str]) -> None:
+    boss = _bearer(keys[Scope.ADMIN])
+    made = shut.post("/v1/keys", json={"owner": "grace", "scope": "read", "days": 2}, headers=boss)
+    assert made.status_code == 201
+    listed = shut.get("/v1/keys", headers=boss).json()
+    assert {row["owner"] for row in listed} == {"grace", "reader", "submiter", "adminer"}
+    assert "text" not in listed[-1]
+    assert shut.get("/v1/session", headers=_bearer(made.json()["text"])).json()["owner"] == "grace"
+
+
+@pytest.mark.parametrize("owner", ["", "a" * 101, "a\nb", "\x1b[31m"])
+def test_an_owner_is_a_word_of_people(shut: TestClient, keys: dict[Scope, str], owner: str) -> None:
+    reply = shut.post("/v1/keys", json={"owner": owner}, headers=_bearer(keys[Scope.ADMIN]))
+    assert (reply.status_code, reply.json()["errors"][0]["field"]) == (422, "owner")
+
+
+def test_wrong_keys_are_slowed_and_right_ones_are_not(
+    shut: TestClient, keys: dict[Scope, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.gate._SLOWED_S", 0.01)
+    wrong = _bearer("nas_0123456789ab_" + "a" * 43)
+    tried = [shut.get("/v1/searches", headers=wrong).status_code for _ in range(12)]
+    assert tried == [401] * 10 + [429] * 2
+    assert shut.post("/v1/session", json={"key": "wrong"}).status_code == 429
+    assert shut.get("/v1/searches", headers=_bearer(keys[Scope.READ])).status_code == 200
+    assert shut.get("/v1/searches").status_code == 401, "no key at all is no guess"
+
+
+def test_a_loop_with_one_key_leaves_others_served(settings: Settings, keys: dict[Scope, str]) -> None:
+    app = create_app(settings.model_copy(update={"require_keys": True, "key_requests_per_s": 5.0}))
+    with TestClient(app, base_url="http://localhost") as client:
+        replies = [client.get("/v1/methods", headers=_bearer(keys[Scope.READ])) for _ in range(60)]
+        refused = [reply for reply in replies if reply.status_code == 429]
+        assert replies[0].status_code == 200
+        assert len(refused) >= 20
+        assert {reply.headers["retry-after"] for reply in refused} == {"1"}
+        assert client.get("/v1/methods", headers=_bearer(keys[Scope.SUBMIT])).status_code == 200
