@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, FloatRect, sync_playwright
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service
@@ -30,6 +30,7 @@ FLAGS = [
 ]
 SETTLED = """() => !document.querySelector('.skeleton') && [...document.images].every((image) => image.complete)"""
 DRAWN_MS = 1500  # for pictures that ask for more once they are there
+TALLEST = {"search": 1070}  # pixels: what is further down is a table
 LOOKS = {"light": (1440, 900, "light"), "dark": (1440, 900, "dark"), "phone": (390, 844, "light")}
 
 
@@ -79,7 +80,9 @@ def take(browser: Browser, address: str, paths: dict[str, str], folder: Path) ->
             page.set_viewport_size({"width": width, "height": max(height, whole)})  # what is out of sight is not drawn
             page.wait_for_function(SETTLED)
             page.wait_for_timeout(DRAWN_MS)
-            page.screenshot(path=folder / f"{name}-{look}.png", full_page=True)
+            tall = min(max(height, whole), TALLEST.get(name, whole) if look != "phone" else whole)
+            cut: FloatRect = {"x": 0, "y": 0, "width": width, "height": tall}
+            page.screenshot(path=folder / f"{name}-{look}.png", full_page=True, clip=cut)
             page.close()
             print(f"{name}-{look}.png")  # noqa: T201 - a program for people
         context.close()
