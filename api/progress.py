@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING, Any
 
 from api.job_words import describe
 from api.views import JobView
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 POLL_S = 0.5  # between two looks at a job that is waited for
 
@@ -19,7 +20,7 @@ Show = Callable[[JobView], None]
 class Bars:
     """A bar a job, for terminals."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: "Progress") -> None:
         """Take where they are drawn."""
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
@@ -53,8 +54,10 @@ class Cards:
 
 
 @contextmanager
-def bars_on(where: Console) -> Iterator[Bars]:
+def bars_on(where: "Console") -> Iterator[Bars]:
     """Draw bars on a terminal until the block ends."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - a client starts without
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -69,13 +72,14 @@ def bars_on(where: Console) -> Iterator[Bars]:
 def look_on(*, quiet: bool) -> Iterator[Show]:
     """Give what shows a job: where the program runs, and nothing if it should be quiet or nobody looks on."""
     display = None if quiet else _notebook_display()
-    console = Console(stderr=True)
     if display is not None:
         yield Cards(display).show
-    elif quiet or not console.is_terminal:
+    elif quiet or not sys.stderr.isatty():
         yield lambda _: None
     else:
-        with bars_on(console) as bars:
+        from rich.console import Console  # noqa: PLC0415 - as above
+
+        with bars_on(Console(stderr=True)) as bars:
             yield bars.show
 
 

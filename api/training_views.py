@@ -9,7 +9,7 @@ from api.tabular import Tabular
 from api.views import View
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.pareto import FrontAccuracy, FrontCost
-from nas_service.search.controls import Control
+from nas_service.search.control import Control
 
 _NO_FIGURES = {"runs", "attack", "cost"}  # of a pair
 _WHOSE = ("candidate", "architecture", "method", "seed")

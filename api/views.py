@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo,
 from nas_service.comparison import Quantity, method_label
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import CandidateMetrics, DatasetReport, Progress
-from nas_service.search.controls import Control
+from nas_service.search.control import Control
 
 Item = TypeVar("Item")
 
@@ -18,7 +18,7 @@ _LISTED = {"listed": True}  # how pydantic tells a validator that it reads an en
 class View(BaseModel):
     """Base: readable from rows and dataclasses."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(from_attributes=True, defer_build=True)  # clients start sooner
 
 
 class Page(View, Generic[Item]):
