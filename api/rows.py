@@ -1,7 +1,7 @@
 """Lists of views: read as far as they are looked at, drawn by notebooks, given to pandas."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
 from pydantic import BaseModel
 
@@ -21,8 +21,7 @@ _NAMED = 3  # rows in a line of text
 class Rows(Generic[Item]):
     """A list whose pages are asked for when they are looked at, and kept.
 
-    It iterates, has a length, takes indices and slices, draws itself as a table, becomes a frame of pandas: `pd.DataFrame(rows)`
-    is `rows.to_pandas()`.
+    It iterates, has a length, takes indices and slices, draws itself as a table, and `to_pandas()` is its frame.
     """
 
     def __init__(self, more: Callable[[str | None], Page[Item]] | None, view: Any = None) -> None:  # noqa: ANN401 - a class or a union of some
@@ -114,9 +113,13 @@ class Rows(Generic[Item]):
         """
         return frame_of(self._all(), self._view)
 
-    def __array__(self, *_: object, **__: object) -> Any:  # noqa: ANN401 - numpy's own
-        """Return a record array, for numpy, and for pandas that is given rows."""
-        return self.to_pandas().to_records(index=False)
+    def __array__(self, *_: object, **__: object) -> NoReturn:
+        """Refuse to be an array: pandas, which asks for one, would make columns without names of it.
+
+        Raises:
+            TypeError: It says what to call.
+        """
+        raise TypeError("rows are no array: rows.to_pandas() is their frame, with names and types")
 
 
 class AsyncRows(Generic[Item]):
