@@ -71,7 +71,7 @@ def test_fields_that_are_wrong_are_named_and_neither_nor_both_is_refused(nas: Na
     with pytest.raises(ApiError, match=r"space.name: 'tini' is not allowed"):
         nas.search(space="tini")
     with pytest.raises(TypeError, match="give an id, or fields of a spec"):
-        nas.search()  # type: ignore[call-overload]  # as nobody should
+        nas.search()
 
 
 def test_a_training_takes_space_and_dataset_of_what_it_trains(nas: NasClient, finished_search: str) -> None:
