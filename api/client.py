@@ -9,7 +9,7 @@ Example:
 
 from api.following import StreamMessage
 from api.markup import Drawing
-from api.refusals import ApiError, BrokenReplyError, JobEndedError, StillAtWorkError, UnansweredError
+from api.refusals import ApiError, BrokenReplyError, NotSucceededError, StillAtWorkError, UnansweredError
 from api.rows import Rows
 from api.synchronous.client import NasClient
 from api.synchronous.jobs import Job, Registration, Search, Training
@@ -27,10 +27,10 @@ __all__ = [
     "Drawing",
     "InvalidFieldError",
     "Job",
-    "JobEndedError",
     "NasClient",
     "NasError",
     "NotReadyError",
+    "NotSucceededError",
     "Registration",
     "Rows",
     "Search",

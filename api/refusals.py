@@ -90,7 +90,7 @@ class BrokenReplyError(NasError):
         )
 
 
-class JobEndedError(NasError):
+class NotSucceededError(NasError):
     """A job that was waited for ended otherwise than hoped: it failed, or was cancelled.
 
     Attributes:

@@ -66,12 +66,17 @@ class AsyncCalls:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what came through it, jobs and lists, opens another one where it is asked for more."""
         await self._http.aclose()
+
+    def _connected(self) -> httpx.AsyncClient:
+        if self._http.is_closed:
+            self._http = connect_http_async(self.url, self._timeout_s)
+        return self._http
 
     async def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
         with in_our_words(self.url, f"{verb} {path}"):
-            reply = await self._http.request(verb, path, **options)
+            reply = await self._connected().request(verb, path, **options)
         raise_for(reply)
         return reply
 
@@ -107,7 +112,7 @@ class AsyncCalls:
         asked = f"GET {path}"
         with saving(target, name) as place:
             with in_our_words(self.url, asked):
-                async with self._http.stream("GET", path, params=params) as reply:
+                async with self._connected().stream("GET", path, params=params) as reply:
                     if not reply.is_success:
                         await reply.aread()
                     raise_for(reply)
@@ -133,14 +138,14 @@ class AsyncCalls:
             await self._pause(pause_s)
 
     async def _listen(self, path: str, after: int, *, log: bool) -> AsyncIterator[StreamMessage]:
-        usual, asked, parser = self._http.timeout, f"GET {path}", Parser()
+        usual, asked, parser = self._connected().timeout, f"GET {path}", Parser()
         options: dict[str, Any] = {
             "params": {"log": "true"} if log else {},
             "headers": {"Last-Event-ID": str(after)},
             "timeout": httpx.Timeout(connect=usual.connect, read=SILENCE_S, write=usual.write, pool=usual.pool),
         }
         with in_our_words(self.url, asked):
-            async with self._http.stream("GET", path, **options) as reply:
+            async with self._connected().stream("GET", path, **options) as reply:
                 if not reply.is_success:
                     await reply.aread()
                 raise_for(reply)

@@ -43,7 +43,7 @@ class AsyncNasClient(AsyncJobCalls, AsyncResultCalls):
         """Return whether the service can work; one that says that it cannot has answered, too."""
         asked = "GET /readyz"
         with in_our_words(self.url, asked):
-            reply = await self._http.get("/readyz")
+            reply = await self._connected().get("/readyz")
         try:
             return read(Readiness, reply, self.url, asked)
         except BrokenReplyError:

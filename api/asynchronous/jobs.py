@@ -12,7 +12,7 @@ from api.job_views import LogView
 from api.markup import Drawing
 from api.patience import deadline_in
 from api.progress import Show, look_on
-from api.refusals import JobEndedError
+from api.refusals import NotSucceededError
 from api.rows import AsyncRows
 from api.search_views import BeliefsView, LeaderView, RoundsView, SeriesView
 from api.spec_fields import TrainingFields
@@ -47,7 +47,7 @@ class AsyncJob(JobView, AsyncBound):
             quiet: Whether nothing is shown.
 
         Raises:
-            JobEndedError: If it failed or was cancelled.
+            NotSucceededError: If it failed or was cancelled.
             StillAtWorkError: If it is not over by then; it goes on.
             ApiError: If it is deleted, or the service is away for longer than two minutes.
             UnansweredError: If the way to the service is.
@@ -62,7 +62,7 @@ class AsyncJob(JobView, AsyncBound):
 
         await self._client._until_over(self, see, deadline)
         if self.state != JobState.SUCCEEDED:
-            raise JobEndedError(self)
+            raise NotSucceededError(self)
         return self
 
     def stream(self, after: int | None = None, *, log: bool = False) -> AsyncIterator[StreamMessage]:

@@ -67,12 +67,17 @@ class Calls:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what came through it, jobs and lists, opens another one where it is asked for more."""
         self._http.close()
+
+    def _connected(self) -> httpx.Client:
+        if self._http.is_closed:
+            self._http = connect_http(self.url, self._timeout_s)
+        return self._http
 
     def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options
         with in_our_words(self.url, f"{verb} {path}"):
-            reply = self._http.request(verb, path, **options)
+            reply = self._connected().request(verb, path, **options)
         raise_for(reply)
         return reply
 
@@ -107,7 +112,7 @@ class Calls:
         """Receive a file; the place is opened before it is asked for, and keeps what it held if that fails."""
         asked = f"GET {path}"
         with saving(target, name) as place:
-            with in_our_words(self.url, asked), self._http.stream("GET", path, params=params) as reply:
+            with in_our_words(self.url, asked), self._connected().stream("GET", path, params=params) as reply:
                 if not reply.is_success:
                     reply.read()
                 raise_for(reply)
@@ -133,13 +138,13 @@ class Calls:
             self._pause(pause_s)
 
     def _listen(self, path: str, after: int, *, log: bool) -> Iterator[StreamMessage]:
-        usual, asked, parser = self._http.timeout, f"GET {path}", Parser()
+        usual, asked, parser = self._connected().timeout, f"GET {path}", Parser()
         options: dict[str, Any] = {
             "params": {"log": "true"} if log else {},
             "headers": {"Last-Event-ID": str(after)},
             "timeout": httpx.Timeout(connect=usual.connect, read=SILENCE_S, write=usual.write, pool=usual.pool),
         }
-        with in_our_words(self.url, asked), self._http.stream("GET", path, **options) as reply:
+        with in_our_words(self.url, asked), self._connected().stream("GET", path, **options) as reply:
             if not reply.is_success:
                 reply.read()
             raise_for(reply)

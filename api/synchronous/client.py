@@ -44,7 +44,7 @@ class NasClient(JobCalls, ResultCalls):
         """Return whether the service can work; one that says that it cannot has answered, too."""
         asked = "GET /readyz"
         with in_our_words(self.url, asked):
-            reply = self._http.get("/readyz")
+            reply = self._connected().get("/readyz")
         try:
             return read(Readiness, reply, self.url, asked)
         except BrokenReplyError:

@@ -17,8 +17,8 @@ from api.client import (
     ApiError,
     Candidate,
     InvalidFieldError,
-    JobEndedError,
     NasClient,
+    NotSucceededError,
     Search,
     StillAtWorkError,
     Training,
@@ -113,13 +113,13 @@ def test_waiting_ends_with_success_and_says_why_it_did_not(nas: NasClient, setti
     thread.join()
     bad = nas.search(space="tiny", name="bad")
     _move(settings, bad.id, JobState.STARTING, JobState.FAILED, error="no room")
-    with pytest.raises(JobEndedError, match=rf"search {bad.id} \(bad\) failed: no room") as failed:
+    with pytest.raises(NotSucceededError, match=rf"search {bad.id} \(bad\) failed: no room") as failed:
         bad.wait()
     assert failed.value.job is bad
     gone = nas.search(space="tiny")
     gone.cancel()
     _move(settings, gone.id, JobState.CANCELLED)
-    with pytest.raises(JobEndedError, match="was cancelled"):
+    with pytest.raises(NotSucceededError, match="was cancelled"):
         gone.wait()
 
 
@@ -134,7 +134,7 @@ def test_a_search_waits_for_its_trainings_unless_it_should_not(nas: NasClient, s
     with pytest.raises(StillAtWorkError, match=f"training {training}"):
         search.wait(0.1)
     _move(settings, training, JobState.STARTING, JobState.FAILED, error="no room")
-    with pytest.raises(JobEndedError, match=f"training {training} failed"):
+    with pytest.raises(NotSucceededError, match=f"training {training} failed"):
         search.wait()
 
 
@@ -216,6 +216,15 @@ def test_a_refused_download_keeps_what_was_there(nas: NasClient, whole: Written,
     with pytest.raises(ApiError):
         nas.training(whole.training).candidates()[0].download(kept, format="c")
     assert (kept.read_text(), [path.name for path in kept.parent.iterdir()]) == ("before", ["x.zip"])
+
+
+def test_what_came_through_a_connection_outlives_it(url: str, finished_search: str) -> None:
+    with NasClient(url) as nas:
+        search, arms = nas.search(finished_search), nas.arms(finished_search)
+    assert (len(arms), search.refresh().state) == (18, "succeeded")
+    search._client.close()
+    assert [message.kind for message in search.stream()] == ["progress", "end"]
+    search._client.close()
 
 
 def test_handles_go_to_other_processes(nas: NasClient) -> None:
