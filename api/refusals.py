@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -122,6 +122,10 @@ class StillAtWorkError(NasError, TimeoutError):
         super().__init__(
             f"{job.kind} {job.id} is still {job.state}{waits} when the time is over; it goes on: wait() again, or cancel()"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make it from its job: a kind of OSError takes its sentence in the constructor alone."""
+        return type(self), (self.job,), self.__dict__
 
 
 @contextmanager
