@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from api.app import create_app
 from api.async_client import AsyncNasClient
 from api.client import (
     ApiError,
@@ -31,6 +32,8 @@ from nas_service.storage import jobs
 from nas_service.storage.session import Database
 from tests.api.conftest import write_bundled
 from tests.api.whole_training import Written
+from tests.clusters import free_port
+from tests.serving import in_thread
 
 
 def _move(settings: Settings, job_id: str, *states: JobState, error: str | None = None) -> None:
@@ -121,6 +124,19 @@ def test_waiting_ends_with_success_and_says_why_it_did_not(nas: NasClient, setti
     _move(settings, gone.id, JobState.CANCELLED)
     with pytest.raises(NotSucceededError, match="was cancelled"):
         gone.wait()
+
+
+def test_waiting_survives_a_service_that_restarts(settings: Settings) -> None:
+    port, ended = free_port(), list[str]()
+    with in_thread(create_app(settings), port=port) as url, NasClient(url) as nas:
+        search = nas.search(space="tiny")
+        waiting = threading.Thread(target=lambda: ended.append(search.wait(60).state))
+        waiting.start()
+    time.sleep(1.5)  # in which it asks nobody, twice
+    _move(settings, search.id, JobState.STARTING, JobState.RUNNING, JobState.SUCCEEDED)
+    with in_thread(create_app(settings), port=port):
+        waiting.join(60)
+    assert ended == ["succeeded"]
 
 
 def test_a_search_waits_for_its_trainings_unless_it_should_not(nas: NasClient, settings: Settings, finished_search: str) -> None:
