@@ -18,7 +18,7 @@ _LISTED = {"listed": True}  # how pydantic tells a validator that it reads an en
 class View(BaseModel):
     """Base: readable from rows and dataclasses."""
 
-    model_config = ConfigDict(from_attributes=True, defer_build=True)  # clients start sooner
+    model_config = ConfigDict(from_attributes=True)
 
 
 class Page(View, Generic[Item]):
