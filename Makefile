@@ -100,8 +100,9 @@ bench: $(BIN)/nas ## measure what the README quotes
 compare-methods: $(BIN)/nas ## train every method on one architecture, 3 seeds, and print the table
 	$(BIN)/python -m benchmarks.compare_methods
 
-docs: $(VENV)/.dev ## write the generated tables of the documentation anew
+docs: $(VENV)/.dev ## write what is generated anew: the tables of the documentation, the client without an event loop
 	$(BIN)/python -m docs.tables
+	$(BIN)/python -m docs.synchronous
 
 screenshots: $(VENV)/.dev ## take pictures of every page in light, dark and on a phone (docs/pictures); needs Chromium
 	$(BIN)/python -m docs.screenshots

@@ -4,28 +4,24 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
-import httpx
 import typer
 from pydantic import ValidationError
 
 from api.commands import compiling, datasets, demo, export, keys, local, registrations, results, searches, service, trainings
 from api.console import console, errors
-from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
 from nas_service.errors import NasError
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 
-# What bad input and the world outside may raise; the network is apart, since its message says what to do.
+# What bad input and the world outside may raise; errors of the client are NasErrors.
 EXPECTED = (
-    ApiError,
     NasError,
     InvalidFieldError,
     UnknownNameError,
     OSError,
     FloatingPointError,  # a training that diverged
     UnicodeError,  # words of the command line that are no text
-    httpx.InvalidURL,
 )
 
 app = typer.Typer(
@@ -89,30 +85,6 @@ def main() -> None:
     except EXPECTED as error:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
-    except httpx.UnsupportedProtocol as error:
-        message = (
-            f"error: {str(error.request.url)!r} is no address of a service; allowed: http://HOST:PORT, with --url or NAS_URL"
-        )
-        errors.print(message, markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except httpx.TransportError as error:
-        errors.print(f"error: {unanswered(error)}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-
-
-def unanswered(error: httpx.TransportError) -> str:
-    """Say what became of a request: only one that reached nobody means that no service is there."""
-    where = error.request.url.copy_with(raw_path=b"/")
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return f"no service answers at {where} ({error}); start one with `nas serve`, or say where with --url or NAS_URL"
-    asked = f"{error.request.method} {error.request.url.path}"
-    if isinstance(error, httpx.TimeoutException):
-        limit_s = error.request.extensions.get("timeout", {}).get("read")
-        within = "in time" if limit_s is None else f"within {limit_s:g} s"
-        return f"the service at {where} took the connection and did not answer {asked} {within}; it may still be at work on it"
-    return (
-        f"the service at {where} took the connection and gave it up before it had answered {asked} ({error}); its log may say why"
-    )
 
 
 if __name__ == "__main__":

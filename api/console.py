@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -16,26 +16,18 @@ from typing import Any
 from pydantic import BaseModel
 from rich.box import HEAVY_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from api.client import POLL_S, NasClient
-from api.job_views import JobRow
+from api.client import NasClient
+from api.job_words import describe
 from api.patience import patiently
+from api.progress import POLL_S, bars_on
 from api.views import JobView
 from nas_service.job_events import DataRead
 from nas_service.json_text import json_text
-from nas_service.lifecycle import FINISHED, JobState
-from nas_service.reports import (
-    AnyProgress,
-    RegistrationPhase,
-    RegistrationProgress,
-    SearchPhase,
-    SearchProgress,
-    TrainingPhase,
-    TrainingProgress,
-)
+from nas_service.lifecycle import FINISHED
+from nas_service.reports import SearchPhase, TrainingPhase
 from nas_service.wording import printable
 
 WIDTH = 160  # columns where there is no terminal to ask
@@ -57,7 +49,7 @@ def program() -> str:
     return os.path.relpath(called)
 
 
-def print_json(value: BaseModel | Sequence[BaseModel | dict[str, Any]] | dict[str, Any]) -> None:
+def print_json(value: BaseModel | Iterable[BaseModel | dict[str, Any]] | dict[str, Any]) -> None:
     """Print a view, a list of views or objects, or an object as JSON."""
     if isinstance(value, BaseModel):
         plain: Any = value.model_dump(mode="json")
@@ -136,69 +128,6 @@ def age(since: datetime) -> str:
     return f"{max(seconds, 0)} s"
 
 
-def percent(share: float | None) -> str:
-    """Return a share in [0, 1] as per cent."""
-    return "-" if share is None else f"{100 * share:.2f} %"
-
-
-def _left(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02d} left"
-
-
-_SEARCH_PHASES = {SearchPhase.LOADING: "reading the data", SearchPhase.PLACING: "starting workers"}
-_TRAINING_PHASES = {TrainingPhase.LOADING: "reading the data"}
-_REGISTRATION_PHASES = {RegistrationPhase.LISTING: "listing the files", RegistrationPhase.CONCLUDING: "drawing the contact sheet"}
-
-
-def describe(job: JobView | JobRow) -> tuple[int, int, str]:
-    """Return how much of a job is done, of how much, and the rest in words, first of all what it waits for."""
-    waits = [f"waits for {job.waiting_for}"] if job.waiting_for else []
-    progress = job.progress
-    if progress is None:
-        return 0, 0, ", ".join(waits) or job.state
-    is_running = job.state == JobState.RUNNING
-    done, words = _told(progress, is_running)
-    return done, progress.total, ", ".join([*waits, *words])
-
-
-def _told(progress: AnyProgress, is_running: bool) -> tuple[int, list[str]]:  # noqa: FBT001 - one of two ways to say it
-    if isinstance(progress, SearchProgress):
-        return progress.samples, _search_words(progress, is_running)
-    if isinstance(progress, TrainingProgress):
-        return progress.epochs, _training_words(progress, is_running)
-    return progress.images, _registration_words(progress, is_running)
-
-
-def _registration_words(progress: RegistrationProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - as above
-    words = [_REGISTRATION_PHASES[progress.phase]] if is_running and progress.phase in _REGISTRATION_PHASES else []
-    return [*words, f"{progress.images:,}/{progress.total:,} images"] if progress.total else words
-
-
-def _search_words(progress: SearchProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - one of two ways to say it
-    words = [_SEARCH_PHASES[progress.phase]] if is_running and progress.phase in _SEARCH_PHASES else []
-    words += [f"{progress.samples}/{progress.total} samples", f"{progress.arms_left}/{progress.arms} arms left"]
-    if progress.best_reward is not None:
-        words.append(f"best {percent(progress.best_reward)}")
-    if is_running and progress.seconds_left is not None:
-        words.append(_left(progress.seconds_left))
-    return words
-
-
-def _training_words(progress: TrainingProgress, is_running: bool) -> list[str]:  # noqa: FBT001 - as above
-    words = [_TRAINING_PHASES[progress.phase]] if is_running and progress.phase in _TRAINING_PHASES else []
-    if is_running and progress.full_precision_left:
-        words.append(f"{progress.full_precision_left} full-precision network(s) first, to learn or to attack from")
-    words += [f"{progress.finished}/{progress.candidates} candidates", f"{progress.epochs}/{progress.total} epochs"]
-    if progress.failed:
-        words.append(f"{progress.failed} failed")
-    if is_running and progress.under_attack:
-        words.append(f"{progress.under_attack} under attack")
-    if progress.best_validation_accuracy is not None:
-        words.append(f"best so far {percent(progress.best_validation_accuracy)} validation")
-    return words
-
-
 class _PlainProgress:
     """A line now and then, for logs."""
 
@@ -216,29 +145,13 @@ class _PlainProgress:
             self._last, self._state, self._line = now, state, line
 
 
-class _BarProgress:
-    """A bar, for terminals."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task: TaskID | None = None
-
-    def show(self, job: JobView) -> None:
-        done, total, words = describe(job)
-        if self._task is None:
-            self._task = self._progress.add_task(job.kind, total=None, words=words)
-        label = f"{job.kind} {job.state}"
-        self._progress.update(self._task, description=label, completed=done, total=total or None, words=words)
-
-
 @contextmanager
 def _shown(where: Console) -> Iterator[Callable[[JobView], None]]:
     if not where.is_terminal:
         yield _PlainProgress(where).show
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
-    with Progress(*columns, console=where) as progress:
-        yield _BarProgress(progress).show
+    with bars_on(where) as bars:
+        yield bars.show
 
 
 def _say(where: Console, text: str) -> None:

@@ -1,19 +1,11 @@
-"""Following a stream: server-sent events as they come, and coming back where it breaks off. Needs httpx and pydantic alone."""
+"""Streams of server-sent events, as messages. Nothing is sent or received here."""
 
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
-import httpx
-
-from api.patience import ASK_EVERY_S, LIMIT_S
-from api.refusals import ApiError, raise_for
-
 SILENCE_S = 45.0  # after which a stream is given up: a service that lives says so every 15 s
-_PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
 @dataclass(frozen=True)
@@ -31,57 +23,31 @@ class StreamMessage:
     id: int | None = None
 
 
-def parse(lines: Iterator[str]) -> Iterator[StreamMessage]:
-    """Yield the whole messages among the lines of a stream; comments are left out."""
-    fields: dict[str, str] = {}
-    for line in lines:
+class Parser:
+    """Puts messages together, line by line; comments are left out."""
+
+    def __init__(self) -> None:
+        """Begin between two messages."""
+        self._fields: dict[str, str] = {}
+
+    def take(self, line: str) -> StreamMessage | None:
+        """Return the message that a line ends."""
+        fields = self._fields
         name, _, value = line.partition(":")
         if line and name:
             value = value.removeprefix(" ")
             fields[name] = f"{fields[name]}\n{value}" if name == "data" and name in fields else value
         elif not line and "data" in fields:
             identifier = int(fields["id"]) if "id" in fields else None
-            yield StreamMessage(fields.get("event", "message"), json.loads(fields["data"]), identifier)
-            fields = {}
+            self._fields = {}
+            return StreamMessage(fields.get("event", "message"), json.loads(fields["data"]), identifier)
+        return None
 
 
-def follow(http: httpx.Client, path: str, after: int, *, log: bool) -> Iterator[StreamMessage]:
-    """Yield the messages of a stream until it has ended, `end` the last; every event once.
-
-    Args:
-        http: The connection.
-        path: Of the stream.
-        after: Event after which to begin.
-        log: Whether lines of the log are asked for.
-
-    Raises:
-        ApiError: If the stream is refused, or the service is away for longer than two minutes.
-        httpx.TransportError: If the way to it is.
-    """
-    heard = time.monotonic()
-    while True:
-        try:
-            for message in _once(http, path, after, log=log):
-                heard = time.monotonic()
-                after = after if message.id is None else message.id
-                yield message
-                if message.kind == "end":
-                    return
-        except httpx.UnsupportedProtocol:
-            raise
-        except (ApiError, httpx.TransportError) as error:
-            is_passing = isinstance(error, httpx.TransportError) or error.problem.status in _PASSING
-            if not is_passing or time.monotonic() - heard > LIMIT_S:
-                raise
-        time.sleep(ASK_EVERY_S)
-
-
-def _once(http: httpx.Client, path: str, after: int, *, log: bool) -> Iterator[StreamMessage]:
-    params = {"log": "true"} if log else {}
-    usual = http.timeout
-    limits = httpx.Timeout(connect=usual.connect, read=SILENCE_S, write=usual.write, pool=usual.pool)
-    with http.stream("GET", path, params=params, headers={"Last-Event-ID": str(after)}, timeout=limits) as reply:
-        if not reply.is_success:
-            reply.read()
-        raise_for(reply)
-        yield from parse(reply.iter_lines())
+def parse(lines: Iterable[str]) -> Iterator[StreamMessage]:
+    """Yield the whole messages among the lines of a stream."""
+    parser = Parser()
+    for line in lines:
+        message = parser.take(line)
+        if message is not None:
+            yield message

@@ -1,5 +1,6 @@
 """What lists of jobs, changes of a job and its log look like; beside `views.py`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from nas_service.lifecycle import JobState
 from nas_service.reports import Progress, SearchProgress, TrainingProgress
 
 ERROR_SHOWN = 200  # letters of an error in a list
+
+Wanted = str | Sequence[str]  # several values of one filter: one of them
 
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 

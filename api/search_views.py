@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
+from api.markup import Record
+from api.tabular import Tabular
 from api.views import View
 from nas_service.search.arm_facts import ArmBounds, ArmUnit
 
@@ -133,14 +135,26 @@ class RoundView(View):
     leader: list[int | None] = Field(description="As `leading` in the arm table.")
 
 
-class RoundsView(View):
+class RoundsView(Tabular):
     """The rounds of a search that are over."""
 
     samples: int = Field(description="Committed.")
     rounds: list[RoundView]
 
+    def records(self) -> list[Record]:
+        """Return an arm that was dropped a row, with the round at whose end it was."""
+        return [
+            {"round": entry.round, "samples": entry.samples, **arm.model_dump(exclude={"position"})}
+            for entry in self.rounds
+            for arm in entry.abandoned
+        ]
 
-class SeriesView(View):
+    def headings(self) -> list[str]:
+        """Return their names."""
+        return ["round", "samples", *(name for name in AbandonedArmView.model_fields if name != "position")]
+
+
+class SeriesView(Tabular):
     """Samples as columns of equal length."""
 
     fields: list[str]
@@ -148,6 +162,14 @@ class SeriesView(View):
     points: int = Field(description="Samples in the columns.")
     points_total: int = Field(description="Samples that there are.")
     thinned: bool = Field(description="Whether some were left out: never the first, the last, a new best or a lot's extremes.")
+
+    def records(self) -> list[Record]:
+        """Return a sample a row."""
+        return [dict(zip(self.fields, row, strict=True)) for row in zip(*map(self.columns.__getitem__, self.fields), strict=True)]
+
+    def headings(self) -> list[str]:
+        """Return their names."""
+        return self.fields
 
 
 class LeaderView(View):

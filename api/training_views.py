@@ -4,10 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from api.markup import Record
+from api.tabular import Tabular
 from api.views import View
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.pareto import FrontAccuracy, FrontCost
-from nas_service.search.controls import Control
+from nas_service.search.control import Control
+
+_NO_FIGURES = {"runs", "attack", "cost"}  # of a pair
+_WHOSE = ("candidate", "architecture", "method", "seed")
 
 Place = Annotated[tuple[str, str], Field(description="Method and architecture.")]
 
@@ -161,7 +166,7 @@ class LiveNetworkView(View):
     methods: list[str] = Field(description="Those of what is compared that it will be trained with alike.")
 
 
-class ComparisonView(View):
+class ComparisonView(Tabular):
     """The finished candidates of one training or more, all on the same data, compared."""
 
     pairs: list[PairView]
@@ -182,6 +187,14 @@ class ComparisonView(View):
         description="For clean accuracies, and for each way in which pairs were attacked, one front over OPs and one over bytes."
     )
 
+    def records(self) -> list[Record]:
+        """Return a pair a row, without its single runs."""
+        return [pair.model_dump(mode="json", exclude=_NO_FIGURES) for pair in self.pairs]
+
+    def headings(self) -> list[str]:
+        """Return their names."""
+        return [name for name in PairView.model_fields if name not in _NO_FIGURES]
+
 
 class CurveView(View):
     """The epochs of one candidate."""
@@ -197,12 +210,28 @@ class CurveView(View):
     columns: dict[str, list[float | None]] = Field(description="By field, one value an epoch of `epoch`.")
 
 
-class CurvesView(View):
+class CurvesView(Tabular):
     """The curves of a whole training."""
 
     fields: list[str]
     candidates: list[CurveView] = Field(description="In the training's order, those without an epoch too.")
     thinned: bool = Field(description="Whether epochs were left out; first, last and extremes of every bucket are there.")
+
+    def records(self) -> list[Record]:
+        """Return an epoch of a candidate a row."""
+        return [
+            {
+                **{name: getattr(curve, name) for name in _WHOSE},
+                "epoch": epoch,
+                **{name: curve.columns[name][place] for name in self.fields},
+            }
+            for curve in self.candidates
+            for place, epoch in enumerate(curve.epoch)
+        ]
+
+    def headings(self) -> list[str]:
+        """Return their names."""
+        return [*_WHOSE, "epoch", *self.fields]
 
 
 class ScorePointView(View):

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo,
 from nas_service.comparison import Quantity, method_label
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import CandidateMetrics, DatasetReport, Progress
-from nas_service.search.controls import Control
+from nas_service.search.control import Control
 
 Item = TypeVar("Item")
 

@@ -36,8 +36,8 @@ LOOKS = {"light": (1440, 900, "light"), "dark": (1440, 900, "dark"), "phone": (3
 
 def pages(client: NasClient) -> dict[str, str]:
     """Return the path of a page of every kind, by name."""
-    search = next(client.searches())
-    training = next(client.trainings())
+    search = client.searches()[0]
+    training = client.trainings()[0]
     middle = client.search(search.id).progress
     half = getattr(middle, "samples", 0) // 2
     best, second = [row.id for row in client.architectures(search=search.id)][:2]

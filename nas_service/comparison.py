@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from nas_service.reports import ClassFigures, RobustnessFigures
-from nas_service.search.controls import Control
+from nas_service.search.control import Control
 from nas_service.trained import TrainedCandidate
 
 MIN_FOR_CORRELATION = 3  # two points always lie on a line

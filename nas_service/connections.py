@@ -1,11 +1,45 @@
 """Connections over HTTP to services of ours: this machine is asked directly, whatever proxies the environment names."""
 
 import ipaddress
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import httpx
 
-from nas_service.errors import NotReadyError
+from nas_service.errors import NasError, NotReadyError
+from nas_service.wording import printable
+
+URL_VARIABLE = "NAS_URL"
+DEFAULT_URL = "http://127.0.0.1:8000"  # where `nas serve` listens
+
+
+class AddressError(NasError, ValueError):
+    """What was given is no address of a service."""
+
+    def __init__(self, url: str) -> None:
+        """Keep it, and say what one looks like."""
+        self.url = url
+        super().__init__(
+            f"'{printable(url)}' is no address of a service; allowed: http://HOST:PORT, with --url, NasClient(url) or "
+            f"{URL_VARIABLE}"
+        )
+
+
+def service_url(given: str | None = None) -> str:
+    """Return the address of the service: what is given, else what the environment says, else this machine's.
+
+    Raises:
+        AddressError: If it is none: without `http://` or `https://`, or without a host.
+    """
+    url = os.environ.get(URL_VARIABLE, DEFAULT_URL) if given is None else given
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise AddressError(url) from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise AddressError(url)
+    return url
 
 
 def is_loopback(host: str) -> bool:
@@ -24,10 +58,22 @@ def connect_http(url: str, timeout: float | httpx.Timeout, headers: Mapping[str,
     Raises:
         NotReadyError: If the environment names a proxy that cannot be used.
     """
-    host = httpx.URL(url).host
-    direct = not host or is_loopback(host)  # without one it is no address, which whoever asks is told
-    try:
+    with _through_proxies(url) as direct:
         return httpx.Client(base_url=url, timeout=timeout, headers=dict(headers or {}), trust_env=not direct)
+
+
+def connect_http_async(url: str, timeout: float | httpx.Timeout) -> httpx.AsyncClient:
+    """As `connect_http`, for an event loop."""
+    with _through_proxies(url) as direct:
+        return httpx.AsyncClient(base_url=url, timeout=timeout, trust_env=not direct)
+
+
+@contextmanager
+def _through_proxies(url: str) -> Iterator[bool]:
+    """Tell whether an address is asked directly, and say in our words which proxy cannot be used."""
+    host = httpx.URL(url).host
+    try:
+        yield not host or is_loopback(host)  # without one it is no address, which whoever asks is told
     except (ImportError, ValueError) as error:  # httpx's words for a kind of proxy that it does not know
         said = str(error).split(". ")[0]
         raise NotReadyError(

@@ -1,4 +1,4 @@
-"""Settings: the only place that reads the environment."""
+"""Settings: the only place that reads the environment, but for a client's one address (`connections.service_url`)."""
 
 from functools import cached_property
 from pathlib import Path
@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from nas_service.connections import DEFAULT_URL
 
 _NAME = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _SITE = r"https?://[A-Za-z0-9._\[\]:-]+"
@@ -26,7 +28,7 @@ class Settings(BaseSettings):
     scratch: Path | None = Field(
         None, description="Folder of one driver for what need not outlive it; launchers set it, each driver its own."
     )
-    url: str = Field("http://127.0.0.1:8000", description="Address of the service, for the CLI and the client.")
+    url: str = Field(DEFAULT_URL, description="Address of the service, for the CLI and the client.")
     host: str = Field("127.0.0.1", description="Address that `nas serve` listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that `nas serve` listens on; 0: any free one.")
     allowed_hosts: str = Field(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from search_spaces.wording import is_text, printable
 
-__all__ = ["code_span", "is_text", "listed", "markdown", "named", "printable"]
+__all__ = ["code_span", "is_text", "listed", "markdown", "named", "percent", "printable"]
 
 _FEW = 3  # words in a sentence
 _MARKS = re.compile(r"[\\`*_\[\]<>|~&$:@]")
@@ -32,3 +32,8 @@ def listed(words: Sequence[str], most: int) -> str:
 def named(words: Sequence[str]) -> str:
     """Return the first few words joined by commas, and how many there are besides: for a sentence."""
     return listed(words, _FEW)
+
+
+def percent(share: float | None) -> str:
+    """Return a share in [0, 1] as per cent."""
+    return "-" if share is None else f"{100 * share:.2f} %"

@@ -1,8 +1,8 @@
 """What the command line says of test images by class."""
 
-from api.console import console, percent, print_table
+from api.console import console, print_table
 from nas_service.reports import ClassFigures
-from nas_service.wording import listed, printable
+from nas_service.wording import listed, percent, printable
 
 _NAMED = 5  # classes; --json has all
 

@@ -8,9 +8,10 @@ import typer
 
 from api.commands.files import require_writable
 from api.commands.options import Json
-from api.console import console, percent, print_json, print_table
+from api.console import console, print_json, print_table
 from nas_service.errors import ExportError
 from nas_service.settings import Settings
+from nas_service.wording import percent
 from search_spaces.errors import InvalidFieldError
 
 

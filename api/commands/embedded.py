@@ -13,10 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-import httpx
-
 from api.client import NasClient
 from api.console import errors
+from api.refusals import UnansweredError
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 
@@ -110,7 +109,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log_path: 
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 readiness = client.readiness()
-            except httpx.TransportError:
+            except UnansweredError:
                 pass  # it does not listen yet
             else:
                 if readiness.status != "not-ready":  # a degraded one works

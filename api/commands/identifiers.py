@@ -5,12 +5,10 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-import httpx
 import typer
 
 from api.client import NasClient
 from api.job_views import JobRow
-from api.refusals import ApiError
 from nas_service.errors import NasError, NotFoundError
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError
@@ -36,7 +34,7 @@ def recent_jobs(kind: str) -> Callable[[str], list[tuple[str, str]]]:
         try:
             with NasClient(Settings().url, _COMPLETION_S) as client:
                 rows = list(islice(client.jobs(kind=kind), _OFFERED))
-        except (httpx.HTTPError, httpx.InvalidURL, NasError, ApiError, ValueError):
+        except (NasError, ValueError):
             return []  # a shell that completes has no place for an error
         return [(row.id, f"{row.name} {row.state}".strip()) for row in rows if row.id.startswith(incomplete)]
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx
 import typer
 
 from api.client import NasClient
@@ -34,7 +33,7 @@ def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> I
             is_asked = True
             _wait_for_end(client, search_id)
             said = f"interrupted: {what} is cancelled; what was found is kept, and {again} shows it"
-        except (httpx.HTTPError, NasError, ApiError, KeyboardInterrupt, TimeoutError) as error:
+        except (NasError, KeyboardInterrupt, TimeoutError) as error:
             why = f" ({error})" if str(error) else ""
             drop = f"{program()} search cancel {search_id}"
             said = f"interrupted: search {search_id} is kept{why}; {again} goes on with it, and `{drop}` then drops it"

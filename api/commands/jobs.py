@@ -10,8 +10,9 @@ import typer
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
 from api.commands.options import Json, Url
-from api.console import age, console, describe, errors, print_data_remarks, print_json, print_table, short_id
-from api.job_calls import Wanted
+from api.console import age, console, errors, print_data_remarks, print_json, print_table, short_id
+from api.job_views import Wanted
+from api.job_words import describe
 from api.views import JobView
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings

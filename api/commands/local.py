@@ -11,11 +11,12 @@ from api.commands.classes import print_weak, print_worst
 from api.commands.files import require_writable
 from api.commands.options import Json
 from api.commands.specs import Sets, read_spec
-from api.console import console, percent, print_json, print_remarks, print_table
+from api.console import console, print_json, print_remarks, print_table
 from nas_service.errors import ExportError
 from nas_service.reports import ClassFigures
 from nas_service.search.strategy import STRATEGIES
 from nas_service.settings import Settings
+from nas_service.wording import percent
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 from search_spaces.space import SearchSpace

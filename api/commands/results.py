@@ -12,12 +12,12 @@ from api.client import NasClient
 from api.commands.files import require_writable
 from api.commands.identifiers import find_job, find_result
 from api.commands.options import Json, Url
-from api.console import console, percent, print_json, print_table, short_id
+from api.console import console, print_json, print_table, short_id
 from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
 from nas_service.settings import Settings
-from nas_service.wording import printable
+from nas_service.wording import percent, printable
 from search_spaces.errors import InvalidFieldError
 
 _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "transfer-pgd-20"}  # column -> attack
@@ -72,7 +72,7 @@ def _in_c(cost: ArchitectureCostView) -> dict[str, object]:
 
 
 def print_architectures(
-    title: str, found: list[ArchitectureView], costs: Mapping[str, ArchitectureCostView] = MappingProxyType({})
+    title: str, found: Sequence[ArchitectureView], costs: Mapping[str, ArchitectureCostView] = MappingProxyType({})
 ) -> None:
     """Print a table of architectures; with what they stand where a search sought that, with what they take in C by id."""
     attacked = any(row.attacked_score is not None for row in found)
@@ -116,7 +116,7 @@ def _tested(row: CandidateView) -> str:
     return f"{told}\n{percent(row.metrics.test_balanced_accuracy)} balanced"
 
 
-def print_candidates(title: str, candidates: list[CandidateView]) -> None:
+def print_candidates(title: str, candidates: Sequence[CandidateView]) -> None:
     """Print a table of candidates, with the balanced accuracy where it is another figure, and one of those that were attacked."""
     rows = [
         (

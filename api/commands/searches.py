@@ -1,5 +1,6 @@
 """`nas search ...`: submit, watch, delete, run, report, and what every job has."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -255,7 +256,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
             serve_on(f"{address}/searches/{job.id}")
 
 
-def _print_run(found: list[ArchitectureView], candidates: list[CandidateView], bundle: Path | None, home: Path) -> None:
+def _print_run(found: Sequence[ArchitectureView], candidates: list[CandidateView], bundle: Path | None, home: Path) -> None:
     print_architectures("architectures", found)
     if bundle is not None:
         print_candidates("trained candidates", candidates)

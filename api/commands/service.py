@@ -96,7 +96,7 @@ def catalogue(
     if shelf not in SHELVES:
         raise typer.BadParameter(f"{shelf!r} is not in the catalogue; allowed: {', '.join(SHELVES)}")
     with NasClient(url or Settings().url) as client:
-        entries = client.catalogue(shelf)
+        entries = list(client.catalogue(shelf))
     if as_json:
         print_json(entries)
     else:

@@ -299,7 +299,7 @@ def test_no_service_is_said_plainly(tmp_path: Path) -> None:
 def test_an_id_or_an_address_that_is_none_is_said_plainly(address: str, tmp_path: Path) -> None:
     for words, said in (
         (["show", "a\nb", "--url", address], "error: there is no search 'a\\nb'\n"),
-        (["list", "--url", "http://[::"], "error: Invalid"),
+        (["list", "--url", "http://[::"], "error: 'http://[::' is no address of a service; allowed: http://HOST:PORT"),
     ):
         result = run_nas("search", *words, cwd=tmp_path)
         assert (result.returncode, result.stderr.startswith(said)) == (1, True), result.stderr

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from api.commands.results import print_candidates
-from api.console import console, describe, print_table, watch
+from api.console import console, print_table, watch
+from api.job_words import describe
 from api.views import CandidateView, JobView
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import (

@@ -14,6 +14,7 @@ from api.client import NasClient
 from api.console import watch_search
 from api.patience import patiently
 from api.refusals import ApiError
+from nas_service.connections import AddressError
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import jobs
@@ -83,8 +84,8 @@ def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_address_that_is_none_is_not_waited_for() -> None:
-    with NasClient("nowhere://x") as client, pytest.raises(httpx.UnsupportedProtocol):
-        _ask(client, [])
+    with pytest.raises(AddressError):
+        NasClient("nowhere://x")
 
 
 def test_a_search_is_watched_to_its_end_while_the_service_restarts(settings: Settings) -> None:

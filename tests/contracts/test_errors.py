@@ -7,13 +7,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.refusals import ApiError
-from api.views import Problem
+from api.refusals import ApiError, BrokenReplyError, NotSucceededError, StillAtWorkError, UnansweredError
+from api.views import JobView, Problem
 from nas_service.errors import InvalidInputError, NotFoundError
 from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
 
 PACKAGES = ("search_spaces", "nas_service", "workers", "api")
 FIELD = InvalidFieldError("strategy.settings.lambda", {"a": 1}, "a number")
+JOB = JobView.model_validate(
+    dict.fromkeys(("waiting_for", "progress", "error", "parent_id", "started_at", "committed_at", "finished_at"))
+    | {
+        "id": "x",
+        "kind": "search",
+        "name": "",
+        "state": "running",
+        "attempt": 1,
+        "created_at": "2026-11-28T00:00:00Z",
+        "spec": {},
+    }
+)
+URL, ASKED = "http://127.0.0.1:8000", "GET /readyz"
 # What a constructor of its own takes; every other class takes a message.
 MADE: dict[type[Exception], Exception] = {
     InvalidFieldError: FIELD,
@@ -22,6 +35,10 @@ MADE: dict[type[Exception], Exception] = {
     InvalidInputError: InvalidInputError([FIELD, InvalidFieldError("seed", -1, "0 or more")]),
     NotFoundError: NotFoundError("search", "x"),
     ApiError: ApiError(Problem(type="about:blank", title="Conflict", status=409, detail="not now")),
+    UnansweredError: UnansweredError(URL, ASKED, "nobody is there", is_reached=False),
+    BrokenReplyError: BrokenReplyError(URL, ASKED, "<html>"),
+    NotSucceededError: NotSucceededError(JOB),
+    StillAtWorkError: StillAtWorkError(JOB),
 }
 
 

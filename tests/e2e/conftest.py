@@ -1,6 +1,6 @@
 """A whole service: `nas serve` in a process of its own, its drivers, their Ray."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -87,7 +87,7 @@ def bare() -> Callable[..., Bare]:
     return search
 
 
-def arm_table(arms: list[ArmView]) -> list[tuple[object, ...]]:
+def arm_table(arms: Iterable[ArmView]) -> list[tuple[object, ...]]:
     """Return arms as plain rows."""
     return [tuple(arm.model_dump().values()) for arm in arms]
 
@@ -97,7 +97,7 @@ def bare_table(arms: tuple[Arm, ...]) -> list[tuple[object, ...]]:
     return [(*arm.key, arm.pulls, arm.mean, arm.lower, arm.upper, arm.abandoned_round, arm.best_probability) for arm in arms]
 
 
-def sample_rows(samples: Iterator[SampleView]) -> list[tuple[object, ...]]:
+def sample_rows(samples: Iterable[SampleView]) -> list[tuple[object, ...]]:
     """Return what must repeat of samples: not their seconds, workers and attempts."""
     return [(sample.index, sample.digest, sample.reward, sample.loss) for sample in samples]
 

@@ -26,7 +26,7 @@ def script_of(guide: str) -> str:
 
 def marks_of(path: Path) -> list[pytest.MarkDecorator]:
     """Return what a guide needs: Ray, if it submits a job and does not only ask what that would take."""
-    jobs = re.findall(r"\bnas (?:search|training) (?:submit|run)\b.*", script_of(path.read_text()))
+    jobs = re.findall(r"\bnas (?:search|training) (?:submit|run)\b.*|\.wait\(", script_of(path.read_text()))
     return [pytest.mark.ray] if any("--dry-run" not in job for job in jobs) else []
 
 

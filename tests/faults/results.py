@@ -4,10 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import httpx
-
 from api.client import NasClient
-from api.refusals import ApiError
+from nas_service.errors import NasError
 from nas_service.lifecycle import FINISHED
 
 Seen = TypeVar("Seen")
@@ -32,7 +30,7 @@ def patiently(ask: Callable[[], Seen], keep_alive: Callable[[], None], limit_s: 
     while True:
         try:
             return ask()
-        except (ApiError, httpx.HTTPError):
+        except NasError:
             if time.monotonic() > deadline:
                 raise
             keep_alive()

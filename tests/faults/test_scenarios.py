@@ -5,17 +5,16 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import libfaketime
 import pytest
 
 from api.client import NasClient
-from api.refusals import ApiError
+from api.refusals import ApiError, UnansweredError
 from api.views import JobView
 from nas_service.lifecycle import FINISHED
 from tests.e2e.conftest import epochs_of, samples_of
@@ -159,7 +158,7 @@ def test_restarts_and_starts_on_a_taken_port_cost_a_job_nothing(embedded: Embedd
 def _answers(world: Embedded) -> bool:
     try:
         world.client.readiness()
-    except httpx.HTTPError:
+    except UnansweredError:
         return False
     return True
 
@@ -286,6 +285,6 @@ def test_frozen_actors_end_the_attempt_and_the_job_says_why(kind: str, cluster: 
     assert differences(undisturbed, results(client, search_id)) == []
 
 
-def _lost(ask: Callable[[str], Iterator[Any]], job_id: str) -> str:
+def _lost(ask: Callable[[str], Iterable[Any]], job_id: str) -> str:
     """Return why a job was lost; empty while it was not."""
     return " ".join(event.data.reason for event in ask(job_id) if event.kind == "lost")

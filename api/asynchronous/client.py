@@ -1,0 +1,51 @@
+"""AsyncNasClient: the API as Python calls. Needs httpx, pydantic and rich; neither torch nor Ray.
+
+Example:
+    async with AsyncNasClient() as client:
+        search = await client.search(space="tiny", dataset="digits")
+        await search.wait()
+        for arm in await search.arms():
+            print(arm.cell, arm.edge, arm.operation, arm.mean)
+"""
+
+from api.asynchronous.job_calls import AsyncJobCalls
+from api.asynchronous.result_calls import AsyncResultCalls
+from api.refusals import BrokenReplyError, in_our_words, raise_for, read
+from api.rows import AsyncRows
+from api.system_views import SystemView
+from api.views import DatasetView, EntryView, Readiness
+
+
+class AsyncNasClient(AsyncJobCalls, AsyncResultCalls):
+    """A connection to a service."""
+
+    def catalogue(self, shelf: str) -> AsyncRows[EntryView]:
+        """Return the entries of `spaces`, `operations`, `templates`, `strategies`, `methods` or `datasets`."""
+        return self._all(f"/v1/{shelf}", EntryView, {})
+
+    async def dataset(self, name: str) -> DatasetView:
+        """Return a dataset, built in or registered, with what was counted of it."""
+        return await self._one(f"/v1/datasets/{name}", DatasetView)
+
+    async def dataset_sheet(self, name: str) -> bytes:
+        """Return a PNG of some training images of every class of a registered dataset."""
+        return (await self._request("GET", f"/v1/datasets/{name}/sheet.png")).content
+
+    async def delete_dataset(self, name: str) -> None:
+        """Forget the name of a registered dataset; its files stay, and so do jobs that learnt it."""
+        await self._request("DELETE", f"/v1/datasets/{name}")
+
+    async def system(self) -> SystemView:
+        """Return what the service stands on, and who works for it."""
+        return await self._one("/v1/system", SystemView)
+
+    async def readiness(self) -> Readiness:
+        """Return whether the service can work; one that says that it cannot has answered, too."""
+        asked = "GET /readyz"
+        with in_our_words(self.url, asked):
+            reply = await self._connected().get("/readyz")
+        try:
+            return read(Readiness, reply, self.url, asked)
+        except BrokenReplyError:
+            raise_for(reply)
+            raise

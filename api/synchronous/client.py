@@ -1,0 +1,52 @@
+# Written by `python -m docs.synchronous` from api/asynchronous/client.py: change that.
+"""NasClient: the API as Python calls. Needs httpx, pydantic and rich; neither torch nor Ray.
+
+Example:
+    with NasClient() as client:
+        search = client.search(space="tiny", dataset="digits")
+        search.wait()
+        for arm in search.arms():
+            print(arm.cell, arm.edge, arm.operation, arm.mean)
+"""
+
+from api.refusals import BrokenReplyError, in_our_words, raise_for, read
+from api.rows import Rows
+from api.synchronous.job_calls import JobCalls
+from api.synchronous.result_calls import ResultCalls
+from api.system_views import SystemView
+from api.views import DatasetView, EntryView, Readiness
+
+
+class NasClient(JobCalls, ResultCalls):
+    """A connection to a service."""
+
+    def catalogue(self, shelf: str) -> Rows[EntryView]:
+        """Return the entries of `spaces`, `operations`, `templates`, `strategies`, `methods` or `datasets`."""
+        return self._all(f"/v1/{shelf}", EntryView, {})
+
+    def dataset(self, name: str) -> DatasetView:
+        """Return a dataset, built in or registered, with what was counted of it."""
+        return self._one(f"/v1/datasets/{name}", DatasetView)
+
+    def dataset_sheet(self, name: str) -> bytes:
+        """Return a PNG of some training images of every class of a registered dataset."""
+        return (self._request("GET", f"/v1/datasets/{name}/sheet.png")).content
+
+    def delete_dataset(self, name: str) -> None:
+        """Forget the name of a registered dataset; its files stay, and so do jobs that learnt it."""
+        self._request("DELETE", f"/v1/datasets/{name}")
+
+    def system(self) -> SystemView:
+        """Return what the service stands on, and who works for it."""
+        return self._one("/v1/system", SystemView)
+
+    def readiness(self) -> Readiness:
+        """Return whether the service can work; one that says that it cannot has answered, too."""
+        asked = "GET /readyz"
+        with in_our_words(self.url, asked):
+            reply = self._connected().get("/readyz")
+        try:
+            return read(Readiness, reply, self.url, asked)
+        except BrokenReplyError:
+            raise_for(reply)
+            raise
