@@ -57,6 +57,16 @@ def program() -> str:
     return os.path.relpath(called)
 
 
+def say(text: str, where: Console = console) -> None:
+    """Print text, a line or several; nothing in it is read as markup, nor obeyed by the terminal."""
+    where.print("\n".join(map(printable, text.split("\n"))), markup=False, highlight=False, soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """As `say`, on standard error: what is no result."""
+    say(text, errors)
+
+
 def print_json(value: BaseModel | Sequence[BaseModel | dict[str, Any]] | dict[str, Any]) -> None:
     """Print a view, a list of views or objects, or an object as JSON."""
     if isinstance(value, BaseModel):
@@ -75,7 +85,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[obje
     """
     is_plain = not console.is_terminal
     table = Table(
-        title=None if is_plain else title,
+        title=None if is_plain else Text(printable(title)),
         title_justify="left",
         header_style="bold",
         box=None if is_plain else HEAVY_HEAD,
@@ -110,9 +120,9 @@ def _cell(value: object) -> Text:
 def print_remarks(skipped: Mapping[str, int], warnings: Sequence[str], where: Console = console) -> None:
     """Say what was left out of a dataset, and what people should know before they train."""
     for reason, count in sorted(skipped.items()):
-        _say(where, f"left out: {count:,} {printable(reason)}")
+        say(f"left out: {count:,} {printable(reason)}", where)
     for warning in warnings:
-        _say(where, f"warning: {printable(warning)}")
+        say(f"warning: {printable(warning)}", where)
 
 
 def print_data_remarks(client: NasClient, job: JobView, where: Console = console) -> None:
@@ -212,7 +222,7 @@ class _PlainProgress:
         now, state = time.monotonic(), f"{job.state} {job.waiting_for}"
         line = f"{job.kind} {job.state}: {describe(job)[2]}"
         if line != self._line and (state != self._state or now - self._last >= PLAIN_EVERY_S):
-            self._console.print(line, markup=False, highlight=False)
+            say(line, self._console)
             self._last, self._state, self._line = now, state, line
 
 
@@ -228,7 +238,7 @@ class _BarProgress:
         if self._task is None:
             self._task = self._progress.add_task(job.kind, total=None, words=words)
         label = f"{job.kind} {job.state}"
-        self._progress.update(self._task, description=label, completed=done, total=total or None, words=words)
+        self._progress.update(self._task, description=label, completed=done, total=total or None, words=printable(words))
 
 
 @contextmanager
@@ -236,13 +246,10 @@ def _shown(where: Console) -> Iterator[Callable[[JobView], None]]:
     if not where.is_terminal:
         yield _PlainProgress(where).show
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
+    words = TextColumn("{task.fields[words]}", markup=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), words, TimeElapsedColumn())
     with Progress(*columns, console=where) as progress:
         yield _BarProgress(progress).show
-
-
-def _say(where: Console, text: str) -> None:
-    where.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def watch(fetch: Callable[[], JobView], where: Console, has_read: Callable[[JobView], None] | None = None) -> JobView:
@@ -255,10 +262,10 @@ def watch(fetch: Callable[[], JobView], where: Console, has_read: Callable[[JobV
     """
     with _shown(where) as show:
         while True:
-            job = patiently(fetch, partial(_say, where))
+            job = patiently(fetch, partial(say, where=where))
             show(job)
             if has_read is not None and _is_past_reading(job):
-                patiently(partial(has_read, job), partial(_say, where))
+                patiently(partial(has_read, job), partial(say, where=where))
                 has_read = None
             if job.state in FINISHED:
                 return job
@@ -274,5 +281,5 @@ def _is_past_reading(job: JobView) -> bool:
 def watch_search(client: NasClient, search_id: str, where: Console) -> list[JobView]:
     """Show a search and the trainings that it starts, on the same data, until all are over; return them, the search first."""
     jobs = [watch(partial(client.search, search_id), where, partial(print_data_remarks, client, where=where))]
-    started = patiently(lambda: list(client.trainings(parent=search_id)), partial(_say, where))
+    started = patiently(lambda: list(client.trainings(parent=search_id)), partial(say, where=where))
     return [*jobs, *(watch(partial(client.training, training.id), where) for training in started)]

@@ -13,7 +13,7 @@ from api.commands.options import Json, Url
 from api.commands.registrations import until_over
 from api.commands.searches import exit_for
 from api.commands.specs import Sets, asked, read_spec
-from api.console import console, print_json, print_remarks, print_table, program
+from api.console import print_json, print_remarks, print_table, program, say
 from api.views import DatasetView
 from nas_service.errors import NotReadyError
 from nas_service.reports import DatasetReport
@@ -57,7 +57,7 @@ def register(  # noqa: PLR0913, PLR0917 - the options of the command line
             if as_json:
                 print_json(job)
             else:
-                console.print(job.id, highlight=False)
+                say(job.id)
             return
         exit_for([until_over(client, job.id, as_json=as_json)])
         _show(client, name, sheet, as_json=as_json)
@@ -96,7 +96,7 @@ def delete(name: DatasetName, as_json: Json = False, url: Url = None) -> None:  
     if as_json:
         print_json({"deleted": name})
     else:
-        console.print(f"dataset {name} is deleted; its files are where they were", highlight=False)
+        say(f"dataset {name} is deleted; its files are where they were")
 
 
 @app.command()
@@ -119,7 +119,7 @@ def export(
     if as_json:
         print_json({"path": str(output), "images": len(dataset.test)})
         return
-    console.print(str(output), markup=False, highlight=False)
+    say(str(output))
 
 
 def _show(client: NasClient, name: str, sheet: Path | None, *, as_json: bool) -> None:
@@ -132,10 +132,10 @@ def _show(client: NasClient, name: str, sheet: Path | None, *, as_json: bool) ->
         return
     _print_dataset(view)
     if sheet is not None:
-        console.print(f"sheet: {sheet}", markup=False, highlight=False, soft_wrap=True)
+        say(f"sheet: {sheet}")
     elif view.sheet is not None:
         said = f"`{program()} dataset show {name} --sheet FILE.png` writes a picture of some of them"
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        say(said)
 
 
 def _print_dataset(view: DatasetView) -> None:

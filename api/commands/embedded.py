@@ -16,7 +16,7 @@ from typing import BinaryIO
 import httpx
 
 from api.client import NasClient
-from api.console import errors
+from api.console import tell
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 
@@ -87,7 +87,7 @@ def embedded_service(settings: Settings) -> Iterator[str]:
 
 def serve_on(page: str) -> None:
     """Leave an embedded service at work until somebody ends this command (Ctrl-C); that is the wished end, and no failure."""
-    errors.print(f"still serving {page}; Ctrl-C ends it", highlight=False, soft_wrap=True)
+    tell(f"still serving {page}; Ctrl-C ends it")
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
 

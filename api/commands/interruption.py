@@ -9,7 +9,7 @@ import httpx
 import typer
 
 from api.client import NasClient
-from api.console import errors, program
+from api.console import program, tell
 from api.refusals import ApiError
 from nas_service.errors import NasError
 from nas_service.lifecycle import FINISHED
@@ -40,7 +40,7 @@ def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> I
             said = f"interrupted: search {search_id} is kept{why}; {again} goes on with it, and `{drop}` then drops it"
             if is_asked:
                 said = f"interrupted: {what} is being cancelled{why}; what was found is kept, and {again} shows it"
-        errors.print(said, markup=False, highlight=False, soft_wrap=True)
+        tell(said)
         if isinstance(interruption, SystemExit):
             raise
         raise typer.Exit(_INTERRUPTED) from None
@@ -57,7 +57,7 @@ def kept_if_it_fails(search_id: str, home: Path) -> Iterator[None]:
         serve = f"NAS_HOME={home} {program()} serve"
         then = f"`{program()} search watch {search_id}` then watches it, `{program()} search cancel {search_id}` drops it"
         said = f"search {search_id} is kept: `{serve}` goes on with it, or shows what it found; {then}"
-        errors.print(said, markup=False, highlight=False, soft_wrap=True)
+        tell(said)
         raise
 
 

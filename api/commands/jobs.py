@@ -10,7 +10,7 @@ import typer
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
 from api.commands.options import Json, Url
-from api.console import age, console, describe, errors, print_data_remarks, print_json, print_table, short_id
+from api.console import age, describe, print_data_remarks, print_json, print_table, say, short_id, tell
 from api.job_calls import Wanted
 from api.views import JobView
 from nas_service.lifecycle import JobState
@@ -93,7 +93,7 @@ def _add_readers(app: typer.Typer, kind: JobKind) -> None:
         ]
         print_table(kind.plural, ["id", "name", *kind.columns, "state", "progress", "age"], rows)
         if is_cut:
-            errors.print(f"there are more: --limit {2 * limit}, --state, --text, --tag", highlight=False)
+            tell(f"there are more: --limit {2 * limit}, --state, --text, --tag")
 
     @app.command("show", help=f"Show one {kind.name} with its spec.")
     def show_job(job_id: Annotated[str, job_argument(kind.name)], as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
@@ -132,9 +132,9 @@ def _add_story(app: typer.Typer, kind: JobKind) -> None:
             print_json(log)
             return
         for line in log.lines:
-            console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+            say(printable(line))
         if log.missing is not None:
-            errors.print(log.missing, markup=False, highlight=False, soft_wrap=True)
+            tell(log.missing)
 
 
 def _print_job(client: NasClient, job: JobView) -> None:
@@ -153,4 +153,4 @@ def _add_request(app: typer.Typer, kind: JobKind, request: str, text: str) -> No
         if as_json:
             print_json(job)
         else:
-            console.print(f"{kind.name} {job.id} is {job.state}", highlight=False)
+            say(f"{kind.name} {job.id} is {job.state}")

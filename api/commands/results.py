@@ -12,7 +12,7 @@ from api.client import NasClient
 from api.commands.files import require_writable
 from api.commands.identifiers import find_job, find_result
 from api.commands.options import Json, Url
-from api.console import console, percent, print_json, print_table, short_id
+from api.console import console, percent, print_json, print_table, say, short_id
 from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
@@ -64,7 +64,7 @@ def list_architectures(
         return
     print_architectures("architectures", found, costs)
     for refused in dict.fromkeys(cost.c_refused for cost in costs.values() if cost.c_refused is not None):
-        console.print(f"no C: {printable(refused)}", markup=False, highlight=False)
+        say(f"no C: {printable(refused)}")
 
 
 def _in_c(cost: ArchitectureCostView) -> dict[str, object]:
@@ -135,7 +135,7 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
     print_table(title, ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"], rows)
     known = [(row, row.metrics) for row in candidates if row.metrics is not None]
     if any(_is_uneven(metrics) for _, metrics in known):
-        console.print(_BALANCED, markup=False, highlight=False)
+        say(_BALANCED)
     stood = [(row, metrics.robustness) for row, metrics in known]
     if attacked := [_robustness(row, figures) for row, figures in stood if figures is not None]:
         print_table("test accuracy under attack", _ROBUSTNESS, attacked)
@@ -188,7 +188,7 @@ def compare(
 def print_comparison(found: ComparisonView) -> None:
     """Print the pairs, their classes, and the methods; or that there are none yet."""
     if not found.pairs:
-        console.print("No candidate is trained to its end yet: there is nothing to compare.", markup=False, highlight=False)
+        say("No candidate is trained to its end yet: there is nothing to compare.")
         return
     rows = [
         (_whose(pair), pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
@@ -236,9 +236,9 @@ def print_controls(lines: Sequence[ControlLineView]) -> None:
         if line.unlike:
             some = _count(line.unlike, "like-cost control")
             said = f"{line.method}: {some} left out, further than a tenth from what the best of the search costs"
-            console.print(said, markup=False, highlight=False)
+            say(said)
         if line.trainings_paid is not None:
-            console.print(_paid(line), markup=False, highlight=False)
+            say(_paid(line))
 
 
 def _share(mean: float, spread: float | None) -> str:
@@ -277,15 +277,15 @@ def _print_hand_made(found: ComparisonView) -> None:
         print_table("beside networks of the literature, trained alike", columns, rows)
         if without := sorted({pair.method for pair in found.pairs} - {line.method for line in found.hand_made}):
             said = f"none of like cost was trained alike with: {', '.join(map(printable, without))}"
-            console.print(said, markup=False, highlight=False)
+            say(said)
     elif found.networks and not found.under_way:
         training = found.pairs[0].runs[0].training
         said = "No network of the literature was trained alike at like cost yet, to its end:"
         said = f"{said} nas training hand-made {training} trains one."
-        console.print(said, markup=False, highlight=False)
+        say(said)
     for live in found.under_way:
         said = f"{live.network} is {live.state}, to be trained alike: nas {live.kind} watch {live.job}"
-        console.print(said, markup=False, highlight=False)
+        say(said)
 
 
 def download(
@@ -315,7 +315,7 @@ def download(
     if as_json:
         print_json({"path": str(path), "size_bytes": len(content)})
     else:
-        console.print(str(path), markup=False, highlight=False)
+        say(str(path))
 
 
 def finish_run(client: NasClient, search_id: str, home: Path) -> tuple[Path, list[CandidateView]]:

@@ -10,7 +10,7 @@ from api.commands.identifiers import find_job, job_argument
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.commands.rows import AsCsv, AsParquet, check_output, put_out
-from api.console import console, print_json, print_table
+from api.console import print_json, print_table, say
 
 SearchId = Annotated[str, job_argument("search")]
 
@@ -127,7 +127,7 @@ def diagram(
     if as_json:
         print_json({"path": str(path), "size_bytes": path.stat().st_size})
     else:
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        say(str(path))
 
 
 def add_readers(app: typer.Typer) -> None:

@@ -15,7 +15,7 @@ from api.commands.options import Json, Name, Url, Watching
 from api.commands.results import finish_run, print_architectures, print_candidates, print_controls
 from api.commands.search_readers import SearchId, add_readers
 from api.commands.specs import Sets, SpecFile, asked, make_robust, read_spec
-from api.console import console, errors, print_json, print_table, program, watch_search
+from api.console import console, errors, print_json, print_table, program, say, tell, watch_search
 from api.estimates import search_rows
 from api.views import ArchitectureView, CandidateView, JobView
 from nas_service.lifecycle import JobState
@@ -117,13 +117,13 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
             return
         job = asked(client.submit_search, body, sets)
         if watching:
-            errors.print(f"search: {job.id}", highlight=False)
+            tell(f"search: {job.id}")
             _watch_all(client, job.id, as_json=as_json)
             return
     if as_json:
         print_json(job)
     else:
-        console.print(job.id, highlight=False)
+        say(job.id)
 
 
 def _watch_all(client: NasClient, search_id: str, *, as_json: bool) -> None:
@@ -154,7 +154,7 @@ def delete(
     if as_json:
         print_json({"deleted": search_id})
     else:
-        console.print(f"search {search_id} is deleted", highlight=False)
+        say(f"search {search_id} is deleted")
 
 
 @app.command()
@@ -174,7 +174,7 @@ def beliefs(search_id: SearchId, as_json: Json = False, url: Url = None) -> None
         said = (
             f"prior search: {prior.search}, {prior.told:,} of its first {prior.samples:,} samples, fidelity {prior.fidelity:.3g}"
         )
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        say(said)
 
 
 @app.command()
@@ -195,7 +195,7 @@ def report(
     if as_json:
         print_json({"path": str(path), "size_bytes": len(content)})
     else:
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        say(str(path))
 
 
 @app.command()
@@ -225,14 +225,14 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     apply_adversarial(body, eps, adversarial=adversarial)
     settings = Settings()
     with embedded_service(settings) as address, NasClient(address) as client:
-        say = errors if as_json else console
-        say.print(f"service: {address} (API documentation at {address}/docs)", highlight=False)
+        where = errors if as_json else console
+        say(f"service: {address} (API documentation at {address}/docs)", where)
         job = asked(client.submit_search, body, sets)
-        say.print(f"search: {job.id}", highlight=False)
-        say.print(f"its page: {address}/searches/{job.id}", highlight=False, soft_wrap=True)
+        say(f"search: {job.id}", where)
+        say(f"its page: {address}/searches/{job.id}", where)
         with kept_if_it_fails(job.id, settings.home):
             with cancelled_if_interrupted(client, job.id, settings.home):
-                jobs = watch_search(client, job.id, say)
+                jobs = watch_search(client, job.id, where)
             exit_for(jobs)
             found = list(client.architectures(search=job.id))
             bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
@@ -259,9 +259,9 @@ def _print_run(found: list[ArchitectureView], candidates: list[CandidateView], b
     print_architectures("architectures", found)
     if bundle is not None:
         print_candidates("trained candidates", candidates)
-    console.print(f"NAS_HOME={home} {program()} serve shows all of it again", markup=False, highlight=False)
+    say(f"NAS_HOME={home} {program()} serve shows all of it again")
     untrained = "trained: nothing, since the spec has no training; --train METHOD trains the best architecture"
-    console.file.write(f"bundle: {bundle}\n" if bundle is not None else f"{untrained}\n")
+    say(f"bundle: {bundle}" if bundle is not None else untrained)
 
 
 def exit_for(jobs: list[JobView]) -> None:
@@ -269,5 +269,5 @@ def exit_for(jobs: list[JobView]) -> None:
     for job in jobs:
         if job.state != JobState.SUCCEEDED:
             said = f"{job.kind} {job.id} {job.state}: {job.error or 'as somebody asked'}"
-            errors.print(said, markup=False, highlight=False, soft_wrap=True)
+            tell(said)
             raise typer.Exit(1)

@@ -6,7 +6,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.options import Json, Url
-from api.console import console, print_json, print_table
+from api.console import print_json, print_table, say
 from nas_service.connections import is_loopback
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
@@ -23,7 +23,7 @@ def migrate(as_json: Json = False) -> None:  # noqa: FBT002 - typer's way
     if as_json:
         print_json({"revision": head_revision()})
     else:
-        console.print(f"the database is at revision {head_revision()}", highlight=False)
+        say(f"the database is at revision {head_revision()}")
 
 
 def serve(
@@ -47,7 +47,7 @@ def serve(
         from api.app import create_app  # noqa: PLC0415 - a start that cannot be is told before torch is loaded
 
         app = create_app(settings.model_copy(update={"host": address}))  # a name that is listened on is one to go by
-        console.print(f"nas-service on {url_of(sockets)}, data in {settings.home.resolve()}", highlight=False, soft_wrap=True)
+        say(f"nas-service on {url_of(sockets)}, data in {settings.home.resolve()}")
         serve_application(app, sockets, settings)
 
 

@@ -11,7 +11,7 @@ from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Name, Url, Watching
 from api.commands.searches import exit_for
 from api.commands.specs import Sets, SpecFile, asked, read_spec
-from api.console import console, errors, print_data_remarks, print_json, print_table
+from api.console import console, errors, print_data_remarks, print_json, print_table, say, tell
 from api.console import watch as watch_job
 from api.estimates import training_rows
 from search_spaces.errors import InvalidFieldError
@@ -67,13 +67,13 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
             return
         job = asked(client.submit_training, body, sets)
         if watching:
-            errors.print(f"training: {job.id}", highlight=False)
+            tell(f"training: {job.id}")
             _watch(client, job.id, as_json=as_json)
             return
     if as_json:
         print_json(job)
     else:
-        console.print(job.id, highlight=False)
+        say(job.id)
 
 
 def _watch(client: NasClient, training_id: str, *, as_json: bool) -> None:
@@ -111,14 +111,12 @@ def hand_made(
     if as_json:
         print_json(job)
     else:
-        console.print(job.id, highlight=False)
+        say(job.id)
     width = job.spec["space"]["settings"]["channels"]
-    errors.print(f"{network} with {width} channels; nas compare {training_id} tells the gain once it is trained", soft_wrap=True)
+    tell(f"{network} with {width} channels; nas compare {training_id} tells the gain once it is trained")
     left = sorted(given - {entry["name"] for entry in job.spec["training"]["methods"]} if method is None else set())
     if left:
-        errors.print(
-            f"left out, since they cost otherwise at this width: {', '.join(left)}; --method trains them", soft_wrap=True
-        )
+        tell(f"left out, since they cost otherwise at this width: {', '.join(left)}; --method trains them")
 
 
 @app.command()
@@ -130,4 +128,4 @@ def delete(training_id: TrainingId, as_json: Json = False, url: Url = None) -> N
     if as_json:
         print_json({"deleted": training_id})
     else:
-        console.print(f"training {training_id} is deleted", highlight=False)
+        say(f"training {training_id} is deleted")

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from api.cli import unanswered
 from api.client import NasClient
+from api.commands.failures import unanswered
 from api.refusals import ApiError
 from nas_service.settings import Settings
 from tests.api.conftest import write_trained
