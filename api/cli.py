@@ -24,10 +24,19 @@ class Commands(DeferringGroup):
             "demo:demo",
             "Put a recorded search and its training into this home's database, to look at and to delete.",
         ),
+        DeferredCommand(
+            "status", "service_views:status", "Say whether the service can work, and what is in its way; status 1 if it cannot."
+        ),
+        DeferredCommand("system", "service_views:system", "Show what the service stands on, who works for it, and at what."),
+        DeferredCommand("jobs", "all_jobs:app", "Look at jobs of every kind at once."),
         DeferredCommand("search", "searches:app", "Submit searches and look at them."),
         DeferredCommand("training", "trainings:app", "Train architectures with any methods and seeds."),
         DeferredCommand("architectures", "results:list_architectures", "List discovered architectures."),
         DeferredCommand("candidates", "results:list_candidates", "List trained networks."),
+        DeferredCommand(
+            "architecture", "pieces:architectures", "Look at one architecture: what it is, what it costs, how it is drawn."
+        ),
+        DeferredCommand("candidate", "pieces:candidates", "Look at one trained network: its figures and its epochs."),
         DeferredCommand(
             "compare",
             "results:compare",
@@ -54,6 +63,11 @@ class Commands(DeferringGroup):
             "catalogue",
             "service:catalogue",
             "List what can be asked for; --json adds every setting with its type, default and bounds.",
+        ),
+        DeferredCommand(
+            "spec",
+            "service_views:spec",
+            "List the fields of what can be submitted, with what they take; --json prints the JSON schema.",
         ),
         DeferredCommand(
             "dataset",

@@ -246,6 +246,10 @@ class NasClient(JobCalls):
         """Return an architecture."""
         return self._one(f"/v1/architectures/{architecture_id}", ArchitectureView)
 
+    def architecture_diagram(self, architecture_id: str, theme: str = "light") -> str:
+        """Return the cells of an architecture as SVG."""
+        return self._request("GET", f"/v1/architectures/{architecture_id}/diagram.svg", params={"theme": theme}).text
+
     def candidates(self, **filters: str) -> Iterator[CandidateView]:
         """Yield candidates, newest first, without figures by class; filters are `training`, `search` and `architecture`."""
         return self._all("/v1/candidates", CandidateView, filters)

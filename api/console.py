@@ -113,7 +113,7 @@ def _cell(value: object) -> Text:
     if isinstance(value, dict | list):
         return Text(json.dumps(value))
     if isinstance(value, float):
-        return Text(f"{value:,.0f}" if value.is_integer() else f"{value:.4f}")
+        return Text(figure(value))
     return Text("\n".join(printable(line) for line in str(value).split("\n")))
 
 
@@ -144,6 +144,11 @@ def age(since: datetime) -> str:
         if seconds >= length:
             return f"{seconds // length} {name}"
     return f"{max(seconds, 0)} s"
+
+
+def figure(value: float) -> str:
+    """Return a count or a size with separators between its thousands; what is not whole with four digits after the point."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
 
 
 def percent(share: float | None) -> str:

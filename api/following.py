@@ -45,13 +45,13 @@ def parse(lines: Iterator[str]) -> Iterator[StreamMessage]:
             fields = {}
 
 
-def follow(http: httpx.Client, path: str, after: int, *, log: bool) -> Iterator[StreamMessage]:
+def follow(http: httpx.Client, path: str, after: int | None, *, log: bool) -> Iterator[StreamMessage]:
     """Yield the messages of a stream until it has ended, `end` the last; every event once.
 
     Args:
         http: The connection.
         path: Of the stream.
-        after: Event after which to begin.
+        after: Event after which to begin; None: with the next one.
         log: Whether lines of the log are asked for.
 
     Raises:
@@ -76,11 +76,12 @@ def follow(http: httpx.Client, path: str, after: int, *, log: bool) -> Iterator[
         time.sleep(ASK_EVERY_S)
 
 
-def _once(http: httpx.Client, path: str, after: int, *, log: bool) -> Iterator[StreamMessage]:
+def _once(http: httpx.Client, path: str, after: int | None, *, log: bool) -> Iterator[StreamMessage]:
     params = {"log": "true"} if log else {}
+    headers = {} if after is None else {"Last-Event-ID": str(after)}
     usual = http.timeout
     limits = httpx.Timeout(connect=usual.connect, read=SILENCE_S, write=usual.write, pool=usual.pool)
-    with http.stream("GET", path, params=params, headers={"Last-Event-ID": str(after)}, timeout=limits) as reply:
+    with http.stream("GET", path, params=params, headers=headers, timeout=limits) as reply:
         if not reply.is_success:
             reply.read()
         raise_for(reply)

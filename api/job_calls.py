@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.calls import Calls
+from api.following import StreamMessage, follow
 from api.job_views import JobCounts, JobRow, LogView
 from api.system_views import SystemView
-from api.views import PLURALS, JobView
+from api.views import PLURALS, EntryView, JobView
 
 Wanted = str | Sequence[str]  # several values of one filter: one of them
 
@@ -46,6 +47,18 @@ class JobCalls(Calls):
         asked = {"attempt": attempt, "after": after, "tail": tail}
         params = {name: value for name, value in asked.items() if value is not None}
         return LogView.model_validate_json(self._request("GET", f"{job.path}/logs", params=params).content)
+
+    def stream_jobs(self, after: int | None = None) -> Iterator[StreamMessage]:
+        """Yield how all jobs move, without an end; from after an event, or from now on. Raises as `NasClient.stream`."""
+        return follow(self._http, "/v1/stream", after, log=False)
+
+    def spec_schema(self, kind: str) -> dict[str, Any]:
+        """Return the JSON schema of what can be submitted: a `search`, a `training` or a `registration`."""
+        return dict(self._request("GET", f"/v1/specs/{kind}").json())
+
+    def entry(self, shelf: str, name: str) -> EntryView:
+        """Return one entry of the catalogue."""
+        return self._one(f"/v1/{shelf}/{name}", EntryView)
 
     def system(self) -> SystemView:
         """Return what the service stands on, and who works for it."""

@@ -8,11 +8,12 @@ import typer
 
 from api.client import NasClient
 from api.commands.files import require_writable
+from api.commands.identifiers import named_in
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.commands.registrations import until_over
 from api.commands.searches import exit_for
-from api.commands.specs import Sets, asked, read_spec
+from api.commands.specs import Given, Sets, asked, read_spec
 from api.console import print_json, print_remarks, print_table, program, say
 from api.views import DatasetView
 from nas_service.errors import NotReadyError
@@ -27,14 +28,17 @@ app = typer.Typer(
     no_args_is_help=True, help="Register your images under a name, look at what was registered, export test images."
 )
 
-DatasetName = Annotated[str, typer.Argument(help="Name of a dataset.")]
+DatasetName = Annotated[str, typer.Argument(help="Name of a dataset.", autocompletion=named_in("datasets"))]
 Sheet = Annotated[Path | None, typer.Option(help="Also write the picture of some of its images to this PNG file.")]
 
 
 @app.command()
 def register(  # noqa: PLR0913, PLR0917 - the options of the command line
     name: Annotated[str, typer.Argument(help="Name to use in specs.")],
-    kind: Annotated[str, typer.Argument(help="image-folder, parquet or cifar10.")],
+    kind: Annotated[
+        str,
+        typer.Argument(help="image-folder, parquet or cifar10.", autocompletion=lambda: ["image-folder", "parquet", "cifar10"]),
+    ],
     sets: Sets = None,
     sheet: Sheet = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Only submit it, and print the registration's id.")] = False,  # noqa: FBT002 - typer's way
@@ -50,9 +54,9 @@ def register(  # noqa: PLR0913, PLR0917 - the options of the command line
             raise InvalidFieldError("--sheet", str(sheet), "nothing with --no-wait: the sheet is drawn when all is read")
         require_writable("--sheet", sheet)
     with connect(url) as client:
-        given = {"settings": read_spec(None, {}, sets)}
-        paths = [f"settings.{entry}" for entry in sets or []]
-        job = asked(lambda spec: client.register_dataset(name, kind, spec["settings"]), given, paths)
+        read = read_spec(None, {}, sets)
+        given = Given({"settings": read.body}, read.faults, tuple(f"settings.{entry}" for entry in read.sets))
+        job = asked(lambda spec: client.register_dataset(name, kind, spec["settings"]), given)
         if no_wait:
             if as_json:
                 print_json(job)
@@ -112,7 +116,7 @@ def export(
     from nas_service.export.bundle import write_test_images  # noqa: PLC0415
     from nas_service.specs import Component  # noqa: PLC0415
 
-    dataset = open_dataset(Component(name=name, settings=read_spec(None, {}, sets)), Settings())
+    dataset = open_dataset(Component(name=name, settings=read_spec(None, {}, sets).required()), Settings())
     if dataset.test is None:
         raise NotReadyError(f"dataset {name} has no test images")
     output.write_bytes(write_test_images(dataset.test))

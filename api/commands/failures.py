@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
-from nas_service.errors import NasError
+from nas_service.errors import InvalidInputError, NasError
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 
@@ -35,7 +35,9 @@ def told(error: Exception) -> list[str] | None:
         return [f"{address!r} is no address of a service; allowed: http://HOST:PORT, with --url or NAS_URL"]
     if isinstance(error, httpx.TransportError):
         return [unanswered(error)]
-    return [str(error)] if isinstance(error, _EXPECTED) else None
+    if isinstance(error, InvalidInputError):
+        return [str(problem) for problem in error.problems]
+    return str(error).split("\n") if isinstance(error, _EXPECTED) else None
 
 
 def unanswered(error: httpx.TransportError) -> str:

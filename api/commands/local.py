@@ -97,7 +97,7 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
 
     settings, place = Settings(), _device(device)
     options = {"space": space, "dataset": dataset, "method": method, "recipe.epochs": epochs, "seed": seed}
-    spec = check_local_training(read_spec(None, options, sets), settings.data, gpus=place.type == "cuda")
+    spec = check_local_training(read_spec(None, options, sets).required(), settings.data, gpus=place.type == "cuda")
     torch.set_num_threads(threads)
 
     def show(report: "EpochReport") -> None:

@@ -7,6 +7,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
+from api.commands.job_changes import add_changes
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.searches import exit_for
@@ -15,7 +16,9 @@ from api.console import watch as watch_job
 from api.views import JobView
 
 app = typer.Typer(no_args_is_help=True, help="Look at registrations of datasets that are under way or over.")
-add_job_commands(app, JobKind("registration", "registrations", NasClient.registration, is_kept=False))
+KIND = JobKind("registration", "registrations", NasClient.registration, is_kept=False)
+add_job_commands(app, KIND)
+add_changes(app, KIND)
 
 RegistrationId = Annotated[str, job_argument("registration")]
 

@@ -10,7 +10,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.files import require_writable
-from api.commands.identifiers import find_job, find_result
+from api.commands.identifiers import find_job, find_result, recent_jobs, recent_results
 from api.commands.options import Json, Url
 from api.console import console, percent, print_json, print_table, say, short_id
 from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
@@ -24,7 +24,7 @@ _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "t
 _BALANCED = "balanced: the mean over the classes with test images"
 _ROBUSTNESS = ["candidate", "method", "eps", *_ATTACKS, "all attacks", "masked"]
 
-Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
+Search = Annotated[str | None, typer.Option(help="Only those of this search.", autocompletion=recent_jobs("search"))]
 
 Pareto = Annotated[
     bool,
@@ -143,7 +143,9 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
 
 def list_candidates(
     search: Search = None,
-    training: Annotated[str | None, typer.Option(help="Only those of this training.")] = None,
+    training: Annotated[
+        str | None, typer.Option(help="Only those of this training.", autocompletion=recent_jobs("training"))
+    ] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
@@ -167,7 +169,10 @@ def _compared_classes(pair: PairView, worst: str) -> tuple[str, ...]:
 
 
 def compare(
-    trainings: Annotated[list[str], typer.Argument(metavar="TRAINING...", help="Ids of trainings on the same data.")],
+    trainings: Annotated[
+        list[str],
+        typer.Argument(metavar="TRAINING...", help="Ids of trainings on the same data.", autocompletion=recent_jobs("training")),
+    ],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
@@ -290,7 +295,11 @@ def _print_hand_made(found: ComparisonView) -> None:
 
 def download(
     identifier: Annotated[
-        str, typer.Argument(help="Id of a candidate, or of an architecture with --architecture; the beginning of one, or latest.")
+        str,
+        typer.Argument(
+            help="Id of a candidate, or of an architecture with --architecture; the beginning of one, or latest.",
+            autocompletion=recent_results("candidates"),
+        ),
     ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; its own name if left out.")] = None,
     file_format: Annotated[

@@ -1,16 +1,14 @@
-"""`nas search arms|samples|rounds|diagram`: what a search knows, as tables, files and pictures."""
+"""`nas search arms|samples|rounds`: what a search knows, as tables and files."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.commands.files import require_writable
 from api.commands.identifiers import find_job, job_argument
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.commands.rows import AsCsv, AsParquet, check_output, put_out
-from api.console import print_json, print_table, say
+from api.console import print_json, print_table
 
 SearchId = Annotated[str, job_argument("search")]
 
@@ -109,28 +107,7 @@ def rounds(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:
     print_table(f"rounds of {search_id}", ["round", "samples at its end", "abandoned"], rows)
 
 
-def diagram(
-    search_id: SearchId,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; leader-ID.svg if left out.")] = None,
-    at: Annotated[int | None, typer.Option(min=1, help="As of so many samples.")] = None,
-    as_json: Json = False,  # noqa: FBT002 - typer's way
-    url: Url = None,
-) -> None:
-    """Draw the cells of the genotype in front as SVG."""
-    if output is not None:
-        require_writable("--output", output)
-    with connect(url) as client:
-        search_id = find_job(client, "search", search_id)
-        drawn = client.leader_diagram(search_id) if at is None else client.leader_diagram(search_id, at=at)
-    path = output or Path(f"leader-{search_id}.svg")
-    path.write_text(drawn, encoding="utf-8")
-    if as_json:
-        print_json({"path": str(path), "size_bytes": path.stat().st_size})
-    else:
-        say(str(path))
-
-
 def add_readers(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (arms, samples, rounds, diagram):
+    for command in (arms, samples, rounds):
         app.command()(command)

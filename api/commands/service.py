@@ -1,12 +1,15 @@
 """`nas serve`, `nas migrate`, `nas catalogue`: running a service and what it offers."""
 
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
 
 from api.client import NasClient
 from api.commands.options import Json, Url
+from api.commands.schemas import FIELD_COLUMNS, field_rows
 from api.console import print_json, print_table, say
+from api.views import EntryView
 from nas_service.connections import is_loopback
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
@@ -67,16 +70,29 @@ def prepare_database(settings: Settings) -> None:
 
 
 def catalogue(
-    shelf: Annotated[str, typer.Argument(help=f"One of: {', '.join(SHELVES)}.")] = "methods",
+    shelf: Annotated[str, typer.Argument(help=f"One of: {', '.join(SHELVES)}.", autocompletion=lambda: [*SHELVES])] = "methods",
+    name: Annotated[str | None, typer.Argument(help="Only this entry, with its settings.")] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
     """List what can be asked for; --json adds every setting with its type, default and bounds."""
     if shelf not in SHELVES:
-        raise typer.BadParameter(f"{shelf!r} is not in the catalogue; allowed: {', '.join(SHELVES)}")
+        near = get_close_matches(shelf, SHELVES)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        raise typer.BadParameter(f"{shelf!r} is not in the catalogue; {meant}allowed: {', '.join(SHELVES)}")
     with NasClient(url or Settings().url) as client:
-        entries = client.catalogue(shelf)
+        entries = client.catalogue(shelf) if name is None else [client.entry(shelf, name)]
     if as_json:
-        print_json(entries)
-    else:
+        print_json(entries if name is None else entries[0])
+    elif name is None:
         print_table(shelf, ["name", "summary", "reference"], [(row.name, row.summary, row.reference) for row in entries])
+    else:
+        _print_entry(entries[0])
+
+
+def _print_entry(entry: EntryView) -> None:
+    facts = [("summary", entry.summary), ("reference", entry.reference)]
+    facts += [(name.replace("_", " "), value) for name, value in entry.facts.items() if not isinstance(value, dict | list)]
+    print_table(entry.name, ["what", "value"], [(what, value) for what, value in facts if value is not None])
+    if entry.settings_schema and (rows := field_rows(entry.settings_schema)):
+        print_table("settings", FIELD_COLUMNS, rows)
