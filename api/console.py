@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.box import HEAVY_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -40,11 +41,15 @@ from nas_service.wording import printable
 
 WIDTH = 160  # columns where there is no terminal to ask
 UNBOUNDED = 100_000  # columns: more than any row of a table takes
+_READABLE = 20  # columns that a longer text takes, broken into lines
+RULES = 3  # columns between two of a table
 
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 errors = Console(stderr=True)
 
 _SHORT_ID = 13  # letters: the moment in which it was made, to the millisecond
+_SHORT_START, _SHORT_END = 8, 4  # letters, of ids that were made in one moment
+BETWEEN = ".."  # beginning and end of an id
 
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 
@@ -78,31 +83,59 @@ def print_json(value: BaseModel | Sequence[BaseModel | dict[str, Any]] | dict[st
     console.file.write(json_text(plain) + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[object]] | Sequence[Sequence[object]]) -> None:
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterator[Sequence[object]] | Sequence[Sequence[object]],
+    spare: Sequence[str] = (),
+) -> None:
     """Print rows under headings; nothing in them is read as markup, nor obeyed by the terminal.
 
     Where there is no terminal they are plain columns, a line each however long it is, for other programs to cut.
+
+    Args:
+        title: Of the table.
+        columns: Headings.
+        rows: With a value a column.
+        spare: Headings of columns that a narrow terminal does without, the first one first.
     """
     is_plain = not console.is_terminal
-    table = Table(
-        title=None if is_plain else Text(printable(title)),
-        title_justify="left",
-        header_style="bold",
-        box=None if is_plain else HEAVY_HEAD,
-        pad_edge=not is_plain,
-    )
-    for position, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=position == 0 or is_plain)
-    for row in rows:
-        cells = [_cell(value) for value in row]
-        table.add_row(*([Text(", ".join(cell.plain.split("\n"))) for cell in cells] if is_plain else cells))
+    cells = [[_cell(value) for value in row] for row in rows]
+    kept = range(len(columns)) if is_plain else _with_room(columns, cells, spare)
+    table = Table(header_style="bold", box=None if is_plain else HEAVY_HEAD, pad_edge=not is_plain)
+    for place in kept:
+        table.add_column(columns[place], overflow="fold", no_wrap=place == 0 or is_plain)
+    for row in cells:
+        shown = [row[place] for place in kept]
+        table.add_row(*([Text(", ".join(cell.plain.split("\n"))) for cell in shown] if is_plain else shown))
+    say(title)
     if not is_plain:
         console.print(table)
         return
     written = StringIO()
-    written.write(f"{printable(title)}\n")
     Console(file=written, width=UNBOUNDED).print(table)
     console.file.write("".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines()))
+
+
+def _with_room(columns: Sequence[str], cells: Sequence[Sequence[Text]], spare: Sequence[str]) -> list[int]:
+    """Return the places of the columns that the terminal has room for, without those of the spare ones that it takes."""
+    widths = [
+        min(
+            max(cell_len(line) for text in (heading, *(row[place].plain for row in cells)) for line in text.split("\n")),
+            _READABLE,
+        )
+        for place, heading in enumerate(columns)
+    ]
+    kept = list(range(len(columns)))
+    for heading in spare:
+        if sum(widths[place] + RULES for place in kept) + 1 > console.width and heading in columns:
+            kept.remove(columns.index(heading))
+    return kept
+
+
+def cell_text(value: object) -> str:
+    """Return what a table shows of a value."""
+    return _cell(value).plain
 
 
 def _cell(value: object) -> Text:
@@ -132,9 +165,19 @@ def print_data_remarks(client: NasClient, job: JobView, where: Console = console
         print_remarks(read.skipped, read.warnings, where)
 
 
-def short_id(identifier: str) -> str:
-    """Return as much of an id as a narrow terminal has room for; commands take its beginning, too."""
-    return identifier[:_SHORT_ID] if console.is_terminal and console.width < WIDTH else identifier
+def short_ids(identifiers: Sequence[str]) -> list[str]:
+    """Return as much of ids as tells them apart, where a terminal is narrow; commands take them so.
+
+    That is the beginning of each, or where they were made in one moment its beginning and its end: 01a21aff..532e.
+    """
+    several = set(identifiers)
+    if not console.is_terminal or console.width >= WIDTH or not several:
+        return list(identifiers)
+    if len({word[:_SHORT_ID] for word in several}) == len(several):
+        return [word[:_SHORT_ID] for word in identifiers]
+    ends = range(_SHORT_END, max(map(len, several)))
+    enough = next((count for count in ends if len({word[-count:] for word in several}) == len(several)), ends.stop)
+    return [f"{word[:_SHORT_START]}{BETWEEN}{word[-enough:]}" for word in identifiers]
 
 
 def age(since: datetime) -> str:

@@ -9,6 +9,7 @@ import httpx
 import typer
 
 from api.client import NasClient
+from api.console import BETWEEN
 from api.job_views import JobRow
 from api.refusals import ApiError
 from nas_service.errors import NasError, NotFoundError
@@ -18,6 +19,7 @@ from search_spaces.errors import InvalidFieldError
 
 LATEST = "latest"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHOWN = re.compile(rf"([0-9a-fA-F-]+){re.escape(BETWEEN)}[0-9a-fA-F-]+")  # 01a21aff..532e
 _LOOKED_AT = 200  # jobs, newest first, that have the word in their name
 _TOLD = 5
 _OFFERED = 20  # jobs that a shell completes
@@ -93,8 +95,8 @@ def find_job(client: NasClient, kind: str, word: str) -> str:
     if word == LATEST:
         found = list(islice(client.jobs(kind=kind), 1))
     else:
-        rows = list(islice(client.jobs(kind=kind, text=word), _LOOKED_AT))
-        found = [row for row in rows if row.id.startswith(word.lower())] or [row for row in rows if row.name == word]
+        rows = list(islice(client.jobs(kind=kind, text=_beginning(word)), _LOOKED_AT))
+        found = [row for row in rows if _fits(row.id, word)] or [row for row in rows if row.name == word]
     if not found:
         raise NotFoundError(kind, word)
     if len(found) > 1:
@@ -116,12 +118,23 @@ def find_result(client: NasClient, kind: str, word: str) -> str:
         raise InvalidFieldError(one, word, f"an id, the beginning of one, or {LATEST}")
     ids = (row.id for row in client.candidates()) if kind == "candidates" else (row.id for row in client.architectures())
     newest = list(islice(ids, 1 if word == LATEST else _LOOKED_AT))
-    found = newest if word == LATEST else [entry for entry in newest if entry.startswith(word.lower())]
+    found = newest if word == LATEST else [entry for entry in newest if _fits(entry, word)]
     if not found:
         raise NotFoundError(one, word)
     if len(found) > 1:
         raise InvalidFieldError(one, word, f"more of it: it means {len(found)} of them: {', '.join(found[:_TOLD])}")
     return found[0]
+
+
+def _beginning(word: str) -> str:
+    """Return what a service is asked for: of an id as narrow tables show it, its beginning."""
+    return _SHOWN.sub(r"\1", word)
+
+
+def _fits(identifier: str, word: str) -> bool:
+    """Whether an id begins with a word, or begins and ends as one that a narrow table shows."""
+    start, _, end = word.lower().partition(BETWEEN)
+    return identifier.startswith(start) and identifier.endswith(end)
 
 
 def _meant(found: list[JobRow]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.console import age, describe, print_json, print_table, short_id, tell
+from api.console import age, describe, print_json, print_table, short_ids, tell
 from api.job_calls import Wanted
 from api.job_views import JobRow
 from nas_service.lifecycle import JobState
@@ -31,15 +31,17 @@ def print_jobs(title: str, found: Sequence[JobRow], limit: int, columns: Sequenc
         return
     rows = [
         (
-            short_id(job.id),
+            shown,
             job.name,
             *(getattr(job, field) for field in columns),
             job.state,
             describe(job)[2],
             age(job.created_at),
         )
-        for job in jobs
+        for shown, job in zip(short_ids([job.id for job in jobs]), jobs, strict=True)
     ]
-    print_table(title, ["id", "name", *columns, "state", "progress", "age"], rows)
+    print_table(
+        title, ["id", "name", *columns, "state", "progress", "age"], rows, [name for name in reversed(columns) if name != "kind"]
+    )
     if is_cut:
         tell(f"there are more: --limit {2 * limit}, --state, --text, --tag")

@@ -12,7 +12,7 @@ from api.client import NasClient
 from api.commands.files import require_writable
 from api.commands.identifiers import find_job, find_result, recent_jobs, recent_results
 from api.commands.options import Json, Url
-from api.console import console, percent, print_json, print_table, say, short_id
+from api.console import percent, print_json, print_table, say, short_ids
 from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
@@ -76,19 +76,20 @@ def print_architectures(
 ) -> None:
     """Print a table of architectures; with what they stand where a search sought that, with what they take in C by id."""
     attacked = any(row.attacked_score is not None for row in found)
+    searches = short_ids([row.search_id for row in found])
     rows = [
         (
-            *(short_id(row.id), short_id(row.search_id), row.control or row.rank, row.score),
+            *(shown, search, row.control or row.rank, row.score),
             *([row.attacked_score] if attacked else []),
             *(f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}"),
         )
-        for row in found
+        for shown, search, row in zip(short_ids([row.id for row in found]), searches, found, strict=True)
     ]
     in_c = [costs[row.id].c for row in found] if costs else []
     more = [_c_cells(cost) for cost in in_c]
     titles = ["id", "search", "rank", "score", *(["under attack"] if attacked else []), "OPs", "packed bytes"]
     titles += ["flash bytes", "RAM bytes", "M4 instructions"] if costs else []
-    print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows)
+    print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows, ["search"])
 
 
 def _c_cells(cost: CCostView | None) -> tuple[str | None, ...]:
@@ -97,9 +98,9 @@ def _c_cells(cost: CCostView | None) -> tuple[str | None, ...]:
     return tuple(f"{figure:,}" for figure in (cost.flash_bytes, cost.arena_bytes, cost.cortex_m4_instructions))
 
 
-def _robustness(row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]:
+def _robustness(shown: str, row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]:
     figures = (percent(stood.accuracies.get(name)) for name in _ATTACKS.values())
-    return (row.id, row.method["name"], f"{stood.eps:.3g}", *figures, percent(stood.worst), "yes" if stood.masked_by else "no")
+    return (shown, row.method["name"], f"{stood.eps:.3g}", *figures, percent(stood.worst), "yes" if stood.masked_by else "no")
 
 
 def _is_uneven(known: CandidateMetrics) -> bool:
@@ -120,7 +121,7 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
     """Print a table of candidates, with the balanced accuracy where it is another figure, and one of those that were attacked."""
     rows = [
         (
-            short_id(row.id),
+            shown,
             row.method["name"] + ("" if row.control is None else f", control: {row.control}"),
             row.seed,
             row.state,
@@ -130,14 +131,16 @@ def print_candidates(title: str, candidates: list[CandidateView]) -> None:
             f"{row.cost['ops']:,.0f}" if row.cost else None,
             f"{row.seconds:.0f}",
         )
-        for row in candidates
+        for shown, row in zip(short_ids([row.id for row in candidates]), candidates, strict=True)
     ]
-    print_table(title, ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"], rows)
+    columns = ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"]
+    print_table(title, columns, rows, ["seconds", "OPs", "packed bytes"])
     known = [(row, row.metrics) for row in candidates if row.metrics is not None]
     if any(_is_uneven(metrics) for _, metrics in known):
         say(_BALANCED)
-    stood = [(row, metrics.robustness) for row, metrics in known]
-    if attacked := [_robustness(row, figures) for row, figures in stood if figures is not None]:
+    stood = [(row, metrics.robustness) for row, metrics in known if metrics.robustness is not None]
+    ids = short_ids([row.id for row, _ in stood])
+    if attacked := [_robustness(shown, *figures) for shown, figures in zip(ids, stood, strict=True)]:
         print_table("test accuracy under attack", _ROBUSTNESS, attacked)
 
 
@@ -181,7 +184,7 @@ def compare(
     with NasClient(url or Settings().url) as client:
         trainings = [find_job(client, "training", word) for word in trainings]
         if as_csv:
-            console.print(client.comparison_csv(*trainings), end="", markup=False, highlight=False, soft_wrap=True)
+            say(client.comparison_csv(*trainings).removesuffix("\n"))
             return
         found = client.comparison(*trainings)
     if as_json:

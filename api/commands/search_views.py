@@ -9,8 +9,9 @@ from api.commands.files import write_drawing
 from api.commands.identifiers import find_job, job_argument
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
+from api.commands.pictures import course, spread_of
 from api.commands.rows import AsCsv, AsParquet, check_output, put_out
-from api.console import figure, percent, print_json, print_table
+from api.console import console, figure, percent, print_json, print_table
 from search_spaces.errors import InvalidFieldError
 
 SearchId = Annotated[str, job_argument("search")]
@@ -92,7 +93,7 @@ def history(  # noqa: PLR0913, PLR0917 - the options of the command line
     as_json: Json = False,  # noqa: FBT002 - as above
     url: Url = None,
 ) -> None:
-    """Print the means of the arms of one edge over time: a column an operation."""
+    """Show the means of the arms of one edge over time; --csv and --parquet have a column an operation."""
     check_output(parquet, as_csv=as_csv, as_json=as_json)
     with connect(url) as client:
         search_id = find_job(client, "search", search_id)
@@ -100,9 +101,20 @@ def history(  # noqa: PLR0913, PLR0917 - the options of the command line
     if as_json:
         print_json(found)
         return
-    rows = [{"samples": at} | {arm.operation: arm.mean[place] for arm in found.operations} for place, at in enumerate(found.at)]
-    columns = {name: name for name in ("samples", *(arm.operation for arm in found.operations))}
-    put_out(f"means of {cell} {edge} of {search_id}", columns, rows, as_csv=as_csv, parquet=parquet)
+    title = f"means of {cell} {edge} of {search_id}"
+    if parquet is not None or as_csv or not console.is_terminal:
+        rows = [
+            {"samples": at} | {arm.operation: arm.mean[place] for arm in found.operations} for place, at in enumerate(found.at)
+        ]
+        columns = {name: name for name in ("samples", *(arm.operation for arm in found.operations))}
+        put_out(title, columns, rows, as_csv=as_csv, parquet=parquet)
+        return
+    scale = spread_of([mean for arm in found.operations for mean in arm.mean])
+    told = [
+        (arm.operation, arm.pulls[-1], arm.mean[-1], arm.abandoned_round, course(arm.mean, scale)) for arm in found.operations
+    ]
+    over = f"{scale[0]:.4g} to {scale[1]:.4g}, over {found.at[-1]:,} samples"
+    print_table(title, ["operation", "pulls", "mean", "left in round", over], told)
 
 
 def correlation(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way

@@ -13,7 +13,7 @@ from api.commands.options import Json, Name, Url, Watching
 from api.commands.rows import AsCsv, AsParquet, check_output, put_out
 from api.commands.searches import exit_for
 from api.commands.specs import Sets, SpecFile, as_written, asked, read_spec
-from api.console import console, errors, print_data_remarks, print_json, print_table, say, short_id, tell
+from api.console import console, errors, print_data_remarks, print_json, print_table, say, short_ids, tell
 from api.console import watch as watch_job
 from api.estimates import training_rows
 from search_spaces.errors import InvalidFieldError
@@ -109,7 +109,7 @@ def watch(training_id: TrainingId, as_json: Json = False, url: Url = None) -> No
 def curves(  # noqa: PLR0913, PLR0917 - the options of the command line
     training_id: TrainingId,
     fields: Annotated[str, typer.Option(help="Figures by commas: validation_accuracy,train_loss,flip_ratio ...")] = _CURVES,
-    points: Annotated[int, typer.Option(min=4, help="Epochs a candidate at most; extremes are kept.")] = 20,
+    points: Annotated[int, typer.Option(min=6, help="Epochs a candidate at most; extremes are kept.")] = 20,
     as_csv: AsCsv = False,  # noqa: FBT002 - typer's way
     parquet: AsParquet = None,
     as_json: Json = False,  # noqa: FBT002 - as above
@@ -124,12 +124,13 @@ def curves(  # noqa: PLR0913, PLR0917 - the options of the command line
         print_json(found)
         return
     names = list(dict.fromkeys(name for curve in found.candidates for name in curve.columns)) or fields.split(",")
-    is_table = parquet is None and not as_csv
+    ids = [curve.candidate for curve in found.candidates]
+    ids = ids if as_csv or parquet is not None else short_ids(ids)
     rows = [
-        {"candidate": short_id(curve.candidate) if is_table else curve.candidate, "method": curve.method, "seed": curve.seed}
+        {"candidate": shown, "method": curve.method, "seed": curve.seed}
         | {"epoch": epoch}
         | {name: curve.columns[name][place] if name in curve.columns else None for name in names}
-        for curve in found.candidates
+        for shown, curve in zip(ids, found.candidates, strict=True)
         for place, epoch in enumerate(curve.epoch)
     ]
     columns = {name.replace("_", " "): name for name in ("candidate", "method", "seed", "epoch", *names)}
