@@ -1,5 +1,6 @@
 """`nas`: the command line. It talks to a service over REST; only serve, evaluate, compile and train-local load torch."""
 
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
@@ -7,6 +8,8 @@ from typing import Annotated
 import typer
 
 from api.commands.loading import DeferredCommand, DeferringGroup
+
+PREFIX = "NAS_"  # of the settings in the environment
 
 
 class Commands(DeferringGroup):
@@ -100,12 +103,17 @@ def _tell_versions(is_asked: bool) -> None:  # noqa: FBT001 - typer's way
 
 @app.callback()
 def prepare(
-    is_asked: Annotated[  # noqa: FBT002 - typer's way
+    context: typer.Context,
+    is_asked: Annotated[  # noqa: ARG001, FBT002 - typer's way; its callback has done it
         bool,
         typer.Option("--version", help="Print versions, of torch and Ray too, and exit.", is_eager=True, callback=_tell_versions),
     ] = False,
 ) -> None:
     """Take what is asked of the program itself, before its commands."""
+    if context.invoked_subcommand is not None and any(name.upper().startswith(PREFIX) for name in os.environ):
+        from api.commands.environment import tell_misspelt  # noqa: PLC0415 - nobody else has to wait for it
+
+        tell_misspelt(os.environ)
 
 
 def main() -> None:

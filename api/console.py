@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -59,7 +60,12 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name != "nas" or shutil.which("nas") is not None:
         return "nas"
-    return os.path.relpath(called)
+    return shlex.quote(os.path.relpath(called))
+
+
+def serving(home: Path) -> str:
+    """Return the command that serves a home again, as a shell takes it."""
+    return f"NAS_HOME={shlex.quote(str(home))} {program()} serve"
 
 
 def say(text: str, where: Console = console) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from api.commands.options import Json
 from api.commands.service import prepare_database
-from api.console import print_json, program, say
+from api.console import print_json, program, say, serving
 from nas_service.settings import Settings
 
 RECORDING = Path(__file__).resolve().parents[1] / "demo.zip"
@@ -44,6 +44,6 @@ def demo(
         say("the recording is removed" if was_there else "there is no recording here")
     else:
         say(f"recorded search: {search_id}, in {settings.home.resolve()}")
-        served = f"NAS_HOME={settings.home} {program()} serve"
+        served = serving(settings.home)
         say(f"`{served}` shows it: {page}, or the same path at the address that serve prints")
         say(f"`{program()} demo --remove` takes it away again")

@@ -18,7 +18,7 @@ from api.commands.results import finish_run, print_architectures, print_candidat
 from api.commands.search_readers import SearchId, add_readers
 from api.commands.search_views import add_views
 from api.commands.specs import Given, Sets, SpecFile, as_written, asked, make_robust, read_spec
-from api.console import console, errors, print_json, print_table, program, say, tell, watch_search
+from api.console import console, errors, print_json, print_table, say, serving, tell, watch_search
 from api.estimates import search_rows
 from api.views import ArchitectureView, CandidateView, JobView
 from nas_service.lifecycle import JobState
@@ -282,7 +282,7 @@ def _print_run(found: list[ArchitectureView], candidates: list[CandidateView], b
     print_architectures("architectures", found)
     if bundle is not None:
         print_candidates("trained candidates", candidates)
-    say(f"NAS_HOME={home} {program()} serve shows all of it again")
+    say(f"{serving(home)} shows all of it again")
     untrained = "trained: nothing, since the spec has no training; --train METHOD trains the best architecture"
     say(f"bundle: {bundle}" if bundle is not None else untrained)
 
