@@ -101,7 +101,7 @@ def test_a_job_is_changed_and_cloned_with_a_part_of_its_spec_changed(nas: Nas, a
         made = nas("search", "clone", "new", "--set", "evaluation.epochs=3").stdout.strip()
         again = client.search(made)
     assert (first.name, first.tags) == ("new", ["a", "b"])
-    assert again.spec == first.spec | {"evaluation": {**first.spec["evaluation"], "epochs": 3}}
+    assert again.spec == first.spec | {"name": "new", "evaluation": {**first.spec["evaluation"], "epochs": 3}}
     assert "one or more of --name" in str(nas("search", "change", made).exception)
     assert "not both" in str(nas("search", "change", made, "--tag", "a", "--no-tags").exception)
 
