@@ -42,5 +42,5 @@ def _fault(entry: ErrorDetails, known: list[str]) -> InitErrorDetails:
     if kind == UNKNOWN:
         kind = PydanticCustomError(UNKNOWN, "Extra inputs are not permitted", {KNOWN: context.get(KNOWN, known)})
     elif kind not in _OF_PYDANTIC:
-        kind = PydanticCustomError(entry["type"], entry["msg"], context)  # type: ignore[arg-type]  # a name that is not literal
+        kind = PydanticCustomError(entry["type"], entry["msg"], context)
     return InitErrorDetails(type=kind, loc=entry["loc"], input=entry["input"], ctx=context)

@@ -84,7 +84,7 @@ def test_a_spec_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> No
 
     path = tmp_path / "spec.json"
     path.write_bytes(b"\xef\xbb\xbf" + b'{"space": "tiny"}')
-    assert read_spec(path, {}, None) == {"space": "tiny"}
+    assert read_spec(path, {}, None).required() == {"space": "tiny"}
 
 
 def test_versions_are_told_of_torch_and_ray_too(tmp_path: Path) -> None:

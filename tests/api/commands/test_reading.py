@@ -20,7 +20,7 @@ from api.commands.identifiers import find_job, find_result, named_in, recent_res
 from api.commands.pictures import course, interval, spread_of
 from api.commands.schemas import field_rows
 from api.console import console, short_ids
-from nas_service.errors import NotFoundError
+from nas_service.errors import InvalidInputError, NotFoundError
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from tests.api.conftest import run_here
@@ -111,7 +111,7 @@ def test_all_faults_of_a_spec_are_told_at_once_wherever_they_were_given(nas: Nas
     file.write_text(json.dumps({"space": "tinny", "wav": 2}))
     words = ["search", "submit", "--spec", str(file), "--seed", "x", "--train", "xnor", "--set", "name.x=1", "--set", "keep"]
     refused = nas(*words, "--set", "strategy.settings.momentm=0.5", "--set", "name=n", "--eps", "1").exception
-    assert refused is not None
+    assert isinstance(refused, InvalidInputError)
     said = told(refused)
     assert said is not None
     assert [line.split(": ")[0] for line in said[:2]] == ["--set", "--eps"]

@@ -34,7 +34,7 @@ def _options(words: list[str]) -> tuple[str, set[str]]:
 
 
 def _commands() -> set[str]:
-    found = set()
+    found = set[str | None]()
     for entry in Commands.deferred:
         command = entry.loaded
         found |= {f"{entry.name} {name}" for name in command.commands} if isinstance(command, TyperGroup) else {entry.name}
