@@ -1,30 +1,89 @@
 """`nas`: the command line. It talks to a service over REST; only serve, evaluate, compile and train-local load torch."""
 
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from api.commands import compiling, datasets, demo, export, keys, local, registrations, results, searches, service, trainings
-from api.console import console, errors
-from nas_service.checking.problems import field_errors
-from nas_service.errors import NasError
-from nas_service.settings import Settings
-from search_spaces.errors import InvalidFieldError, UnknownNameError
+from api.commands.loading import DeferredCommand, DeferringGroup
 
-# What bad input and the world outside may raise; errors of the client are NasErrors.
-EXPECTED = (
-    NasError,
-    InvalidFieldError,
-    UnknownNameError,
-    OSError,
-    FloatingPointError,  # a training that diverged
-    UnicodeError,  # words of the command line that are no text
-)
+PREFIX = "NAS_"  # of the settings in the environment
+
+
+class Commands(DeferringGroup):
+    """Every command with the first sentence of its help; their code is loaded when they are called."""
+
+    deferred = (
+        DeferredCommand(
+            "serve",
+            "service:serve",
+            "Run the service. The embedded database (SQLite) is brought up to date first; others need `nas migrate`.",
+        ),
+        DeferredCommand("migrate", "service:migrate", "Bring the database up to date; do this before a new version serves."),
+        DeferredCommand(
+            "demo",
+            "demo:demo",
+            "Put a recorded search and its training into this home's database, to look at and to delete.",
+        ),
+        DeferredCommand(
+            "status", "service_views:status", "Say whether the service can work, and what is in its way; status 1 if it cannot."
+        ),
+        DeferredCommand("system", "service_views:system", "Show what the service stands on, who works for it, and at what."),
+        DeferredCommand("jobs", "all_jobs:app", "Look at jobs of every kind at once."),
+        DeferredCommand("search", "searches:app", "Submit searches and look at them."),
+        DeferredCommand("training", "trainings:app", "Train architectures with any methods and seeds."),
+        DeferredCommand("architectures", "results:list_architectures", "List discovered architectures."),
+        DeferredCommand("candidates", "results:list_candidates", "List trained networks."),
+        DeferredCommand(
+            "architecture", "pieces:architectures", "Look at one architecture: what it is, what it costs, how it is drawn."
+        ),
+        DeferredCommand("candidate", "pieces:candidates", "Look at one trained network: its figures and its epochs."),
+        DeferredCommand(
+            "compare",
+            "results:compare",
+            "Compare the methods of trainings: mean and spread over seeds, rank, and whether the search's score foretold it.",
+        ),
+        DeferredCommand("download", "results:download", "Download the files of a candidate or architecture."),
+        DeferredCommand(
+            "export",
+            "export:export",
+            "Write the curves and results of a training for TensorBoard or MLflow, or as Parquet or CSV tables.",
+        ),
+        DeferredCommand(
+            "evaluate",
+            "local:evaluate",
+            "Verify a bundle's files, rebuild its network from genotype and weights, and classify the test images.",
+        ),
+        DeferredCommand(
+            "compile",
+            "compiling:compile_bundle",
+            "Write a bundle's network as C whose maps have numbers of 16 bits: c/, packed.py, a card and a manifest.",
+        ),
+        DeferredCommand("train-local", "local:train_local", "Train one network here and now and write its bundle."),
+        DeferredCommand(
+            "catalogue",
+            "service:catalogue",
+            "List what can be asked for; --json adds every setting with its type, default and bounds.",
+        ),
+        DeferredCommand(
+            "spec",
+            "service_views:spec",
+            "List the fields of what can be submitted, with what they take; --json prints the JSON schema.",
+        ),
+        DeferredCommand(
+            "dataset",
+            "datasets:app",
+            "Register your images under a name, look at what was registered, export test images.",
+        ),
+        DeferredCommand("registration", "registrations:app", "Look at registrations of datasets that are under way or over."),
+        DeferredCommand("keys", "keys:app", "Say who may use a service: run it where the service's database is."),
+    )
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -37,53 +96,40 @@ def _tell_versions(is_asked: bool) -> None:  # noqa: FBT001 - typer's way
         return
     for name in ("nas-service", "torch", "ray"):
         try:
-            console.print(f"{name} {version(name)}", highlight=False)
+            typer.echo(f"{name} {version(name)}")
         except PackageNotFoundError:
-            console.print(f"{name} is not installed", highlight=False)
+            typer.echo(f"{name} is not installed")
     raise typer.Exit
 
 
 @app.callback()
 def prepare(
-    is_asked: Annotated[  # noqa: FBT002 - typer's way
+    context: typer.Context,
+    is_asked: Annotated[  # noqa: ARG001, FBT002 - typer's way; its callback has done it
         bool,
         typer.Option("--version", help="Print versions, of torch and Ray too, and exit.", is_eager=True, callback=_tell_versions),
     ] = False,
 ) -> None:
     """Take what is asked of the program itself, before its commands."""
+    if context.invoked_subcommand is not None and any(name.upper().startswith(PREFIX) for name in os.environ):
+        from api.commands.environment import tell_misspelt  # noqa: PLC0415 - nobody else has to wait for it
 
-
-app.command()(service.serve)
-app.command()(service.migrate)
-app.command()(demo.demo)
-app.add_typer(searches.app, name="search")
-app.add_typer(trainings.app, name="training")
-app.command("architectures")(results.list_architectures)
-app.command("candidates")(results.list_candidates)
-app.command()(results.compare)
-app.command()(results.download)
-app.command()(export.export)
-app.command()(local.evaluate)
-app.command("compile")(compiling.compile_bundle)
-app.command("train-local")(local.train_local)
-app.command()(service.catalogue)
-app.add_typer(datasets.app, name="dataset")
-app.add_typer(registrations.app, name="registration")
-app.add_typer(keys.app, name="keys")
+        tell_misspelt(os.environ)
 
 
 def main() -> None:
     """Run a command; an error is one message on standard error and exit status 1."""
     try:
         app()
-    except ValidationError as error:
-        for problem in field_errors(error):
-            setting = f"NAS_{problem.field.upper()}" if error.title == Settings.__name__ else problem.field
-            message = f"error: {setting}: {problem.given!r} is not allowed; allowed: {problem.allowed}"
-            errors.print(message, markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except EXPECTED as error:
-        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+    except Exception as error:
+        from api.commands.failures import told  # noqa: PLC0415 - only those who fail wait for it
+        from api.console import tell  # noqa: PLC0415 - as above
+
+        said = told(error)
+        if said is None:
+            raise
+        for line in said:
+            tell(f"error: {line}")
         sys.exit(1)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.box import HEAVY_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -32,11 +34,15 @@ from nas_service.wording import printable
 
 WIDTH = 160  # columns where there is no terminal to ask
 UNBOUNDED = 100_000  # columns: more than any row of a table takes
+_READABLE = 20  # columns that a longer text takes, broken into lines
+RULES = 3  # columns between two of a table
 
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 errors = Console(stderr=True)
 
 _SHORT_ID = 13  # letters: the moment in which it was made, to the millisecond
+_SHORT_START, _SHORT_END = 8, 4  # letters, of ids that were made in one moment
+BETWEEN = ".."  # beginning and end of an id
 
 PLAIN_EVERY_S = 10.0  # between two lines where there is no terminal
 
@@ -46,7 +52,22 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name != "nas" or shutil.which("nas") is not None:
         return "nas"
-    return os.path.relpath(called)
+    return shlex.quote(os.path.relpath(called))
+
+
+def serving(home: Path) -> str:
+    """Return the command that serves a home again, as a shell takes it."""
+    return f"NAS_HOME={shlex.quote(str(home))} {program()} serve"
+
+
+def say(text: str, where: Console = console) -> None:
+    """Print text, a line or several; nothing in it is read as markup, nor obeyed by the terminal."""
+    where.print("\n".join(map(printable, text.split("\n"))), markup=False, highlight=False, soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """As `say`, on standard error: what is no result."""
+    say(text, errors)
 
 
 def print_json(value: BaseModel | Iterable[BaseModel | dict[str, Any]] | dict[str, Any]) -> None:
@@ -60,31 +81,59 @@ def print_json(value: BaseModel | Iterable[BaseModel | dict[str, Any]] | dict[st
     console.file.write(json_text(plain) + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[object]] | Sequence[Sequence[object]]) -> None:
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterator[Sequence[object]] | Sequence[Sequence[object]],
+    spare: Sequence[str] = (),
+) -> None:
     """Print rows under headings; nothing in them is read as markup, nor obeyed by the terminal.
 
     Where there is no terminal they are plain columns, a line each however long it is, for other programs to cut.
+
+    Args:
+        title: Of the table.
+        columns: Headings.
+        rows: With a value a column.
+        spare: Headings of columns that a narrow terminal does without, the first one first.
     """
     is_plain = not console.is_terminal
-    table = Table(
-        title=None if is_plain else title,
-        title_justify="left",
-        header_style="bold",
-        box=None if is_plain else HEAVY_HEAD,
-        pad_edge=not is_plain,
-    )
-    for position, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=position == 0 or is_plain)
-    for row in rows:
-        cells = [_cell(value) for value in row]
-        table.add_row(*([Text(", ".join(cell.plain.split("\n"))) for cell in cells] if is_plain else cells))
+    cells = [[_cell(value) for value in row] for row in rows]
+    kept = range(len(columns)) if is_plain else _with_room(columns, cells, spare)
+    table = Table(header_style="bold", box=None if is_plain else HEAVY_HEAD, pad_edge=not is_plain)
+    for place in kept:
+        table.add_column(columns[place], overflow="fold", no_wrap=place == 0 or is_plain)
+    for row in cells:
+        shown = [row[place] for place in kept]
+        table.add_row(*([Text(", ".join(cell.plain.split("\n"))) for cell in shown] if is_plain else shown))
+    say(title)
     if not is_plain:
         console.print(table)
         return
     written = StringIO()
-    written.write(f"{printable(title)}\n")
     Console(file=written, width=UNBOUNDED).print(table)
     console.file.write("".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines()))
+
+
+def _with_room(columns: Sequence[str], cells: Sequence[Sequence[Text]], spare: Sequence[str]) -> list[int]:
+    """Return the places of the columns that the terminal has room for, without those of the spare ones that it takes."""
+    widths = [
+        min(
+            max(cell_len(line) for text in (heading, *(row[place].plain for row in cells)) for line in text.split("\n")),
+            _READABLE,
+        )
+        for place, heading in enumerate(columns)
+    ]
+    kept = list(range(len(columns)))
+    for heading in spare:
+        if sum(widths[place] + RULES for place in kept) + 1 > console.width and heading in columns:
+            kept.remove(columns.index(heading))
+    return kept
+
+
+def cell_text(value: object) -> str:
+    """Return what a table shows of a value."""
+    return _cell(value).plain
 
 
 def _cell(value: object) -> Text:
@@ -95,16 +144,16 @@ def _cell(value: object) -> Text:
     if isinstance(value, dict | list):
         return Text(json.dumps(value))
     if isinstance(value, float):
-        return Text(f"{value:,.0f}" if value.is_integer() else f"{value:.4f}")
+        return Text(figure(value))
     return Text("\n".join(printable(line) for line in str(value).split("\n")))
 
 
 def print_remarks(skipped: Mapping[str, int], warnings: Sequence[str], where: Console = console) -> None:
     """Say what was left out of a dataset, and what people should know before they train."""
     for reason, count in sorted(skipped.items()):
-        _say(where, f"left out: {count:,} {printable(reason)}")
+        say(f"left out: {count:,} {printable(reason)}", where)
     for warning in warnings:
-        _say(where, f"warning: {printable(warning)}")
+        say(f"warning: {printable(warning)}", where)
 
 
 def print_data_remarks(client: NasClient, job: JobView, where: Console = console) -> None:
@@ -114,9 +163,19 @@ def print_data_remarks(client: NasClient, job: JobView, where: Console = console
         print_remarks(read.skipped, read.warnings, where)
 
 
-def short_id(identifier: str) -> str:
-    """Return as much of an id as a narrow terminal has room for; commands take its beginning, too."""
-    return identifier[:_SHORT_ID] if console.is_terminal and console.width < WIDTH else identifier
+def short_ids(identifiers: Sequence[str]) -> list[str]:
+    """Return as much of ids as tells them apart, where a terminal is narrow; commands take them so.
+
+    That is the beginning of each, or where they were made in one moment its beginning and its end: 01a21aff..532e.
+    """
+    several = set(identifiers)
+    if not console.is_terminal or console.width >= WIDTH or not several:
+        return list(identifiers)
+    if len({word[:_SHORT_ID] for word in several}) == len(several):
+        return [word[:_SHORT_ID] for word in identifiers]
+    ends = range(_SHORT_END, max(map(len, several)))
+    enough = next((count for count in ends if len({word[-count:] for word in several}) == len(several)), ends.stop)
+    return [f"{word[:_SHORT_START]}{BETWEEN}{word[-enough:]}" for word in identifiers]
 
 
 def age(since: datetime) -> str:
@@ -126,6 +185,11 @@ def age(since: datetime) -> str:
         if seconds >= length:
             return f"{seconds // length} {name}"
     return f"{max(seconds, 0)} s"
+
+
+def figure(value: float) -> str:
+    """Return a count or a size with separators between its thousands; what is not whole with four digits after the point."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}"
 
 
 class _PlainProgress:
@@ -141,7 +205,7 @@ class _PlainProgress:
         now, state = time.monotonic(), f"{job.state} {job.waiting_for}"
         line = f"{job.kind} {job.state}: {describe(job)[2]}"
         if line != self._line and (state != self._state or now - self._last >= PLAIN_EVERY_S):
-            self._console.print(line, markup=False, highlight=False)
+            say(line, self._console)
             self._last, self._state, self._line = now, state, line
 
 
@@ -154,10 +218,6 @@ def _shown(where: Console) -> Iterator[Callable[[JobView], None]]:
         yield bars.show
 
 
-def _say(where: Console, text: str) -> None:
-    where.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 def watch(fetch: Callable[[], JobView], where: Console, has_read: Callable[[JobView], None] | None = None) -> JobView:
     """Show a job's progress until it is over, and return it; a service that is away for a moment is waited for.
 
@@ -168,10 +228,10 @@ def watch(fetch: Callable[[], JobView], where: Console, has_read: Callable[[JobV
     """
     with _shown(where) as show:
         while True:
-            job = patiently(fetch, partial(_say, where))
+            job = patiently(fetch, partial(say, where=where))
             show(job)
             if has_read is not None and _is_past_reading(job):
-                patiently(partial(has_read, job), partial(_say, where))
+                patiently(partial(has_read, job), partial(say, where=where))
                 has_read = None
             if job.state in FINISHED:
                 return job
@@ -187,5 +247,5 @@ def _is_past_reading(job: JobView) -> bool:
 def watch_search(client: NasClient, search_id: str, where: Console) -> list[JobView]:
     """Show a search and the trainings that it starts, on the same data, until all are over; return them, the search first."""
     jobs = [watch(partial(client.search, search_id), where, partial(print_data_remarks, client, where=where))]
-    started = patiently(lambda: list(client.trainings(parent=search_id)), partial(_say, where))
+    started = patiently(lambda: list(client.trainings(parent=search_id)), partial(say, where=where))
     return [*jobs, *(watch(partial(client.training, training.id), where) for training in started)]

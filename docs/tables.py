@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from api.app import create_app
+from api.commands.routes import COMMANDS, FOR_OTHERS
 from nas_service.binarization.method import METHODS, Method
 from nas_service.data.dataset import DATASETS
 from nas_service.search.strategy import STRATEGIES, Strategy
@@ -84,9 +85,19 @@ def settings() -> str:
     return _table(("variable", "default", "meaning"), rows)
 
 
+def commands() -> str:
+    """Return every command that asks a service, with the routes that it asks for; routes for others come last."""
+    asked: dict[str, list[str]] = {}
+    for route, command in COMMANDS.items():
+        asked.setdefault(command, []).append(f"`{route}`")
+    rows = [(f"`nas {command}`", ", ".join(routes)) for command, routes in asked.items()]
+    return _table(("command", "route"), [*rows, *((f"none: for {whom}", f"`{route}`") for route, whom in FOR_OTHERS.items())])
+
+
 BLOCKS: dict[str, tuple[Path, Callable[[], str]]] = {
     "catalogue": (DOCS / "catalogue.md", catalogue),
     "inert": (DOCS / "catalogue.md", inert),
+    "commands": (DOCS / "commands.md", commands),
     "routes": (DOCS / "rest.md", routes),
     "settings": (DOCS / "operating.md", settings),
 }

@@ -11,6 +11,7 @@ from nas_service.errors import NasError, NotReadyError
 from nas_service.wording import printable
 
 URL_VARIABLE = "NAS_URL"
+KEY_VARIABLE = "NAS_KEY"
 DEFAULT_URL = "http://127.0.0.1:8000"  # where `nas serve` listens
 
 
@@ -42,6 +43,12 @@ def service_url(given: str | None = None) -> str:
     return url
 
 
+def key_headers() -> dict[str, str]:
+    """Return the headers that show the environment's key to a service; none where there is no key."""
+    key = os.environ.get(KEY_VARIABLE, "")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def is_loopback(host: str) -> bool:
     """Return whether an address, or a name that never leads elsewhere, is this machine's own."""
     if host.lower() == "localhost":
@@ -62,10 +69,10 @@ def connect_http(url: str, timeout: float | httpx.Timeout, headers: Mapping[str,
         return httpx.Client(base_url=url, timeout=timeout, headers=dict(headers or {}), trust_env=not direct)
 
 
-def connect_http_async(url: str, timeout: float | httpx.Timeout) -> httpx.AsyncClient:
+def connect_http_async(url: str, timeout: float | httpx.Timeout, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     """As `connect_http`, for an event loop."""
     with _through_proxies(url) as direct:
-        return httpx.AsyncClient(base_url=url, timeout=timeout, trust_env=not direct)
+        return httpx.AsyncClient(base_url=url, timeout=timeout, headers=dict(headers or {}), trust_env=not direct)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nas_service.connections import DEFAULT_URL
@@ -100,6 +100,16 @@ class Settings(BaseSettings):
         ge=0,
         description="Test images up to this size, and up to 256 MiB, go into a bundle, eight into the self-test of its C.",
     )
+
+    @field_validator("home", "data_root", "scratch")
+    @classmethod
+    def _is_text(cls, path: Path | None) -> Path | None:
+        """Refuse what SQLite and fsspec could not be told of: names of files that are no UTF-8."""
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("a path in UTF-8") from error
+        return path
 
     @cached_property
     def database(self) -> str:

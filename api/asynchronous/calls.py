@@ -15,7 +15,7 @@ from api.refusals import ApiError, BrokenReplyError, UnansweredError, in_our_wor
 from api.rows import AsyncRows
 from api.saving import saving
 from api.views import Page, View
-from nas_service.connections import connect_http_async, service_url
+from nas_service.connections import connect_http_async, key_headers, service_url
 
 if TYPE_CHECKING:
     from api.asynchronous.client import AsyncNasClient
@@ -51,7 +51,7 @@ class AsyncCalls:
         """
         self.url = service_url(url)
         self._timeout_s = timeout_s
-        self._http = connect_http_async(self.url, timeout_s)
+        self._http = connect_http_async(self.url, timeout_s, key_headers())
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, float]]:
         """Make a connection of one's own, where it is pickled or copied: with it jobs and results go to other processes."""
@@ -121,8 +121,14 @@ class AsyncCalls:
                         place.write(part)
             return place.path
 
-    async def _follow(self, path: str, after: int, *, log: bool) -> AsyncIterator[StreamMessage]:
-        """Yield the messages of a stream until it has ended, `end` the last; every event once."""
+    async def _follow(self, path: str, after: int | None, *, log: bool) -> AsyncIterator[StreamMessage]:
+        """Yield the messages of a stream until it has ended, `end` the last; every event once.
+
+        Args:
+            path: Of the stream.
+            after: Event after which to begin; None: with the next one.
+            log: Whether lines of the log are asked for.
+        """
         patience = Patience()
         while True:
             pause_s = ASK_EVERY_S
@@ -137,11 +143,11 @@ class AsyncCalls:
                 pause_s = patience.pause_s(error)
             await self._pause(pause_s)
 
-    async def _listen(self, path: str, after: int, *, log: bool) -> AsyncIterator[StreamMessage]:
+    async def _listen(self, path: str, after: int | None, *, log: bool) -> AsyncIterator[StreamMessage]:
         usual, asked, parser = self._connected().timeout, f"GET {path}", Parser()
         options: dict[str, Any] = {
             "params": {"log": "true"} if log else {},
-            "headers": {"Last-Event-ID": str(after)},
+            "headers": {} if after is None else {"Last-Event-ID": str(after)},
             "timeout": httpx.Timeout(connect=usual.connect, read=SILENCE_S, write=usual.write, pool=usual.pool),
         }
         with in_our_words(self.url, asked):

@@ -8,6 +8,8 @@ Example:
             print(arm.cell, arm.edge, arm.operation, arm.mean)
 """
 
+from typing import Any
+
 from api.asynchronous.job_calls import AsyncJobCalls
 from api.asynchronous.result_calls import AsyncResultCalls
 from api.refusals import BrokenReplyError, in_our_words, raise_for, read
@@ -22,6 +24,14 @@ class AsyncNasClient(AsyncJobCalls, AsyncResultCalls):
     def catalogue(self, shelf: str) -> AsyncRows[EntryView]:
         """Return the entries of `spaces`, `operations`, `templates`, `strategies`, `methods` or `datasets`."""
         return self._all(f"/v1/{shelf}", EntryView, {})
+
+    async def entry(self, shelf: str, name: str) -> EntryView:
+        """Return one entry of the catalogue."""
+        return await self._one(f"/v1/{shelf}/{name}", EntryView)
+
+    async def spec_schema(self, kind: str) -> dict[str, Any]:
+        """Return the JSON schema of what can be submitted: a `search`, a `training` or a `registration`."""
+        return dict((await self._request("GET", f"/v1/specs/{kind}")).json())
 
     async def dataset(self, name: str) -> DatasetView:
         """Return a dataset, built in or registered, with what was counted of it."""

@@ -1,6 +1,6 @@
 """What the command line says of test images by class."""
 
-from api.console import console, print_table
+from api.console import print_table, say
 from nas_service.reports import ClassFigures
 from nas_service.wording import listed, percent, printable
 
@@ -12,7 +12,7 @@ def _counted(figures: ClassFigures, place: int) -> str:
 
 
 def _say(line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(line)
 
 
 def print_untested(figures: ClassFigures) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from api.commands.files import require_writable
 from api.commands.options import Json
-from api.console import console, print_json, print_table
+from api.console import print_json, print_table, say
 from nas_service.errors import ExportError
 from nas_service.settings import Settings
 from nas_service.wording import percent
@@ -72,9 +72,9 @@ def _print(output: Path, facts: dict[str, Any]) -> None:
     told = f"{facts['arena_bytes']:,} bytes of RAM, " + (
         f"{facts['constant_bytes']:,} of constants" if flash is None else f"{flash:,} of flash"
     )
-    console.print(told, markup=False, highlight=False)
+    say(told)
     if facts["verified"]:
-        console.print(f"the bits of its definition on {facts['images']:,} images", markup=False, highlight=False)
+        say(f"the bits of its definition on {facts['images']:,} images")
     else:
-        console.print(f"not verified: {facts['reason']}", markup=False, highlight=False, soft_wrap=True)
-    console.print(str(output), markup=False, highlight=False, soft_wrap=True)
+        say(f"not verified: {facts['reason']}")
+    say(str(output))

@@ -8,12 +8,13 @@ import typer
 
 from api.client import NasClient
 from api.commands.files import require_writable
+from api.commands.identifiers import named_in
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.commands.registrations import until_over
 from api.commands.searches import exit_for
-from api.commands.specs import Sets, asked, read_spec
-from api.console import console, print_json, print_remarks, print_table, program
+from api.commands.specs import Given, Sets, asked, read_spec
+from api.console import print_json, print_remarks, print_table, program, say
 from api.views import DatasetView
 from nas_service.errors import NotReadyError
 from nas_service.reports import DatasetReport
@@ -27,14 +28,17 @@ app = typer.Typer(
     no_args_is_help=True, help="Register your images under a name, look at what was registered, export test images."
 )
 
-DatasetName = Annotated[str, typer.Argument(help="Name of a dataset.")]
+DatasetName = Annotated[str, typer.Argument(help="Name of a dataset.", autocompletion=named_in("datasets"))]
 Sheet = Annotated[Path | None, typer.Option(help="Also write the picture of some of its images to this PNG file.")]
 
 
 @app.command()
 def register(  # noqa: PLR0913, PLR0917 - the options of the command line
     name: Annotated[str, typer.Argument(help="Name to use in specs.")],
-    kind: Annotated[str, typer.Argument(help="image-folder, parquet or cifar10.")],
+    kind: Annotated[
+        str,
+        typer.Argument(help="image-folder, parquet or cifar10.", autocompletion=lambda: ["image-folder", "parquet", "cifar10"]),
+    ],
     sets: Sets = None,
     sheet: Sheet = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Only submit it, and print the registration's id.")] = False,  # noqa: FBT002 - typer's way
@@ -50,14 +54,14 @@ def register(  # noqa: PLR0913, PLR0917 - the options of the command line
             raise InvalidFieldError("--sheet", str(sheet), "nothing with --no-wait: the sheet is drawn when all is read")
         require_writable("--sheet", sheet)
     with connect(url) as client:
-        given = {"settings": read_spec(None, {}, sets)}
-        paths = [f"settings.{entry}" for entry in sets or []]
-        job = asked(lambda spec: client.register_dataset(name, kind, spec["settings"]), given, paths)
+        read = read_spec(None, {}, sets)
+        given = Given({"settings": read.body}, read.faults, tuple(f"settings.{entry}" for entry in read.sets))
+        job = asked(lambda spec: client.register_dataset(name, kind, spec["settings"]), given)
         if no_wait:
             if as_json:
                 print_json(job)
             else:
-                console.print(job.id, highlight=False)
+                say(job.id)
             return
         exit_for([until_over(client, job.id, as_json=as_json)])
         _show(client, name, sheet, as_json=as_json)
@@ -96,7 +100,7 @@ def delete(name: DatasetName, as_json: Json = False, url: Url = None) -> None:  
     if as_json:
         print_json({"deleted": name})
     else:
-        console.print(f"dataset {name} is deleted; its files are where they were", highlight=False)
+        say(f"dataset {name} is deleted; its files are where they were")
 
 
 @app.command()
@@ -112,14 +116,14 @@ def export(
     from nas_service.export.bundle import write_test_images  # noqa: PLC0415
     from nas_service.specs import Component  # noqa: PLC0415
 
-    dataset = open_dataset(Component(name=name, settings=read_spec(None, {}, sets)), Settings())
+    dataset = open_dataset(Component(name=name, settings=read_spec(None, {}, sets).required()), Settings())
     if dataset.test is None:
         raise NotReadyError(f"dataset {name} has no test images")
     output.write_bytes(write_test_images(dataset.test))
     if as_json:
         print_json({"path": str(output), "images": len(dataset.test)})
         return
-    console.print(str(output), markup=False, highlight=False)
+    say(str(output))
 
 
 def _show(client: NasClient, name: str, sheet: Path | None, *, as_json: bool) -> None:
@@ -132,10 +136,10 @@ def _show(client: NasClient, name: str, sheet: Path | None, *, as_json: bool) ->
         return
     _print_dataset(view)
     if sheet is not None:
-        console.print(f"sheet: {sheet}", markup=False, highlight=False, soft_wrap=True)
+        say(f"sheet: {sheet}")
     elif view.sheet is not None:
         said = f"`{program()} dataset show {name} --sheet FILE.png` writes a picture of some of them"
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        say(said)
 
 
 def _print_dataset(view: DatasetView) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from api.commands.options import Json
 from api.commands.service import prepare_database
-from api.console import console, print_json, program
+from api.console import print_json, program, say, serving
 from nas_service.settings import Settings
 
 RECORDING = Path(__file__).resolve().parents[1] / "demo.zip"
@@ -18,9 +18,10 @@ def demo(
     remove: Annotated[bool, typer.Option("--remove", help="Take the recording away again.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
-    """Put a recorded search and its training into this home's database: real results of a real run, to look at and to delete.
+    """Put a recorded search and its training into this home's database, to look at and to delete.
 
-    The service may run or not; an embedded database is brought up to date first. Playing it twice changes nothing.
+    These are results of a real run. The service may run or not; an embedded database is brought up to date first. Playing it
+    twice changes nothing.
     """
     from nas_service.storage.artifacts import ArtifactStore  # noqa: PLC0415 - other commands start faster
     from nas_service.storage.recording import play_recording, remove_recording  # noqa: PLC0415 - as above
@@ -40,14 +41,9 @@ def demo(
     if as_json:
         print_json({"removed": was_there} if remove else {"search": search_id, "page": page})
     elif remove:
-        console.print("the recording is removed" if was_there else "there is no recording here")
+        say("the recording is removed" if was_there else "there is no recording here")
     else:
-        console.print(f"recorded search: {search_id}, in {settings.home.resolve()}", highlight=False, soft_wrap=True)
-        served = f"NAS_HOME={settings.home} {program()} serve"
-        console.print(
-            f"`{served}` shows it: {page}, or the same path at the address that serve prints",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        console.print(f"`{program()} demo --remove` takes it away again", highlight=False, markup=False)
+        say(f"recorded search: {search_id}, in {settings.home.resolve()}")
+        served = serving(settings.home)
+        say(f"`{served}` shows it: {page}, or the same path at the address that serve prints")
+        say(f"`{program()} demo --remove` takes it away again")

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from api.client import NasClient
-from api.console import errors
+from api.console import tell
 from api.refusals import UnansweredError
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
@@ -86,7 +86,7 @@ def embedded_service(settings: Settings) -> Iterator[str]:
 
 def serve_on(page: str) -> None:
     """Leave an embedded service at work until somebody ends this command (Ctrl-C); that is the wished end, and no failure."""
-    errors.print(f"still serving {page}; Ctrl-C ends it", highlight=False, soft_wrap=True)
+    tell(f"still serving {page}; Ctrl-C ends it")
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
 

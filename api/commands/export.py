@@ -13,7 +13,7 @@ from api.client import NasClient
 from api.commands.identifiers import find_job
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
-from api.console import console, errors, print_json
+from api.console import errors, print_json, say, tell
 from api.views import ArchitectureView, CandidateView, JobView
 from nas_service.comparison import method_label
 from nas_service.lifecycle import FINISHED
@@ -127,15 +127,13 @@ def export(
         records = list(_records(client, job))
     if job.state not in FINISHED:
         words = f"the training is {job.state}: this is what it has so far"
-        errors.print(words, markup=False, highlight=False)
+        tell(words)
     _write(kind, records, folder, job)
     epochs = sum(len(record.epochs) for record in records)
     if as_json:
         print_json({"folder": str(folder), "to": kind.value, "candidates": len(records), "epochs": epochs})
         return
     words = f"{folder}: {len(records):,} candidate(s), {epochs:,} epochs"
-    console.print(words, markup=False, highlight=False, soft_wrap=True)
+    say(words)
     if kind in _NEXT:
-        console.print(
-            f"next: {_NEXT[kind].format(folder=shlex.quote(str(folder)))}", markup=False, highlight=False, soft_wrap=True
-        )
+        say(f"next: {_NEXT[kind].format(folder=shlex.quote(str(folder)))}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from api.client import NasClient
-from api.console import errors, program
+from api.console import program, serving, tell
 from api.refusals import ApiError
 from nas_service.errors import NasError
 from nas_service.lifecycle import FINISHED
@@ -27,7 +27,7 @@ def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> I
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as interruption:
-        again, is_asked, what = f"NAS_HOME={home} {program()} serve", False, f"search {search_id}"
+        again, is_asked, what = serving(home), False, f"search {search_id}"
         try:
             what = _cancel(client, search_id)
             is_asked = True
@@ -39,7 +39,7 @@ def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> I
             said = f"interrupted: search {search_id} is kept{why}; {again} goes on with it, and `{drop}` then drops it"
             if is_asked:
                 said = f"interrupted: {what} is being cancelled{why}; what was found is kept, and {again} shows it"
-        errors.print(said, markup=False, highlight=False, soft_wrap=True)
+        tell(said)
         if isinstance(interruption, SystemExit):
             raise
         raise typer.Exit(_INTERRUPTED) from None
@@ -53,10 +53,10 @@ def kept_if_it_fails(search_id: str, home: Path) -> Iterator[None]:
     except typer.Exit:
         raise  # what there was to say was said
     except Exception:
-        serve = f"NAS_HOME={home} {program()} serve"
+        serve = serving(home)
         then = f"`{program()} search watch {search_id}` then watches it, `{program()} search cancel {search_id}` drops it"
         said = f"search {search_id} is kept: `{serve}` goes on with it, or shows what it found; {then}"
-        errors.print(said, markup=False, highlight=False, soft_wrap=True)
+        tell(said)
         raise
 
 

@@ -9,16 +9,12 @@ import typer
 
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
+from api.commands.job_lists import SHOWN, Limit, ListedStates, Tag, Text, chosen, print_jobs
+from api.commands.messages import print_messages
 from api.commands.options import Json, Url
-from api.console import age, console, errors, print_data_remarks, print_json, print_table, short_id
-from api.job_views import Wanted
-from api.job_words import describe
+from api.console import print_data_remarks, print_json, print_table, say, tell
 from api.views import JobView
-from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
-from nas_service.wording import printable
-
-SHOWN = 20  # jobs in a list, unless more are asked for
 
 
 def connect(url: str | None) -> NasClient:
@@ -58,6 +54,7 @@ def add_job_commands(app: typer.Typer, kind: JobKind) -> None:
     """Add the commands that all kinds have."""
     _add_readers(app, kind)
     _add_story(app, kind)
+    _add_stream(app, kind)
     words = _KEEPING if kind.is_kept else _BEGINNING_ANEW
     for request, text in _REQUESTS.items():
         _add_request(app, kind, request, text.format(name=kind.name, **words))
@@ -66,35 +63,16 @@ def add_job_commands(app: typer.Typer, kind: JobKind) -> None:
 def _add_readers(app: typer.Typer, kind: JobKind) -> None:
     @app.command("list", help=f"List {kind.plural}, newest first.")
     def list_jobs(
-        state: Annotated[list[JobState] | None, typer.Option(help="Only those in this state; may be repeated.")] = None,
-        text: Annotated[str | None, typer.Option(help="Only those with this in their name, or at the start of their id.")] = None,
-        tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
-        limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = SHOWN,
+        state: ListedStates = None,
+        text: Text = None,
+        tag: Tag = None,
+        limit: Limit = SHOWN,
         as_json: Json = False,  # noqa: FBT002 - typer's way
         url: Url = None,
     ) -> None:
-        filters: dict[str, Wanted] = {"kind": kind.name} | ({"state": [entry.value for entry in state]} if state else {})
-        filters |= {name: word for name, word in (("text", text), ("tag", tag)) if word is not None}
         with connect(url) as client:
-            found = list(islice(client.jobs(**filters), limit + 1))
-        jobs, is_cut = found[:limit], len(found) > limit
-        if as_json:
-            print_json(jobs)
-            return
-        rows = [
-            (
-                short_id(job.id),
-                job.name,
-                *(getattr(job, field) for field in kind.columns),
-                job.state,
-                describe(job)[2],
-                age(job.created_at),
-            )
-            for job in jobs
-        ]
-        print_table(kind.plural, ["id", "name", *kind.columns, "state", "progress", "age"], rows)
-        if is_cut:
-            errors.print(f"there are more: --limit {2 * limit}, --state, --text, --tag", highlight=False)
+            found = list(islice(client.jobs(**chosen(kind=kind.name, state=state, text=text, tag=tag)), limit + 1))
+        print_jobs(kind.plural, found, limit, kind.columns, as_json=as_json)
 
     @app.command("show", help=f"Show one {kind.name} with its spec.")
     def show_job(job_id: Annotated[str, job_argument(kind.name)], as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
@@ -133,9 +111,23 @@ def _add_story(app: typer.Typer, kind: JobKind) -> None:
             print_json(log)
             return
         for line in log.lines:
-            console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+            say(line)
         if log.missing is not None:
-            errors.print(log.missing, markup=False, highlight=False, soft_wrap=True)
+            tell(log.missing)
+
+
+def _add_stream(app: typer.Typer, kind: JobKind) -> None:
+    @app.command("stream", help=f"Print what happens to a {kind.name} while it happens, until it is over: a message a line.")
+    def stream_job(
+        job_id: Annotated[str, job_argument(kind.name)],
+        after: Annotated[int | None, typer.Option(min=0, help="Event after which to begin; from now on if left out.")] = None,
+        log: Annotated[bool, typer.Option("--log", help="Lines that its driver prints, too.")] = False,  # noqa: FBT002 - typer's way
+        as_json: Json = False,  # noqa: FBT002 - as above
+        url: Url = None,
+    ) -> None:
+        with connect(url) as client:
+            job = kind.get(client, find_job(client, kind.name, job_id))
+            print_messages(client.stream(job, after, log=log), as_json=as_json)
 
 
 def _print_job(client: NasClient, job: JobView) -> None:
@@ -154,4 +146,4 @@ def _add_request(app: typer.Typer, kind: JobKind, request: str, text: str) -> No
         if as_json:
             print_json(job)
         else:
-            console.print(f"{kind.name} {job.id} is {job.state}", highlight=False)
+            say(f"{kind.name} {job.id} is {job.state}")

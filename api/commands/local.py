@@ -11,7 +11,7 @@ from api.commands.classes import print_weak, print_worst
 from api.commands.files import require_writable
 from api.commands.options import Json
 from api.commands.specs import Sets, read_spec
-from api.console import console, print_json, print_remarks, print_table
+from api.console import console, print_json, print_remarks, print_table, say
 from nas_service.errors import ExportError
 from nas_service.reports import ClassFigures
 from nas_service.search.strategy import STRATEGIES
@@ -98,13 +98,13 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
 
     settings, place = Settings(), _device(device)
     options = {"space": space, "dataset": dataset, "method": method, "recipe.epochs": epochs, "seed": seed}
-    spec = check_local_training(read_spec(None, options, sets), settings.data, gpus=place.type == "cuda")
+    spec = check_local_training(read_spec(None, options, sets).required(), settings.data, gpus=place.type == "cuda")
     torch.set_num_threads(threads)
 
     def show(report: "EpochReport") -> None:
         if not as_json:
             figures = f"loss {report.train_loss:.4f}, validation {percent(report.validation_accuracy)}"
-            console.print(f"epoch {report.epoch + 1}/{spec.recipe.epochs}: {figures}", highlight=False)
+            say(f"epoch {report.epoch + 1}/{spec.recipe.epochs}: {figures}")
 
     chosen = _genotype(build_space(spec.space), genotype, seed)
     with console.status("reading images") as status:
@@ -117,10 +117,10 @@ def train_local(  # noqa: PLR0913, PLR0917 - the options of the command line
         print_json({"bundle": str(output), "metrics": metrics.model_dump(mode="json", exclude_none=True)})
     else:
         told = f"test accuracy {percent(metrics.test_accuracy)}, balanced {percent(metrics.test_balanced_accuracy)}"
-        console.print(told, highlight=False)
+        say(told)
         if metrics.test_classes is not None:
             print_weak(metrics.test_classes)
-        console.file.write(f"bundle: {output}\n")
+        say(f"bundle: {output}")
 
 
 def _readable(value: object) -> str:
@@ -215,9 +215,9 @@ def evaluate(
         print_table(str(bundle), ["figure", "value"], [(key, _readable(value)) for key, value in result.items()])
         print_worst(by_class)
         if not is_own:
-            console.print(_DIFFERS, highlight=False, soft_wrap=True)
+            say(_DIFFERS)
         if differing := [name for names in written.differing.values() for name in names]:
-            console.print(_FILES_DIFFER.format(", ".join(differing)), highlight=False, soft_wrap=True)
+            say(_FILES_DIFFER.format(", ".join(differing)))
     if names := written.differing.get(runner.value):
         raise ExportError(
             f"what was run is what this version ({version('nas-service')}) writes; the bundle has something else in "

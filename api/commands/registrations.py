@@ -7,15 +7,18 @@ import typer
 
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
+from api.commands.job_changes import add_changes
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.searches import exit_for
-from api.console import console, errors, print_json, program
+from api.console import console, errors, print_json, program, say, tell
 from api.console import watch as watch_job
 from api.views import JobView
 
 app = typer.Typer(no_args_is_help=True, help="Look at registrations of datasets that are under way or over.")
-add_job_commands(app, JobKind("registration", "registrations", NasClient.registration, is_kept=False))
+KIND = JobKind("registration", "registrations", NasClient.registration, is_kept=False)
+add_job_commands(app, KIND)
+add_changes(app, KIND)
 
 RegistrationId = Annotated[str, job_argument("registration")]
 
@@ -33,7 +36,7 @@ def until_over(client: NasClient, registration_id: str, *, as_json: bool) -> Job
     except KeyboardInterrupt:
         watching, ending = (f"`{program()} registration {word} {registration_id}`" for word in ("watch", "cancel"))
         said = f"interrupted: registration {registration_id} goes on; {watching} watches it, {ending} ends it"
-        errors.print(said, markup=False, highlight=False, soft_wrap=True)
+        tell(said)
         raise typer.Exit(_INTERRUPTED) from None
 
 
@@ -56,4 +59,4 @@ def delete(registration_id: RegistrationId, as_json: Json = False, url: Url = No
     if as_json:
         print_json({"deleted": registration_id})
     else:
-        console.print(f"registration {registration_id} is deleted", highlight=False)
+        say(f"registration {registration_id} is deleted")

@@ -10,9 +10,9 @@ import typer
 
 from api.client import NasClient
 from api.commands.files import require_writable
-from api.commands.identifiers import find_job, find_result
+from api.commands.identifiers import find_job, find_result, recent_jobs, recent_results
 from api.commands.options import Json, Url
-from api.console import console, print_json, print_table, short_id
+from api.console import print_json, print_table, say, short_ids
 from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
@@ -24,7 +24,7 @@ _ATTACKS = {"clean": "clean", "FGSM": "fgsm", "PGD-20": "pgd-20", "transfer": "t
 _BALANCED = "balanced: the mean over the classes with test images"
 _ROBUSTNESS = ["candidate", "method", "eps", *_ATTACKS, "all attacks", "masked"]
 
-Search = Annotated[str | None, typer.Option(help="Only those of this search.")]
+Search = Annotated[str | None, typer.Option(help="Only those of this search.", autocompletion=recent_jobs("search"))]
 
 Pareto = Annotated[
     bool,
@@ -64,7 +64,7 @@ def list_architectures(
         return
     print_architectures("architectures", found, costs)
     for refused in dict.fromkeys(cost.c_refused for cost in costs.values() if cost.c_refused is not None):
-        console.print(f"no C: {printable(refused)}", markup=False, highlight=False)
+        say(f"no C: {printable(refused)}")
 
 
 def _in_c(cost: ArchitectureCostView) -> dict[str, object]:
@@ -76,19 +76,20 @@ def print_architectures(
 ) -> None:
     """Print a table of architectures; with what they stand where a search sought that, with what they take in C by id."""
     attacked = any(row.attacked_score is not None for row in found)
+    searches = short_ids([row.search_id for row in found])
     rows = [
         (
-            *(short_id(row.id), short_id(row.search_id), row.control or row.rank, row.score),
+            *(shown, search, row.control or row.rank, row.score),
             *([row.attacked_score] if attacked else []),
             *(f"{row.cost['ops']:,.0f}", f"{row.cost['packed_bytes']:,}"),
         )
-        for row in found
+        for shown, search, row in zip(short_ids([row.id for row in found]), searches, found, strict=True)
     ]
     in_c = [costs[row.id].c for row in found] if costs else []
     more = [_c_cells(cost) for cost in in_c]
     titles = ["id", "search", "rank", "score", *(["under attack"] if attacked else []), "OPs", "packed bytes"]
     titles += ["flash bytes", "RAM bytes", "M4 instructions"] if costs else []
-    print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows)
+    print_table(title, titles, [(*row, *cost) for row, cost in zip(rows, more, strict=True)] if costs else rows, ["search"])
 
 
 def _c_cells(cost: CCostView | None) -> tuple[str | None, ...]:
@@ -97,9 +98,9 @@ def _c_cells(cost: CCostView | None) -> tuple[str | None, ...]:
     return tuple(f"{figure:,}" for figure in (cost.flash_bytes, cost.arena_bytes, cost.cortex_m4_instructions))
 
 
-def _robustness(row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]:
+def _robustness(shown: str, row: CandidateView, stood: RobustnessFigures) -> tuple[str, ...]:
     figures = (percent(stood.accuracies.get(name)) for name in _ATTACKS.values())
-    return (row.id, row.method["name"], f"{stood.eps:.3g}", *figures, percent(stood.worst), "yes" if stood.masked_by else "no")
+    return (shown, row.method["name"], f"{stood.eps:.3g}", *figures, percent(stood.worst), "yes" if stood.masked_by else "no")
 
 
 def _is_uneven(known: CandidateMetrics) -> bool:
@@ -120,7 +121,7 @@ def print_candidates(title: str, candidates: Sequence[CandidateView]) -> None:
     """Print a table of candidates, with the balanced accuracy where it is another figure, and one of those that were attacked."""
     rows = [
         (
-            short_id(row.id),
+            shown,
             row.method["name"] + ("" if row.control is None else f", control: {row.control}"),
             row.seed,
             row.state,
@@ -130,20 +131,24 @@ def print_candidates(title: str, candidates: Sequence[CandidateView]) -> None:
             f"{row.cost['ops']:,.0f}" if row.cost else None,
             f"{row.seconds:.0f}",
         )
-        for row in candidates
+        for shown, row in zip(short_ids([row.id for row in candidates]), candidates, strict=True)
     ]
-    print_table(title, ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"], rows)
+    columns = ["candidate", "method", "seed", "state", "validation", "test", "packed bytes", "OPs", "seconds"]
+    print_table(title, columns, rows, ["seconds", "OPs", "packed bytes"])
     known = [(row, row.metrics) for row in candidates if row.metrics is not None]
     if any(_is_uneven(metrics) for _, metrics in known):
-        console.print(_BALANCED, markup=False, highlight=False)
-    stood = [(row, metrics.robustness) for row, metrics in known]
-    if attacked := [_robustness(row, figures) for row, figures in stood if figures is not None]:
+        say(_BALANCED)
+    stood = [(row, metrics.robustness) for row, metrics in known if metrics.robustness is not None]
+    ids = short_ids([row.id for row, _ in stood])
+    if attacked := [_robustness(shown, *figures) for shown, figures in zip(ids, stood, strict=True)]:
         print_table("test accuracy under attack", _ROBUSTNESS, attacked)
 
 
 def list_candidates(
     search: Search = None,
-    training: Annotated[str | None, typer.Option(help="Only those of this training.")] = None,
+    training: Annotated[
+        str | None, typer.Option(help="Only those of this training.", autocompletion=recent_jobs("training"))
+    ] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
@@ -167,7 +172,10 @@ def _compared_classes(pair: PairView, worst: str) -> tuple[str, ...]:
 
 
 def compare(
-    trainings: Annotated[list[str], typer.Argument(metavar="TRAINING...", help="Ids of trainings on the same data.")],
+    trainings: Annotated[
+        list[str],
+        typer.Argument(metavar="TRAINING...", help="Ids of trainings on the same data.", autocompletion=recent_jobs("training")),
+    ],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,  # noqa: FBT002 - typer's way
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
@@ -176,7 +184,7 @@ def compare(
     with NasClient(url or Settings().url) as client:
         trainings = [find_job(client, "training", word) for word in trainings]
         if as_csv:
-            console.print(client.comparison_csv(*trainings), end="", markup=False, highlight=False, soft_wrap=True)
+            say(client.comparison_csv(*trainings).removesuffix("\n"))
             return
         found = client.comparison(*trainings)
     if as_json:
@@ -188,7 +196,7 @@ def compare(
 def print_comparison(found: ComparisonView) -> None:
     """Print the pairs, their classes, and the methods; or that there are none yet."""
     if not found.pairs:
-        console.print("No candidate is trained to its end yet: there is nothing to compare.", markup=False, highlight=False)
+        say("No candidate is trained to its end yet: there is nothing to compare.")
         return
     rows = [
         (_whose(pair), pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
@@ -236,9 +244,9 @@ def print_controls(lines: Sequence[ControlLineView]) -> None:
         if line.unlike:
             some = _count(line.unlike, "like-cost control")
             said = f"{line.method}: {some} left out, further than a tenth from what the best of the search costs"
-            console.print(said, markup=False, highlight=False)
+            say(said)
         if line.trainings_paid is not None:
-            console.print(_paid(line), markup=False, highlight=False)
+            say(_paid(line))
 
 
 def _share(mean: float, spread: float | None) -> str:
@@ -277,20 +285,24 @@ def _print_hand_made(found: ComparisonView) -> None:
         print_table("beside networks of the literature, trained alike", columns, rows)
         if without := sorted({pair.method for pair in found.pairs} - {line.method for line in found.hand_made}):
             said = f"none of like cost was trained alike with: {', '.join(map(printable, without))}"
-            console.print(said, markup=False, highlight=False)
+            say(said)
     elif found.networks and not found.under_way:
         training = found.pairs[0].runs[0].training
         said = "No network of the literature was trained alike at like cost yet, to its end:"
         said = f"{said} nas training hand-made {training} trains one."
-        console.print(said, markup=False, highlight=False)
+        say(said)
     for live in found.under_way:
         said = f"{live.network} is {live.state}, to be trained alike: nas {live.kind} watch {live.job}"
-        console.print(said, markup=False, highlight=False)
+        say(said)
 
 
 def download(
     identifier: Annotated[
-        str, typer.Argument(help="Id of a candidate, or of an architecture with --architecture; the beginning of one, or latest.")
+        str,
+        typer.Argument(
+            help="Id of a candidate, or of an architecture with --architecture; the beginning of one, or latest.",
+            autocompletion=recent_results("candidates"),
+        ),
     ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; its own name if left out.")] = None,
     file_format: Annotated[
@@ -315,7 +327,7 @@ def download(
     if as_json:
         print_json({"path": str(path), "size_bytes": len(content)})
     else:
-        console.print(str(path), markup=False, highlight=False)
+        say(str(path))
 
 
 def finish_run(client: NasClient, search_id: str, home: Path) -> tuple[Path, list[CandidateView]]:

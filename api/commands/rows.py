@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from api.commands.files import require_writable
-from api.console import console, print_table
+from api.console import console, print_table, say
 from nas_service.wording import printable
 from search_spaces.errors import InvalidFieldError
 
@@ -48,7 +48,7 @@ def put_out(title: str, columns: Mapping[str, str], rows: Rows, *, as_csv: bool 
         import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
         pq.write_table(pa.table({name: [row[name] for row in rows] for name in columns.values()}), parquet)
-        console.print(f"{parquet}: {len(rows):,} rows", markup=False, highlight=False, soft_wrap=True)
+        say(f"{parquet}: {len(rows):,} rows")
     elif as_csv:
         writer = csv.writer(console.file)
         writer.writerow(columns.values())

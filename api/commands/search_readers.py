@@ -1,16 +1,16 @@
-"""`nas search arms|samples|rounds|diagram`: what a search knows, as tables, files and pictures."""
+"""`nas search arms|samples|rounds`: what a search knows, as tables and files."""
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from api.commands.files import require_writable
 from api.commands.identifiers import find_job, job_argument
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
+from api.commands.pictures import LEAST, interval, spread_of
 from api.commands.rows import AsCsv, AsParquet, check_output, put_out
-from api.console import console, print_json, print_table
+from api.console import RULES, cell_text, console, print_json, print_table
 
 SearchId = Annotated[str, job_argument("search")]
 
@@ -22,7 +22,7 @@ _ARMS = {
     "mean": "mean",
     "lower": "lower",
     "upper": "upper",
-    "abandoned in round": "abandoned_round",
+    "left in round": "abandoned_round",
 }
 _SAMPLES = {
     "sample": "index",
@@ -37,6 +37,7 @@ _SAMPLES = {
     "seconds": "seconds",
     "architecture": "digest",
 }
+_WIDEST = 60  # columns of a picture
 _DIGEST = 12  # letters of it in a table
 
 
@@ -61,7 +62,40 @@ def arms(  # noqa: PLR0913, PLR0917 - the options of the command line
         return
     has_odds = any(arm.best_probability is not None for arm in table)
     columns = {**_ARMS, **({"p(best)": "best_probability"} if has_odds else {})}
-    put_out(f"arms of {search_id}", columns, [arm.model_dump() for arm in table], as_csv=as_csv, parquet=parquet)
+    rows = [arm.model_dump() for arm in table]
+    if parquet is None and not as_csv:
+        rows.sort(key=_standing)
+        if console.is_terminal and (width := _room(columns, rows)) >= LEAST:
+            columns, rows = _drawn(columns, rows, width)
+    put_out(f"arms of {search_id}", columns, rows, as_csv=as_csv, parquet=parquet)
+
+
+def _standing(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what arms are sorted by: their edge, those that live first, and the best of each first."""
+    mean = row["mean"]
+    return row["cell"], row["edge"], row["abandoned_round"] is not None, mean is None, -(mean or 0.0)
+
+
+def _room(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many columns of the terminal are left for a picture where lower and upper bounds have none of their own."""
+    taken = 1 + RULES
+    for title, name in columns.items():
+        if name not in {"lower", "upper"}:
+            widest = max((len(cell_text(row[name])) for row in rows), default=0)
+            taken += max(widest, *map(len, title.split(" "))) + RULES
+    return min(console.width - taken, _WIDEST)
+
+
+def _drawn(
+    columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], width: int
+) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Return columns and rows with a picture of means and bounds in place of the bounds; its heading is the scale."""
+    low, high = scale = spread_of([row[bound] for row in rows for bound in ("lower", "mean", "upper")])
+    end = f"{high:.3g}"
+    axis = f"{low:<{width - len(end)}.3g}{end}"
+    kept = {title.replace(" ", "\n"): name for title, name in columns.items() if name not in {"lower", "upper"}}
+    drawn = [dict(row) | {"drawn": interval(row["lower"], row["mean"], row["upper"], scale, width)} for row in rows]
+    return kept | {axis: "drawn"}, drawn
 
 
 def samples(
@@ -109,28 +143,7 @@ def rounds(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:
     print_table(f"rounds of {search_id}", ["round", "samples at its end", "abandoned"], rows)
 
 
-def diagram(
-    search_id: SearchId,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; leader-ID.svg if left out.")] = None,
-    at: Annotated[int | None, typer.Option(min=1, help="As of so many samples.")] = None,
-    as_json: Json = False,  # noqa: FBT002 - typer's way
-    url: Url = None,
-) -> None:
-    """Draw the cells of the genotype in front as SVG."""
-    if output is not None:
-        require_writable("--output", output)
-    with connect(url) as client:
-        search_id = find_job(client, "search", search_id)
-        drawn = client.leader_diagram(search_id) if at is None else client.leader_diagram(search_id, at=at)
-    path = output or Path(f"leader-{search_id}.svg")
-    path.write_text(drawn, encoding="utf-8")
-    if as_json:
-        print_json({"path": str(path), "size_bytes": path.stat().st_size})
-    else:
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
-
-
 def add_readers(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (arms, samples, rounds, diagram):
+    for command in (arms, samples, rounds):
         app.command()(command)

@@ -1,22 +1,25 @@
 """`nas search ...`: submit, watch, delete, run, report, and what every job has."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service, serve_on
 from api.commands.files import require_writable
-from api.commands.identifiers import find_job
+from api.commands.identifiers import find_job, named_in, recent_jobs
 from api.commands.interruption import cancelled_if_interrupted, kept_if_it_fails
+from api.commands.job_changes import add_best, add_changes
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Name, Url, Watching
 from api.commands.results import finish_run, print_architectures, print_candidates, print_controls
 from api.commands.search_readers import SearchId, add_readers
-from api.commands.specs import Sets, SpecFile, asked, make_robust, read_spec
-from api.console import console, errors, print_json, print_table, program, watch_search
+from api.commands.search_views import add_views
+from api.commands.specs import Given, Sets, SpecFile, as_written, asked, make_robust, read_spec
+from api.console import console, errors, print_json, print_table, say, serving, tell, watch_search
 from api.estimates import search_rows
 from api.views import ArchitectureView, CandidateView, JobView
 from nas_service.lifecycle import JobState
@@ -24,25 +27,49 @@ from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError
 
 app = typer.Typer(no_args_is_help=True, help="Submit searches and look at them.")
-add_job_commands(app, JobKind("search", "searches", NasClient.search, ["space", "strategy"]))
+KIND = JobKind("search", "searches", NasClient.search, ["space", "strategy"])
+add_job_commands(app, KIND)
+add_changes(app, KIND)
+add_best(app, KIND, NasClient.best_of_search)
 add_readers(app)
+add_views(app)
 
-Space = Annotated[str | None, typer.Option(help="Search space; `nas catalogue spaces` lists them.")]
-DatasetName = Annotated[str | None, typer.Option("--dataset", help="Dataset; `nas catalogue datasets` lists them.")]
-MethodName = Annotated[str | None, typer.Option("--method", help="Method that binarizes the networks of samples.")]
-StrategyName = Annotated[str | None, typer.Option("--strategy", help="Search strategy.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of the search.")]
-WaveSize = Annotated[int | None, typer.Option("--wave", help="Samples trained together; 1 is the published algorithm.")]
-Train = Annotated[list[str] | None, typer.Option("--train", help="Train the best with this method; may be repeated.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of those trainings.")]
+Space = Annotated[
+    str | None, typer.Option(help="Search space; `nas catalogue spaces` lists them.", autocompletion=named_in("spaces"))
+]
+DatasetName = Annotated[
+    str | None,
+    typer.Option("--dataset", help="Dataset; `nas catalogue datasets` lists them.", autocompletion=named_in("datasets")),
+]
+MethodName = Annotated[
+    str | None,
+    typer.Option("--method", help="Method that binarizes the networks of samples.", autocompletion=named_in("methods")),
+]
+StrategyName = Annotated[str | None, typer.Option("--strategy", help="Search strategy.", autocompletion=named_in("strategies"))]
+Seed = Annotated[str | None, typer.Option(metavar="NUMBER", help="Seed of the search.")]
+WaveSize = Annotated[
+    str | None, typer.Option("--wave", metavar="NUMBER", help="Samples trained together; 1 is the published algorithm.")
+]
+Train = Annotated[
+    list[str] | None,
+    typer.Option("--train", help="Train the best with this method; may be repeated.", autocompletion=named_in("methods")),
+]
+Epochs = Annotated[str | None, typer.Option("--epochs", metavar="NUMBER", help="Epochs of those trainings.")]
 Adversarial = Annotated[
     bool,
     typer.Option("--adversarial", help="Search robust networks: train on attacked images, and attack what was trained."),
 ]
-Eps = Annotated[float | None, typer.Option(help="With --adversarial: largest change of a pixel in [0, 1]; 8/255.")]
+Eps = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="With --adversarial: largest change of a pixel in [0, 1]; 8/255."),
+]
 FromSearch = Annotated[
     str | None,
-    typer.Option("--from-search", help="Id of another search whose samples are a prior; abandit-plus, screen-and-train."),
+    typer.Option(
+        "--from-search",
+        help="Id of another search whose samples are a prior; abandit-plus, screen-and-train.",
+        autocompletion=recent_jobs("search"),
+    ),
 ]
 
 
@@ -51,11 +78,11 @@ def spec_options(  # noqa: PLR0913, PLR0917 - the options of the command line
     dataset: str | None,
     method: str | None,
     strategy: str | None,
-    seed: int | None,
-    wave: int | None,
+    seed: str | None,
+    wave: str | None,
     from_search: str | None,
     train: list[str] | None,
-    epochs: int | None,
+    epochs: str | None,
 ) -> dict[str, object]:
     """Return the short options as fields of a spec."""
     return {
@@ -63,24 +90,21 @@ def spec_options(  # noqa: PLR0913, PLR0917 - the options of the command line
         "dataset": dataset,
         "method": method,
         "strategy": strategy,
-        "seed": seed,
-        "wave": wave,
+        "seed": as_written(seed),
+        "wave": as_written(wave),
         "from_search": from_search,
         "training.methods": train or None,
-        "training.recipe.epochs": epochs,
+        "training.recipe.epochs": as_written(epochs),
     }
 
 
-def apply_adversarial(body: dict[str, Any], eps: float | None, *, adversarial: bool) -> None:
-    """Make a spec that of a robust search where that was asked for.
-
-    Raises:
-        InvalidFieldError: If eps was given without --adversarial.
-    """
+def made_robust(given: Given, eps: str | None, *, adversarial: bool) -> Given:
+    """Return a spec made that of a robust search where that was asked for; `eps` without --adversarial is a fault."""
     if adversarial:
-        make_robust(body, eps)
+        make_robust(given.body, as_written(eps))
     elif eps is not None:
-        raise InvalidFieldError("--eps", eps, "nothing without --adversarial")
+        return replace(given, faults=(*given.faults, InvalidFieldError("--eps", eps, "nothing without --adversarial")))
+    return given
 
 
 @app.command()
@@ -105,26 +129,25 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     url: Url = None,
 ) -> None:
     """Queue a search and print its id."""
-    body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, from_search, train, epochs), sets)
-    body |= {} if name is None else {"name": name}
-    apply_adversarial(body, eps, adversarial=adversarial)
+    options = spec_options(space, dataset, method, strategy, seed, wave, from_search, train, epochs) | {"name": name}
+    given = made_robust(read_spec(spec, options, sets), eps, adversarial=adversarial)
     with connect(url) as client:
         if dry_run:
-            estimate = asked(client.estimate, body, sets)
+            estimate = asked(client.estimate, given, client.estimate)
             if as_json:
                 print_json(estimate)
             else:
                 print_table("estimate: nothing was started", ["figure", "value"], search_rows(estimate))
             return
-        job = asked(client.submit_search, body, sets)
+        job = asked(client.submit_search, given, client.estimate)
         if watching:
-            errors.print(f"search: {job.id}", highlight=False)
+            tell(f"search: {job.id}")
             _watch_all(client, job.id, as_json=as_json)
             return
     if as_json:
         print_json(job)
     else:
-        console.print(job.id, highlight=False)
+        say(job.id)
 
 
 def _watch_all(client: NasClient, search_id: str, *, as_json: bool) -> None:
@@ -155,7 +178,7 @@ def delete(
     if as_json:
         print_json({"deleted": search_id})
     else:
-        console.print(f"search {search_id} is deleted", highlight=False)
+        say(f"search {search_id} is deleted")
 
 
 @app.command()
@@ -175,7 +198,7 @@ def beliefs(search_id: SearchId, as_json: Json = False, url: Url = None) -> None
         said = (
             f"prior search: {prior.search}, {prior.told:,} of its first {prior.samples:,} samples, fidelity {prior.fidelity:.3g}"
         )
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        say(said)
 
 
 @app.command()
@@ -196,7 +219,7 @@ def report(
     if as_json:
         print_json({"path": str(path), "size_bytes": len(content)})
     else:
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        say(str(path))
 
 
 @app.command()
@@ -222,18 +245,18 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command line
     Without --spec the winner is trained with bnn and xnor-net; a spec without `training` (and no --train) only searches.
     """
     methods = train or (None if spec else ["bnn", "xnor-net"])
-    body = read_spec(spec, spec_options(space, dataset, method, strategy, seed, wave, from_search, methods, epochs), sets)
-    apply_adversarial(body, eps, adversarial=adversarial)
+    options = spec_options(space, dataset, method, strategy, seed, wave, from_search, methods, epochs)
+    given = made_robust(read_spec(spec, options, sets), eps, adversarial=adversarial)
     settings = Settings()
     with embedded_service(settings) as address, NasClient(address) as client:
-        say = errors if as_json else console
-        say.print(f"service: {address} (API documentation at {address}/docs)", highlight=False)
-        job = asked(client.submit_search, body, sets)
-        say.print(f"search: {job.id}", highlight=False)
-        say.print(f"its page: {address}/searches/{job.id}", highlight=False, soft_wrap=True)
+        where = errors if as_json else console
+        say(f"service: {address} (API documentation at {address}/docs)", where)
+        job = asked(client.submit_search, given, client.estimate)
+        say(f"search: {job.id}", where)
+        say(f"its page: {address}/searches/{job.id}", where)
         with kept_if_it_fails(job.id, settings.home):
             with cancelled_if_interrupted(client, job.id, settings.home):
-                jobs = watch_search(client, job.id, say)
+                jobs = watch_search(client, job.id, where)
             exit_for(jobs)
             found = list(client.architectures(search=job.id))
             bundle, candidates = finish_run(client, job.id, settings.home) if job.spec["training"] else (None, [])
@@ -260,9 +283,9 @@ def _print_run(found: Sequence[ArchitectureView], candidates: list[CandidateView
     print_architectures("architectures", found)
     if bundle is not None:
         print_candidates("trained candidates", candidates)
-    console.print(f"NAS_HOME={home} {program()} serve shows all of it again", markup=False, highlight=False)
+    say(f"{serving(home)} shows all of it again")
     untrained = "trained: nothing, since the spec has no training; --train METHOD trains the best architecture"
-    console.file.write(f"bundle: {bundle}\n" if bundle is not None else f"{untrained}\n")
+    say(f"bundle: {bundle}" if bundle is not None else untrained)
 
 
 def exit_for(jobs: list[JobView]) -> None:
@@ -270,5 +293,5 @@ def exit_for(jobs: list[JobView]) -> None:
     for job in jobs:
         if job.state != JobState.SUCCEEDED:
             said = f"{job.kind} {job.id} {job.state}: {job.error or 'as somebody asked'}"
-            errors.print(said, markup=False, highlight=False, soft_wrap=True)
+            tell(said)
             raise typer.Exit(1)

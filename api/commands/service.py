@@ -1,12 +1,15 @@
 """`nas serve`, `nas migrate`, `nas catalogue`: running a service and what it offers."""
 
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
 
 from api.client import NasClient
 from api.commands.options import Json, Url
-from api.console import console, print_json, print_table
+from api.commands.schemas import FIELD_COLUMNS, field_rows
+from api.console import print_json, print_table, say
+from api.views import EntryView
 from nas_service.connections import is_loopback
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
@@ -23,7 +26,7 @@ def migrate(as_json: Json = False) -> None:  # noqa: FBT002 - typer's way
     if as_json:
         print_json({"revision": head_revision()})
     else:
-        console.print(f"the database is at revision {head_revision()}", highlight=False)
+        say(f"the database is at revision {head_revision()}")
 
 
 def serve(
@@ -49,7 +52,7 @@ def serve(
         from api.app import create_app  # noqa: PLC0415 - a start that cannot be is told before torch is loaded
 
         app = create_app(settings.model_copy(update={"host": address}))  # a name that is listened on is one to go by
-        console.print(f"nas-service on {url_of(sockets)}, data in {settings.home.resolve()}", highlight=False, soft_wrap=True)
+        say(f"nas-service on {url_of(sockets)}, data in {settings.home.resolve()}")
         serve_application(app, sockets, settings)
 
 
@@ -88,16 +91,29 @@ def prepare_database(settings: Settings) -> None:
 
 
 def catalogue(
-    shelf: Annotated[str, typer.Argument(help=f"One of: {', '.join(SHELVES)}.")] = "methods",
+    shelf: Annotated[str, typer.Argument(help=f"One of: {', '.join(SHELVES)}.", autocompletion=lambda: [*SHELVES])] = "methods",
+    name: Annotated[str | None, typer.Argument(help="Only this entry, with its settings.")] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
     """List what can be asked for; --json adds every setting with its type, default and bounds."""
     if shelf not in SHELVES:
-        raise typer.BadParameter(f"{shelf!r} is not in the catalogue; allowed: {', '.join(SHELVES)}")
+        near = get_close_matches(shelf, SHELVES)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        raise typer.BadParameter(f"{shelf!r} is not in the catalogue; {meant}allowed: {', '.join(SHELVES)}")
     with NasClient(url or Settings().url) as client:
-        entries = list(client.catalogue(shelf))
+        entries = list(client.catalogue(shelf)) if name is None else [client.entry(shelf, name)]
     if as_json:
-        print_json(entries)
-    else:
+        print_json(entries if name is None else entries[0])
+    elif name is None:
         print_table(shelf, ["name", "summary", "reference"], [(row.name, row.summary, row.reference) for row in entries])
+    else:
+        _print_entry(entries[0])
+
+
+def _print_entry(entry: EntryView) -> None:
+    facts = [("summary", entry.summary), ("reference", entry.reference)]
+    facts += [(name.replace("_", " "), value) for name, value in entry.facts.items() if not isinstance(value, dict | list)]
+    print_table(entry.name, ["what", "value"], [(what, value) for what, value in facts if value is not None])
+    if entry.settings_schema and (rows := field_rows(entry.settings_schema)):
+        print_table("settings", FIELD_COLUMNS, rows)

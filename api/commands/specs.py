@@ -1,13 +1,15 @@
 """Building a spec from options: a file, a few short options, and `--set path=value` for everything else."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from api.refusals import ApiError
+from api.refusals import ApiError, UnansweredError
+from nas_service.errors import InvalidInputError
 from search_spaces.errors import InvalidFieldError
 
 SpecFile = Annotated[Path | None, typer.Option("--spec", help="JSON file with a spec; the other options change it.")]
@@ -38,6 +40,11 @@ def _value(text: str) -> Any:  # noqa: ANN401 - JSON
         return text
 
 
+def as_written(text: str | None) -> Any:  # noqa: ANN401 - JSON
+    """Return what an option of a spec means: what is no number is the service's to refuse, with all else that is wrong."""
+    return None if text is None else _value(text)
+
+
 def set_field(spec: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN401 - JSON
     """Set a dotted field; a component that is a bare name becomes an object with that name.
 
@@ -59,7 +66,7 @@ def set_field(spec: dict[str, Any], path: str, value: Any) -> None:  # noqa: ANN
     place[leaf] = value
 
 
-def make_robust(spec: dict[str, Any], eps: float | None) -> None:
+def make_robust(spec: dict[str, Any], eps: Any) -> None:  # noqa: ANN401 - JSON
     """Ask for the robust search of ABanditNAS: samples are trained with one-step FGSM unless the spec names another attack.
 
     A training that follows uses PGD unless the spec says otherwise, and its candidates are attacked. An `eps` that is given goes
@@ -84,45 +91,98 @@ def _put_below(spec: dict[str, Any], path: list[str], defaults: dict[str, Any], 
         place[path[-1]] = {**defaults, **(given or {}), **options}
 
 
-def read_spec(file: Path | None, options: dict[str, Any], sets: list[str] | None) -> dict[str, Any]:
-    """Return the file's spec with the options that were given, then the `--set`s, put into it.
+@dataclass(frozen=True)
+class Given:
+    """A spec as the options of a command give it.
 
-    Raises:
-        InvalidFieldError: If the file cannot be read or is not a JSON object, or a `--set` has no `=`.
+    Attributes:
+        body: As far as it could be read.
+        faults: What could not.
+        sets: The `--set`s.
     """
-    spec: Any = {}
-    if file is not None:
-        try:
-            spec = _read_json(file.read_text(encoding="utf-8-sig"))  # editors of Windows begin a file with a mark
-        except (OSError, ValueError) as error:
-            raise InvalidFieldError("--spec", str(file), f"a readable JSON file ({error})") from error
-        if not isinstance(spec, dict):
-            raise InvalidFieldError("--spec", str(file), "a JSON object")
-    for path, value in options.items():
-        if value is not None:
-            set_field(spec, path, value)
+
+    body: dict[str, Any]
+    faults: tuple[InvalidFieldError, ...] = ()
+    sets: tuple[str, ...] = ()
+
+    def required(self) -> dict[str, Any]:
+        """Return the body.
+
+        Raises:
+            InvalidInputError: If something could not be read.
+        """
+        if self.faults:
+            raise InvalidInputError(self.faults)
+        return self.body
+
+
+def read_spec(file: Path | None, options: dict[str, Any], sets: list[str] | None, base: Mapping[str, Any] | None = None) -> Given:
+    """Return the file's spec, or else `base`, with the options that were given, then the `--set`s, put into it."""
+    spec, faults = dict(base or {}), []
+    try:
+        spec = _file_spec(file) if file is not None else spec
+    except InvalidFieldError as error:
+        faults.append(error)
+    given = [(path, value) for path, value in options.items() if value is not None]
     for entry in sets or []:
         path, equals, text = entry.partition("=")
-        if not equals:
-            raise InvalidFieldError("--set", entry, "path=value")
-        set_field(spec, path, _value(text))
+        if equals:
+            given.append((path, _value(text)))
+        else:
+            faults.append(InvalidFieldError("--set", entry, "path=value"))
+    for path, value in given:
+        try:
+            set_field(spec, path, value)
+        except InvalidFieldError as error:
+            faults.append(error)
+    return Given(spec, tuple(faults), tuple(sets or ()))
+
+
+def _file_spec(file: Path) -> dict[str, Any]:
+    try:
+        spec = _read_json(file.read_text(encoding="utf-8-sig"))  # editors of Windows begin a file with a mark
+    except (OSError, ValueError) as error:
+        raise InvalidFieldError("--spec", str(file), f"a readable JSON file ({error})") from error
+    if not isinstance(spec, dict):
+        raise InvalidFieldError("--spec", str(file), "a JSON object")
     return dict(spec)
 
 
-def asked(ask: Callable[[dict[str, Any]], Answer], spec: dict[str, Any], sets: list[str] | None) -> Answer:
+def asked(
+    ask: Callable[[dict[str, Any]], Answer], given: Given, probe: Callable[[dict[str, Any]], object] | None = None
+) -> Answer:
     """Return the answer to a spec; a `--set` that looks like a number stays a word where a word is wanted: `path=2024`.
+
+    Args:
+        ask: The service.
+        given: The spec.
+        probe: What asks without starting anything: what it says of the rest is told beside what could not be read.
 
     Raises:
         ApiError: If the service refuses it.
+        InvalidInputError: If it could not be read whole.
     """
+    if given.faults:
+        raise InvalidInputError([*given.faults, *(_refusals(probe, given.body) if probe is not None else ())])
     try:
-        return ask(spec)
+        return ask(given.body)
     except ApiError as refused:
         wanted = {entry.field for entry in refused.problem.errors if entry.allowed == _WANTS_TEXT}
-        words = dict(entry.split("=", 1) for entry in sets or [])
+        words = dict(entry.split("=", 1) for entry in given.sets)
         meant = {path: word for path, word in words.items() if any(f".{field}".endswith(f".{path}") for field in wanted)}
         if not meant:
             raise
         for path, word in meant.items():
-            set_field(spec, path, word)
-        return ask(spec)
+            set_field(given.body, path, word)
+        return ask(given.body)
+
+
+def _refusals(probe: Callable[[dict[str, Any]], object], body: dict[str, Any]) -> list[InvalidFieldError]:
+    """Return what a service has against a spec; nothing where none answers, since there is enough to say."""
+    try:
+        probe(body)
+    except ApiError as refused:
+        return [InvalidFieldError(entry.field, entry.given, entry.allowed) for entry in refused.problem.errors]
+    except UnansweredError:
+        pass
+    return []

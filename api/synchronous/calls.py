@@ -16,7 +16,7 @@ from api.refusals import ApiError, BrokenReplyError, UnansweredError, in_our_wor
 from api.rows import Rows
 from api.saving import saving
 from api.views import Page, View
-from nas_service.connections import connect_http, service_url
+from nas_service.connections import connect_http, key_headers, service_url
 
 if TYPE_CHECKING:
     from api.synchronous.client import NasClient
@@ -52,7 +52,7 @@ class Calls:
         """
         self.url = service_url(url)
         self._timeout_s = timeout_s
-        self._http = connect_http(self.url, timeout_s)
+        self._http = connect_http(self.url, timeout_s, key_headers())
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, float]]:
         """Make a connection of one's own, where it is pickled or copied: with it jobs and results go to other processes."""
@@ -121,8 +121,14 @@ class Calls:
                     place.write(part)
             return place.path
 
-    def _follow(self, path: str, after: int, *, log: bool) -> Iterator[StreamMessage]:
-        """Yield the messages of a stream until it has ended, `end` the last; every event once."""
+    def _follow(self, path: str, after: int | None, *, log: bool) -> Iterator[StreamMessage]:
+        """Yield the messages of a stream until it has ended, `end` the last; every event once.
+
+        Args:
+            path: Of the stream.
+            after: Event after which to begin; None: with the next one.
+            log: Whether lines of the log are asked for.
+        """
         patience = Patience()
         while True:
             pause_s = ASK_EVERY_S
@@ -137,11 +143,11 @@ class Calls:
                 pause_s = patience.pause_s(error)
             self._pause(pause_s)
 
-    def _listen(self, path: str, after: int, *, log: bool) -> Iterator[StreamMessage]:
+    def _listen(self, path: str, after: int | None, *, log: bool) -> Iterator[StreamMessage]:
         usual, asked, parser = self._connected().timeout, f"GET {path}", Parser()
         options: dict[str, Any] = {
             "params": {"log": "true"} if log else {},
-            "headers": {"Last-Event-ID": str(after)},
+            "headers": {} if after is None else {"Last-Event-ID": str(after)},
             "timeout": httpx.Timeout(connect=usual.connect, read=SILENCE_S, write=usual.write, pool=usual.pool),
         }
         with in_our_words(self.url, asked), self._connected().stream("GET", path, **options) as reply:

@@ -9,6 +9,8 @@ Example:
             print(arm.cell, arm.edge, arm.operation, arm.mean)
 """
 
+from typing import Any
+
 from api.refusals import BrokenReplyError, in_our_words, raise_for, read
 from api.rows import Rows
 from api.synchronous.job_calls import JobCalls
@@ -23,6 +25,14 @@ class NasClient(JobCalls, ResultCalls):
     def catalogue(self, shelf: str) -> Rows[EntryView]:
         """Return the entries of `spaces`, `operations`, `templates`, `strategies`, `methods` or `datasets`."""
         return self._all(f"/v1/{shelf}", EntryView, {})
+
+    def entry(self, shelf: str, name: str) -> EntryView:
+        """Return one entry of the catalogue."""
+        return self._one(f"/v1/{shelf}/{name}", EntryView)
+
+    def spec_schema(self, kind: str) -> dict[str, Any]:
+        """Return the JSON schema of what can be submitted: a `search`, a `training` or a `registration`."""
+        return dict((self._request("GET", f"/v1/specs/{kind}")).json())
 
     def dataset(self, name: str) -> DatasetView:
         """Return a dataset, built in or registered, with what was counted of it."""

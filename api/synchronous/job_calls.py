@@ -206,6 +206,10 @@ class JobCalls(Calls):
         """
         return self._follow(f"{job.path}/stream", job.last_event if after is None else after, log=log)
 
+    def stream_jobs(self, after: int | None = None) -> Iterator[StreamMessage]:
+        """Yield how all jobs move, without an end; from after an event, or from now on. Raises as `stream`."""
+        return self._follow("/v1/stream", after, log=False)
+
     def _act(self, job: SomeJob, action: str) -> SomeJob:
         return self._read(type(job), "POST", f"{job.path}/{action}")
 

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from nas_service.checking.problems import Problems, complaint, dotted
 from nas_service.errors import InvalidInputError
 from search_spaces.errors import InvalidFieldError
+from search_spaces.given import UNKNOWN
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
@@ -87,7 +88,7 @@ def _tree(entries: Sequence[ErrorDetails]) -> dict[Any, Any]:
         node = tree
         for key in entry["loc"]:
             node = node.setdefault(key, {})
-        node[_HERE] = entry["type"] == "extra_forbidden"
+        node[_HERE] = entry["type"] == UNKNOWN
     return tree
 
 

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from nas_service.errors import InvalidInputError
 from search_spaces.errors import InvalidFieldError, UnknownNameError
+from search_spaces.given import KNOWN, UNKNOWN
+from search_spaces.registry import near_matches
 
 Built = TypeVar("Built")
 
@@ -27,8 +29,10 @@ def complaint(field: str, entry: Mapping[str, Any]) -> InvalidFieldError:
     """Return one of pydantic's complaints as ours."""
     if entry["type"] == "missing":
         return InvalidFieldError(field or "body", None, "a value: this field is required")
-    if entry["type"] == "extra_forbidden":
-        return InvalidFieldError(field or "body", entry.get("input"), "nothing: there is no such field")
+    if entry["type"] == UNKNOWN:
+        near = near_matches(field.rpartition(".")[2], entry.get("ctx", {}).get(KNOWN, ()))
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        return InvalidFieldError(field or "body", entry.get("input"), f"nothing: there is no such field{meant}")
     return InvalidFieldError(field or "body", entry.get("input"), _allowed(entry))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import fsspec
+from fsspec.spec import AbstractFileSystem
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,7 @@ from nas_service.storage.models import Artifact
 from nas_service.storage.session import database_now, new_id
 from nas_service.storage.whole_files import remove_abandoned, write_whole
 
+_LOCAL = "file://"
 SCRATCH = ".writing"  # the store's own folder, beside the keys
 
 
@@ -34,6 +36,14 @@ class StoredFile:
         return cls(key, len(content), hashlib.sha256(content).hexdigest())
 
 
+def _opened(url: str) -> tuple[AbstractFileSystem, str]:
+    """Return a file system and the root in it; of a local one the path as it is, since fsspec takes `::` for a chain of URLs."""
+    if url.startswith(_LOCAL):
+        return fsspec.filesystem("file"), url.removeprefix(_LOCAL).rstrip("/")
+    files, root = fsspec.core.url_to_fs(url)
+    return files, root
+
+
 class ArtifactStore:
     """Files under one root URL (`file:///...`, `s3://bucket/prefix`), by key.
 
@@ -42,7 +52,7 @@ class ArtifactStore:
 
     def __init__(self, url: str) -> None:
         """Open the store; the root is created when something is put."""
-        self._files, self._root = fsspec.core.url_to_fs(url)
+        self._files, self._root = _opened(url)
         self._is_local = "file" in self._files.protocol
 
     @property

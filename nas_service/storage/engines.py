@@ -74,6 +74,8 @@ def parse_url(url: str) -> URL:
         raise NotReadyError(f"the database's URL (NAS_DATABASE_URL) cannot be read; allowed: {ALLOWED}") from error
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"}:
         raise NotReadyError(f"the database's URL (NAS_DATABASE_URL) begins with {parsed.drivername}://; allowed: {ALLOWED}")
+    if parsed.get_backend_name() == "sqlite" and parsed.host is not None:
+        raise NotReadyError(f"the database's URL (NAS_DATABASE_URL) names a host, and SQLite has none; allowed: {ALLOWED}")
     return parsed
 
 

@@ -16,8 +16,9 @@ import uvicorn
 from typer.core import TyperGroup
 
 from api.app import create_app
-from api.cli import app
+from api.cli import Commands, app
 from api.client import NasClient
+from api.commands.loading import DeferredCommand
 from api.commands.results import finish_run
 from nas_service.job_events import BestNotKept, DataRead
 from nas_service.lifecycle import JobState
@@ -332,12 +333,19 @@ def test_a_service_refuses_a_database_that_was_not_migrated(postgres: object, tm
 def _commands(group: TyperGroup, *before: str) -> dict[str, set[str]]:
     """Return the options of every command below a group."""
     found: dict[str, set[str]] = {}
-    for name, command in group.commands.items():
+    for name, entry in group.commands.items():
+        command = entry.loaded if isinstance(entry, DeferredCommand) else entry
         if isinstance(command, TyperGroup):
             found |= _commands(command, *before, name)
         else:
             found[" ".join([*before, name])] = {option for parameter in command.params for option in parameter.opts}
     return found
+
+
+@pytest.mark.parametrize("command", Commands.deferred, ids=lambda command: command.name)
+def test_what_help_says_of_a_command_is_what_the_command_says_of_itself(command: DeferredCommand) -> None:
+    assert command.loaded.name == command.name
+    assert (command.loaded.help or "").split("\n")[0] == command.help
 
 
 def test_every_command_but_serve_prints_json() -> None:

@@ -1,8 +1,12 @@
 """Watching goes on while the service is away for a moment, and says so once."""
 
 import io
+import subprocess
+import sys
 import threading
 import time
+from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,7 +24,7 @@ from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.session import Database
 from tests.clusters import free_port
-from tests.serving import in_thread
+from tests.serving import in_thread, nas_serve
 from tests.waiting import wait_until
 
 
@@ -111,3 +115,31 @@ def test_a_search_is_watched_to_its_end_while_the_service_restarts(settings: Set
     with in_thread(create_app(settings), port=port):
         watching.join(60)
     assert ended == [JobState.CANCELLED]
+
+
+@pytest.mark.slow
+def test_the_command_goes_on_watching_when_the_service_was_killed_and_started_anew(tmp_path: Path) -> None:
+    home, port = tmp_path / "home", str(free_port())
+    served = partial(nas_serve, home, "--port", port, NAS_CONTROLLER="false")
+    command = [sys.executable, "-m", "api.cli", "search", "watch", "latest", "--url", f"http://127.0.0.1:{port}"]
+    with served() as first, NasClient(first.url) as client:
+        job_id = client.submit_search({"space": "tiny"}).id
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+            assert watching.stdout is not None
+            assert "search queued" in watching.stdout.readline()
+            first.process.kill()
+            first.process.wait()
+            assert "waiting up to 120 s for the service" in watching.stdout.readline()
+            with served() as second, NasClient(second.url) as again:
+                again.cancel_search(job_id)
+                rest = watching.stdout.read() if _ended(home, job_id) else ""
+    assert (watching.returncode, "search cancelled" in rest) == (1, True)
+
+
+def _ended(home: Path, job_id: str) -> bool:
+    """Do what a controller would: there is none."""
+    database = Database(Settings(home=home).database)
+    with database.write() as session:
+        is_moved = jobs.move(session, job_id, JobState.CANCELLED)
+    database.close()
+    return is_moved

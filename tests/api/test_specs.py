@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import pytest
-
-from api.commands.searches import apply_adversarial
-from api.commands.specs import make_robust
-from search_spaces.errors import InvalidFieldError
+from api.commands.searches import made_robust
+from api.commands.specs import Given, make_robust
 
 
 def test_a_robust_search_attacks_samples_training_and_candidates() -> None:
@@ -32,5 +29,5 @@ def test_without_training_nothing_is_trained() -> None:
 
 
 def test_an_eps_that_nothing_would_use_is_refused() -> None:
-    with pytest.raises(InvalidFieldError, match=r"--eps: 0\.1 is not allowed; allowed: nothing without --adversarial"):
-        apply_adversarial({}, 0.1, adversarial=False)
+    (fault,) = made_robust(Given({}, ()), "0.1", adversarial=False).faults
+    assert str(fault) == "--eps: '0.1' is not allowed; allowed: nothing without --adversarial"

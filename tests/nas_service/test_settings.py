@@ -1,5 +1,6 @@
 """Settings and the environment."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,4 +27,10 @@ def test_the_embedded_defaults_live_under_home(tmp_path: Path) -> None:
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_LEASE_S", "-1")
     with pytest.raises(ValueError, match="lease_s"):
+        Settings()
+
+
+def test_a_home_whose_name_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_HOME", os.fsdecode(b"caf\xe9"))
+    with pytest.raises(ValueError, match="a path in UTF-8"):
         Settings()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from nas_service.connections import connect_http, is_loopback
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from search_spaces.errors import InvalidFieldError
-from tests.api.conftest import run_nas
+from tests.api.conftest import run_here, run_nas
 from tests.serving import in_thread
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -83,7 +84,7 @@ def test_a_spec_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> No
 
     path = tmp_path / "spec.json"
     path.write_bytes(b"\xef\xbb\xbf" + b'{"space": "tiny"}')
-    assert read_spec(path, {}, None) == {"space": "tiny"}
+    assert read_spec(path, {}, None).required() == {"space": "tiny"}
 
 
 def test_versions_are_told_of_torch_and_ray_too(tmp_path: Path) -> None:
@@ -122,3 +123,47 @@ def test_looking_whether_a_file_can_be_written_changes_nothing(tmp_path: Path, *
     assert link.is_symlink()
     assert target.exists() == is_there
     assert not is_there or target.read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["-x y", "100%41 #1?", "c::d", 'it\'s "quoted" \N{SNOWMAN}'])
+def test_a_home_with_any_characters_holds_all_its_files(tmp_path: Path, name: str) -> None:
+    """Given as it is, without a folder before it, which may look like an option; the hint is what a shell takes."""
+    done = run_here("demo", cwd=tmp_path, NAS_HOME=name)
+    assert done.returncode == 0, done.stderr
+    home = tmp_path / name
+    assert list(tmp_path.iterdir()) == [home]
+    assert {"nas.db", "artifacts"} <= {path.name for path in home.iterdir()}
+    assert list((home / "artifacts").rglob("*.zip"))
+    hint = next(line for line in done.stdout.splitlines() if line.startswith("`NAS_HOME="))
+    assert shlex.split(hint.split("`")[1])[0] == f"NAS_HOME={name}"
+
+
+def test_a_home_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    done = run_here("demo", cwd=tmp_path, NAS_HOME=os.fsdecode(b"caf\xe9"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: NAS_HOME: ")
+    assert done.stderr.endswith("is not allowed; allowed: a path in UTF-8\n")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8177", "localhost", "nas.example.org/x", "ftp://127.0.0.1", ""])
+def test_an_address_without_its_scheme_is_one_sentence_that_says_what_is_missing(tmp_path: Path, url: str) -> None:
+    done = run_here("search", "list", "--url", url or "://x", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is no address of a service; allowed: http://HOST:PORT, with --url or NAS_URL" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "sqlite://nowhere/x", "postgresql://u:secret@h:port/x"])
+def test_a_database_url_that_cannot_be_is_one_sentence_without_its_password(tmp_path: Path, url: str) -> None:
+    done = run_here("migrate", cwd=tmp_path, NAS_DATABASE_URL=url)
+    assert done.returncode == 1
+    assert "NAS_DATABASE_URL" in done.stderr
+    assert "secret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no database " * 100)
+    done = run_here("migrate", cwd=tmp_path, NAS_DATABASE_URL=f"sqlite:///{tmp_path}/notes.txt")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "is no SQLite database" in done.stderr

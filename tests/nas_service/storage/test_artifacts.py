@@ -29,8 +29,12 @@ def test_what_is_put_is_got_listed_and_deleted(tmp_path: Path) -> None:
         assert store.remove_abandoned() == 0
 
 
-def test_a_home_with_odd_characters_keeps_its_files_inside(tmp_path: Path) -> None:
-    home = tmp_path / "my home 100%25 #1?"
+ODD = ["my home 100%25 #1?", "c::d", "-x", 'it\'s "quoted"', "猫 é", "a;b&c|d", "[x]*{y}", "~", "$HOME", "back\\slash", "s3:"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_home_with_odd_characters_keeps_its_files_inside(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name
     store = ArtifactStore(Settings(home=home).artifacts)
     store.put("a/one", b"x")
     assert (home / "artifacts" / "a" / "one").read_bytes() == b"x"
