@@ -62,6 +62,14 @@
 #define NN_SPARE static
 #define NN_SPARE_INLINE
 #endif
+/* A loop of up to 16 turns whose arrays are registers. */
+#if defined(__clang__)
+#define NN_UNROLLED _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define NN_UNROLLED _Pragma("GCC unroll 16")
+#else
+#define NN_UNROLLED
+#endif
 /* A stage reads and writes each number at one place, so that what one lane writes no other lane reads. */
 #if defined(__clang__)
 #define NN_LANES_APART _Pragma("clang loop vectorize(assume_safety) unroll(disable)") /* unrolled, they are no vector */
