@@ -28,10 +28,15 @@ POOLS: dict[type, dict[str, str]] = {
 CONV_PLACES = {
     "values": "counts + pixel * NN_LANES",
     "patch": "patch.bits + pixel * patch.pixel, &patch",
-    "pixel": "place + pixel",
-    "first": "first",
+    "pixel": "(size_t)y * s->out_width + x + pixel",
+    "first": "group * outputs + output",
 }
-BLOCK_PLACES = {**CONV_PLACES, "values": "counts + pixel * outputs + output", "first": "first + output"}
+BLOCK_PLACES = {
+    **CONV_PLACES,
+    "values": "counts + pixel * outputs + output",
+    "pixel": "place + pixel",
+    "first": "first + output",
+}
 DEPTHWISE_PLACES = {
     "values": "counts",
     "patch": "(const uint32_t *)(const void *)(counts + NN_LANES), 0",

@@ -21,7 +21,7 @@ static void @NAME@(const struct nn_stage *s, nn_value *arena)
   uint32_t *room = (uint32_t *)(void *)(arena + s->patch);
   const unsigned outputs = s->outputs / s->groups;
   const uint32_t *weights = (const uint32_t *)s->weights;
-  unsigned group, y, x, output, step;
+  unsigned group, y, x, output;
   @PACK@(s, arena, bits);
   memset(room, 0, sizeof(*room) * NN_TILE * s->words);
   for (group = 0; group < s->groups; group++) {
@@ -29,21 +29,22 @@ static void @NAME@(const struct nn_stage *s, nn_value *arena)
     for (y = 0; y < s->out_height; y++)
       for (x = 0; x < s->out_width; x += NN_TILE) {
         const unsigned pixels = s->out_width - x < NN_TILE ? s->out_width - x : NN_TILE;
-        const size_t place = (size_t)y * s->out_width + x;
         struct nn_patch patch;
         nn_gather(s, bits, group, y, x, pixels, room, &patch);
         weights = own;
-        for (output = 0; output < outputs; output += step) {
+        for (output = 0; output < outputs; output += NN_LANES) {
           int32_t counts[NN_TILE * NN_LANES];
           const unsigned left = outputs - output, lanes = left < NN_LANES ? left : NN_LANES;
-          const unsigned stored = left >= NN_LANES || left > 8 ? 16 : left > 4 ? 8 : 4, first = group * outputs + output;
+          const unsigned stored = left >= NN_LANES || left > 8 ? 16 : left > 4 ? 8 : 4;
           unsigned pixel;
-          step = NN_LANES;
 #if defined(NN_AVX512)
           if (pixels == NN_TILE && left >= 2 * NN_LANES) {
-            step = left >= 4 * NN_LANES ? @NAME@_blocks(s, arena, &patch, weights, place, first, 4)
-                                        : @NAME@_blocks(s, arena, &patch, weights, place, first, 2);
-            weights += (size_t)s->words * step;
+            const size_t place = (size_t)y * s->out_width + x;
+            const unsigned first = group * outputs + output;
+            const unsigned done = left >= 4 * NN_LANES ? @NAME@_blocks(s, arena, &patch, weights, place, first, 4)
+                                                       : @NAME@_blocks(s, arena, &patch, weights, place, first, 2);
+            weights += (size_t)s->words * done;
+            output += done - NN_LANES;
             continue;
           }
 #endif
