@@ -41,6 +41,13 @@ NN_INLINE void nn_signs(const float *x, const float *limit, unsigned count, cons
     bytes[at / 8] = (uint8_t)(_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(x + at), _mm256_loadu_ps(limit + at), _CMP_GE_OQ)) ^
                               (flips ? flips[at / 8] : 0));
 #endif
+#if defined(NN_SSE2)
+  for (; at + 8 <= count; at += 8) {
+    const int low = _mm_movemask_ps(_mm_cmpge_ps(_mm_loadu_ps(x + at), _mm_loadu_ps(limit + at)));
+    const int high = _mm_movemask_ps(_mm_cmpge_ps(_mm_loadu_ps(x + at + 4), _mm_loadu_ps(limit + at + 4)));
+    bytes[at / 8] = (uint8_t)((unsigned)(low | high << 4) ^ (flips ? flips[at / 8] : 0u));
+  }
+#endif
   for (; at < count; at += 8) {
     const unsigned left = count - at < 8 ? count - at : 8;
     unsigned byte = 0;

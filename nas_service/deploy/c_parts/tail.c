@@ -27,7 +27,7 @@ NN_INLINE void @NAME@(const struct nn_stage *s, nn_value *arena, const @VALUE@ *
     return;
   }
 #endif
-#if NN_TILE > 1
+#if defined(NN_VECTORS)
   if (lanes == NN_LANES) {
     @NAME@_lanes(s, arena, values, patch, windows, pixel, first, NN_LANES);
     return;
