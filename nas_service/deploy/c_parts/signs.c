@@ -2,7 +2,7 @@
 #define NN_ROWS 1
 
 /* Signs of 16 times `blocks` channels of a row of pixels, whose limits stay in registers. */
-NN_INLINE void nn_signs_of_row(const struct nn_stage *s, const float *in, unsigned channel, unsigned blocks, uint8_t *bytes)
+NN_SPARE_INLINE NN_INLINE void nn_signs_of_row(const struct nn_stage *s, const float *in, unsigned channel, unsigned blocks, uint8_t *bytes)
 {
   const size_t step = (size_t)s->groups * s->group_bytes;
   __m512 limits[4];
