@@ -83,12 +83,12 @@ def _count(writer: _Writer, names: list[str]) -> list[str]:
         in_bytes.append(writer.name(f"({nibbles} + ({nibbles} >> 4)) & 0x0f0f0f0fu"))
     total = writer.sum_of(in_bytes[:_IN_BYTES])
     if 32 * (2 ** min(len(names), _IN_BYTES) - 1) <= 255:  # noqa: PLR2004 - fits a byte
-        result = f"({total} * 0x01010101u) >> 24"
+        result = f"NN_BYTES({total})"
     else:
         halves = writer.name(f"({total} & 0x00ff00ffu) + ({total} >> 8 & 0x00ff00ffu)")
         result = f"({halves} + ({halves} >> 16)) & 0xffffu"
     if high := in_bytes[_IN_BYTES:]:
-        result = f"({result}) + ((({writer.sum_of(high)} * 0x01010101u) >> 24) << {_IN_BYTES})"
+        result = f"({result}) + (NN_BYTES({writer.sum_of(high)}) << {_IN_BYTES})"
     added = writer.lines[before:]
     del writer.lines[before:]
     return [*added, f"return {result};"]
