@@ -26,7 +26,9 @@ class _Patch(ctypes.Structure):
     ]
 
 
-@pytest.fixture(scope="module", params=["", "#define NN_SSE2 1\n#include <emmintrin.h>\n#define NN_UNROLLED"], ids=["words", "vectors"])
+@pytest.fixture(
+    scope="module", params=["", "#define NN_SSE2 1\n#include <emmintrin.h>\n#define NN_UNROLLED"], ids=["words", "vectors"]
+)
 def counting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """Every size with one number of lanes, which changes with it: word by word, and four of them at once."""
     if request.param and "sse2" not in processor_flags():
