@@ -32,7 +32,7 @@ from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component, MethodChoice
 from nas_service.training.candidate.trainer import CandidatePlan, CandidateTrainer
 from search_spaces.network import Network
-from tests.nas_service.deploy.c_builds import AVX2, AVX512, AVX512_FLAGS, POPCNT, Build, Images, run_build, write_source
+from tests.nas_service.deploy.c_builds import AVX2, AVX512, AVX512_FLAGS, SSE2, Build, Images, run_build, write_source
 from tests.nas_service.deploy.chips import (
     AARCH64_GCC,
     AARCH64_QEMU,
@@ -53,7 +53,7 @@ EPOCHS = 3
 TRAINED = (("abandit-general", "bnn", "shortcut"), ("abandit-mini", "react-net", "plain"), ("cp-nas", "adabin", "double-norm"))
 KINDS: tuple[tuple[str, tuple[str, ...], frozenset[str]], ...] = (
     ("scalar", ("-DNN_PORTABLE",), frozenset()),
-    ("POPCNT", ("-mpopcnt",), POPCNT),
+    ("SSE2", (), SSE2),
     ("AVX2", ("-mavx2", "-mpopcnt", "-mfma"), AVX2 | {"fma"}),
     ("AVX-512 VPOPCNT", AVX512_FLAGS, AVX512 | {"fma"}),
 )

@@ -31,7 +31,12 @@ CONV_PLACES = {
     "pixel": "(size_t)y * s->out_width + x + pixel",
     "first": "group * outputs + output",
 }
-TWO = (("FIRST", "two"), ("SECOND", "two + NN_TILE * NN_LANES"))
+BLOCK_PLACES = {
+    **CONV_PLACES,
+    "values": "counts + pixel * outputs + output",
+    "pixel": "place + pixel",
+    "first": "first + output",
+}
 DEPTHWISE_PLACES = {
     "values": "counts",
     "patch": "(const uint32_t *)(const void *)(counts + NN_LANES), 0",

@@ -21,12 +21,12 @@ def chunks(words: int) -> list[int]:
 
 def differ_function(words: int, lanes: int) -> str:
     """Return the C function that counts the differing bits of `words` words and of weights that lie `lanes` words apart."""
-    lines = [f"static int32_t nn_differ_{words}_{lanes}(const uint32_t *x, const uint32_t *w)", "{"]
+    lines = [f"static nn_word nn_differ_{words}_{lanes}(const nn_word *x, const uint32_t *w)", "{"]
     writer = _Writer()
     levels: list[list[str]] = [[]]
     for word in range(words):
-        at = f"w[{word * lanes}]" if word else "w[0]"
-        writer.add_to(levels, 0, writer.name(f"x[{word}] ^ {at}"))
+        at = f"w + {word * lanes}" if word else "w"
+        writer.add_to(levels, 0, writer.name(f"x[{word}] ^ NN_WORD({at})"))
     for level in range(32):
         if level >= len(levels):
             break
@@ -50,7 +50,7 @@ class _Writer:
         """Write a new variable and return its name."""
         name = f"v{self._count}"
         self._count += 1
-        self.lines.append(f"const uint32_t {name} = {expression};")
+        self.lines.append(f"const nn_word {name} = {expression};")
         return name
 
     def add_to(self, levels: list[list[str]], level: int, name: str) -> None:
@@ -83,15 +83,15 @@ def _count(writer: _Writer, names: list[str]) -> list[str]:
         in_bytes.append(writer.name(f"({nibbles} + ({nibbles} >> 4)) & 0x0f0f0f0fu"))
     total = writer.sum_of(in_bytes[:_IN_BYTES])
     if 32 * (2 ** min(len(names), _IN_BYTES) - 1) <= 255:  # noqa: PLR2004 - fits a byte
-        result = f"({total} * 0x01010101u) >> 24"
+        result = f"NN_BYTES({total})"
     else:
         halves = writer.name(f"({total} & 0x00ff00ffu) + ({total} >> 8 & 0x00ff00ffu)")
         result = f"({halves} + ({halves} >> 16)) & 0xffffu"
     if high := in_bytes[_IN_BYTES:]:
-        result = f"({result}) + ((({writer.sum_of(high)} * 0x01010101u) >> 24) << {_IN_BYTES})"
+        result = f"({result}) + (NN_BYTES({writer.sum_of(high)}) << {_IN_BYTES})"
     added = writer.lines[before:]
     del writer.lines[before:]
-    return [*added, f"return (int32_t)({result});"]
+    return [*added, f"return {result};"]
 
 
 def dot_function(words: int, lanes: int) -> str:
@@ -105,10 +105,10 @@ def dot_function(words: int, lanes: int) -> str:
     given = "const struct nn_patch *patch, const uint32_t *weights, int32_t *counts, unsigned pixels"
     return f"""static void nn_dot_{words}_{lanes}({given})
 {{
-  const uint32_t *bits = patch->bits;
+  NN_BITS({words});
   unsigned lane;
   (void)pixels;
-  for (lane = 0; lane < {lanes}; lane++, weights++)
-    counts[lane] = {total};
+  for (lane = 0; lane < {lanes}; lane += NN_AT_ONCE, weights += NN_AT_ONCE)
+    NN_PUT(counts + lane, {total});
 }}
 """

@@ -86,20 +86,16 @@ def _macros(code: StageCode, program: Program) -> list[str]:
 
 
 def _dots(code: StageCode) -> list[str]:
-    """Return the functions that count differing bits: with instructions for it, or with what every machine has."""
+    """Return the functions that count differing bits: with instructions for it, or with what every processor has."""
     if not code.dots:
         return []
-    lanes = sorted({lanes for _, lanes in code.dots})
     chunk_sizes = sorted({(size, lanes) for words, lanes in code.dots for size in chunks(words)})
     return [
         part("simd"),
-        "#if defined(NN_POPCNT)",
-        part("popcnt"),
-        *(f"NN_DOT_POPCNT({count})" for count in lanes),
-        "#endif",
-        "#if NN_TILE > 1 || defined(NN_POPCNT)",
+        "#if NN_TILE > 1",
         "#define NN_DOT_FOR(words, lanes) nn_dot_##lanes",
         "#else",
+        part("words"),
         *(differ_function(words, count) for words, count in chunk_sizes),
         *(dot_function(words, count) for words, count in sorted(code.dots)),
         "#define NN_DOT_FOR(words, lanes) nn_dot_##words##_##lanes",

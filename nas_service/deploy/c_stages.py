@@ -18,7 +18,18 @@ from nas_service.deploy.c_layout import (
     patch_words,
     scratch_bytes,
 )
-from nas_service.deploy.c_pieces import CONV_PLACES, DEPTHWISE_PLACES, NUMBERS, PLAIN, POOLS, SIGNS, TWO, Numbers, StageCode, part
+from nas_service.deploy.c_pieces import (
+    BLOCK_PLACES,
+    CONV_PLACES,
+    DEPTHWISE_PLACES,
+    NUMBERS,
+    PLAIN,
+    POOLS,
+    SIGNS,
+    Numbers,
+    StageCode,
+    part,
+)
 from nas_service.deploy.c_popcount import LANES
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.c_tails import Before, TailCode, tail_code
@@ -141,8 +152,7 @@ class StageWriter:
             reads = self._reads(stage, code)
         places = CONV_PLACES if piece == "conv" else DEPTHWISE_PLACES
         if piece == "conv":
-            two = {which: {**places, "values": f"{where} + pixel * NN_LANES"} for which, where in TWO}
-            more |= {f"STORE_{which}": store.format(**values) for which, values in two.items()}
+            more |= {"STORE_BLOCK": store.format(**BLOCK_PLACES), "LANES": "NN_LANES" if _is_narrow(stage) else "outputs"}
         name = self._function(piece, STORE=store.format(**places), PACK=self._packing(stage), **more)
         self._record(stage, {"run": name, **record, **reads})
 
@@ -349,3 +359,8 @@ class StageWriter:
                 raise ExportError(message)
         fields = ", ".join(f".{name} = {value}" for name, value in values.items() if value not in {0, "0"})
         self._code.records.append(f"  /* {stage.name} */\n  {{{fields}}}")
+
+
+def _is_narrow(stage: Stage) -> bool:
+    """Return whether a tail takes 16 lanes at most: what it adds begins anew, or it keeps numbers to take their signs."""
+    return isinstance(stage.bits, Thresholds) or any(isinstance(entry, Other) and entry.repeats for entry in stage.tail)

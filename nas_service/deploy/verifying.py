@@ -27,7 +27,7 @@ _M4 = ("-Os", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d
 _FLASH = (".text", ".rodata", ".data")  # sections of an object that lie in flash ...
 _TEST_ONLY = (".nn_checksum", ".nn_tables", ".nn_facts")  # ... but for what a program that does no self-test leaves out
 _CHUNK = 32  # images between two signs of life
-_INSTRUCTIONS = {b"__AVX512VPOPCNTDQ__": "AVX-512 VPOPCNTDQ", b"__AVX2__": "AVX2", b"__ARM_NEON": "NEON", b"__POPCNT__": "POPCNT"}
+_INSTRUCTIONS = {b"__AVX512VPOPCNTDQ__": "AVX-512 VPOPCNTDQ", b"__AVX2__": "AVX2", b"__ARM_NEON": "NEON", b"__SSE2__": "SSE2"}
 
 
 class Build(NamedTuple):

@@ -16,6 +16,26 @@ NN_INLINE void nn_columns(const struct nn_stage *s, const uint8_t *seen, const u
       sums = _mm512_mask_sub_epi32(sums, (__mmask16)(word >> first), sums, _mm512_set1_epi32(-1));
     }
   _mm512_storeu_si512((void *)counts, sums);
+#elif defined(NN_SSE2)
+  const __m128i low = _mm_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128), high = _mm_slli_epi16(low, 8), zero = _mm_setzero_si128();
+  __m128i sums[2] = {zero, zero};
+  for (row = 0; row < s->size; row++, seen += row_bytes)
+    for (column = 0; column < s->size; column++) {
+      uint32_t word;
+      __m128i bits;
+      memcpy(&word, seen + column * s->dilation * pixel, 4);
+      if (weights) {
+        word ^= *weights;
+        weights += pixel / 4;
+      }
+      bits = _mm_set1_epi16((short)(word >> first));
+      sums[0] = _mm_sub_epi16(sums[0], _mm_cmpeq_epi16(_mm_and_si128(bits, low), low));
+      sums[1] = _mm_sub_epi16(sums[1], _mm_cmpeq_epi16(_mm_and_si128(bits, high), high));
+    }
+  for (row = 0; row < 2; row++) {
+    _mm_storeu_si128((void *)(counts + 8 * row), _mm_unpacklo_epi16(sums[row], zero));
+    _mm_storeu_si128((void *)(counts + 8 * row + 4), _mm_unpackhi_epi16(sums[row], zero));
+  }
 #else
   uint32_t sums[NN_LEVELS] = {0}; /* 32 counters, a bit of each in every level */
   unsigned level, lane;

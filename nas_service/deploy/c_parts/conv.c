@@ -1,3 +1,20 @@
+#if defined(NN_AVX512)
+/* Four pixels and 16 times `blocks` outputs; returns how many outputs. */
+NN_INLINE unsigned @NAME@_blocks(const struct nn_stage *s, nn_value *arena, const struct nn_patch *windows, const uint32_t *weights,
+                                 size_t place, unsigned first, unsigned blocks)
+{
+  const struct nn_patch patch = *windows;
+  const unsigned outputs = blocks * NN_LANES, lanes = @LANES@;
+  int32_t counts[16 * NN_LANES];
+  unsigned pixel, output;
+  nn_dot_blocks(&patch, weights, (size_t)s->words * NN_LANES, blocks, counts);
+  for (pixel = 0; pixel < NN_TILE; pixel++)
+    for (output = 0; output < outputs; output += lanes)
+      @STORE_BLOCK@;
+  return outputs;
+}
+#endif
+
 static void @NAME@(const struct nn_stage *s, nn_value *arena)
 {
   uint8_t *bits = (uint8_t *)(arena + s->scratch);
@@ -22,14 +39,12 @@ static void @NAME@(const struct nn_stage *s, nn_value *arena)
           unsigned pixel;
 #if defined(NN_AVX512)
           if (pixels == NN_TILE && left >= 2 * NN_LANES) {
-            int32_t two[2 * NN_TILE * NN_LANES];
-            nn_dot_two(&patch, weights, (size_t)s->words * NN_LANES, two);
-            weights += 2 * (size_t)s->words * NN_LANES;
-            for (pixel = 0; pixel < NN_TILE; pixel++)
-              @STORE_FIRST@;
-            output += NN_LANES;
-            for (pixel = 0; pixel < NN_TILE; pixel++)
-              @STORE_SECOND@;
+            const size_t place = (size_t)y * s->out_width + x;
+            const unsigned first = group * outputs + output;
+            const unsigned done = left >= 4 * NN_LANES ? @NAME@_blocks(s, arena, &patch, weights, place, first, 4)
+                                                       : @NAME@_blocks(s, arena, &patch, weights, place, first, 2);
+            weights += (size_t)s->words * done;
+            output += done - NN_LANES;
             continue;
           }
 #endif

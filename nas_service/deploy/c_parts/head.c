@@ -20,7 +20,8 @@
 #error "float must be computed in float: -msse2 -mfpmath=sse on 32-bit x86"
 #endif
 
-/* Instructions that count bits, if the compiler may use them; -DNN_PORTABLE leaves them all out. The results are the same. */
+/* Vectors, if the compiler may use them: on x86-64 there is always SSE2. -DNN_PORTABLE leaves them all out and counts as a chip
+   does. The results are the same. */
 #if !defined(NN_PORTABLE) && defined(__AVX512VPOPCNTDQ__) && defined(__AVX512VL__) && defined(__AVX512BW__)
 #define NN_AVX512 1
 #include <immintrin.h>
@@ -30,14 +31,18 @@
 #elif !defined(NN_PORTABLE) && defined(__ARM_NEON) && defined(__aarch64__)
 #define NN_NEON 1
 #include <arm_neon.h>
-#elif !defined(NN_PORTABLE) && defined(__POPCNT__)
-#define NN_POPCNT 1
+#elif !defined(NN_PORTABLE) && defined(__SSE2__) && defined(__GNUC__)
+#define NN_SSE2 1
+#include <emmintrin.h>
 #endif
 
 #if defined(NN_AVX512) || defined(NN_AVX2) || defined(NN_NEON)
 #define NN_TILE 4 /* pixels at a time */
 #else
 #define NN_TILE 1
+#endif
+#if NN_TILE > 1 || defined(NN_SSE2)
+#define NN_VECTORS 1 /* loops over lanes become vectors */
 #endif
 #define NN_LANES 16 /* outputs at a time */
 
@@ -50,7 +55,7 @@
 #pragma clang diagnostic ignored "-Wpass-failed" /* loops that might be vectorized and are not: below -O2, say */
 #endif
 
-#if defined(__GNUC__) && NN_TILE > 1
+#if defined(__GNUC__) && defined(NN_VECTORS)
 #define NN_INLINE static inline __attribute__((always_inline))
 #else
 #define NN_INLINE static
@@ -61,6 +66,14 @@
 #else
 #define NN_SPARE static
 #define NN_SPARE_INLINE
+#endif
+/* A loop of up to 16 turns whose arrays are registers. */
+#if defined(__clang__)
+#define NN_UNROLLED _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define NN_UNROLLED _Pragma("GCC unroll 16")
+#else
+#define NN_UNROLLED
 #endif
 /* A stage reads and writes each number at one place, so that what one lane writes no other lane reads. */
 #if defined(__clang__)

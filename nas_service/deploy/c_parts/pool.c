@@ -27,7 +27,7 @@ static void @NAME@(const struct nn_stage *s, nn_value *arena)
         nn_value *out = arena + s->out + ((size_t)y * s->out_width + x) * s->out_stride + first;
         const unsigned left = s->outputs - first, lanes = left < NN_LANES ? left : NN_LANES;
         const int at_y = (int)(y * s->stride) - s->padding, at_x = (int)(x * s->stride) - s->padding;
-#if NN_TILE > 1
+#if defined(NN_VECTORS)
         if (lanes == NN_LANES) {
           @NAME@_lanes(s, arena + s->in + first, out, at_y, at_x, NN_LANES);
           continue;

@@ -42,26 +42,42 @@ NN_DOT(8, __m256i, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32, _
 NN_DOT(4, __m128i, _mm_loadu_si128, _mm_storeu_si128, _mm_set1_epi32, _mm_xor_si128, _mm_popcnt_epi32, _mm_add_epi32,
        _mm_setzero_si128)
 
-/* Two blocks of 16 outputs and four pixels: what is spread over the lanes serves both. */
-NN_SPARE void nn_dot_two(const struct nn_patch *patch, const uint32_t *weights, size_t block, int32_t *counts)
+#if defined(__GNUC__) && !defined(__clang__)
+#define NN_IN_REGISTER(vector) __asm__("" : "+v"(vector)); /* or it is loaded anew for each use */
+#else
+#define NN_IN_REGISTER(vector)
+#endif
+
+/* Four pixels and `blocks` times 16 outputs, whose weights lie `block` words apart: what is loaded serves all of them.
+   counts: [pixel][output]. */
+NN_INLINE void nn_dot_blocks(const struct nn_patch *patch, const uint32_t *weights, size_t block, unsigned blocks, int32_t *counts)
 {
-  __m512i sums[8];
-  unsigned row, word, pixel;
-  for (pixel = 0; pixel < 8; pixel++)
-    sums[pixel] = _mm512_setzero_si512();
+  __m512i sums[16], spread[4];
+  unsigned row, word, pixel, at;
+  NN_UNROLLED
+  for (at = 0; at < 4 * blocks; at++)
+    sums[at] = _mm512_setzero_si512();
   for (row = 0; row < patch->rows; row++) {
     const uint32_t *x = patch->bits + row * patch->row;
     for (word = 0; word < patch->words; word++, weights += 16) {
-      const __m512i w0 = _mm512_loadu_si512((const void *)weights), w1 = _mm512_loadu_si512((const void *)(weights + block));
-      for (pixel = 0; pixel < 4; pixel++) {
-        const __m512i spread = _mm512_set1_epi32((int)x[pixel * patch->pixel + word]);
-        sums[pixel] = _mm512_add_epi32(sums[pixel], _mm512_popcnt_epi32(_mm512_xor_si512(w0, spread)));
-        sums[4 + pixel] = _mm512_add_epi32(sums[4 + pixel], _mm512_popcnt_epi32(_mm512_xor_si512(w1, spread)));
+      NN_UNROLLED
+      for (pixel = 0; pixel < 4; pixel++)
+        spread[pixel] = _mm512_set1_epi32((int)x[pixel * patch->pixel + word]);
+      NN_UNROLLED
+      for (at = 0; at < blocks; at++) {
+        __m512i w = _mm512_loadu_si512((const void *)(weights + at * block));
+        NN_IN_REGISTER(w)
+        NN_UNROLLED
+        for (pixel = 0; pixel < 4; pixel++) {
+          const __m512i count = _mm512_popcnt_epi32(_mm512_xor_si512(w, spread[pixel]));
+          sums[pixel * blocks + at] = _mm512_add_epi32(sums[pixel * blocks + at], count);
+        }
       }
     }
   }
-  for (pixel = 0; pixel < 8; pixel++)
-    _mm512_storeu_si512((void *)(counts + pixel * NN_LANES), sums[pixel]);
+  NN_UNROLLED
+  for (at = 0; at < 4 * blocks; at++)
+    _mm512_storeu_si512((void *)(counts + at * 16), sums[at]);
 }
 
 #elif defined(NN_AVX2)

@@ -18,7 +18,7 @@ static void @NAME@(const struct nn_stage *s, nn_value *arena, const uint8_t *ima
       for (output = 0; output < s->outputs; output += NN_LANES) {
         const unsigned left = s->outputs - output, lanes = left < NN_LANES ? left : NN_LANES;
         float values[NN_LANES];
-#if NN_TILE > 1
+#if defined(NN_VECTORS)
         int64_t sums[NN_LANES] = {0};
         for (tap = 0; tap < taps; tap++, weight += NN_LANES)
           for (lane = 0; lane < NN_LANES; lane++)

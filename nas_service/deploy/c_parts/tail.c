@@ -17,7 +17,17 @@ NN_INLINE void @NAME@_lanes(const struct nn_stage *s, nn_value *arena, const @VA
 NN_INLINE void @NAME@(const struct nn_stage *s, nn_value *arena, const @VALUE@ *values, const uint32_t *patch,
                       const struct nn_patch *windows, size_t pixel, unsigned first, unsigned lanes)
 {
-#if NN_TILE > 1
+#if defined(NN_AVX512)
+  if (lanes == 4 * NN_LANES) {
+    @NAME@_lanes(s, arena, values, patch, windows, pixel, first, 4 * NN_LANES);
+    return;
+  }
+  if (lanes == 2 * NN_LANES) {
+    @NAME@_lanes(s, arena, values, patch, windows, pixel, first, 2 * NN_LANES);
+    return;
+  }
+#endif
+#if defined(NN_VECTORS)
   if (lanes == NN_LANES) {
     @NAME@_lanes(s, arena, values, patch, windows, pixel, first, NN_LANES);
     return;

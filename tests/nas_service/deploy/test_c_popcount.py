@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from nas_service.deploy.c_pieces import part
 from nas_service.deploy.c_popcount import LANES, chunks, differ_function, dot_function
-from tests.nas_service.deploy.c_builds import WARNINGS, compile_c
+from tests.nas_service.deploy.c_builds import WARNINGS, compile_c, processor_flags
 
 WORDS = [*range(1, 70), 126, 127, 130, 256]
 
@@ -25,13 +26,17 @@ class _Patch(ctypes.Structure):
     ]
 
 
-@pytest.fixture(scope="module")
-def counting(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """Every size with one number of lanes, which changes with it."""
+@pytest.fixture(
+    scope="module", params=["", "#define NN_SSE2 1\n#include <emmintrin.h>\n#define NN_UNROLLED"], ids=["words", "vectors"]
+)
+def counting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Every size with one number of lanes, which changes with it: word by word, and four of them at once."""
+    if request.param and "sse2" not in processor_flags():
+        pytest.skip("this processor has no SSE2")
     folder = tmp_path_factory.mktemp("popcount")
     sizes = sorted({(size, _lanes(words)) for words in WORDS for size in chunks(words)})
     functions = [differ_function(*size) for size in sizes] + [dot_function(words, _lanes(words)) for words in WORDS]
-    text = "\n".join(["#include <stddef.h>", "#include <stdint.h>", PATCH, *functions]).replace(
+    text = "\n".join(["#include <stddef.h>", "#include <stdint.h>", request.param, PATCH, part("words"), *functions]).replace(
         "static void nn_dot", "void nn_dot"
     )
     (folder / "count.c").write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from nas_service.deploy.int16.planning import IntStage
 from nas_service.deploy.int16.reference import run_network, run_stages
 from nas_service.deploy.int16.steps import LEAST, MOST, Plus
 from nas_service.deploy.program import Concat, Program
-from tests.nas_service.deploy.c_builds import BUILDS, Build, Images, run_build
+from tests.nas_service.deploy.c_builds import BUILDS, SSE2, Build, Images, run_build
 from tests.nas_service.deploy.chips import ARM_GCC, ARM_QEMU, M4, footprint, lacking, run_on_chip
 from tests.nas_service.deploy.int16.planned import WHOLE, flat, plan, whole_program, write_int16
 from tests.nas_service.deploy.interpreter import run_program
@@ -21,7 +21,7 @@ from tests.nas_service.deploy.programs import random_images
 IMAGES = 6
 CUT = 3.0  # so many times as small as they are are peaks said to be, so that maps are cut off at both ends
 SCALAR, FASTEST = Build("gcc", ("-O1", "-DNN_PORTABLE")), Build("clang", ("-O1", *BUILDS[-1].flags[1:]), BUILDS[-1].needs)
-RUNS = [(SCALAR, 1.0), (SCALAR, CUT), (FASTEST, CUT)]
+RUNS = [(SCALAR, 1.0), (SCALAR, CUT), (Build("gcc", ("-O2",), SSE2), 1.0), (FASTEST, CUT)]
 
 
 class Given(NamedTuple):
