@@ -14,7 +14,7 @@ from api.refusals import ApiError
 from nas_service.checking.problems import field_errors
 from nas_service.errors import NasError
 from nas_service.settings import Settings
-from search_spaces.errors import InvalidFieldError, UnknownNameError
+from search_spaces.errors import BrokenPackageError, InvalidFieldError, UnknownNameError
 
 # What bad input and the world outside may raise; the network is apart, since its message says what to do.
 EXPECTED = (
@@ -22,6 +22,7 @@ EXPECTED = (
     NasError,
     InvalidFieldError,
     UnknownNameError,
+    BrokenPackageError,
     OSError,
     FloatingPointError,  # a training that diverged
     UnicodeError,  # words of the command line that are no text
