@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,20 @@ def settings() -> str:
     return _table(("variable", "default", "meaning"), rows)
 
 
+def example(name: str) -> str:
+    """Return a script of `examples/`, for reading: a guide that runs it says so beside it."""
+    return f"```py\n{(README.parent / 'examples' / f'{name}.py').read_text().rstrip()}\n```"
+
+
 BLOCKS: dict[str, tuple[Path, Callable[[], str]]] = {
     "catalogue": (DOCS / "catalogue.md", catalogue),
     "inert": (DOCS / "catalogue.md", inert),
     "routes": (DOCS / "rest.md", routes),
     "settings": (DOCS / "operating.md", settings),
+    **{
+        name: (DOCS / "guides" / f"{name.replace('_', '-')}.md", partial(example, name))
+        for name in ("own_method", "own_operation", "own_data", "own_strategy")
+    },
 }
 
 
