@@ -15,7 +15,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs screenshots clean
+.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs notebook screenshots clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -61,14 +61,14 @@ check: $(VENV)/.dev check-dashboard ## ruff, mypy, import-linter, size limits, i
 	$(BIN)/python -m pytest -q tests/architecture
 
 check-dashboard: $(PAGES)/node_modules/.done $(VENV)/.dev ## types, linter and unit tests of the pages, and that what is committed is what they make
-	$(BIN)/python -m docs.openapi $(PAGES)/openapi.json
+	$(BIN)/python -m docs.openapi $(PAGES)/openapi.json --pages
 	cd $(PAGES) && npm run --silent types -- --output .made/types.ts && npm run --silent check && npm run --silent lint \
 		&& npm run --silent test && npm run --silent build -- --outDir .made/built --logLevel warn
 	@cd $(PAGES) && diff -q src/api/types.ts .made/types.ts && diff -r -q built .made/built \
 		|| { echo "what is committed is not what the sources make: run \`make dashboard\` and commit $(PAGES)"; exit 1; }
 
 dashboard: $(PAGES)/node_modules/.done $(VENV)/.dev ## build the pages anew (needs Node; only who changes them does)
-	$(BIN)/python -m docs.openapi $(PAGES)/openapi.json
+	$(BIN)/python -m docs.openapi $(PAGES)/openapi.json --pages
 	cd $(PAGES) && npm run --silent types -- --output src/api/types.ts && npm run --silent check && npm run --silent build
 
 $(PAGES)/node_modules/.done: $(PAGES)/package-lock.json
@@ -100,9 +100,13 @@ bench: $(BIN)/nas ## measure what the README quotes
 compare-methods: $(BIN)/nas ## train every method on one architecture, 3 seeds, and print the table
 	$(BIN)/python -m benchmarks.compare_methods
 
-docs: $(VENV)/.dev ## write what is generated anew: the tables of the documentation, the client without an event loop
+docs: $(VENV)/.dev ## write what is generated anew: tables, examples in guides, docs/openapi.json, the client without an event loop
 	$(BIN)/python -m docs.tables
+	$(BIN)/python -m docs.openapi
 	$(BIN)/python -m docs.synchronous
+
+notebook: $(VENV)/.dev ## run docs/guides/notebook.ipynb anew, beside a service of its own, and keep what it showed
+	$(BIN)/python -m docs.notebook
 
 screenshots: $(VENV)/.dev ## take pictures of every page in light, dark and on a phone (docs/pictures); needs Chromium
 	$(BIN)/python -m docs.screenshots

@@ -14,7 +14,7 @@ from api import pages
 from api.compression import Compression
 from api.deps import Service
 from api.doors import Doors
-from api.errors import documented, install_handlers
+from api.errors import documented, install_handlers, name_problem
 from api.gate import Gate, Gated
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
@@ -165,6 +165,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     )
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
+    name_problem(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
     if gate is not None:

@@ -30,12 +30,13 @@ from nas_service.errors import (
     UnavailableError,
 )
 from nas_service.logs import Seldom
-from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
+from search_spaces.errors import BrokenPackageError, DuplicateNameError, InvalidFieldError, UnknownNameError
 
 log = structlog.get_logger()
 _put_off = Seldom("request.put_off")  # clients ask again and again
 
 MEDIA_TYPE = "application/problem+json"
+_SCHEMAS = "#/components/schemas/"
 _SHOWN = 200  # characters of a given value, or of a field's name, that are sent back
 _LISTED = 50  # entries of a reply
 
@@ -72,21 +73,28 @@ TABLE: dict[type[Exception], HttpError] = {
     DatabaseAwayError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", "The database is away for a moment", 2),
     StoreAwayError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "store-away", "The artifact store is away for a moment", 2),
     ExportError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "export-failed", "The bundle could not be made"),
+    BrokenPackageError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "broken-package", "An installed package is broken"),
     NasError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed"),
 }
 
 
-def _problem_schema() -> dict[str, Any]:
-    """Return the JSON schema of `Problem` in one piece, since a reference would be looked for in the whole document."""
-    schema = Problem.model_json_schema()
-    schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldProblem"]
-    return schema
-
-
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI description of refusals with these statuses."""
-    content = {MEDIA_TYPE: {"schema": _problem_schema()}}
+    """Return the OpenAPI description of refusals with these statuses; `name_problem` has to put what they look like beside it."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def name_problem(app: FastAPI) -> None:
+    """Describe `Problem` once in an application's OpenAPI document: FastAPI names only what routes return as plain JSON."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = described()
+        problem = Problem.model_json_schema(ref_template=f"{_SCHEMAS}{{model}}")
+        document["components"]["schemas"] |= problem.pop("$defs") | {"Problem": problem}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it
 
 
 def file_reply(*media_types: str) -> dict[int | str, dict[str, Any]]:

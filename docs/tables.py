@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,21 @@ def commands() -> str:
     return _table(("command", "route"), [*rows, *((f"none: for {whom}", f"`{route}`") for route, whom in FOR_OTHERS.items())])
 
 
+def example(name: str) -> str:
+    """Return a script of `examples/`, for reading: a guide that runs it says so beside it."""
+    return f"```py\n{(README.parent / 'examples' / f'{name}.py').read_text().rstrip()}\n```"
+
+
 BLOCKS: dict[str, tuple[Path, Callable[[], str]]] = {
     "catalogue": (DOCS / "catalogue.md", catalogue),
     "inert": (DOCS / "catalogue.md", inert),
     "commands": (DOCS / "commands.md", commands),
     "routes": (DOCS / "rest.md", routes),
     "settings": (DOCS / "operating.md", settings),
+    **{
+        name: (DOCS / "guides" / f"{name.replace('_', '-')}.md", partial(example, name))
+        for name in ("own_method", "own_operation", "own_data", "own_strategy")
+    },
 }
 
 

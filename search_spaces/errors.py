@@ -73,3 +73,13 @@ class DuplicateNameError(PortableError, ValueError):
     def __init__(self, kind: str, name: str, first: str, second: str) -> None:
         """Name both places."""
         super().__init__(f"{kind} {name!r} is registered twice: in {first} and in {second}")
+
+
+class BrokenPackageError(PortableError, ImportError):
+    """An installed package promises an entry of a registry, and does not give it."""
+
+    def __init__(self, kind: str, name: str, package: str, why: str) -> None:
+        """Say who promised what, and why it is not there."""
+        super().__init__(
+            f"{kind} {name!r} of the installed package {package} cannot be loaded: {one_line(why)}; mend or remove it"
+        )

@@ -1,13 +1,18 @@
-"""The one registry class: operations, templates, spaces, methods, strategies and datasets all live in one of these."""
+"""The one registry class: operations, templates, spaces, methods, strategies and datasets all live in one of these.
+
+Entries are files of a folder here, and what other installed packages name as entry points: nothing that a request says is ever
+imported.
+"""
 
 import difflib
 import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
+from search_spaces.errors import BrokenPackageError, DuplicateNameError, InvalidFieldError, UnknownNameError
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered")
@@ -21,10 +26,15 @@ def near_matches(name: str, known: Iterable[str]) -> list[str]:
 
 
 class Registry(Generic[Entry]):
-    """Entries by name, found by importing every module of one package.
+    """Entries by name, found by importing every module of one package, and what installed packages promise beside it.
 
-    A file dropped into the package is an entry: nothing else has to be edited. The package is imported on the first
-    look-up, so declaring a registry costs nothing.
+    A file dropped into the package is an entry: nothing else has to be edited. Who cannot, or does not want to, installs a
+    package of his own with an entry point in `group`: its name is the entry's, its object the module that registers it. All of
+    them are imported on the first look-up, so declaring a registry costs nothing.
+
+    Attributes:
+        kind: What an entry is called in messages.
+        group: Of entry points, such as `nas_service.methods`.
 
     Example:
         >>> from search_spaces.space import SPACES
@@ -40,6 +50,7 @@ class Registry(Generic[Entry]):
             package: Dotted name of the package whose modules register the entries.
         """
         self.kind = kind
+        self.group = f"nas_service.{package.rpartition('.')[2]}"
         self._package = package
         self._entries: dict[str, Entry] = {}
         self._origins: dict[str, str] = {}
@@ -70,6 +81,7 @@ class Registry(Generic[Entry]):
 
         Raises:
             UnknownNameError: If there is none; the message lists near matches.
+            BrokenPackageError: If an installed package does not give what it promises.
         """
         self._discover()
         if name not in self._entries:
@@ -87,4 +99,23 @@ class Registry(Generic[Entry]):
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
+        for promised in entry_points(group=self.group):
+            self._load(promised)
         self._discovered = True
+
+    def _load(self, promised: EntryPoint) -> None:
+        """Import what another package promises.
+
+        Raises:
+            BrokenPackageError: If that fails, or registers nothing of that name.
+        """
+        try:
+            promised.load()
+        except Exception as error:
+            raise self._broken(promised, f"{type(error).__name__}: {error}") from error
+        if promised.name not in self._entries:
+            raise self._broken(promised, f"{promised.value} registers no {self.kind} of that name")
+
+    def _broken(self, promised: EntryPoint, why: str) -> BrokenPackageError:
+        package = "unknown" if promised.dist is None else promised.dist.name
+        return BrokenPackageError(self.kind, promised.name, package, why)

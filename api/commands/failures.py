@@ -5,13 +5,14 @@ from pydantic import ValidationError
 from nas_service.checking.problems import field_errors
 from nas_service.errors import InvalidInputError, NasError
 from nas_service.settings import Settings
-from search_spaces.errors import InvalidFieldError, UnknownNameError
+from search_spaces.errors import BrokenPackageError, InvalidFieldError, UnknownNameError
 
 # Errors of the client are NasErrors.
 _EXPECTED = (
     NasError,
     InvalidFieldError,
     UnknownNameError,
+    BrokenPackageError,
     OSError,
     FloatingPointError,  # a training that diverged
     UnicodeError,  # words of the command line that are no text

@@ -69,6 +69,12 @@ _OTHERS = {
 FOR_OTHERS: Mapping[str, str] = {
     "GET /healthz": "whoever starts the process anew",
     "GET /metrics": "Prometheus",
+    "GET /v1/session": "the dashboard",
+    "POST /v1/session": "the dashboard",
+    "DELETE /v1/session": "the dashboard",
+    "GET /v1/keys": "administrators elsewhere; `nas keys` asks the database",
+    "POST /v1/keys": "administrators elsewhere; `nas keys` asks the database",
+    "DELETE /v1/keys/{prefix}": "administrators elsewhere; `nas keys` asks the database",
 }
 
 

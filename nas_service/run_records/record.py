@@ -6,7 +6,7 @@ from datetime import datetime
 
 from nas_service.reports import EpochReport
 
-Value = str | int | float | datetime | None
+Value = str | int | float | bool | datetime | None
 FIGURES = ("train_loss", "train_accuracy", "validation_accuracy", "flip_ratio", "sign_balance", "bimodality", "seconds")
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.,=()_-]+")
 _LONGEST = 120  # letters of a label in a folder's name
+_VERSION = "brain.Event:2"  # what event files begin with
 _CHOSEN = ("method", "seed", "architecture", "rank", "score", "control")  # what a person varies or asks for
 
 
@@ -20,15 +21,18 @@ def write_tensorboard(records: Sequence[RunRecord], folder: Path) -> None:
 
     TensorBoard keeps scalars in single precision: seven digits.
     """
-    from tensorboardX.event_file_writer import EventsWriter  # noqa: PLC0415 - other commands start faster
-    from tensorboardX.proto.event_pb2 import Event  # noqa: PLC0415 - as above
+    from tensorboardX.proto.event_pb2 import Event  # noqa: PLC0415 - other commands start faster
+    from tensorboardX.record_writer import RecordWriter  # noqa: PLC0415 - as above
 
     for name, record in zip(run_names(records), records, strict=True):
-        run = folder / name
+        run, created = folder / name, record.created_at.timestamp()
         run.mkdir()
-        writer = EventsWriter(str(run / "events"))
-        for moment, step, summary in _summaries(record):
-            writer.write_event(Event(wall_time=moment, step=step, summary=summary))
+        # tensorboardX's own writer puts the clock and the host's name into the file: no two exports would be alike.
+        writer = RecordWriter(str(run / f"events.out.tfevents.{int(created)}.{record.candidate}"))
+        events = [Event(wall_time=created, file_version=_VERSION)]
+        events += [Event(wall_time=moment, step=step, summary=summary) for moment, step, summary in _summaries(record)]
+        for event in events:
+            writer.write(event.SerializeToString(deterministic=True))
         writer.close()
 
 
@@ -49,7 +53,7 @@ def _summaries(record: RunRecord) -> "Iterator[tuple[float, int, Summary]]":
     results = {name.replace(".", "/"): value for name, value in record.results().items()}
     chosen = {name: value for name in _CHOSEN if (value := getattr(record, name)) is not None}
     for summary in hparams(chosen, results):
-        yield record.created_at.timestamp(), 0, summary
+        yield record.created_at.timestamp(), 0, _in_order(summary)
     moment = record.began
     for report in record.epochs:
         moment += report.seconds
@@ -58,3 +62,13 @@ def _summaries(record: RunRecord) -> "Iterator[tuple[float, int, Summary]]":
     ended = record.finished_at.timestamp() if record.finished_at else moment
     for name, value in results.items():
         yield ended, max(0, record.epochs_done - 1), scalar(name, value)
+
+
+def _in_order(summary: "Summary") -> "Summary":
+    """Write what was chosen, a map, in the order of its names: else in one that differs from process to process."""
+    from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData  # noqa: PLC0415 - as above
+
+    for value in summary.value:
+        plugin = value.metadata.plugin_data
+        plugin.content = HParamsPluginData.FromString(plugin.content).SerializeToString(deterministic=True)
+    return summary

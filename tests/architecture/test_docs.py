@@ -1,13 +1,23 @@
 """README and the rest of the documentation, checked against what there is."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from docs.openapi import WHOLE, served
 from docs.tables import BLOCKS, DOCS, README, rewritten
+from nas_service.binarization.method import METHODS
+from nas_service.data.dataset import DATASETS
+from nas_service.search.strategy import STRATEGIES
+from search_spaces.operation import OPERATIONS
+from search_spaces.registry import Registry
+from search_spaces.space import SPACES
+from search_spaces.template import TEMPLATES
 
 ROOT = README.parent
 PAGES = [README, *(page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "adr")]
@@ -18,6 +28,20 @@ SCREEN = 50  # lines
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_generated_table_is_up_to_date(name: str) -> None:
     assert rewritten(name) == BLOCKS[name][0].read_text(), "run `make docs`"
+
+
+def test_the_openapi_file_is_what_a_service_answers_with() -> None:
+    """But for the version, which a release sets."""
+    written, answered = json.loads(WHOLE.read_text(encoding="utf-8")), json.loads(json.dumps(served()))
+    assert written["info"].pop("version")
+    assert answered["info"].pop("version")
+    assert written == answered, "run `make docs`"
+
+
+def test_every_group_of_entry_points_is_told_and_no_other() -> None:
+    guide = (DOCS / "guides" / "own-method.md").read_text()
+    registries: tuple[Registry[Any], ...] = (SPACES, OPERATIONS, TEMPLATES, STRATEGIES, METHODS, DATASETS)
+    assert set(re.findall(r"^\| `(nas_service\.[a-z]+)` \|", guide, re.MULTILINE)) == {registry.group for registry in registries}
 
 
 def test_the_readme_takes_two_screens_to_how_it_is_built() -> None:

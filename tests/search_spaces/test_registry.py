@@ -1,11 +1,12 @@
 """The one registry class."""
 
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
+from search_spaces.errors import BrokenPackageError, DuplicateNameError, InvalidFieldError, UnknownNameError
 from search_spaces.registry import Registry
 from search_spaces.space import SPACES
 
@@ -48,3 +49,54 @@ def test_an_unknown_name_without_near_matches_lists_what_there_is() -> None:
 def test_names_are_lower_case_words_joined_by_hyphens(name: str) -> None:
     with pytest.raises(InvalidFieldError, match="joined by hyphens"):
         SPACES.register(name)
+
+
+def _install(folder: Path, name: str, value: str, source: str) -> None:
+    """Write what a package manager leaves of a package with one module and one entry point for `search_spaces.spaces`."""
+    (folder / f"{value}.py").write_text(source)
+    info = folder / f"{value}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {value}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[nas_service.spaces]\n{name} = {value}\n")
+
+
+_modules = count()
+
+
+def _installed(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> Registry[object]:
+    """Return a registry with the spaces of this project, and beside them what an installed package promises as `outside`."""
+    module = f"outside_{next(_modules)}"
+    _install(folder, "outside", module, source)
+    monkeypatch.syspath_prepend(folder)
+    registry: Registry[object] = Registry("thing", "search_spaces.spaces")
+    monkeypatch.setattr("search_spaces.registry.outside_things", registry, raising=False)
+    return registry
+
+
+FINDS = "from search_spaces import registry\nregister = registry.outside_things.register\n"
+
+
+def test_what_an_installed_package_promises_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = _installed(tmp_path, monkeypatch, FINDS + "register('outside')('value')\n")
+    assert registry.group == "nas_service.spaces"
+    assert registry.get("outside") == "value"
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("1 / 0\n", "ZeroDivisionError: division by zero"),
+        (FINDS + "register('other')('value')\n", "registers no thing of that name"),
+        (FINDS + "register('outside')(1)\nregister('outside')(2)\n", "'outside' is registered twice"),
+    ],
+)
+def test_a_package_that_does_not_give_what_it_promises_is_named(
+    source: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = _installed(tmp_path, monkeypatch, source)
+    with pytest.raises(
+        BrokenPackageError, match=r"thing 'outside' of the installed package outside.\d+ cannot be loaded"
+    ) as caught:
+        registry.names()
+    assert why in str(caught.value)

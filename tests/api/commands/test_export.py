@@ -1,6 +1,10 @@
 """`nas export`: other tools' own readers find the figures of the API; a folder is there whole, or not at all."""
 
 import csv
+import json
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,8 @@ from api.app import create_app
 from api.client import NasClient
 from nas_service.run_records.folder import whole_folder
 from nas_service.settings import Settings
-from tests.api.conftest import run_json, run_nas
+from search_spaces.genotype import Genotype
+from tests.api.conftest import run_json, run_nas, write_trained
 from tests.api.whole_training import EPOCHS, Written, write_whole
 from tests.serving import in_thread
 
@@ -35,9 +40,13 @@ def address(settings: Settings) -> Iterator[str]:
         yield url
 
 
+TABLES = ("candidates", "curves", "architectures", "samples")
+
+
 def _export(kind: str, whole: Written, address: str, folder: Path) -> None:
     told = run_json("export", whole.training, folder.name, "--to", kind, cwd=folder.parent, NAS_URL=address)
-    assert told == {"folder": folder.name, "to": kind, "candidates": 45, "epochs": 45 * EPOCHS}
+    more = {"architectures": 5, "samples": 0} if kind in {"csv", "parquet"} else {}
+    assert told == {"folder": folder.name, "to": kind, "candidates": 45, "epochs": 45 * EPOCHS, **more}
 
 
 def _curves(address: str, whole: Written) -> dict[tuple[str, int, str], dict[str, list[Any]]]:
@@ -67,8 +76,8 @@ def test_tensorboard_s_own_reader_finds_the_curves(whole: Written, address: str,
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_tables_hold_the_curves_and_the_candidates(kind: str, whole: Written, address: str, tmp_path: Path) -> None:
     _export(kind, whole, address, tmp_path / "tables")
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == {f"candidates.{kind}", f"epochs.{kind}"}
-    epochs, rows = (_rows(tmp_path / "tables" / f"{name}.{kind}") for name in ("epochs", "candidates"))
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {f"{name}.{kind}" for name in TABLES}
+    epochs, rows = (_rows(tmp_path / "tables" / f"{name}.{kind}") for name in ("curves", "candidates"))
     for (method, seed, architecture), columns in _curves(address, whole).items():
         own = [row for row in epochs if (row["method"], int(row["seed"]), row["architecture"]) == (method, seed, architecture)]
         for name, values in columns.items():
@@ -83,6 +92,47 @@ def test_tables_hold_the_curves_and_the_candidates(kind: str, whole: Written, ad
         assert (row["dataset"], int(row["epochs_total"]), row["worker"]) == ("digits", EPOCHS, "host:1")
 
 
+def test_tables_hold_the_architectures_and_the_samples_behind_them(
+    finished_search: str, settings: Settings, address: str, tmp_path: Path
+) -> None:
+    with NasClient(address) as client:
+        found, samples = list(client.architectures(search=finished_search)), list(client.samples(finished_search))
+        spec = {"space": "tiny", "dataset": "digits", "architectures": [row.id for row in found], "methods": ["bnn", "rebnn"]}
+        training = client.submit_training(spec).id
+    write_trained(settings, training, [row.id for row in found])
+    for kind in ("parquet", "csv"):
+        told = run_json("export", training, kind, "--to", kind, cwd=tmp_path, NAS_URL=address)
+        assert told == {"folder": kind, "to": kind, "candidates": 4, "epochs": 0, "architectures": 2, "samples": 3}
+    files = {name: pq.read_table(tmp_path / "parquet" / f"{name}.parquet") for name in TABLES}
+    rows = files["samples"].to_pylist()
+    for row, sample in zip(rows, samples, strict=True):
+        assert (row["search"], row["sample"], row["reward"]) == (finished_search, sample.index, sample.reward)
+        assert (row["created_at"], row["cost.ops"], row["diverged"]) == (sample.created_at, 1.5, False)
+        assert Genotype.from_json(row["genotype"]).digest == row["digest"] == sample.digest
+    for row, view in zip(files["architectures"].to_pylist(), found, strict=True):
+        assert (row["architecture"], row["rank"], row["score"], row["digest"]) == (view.id, view.rank, view.score, view.digest)
+    types = {field.name: str(field.type) for field in files["samples"].schema}
+    expected = {"sample": "int64", "reward": "double", "attacked_accuracy": "double", "steps": "int64", "diverged": "bool"}
+    assert {name: types[name] for name in expected} == expected
+    assert types["created_at"] == "timestamp[us, tz=UTC]"
+    csv_rows = _rows(tmp_path / "csv" / "samples.csv")
+    assert [float(row["reward"]) for row in csv_rows] == [row["reward"] for row in rows]
+    assert [(row["diverged"], row["attacked_accuracy"]) for row in csv_rows] == [("False", "")] * 3
+    assert list(csv_rows[0]) == files["samples"].column_names
+
+
+@pytest.mark.parametrize("kind", ["tensorboard", "mlflow", "parquet", "csv"])
+def test_the_same_training_gives_the_same_bytes(kind: str, whole: Written, address: str, tmp_path: Path) -> None:
+    """From two processes, whose maps may have unlike orders; MLflow's files name the folder that they were written to."""
+    written = []
+    for turn in ("1", "2"):
+        run_json("export", whole.training, "made", "--to", kind, cwd=tmp_path, NAS_URL=address, PYTHONHASHSEED=turn)
+        made = (tmp_path / "made").rename(tmp_path / turn)
+        written.append({str(path.relative_to(made)): path.read_bytes() for path in made.rglob("*") if path.is_file()})
+    assert len(written[0]) >= 4
+    assert written[0] == written[1]
+
+
 def _rows(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
         found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
@@ -92,7 +142,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def test_mlflow_s_folder_holds_the_curves(whole: Written, address: str, tmp_path: Path) -> None:
-    """By the layout of its file store; MLflow 3.17 itself was seen to read it, by hand: it is not among what tests need."""
+    """By the layout of its file store; `test_mlflow_itself_reads_its_folder` asks MLflow, where there is one."""
     _export("mlflow", whole, address, tmp_path / "given")
     (experiment,) = (tmp_path / "given" / "mlruns").iterdir()
     about = yaml.safe_load((experiment / "meta.yaml").read_text(encoding="utf-8"))
@@ -110,6 +160,53 @@ def test_mlflow_s_folder_holds_the_curves(whole: Written, address: str, tmp_path
             lines = [line.split(" ") for line in (run / "metrics" / name).read_text().splitlines()]
             assert [(float(value), int(step)) for _, value, step in lines] == list(zip(values, range(EPOCHS), strict=True))
             assert [int(moment) for moment, _, _ in lines] == sorted(int(moment) for moment, _, _ in lines)
+
+
+READ_BY_MLFLOW = """
+import json, sys
+from mlflow.tracking import MlflowClient
+client = MlflowClient(sys.argv[1])
+(experiment,) = [found for found in client.search_experiments() if found.experiment_id != "0"]
+runs = client.search_runs([experiment.experiment_id], order_by=["metrics.test_accuracy DESC"], max_results=100)
+told = [
+    {
+        "name": run.info.run_name,
+        "status": run.info.status,
+        "params": run.data.params,
+        "test_accuracy": run.data.metrics["test_accuracy"],
+        "train_loss": [(each.step, each.value) for each in client.get_metric_history(run.info.run_id, "train_loss")],
+    }
+    for run in runs
+]
+print(json.dumps({"experiment": experiment.name, "runs": told}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["file", "database"])
+def test_mlflow_itself_reads_its_folder(store: str, whole: Written, address: str, tmp_path: Path) -> None:
+    """As it lies there, and put into a database by MLflow's own command."""
+    mlflow = shutil.which("mlflow")
+    if mlflow is None:
+        pytest.skip("there is no mlflow on PATH")
+    _export("mlflow", whole, address, tmp_path / "given")
+    uri, variables = str(tmp_path / "given" / "mlruns"), {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true"}
+    if store == "database":
+        uri = f"sqlite:///{tmp_path}/mlflow.db"
+        command = [mlflow, "migrate-filestore", "--source", str(tmp_path / "given" / "mlruns"), "--target", uri]
+        subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+        del variables["MLFLOW_ALLOW_FILE_STORE"]
+    python = Path(mlflow).with_name("python")
+    read = subprocess.run([python, "-c", READ_BY_MLFLOW, uri], check=True, cwd=tmp_path, env=variables, capture_output=True)
+    told = json.loads(read.stdout.splitlines()[-1])
+    assert (told["experiment"], len(told["runs"])) == ("whole", 45)
+    accuracies = [run["test_accuracy"] for run in told["runs"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    curves = _curves(address, whole)
+    for run in told["runs"]:
+        columns = curves[run["params"]["method"], int(run["params"]["seed"]), run["params"]["architecture"]]
+        assert run["train_loss"] == [[step, value] for step, value in enumerate(columns["train_loss"])]
+        assert run["status"] == "FINISHED"
 
 
 def test_a_folder_with_files_in_it_is_refused_and_left_alone(whole: Written, address: str, tmp_path: Path) -> None:
@@ -130,7 +227,7 @@ def test_an_empty_folder_is_filled_and_the_next_command_is_told(whole: Written, 
     (tmp_path / "empty").mkdir(mode=0o750)
     done = run_nas("export", whole.training, "empty", "--to", "tensorboard", cwd=tmp_path, NAS_URL=address)
     assert done.stdout.splitlines() == [
-        f"empty: 45 candidate(s), {45 * EPOCHS} epochs",
+        f"empty: 45 candidates, {45 * EPOCHS} epochs",
         "next: tensorboard --logdir empty",
     ]
     assert (tmp_path / "empty").stat().st_mode & 0o777 == 0o750
