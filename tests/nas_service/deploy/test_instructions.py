@@ -8,6 +8,7 @@ from nas_service.binarization.method import METHODS
 from nas_service.deploy.c_cost import CCosts
 from nas_service.deploy.instructions import INSTRUCTIONS
 from nas_service.deploy.tracing import trace_network
+from nas_service.export.int8_weights import with_int8_weights
 from search_spaces.cost import Size
 from search_spaces.network import ImageFormat
 from search_spaces.space import SPACES
@@ -15,7 +16,7 @@ from tests.nas_service.deploy.c_builds import write_source
 from tests.nas_service.deploy.chips import ARM_GCC, ARM_QEMU, M4, lacking, run_on_chip
 from tests.nas_service.deploy.given import frozen_network
 from tests.nas_service.deploy.programs import random_images
-from tests.samples import GREY_8, random_genotype
+from tests.samples import GREY_8, RGB_9, random_genotype
 
 
 @pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking(ARM_GCC, ARM_QEMU))
@@ -32,6 +33,18 @@ def test_an_estimate_is_near_what_is_executed(space_name: str, method: str, off:
     run = run_on_chip(M4, tmp_path, random_images(program, 1), "-Os")
     cost = CCosts(space, METHODS.get(method).from_settings({}), GREY_8).of(genotype)
     assert cost.cortex_m4_instructions == pytest.approx(float(run.instructions[0]), rel=off)
+
+
+@pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking(ARM_GCC, ARM_QEMU))
+def test_an_estimate_with_weights_of_8_bits_is_near_what_is_executed(tmp_path: Path) -> None:
+    space = SPACES.get("tiny")
+    genotype = random_genotype(space, 11)
+    program = trace_network(with_int8_weights(frozen_network(space, "bnn", RGB_9, genotype)), "0123456789")
+    write_source(tmp_path, program)
+    seen = float(run_on_chip(M4, tmp_path, random_images(program, 1), "-Os").instructions[0])
+    costs = CCosts(space, METHODS.get("bnn").from_settings({}), RGB_9)
+    assert costs.of(genotype, int8_weights=True).cortex_m4_instructions == pytest.approx(seen, rel=0.1)
+    assert seen < 0.85 * costs.of(genotype).cortex_m4_instructions
 
 
 def test_four_times_the_pixels_take_about_four_times_the_instructions() -> None:
