@@ -14,6 +14,7 @@ from nas_service.deploy.assembly import Assembler
 from nas_service.deploy.c_layout import scratch_bytes
 from nas_service.deploy.code_size import code_bytes
 from nas_service.deploy.constants import constant_bytes
+from nas_service.deploy.early_signs import take_signs_early
 from nas_service.deploy.instructions import instructions
 from nas_service.deploy.memory import Room, place_maps
 from nas_service.deploy.pointwise import Pointwise
@@ -93,7 +94,7 @@ def program_cost(program: Program) -> CCost:
 
 def planned(program: Program) -> tuple[list[Stage], Room]:
     """Return the stages of a program, as training may leave them at most, and where their maps lie."""
-    stages = plan_stages(program)
+    stages = take_signs_early(plan_stages(program))
     shapes = {stage.output: stage.shape for stage in stages}
     scratch = [scratch_bytes(stage, shapes.get(stage.inputs[0]) if stage.inputs else None) for stage in stages]
     return stages, place_maps(stages, scratch)

@@ -16,7 +16,8 @@ from nas_service.data.part import Images, Part
 from nas_service.deploy import c_source
 from nas_service.deploy.c_folder import Folder, source_files, with_selftest
 from nas_service.deploy.c_source import CSource
-from nas_service.deploy.int16.c_writer import write_c
+from nas_service.deploy.early_signs import take_signs_early
+from nas_service.deploy.int16.c_writer import MAP_BYTES, write_c
 from nas_service.deploy.int16.calibration import find_peaks
 from nas_service.deploy.int16.planning import IntStage, plan_network
 from nas_service.deploy.int16.reference import run_network
@@ -156,7 +157,7 @@ def plan_int16(program: Program, images: Images) -> list[IntStage]:
     Raises:
         ExportError: If an operation has no form in whole numbers, naming it.
     """
-    stages = without_copies(store_signs(make_stages(program)))
+    stages = take_signs_early(without_copies(store_signs(make_stages(program))), MAP_BYTES)
     peaks = find_peaks(program, images, [stage.output for stage in stages if stage.bits is None])
     return plan_network(stages, peaks)
 

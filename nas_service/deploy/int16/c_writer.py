@@ -21,7 +21,7 @@ from nas_service.deploy.stages import Other, Stage
 from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
 
-_BYTES = 2  # of a number of a map
+MAP_BYTES = 2  # of a number of a map
 _OWN = ("signs", "stem", "group_mean", "global_mean", "linear", "int8_linear", "magnitude", "real_conv", "positional")
 _MEAN = {"STEP": "value[lane] + at[lane]", "LAST": "nn_mean(value[lane], count)"}
 
@@ -131,7 +131,7 @@ def _begins(step: Plus | Times) -> str:
 
 def _sized(stage: Stage) -> Stage:
     """Return a stage whose map has numbers of 16 bits; logits are float32."""
-    return replace(stage, number_bytes=4 if isinstance(stage.head, Linear) else _BYTES)
+    return replace(stage, number_bytes=4 if isinstance(stage.head, Linear) else MAP_BYTES)
 
 
 def _shifts(planned: IntStage) -> list[int]:

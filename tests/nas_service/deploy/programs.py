@@ -205,11 +205,31 @@ def int8_program() -> Program:
     return maker.finish(maker.prelu(at), classes=7, is_int8=True)
 
 
+def shrinking_program() -> Program:
+    """Return a program whose largest maps are written over by what shrinks them, after their signs were taken."""
+    maker = Maker(Shape(17, 17, 1), 6)
+    at = maker.prelu(maker.norm(maker.stem(20)))
+    small = maker.add(GroupMean(2), (at,), Shape(17, 17, 10))
+    at = maker.prelu(maker.join(maker.norm(maker.conv(at, 10, Window(1, 1, 0))), small))
+    at = maker.prelu(maker.norm(maker.conv(at, 20)))
+    for pool, back in (
+        (AvgPool(Window(2, 1, 0)), Window(2, 1, 1)),
+        (MaxPool(Window(3, 2, 1)), Window(1, 1, 4)),
+        (AvgPool(Window(2, 2, 0)), Window(2, 1, 5)),
+    ):
+        small = maker.pool(at, pool)
+        at = maker.prelu(maker.join(maker.norm(maker.conv(at, 20, pool.window)), small))
+        at = maker.prelu(maker.norm(maker.conv(at, 20, back)))
+    at = maker.prelu(maker.norm(maker.conv(at, 8, Window(3, 2, 1))))
+    return maker.finish(maker.pool(at, MaxPool(Window(3, 1, 1))))
+
+
 PROGRAMS: dict[str, Callable[[], Program]] = {
     "depthwise": depthwise_program,
     "bits": bits_program,
     "floats": floats_program,
     "int8": int8_program,
+    "shrinking": shrinking_program,
     "chain with slopes": lambda: conv_chain(24, 3, 5, prelu=True),
     "chain padded with ones": lambda: conv_chain(33, 3, 4, pads_plus=True),
     "wide chain": lambda: conv_chain(264, 2, 2),  # patches of 75 words: they are counted in parts

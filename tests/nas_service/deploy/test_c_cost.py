@@ -14,13 +14,12 @@ from benchmarks.c_code_size import compiled_bytes
 from nas_service.binarization.method import METHODS
 from nas_service.deploy.assembly import Assembler
 from nas_service.deploy.c_cost import CCosts, program_cost
+from nas_service.deploy.c_source import network_stages
 from nas_service.deploy.c_stages import write_stages
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.forms import has_packed_form
 from nas_service.deploy.pointwise import Pointwise
 from nas_service.deploy.program import Program
-from nas_service.deploy.sign_bits import store_signs
-from nas_service.deploy.stages import make_stages
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
 from nas_service.export.int8_weights import with_int8_weights
@@ -57,7 +56,7 @@ class _Counted(Tables):
 def _generated(program: Program) -> tuple[int, int]:
     """Return the bytes of constants and of the arena that the generator writes."""
     tables = _Counted()
-    code = write_stages(store_signs(make_stages(program)), program.image, tables)
+    code = write_stages(network_stages(program), program.image, tables)
     return tables.bytes, code.room.total
 
 

@@ -1,5 +1,6 @@
 """Instructions before training: what is estimated beside what QEMU counts, and what they grow with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,14 @@ def test_four_times_the_pixels_take_about_four_times_the_instructions() -> None:
     sizes = (ImageFormat(channels=1, size=Size(side, side), classes=10, mean=(0.5,), std=(0.5,)) for side in (16, 32))
     small, large = (CCosts(space, method, image).of(random_genotype(space, 1)).cortex_m4_instructions for image in sizes)
     assert 3.5 * small < large < 4.5 * small
+
+
+def test_a_pool_of_bits_is_counted() -> None:
+    """As the template `plain` has one behind a convolution."""
+    space = replace(SPACES.get("vgg-small"), template="plain")
+    method = METHODS.get("bnn").from_settings({})
+    whole = CCosts(SPACES.get("vgg-small"), method, RGB_9).of(random_genotype(space, 1))
+    assert 0 < CCosts(space, method, RGB_9).of(random_genotype(space, 1)).cortex_m4_instructions < whole.cortex_m4_instructions
 
 
 def test_no_loop_is_free_to_the_point_of_helping() -> None:
