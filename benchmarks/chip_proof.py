@@ -68,8 +68,8 @@ def _accuracy(metrics: dict[str, Any]) -> tuple[float, int]:
 
 def _lines(manifest: dict[str, Any], folder: Path, images: Images) -> Iterator[str]:
     size, cost, recipe = _size(manifest, folder), manifest["cost"], manifest["recipe"]
-    tested = manifest["c"].get("accuracy", {}).get("test")  # of int16 activations, which have one of their own
-    accuracy, count = (tested["int16"], tested["images"]) if tested else _accuracy(manifest["metrics"])
+    tested = manifest["c"].get("accuracy", {}).get("test")  # of numbers that are not the bundle's
+    accuracy, count = (tested["compiled"], tested["images"]) if tested else _accuracy(manifest["metrics"])
     space = manifest["space"]
     settings = ", ".join(f"{name} {value}" for name, value in space["settings"].items() if name != "operations")
     yield f"`{space['name']}` ({settings}), method `{manifest['method']['name']}`: {cost['bops'] / 1e6:.1f} M binary and"

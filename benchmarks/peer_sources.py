@@ -14,13 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_service.deploy.c_source import write_c
+from nas_service.deploy.c_source import network_stages, write_c
 from nas_service.deploy.c_stages import write_stages
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.pointwise import Kind
 from nas_service.deploy.program import BinaryConv, Shape, Window
-from nas_service.deploy.sign_bits import store_signs
-from nas_service.deploy.stages import make_stages
 from tests.nas_service.deploy.chips import EXACT
 from tests.nas_service.deploy.programs import Maker
 
@@ -149,7 +147,7 @@ def _ours(layer: Layer, folder: Path, _: Path) -> list[list[str]]:
     ones, offsets = np.ones(shape.channels, np.float32), (-layer.limits).astype(np.float32)
     at = maker.point(maker.add(conv, (signs,), shape), Kind.AFFINE, ones, offsets)
     program = maker.finish(maker.norm(maker.conv(at, 16, Window(1, 1, 0))))
-    stages = store_signs(make_stages(program))
+    stages = network_stages(program)
     room = write_stages(stages, program.image, Tables()).room
     code, inner = write_c(program, "", ""), folder / "ours"
     inner.mkdir()

@@ -1,6 +1,5 @@
-"""`nas compile`: a bundle's network as C with other activations, here and now, without a service."""
+"""`nas compile`: a bundle's network as C with other numbers, here and now, without a service."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,16 +9,10 @@ from api.commands.files import require_writable
 from api.commands.options import Json
 from api.console import print_json, print_table, say
 from nas_service.errors import ExportError
+from nas_service.export.numbers import Activations, Weights
 from nas_service.settings import Settings
 from nas_service.wording import percent
 from search_spaces.errors import InvalidFieldError
-
-
-class Activations(StrEnum):
-    """Numbers between a network's layers."""
-
-    INT16 = "int16"
-
 
 _OTHER_DATA = (
     "the images, classes or split of dataset {} are not those that this network was trained with, so its numbers cannot be "
@@ -30,22 +23,33 @@ _OTHER_DATA = (
 def compile_bundle(
     bundle: Annotated[Path, typer.Argument(help="Bundle of a candidate.")],
     activations: Annotated[
-        Activations, typer.Option(help="int16: whole numbers of 16 bits, half the RAM of float32, with an accuracy of their own.")
+        Activations,
+        typer.Option(help="Between layers. int16: whole numbers, half the RAM of float32, with an accuracy of their own."),
     ] = Activations.INT16,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Zip to write.")] = Path("network-int16.zip"),
+    weights: Annotated[
+        Weights,
+        typer.Option(help="Of stem and classifier. int8: a quarter of float32's flash, with an accuracy of their own."),
+    ] = Weights.FLOAT32,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Zip to write; named after its numbers if left out.")
+    ] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
-    """Write a bundle's network as C whose maps have numbers of 16 bits: c/, packed.py, a card and a manifest.
+    """Write a bundle's network as C with int16 activations, int8 weights or both: c/, packed.py, a card and a manifest.
 
-    How large the numbers are is seen on training images; accuracy is measured, and the C compared bit for bit with its
+    How large numbers of 16 bits are is seen on training images; accuracy is measured, and the C compared bit for bit with its
     definition, on all validation and test images. Nothing in the bundle is run.
     """
+    chosen = [kind.value for kind in (activations, weights) if kind.value != "float32"]
+    if not chosen:
+        raise InvalidFieldError("--activations", activations.value, "int16, or --weights int8: the C of float32 is in the bundle")
+    output = output or Path(f"network-{'-'.join(chosen)}.zip")
     if output.exists() and bundle.exists() and output.samefile(bundle):
         raise InvalidFieldError("--output", str(output), "another file than the bundle")
     require_writable("--output", output)
     from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - torch is loaded by the commands that need it only
     from nas_service.export.bundle_reading import read_bundle  # noqa: PLC0415
-    from nas_service.export.int16_c import compile_int16  # noqa: PLC0415
+    from nas_service.export.compiled import compile_network  # noqa: PLC0415
     from nas_service.export.rebuilding import network_of  # noqa: PLC0415
 
     settings = Settings()
@@ -54,20 +58,21 @@ def compile_bundle(
     dataset = open_dataset(stated.dataset, settings)
     if stated.dataset_digest not in {None, dataset.digest}:
         raise ExportError(_OTHER_DATA.format(stated.dataset.name))
-    compiled = compile_int16(read, network, dataset, settings.bundled_test_bytes)
+    compiled = compile_network(read, network, dataset, settings.bundled_test_bytes, (activations, weights))
     output.write_bytes(compiled.content)
     if as_json:
-        print_json({"path": str(output), "activations": activations.value, "c": compiled.facts})
+        told = {"path": str(output), "activations": activations.value, "weights": weights.value}
+        print_json({**told, "c": compiled.facts})
     else:
         _print(output, compiled.facts)
 
 
 def _print(output: Path, facts: dict[str, Any]) -> None:
     rows = [
-        (name, percent(part["float32"]), percent(part["int16"]), part["images"], part["other_class"])
+        (name, percent(part["bundle"]), percent(part["compiled"]), part["images"], part["other_class"])
         for name, part in facts["accuracy"].items()
     ]
-    print_table("accuracy", ["part", "float32", "int16", "images", "of another class"], rows)
+    print_table("accuracy", ["part", "bundle", "this", "images", "of another class"], rows)
     flash = facts.get("flash_bytes")
     told = f"{facts['arena_bytes']:,} bytes of RAM, " + (
         f"{facts['constant_bytes']:,} of constants" if flash is None else f"{flash:,} of flash"

@@ -14,12 +14,13 @@ from nas_service.deploy.assembly import Assembler
 from nas_service.deploy.c_layout import scratch_bytes
 from nas_service.deploy.code_size import code_bytes
 from nas_service.deploy.constants import constant_bytes
+from nas_service.deploy.early_signs import take_signs_early
 from nas_service.deploy.instructions import instructions
 from nas_service.deploy.memory import Room, place_maps
 from nas_service.deploy.pointwise import Pointwise
-from nas_service.deploy.program import BinaryConv, Concat, Program, Stem
+from nas_service.deploy.program import BinaryConv, Concat, Linear, Program, Stem
 from nas_service.deploy.stages import Other, Stage
-from nas_service.deploy.structure import plan_stages
+from nas_service.deploy.structure import plan_stages, with_int8_weights
 from search_spaces.genotype import Genotype
 from search_spaces.network import ImageFormat
 from search_spaces.space import SearchSpace
@@ -60,15 +61,16 @@ class CCosts:
         """Begin with no blocks."""
         self._assembler = Assembler(space, method, image)
 
-    def of(self, genotype: Genotype) -> CCost:
-        """Return what a genotype costs.
+    def of(self, genotype: Genotype, *, int8_weights: bool = False) -> CCost:
+        """Return what a genotype costs, as it is or with weights of 8 bits in stem and classifier.
 
         Raises:
             InvalidFieldError: If the genotype is not one of the space.
             ExportError: If the method or an operation has no exact form in C, naming what.
             CannotFreezeError: If the method has no exact frozen form.
         """
-        return program_cost(self._assembler.program(genotype))
+        program = self._assembler.program(genotype)
+        return program_cost(with_int8_weights(program) if int8_weights else program)
 
 
 @lru_cache(maxsize=16)
@@ -92,7 +94,7 @@ def program_cost(program: Program) -> CCost:
 
 def planned(program: Program) -> tuple[list[Stage], Room]:
     """Return the stages of a program, as training may leave them at most, and where their maps lie."""
-    stages = plan_stages(program)
+    stages = take_signs_early(plan_stages(program))
     shapes = {stage.output: stage.shape for stage in stages}
     scratch = [scratch_bytes(stage, shapes.get(stage.inputs[0]) if stage.inputs else None) for stage in stages]
     return stages, place_maps(stages, scratch)
@@ -117,4 +119,6 @@ def _constants(stage: Stage) -> int:
     if isinstance(stage.head, BinaryConv):
         own += 0 if stage.head.sums is None else len(stage.head.sums)
         own += 0 if stage.head.kernel_scale is None else 1
+    if isinstance(stage.head, Linear):
+        own += 1 if stage.head.step is None else 2
     return own + isinstance(stage.head, Stem)

@@ -1,6 +1,7 @@
 """Layout of bits and weights in generated C, and the room that each stage takes for itself."""
 
 from math import ceil
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from nas_service.deploy.program import BinaryConv, NonLocalMean, Shape, Stem
 from nas_service.deploy.sign_bits import is_depthwise
 from nas_service.deploy.stages import Stage
 
+_Whole = TypeVar("_Whole", np.int8, np.int32)
 _TILE = 4  # pixels at a time, at most: as head.c says
 
 
@@ -60,16 +62,16 @@ def packed_bits(bits: NDArray[np.bool_], per_row: int) -> NDArray[np.uint8]:
     return room
 
 
-def by_lanes(weight: NDArray[np.int32]) -> NDArray[np.int32]:
+def by_lanes(weight: NDArray[_Whole]) -> NDArray[_Whole]:
     """Return weights (O, k, k, C) as [block of lanes][tap][lane]; outputs that fill up the last block are zeros."""
     taps = weight.reshape(len(weight), -1)
     blocks = ceil(len(taps) / LANES[0])
-    room = np.zeros((blocks * LANES[0], taps.shape[1]), np.int32)
+    room = np.zeros((blocks * LANES[0], taps.shape[1]), weight.dtype)
     room[: len(taps)] = taps
     return np.ascontiguousarray(room.reshape(blocks, LANES[0], -1).transpose(0, 2, 1))
 
 
-def int32_numbers(values: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return whole numbers of the stem's grid as 32-bit ones."""
-    assert bool((np.abs(values) < 2**31).all())  # noqa: S101 - by the definition of the stem's grid
-    return values.astype(np.int32)
+def stem_weights(stem: Stem) -> NDArray[np.int32] | NDArray[np.int8]:
+    """Return the whole numbers of a stem's grid, by lanes, in 8 bits or in 32."""
+    assert bool((np.abs(stem.weight) < (2**7 if stem.is_int8 else 2**31)).all())  # noqa: S101 - by the definition of its grid
+    return by_lanes(stem.weight.astype(np.int8)) if stem.is_int8 else by_lanes(stem.weight.astype(np.int32))

@@ -6,9 +6,10 @@ from nas_service.deploy.c_pieces import StageCode, part
 from nas_service.deploy.c_popcount import chunks, differ_function, dot_function
 from nas_service.deploy.c_stages import StageWriter
 from nas_service.deploy.c_tables import Tables, literal
+from nas_service.deploy.early_signs import take_signs_early
 from nas_service.deploy.program import Program, Stem
 from nas_service.deploy.sign_bits import store_signs
-from nas_service.deploy.stages import make_stages
+from nas_service.deploy.stages import Stage, make_stages
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,12 @@ def write_c(program: Program, digest: str, version: str) -> CSource:
     Raises:
         ExportError: If something is too large for the records.
     """
-    stages = store_signs(make_stages(program))
-    return assemble(program, StageWriter(stages, program.image, Tables()), digest, version)
+    return assemble(program, StageWriter(network_stages(program), program.image, Tables()), digest, version)
+
+
+def network_stages(program: Program) -> list[Stage]:
+    """Return the stages of a program as they are written, for maps of float32."""
+    return take_signs_early(store_signs(make_stages(program)))
 
 
 def assemble(program: Program, writer: StageWriter, digest: str, version: str) -> CSource:

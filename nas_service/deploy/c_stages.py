@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from nas_service.deploy.c_layout import (
     bit_groups,
-    by_lanes,
     conv_scratch,
     group_bytes,
-    int32_numbers,
     packed_bits,
     patch_words,
     scratch_bytes,
+    stem_weights,
 )
 from nas_service.deploy.c_pieces import (
     BLOCK_PLACES,
@@ -109,9 +108,9 @@ class StageWriter:
                 self._tailed(stage, "real_conv", weights)
             case Stem() as stem:
                 means = self.tables.add(stem.mean.astype(np.int32))
-                weights = {"weights": self.tables.add(by_lanes(int32_numbers(stem.weight)))}
-                weights["flips"] = f"(const uint8_t *)(const void *){means}"
-                self._code.stem = self._tailed(stage, "stem", weights, before=self._before_stem(stem))
+                weights = {"weights": self.tables.add(stem_weights(stem)), "flips": f"(const uint8_t *)(const void *){means}"}
+                piece = "int8_stem" if stem.is_int8 else "stem"
+                self._code.stem = self._tailed(stage, piece, {**weights, "run": "0"}, before=self._before_stem(stem))
             case Concat():
                 self._copies(stage)
             case _:
@@ -134,7 +133,7 @@ class StageWriter:
         code = self._tail_code(stage, before)
         value = "nn_value" if piece == "pointwise" else "nn_number"
         name = self._function(piece, TAIL=self._tail(stage, code, "values[lane]", value), **more)
-        self._record(stage, {"run": "0" if piece == "stem" else name, **record, **self._reads(stage, code)})
+        self._record(stage, {"run": name, **record, **self._reads(stage, code)})
         return name
 
     def _counted(self, stage: Stage, piece: str, record: dict[str, Any], before: Before, **more: str) -> None:
@@ -271,7 +270,8 @@ class StageWriter:
         return tail_code(stage.tail, before)
 
     def _before_stem(self, stem: Stem) -> Before:
-        self._function("to_float")
+        if not stem.is_int8:
+            self._function("to_float")
         return Before(constants=(stem.step,), lines=("v = v * c0[lane];",))
 
     def _weights(self, stage: Stage, weights: Floats) -> Numbers:
@@ -298,8 +298,15 @@ class StageWriter:
         """Return what a record says of constants that a head without a tail has."""
         if not isinstance(stage.head, Linear):
             return {}
-        constants = f"{{{self.tables.add(stage.head.bias)}}}"
-        return {"weights": self.tables.add(stage.head.weight), "constants": constants}
+        bias, step = self.tables.add(stage.head.bias), stage.head.step
+        if step is None:
+            return {"weights": self.tables.add(stage.head.weight), "constants": f"{{{bias}}}"}
+        return self._int8_linear(stage.head, [bias, self.tables.add(step)])
+
+    def _int8_linear(self, linear: Linear, constants: Sequence[str]) -> dict[str, Any]:
+        """Return what a record says of a classifier's weights of 8 bits, of its bias and steps."""
+        self._code.most = (max(self._code.most[0], len(constants)), self._code.most[1])
+        return {"weights": self.tables.add(linear.grid.astype(np.int8)), "constants": "{" + ", ".join(constants) + "}"}
 
     def _copies(self, stage: Stage) -> None:
         there, channel = self._code.room.copies[stage.output], 0
@@ -316,7 +323,8 @@ class StageWriter:
             self._record(stage, {"run": self._function("max_pool_bits"), **self._out_flips(stage.bits)})
             return
         kind = type(stage.head)
-        record: dict[str, Any] = {"run": self._function(PLAIN[kind], **self._pool(kind))}
+        piece = "int8_linear" if isinstance(stage.head, Linear) and stage.head.step is not None else PLAIN[kind]
+        record: dict[str, Any] = {"run": self._function(piece, **self._pool(kind))}
         match stage.head:
             case Gather(index=index):
                 if int(index.max()) > np.iinfo(np.int16).max:

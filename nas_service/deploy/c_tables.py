@@ -12,6 +12,7 @@ _TYPES = {
     np.dtype(np.int32): ("int32_t", 12),
     np.dtype(np.int16): ("int16_t", 16),
     np.dtype(np.uint8): ("uint8_t", 20),
+    np.dtype(np.int8): ("int8_t", 20),
 }
 
 

@@ -93,11 +93,13 @@ def _bits_bytes(stage: Stage, bits: SignBits) -> int:
 
 def _head_bytes(stage: Stage, shared: dict[object, int]) -> int:
     match stage.head:
-        case Stem(weight=weight, mean=mean, step=step):
-            lanes = ceil(len(weight) / LANES[0]) * LANES[0]
-            return 4 * (lanes * prod(weight.shape[1:]) + len(mean)) + _FLOAT * len(step)
+        case Stem(weight=weight, mean=mean, step=step, is_int8=is_int8):
+            weights = ceil(len(weight) / LANES[0]) * LANES[0] * prod(weight.shape[1:])
+            return (1 if is_int8 else 4) * weights + 4 * len(mean) + _FLOAT * len(step)
         case RealConv(weight=weight):
             return _FLOAT * weight.size
+        case Linear(weight=weight, bias=bias, step=step) if step is not None:
+            return weight.size + _FLOAT * (bias.size + step.size)
         case Linear(weight=weight, bias=bias):
             return _FLOAT * (weight.size + bias.size)
         case Gather(index=index):

@@ -1,13 +1,14 @@
 """Memory: where the maps of a network lie in one arena, by when they live.
 
 A map lives from the stage that makes it to the last one that reads it. Maps that are only put side by side lie inside of the
-map that they become. A stage whose output takes each number of an input that dies with it writes over that input.
+map that they become. A stage whose output takes each number of an input that dies with it writes over that input, and so does one
+that shrinks a map that dies with it: what it has written never reaches what it has yet to read.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas_service.deploy.program import BinaryConv, Concat, RealConv, Shape
+from nas_service.deploy.program import AvgPool, BinaryConv, Concat, GroupMean, MaxPool, RealConv, Shape, Window
 from nas_service.deploy.stages import Other, Stage
 
 ALIGNMENT = 16  # bytes
@@ -44,13 +45,42 @@ class Room:
 
 
 @dataclass
-class _Block:
-    """What is placed as one: a map, with maps that lie inside of it."""
+class _Part:
+    """A map, with maps that lie inside of it, for the stages that it lives."""
 
     size: int
     first: int
     last: int
-    offset: int = -1
+
+
+class _Block:
+    """What is placed as one: maps that are written over one another, one after the other, all from one byte on.
+
+    Attributes:
+        parts: Those maps.
+        size: Of the largest, in bytes.
+        first: When the first one is written.
+        last: When the last one is read.
+        offset: Where it lies; -1: not yet anywhere.
+    """
+
+    def __init__(self, size: int, first: int, last: int) -> None:
+        self.parts = [_Part(size, first, last)]
+        self.size, self.first, self.last, self.offset = size, first, last, -1
+
+    def write_over(self, size: int, when: int, last: int) -> None:
+        """Add a map that is written over the last one, which dies then."""
+        self.parts.append(_Part(size, when, last))
+        self.size, self.last = max(self.size, size), last
+
+    def taken(self, other: "_Block") -> list[tuple[int, int]]:
+        """Return from where to where the block may not begin, as `other` lies there at the same time."""
+        return [
+            (other.offset - own.size, _aligned(other.offset + part.size))
+            for own in self.parts
+            for part in other.parts
+            if own.first <= part.last and part.first <= own.last
+        ]
 
 
 def place_maps(stages: Sequence[Stage], scratch: Sequence[int]) -> Room:
@@ -86,7 +116,7 @@ class _Placing:
             root = self._root(stage.output)
             if root not in blocks and (reused := self._reused(stage, when, owner, blocks)) is not None:
                 owner[root] = reused
-                blocks[reused].last = max(blocks[reused].last, self._last(root))
+                blocks[reused].write_over(self._bytes[root], when, self._last(root))
                 blocks[root] = blocks[reused]
             elif root not in blocks:
                 blocks[root] = _Block(self._bytes[root], when, self._last(root))
@@ -122,15 +152,16 @@ class _Placing:
         if self._root(stage.output) != stage.output or len(self._members[stage.output]) > 1:
             return None
         candidates = [entry.step for entry in stage.tail if isinstance(entry, Other) and not entry.multiplies]
-        packed = isinstance(stage.head, BinaryConv)
+        packed, source = isinstance(stage.head, BinaryConv), self._shapes[stage.inputs[0]] if stage.inputs else stage.shape
+        over = packed or shrinks(stage, source)
         if isinstance(stage.head, RealConv):  # it reads a window of its input for every number that it stores
             candidates = [step for step in candidates if step not in stage.inputs]
-        if stage.head is None or packed:
+        if stage.head is None or over:
             candidates += stage.inputs
         for step in candidates:
             alone = step not in self._inside and len(self._members[step]) == 1
             fits = self._shapes[step] == stage.shape and self._bytes[step] == stage.stored_bytes
-            fits = fits or (packed and step in stage.inputs and self._fits(step, stage))
+            fits = fits or (over and step in stage.inputs and self._fits(step, stage))
             if alone and step in owner and fits and self._dies[step] == when:
                 held = blocks[owner[step]]
                 if held.last == when:
@@ -149,17 +180,37 @@ class _Placing:
         return Place(blocks[root].offset + self._unit * channel, self._shapes[root].channels)
 
 
+def shrinks(stage: Stage, source: Shape) -> bool:
+    """Return whether a stage may write floats over a map that it reads: no window of later pixels begins before what is written.
+
+    Pixels are made one after the other, all channels of one or 16 at a time, each behind all that it is made of. A number's place
+    in its pixel is, of so many channels, that of what it is made of.
+    """
+    if stage.bits is not None:
+        return False
+    match stage.head:
+        case GroupMean():
+            return True
+        case MaxPool(window=window) | AvgPool(window=window):
+            down = min(source.width * _begin(y, window) - stage.shape.width * y for y in range(stage.shape.height))
+            return down + min(_begin(x, window) - x for x in range(stage.shape.width)) >= 0
+        case _:
+            return False
+
+
+def _begin(at: int, window: Window) -> int:
+    return max(0, at * window.stride - window.padding)
+
+
 def _arrange(blocks: Sequence[_Block]) -> int:
     """Give every block an offset, the largest first, each the lowest that nothing alive at the same time takes."""
     placed: list[_Block] = []
     for block in sorted(blocks, key=lambda entry: (-entry.size, entry.first)):
-        alive = sorted((entry.offset, entry.size) for entry in placed if entry.first <= block.last and block.first <= entry.last)
-        offset = 0
-        for start, size in alive:
-            if offset + block.size <= start:
-                break
-            offset = max(offset, _aligned(start + size))
-        block.offset = offset
+        alive = [other for other in placed if other.first <= block.last and block.first <= other.last]
+        block.offset = 0
+        for start, end in sorted((pair for other in alive for pair in block.taken(other)), key=lambda pair: pair[1]):
+            if start < block.offset < end:
+                block.offset = end
         placed.append(block)
     return max((_aligned(block.offset + block.size) for block in blocks), default=ALIGNMENT)
 

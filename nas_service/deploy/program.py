@@ -53,14 +53,15 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Stem:
-    """The first convolution, in whole numbers: float32(sum w x) step, with x = pixel 2^14 - mean, 0 where padded.
+    """The first convolution, in whole numbers: float32(sum w x) step, with x = pixel 2^pixel_bits - mean, 0 where padded.
 
     Attributes:
         weight: (O, k, k, C), below 2^31.
         mean: (C,), in the unit of x.
-        step: float32 (O,), powers of two.
-        pixel_bits: 14.
+        step: float32 (O,), powers of two unless weights have 8 bits.
+        pixel_bits: 14, or fewer.
         window: Its geometry.
+        is_int8: Whether weights have 8 bits, and every sum is below 2^30.
     """
 
     weight: Ints
@@ -68,6 +69,7 @@ class Stem:
     step: Floats
     pixel_bits: int
     window: Window
+    is_int8: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,10 +181,25 @@ class Flatten:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """A matrix (O, C) and a bias (O,)."""
+    """A matrix (O, C) and a bias (O,).
+
+    With `step`, float32 (O,), an output's weights are float32(g step) of whole numbers g of 8 bits.
+    """
 
     weight: Floats
     bias: Floats
+    step: Floats | None = None
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether weights have 8 bits."""
+        return self.step is not None
+
+    @property
+    def grid(self) -> Ints:
+        """The whole numbers, where there is a step."""
+        assert self.step is not None  # noqa: S101 - for the type checker; who asks has looked
+        return np.rint(self.weight.astype(np.float64) / self.step[:, None]).astype(np.int64)
 
 
 @dataclass(frozen=True)

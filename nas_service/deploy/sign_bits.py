@@ -121,8 +121,8 @@ def _one_sign(readers: Sequence[Stage], step: int) -> Thresholds | None:
         reads_once = reader.reads.count(step) == 1 and reader.inputs[0] == step
         if not isinstance(conv, BinaryConv) or reader.thresholds is None or not reads_once:
             return None
-        if conv.groups > 1 and conv.bits.shape[3] % 8 and not is_depthwise(conv):
-            return None  # its groups do not begin at whole bytes
+        if not reads_whole_bytes(reader):
+            return None
         same = found is None or (
             np.array_equal(found.limit, reader.thresholds.limit) and np.array_equal(found.falls, reader.thresholds.falls)
         )
@@ -130,6 +130,13 @@ def _one_sign(readers: Sequence[Stage], step: int) -> Thresholds | None:
             return None
         found = reader.thresholds
     return found
+
+
+def reads_whole_bytes(stage: Stage) -> bool:
+    """Return whether the groups of channels of a convolution begin at whole bytes, so that it can read stored signs."""
+    conv = stage.head
+    assert isinstance(conv, BinaryConv)  # noqa: S101 - for the type checker; who asks has looked
+    return conv.groups == 1 or conv.bits.shape[3] % 8 == 0 or is_depthwise(conv)
 
 
 def _sign_bits(stage: Stage, thresholds: Thresholds) -> SignBits | None:

@@ -6,18 +6,34 @@ network stores what is said here, or less.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from nas_service.deploy.pointwise import CONSTANTS, Kind, Pointwise
-from nas_service.deploy.program import BinaryConv, Program
+from nas_service.deploy.program import BinaryConv, Linear, Program, Stem, Step
 from nas_service.deploy.sign_bits import SignBits, store_signs
 from nas_service.deploy.stages import Judge, Stage, make_stages
 from nas_service.deploy.thresholds import Thresholds, find_thresholds
 
 _BENT = {Kind.PRELU, Kind.MAXOUT}  # may rise and fall
 _FACTORS = {Kind.AFFINE, Kind.MULTIPLY}  # may fall
+
+
+def with_int8_weights(program: Program) -> Program:
+    """Return a program whose stem and classifier have weights of 8 bits, whatever they are."""
+
+    def changed(step: Step) -> Step:
+        match step.operation:
+            case Stem() as stem:
+                return replace(step, operation=replace(stem, weight=np.zeros_like(stem.weight), is_int8=True))
+            case Linear() as linear:
+                return replace(step, operation=replace(linear, step=np.ones(len(linear.bias), np.float32)))
+            case _:
+                return step
+
+    return replace(program, steps=tuple(map(changed, program.steps)))
 
 
 def plan_stages(program: Program) -> list[Stage]:

@@ -39,7 +39,8 @@ from nas_service.deploy.program import (
     Window,
 )
 from nas_service.errors import ExportError
-from nas_service.export import real_layers, runtime
+from nas_service.export import int8_weights, real_layers, runtime
+from nas_service.export.int8_weights import Int8Linear, Int8StemConv2d
 from search_spaces.network import Network
 
 _CONTAINERS = (nn.Sequential, nn.ModuleDict, nn.ModuleList)
@@ -55,6 +56,9 @@ _TRACING = Lock()  # while torch traces, it changes how all modules are called
 _LEAST_ENERGY = 1e-12  # of a non-local mean, as in its run-time layer
 
 
+_LEAVES = {layers.__name__ for layers in (real_layers, runtime, int8_weights)}
+
+
 class _Tracer(fx.Tracer):
     """Stops at torch's own layers and at those of the run time."""
 
@@ -63,7 +67,7 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         del module_qualified_name
         own = type(m).__module__.startswith("torch.nn") and not isinstance(m, _CONTAINERS)
-        return own or isinstance(m, Maxout) or type(m).__module__ in {real_layers.__name__, runtime.__name__}
+        return own or isinstance(m, Maxout) or type(m).__module__ in _LEAVES
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class _Builder:
             nn.Identity: lambda _, at: at,
             nn.Flatten: self._flatten_layer,
             nn.Linear: self._linear,
+            Int8Linear: self._linear,
         }
 
     def build(self, given: _Map | None = None) -> _Map:
@@ -238,8 +243,11 @@ class _Builder:
         weight = layer.integer_weight.to(torch.int64).permute(0, 2, 3, 1).numpy()
         normalize = self._frozen.get_submodule("normalize")
         assert isinstance(normalize, runtime.Normalize)  # noqa: S101 - for the type checker; freeze_network puts it there
-        mean = normalize.integer_mean.to(torch.int64).flatten().numpy()
-        stem = Stem(np.ascontiguousarray(weight), mean, _numbers(layer.step), real_layers.PIXEL_BITS, window)
+        is_int8 = isinstance(layer, Int8StemConv2d)
+        bits = layer.pixel_bits if isinstance(layer, Int8StemConv2d) else real_layers.PIXEL_BITS
+        unit = 2 ** (real_layers.PIXEL_BITS - bits)  # divides every mean
+        mean = normalize.integer_mean.to(torch.int64).flatten().numpy() // unit
+        stem = Stem(np.ascontiguousarray(weight), mean, _numbers(layer.step * unit), bits, window, is_int8)
         return self._add(stem, (), _under(window, self.image, len(weight)))
 
     def _binary_conv(self, layer: runtime.BinaryConv2d, at: _Map) -> _Map:
@@ -316,7 +324,8 @@ class _Builder:
 
     def _linear(self, layer: nn.Linear, at: _Map) -> _Map:
         bias = layer.state_dict().get("bias", torch.zeros(layer.out_features))
-        return self._add(Linear(_numbers(layer.weight), _numbers(bias)), (at,), Shape(1, 1, layer.out_features))
+        step = _numbers(layer.step) if isinstance(layer, Int8Linear) else None
+        return self._add(Linear(_numbers(layer.weight), _numbers(bias), step), (at,), Shape(1, 1, layer.out_features))
 
 
 def _flat(values: Sequence[Any]) -> list[Any]:

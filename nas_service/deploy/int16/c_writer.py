@@ -21,8 +21,8 @@ from nas_service.deploy.stages import Other, Stage
 from nas_service.deploy.thresholds import Thresholds
 from nas_service.errors import ExportError
 
-_BYTES = 2  # of a number of a map
-_OWN = ("signs", "stem", "group_mean", "global_mean", "linear", "magnitude", "real_conv", "positional")
+MAP_BYTES = 2  # of a number of a map
+_OWN = ("signs", "stem", "group_mean", "global_mean", "linear", "int8_linear", "magnitude", "real_conv", "positional")
 _MEAN = {"STEP": "value[lane] + at[lane]", "LAST": "nn_mean(value[lane], count)"}
 
 
@@ -86,8 +86,8 @@ class _Writer(StageWriter):
         return super()._reads(stage, code) | more
 
     def _before_stem(self, stem: Stem) -> Before:
-        del stem
         (planned,) = (entry for entry in self._planned.values() if isinstance(entry.stage.head, Stem))
+        assert not (stem.is_int8 and planned.head.shift)  # noqa: S101 - its sums are below 2^30
         self._code.macros["NN_STEM_SHIFT"] = str(planned.head.shift)
         self._function("to_float")  # for the logits
         return Before()
@@ -111,8 +111,10 @@ class _Writer(StageWriter):
     def _constants(self, stage: Stage) -> dict[str, Any]:
         head = self._planned[stage.output].head
         if isinstance(stage.head, Linear):
-            self._code.macros["NN_LOGIT_STEP"] = (2.0**-head.shift).hex() + "f"
             bias = self.tables.add(_int32(head.bias, stage))
+            if stage.head.step is not None:
+                return self._int8_linear(stage.head, [bias, f"(const nn_number *)(const void *){self.tables.add(head.steps)}"])
+            self._code.macros["NN_LOGIT_STEP"] = float(head.steps[0]).hex() + "f"
             return {"weights": self.tables.add(head.weights.astype(np.int16)), "constants": f"{{{bias}}}"}
         if not head.factor:
             return {}
@@ -129,7 +131,7 @@ def _begins(step: Plus | Times) -> str:
 
 def _sized(stage: Stage) -> Stage:
     """Return a stage whose map has numbers of 16 bits; logits are float32."""
-    return replace(stage, number_bytes=4 if isinstance(stage.head, Linear) else _BYTES)
+    return replace(stage, number_bytes=4 if isinstance(stage.head, Linear) else MAP_BYTES)
 
 
 def _shifts(planned: IntStage) -> list[int]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_service.deploy.int16.steps import MOST
+from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import (
     BinaryConv,
     GlobalMean,
@@ -39,7 +40,8 @@ class Head:
         ones: (C,), or None: there is no m.
         weights: In whole numbers: of a real convolution as its own, of a classifier (O, C), of factors of positions (P, k, k).
         bias: Of a classifier, (O,).
-        shift: Of a stem: v = shifted(sum, -shift). Of a mean: the lift of its sum. Of a classifier: logits are sums 2^-shift.
+        shift: Of a stem: v = shifted(sum, -shift). Of a mean: the lift of its sum.
+        steps: Of a classifier: logits are float32(sum) steps, float32 (O,) or one power of two.
         factor: Of a mean: what is stored is high(sum 2^lift, factor).
     """
 
@@ -51,6 +53,7 @@ class Head:
     weights: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     bias: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     shift: int = 0
+    steps: Floats = field(default_factory=lambda: np.ones(1, np.float32))
     factor: int = 0
 
 
@@ -127,6 +130,9 @@ def _mean(stage: Stage, count: int, finer: int) -> Head:
 
 
 def _linear(linear: Linear, exponent: int) -> Head:
+    if linear.step is not None:
+        unit = _double(linear.step) * 2.0**-exponent
+        return Head(has_tail=False, weights=linear.grid, bias=_whole(linear.bias / unit), steps=unit.astype(np.float32))
     most = float(np.abs(linear.weight).max(initial=0))
     bits = floor(log2(MOST / most)) if most > 0 else 0
     bias = float(np.abs(linear.bias).max(initial=0))
@@ -134,6 +140,11 @@ def _linear(linear: Linear, exponent: int) -> Head:
         bits = min(bits, 30 - ceil(log2(bias)) - exponent)
     bits = max(-60, min(60, bits))
     weights, offsets = (
-        np.rint(np.ldexp(_double(values), by)) for values, by in ((linear.weight, bits), (linear.bias, bits + exponent))
+        _whole(np.ldexp(_double(values), by)) for values, by in ((linear.weight, bits), (linear.bias, bits + exponent))
     )
-    return Head(has_tail=False, weights=weights.astype(np.int64), bias=offsets.astype(np.int64), shift=bits + exponent)
+    steps = np.array([2.0 ** -(bits + exponent)], np.float32)
+    return Head(has_tail=False, weights=weights, bias=offsets, steps=steps)
+
+
+def _whole(values: _Doubles) -> Ints:
+    return np.rint(values).astype(np.int64)

@@ -53,10 +53,10 @@ def run_stages(stages: Sequence[IntStage], images: NDArray[np.uint8], keep: bool
 
 
 def run_network(stages: Sequence[IntStage], images: NDArray[np.uint8]) -> Floats:
-    """Return logits, float32 (N, classes), of images (N, H, W, C): sums rounded to float32 once, times a power of two."""
+    """Return logits, float32 (N, classes), of images (N, H, W, C): sums rounded to float32 once, times their steps."""
     last = stages[-1]
     sums = run_stages(stages, images)[last.stage.output].reshape(len(images), -1)
-    return np.asarray(sums.astype(np.float32) * np.float32(2.0**-last.head.shift))
+    return np.asarray(sums.astype(np.float32) * last.head.steps)
 
 
 def _stage(stage: IntStage, images: NDArray[np.uint8], maps: _Maps) -> Ints:

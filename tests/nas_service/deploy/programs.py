@@ -60,6 +60,14 @@ class Maker:
         stem = Stem(weight, mean, np.full(channels, 2.0**-34, np.float32), _PIXEL_BITS, window)
         return self.add(stem, (), self._under(window, self._image, channels))
 
+    def int8_stem(self, channels: int, window: Window = _THREE) -> int:
+        """Add a stem with weights of 8 bits, both ends among them, whose pixels have 11 bits behind a level."""
+        weight = self.random.integers(-127, 128, (channels, window.size, window.size, self._image.channels))
+        weight[0], weight[1] = -127, 127
+        mean = self.random.integers(90 << 11, 160 << 11, self._image.channels)
+        step = self.normal(channels, 1e-6, 1e-5)
+        return self.add(Stem(weight, mean, step, 11, window, is_int8=True), (), self._under(window, self._image, channels))
+
     def conv(self, at: int, channels: int, window: Window = _THREE, groups: int = 1, **more: object) -> int:
         """Add a binary convolution; `more`: pads_plus, sums (whether), planes (of factors of positions)."""
         bits = self.random.integers(0, 2, (channels, window.size, window.size, self.shape(at).channels // groups)) > 0
@@ -93,13 +101,17 @@ class Maker:
         sides = [(side + 2 * window.padding - window.size + wider) // window.stride + 1 for side in (shape.height, shape.width)]
         return self.add(operation, (at,), Shape(sides[0], sides[1], shape.channels))
 
-    def finish(self, at: int, classes: int = 2, *, flat: bool = False) -> Program:
-        """Add a mean or a flattening, and the classifier."""
+    def finish(self, at: int, classes: int = 2, *, flat: bool = False, is_int8: bool = False) -> Program:
+        """Add a mean or a flattening, and the classifier, with weights of 8 bits or without."""
         shape = self.shape(at)
         features = shape.floats if flat else shape.channels
         at = self.add(Flatten() if flat else GlobalMean(), (at,), Shape(1, 1, features))
         weight = self.random.normal(size=(classes, features)).astype(np.float32)
-        self.add(Linear(weight, self.normal(classes)), (at,), Shape(1, 1, classes))
+        linear = Linear(weight, self.normal(classes))
+        if is_int8:
+            step = np.abs(weight).max(1) / np.float32(127)
+            linear = Linear(np.rint(weight / step[:, None]) * step[:, None], linear.bias, step)
+        self.add(linear, (at,), Shape(1, 1, classes))
         return Program(self._image, tuple(self._steps), tuple(f"class {number}" for number in range(classes)))
 
 
@@ -185,10 +197,39 @@ def depthwise_program() -> Program:
     return maker.finish(maker.norm(at))
 
 
+def int8_program() -> Program:
+    """Return a program with weights of 8 bits in stem and classifier: a number of outputs that fills no lanes, and signs."""
+    maker = Maker(Shape(9, 7, 3), 5)
+    at = maker.prelu(maker.norm(maker.int8_stem(22, Window(3, 2, 1))))
+    at = maker.join(maker.norm(maker.conv(at, 22)), at)
+    return maker.finish(maker.prelu(at), classes=7, is_int8=True)
+
+
+def shrinking_program() -> Program:
+    """Return a program whose largest maps are written over by what shrinks them, after their signs were taken."""
+    maker = Maker(Shape(17, 17, 1), 6)
+    at = maker.prelu(maker.norm(maker.stem(20)))
+    small = maker.add(GroupMean(2), (at,), Shape(17, 17, 10))
+    at = maker.prelu(maker.join(maker.norm(maker.conv(at, 10, Window(1, 1, 0))), small))
+    at = maker.prelu(maker.norm(maker.conv(at, 20)))
+    for pool, back in (
+        (AvgPool(Window(2, 1, 0)), Window(2, 1, 1)),
+        (MaxPool(Window(3, 2, 1)), Window(1, 1, 4)),
+        (AvgPool(Window(2, 2, 0)), Window(2, 1, 5)),
+    ):
+        small = maker.pool(at, pool)
+        at = maker.prelu(maker.join(maker.norm(maker.conv(at, 20, pool.window)), small))
+        at = maker.prelu(maker.norm(maker.conv(at, 20, back)))
+    at = maker.prelu(maker.norm(maker.conv(at, 8, Window(3, 2, 1))))
+    return maker.finish(maker.pool(at, MaxPool(Window(3, 1, 1))))
+
+
 PROGRAMS: dict[str, Callable[[], Program]] = {
     "depthwise": depthwise_program,
     "bits": bits_program,
     "floats": floats_program,
+    "int8": int8_program,
+    "shrinking": shrinking_program,
     "chain with slopes": lambda: conv_chain(24, 3, 5, prelu=True),
     "chain padded with ones": lambda: conv_chain(33, 3, 4, pads_plus=True),
     "wide chain": lambda: conv_chain(264, 2, 2),  # patches of 75 words: they are counted in parts

@@ -14,15 +14,15 @@ from benchmarks.c_code_size import compiled_bytes
 from nas_service.binarization.method import METHODS
 from nas_service.deploy.assembly import Assembler
 from nas_service.deploy.c_cost import CCosts, program_cost
+from nas_service.deploy.c_source import network_stages
 from nas_service.deploy.c_stages import write_stages
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.forms import has_packed_form
 from nas_service.deploy.pointwise import Pointwise
 from nas_service.deploy.program import Program
-from nas_service.deploy.sign_bits import store_signs
-from nas_service.deploy.stages import make_stages
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
+from nas_service.export.int8_weights import with_int8_weights
 from search_spaces.cost import Size
 from search_spaces.genotype import Choice, Genotype
 from search_spaces.network import ImageFormat
@@ -56,7 +56,7 @@ class _Counted(Tables):
 def _generated(program: Program) -> tuple[int, int]:
     """Return the bytes of constants and of the arena that the generator writes."""
     tables = _Counted()
-    code = write_stages(store_signs(make_stages(program)), program.image, tables)
+    code = write_stages(network_stages(program), program.image, tables)
     return tables.bytes, code.room.total
 
 
@@ -178,7 +178,26 @@ def test_blocks_are_traced_once_and_leave_no_trace_in_what_is_random() -> None:
     assert len({cost.arena_bytes for cost in found}) > 1
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no compiler for Cortex-M here")
+_NO_ARM = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no compiler for Cortex-M here")
+
+
+@_NO_ARM
+@pytest.mark.parametrize("space_name", ["tiny", "nas-bnn"])
+def test_weights_of_8_bits_save_what_is_said(space_name: str, tmp_path: Path) -> None:
+    space = SPACES.get(space_name)
+    genotype = random_genotype(space, 1)
+    costs = CCosts(space, METHODS.get("bnn").from_settings({}), GREY_8)
+    before, cost = costs.of(genotype), costs.of(genotype, int8_weights=True)
+    program = trace_network(with_int8_weights(frozen_network(space, "bnn", GREY_8, genotype)), "0123456789")
+    constants, arena = _generated(program)
+    assert (cost.arena_bytes, before.arena_bytes) == (arena, arena)
+    assert 0.98 * cost.constant_bytes <= constants <= cost.constant_bytes < before.constant_bytes
+    sections = compiled_bytes(program, tmp_path)
+    assert cost.code_bytes == pytest.approx(sections[".text"], rel=0.1)
+    assert cost.flash_bytes == pytest.approx(sections[".text"] + sections[".rodata"], rel=0.1)
+
+
+@_NO_ARM
 @pytest.mark.parametrize(
     ("space_name", "method"),
     [

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_service.deploy.c_source import CSource
+from nas_service.deploy.c_source import CSource, network_stages
 from nas_service.deploy.c_stages import write_stages
 from nas_service.deploy.c_tables import Tables
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import BinaryConv, Concat, MaxPool, Program
-from nas_service.deploy.sign_bits import store_signs
-from nas_service.deploy.stages import Stage, make_stages
+from nas_service.deploy.stages import Stage
 from tests.nas_service.deploy.c_builds import header_number
 
 Rows = NDArray[np.uint8]
@@ -57,7 +56,7 @@ class Watched:
 
 def watch(program: Program) -> tuple[list[Watched], str]:
     """Return all maps but those in front of a pool of bits, which tells of them, and the name of the stem's function."""
-    stages = store_signs(make_stages(program))
+    stages = network_stages(program)
     code = write_stages(stages, program.image, Tables())
     watched, end = [], 0
     for stage in stages:

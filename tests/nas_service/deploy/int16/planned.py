@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from nas_service.deploy.c_source import CSource
-from nas_service.deploy.int16.c_writer import write_c
+from nas_service.deploy.early_signs import take_signs_early
+from nas_service.deploy.int16.c_writer import MAP_BYTES, write_c
 from nas_service.deploy.int16.calibration import find_peaks
 from nas_service.deploy.int16.planning import IntStage, plan_network
 from nas_service.deploy.int16.repeats import without_copies
@@ -47,7 +48,7 @@ def whole_program(name: str) -> Program:
 
 def plan(program: Program, images: Images, narrower: float = 1.0) -> list[IntStage]:
     """Return the stages of a program whose peaks, of images (N, H, W, C), are taken to be so many times as small."""
-    stages = without_copies(store_signs(make_stages(program)))
+    stages = take_signs_early(without_copies(store_signs(make_stages(program))), MAP_BYTES)
     peaks = find_peaks(program, images.transpose(0, 3, 1, 2), [stage.output for stage in stages if stage.bits is None])
     return plan_network(stages, {step: peak / narrower for step, peak in peaks.items()})
 

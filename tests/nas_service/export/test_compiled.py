@@ -1,4 +1,4 @@
-"""A bundle's network as C with int16 activations: what is in the zip, what was measured, and that a wrong bit is seen."""
+"""A bundle's network as C with other numbers: what is in the zip, what was measured, and that a wrong bit is seen."""
 
 import json
 import shutil
@@ -11,12 +11,15 @@ import pytest
 
 from nas_service.deploy.int16.reference import run_network
 from nas_service.deploy.packed_network import Network
+from nas_service.deploy.selftest import logits_in_order
 from nas_service.deploy.tracing import trace_network
 from nas_service.deploy.verifying import Verification
 from nas_service.errors import ExportError
 from nas_service.export.bundle_archive import C_FILES, MANIFEST, unpack
 from nas_service.export.bundle_reading import read_bundle
-from nas_service.export.int16_c import CALIBRATION_IMAGES, Compiled, calibration_images, compile_int16, plan_int16
+from nas_service.export.compiled import CALIBRATION_IMAGES, Compiled, calibration_images, compile_network, plan_int16
+from nas_service.export.int8_weights import with_int8_weights
+from nas_service.export.numbers import Activations, Weights
 from nas_service.export.rebuilding import network_of
 from tests.nas_service.export.test_bundle import _made
 from tests.samples import digits
@@ -24,8 +27,17 @@ from tests.samples import digits
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
 
 
+NUMBERS = [
+    (Activations.INT16, Weights.FLOAT32),
+    (Activations.FLOAT32, Weights.INT8),
+    (Activations.INT16, Weights.INT8),
+]
+
+
 class _Given(NamedTuple):
-    """What the command makes of a bundle, unpacked, and logits of the test images by the reference."""
+    """What the command makes of a bundle, unpacked, and logits of the test images by what defines them."""
+
+    numbers: tuple[Activations, Weights]
 
     compiled: Compiled
     files: dict[str, bytes]
@@ -35,23 +47,27 @@ class _Given(NamedTuple):
 
 
 @cache
-def _given(folder: Path) -> _Given:
+def _given(folder: Path, numbers: tuple[Activations, Weights]) -> _Given:
     (folder / "whole.zip").write_bytes(_made(0)[0])
     bundle, dataset = read_bundle(folder / "whole.zip"), digits()
     network = network_of(bundle)
-    compiled = compile_int16(bundle, network, dataset, 10**6)
-    (folder / "int16.zip").write_bytes(compiled.content)
-    program = trace_network(network, bundle.candidate.class_names)
-    stages = plan_int16(program, calibration_images(dataset.train))
+    compiled = compile_network(bundle, network, dataset, 10**6, numbers)
+    (folder / "compiled.zip").write_bytes(compiled.content)
+    if numbers[1] is Weights.INT8:
+        network = with_int8_weights(network)
     assert dataset.test is not None
     images = dataset.test.images
-    logits = run_network(stages, images.transpose(0, 2, 3, 1))
-    return _Given(compiled, unpack(folder / "int16.zip"), bundle.manifest, images, logits)
+    if numbers[0] is Activations.FLOAT32:
+        logits = logits_in_order(network, images)
+    else:
+        program = trace_network(network, bundle.candidate.class_names)
+        logits = run_network(plan_int16(program, calibration_images(dataset.train)), images.transpose(0, 2, 3, 1))
+    return _Given(numbers, compiled, unpack(folder / "compiled.zip"), bundle.manifest, images, logits)
 
 
-@pytest.fixture
-def given(tmp_path_factory: pytest.TempPathFactory) -> _Given:
-    return _given(tmp_path_factory.getbasetemp())
+@pytest.fixture(params=NUMBERS, ids=" ".join)
+def given(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> _Given:
+    return _given(tmp_path_factory.getbasetemp(), request.param)
 
 
 def test_calibration_sees_training_images_alone() -> None:
@@ -66,21 +82,28 @@ def test_the_zip_holds_c_and_says_what_it_is(given: _Given) -> None:
     manifest = json.loads(given.files[MANIFEST])
     assert manifest["c"] == json.loads(json.dumps(given.compiled.facts))
     assert manifest["files"]["weights.safetensors"] == given.before["files"]["weights.safetensors"]
-    assert b'#define NN_ACTIVATIONS "int16"' in given.files["c/network.h"]
-    assert given.compiled.facts["arena_bytes"] <= 0.55 * given.before["c"]["arena_bytes"]
-    assert given.compiled.facts["constant_bytes"] <= given.before["c"]["constant_bytes"]
+    activations, weights = given.numbers
+    assert (manifest["c"]["activations"], manifest["c"]["weights"]) == given.numbers
+    assert f'#define NN_ACTIVATIONS "{activations.value}"'.encode() in given.files["c/network.h"]
+    ram, constants = given.before["c"]["arena_bytes"], given.before["c"]["constant_bytes"]
+    assert given.compiled.facts["bundle"]["arena_bytes"] == ram
+    assert given.compiled.facts["arena_bytes"] <= ram * (0.55 if activations is Activations.INT16 else 1)
+    assert given.compiled.facts["constant_bytes"] <= constants - (900 if weights is Weights.INT8 else 0)
     card = given.files["README.md"].decode()
+    title = card.splitlines()[0]
+    assert ("int16 activations" in title, "int8 weights" in title) == (activations.value == "int16", weights.value == "int8")
     for name, part in given.compiled.facts["accuracy"].items():
-        assert f"| {name} | {part['float32']:.4f} | {part['int16']:.4f} |" in card
+        assert f"| {name} | {part['bundle']:.4f} | {part['compiled']:.4f} |" in card
 
 
 def test_accuracy_is_measured_of_both_and_near(given: _Given) -> None:
     measured, labels = given.compiled.facts["accuracy"]["test"], digits().test
     assert labels is not None
     assert measured["images"] == len(labels)
-    assert measured["int16"] == (given.logits.argmax(1) == labels.labels).mean()
-    assert measured["float32"] == given.before["metrics"]["test_accuracy"]
-    assert abs(measured["int16"] - measured["float32"]) <= 0.01
+    assert measured["compiled"] == (given.logits.argmax(1) == labels.labels).mean()
+    assert measured["bundle"] == given.before["metrics"]["test_accuracy"]
+    most = 0.01 if given.numbers[1] is Weights.FLOAT32 else 0.03  # a network of two epochs is sure of little
+    assert abs(measured["compiled"] - measured["bundle"]) <= most
 
 
 @needs_compiler

@@ -1,7 +1,10 @@
-"""A bundle's network as C with int16 activations: calibrated on training images, measured, and compared bit for bit."""
+"""A bundle's network as C of its own: with int16 activations, weights of 8 bits in stem and classifier, or both.
+
+What has numbers of 16 bits is calibrated on training images. Accuracy is measured, and the C compared with what defines it.
+"""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -10,15 +13,18 @@ import torch
 
 from nas_service.data.dataset import ImageDataset
 from nas_service.data.part import Images, Part
+from nas_service.deploy import c_source
 from nas_service.deploy.c_folder import Folder, source_files, with_selftest
-from nas_service.deploy.int16.c_writer import write_c
+from nas_service.deploy.c_source import CSource
+from nas_service.deploy.early_signs import take_signs_early
+from nas_service.deploy.int16.c_writer import MAP_BYTES, write_c
 from nas_service.deploy.int16.calibration import find_peaks
 from nas_service.deploy.int16.planning import IntStage, plan_network
 from nas_service.deploy.int16.reference import run_network
 from nas_service.deploy.int16.repeats import without_copies
 from nas_service.deploy.pointwise import Floats
 from nas_service.deploy.program import Program
-from nas_service.deploy.selftest import choose_images
+from nas_service.deploy.selftest import choose_images, logits_in_order
 from nas_service.deploy.sign_bits import store_signs
 from nas_service.deploy.stages import make_stages
 from nas_service.deploy.tracing import trace_network
@@ -26,17 +32,20 @@ from nas_service.deploy.verifying import Verification
 from nas_service.errors import ExportError
 from nas_service.export.bundle_archive import C_FORMAT, MANIFEST, WEIGHTS, listing, pack
 from nas_service.export.bundle_reading import Bundle
-from nas_service.export.int16_card import int16_card
+from nas_service.export.compiled_card import compiled_card
+from nas_service.export.int8_weights import with_int8_weights
+from nas_service.export.numbers import Activations, Weights
 from nas_service.json_text import json_text
 from nas_service.reports import Beat, no_beat
 from search_spaces.network import Network
 
 CALIBRATION_IMAGES = 512  # of the training part, evenly spread
 _BATCH = 64  # images at once
+_FIGURES = ("arena_bytes", "constant_bytes", "flash_bytes")  # told of the bundle's own C, to compare
 
 
 class Compiled(NamedTuple):
-    """A network's C with int16 activations.
+    """A network's C.
 
     Attributes:
         content: The zip.
@@ -52,48 +61,88 @@ class Measured(NamedTuple):
 
     Attributes:
         images: Of the part.
-        float32: Accuracy of the network as it was.
-        int16: Accuracy with int16 activations.
+        bundle: Accuracy of the network as it was.
+        compiled: Accuracy of what was made of it.
         other_class: Images that get another class.
     """
 
     images: int
-    float32: float
-    int16: float
+    bundle: float
+    compiled: float
     other_class: int
 
 
-def compile_int16(bundle: Bundle, network: Network, dataset: ImageDataset, given_bytes: int, beat: Beat = no_beat) -> Compiled:
-    """Write a bundle's network as C with int16 activations, and see on all validation and test images what that C computes.
+class _Made(NamedTuple):
+    """A network that was made of another, and its C.
+
+    Attributes:
+        source: Its C.
+        logits: What defines it: logits (N, classes) of images (N, C, H, W), to the last bit.
+        how: What was looked at, for the manifest.
+    """
+
+    source: CSource
+    logits: Callable[[Images], Floats]
+    how: dict[str, Any]
+
+
+def compile_network(
+    bundle: Bundle,
+    network: Network,
+    dataset: ImageDataset,
+    given_bytes: int,
+    numbers: tuple[Activations, Weights] = (Activations.INT16, Weights.FLOAT32),
+    beat: Beat = no_beat,
+) -> Compiled:
+    """Write a bundle's network as C with other numbers, and see on all validation and test images what that C computes.
 
     Args:
         bundle: With its manifest.
         network: Rebuilt from it, frozen.
         dataset: That it was trained with.
         given_bytes: Of test images that may be in the self-test.
+        numbers: Of activations, and of the weights of stem and classifier.
         beat: Called now and then.
 
     Raises:
-        ExportError: If an operation has no form in whole numbers, the data have no test part, or a build of the C computes
-            another bit than the reference; what, or the image and both values, are named.
+        ExportError: If an operation has no form in such numbers, the data have no test part, or a build of the C computes
+            another bit than what defines it; what, or the image and both values, are named.
     """
     if dataset.test is None:
         message = f"dataset {dataset.name} was loaded without its test part"
         raise ExportError(message)
+    activations, weights = numbers
     digest = hashlib.sha256(bundle.file(WEIGHTS)).hexdigest()
-    program = trace_network(network, bundle.candidate.class_names)
-    seen = calibration_images(dataset.train)
-    stages = plan_int16(program, seen)
-    written = source_files(write_c(program, stages, digest, version("nas-service")))
+    changed = with_int8_weights(network) if weights is Weights.INT8 else network
+    program = trace_network(changed, bundle.candidate.class_names)
+    made = (_in_int16 if activations is Activations.INT16 else _in_float32)(changed, program, dataset.train, digest)
     chosen = choose_images(dataset.test, program.image, given_bytes)
-    folder = with_selftest(written, digest, chosen, run_network(stages, chosen[0].transpose(0, 2, 3, 1)))
+    folder = with_selftest(source_files(made.source), digest, chosen, made.logits(chosen[0]))
     with Verification(folder.files, beat, tolerance=0.0) as verification:
         parts = {"validation": dataset.validation, "test": dataset.test}
-        accuracy = {name: _measure(name, part, network, stages, verification)._asdict() for name, part in parts.items()}
+        accuracy = {name: _measure(name, part, network, made.logits, verification)._asdict() for name, part in parts.items()}
         verified = verification.facts()
-    how = {"written": True, "activations": "int16", "calibration_images": len(seen), "accuracy": accuracy}
-    facts = {**how, **folder.facts, **verified}
+    told = {"written": True, "activations": activations.value, "weights": weights.value, **made.how, "accuracy": accuracy}
+    before = {name: bundle.manifest["c"][name] for name in _FIGURES if name in bundle.manifest.get("c", {})}
+    facts = {**told, **folder.facts, **verified, "bundle": before}
     return Compiled(_zip(bundle.manifest, folder, facts), facts)
+
+
+def _in_float32(network: Network, program: Program, train: Part, digest: str) -> _Made:
+    del train
+    return _Made(c_source.write_c(program, digest, version("nas-service")), lambda images: logits_in_order(network, images), {})
+
+
+def _in_int16(network: Network, program: Program, train: Part, digest: str) -> _Made:
+    del network
+    seen = calibration_images(train)
+    stages = plan_int16(program, seen)
+    source = write_c(program, stages, digest, version("nas-service"))
+
+    def logits(images: Images) -> Floats:
+        return run_network(stages, images.transpose(0, 2, 3, 1))
+
+    return _Made(source, logits, {"calibration_images": len(seen)})
 
 
 def calibration_images(train: Part) -> Images:
@@ -108,17 +157,18 @@ def plan_int16(program: Program, images: Images) -> list[IntStage]:
     Raises:
         ExportError: If an operation has no form in whole numbers, naming it.
     """
-    stages = without_copies(store_signs(make_stages(program)))
+    stages = take_signs_early(without_copies(store_signs(make_stages(program))), MAP_BYTES)
     peaks = find_peaks(program, images, [stage.output for stage in stages if stage.bits is None])
     return plan_network(stages, peaks)
 
 
-@torch.no_grad()
-def _measure(name: str, part: Part, network: Network, stages: Sequence[IntStage], verification: Verification) -> Measured:
+def _measure(
+    name: str, part: Part, network: Network, defined: Callable[[Images], Floats], verification: Verification
+) -> Measured:
     correct, other = np.zeros(2, np.int64), 0
     for start in range(0, len(part), _BATCH):
         images = part.at(slice(start, start + _BATCH))
-        logits = run_network(stages, images.transpose(0, 2, 3, 1))
+        logits = defined(images)
         verification.see(name, start, images, logits)
         classes = np.stack([_float_logits(network, images).argmax(1), logits.argmax(1)])
         correct += (classes == part.labels[start : start + _BATCH]).sum(1)
@@ -127,6 +177,7 @@ def _measure(name: str, part: Part, network: Network, stages: Sequence[IntStage]
     return Measured(len(part), shares[0], shares[1], other)
 
 
+@torch.no_grad()
 def _float_logits(network: Network, images: Images) -> Floats:
     logits: Floats = network(torch.tensor(images).to(torch.float32).div(255)).numpy()
     return logits
@@ -134,9 +185,9 @@ def _float_logits(network: Network, images: Images) -> Floats:
 
 def _zip(manifest: Mapping[str, Any], folder: Folder, facts: Mapping[str, Any]) -> bytes:
     """Return the zip: C, `packed.py`, card and manifest, which goes on naming the weights that it was made from."""
-    float32 = {"files", "onnx", "qonnx", "metrics", "rounding"}  # what is said of another network
-    said = {key: value for key, value in manifest.items() if key not in float32} | {"format": C_FORMAT, "c": facts}
-    files = {**folder.files, "README.md": int16_card(said).encode()}
+    other = {"files", "onnx", "qonnx", "metrics", "rounding"}  # what is said of another network
+    said = {key: value for key, value in manifest.items() if key not in other} | {"format": C_FORMAT, "c": facts}
+    files = {**folder.files, "README.md": compiled_card(said).encode()}
     listed = {name: listing(content) for name, content in files.items()} | {WEIGHTS: manifest["files"][WEIGHTS]}
     text = json_text({**said, "files": listed}, sort_keys=True)
     return pack({MANIFEST: text.encode(), **files})
