@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.api.conftest import run_json, run_nas
+from tests.api.conftest import run_here, run_json
 from tests.nas_service.export.test_bundle import _made
 
 
@@ -13,16 +13,16 @@ def test_a_bundle_is_compiled_and_told_of(tmp_path: Path) -> None:
     assert (result["path"], result["activations"]) == ("n.zip", "int16")
     assert set(result["c"]["accuracy"]) == {"validation", "test"}
     assert (tmp_path / "n.zip").read_bytes()[:2] == b"PK"
-    refused = run_nas("evaluate", "n.zip", cwd=tmp_path)
+    refused = run_here("evaluate", "n.zip", cwd=tmp_path)
     assert (refused.returncode, "n.zip is no bundle but C alone: `packed.py` in it runs it" in refused.stderr) == (1, True)
 
 
 def test_what_is_no_bundle_or_no_kind_of_numbers_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.zip").write_bytes(b"no zip")
-    refused = run_nas("compile", "b.zip", cwd=tmp_path)
+    refused = run_here("compile", "b.zip", cwd=tmp_path)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("error: b.zip is not a bundle")
-    assert run_nas("compile", "b.zip", "--activations", "int8", cwd=tmp_path).returncode == 2
-    itself = run_nas("compile", "b.zip", "-o", "./b.zip", cwd=tmp_path)
+    assert run_here("compile", "b.zip", "--activations", "int8", cwd=tmp_path).returncode == 2
+    itself = run_here("compile", "b.zip", "-o", "./b.zip", cwd=tmp_path)
     assert (itself.returncode, "another file than the bundle" in itself.stderr) == (1, True)
     assert (tmp_path / "b.zip").read_bytes() == b"no zip"
