@@ -39,9 +39,8 @@ search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, STRATEGY,
 serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve
 
-test: $(VENV)/.dev ## run the tests but the slow ones and those of make check, of products a diagonal; those that start Ray one after another
-	$(BIN)/python -m pytest -m "not ray and not slow" --numprocesses 2 --dist worksteal --ignore tests/architecture
-	$(BIN)/python -m pytest -m "ray and not slow"
+test: $(VENV)/.dev ## run the tests but the slow ones and those of make check, of products a diagonal; those that start Ray beside the others
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist worksteal --ignore tests/architecture
 
 test-all: $(VENV)/.dev ## run all tests but the faults, also the slow ones: whole products, every method compiled, services under stress
 	$(BIN)/python -m pytest -m "not ray and not faults" --numprocesses 2 --dist worksteal

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from nas_service.settings import Settings
 from nas_service.storage.schema import upgrade
 from nas_service.storage.session import Database
-from tests.share import BUDGET_S, cpu_seconds, thin_out
+from tests.share import BUDGET_S, cpu_seconds, ray_first, thin_out
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 torch.set_num_threads(1)  # the tensors are small: a second thread costs more than it does
@@ -22,8 +22,9 @@ torch.set_num_threads(1)  # the tensors are small: a second thread costs more th
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the diagonals of products to `make test`, before what is slow is left out."""
+    """Leave the diagonals of products to `make test`, before what is slow is left out; begin with what waits for Ray."""
     thin_out(items)
+    ray_first(items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""Which tests `make test` runs, of those that are a product of arguments, and how much each may cost."""
+"""Which tests `make test` runs, of those that are a product of arguments, in which order, and how much each may cost."""
 
 import math
 import resource
@@ -43,6 +43,15 @@ def thin_out(items: Iterable[pytest.Item]) -> None:
             places = [axis.index(name) for axis, name in zip(axes, _ids(cell), strict=True)]
             if not on_diagonal(places, lengths):
                 cell.add_marker(pytest.mark.slow)
+
+
+def ray_first(items: list[pytest.Item]) -> None:
+    """Put those that start Ray before all others, in their order.
+
+    Of two processes that share the tests (`--dist worksteal`) the first begins with the first half of them and the second takes
+    from its end: so those that start Ray run one after another, beside the others, which compute while a Ray starts and ends.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
 
 
 def _ids(cell: pytest.Function) -> Sequence[str]:

@@ -59,8 +59,8 @@ def run_here(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedPr
 
 
 def run_json(*words: str, cwd: Path, **variables: str) -> object:
-    """Return what a command prints with --json."""
-    result = run_nas(*words, "--json", cwd=cwd, **variables)
+    """Return what a command prints with --json, run in this process."""
+    result = run_here(*words, "--json", cwd=cwd, **variables)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 

@@ -44,7 +44,7 @@ def address(settings: Settings) -> Iterator[str]:
 
 def test_a_search_is_submitted_listed_shown_and_cancelled(address: str, tmp_path: Path) -> None:
     words = ["search", "submit", "--space", "tiny", "--seed", "7", "--set", "strategy.settings.momentum=0.5", "--train", "bnn"]
-    submitted = run_nas(*words, cwd=tmp_path, NAS_URL=address)
+    submitted = run_here(*words, cwd=tmp_path, NAS_URL=address)
     search_id = submitted.stdout.strip()
     shown = run_json("search", "show", search_id, cwd=tmp_path, NAS_URL=address)
     assert isinstance(shown, dict)
@@ -54,7 +54,7 @@ def test_a_search_is_submitted_listed_shown_and_cancelled(address: str, tmp_path
     listed = run_json("search", "list", cwd=tmp_path, NAS_URL=address)
     assert isinstance(listed, list)
     assert [job["id"] for job in listed] == [search_id]
-    assert search_id in run_nas("search", "list", cwd=tmp_path, NAS_URL=address).stdout
+    assert search_id in run_here("search", "list", cwd=tmp_path, NAS_URL=address).stdout
     cancelled = run_json("search", "cancel", search_id, cwd=tmp_path, NAS_URL=address)
     assert isinstance(cancelled, dict)
     assert cancelled["state"] == "cancelling"
@@ -65,7 +65,7 @@ def test_a_training_is_submitted_listed_shown_compared_and_cancelled(
 ) -> None:
     """Space and dataset are those of the search."""
     words = ["training", "submit", "--search", finished_search, "--top", "2", "--method", "bnn", "--method", "rebnn"]
-    submitted = run_nas(*words, "--seed", "3", "--epochs", "4", cwd=tmp_path, NAS_URL=address)
+    submitted = run_here(*words, "--seed", "3", "--epochs", "4", cwd=tmp_path, NAS_URL=address)
     training_id = submitted.stdout.strip()
     shown = run_json("training", "show", training_id, cwd=tmp_path, NAS_URL=address)
     assert isinstance(shown, dict)
@@ -79,15 +79,15 @@ def test_a_training_is_submitted_listed_shown_compared_and_cancelled(
     assert isinstance(single, dict)
     assert single["spec"]["architectures"] == spec["architectures"][:1]
     both = ["--architecture", "a", "--method", "bnn"]
-    refused = run_nas("training", "submit", "--search", finished_search, *both, cwd=tmp_path, NAS_URL=address)
+    refused = run_here("training", "submit", "--search", finished_search, *both, cwd=tmp_path, NAS_URL=address)
     assert "--search" in refused.stderr
-    assert training_id in run_nas("training", "list", cwd=tmp_path, NAS_URL=address).stdout
+    assert training_id in run_here("training", "list", cwd=tmp_path, NAS_URL=address).stdout
     write_trained(settings, training_id, spec["architectures"])
-    compared = run_nas("compare", training_id, "--csv", cwd=tmp_path, NAS_URL=address).stdout.splitlines()
+    compared = run_here("compare", training_id, "--csv", cwd=tmp_path, NAS_URL=address).stdout.splitlines()
     first = next(csv.DictReader(compared))
     figures = [first[name] for name in ("method", "architecture", "seeds", "test_mean", "test_spread")]
     assert figures == ["rebnn", spec["architectures"][0], "1", "0.9", ""]
-    told = run_nas("compare", training_id, cwd=tmp_path, NAS_URL=address).stdout
+    told = run_here("compare", training_id, cwd=tmp_path, NAS_URL=address).stdout
     assert "90.00 %" in told
     assert "nas training hand-made" in told
     cancelled = run_json("training", "cancel", training_id, cwd=tmp_path, NAS_URL=address)
@@ -102,10 +102,10 @@ def test_a_network_of_the_literature_is_trained_beside_a_training(address: str, 
     assert job["spec"]["space"]["name"] == "resnet-20"
     assert [method["name"] for method in job["spec"]["training"]["methods"]] == ["bnn"]
     _, training = write_hand_made(settings)
-    told = run_nas("compare", written.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
+    told = run_here("compare", written.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
     assert "resnet-20 71.00 %, 3 seeds" in told
     assert "+8.00 \N{PLUS-MINUS SIGN} 0.82" in told
-    refused = run_nas("training", "hand-made", training, cwd=tmp_path, NAS_URL=address)
+    refused = run_here("training", "hand-made", training, cwd=tmp_path, NAS_URL=address)
     assert "training" in refused.stderr
 
 
@@ -121,7 +121,7 @@ def test_a_dry_run_starts_nothing(address: str, tmp_path: Path) -> None:
     assert isinstance(estimate, dict)
     assert estimate["samples"] == 18
     words = ["search", "submit", "--space", "tiny", "--dry-run", "--train", "bnn", "--epochs", "2"]
-    shown = run_nas(*words, cwd=tmp_path, NAS_URL=address).stdout
+    shown = run_here(*words, cwd=tmp_path, NAS_URL=address).stdout
     assert "nothing was started" in shown
     assert "not known: nothing like it ran here yet" in shown
     assert re.search(r"training: disk +[\d.]+ kB: [\d.]+ kB bundles, [\d.]+ kB weights", shown), shown
@@ -133,7 +133,7 @@ def test_a_dry_run_of_a_training_starts_nothing(address: str, finished_search: s
     estimate = run_json(*words, cwd=tmp_path, NAS_URL=address)
     assert isinstance(estimate, dict)
     assert (estimate["candidates"], estimate["epochs"], estimate["full_precision_networks"]) == (1, 3, 1)
-    assert "1, 3 epochs of 1,078 images" in run_nas(*words, cwd=tmp_path, NAS_URL=address).stdout
+    assert "1, 3 epochs of 1,078 images" in run_here(*words, cwd=tmp_path, NAS_URL=address).stdout
     assert run_json("training", "list", cwd=tmp_path, NAS_URL=address) == []
 
 
@@ -143,7 +143,7 @@ def test_probabilities_of_arms_have_a_heading(address: str, settings: Settings, 
         told = tuple(replace(arm, best_probability=0.25) for arm in samples.list_arms(session, finished_search))
         samples.replace_arms(session, finished_search, told)
     database.close()
-    shown = run_nas("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
+    shown = run_here("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
     assert "p(best)" in shown
     assert shown.count("0.2500") == 18
 
@@ -152,7 +152,7 @@ def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_se
     arms = run_json("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address)
     assert isinstance(arms, list)
     assert len(arms) == 18
-    shown = run_nas("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
+    shown = run_here("search", "arms", finished_search, cwd=tmp_path, NAS_URL=address).stdout
     assert "dilated-conv-3x3" in shown
     assert "p(best)" not in shown  # this strategy does not ask
     found = run_json("architectures", "--search", finished_search, cwd=tmp_path, NAS_URL=address)
@@ -161,13 +161,13 @@ def test_results_of_a_search_are_listed_and_downloaded(address: str, finished_se
     assert isinstance(in_c, list)
     told = in_c[0]
     assert (told["id"], told["c_refused"]) == (found[0]["id"], None)
-    shown = run_nas("architectures", "--search", finished_search, "--in-c", cwd=tmp_path, NAS_URL=address).stdout
+    shown = run_here("architectures", "--search", finished_search, "--in-c", cwd=tmp_path, NAS_URL=address).stdout
     assert f"{told['c']['arena_bytes']:,}" in shown
     words = ["download", found[0]["id"], "--architecture", "-o", "a.zip"]
-    assert run_nas(*words, cwd=tmp_path, NAS_URL=address).stdout.strip() == "a.zip"
+    assert run_here(*words, cwd=tmp_path, NAS_URL=address).stdout.strip() == "a.zip"
     assert zipfile.is_zipfile(tmp_path / "a.zip")
     assert run_json("candidates", "--search", finished_search, cwd=tmp_path, NAS_URL=address) == []
-    watched = run_nas("search", "watch", finished_search, cwd=tmp_path, NAS_URL=address)
+    watched = run_here("search", "watch", finished_search, cwd=tmp_path, NAS_URL=address)
     assert (watched.returncode, "search succeeded: 3/18 samples" in watched.stdout) == (0, True)
 
 
@@ -179,7 +179,7 @@ def test_a_list_of_a_job_that_is_not_there_says_so(address: str, tmp_path: Path)
         (("candidates", "--search"), "search"),
         (("candidates", "--training"), "training"),
     ):
-        result = run_nas(*words, "nowhere", cwd=tmp_path, NAS_URL=address)
+        result = run_here(*words, "nowhere", cwd=tmp_path, NAS_URL=address)
         assert (result.returncode, result.stderr.strip()) == (1, f"error: there is no {kind} 'nowhere'"), words
 
 
@@ -201,10 +201,10 @@ def test_a_report_is_written_where_it_is_asked_for(address: str, finished_search
     printed = run_json("search", "report", finished_search, cwd=tmp_path, NAS_URL=address)
     page = tmp_path / f"report-{finished_search}.html"
     assert printed == {"path": page.name, "size_bytes": page.stat().st_size}
-    named = run_nas("search", "report", finished_search, "-o", "report.html", cwd=tmp_path, NAS_URL=address)
+    named = run_here("search", "report", finished_search, "-o", "report.html", cwd=tmp_path, NAS_URL=address)
     assert named.stdout.strip() == "report.html"
     assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
-    missing = run_nas("search", "report", "gone", cwd=tmp_path, NAS_URL=address)
+    missing = run_here("search", "report", "gone", cwd=tmp_path, NAS_URL=address)
     assert (missing.returncode, "gone" in missing.stderr) == (1, True)
 
 
@@ -224,7 +224,7 @@ def test_what_a_job_learnt_of_its_data_is_said_to_people_once(
             jobs.move(session, job_id, JobState.CANCELLING)
             jobs.move(session, job_id, JobState.CANCELLED)
     database.close()
-    shown = run_nas(kind, verb, job_id, cwd=tmp_path, NAS_URL=address).stdout.splitlines()
+    shown = run_here(kind, verb, job_id, cwd=tmp_path, NAS_URL=address).stdout.splitlines()
     remarks = [line for line in shown if line.startswith(("left out: ", "warning: "))]
     assert remarks == ["left out: 1,200 files that are no pictures", r"warning: class [bold]eel[/] has few images\x1b[2J"]
     run_json(kind, "show", job_id, cwd=tmp_path, NAS_URL=address)  # is JSON alone
@@ -237,7 +237,7 @@ def test_what_an_earlier_version_told_of_its_data_is_no_fault(
     with database.write() as session:
         events.record(session, finished_search, DataRead(digest="12", train=3))
     database.close()
-    shown = run_nas("search", "show", finished_search, cwd=tmp_path, NAS_URL=address)
+    shown = run_here("search", "show", finished_search, cwd=tmp_path, NAS_URL=address)
     assert (shown.returncode, shown.stderr, "warning" in shown.stdout) == (0, "", False)
 
 
@@ -280,18 +280,18 @@ def test_bad_input_is_one_message_that_names_the_field(address: str, words: list
 
 def test_a_spec_file_that_is_not_json_and_one_of_10_mb_are_refused(address: str, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text('{"space": ')
-    broken = run_nas("search", "submit", "--spec", "broken.json", cwd=tmp_path, NAS_URL=address)
+    broken = run_here("search", "submit", "--spec", "broken.json", cwd=tmp_path, NAS_URL=address)
     assert "a readable JSON file (Expecting value: line 1 column 11" in broken.stderr
     (tmp_path / "infinite.json").write_text('{"seed": 1e999}')
-    infinite = run_nas("search", "submit", "--spec", "infinite.json", cwd=tmp_path, NAS_URL=address)
+    infinite = run_here("search", "submit", "--spec", "infinite.json", cwd=tmp_path, NAS_URL=address)
     assert "a readable JSON file (Out of range float values" in infinite.stderr
     (tmp_path / "large.json").write_text(json.dumps({"name": "x" * 10_000_000}))
-    large = run_nas("search", "submit", "--spec", "large.json", cwd=tmp_path, NAS_URL=address)
+    large = run_here("search", "submit", "--spec", "large.json", cwd=tmp_path, NAS_URL=address)
     assert (large.returncode, "larger than 1000000 bytes" in large.stderr) == (1, True)
 
 
 def test_no_service_is_said_plainly(tmp_path: Path) -> None:
-    result = run_nas("search", "list", cwd=tmp_path, NAS_URL="http://127.0.0.1:1")
+    result = run_here("search", "list", cwd=tmp_path, NAS_URL="http://127.0.0.1:1")
     assert result.returncode == 1
     assert "no service answers at http://127.0.0.1:1" in result.stderr
     assert "nas serve" in result.stderr
@@ -302,12 +302,12 @@ def test_an_id_or_an_address_that_is_none_is_said_plainly(address: str, tmp_path
         (["show", "a\nb", "--url", address], "error: there is no search 'a\\nb'\n"),
         (["list", "--url", "http://[::"], "error: 'http://[::' is no address of a service; allowed: http://HOST:PORT"),
     ):
-        result = run_nas("search", *words, cwd=tmp_path)
+        result = run_here("search", *words, cwd=tmp_path)
         assert (result.returncode, result.stderr.startswith(said)) == (1, True), result.stderr
 
 
 def test_what_is_not_there_is_said_plainly(address: str, tmp_path: Path) -> None:
-    result = run_nas("search", "show", "nowhere", cwd=tmp_path, NAS_URL=address)
+    result = run_here("search", "show", "nowhere", cwd=tmp_path, NAS_URL=address)
     assert (result.returncode, result.stderr.strip()) == (1, "error: there is no search 'nowhere'")
 
 

@@ -20,7 +20,7 @@ from nas_service.storage import jobs
 from nas_service.storage.architectures import Discovery, add_architectures
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
-from tests.api.conftest import run_nas
+from tests.api.conftest import run_here
 from tests.api.whole_training import write_training
 from tests.reports import COST
 from tests.samples import random_genotype
@@ -137,12 +137,12 @@ def test_the_bundle_of_a_control_says_what_it_is(nas: NasClient, beside: Beside)
 
 
 def test_commands_tell_controls_apart_and_what_was_gained(address: str, beside: Beside, tmp_path: Path) -> None:
-    told = run_nas("compare", beside.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
+    told = run_here("compare", beside.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
     assert "beside random architectures, trained alike" in told
     assert "+10.00 ± 1.15" in told
     assert f"{beside.controls[0]} (uniform)" in told
-    listed = run_nas("architectures", "--controls", cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
+    listed = run_here("architectures", "--controls", cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
     assert "like-cost" in listed
     assert beside.found[0] not in listed
-    candidates = run_nas("candidates", "--training", beside.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
+    candidates = run_here("candidates", "--training", beside.training, cwd=tmp_path, NAS_URL=address, COLUMNS="200").stdout
     assert "control: uniform" in candidates

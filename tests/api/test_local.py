@@ -36,16 +36,16 @@ def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path:
     if shutil.which("cc"):
         compiled = run_json("evaluate", "b.zip", "--with", "c", cwd=tmp_path)
         assert compiled == {**result, "with": "c"}
-    refused = run_nas("evaluate", "b.zip", "--with", "c", cwd=tmp_path, PATH="/nowhere", CC="")
+    refused = run_here("evaluate", "b.zip", "--with", "c", cwd=tmp_path, PATH="/nowhere", CC="")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("error: no C compiler (cc, gcc or clang")
     with zipfile.ZipFile(tmp_path / "b.zip") as archive:
         source = archive.read("c/network.c")
     _rewrite(tmp_path / "b.zip", tmp_path / "x.zip", {"c/network.c": source + b"\n"}, sealed=True)
     assert run_json("evaluate", "x.zip", cwd=tmp_path) == {**result, "c": "differs"}
-    assert "c/network.c: not what this version writes" in run_nas("evaluate", "x.zip", cwd=tmp_path).stdout
+    assert "c/network.c: not what this version writes" in run_here("evaluate", "x.zip", cwd=tmp_path).stdout
     if shutil.which("cc"):
-        refused = run_nas("evaluate", "x.zip", "--with", "c", cwd=tmp_path)
+        refused = run_here("evaluate", "x.zip", "--with", "c", cwd=tmp_path)
         told = r"error: what was run is what this version \(\S+\) writes; the bundle has something else in c/network.c: another "
         assert (refused.returncode, bool(re.match(told, refused.stderr))) == (1, True), refused.stderr
         assert "accuracy" in refused.stdout
@@ -53,7 +53,7 @@ def test_training_here_makes_a_bundle_that_evaluates_to_what_it_states(tmp_path:
 
 @pytest.mark.slow
 def test_a_local_training_of_a_given_genotype(tmp_path: Path) -> None:
-    run_nas("train-local", "--space", "tiny", "--epochs", "1", "-o", "one.zip", cwd=tmp_path)
+    run_here("train-local", "--space", "tiny", "--epochs", "1", "-o", "one.zip", cwd=tmp_path)
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         (tmp_path / "genotype.json").write_bytes(archive.read("genotype.json"))
     words = ["train-local", "--space", "tiny", "--epochs", "1", "--genotype", "genotype.json", "-o", "two.zip"]
@@ -63,9 +63,9 @@ def test_a_local_training_of_a_given_genotype(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_test_images_can_be_exported_for_a_bundle_without_them(tmp_path: Path) -> None:
-    run_nas("train-local", "--space", "tiny", "--epochs", "1", "-o", "b.zip", cwd=tmp_path, NAS_BUNDLED_TEST_BYTES="0")
-    assert run_nas("dataset", "export", "digits", "test.safetensors", cwd=tmp_path).returncode == 0
-    result = run_nas("evaluate", "b.zip", "--data", "test.safetensors", "--json", cwd=tmp_path)
+    run_here("train-local", "--space", "tiny", "--epochs", "1", "-o", "b.zip", cwd=tmp_path, NAS_BUNDLED_TEST_BYTES="0")
+    assert run_here("dataset", "export", "digits", "test.safetensors", cwd=tmp_path).returncode == 0
+    result = run_here("evaluate", "b.zip", "--data", "test.safetensors", "--json", cwd=tmp_path)
     assert json.loads(result.stdout)["images"] == 359
     with zipfile.ZipFile(tmp_path / "b.zip") as archive:
         archive.extractall(tmp_path / "unpacked")
@@ -101,7 +101,7 @@ def _rewrite(source: Path, target: Path, files: dict[str, bytes], *, sealed: boo
 
 def _train(folder: Path, name: str, seed: int) -> Path:
     words = ["--space", "tiny", "--epochs", "1", "--seed", str(seed), "--set", "recipe.max_steps_per_epoch=1", "-o", name]
-    assert run_nas("train-local", *words, cwd=folder).returncode == 0
+    assert run_here("train-local", *words, cwd=folder).returncode == 0
     return folder / name
 
 
@@ -158,10 +158,10 @@ def test_a_source_that_is_not_what_we_write_is_told_and_not_run(bundle: Path, tm
         source = archive.read("model.py")
     assert _evaluated(bundle, tmp_path)["model_py"] == "as written"
     told = "model.py differs from what this version writes from genotype and weights: another version wrote it, or somebody"
-    assert told not in run_nas("evaluate", str(bundle), cwd=tmp_path).stdout
+    assert told not in run_here("evaluate", str(bundle), cwd=tmp_path).stdout
     hostile = source.replace(b"import argparse", b"import argparse; open('ran', 'w')")
     _rewrite(bundle, tmp_path / "x.zip", {"model.py": hostile}, sealed=True)
-    shown = run_nas("evaluate", "x.zip", cwd=tmp_path)
+    shown = run_here("evaluate", "x.zip", cwd=tmp_path)
     assert shown.returncode == 0
     assert [line for line in shown.stdout.splitlines() if told in line] == [
         f"{told} changed it. It was not run here; run it only if you trust where it came from."
@@ -193,7 +193,7 @@ def test_evaluating_shows_what_accuracy_hides(tmp_path: Path) -> None:
     assert (result["accuracy"], result["balanced_accuracy"]) == (200 / 201, 0.5)
     assert result["classes"]["confusion"] == [[200, 0, 0], [1, 0, 0], [0, 0, 0]]
     assert result["classes"]["accuracies"] == [1.0, 0.0, None]
-    shown = run_nas("evaluate", "b.zip", cwd=tmp_path).stdout
+    shown = run_here("evaluate", "b.zip", cwd=tmp_path).stdout
     for words in (
         r"balanced_accuracy .* 50\.00 %",
         r"rare\\x1b\[2J .* 0\.00 % \(0 of 1\) .* common \(1\)",
@@ -244,14 +244,14 @@ def test_images_that_are_others_than_the_network_was_trained_with_are_told(tmp_p
     here = {"NAS_DATA_ROOT": str(tmp_path), "NAS_BUNDLED_TEST_BYTES": "0"}
     settings = ["dataset.settings.path=pictures", "dataset.settings.image_size=12", "recipe.max_steps_per_epoch=1"]
     words = ["--space", "tiny", "--dataset", "image-folder", "--epochs", "1", *(f"--set={entry}" for entry in settings)]
-    assert run_nas("train-local", *words, "-o", "b.zip", cwd=tmp_path, **here).returncode == 0
-    before = run_nas("evaluate", "b.zip", cwd=tmp_path, **here)
+    assert run_here("train-local", *words, "-o", "b.zip", cwd=tmp_path, **here).returncode == 0
+    before = run_here("evaluate", "b.zip", cwd=tmp_path, **here)
     assert before.returncode == 0, before.stderr
     for label, name in enumerate(("cat", "dog", "eel")):
         for number in range(40):
             picture = pictures(1, seed=100 * label + number)[0]
             (tmp_path / "pictures" / name / f"new{number}.png").write_bytes(png(picture))
-    after = run_nas("evaluate", "b.zip", cwd=tmp_path, **here)
+    after = run_here("evaluate", "b.zip", cwd=tmp_path, **here)
     assert (after.returncode, after.stdout) == (1, "")
     assert after.stderr == (
         "error: the images, classes or split of dataset image-folder are not those that this network was trained and tested "
@@ -262,7 +262,7 @@ def test_images_that_are_others_than_the_network_was_trained_with_are_told(tmp_p
     del manifest["dataset_digest"]
     manifest["metrics"]["test_accuracy"] = 0.123
     _rewrite(tmp_path / "b.zip", tmp_path / "old.zip", {"manifest.json": json.dumps(manifest).encode()})
-    old = run_nas("evaluate", "old.zip", cwd=tmp_path, **here)
+    old = run_here("evaluate", "old.zip", cwd=tmp_path, **here)
     assert old.returncode == 1
     assert re.fullmatch(
         r"error: the network reaches 0\.\d+, the manifest states 0\.123; it does not state the images of image-folder, "

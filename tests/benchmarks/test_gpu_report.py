@@ -39,6 +39,7 @@ def _rows(found: dict[str, Any], part: str) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in entry["rows"]}
 
 
+@pytest.mark.slow
 def test_a_smoke_run_measures_everything_without_ray_fastapi_and_sqlalchemy(tmp_path: Path) -> None:
     out = tmp_path / "report.md"
     run = _run(tmp_path, SERVICE, "--smoke", "--device", "cpu", "--out", str(out))

@@ -106,17 +106,20 @@ def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage,
     assert len(httpx.get(f"{service}/v1/searches", params={"limit": 200}).json()["items"]) == len(defaults)
 
 
-def test_every_method_trains_with_its_defaults(open_page: OpenPage) -> None:
-    page = open_form(open_page)
-    for method in METHODS.names():
+@EACH
+def test_every_method_trains_with_its_defaults(open_page: OpenPage, how_many: str) -> None:
+    """All in one search, or each in one of its own."""
+    page, methods = open_form(open_page), METHODS.names()
+    for trained in [methods] if how_many == "some" else [(method,) for method in methods]:
         page.get_by_role("link", name="New search").click()
         field_at(page, "space.name").select_option("tiny")
         page.get_by_label("Train the best architectures").check()
         for name in ("bnn", "xnor-net"):
             page.locator(f'input[name=methods][value="{name}"]').uncheck()
-        page.locator(f'input[name=methods][value="{method}"]').check()
+        for method in trained:
+            page.locator(f'input[name=methods][value="{method}"]').check()
         spec = submitted(page)["spec"]
-        assert [entry["name"] for entry in spec["training"]["methods"]] == [method]
+        assert sorted(entry["name"] for entry in spec["training"]["methods"]) == sorted(trained)
 
 
 def test_the_presets_of_a_method_are_those_that_its_authors_published(open_page: OpenPage, watch: Watch) -> None:

@@ -151,26 +151,28 @@ def test_less_motion_replays_from_round_to_round(open_page: OpenPage, store: Dat
     expect(page).to_have_url(re.compile(rf"at={ends[0]}\b"))
 
 
+QUERIES = (
+    "",
+    "?at=20&edge=a:1-2&operation=skip&tab=events",
+    *(f"?tab={name}" for name in ("architectures", "logs", "workers", "spec")),
+)
+
+
+@pytest.mark.diagonal
+@pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
-def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, store: Database, look: Look) -> None:
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
+    open_page: OpenPage, store: Database, look: Look, query: str
+) -> None:
     search = begin(store).run()
     search.conclude()
-    for query in (
-        "",
-        "?at=20&edge=a:1-2&operation=skip&tab=events",
-        "?tab=architectures",
-        "?tab=logs",
-        "?tab=workers",
-        "?tab=spec",
-    ):
-        page = _open(open_page, search, query, look)
-        page.locator(".why-history").scroll_into_view_if_needed()
-        page.locator(".why-history svg").wait_for()
-        assert axe(page) == [], query
-        for width in WIDTHS if look is LIGHT and not query else (look.width,):
-            page.set_viewport_size({"width": width, "height": look.height})
-            assert overflow(page) == [], query
-        page.close()
+    page = _open(open_page, search, query, look)
+    page.locator(".why-history").scroll_into_view_if_needed()
+    page.locator(".why-history svg").wait_for()
+    assert axe(page) == []
+    for width in WIDTHS if look is LIGHT and not query else (look.width,):
+        page.set_viewport_size({"width": width, "height": look.height})
+        assert overflow(page) == []
 
 
 def test_a_search_without_samples_says_what_comes(open_page: OpenPage, store: Database) -> None:

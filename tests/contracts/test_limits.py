@@ -57,7 +57,7 @@ def _keeps(space: SearchSpace, genotype: Genotype, most: dict[str, float]) -> bo
 
 
 def _strategy(name: str, space: SearchSpace, most: dict[str, float], seed: int = 0) -> Strategy:
-    more = {"abandit-plus": {"abandon_below": 0.02}, "screen-and-train": {"trainings": 5, "fidelity": 0.1}}
+    more = {"abandit-plus": {"samples": 80, "abandon_below": 0.02}, "screen-and-train": {"trainings": 5, "fidelity": 0.1}}
     settings = more.get(name, {})
     return STRATEGIES.get(name).from_settings(space, settings, seed, None, arm_costs(space, IMAGE, BINARY).limits(most))
 
@@ -107,6 +107,7 @@ def test_waves_and_a_fresh_object_keep_the_limits_alike(name: str, space: Search
         assert fresh.rank(history[:length], 3) == begun.rank(history[:length], 3)
 
 
+@pytest.mark.diagonal
 @EVERY_STRATEGY
 @EVERY_SPACE
 def test_limits_that_everything_keeps_change_nothing(name: str, space: SearchSpace) -> None:

@@ -207,8 +207,10 @@ def test_latent_weights_move_and_signs_flip_in_training(name: str, settings: dic
     assert reports[0].flip_ratio > 0
 
 
+@pytest.mark.slow
 @EVERY_METHOD_TRAINED
 def test_the_same_seed_trains_the_same_network(name: str, settings: dict[str, Any]) -> None:
+    """A training that is resumed has to, too: that test runs with every change, with every setting."""
     first, second = (_train(name, settings, 2).network.state_dict() for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
 

@@ -48,11 +48,11 @@ class Running:
         return self.finish(self.client.submit_search(spec).id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Run a service for all end-to-end tests, with CIFAR-10-like files under its data root."""
     settings = Settings(
-        home=tmp_path_factory.mktemp("service"), object_store_bytes=100_000_000, poll_s=0.1, checkpoint_s=0.5, litter_s=2.0
+        home=tmp_path_factory.mktemp("service"), object_store_bytes=100_000_000, poll_s=0.2, checkpoint_s=0.5, litter_s=2.0
     )
     settings.data.mkdir()
     write_cifar_parquet(settings.data)

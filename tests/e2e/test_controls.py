@@ -12,12 +12,12 @@ from api.views import CandidateView, JobView
 from nas_service.search.control import Control
 from tests.e2e.conftest import Running
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SHORT = {"epochs": 2, "max_steps_per_epoch": 2}
 
 
-@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[1, 2])
 def chosen(request: pytest.FixtureRequest) -> int:
     """Return how many architectures are chosen, each with a control of either kind."""
     number: int = request.param

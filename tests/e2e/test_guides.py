@@ -33,9 +33,10 @@ def script_of(guide: str) -> str:
 
 
 def marks_of(path: Path) -> list[pytest.MarkDecorator]:
-    """Return what a guide needs: Ray, if it submits a job and does not only ask what that would take."""
+    """Return what a guide needs: Ray, if it submits a job and does not only ask what that would take; time, if several."""
     jobs = re.findall(r"\bnas (?:search|training) (?:submit|run)\b.*|\.wait\(", script_of(path.read_text()))
-    return [pytest.mark.ray] if any("--dry-run" not in job for job in jobs) else []
+    submitted = sum("--dry-run" not in job for job in jobs)
+    return [pytest.mark.ray] * (submitted > 0) + [pytest.mark.slow] * (submitted > 1)
 
 
 def write_program(path: Path, *words: str) -> None:

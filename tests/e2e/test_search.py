@@ -135,7 +135,8 @@ def test_the_same_seed_gives_the_same_arm_table_genotype_and_accuracies(service:
     assert first_results == second_results
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_waves_of_two_equal_the_engine_without_ray_on_any_number_of_actors(
     service: Running, bare: Callable[..., Bare], workers: int
 ) -> None:

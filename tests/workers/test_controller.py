@@ -39,7 +39,7 @@ def _quick(settings: Settings, database: Database, **changes: object) -> Control
     return Controller(changed, database, ChildProcessLauncher(changed))
 
 
-def test_a_job_whose_driver_fails_says_why(controller: Controller, opened: Database) -> None:
+def test_a_job_whose_driver_fails_says_why_and_what_it_printed_is_kept(controller: Controller, opened: Database) -> None:
     """A real driver process that finds no data: the message is the one a user would have got from the API."""
     job = submitted(opened, **MISSING)
     failed = _step_until(controller, opened, job.id, lambda job: job.state == "failed")
@@ -48,6 +48,9 @@ def test_a_job_whose_driver_fails_says_why(controller: Controller, opened: Datab
     with opened.read() as session:
         states = [event.data["state"] for event in events.list_events(session, job.id, limit=9, kinds=["state"])]
     assert states == ["queued", "starting", "running", "failed"]
+    log = log_path(controller._settings, job.id, 1).read_text()
+    assert '"event": "driver.failed"' in log
+    assert "Traceback" in log
 
 
 def test_no_more_jobs_are_started_than_may_run_at_once(controller: Controller, opened: Database) -> None:
@@ -291,11 +294,3 @@ def test_stopping_ends_the_drivers_and_gives_their_jobs_back(settings: Settings,
     assert driver_pids(job.id) == []
     given_back = job_of(opened, job.id)
     assert (given_back.state, given_back.stalls) == ("queued", 0)
-
-
-def test_what_a_driver_prints_is_kept(controller: Controller, opened: Database) -> None:
-    job = submitted(opened, **MISSING)
-    _step_until(controller, opened, job.id, lambda job: job.state == "failed")
-    log = log_path(controller._settings, job.id, 1).read_text()
-    assert '"event": "driver.failed"' in log
-    assert "Traceback" in log

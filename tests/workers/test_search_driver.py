@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from nas_service.lifecycle import JobState
+from nas_service.search.controls import Control
 from nas_service.settings import Settings
-from nas_service.storage import jobs, litter
+from nas_service.storage import events, jobs, litter
 from nas_service.storage.architectures import list_architectures
 from nas_service.storage.keys import supernet_folder
 from nas_service.storage.models import Job
@@ -44,6 +45,26 @@ def test_a_wish_after_the_last_wave_starts_no_training(
         SearchDriver(context, job)._conclude(history, GREY_8)
     assert _count(opened, job_id) == (state, 0, 0)
     context.close()
+
+
+def test_a_search_trains_what_it_chose_with_controls_beside_it(settings: Settings, opened: Database) -> None:
+    """One of either kind, marked, and no discovery; `tests/e2e/test_controls.py` follows them to the report."""
+    job_id = sampled(opened, 3, keep=3, training={"methods": ["bnn"], "top_k": 1, "controls": 2}).id
+    context = JobContext(settings, job_id, 1)
+    with opened.read() as session:
+        job, history = jobs.get_job(session, job_id), history_of(session, job_id)
+    SearchDriver(context, job)._conclude(history, GREY_8)
+    context.close()
+    with opened.read() as session:
+        found = list_architectures(session, limit=9, job_id=job_id)
+        controls = list_architectures(session, limit=9, job_id=job_id, controls=True)
+        (training,) = jobs.list_jobs(session, jobs.TRAINING, limit=9, parent_id=job_id)
+        (told,) = events.list_events(session, job_id, limit=9, kinds=["search.chosen"])
+    assert [row.rank for row in found] == [1, 2, 3]
+    assert [row.control for row in controls] == [Control.UNIFORM, Control.LIKE_COST]
+    chosen, *beside = training.spec["architectures"]
+    assert (chosen in {row.id for row in found}, beside) == (True, [row.id for row in controls])
+    assert (len(told.data["ranks"]), told.data["uniform"], told.data["like_cost"]) == (1, 1, 1)
 
 
 @pytest.mark.ray

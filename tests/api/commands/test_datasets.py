@@ -12,7 +12,7 @@ import pytest
 from api.client import NasClient
 from api.commands.embedded import embedded_service
 from nas_service.settings import Settings
-from tests.api.conftest import run_json, run_nas
+from tests.api.conftest import run_here, run_json
 from tests.nas_service.data.files import pictures, png, write_folder
 from tests.waiting import wait_until
 
@@ -35,7 +35,7 @@ def test_a_registration_is_watched_to_its_end_and_told_in_tables(served: tuple[s
     """Classes with their counts, what was left out, and where the sheet is; then everything goes with the name."""
     address, settings = served
     words = ["dataset", "register", "pets", "image-folder", "--set", "path=sound/pictures"]
-    result = run_nas(*words, cwd=tmp_path, NAS_URL=address)
+    result = run_here(*words, cwd=tmp_path, NAS_URL=address)
     assert result.returncode == 0, result.stderr
     assert "registration succeeded: 24/24 images" in result.stdout
     assert "12x12 pixels, 3 channel(s)" in result.stdout
@@ -43,14 +43,14 @@ def test_a_registration_is_watched_to_its_end_and_told_in_tables(served: tuple[s
         assert name in result.stdout
     assert "left out: 1 " in result.stdout
     assert "nas dataset show pets --sheet FILE.png" in result.stdout
-    shown = run_nas("dataset", "show", "pets", "--sheet", "sheet.png", cwd=tmp_path, NAS_URL=address)
+    shown = run_here("dataset", "show", "pets", "--sheet", "sheet.png", cwd=tmp_path, NAS_URL=address)
     assert (tmp_path / "sheet.png").read_bytes()[:4] == b"\x89PNG"
     assert "sheet: sheet.png" in shown.stdout
     view = run_json("dataset", "show", "pets", cwd=tmp_path, NAS_URL=address)
     assert isinstance(view, dict)
     assert view["facts"]["class_names"] == ["cat", "dog", "eel"]
-    assert "pets" in run_nas("dataset", "list", cwd=tmp_path, NAS_URL=address).stdout
-    assert run_nas(*words, cwd=tmp_path, NAS_URL=address).stderr == "error: a dataset 'pets' is registered already\n"
+    assert "pets" in run_here("dataset", "list", cwd=tmp_path, NAS_URL=address).stdout
+    assert run_here(*words, cwd=tmp_path, NAS_URL=address).stderr == "error: a dataset 'pets' is registered already\n"
     sheets = settings.home / "artifacts" / "registrations"
     assert [path.name for path in sheets.iterdir()] == [view["registration_id"]]
     assert run_json("dataset", "delete", "pets", cwd=tmp_path, NAS_URL=address) == {"deleted": "pets"}
@@ -59,12 +59,12 @@ def test_a_registration_is_watched_to_its_end_and_told_in_tables(served: tuple[s
 
 def test_one_that_fails_says_why_with_every_broken_file(served: tuple[str, Settings], tmp_path: Path) -> None:
     words = ["dataset", "register", "lost", "image-folder", "--set", "path=broken/pictures"]
-    result = run_nas(*words, cwd=tmp_path, NAS_URL=served[0])
+    result = run_here(*words, cwd=tmp_path, NAS_URL=served[0])
     assert result.returncode == 1
     (said,) = [line for line in result.stderr.splitlines() if line.startswith("registration ")]
     for part in ("failed: settings.path: ", "2 of 24 pictures", "cat/3.png", "dog/5.png"):
         assert part in said
-    refused = run_nas("dataset", "show", "lost", cwd=tmp_path, NAS_URL=served[0])
+    refused = run_here("dataset", "show", "lost", cwd=tmp_path, NAS_URL=served[0])
     assert (refused.returncode, refused.stderr) == (1, "error: there is no registered dataset 'lost'\n")
 
 
@@ -88,19 +88,19 @@ def test_one_that_takes_longer_than_a_client_waits_for_an_answer_succeeds(served
 
 def test_without_waiting_the_id_is_told_and_the_registration_watched_later(served: tuple[str, Settings], tmp_path: Path) -> None:
     words = ["dataset", "register", "later", "image-folder", "--no-wait", "--set", "path=sound/pictures"]
-    job_id = run_nas(*words, cwd=tmp_path, NAS_URL=served[0]).stdout.strip()
+    job_id = run_here(*words, cwd=tmp_path, NAS_URL=served[0]).stdout.strip()
     watched = run_json("registration", "watch", job_id, cwd=tmp_path, NAS_URL=served[0])
     assert isinstance(watched, dict)
     assert (watched["id"], watched["state"]) == (job_id, "succeeded")
-    assert job_id in run_nas("registration", "list", cwd=tmp_path, NAS_URL=served[0]).stdout
-    assert "later" in run_nas("registration", "show", job_id, cwd=tmp_path, NAS_URL=served[0]).stdout
+    assert job_id in run_here("registration", "list", cwd=tmp_path, NAS_URL=served[0]).stdout
+    assert "later" in run_here("registration", "show", job_id, cwd=tmp_path, NAS_URL=served[0]).stdout
     assert run_json("registration", "delete", job_id, cwd=tmp_path, NAS_URL=served[0]) == {"deleted": job_id}
-    assert run_nas("dataset", "show", "later", cwd=tmp_path, NAS_URL=served[0]).returncode == 0
+    assert run_here("dataset", "show", "later", cwd=tmp_path, NAS_URL=served[0]).returncode == 0
 
 
 def test_json_of_a_registration_is_the_dataset_alone(served: tuple[str, Settings], tmp_path: Path) -> None:
     words = ["dataset", "register", "plain", "digits", "--json", "--set", "split_seed=3"]
-    result = run_nas(*words, cwd=tmp_path, NAS_URL=served[0])
+    result = run_here(*words, cwd=tmp_path, NAS_URL=served[0])
     view = json.loads(result.stdout)
     assert (view["name"], view["settings"], view["facts"]["train"]) == ("plain", {"split_seed": 3}, 1078)
 
@@ -122,7 +122,7 @@ def test_one_that_is_interrupted_says_that_it_goes_on(served: tuple[str, Setting
 
 def test_a_registration_leaves_the_sheet_too(served: tuple[str, Settings], tmp_path: Path) -> None:
     words = ["dataset", "register", "drawn", "image-folder", "--set", "path=sound/pictures", "--sheet", "sheet.png"]
-    result = run_nas(*words, cwd=tmp_path, NAS_URL=served[0])
+    result = run_here(*words, cwd=tmp_path, NAS_URL=served[0])
     assert result.returncode == 0, result.stderr
     with NasClient(served[0]) as client:
         assert (tmp_path / "sheet.png").read_bytes() == client.dataset_sheet("drawn")
@@ -133,7 +133,7 @@ def test_a_registration_leaves_the_sheet_too(served: tuple[str, Settings], tmp_p
 def test_a_registration_that_fails_leaves_the_file_of_the_sheet_as_it_was(served: tuple[str, Settings], tmp_path: Path) -> None:
     (tmp_path / "sheet.png").write_bytes(b"mine")
     words = ["dataset", "register", "undrawn", "image-folder", "--set", "path=broken/pictures", "--sheet", "sheet.png"]
-    assert run_nas(*words, cwd=tmp_path, NAS_URL=served[0]).returncode == 1
+    assert run_here(*words, cwd=tmp_path, NAS_URL=served[0]).returncode == 1
     assert (tmp_path / "sheet.png").read_bytes() == b"mine"
 
 
@@ -149,7 +149,7 @@ def test_a_sheet_of_a_registration_that_nobody_waits_for_is_refused(served: tupl
         "--sheet",
         "sheet.png",
     ]
-    result = run_nas(*words, cwd=tmp_path, NAS_URL=served[0])
+    result = run_here(*words, cwd=tmp_path, NAS_URL=served[0])
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("error: --sheet: 'sheet.png' is not allowed; allowed: nothing with --no-wait")
     with NasClient(served[0]) as client:
@@ -163,14 +163,14 @@ def test_a_sheet_that_cannot_be_had_leaves_its_file_as_it_was(
     file = tmp_path / "sheet.png"
     if there:
         file.write_bytes(b"mine")
-    refused = run_nas("dataset", "show", "digits", "--sheet", "sheet.png", cwd=tmp_path, NAS_URL=served[0])
+    refused = run_here("dataset", "show", "digits", "--sheet", "sheet.png", cwd=tmp_path, NAS_URL=served[0])
     assert (refused.returncode, "contact sheet of the built-in dataset 'digits'" in refused.stderr) == (1, True)
     assert (file.exists(), file.read_bytes() if there else None) == (there, b"mine" if there else None)
 
 
 @pytest.mark.parametrize("words", [["show", "pets"], ["register", "pets", "image-folder"]])
 def test_a_sheet_that_cannot_be_written_is_told_before_the_service_is_asked(words: list[str], tmp_path: Path) -> None:
-    result = run_nas("dataset", *words, "--sheet", "no/sheet.png", cwd=tmp_path, NAS_URL="http://127.0.0.1:1")
+    result = run_here("dataset", *words, "--sheet", "no/sheet.png", cwd=tmp_path, NAS_URL="http://127.0.0.1:1")
     assert result.returncode == 1
     assert result.stderr == (
         "error: --sheet: 'no/sheet.png' is not allowed; allowed: a file that can be written (No such file or directory)\n"

@@ -20,7 +20,7 @@ from api.client import NasClient
 from nas_service.run_records.folder import whole_folder
 from nas_service.settings import Settings
 from search_spaces.genotype import Genotype
-from tests.api.conftest import run_json, run_nas, write_trained
+from tests.api.conftest import run_here, run_json, write_trained
 from tests.api.whole_training import EPOCHS, Written, write_whole
 from tests.serving import in_thread
 
@@ -214,18 +214,18 @@ def test_a_folder_with_files_in_it_is_refused_and_left_alone(whole: Written, add
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
     for given in ("mine", "mine/notes.txt", "."):
-        refused = run_nas("export", whole.training, given, "--to", "csv", cwd=tmp_path, NAS_URL=address)
+        refused = run_here("export", whole.training, given, "--to", "csv", cwd=tmp_path, NAS_URL=address)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert f"DIR: '{given}' is not allowed; allowed: a folder that is not there yet, or an empty one" in refused.stderr
     assert [path.read_text() for path in folder.iterdir()] == ["mine"]
-    gone = run_nas("export", "gone", "other", "--to", "csv", cwd=tmp_path, NAS_URL=address)
+    gone = run_here("export", "gone", "other", "--to", "csv", cwd=tmp_path, NAS_URL=address)
     assert (gone.returncode, "no training 'gone'" in gone.stderr) == (1, True)
     assert not (tmp_path / "other").exists()
 
 
 def test_an_empty_folder_is_filled_and_the_next_command_is_told(whole: Written, address: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir(mode=0o750)
-    done = run_nas("export", whole.training, "empty", "--to", "tensorboard", cwd=tmp_path, NAS_URL=address)
+    done = run_here("export", whole.training, "empty", "--to", "tensorboard", cwd=tmp_path, NAS_URL=address)
     assert done.stdout.splitlines() == [
         f"empty: 45 candidates, {45 * EPOCHS} epochs",
         "next: tensorboard --logdir empty",
@@ -237,7 +237,7 @@ def test_a_training_without_candidates_leaves_no_folder(whole: Written, address:
     with NasClient(address) as client:
         spec = {"space": "tiny", "dataset": "digits", "architectures": whole.architectures[:1], "methods": ["bnn"]}
         training = client.submit_training(spec).id
-    refused = run_nas("export", training, "new", "--to", "csv", cwd=tmp_path, NAS_URL=address)
+    refused = run_here("export", training, "new", "--to", "csv", cwd=tmp_path, NAS_URL=address)
     assert (refused.returncode, "this one has no candidates yet" in refused.stderr) == (1, True)
     assert not (tmp_path / "new").exists()
 

@@ -1,9 +1,13 @@
 """What is special to single datasets, and what they say of bad files."""
 
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from nas_service.data.dataset import DATASETS, ImageDataset
 from search_spaces.errors import InvalidFieldError
@@ -23,6 +27,23 @@ def test_digits_are_the_1797_bundled_images(tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (1078, 360, 359)
     assert dataset.train.images.shape[1:] == (1, 8, 8)
     assert set(np.unique(dataset.train.images)) == {round(level * 255 / 16) for level in range(17)}
+
+
+def test_digits_are_those_that_scikit_learn_loads(tmp_path: Path) -> None:
+    dataset, bundled = _load("digits", tmp_path), load_digits()
+    assert dataset.test is not None
+    parts = (dataset.train, dataset.validation, dataset.test)
+    pairs = zip(np.round(bundled.images * (255 / 16)).astype(np.uint8), bundled.target, strict=True)
+    given = Counter((image.tobytes(), int(label)) for image, label in pairs)
+    assert given == Counter(
+        (image.tobytes(), int(label)) for part in parts for image, label in zip(part.images, part.labels, strict=True)
+    )
+
+
+def test_a_process_that_reads_digits_loads_neither_scikit_learn_nor_scipy() -> None:
+    """A driver, and every actor and trial of its Ray, would start a second later."""
+    script = "import sys; from tests.samples import digits; digits(); print(sorted({'sklearn', 'scipy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_a_missing_data_set_says_where_it_was_looked_for(tmp_path: Path) -> None:

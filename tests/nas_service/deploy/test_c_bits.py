@@ -98,6 +98,7 @@ def test_every_other_build_for_this_machine_makes_the_maps_of_the_interpreter(gi
     _make_the_maps(given, build)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("build", BY_INSTRUCTIONS, ids=str)
 def test_every_set_of_instructions_makes_the_maps_of_every_program(given: Given, build: Build) -> None:
     _make_the_maps(given, build)

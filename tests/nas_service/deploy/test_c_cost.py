@@ -34,10 +34,7 @@ from tests.samples import GREY_8, RGB_9, random_genotype, tiny_genotype
 
 NO_C = {"mcn"}  # its activations are real
 PRUNED = {"rbcn"}  # in the given networks; only a training tells which filters go
-PLACED = [
-    *((space, method) for space in ("tiny", "abandit-general") for method in METHODS.names() if method not in NO_C | PRUNED),
-    *((space, "bnn") for space in SPACES.names()),
-]
+PLACED = [method for method in METHODS.names() if method not in NO_C | PRUNED]
 
 
 class _Counted(Tables):
@@ -81,12 +78,23 @@ def _steps(program: Program) -> list[tuple[object, ...]]:
     ]
 
 
-@pytest.mark.parametrize(("space_name", "method"), PLACED)
-def test_an_assembled_program_is_that_of_the_network(space_name: str, method: str) -> None:
+def _is_assembled_as_traced(space_name: str, method: str) -> bool:
     space = SPACES.get(space_name)
     made = METHODS.get(method).from_settings({})
     assembled = Assembler(space, made, _image(space)).program(random_genotype(space, 1))
-    assert _steps(assembled) == _steps(_traced(space, method, _image(space)))
+    return _steps(assembled) == _steps(_traced(space, method, _image(space)))
+
+
+@pytest.mark.diagonal
+@pytest.mark.parametrize("space_name", ["tiny", "abandit-general"])
+@pytest.mark.parametrize("method", PLACED)
+def test_an_assembled_program_is_that_of_the_network_with_every_method(space_name: str, method: str) -> None:
+    assert _is_assembled_as_traced(space_name, method)
+
+
+@pytest.mark.parametrize("space_name", SPACES.names())
+def test_an_assembled_program_is_that_of_the_network_of_every_space(space_name: str) -> None:
+    assert _is_assembled_as_traced(space_name, "bnn")
 
 
 @pytest.mark.diagonal

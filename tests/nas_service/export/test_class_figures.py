@@ -79,7 +79,7 @@ def test_a_bundle_of_as_many_classes_as_there_may_be_is_read_back(tmp_path: Path
     assert len(bundle.files["README.md"]) < 200_000
 
 
-@pytest.mark.parametrize("tested", [MAX_CLASSES, 0])
+@pytest.mark.parametrize("tested", [MAX_CLASSES, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_manifest_that_names_all_classes_wherever_it_can_is_read_back(tested: int, tmp_path: Path) -> None:
     """In the settings of the dataset too; every class with a third of its images right, or no class with an image."""
     names = _longest_names()

@@ -64,7 +64,11 @@ def _export(name: str, settings: dict[str, Any], epochs: int = 3, **recipe: floa
     return candidate_bundle(trainer.network, method, dataset, task, last)
 
 
-@pytest.mark.parametrize(("name", "settings"), PRUNED, ids=["rbcn-spatial", "rbcn-scalar", "bonn"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [PRUNED[0], pytest.param(*PRUNED[1], marks=pytest.mark.slow), PRUNED[2]],
+    ids=["rbcn-spatial", "rbcn-scalar", "bonn"],
+)
 def test_a_pruned_bundle_is_smaller_and_evaluates_to_what_it_states(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
     """`candidate_bundle` has compared the written network's logits with those of the masked one by then."""
     exported = _export(name, settings)

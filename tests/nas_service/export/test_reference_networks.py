@@ -24,11 +24,12 @@ from search_spaces.space import SPACES, Role, SpaceSettings
 from tests.samples import digits
 
 CASES = [
-    ("resnet-18", 16, "xnor-net"),
+    pytest.param("resnet-18", 16, "xnor-net", marks=pytest.mark.slow),
     ("resnet-20", 16, "react-net"),
-    ("vgg-binarynet", 16, "bnn"),
-    ("vgg-small", 32, "bnn"),
+    ("vgg-binarynet", 16, "bnn"),  # with fully connected layers
+    pytest.param("vgg-small", 32, "bnn", marks=pytest.mark.slow),
 ]
+NAMES = ("resnet-18", "resnet-20", "vgg-binarynet", "vgg-small")
 EVERY_CASE = pytest.mark.parametrize(("space", "channels", "method"), CASES)
 
 
@@ -66,7 +67,7 @@ def test_a_bundle_comes_back_as_the_network_that_its_own_source_builds(
     assert torch.equal(written(images), network(images))
 
 
-@pytest.mark.parametrize("name", [case[0] for case in CASES])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_picture_names_the_convolution_of_every_stage(name: str) -> None:
     space = SPACES.get(name)
     picture = draw(space, _genotype(name))

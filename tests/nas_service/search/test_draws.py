@@ -41,6 +41,7 @@ def _posterior(space: SearchSpace, shares: Shares, count: int = 12) -> Posterior
     return Posterior(Encoding(space), codes, rank_scores(rewards.tolist()), shares)
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("shares", SHARES, ids=str)
 @pytest.mark.parametrize("space", [TINY, CUTS, ONE_EDGE], ids=lambda space: space.name)
 def test_draws_have_the_posterior_s_means_and_covariances(space: SearchSpace, shares: Shares) -> None:

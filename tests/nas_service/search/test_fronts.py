@@ -79,7 +79,7 @@ def test_the_expected_growth_is_the_mean_over_draws(names: tuple[Objective, ...]
     aims, encoding = _aims(names), Encoding(TINY)
     posterior = _posterior(_history(6, seed))
     gain = OverFront(Costs(encoding, aims), posterior.codes, posterior.means)
-    rows = encoding.all_live[seed::9]
+    rows = encoding.all_live[seed::27]
     means, deviations = posterior.predict(rows)
     told = np.exp(gain.of(rows, means, deviations))
     units = np.sort(np.random.RandomState(1).standard_normal(2000))
