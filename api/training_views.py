@@ -6,8 +6,8 @@ from pydantic import Field
 
 from api.views import View
 from nas_service.lifecycle import CandidateState, JobState
-from nas_service.pareto import FrontAccuracy, FrontCost
-from nas_service.search.controls import Control
+from nas_service.search.control_kinds import Control
+from nas_service.terms import FrontAccuracy, FrontCost
 
 Place = Annotated[tuple[str, str], Field(description="Method and architecture.")]
 

@@ -15,13 +15,13 @@ from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.console import console, errors, print_json
 from api.views import ArchitectureView, CandidateView, JobView
-from nas_service.comparison import method_label
 from nas_service.lifecycle import FINISHED
 from nas_service.run_records.folder import require_free, whole_folder
 from nas_service.run_records.mlflow import write_mlflow
 from nas_service.run_records.record import RunRecord
 from nas_service.run_records.tables import write_csv, write_parquet
 from nas_service.run_records.tensorboard import write_tensorboard
+from nas_service.terms import method_label
 from search_spaces.errors import InvalidFieldError
 
 

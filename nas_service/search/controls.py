@@ -6,8 +6,8 @@ not one of size. All are live and within the search's limits, and depend on (see
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from nas_service.search.control_kinds import Control
 from nas_service.search.history import derived_random, permutation
 from nas_service.search.liveness import draw_uniform
 from nas_service.search.strategy import Strategy
@@ -18,13 +18,6 @@ _DRAWS = 1000  # of which those of like cost are as they would be among all
 _LIMITED_DRAWS = 50  # the same within limits, where one draw may take a second
 _CLIMBS = 50
 _REPEATS = 100  # draws in a row that were drawn before, after which there are no others
-
-
-class Control(StrEnum):
-    """Which kind of control an architecture is."""
-
-    UNIFORM = "uniform"
-    LIKE_COST = "like-cost"
 
 
 @dataclass(frozen=True)
