@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+RELEASE := $(VENV)/release
 PAGES := api/dashboard
 SPACE ?= abandit-mini
 DATASET ?= digits
@@ -15,7 +16,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs screenshots clean
+.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs screenshots wheels test-lowest test-newest release clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -105,6 +106,14 @@ docs: $(VENV)/.dev ## write the generated tables of the documentation anew
 
 screenshots: $(VENV)/.dev ## take pictures of every page in light, dark and on a phone (docs/pictures); needs Chromium
 	$(BIN)/python -m docs.screenshots
+
+$(RELEASE)/.done: packages/requirements.txt
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --requirement packages/requirements.txt
+	@touch $@
+
+wheels: $(RELEASE)/.done ## build what others install into dist/: the service's wheel and sdist, and the wheel of the client alone
+	$(RELEASE)/bin/python -m packages.wheels dist
 
 clean: ## remove the virtual environment and the embedded service's data
 	rm -rf $(VENV) $(NAS_HOME)

@@ -18,6 +18,7 @@ from api.event_views import AnyEvent, EventView
 from api.following import StreamMessage, follow
 from api.job_calls import JobCalls
 from api.patience import patiently
+from api.refusals import ApiError
 from api.search_views import ArmHistoryView, ArmTableView, BeliefsView, LeaderView, RoundsView, SeriesView
 from api.training_views import ArchitectureCostView, ComparisonView, CorrelationView, CurvesView
 from api.views import (
@@ -34,6 +35,18 @@ from api.views import (
 from nas_service.job_events import EventKind
 from nas_service.lifecycle import FINISHED
 from nas_service.reports import EpochReport
+
+__all__ = [
+    "AnyEvent",
+    "ApiError",
+    "ArchitectureView",
+    "ArmView",
+    "CandidateView",
+    "JobView",
+    "NasClient",
+    "SampleView",
+    "StreamMessage",
+]
 
 POLL_S = 0.5  # between two looks at a job that is waited for
 
