@@ -112,8 +112,34 @@ $(RELEASE)/.done: packages/requirements.txt
 	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --requirement packages/requirements.txt
 	@touch $@
 
+# The newest or lowest versions that pyproject.toml allows, in an environment of their own (2 GB), which goes when the tests pass.
+# Of torch only one build may be at hand: TORCH=torch says any. What is tested stands on others' packages.
+TORCH ?= $(shell grep '^torch==' constraints.txt)
+VERSIONS_TESTED ?= tests/architecture/test_imports.py tests/packages tests/nas_service/storage tests/nas_service/data \
+	tests/nas_service/export/test_bundle.py tests/nas_service/deploy/test_onnx_file.py tests/api/commands tests/api/streams \
+	tests/api/test_client.py tests/api/test_openapi.py tests/api/test_server.py tests/e2e/test_search.py
+define test-versions
+	echo '$(TORCH)' > $(RELEASE)/torch.txt
+	$(RELEASE)/bin/uv pip compile --quiet pyproject.toml --all-extras --resolution $(1) --constraint $(RELEASE)/torch.txt --upgrade \
+		--python $(PYTHON) --no-annotate --no-header --output-file $(VENV)/$(1).txt
+	$(if $(filter lowest%,$(1)),$(RELEASE)/bin/python -m packages.bounds $(VENV)/$(1).txt torch)
+	rm -rf $(VENV)/$(1) && $(PYTHON) -m venv $(VENV)/$(1)
+	$(VENV)/$(1)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/$(1).txt --editable '.[cluster,dev]'
+	$(VENV)/$(1)/bin/python -m pytest -m 'not slow' $(VERSIONS_TESTED)
+	rm -rf $(VENV)/$(1)
+endef
+
+test-lowest: $(RELEASE)/.done ## install the lowest versions that pyproject.toml allows (TORCH, VERSIONS_TESTED), and run tests of what stands on them
+	$(call test-versions,lowest-direct)
+
+test-newest: $(RELEASE)/.done ## the same with the newest versions that it allows
+	$(call test-versions,highest)
+
 wheels: $(RELEASE)/.done ## build what others install into dist/: the service's wheel and sdist, and the wheel of the client alone
 	$(RELEASE)/bin/python -m packages.wheels dist
+
+release: $(RELEASE)/.done ## make a release of the last commit in dist/: wheels, sdist, SBOMs, news, checked (VERSION=1.2.0; TAG=1 commits and tags it, too)
+	$(RELEASE)/bin/python -m packages.release '$(VERSION)' $(if $(filter 1 yes true,$(TAG)),--tag)
 
 clean: ## remove the virtual environment and the embedded service's data
 	rm -rf $(VENV) $(NAS_HOME)

@@ -22,7 +22,7 @@ class Allowed:
 
     Attributes:
         anywhere: What is installed with them.
-        in_functions: What a user may lack who never calls the function.
+        in_functions: What a user may lack who never calls the function; it may be named to type checkers too.
     """
 
     anywhere: frozenset[str]
@@ -106,8 +106,10 @@ def _needed(root: Path, tree: ast.Module, chain: str, allowed: Allowed) -> Itera
 
 
 def _run_when_loaded(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what runs when a module is loaded: neither functions nor what is for type checkers."""
     for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        for_checkers = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+        if not for_checkers and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield child
             yield from _run_when_loaded(child)
 

@@ -42,6 +42,7 @@ NEEDED = ["api", "api.client", "nas_service", "nas_service.errors"]
         "def f():\n    from nas_service.errors import NasError\n",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from nas_service.errors import NasError\n",
         "import json, httpx\nfrom nas_service.errors import NasError\nasync def f():\n    import pandas\n",
+        "from typing import TYPE_CHECKING\nimport nas_service.errors as e\nif TYPE_CHECKING:\n    import pandas\n",
     ],
 )
 def test_every_import_counts_wherever_it_stands(tree: Path, source: str) -> None:
