@@ -13,6 +13,7 @@ PACKAGE = "nas_client"
 REQUIRED = ("httpx", "pydantic", "rich")
 ALLOWED = Allowed(anywhere=frozenset(REQUIRED), in_functions=frozenset({"IPython", "pandas"}))
 FRONT = "api.client"
+_DYNAMIC = 'dynamic = ["dependencies", "version"]\n'
 
 _INIT = '''"""NasClient: nas-service as Python calls. These names are for users; inside are the service's own sources."""
 
@@ -63,8 +64,9 @@ def write_client(folder: Path, root: Path = ROOT) -> Path:
     facts, package = project(root), folder / PACKAGE
     shutil.copytree(root / "packages" / "client", folder, dirs_exist_ok=True)
     shutil.copy2(root / "LICENSE", folder)
-    (folder / "VERSION").write_text(facts["version"] + "\n")
-    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in facts["dependencies"] if _name(line) in REQUIRED))
+    needs = [line for line in facts["dependencies"] if _name(line) in REQUIRED]
+    file = folder / "pyproject.toml"
+    file.write_text(file.read_text().replace(_DYNAMIC, f'version = "{facts["version"]}"\ndependencies = {json.dumps(needs)}\n'))
     written(closure(root, fronts(root), ALLOWED), root, package)
     (package / "__init__.py").write_text(_init(root, facts["version"]))
     (package / "py.typed").touch()

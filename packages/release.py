@@ -145,10 +145,10 @@ def release(version: str, out: Path, *, tag: bool, root: Path = ROOT) -> list[Pa
 def _made_into(version: str, tree: Path, out: Path) -> list[Path]:
     """Make everything elsewhere first, so that `out` never has half of a release."""
     with tempfile.TemporaryDirectory() as made:
-        names = [file.name for file in make(version, tree, Path(made))]
+        files = make(version, tree, Path(made))
         shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(made, out)
-    return [out / name for name in names]
+        out.mkdir(parents=True)
+        return [Path(shutil.copy2(file, out)) for file in files]
 
 
 @contextmanager
