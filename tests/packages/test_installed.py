@@ -73,7 +73,7 @@ def _run(place: Path, *command: str | Path, **variables: str) -> str:
 
 
 def _install(place: Path, what: str | Path) -> None:
-    pip = [place / "env" / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    pip: list[str | Path] = [place / "env" / "bin" / "python", "-m", "pip", "install", "--quiet"]
     _run(place, *pip, "--constraint", ROOT / "constraints.txt", what)
 
 
@@ -114,7 +114,15 @@ def test_the_client_stands_beside_an_api_of_the_users_own(wheels: dict[str, Path
     assert not {"torch", "ray", "fastapi", "sqlalchemy", "numpy", "scikit-learn"} & installed
 
     (mine / "typed.py").write_text(TYPED)
-    check = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "--cache-dir", place / "cache", "typed.py"]
+    check = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        f"--python-executable={python}",
+        f"--cache-dir={place / 'cache'}",
+        "typed.py",
+    ]
     checked = subprocess.run(check, cwd=mine, capture_output=True, text=True, check=False).stdout
     assert 'Revealed type is "nas_client.api.' in checked
     assert checked.count("error:") == checked.count("Argument ") == len("12"), checked  # one for each argument of the wrong type
