@@ -6,7 +6,7 @@ from pydantic import Field
 
 from api.views import View
 from nas_service.lifecycle import CandidateState, JobState
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.terms import FrontAccuracy, FrontCost
 
 Place = Annotated[tuple[str, str], Field(description="Method and architecture.")]

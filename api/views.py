@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo,
 
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import CandidateMetrics, DatasetReport, Progress
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.terms import Quantity, method_label
 
 Item = TypeVar("Item")

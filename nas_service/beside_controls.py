@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_service.comparison import ComparedPair, best, compare
 from nas_service.likeness import recipe_of
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.search.controls import TOLERANCE
 from nas_service.trained import SpentSteps, TrainedCandidate, TrainingFacts
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nas_service.arm_costs import arm_costs, quantity
 from nas_service.job_events import TrainingChosen
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.search.controls import TOLERANCE, Costs, Drawn, draw_controls
 from nas_service.search.spread import spread
 from nas_service.search.strategy import Ranked, Strategy

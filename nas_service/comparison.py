@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from nas_service.reports import ClassFigures, RobustnessFigures
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.terms import Quantity
 from nas_service.trained import TrainedCandidate
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas_service.reports import CandidateMetrics
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 
 
 @dataclass(frozen=True)

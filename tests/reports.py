@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nas_service.reports import CandidateMetrics, ClassFigures, EpochReport, RobustnessFigures
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.trained import FoundArchitecture, TrainedCandidate
 
 COST = {"binary_parameters": 800, "float_parameters": 20, "flops": 100, "bops": 6400, "packed_bytes": 180, "ops": 200.0}

@@ -7,7 +7,7 @@ not one of size. All are live and within the search's limits, and depend on (see
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.search.history import derived_random, permutation
 from nas_service.search.liveness import draw_uniform
 from nas_service.search.strategy import Strategy

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from nas_service.arm_costs import quantity
 from nas_service.errors import NotFoundError
 from nas_service.search.aims import undominated
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.storage.models import Architecture, Job
 from nas_service.storage.session import database_now, new_id
 from search_spaces.genotype import Genotype

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from nas_service.job_events import DataRead
 from nas_service.lifecycle import FINISHED, CandidateState, JobState
 from nas_service.reports import CandidateMetrics
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.storage.jobs import SEARCH, TRAINING
 from nas_service.storage.models import Architecture, Candidate, Event, Job, SampleRow
 from nas_service.terms import method_label

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.client import NasClient
 from nas_service.lifecycle import JobState
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
 from nas_service.storage import jobs

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nas_service.lifecycle import JobState
 from nas_service.reports import RobustnessFigures
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.search.history import Sample
 from nas_service.search.strategy import STRATEGIES
 from nas_service.specs import SearchSpec, TrainingSpec

@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 
 from api.views import CandidateView, JobView
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from tests.e2e.conftest import Running
 
 pytestmark = pytest.mark.ray

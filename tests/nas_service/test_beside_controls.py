@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from nas_service.beside_controls import ControlLine, beside_controls
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.trained import SpentSteps, TrainedCandidate, TrainingFacts
 from tests.reports import metrics, trained
 

@@ -4,7 +4,7 @@ import pytest
 
 from nas_service.catalogue import build_method
 from nas_service.choice import choose
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.search.strategy import STRATEGIES, Ranked
 from nas_service.specs import Component, SearchTraining
 from search_spaces.genotype import Choice, Genotype

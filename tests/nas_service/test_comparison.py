@@ -6,7 +6,7 @@ import pytest
 
 from nas_service.comparison import best, compare, rank_correlation
 from nas_service.reports import CandidateMetrics, ClassFigures
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.terms import Quantity, method_label
 from nas_service.trained import TrainedCandidate
 from tests.reports import class_figures, epoch_report, even, metrics, trained

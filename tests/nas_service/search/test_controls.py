@@ -4,7 +4,7 @@ import pytest
 
 from nas_service.arm_costs import ArmCosts, arm_costs, quantity
 from nas_service.catalogue import build_method
-from nas_service.search.control_kinds import Control
+from nas_service.search.control import Control
 from nas_service.search.controls import TOLERANCE, Costs, draw_controls
 from nas_service.search.liveness import live_genotypes
 from nas_service.search.strategy import STRATEGIES, Strategy

@@ -1,4 +1,4 @@
-"""Kinds of controls: what clients and views know of them, apart from how they are drawn."""
+"""What kinds of controls there are: a name that clients know, too, who draw none."""
 
 from enum import StrEnum
 
