@@ -115,9 +115,10 @@ $(RELEASE)/.done: packages/requirements.txt
 # The newest or lowest versions that pyproject.toml allows, in an environment of their own (2 GB), which goes when the tests pass.
 # Of torch only one build may be at hand: TORCH=torch says any. What is tested stands on others' packages.
 TORCH ?= $(shell grep '^torch==' constraints.txt)
-VERSIONS_TESTED ?= tests/architecture/test_imports.py tests/packages tests/nas_service/storage tests/nas_service/data \
-	tests/nas_service/export/test_bundle.py tests/nas_service/deploy/test_onnx_file.py tests/api/commands tests/api/streams \
-	tests/api/test_client.py tests/api/test_openapi.py tests/api/test_server.py tests/e2e/test_search.py
+VERSIONS_TESTED ?= tests/architecture/test_imports.py tests/nas_service/storage/test_engines.py tests/nas_service/storage/test_migrations.py \
+	tests/nas_service/data/test_parquet.py tests/nas_service/data/test_loader.py tests/nas_service/export/test_bundle.py \
+	tests/nas_service/deploy/test_onnx_file.py tests/api/test_client.py tests/api/test_server.py tests/api/test_openapi.py \
+	tests/e2e/test_search.py::test_waves_of_one_equal_the_engine_without_ray
 define test-versions
 	echo '$(TORCH)' > $(RELEASE)/torch.txt
 	$(RELEASE)/bin/uv pip compile --quiet pyproject.toml --all-extras --resolution $(1) --constraint $(RELEASE)/torch.txt --upgrade \
