@@ -7,7 +7,7 @@ WORKDIR /srv/nas
 # A C compiler, so that the C of a bundle is run before anybody downloads it.
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY search_spaces search_spaces
 COPY nas_service nas_service
 COPY workers workers

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+RELEASE := $(VENV)/release
 PAGES := api/dashboard
 SPACE ?= abandit-mini
 DATASET ?= digits
@@ -15,7 +16,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs notebook screenshots clean
+.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs notebook screenshots wheels test-lowest test-newest release clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -109,6 +110,41 @@ notebook: $(VENV)/.dev ## run docs/guides/notebook.ipynb anew, beside a service 
 
 screenshots: $(VENV)/.dev ## take pictures of every page in light, dark and on a phone (docs/pictures); needs Chromium
 	$(BIN)/python -m docs.screenshots
+
+$(RELEASE)/.done: packages/requirements.txt
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --requirement packages/requirements.txt
+	@touch $@
+
+# The newest or lowest versions that pyproject.toml allows, in an environment of their own (2 GB), which goes when the tests pass.
+# Of torch only one build may be at hand: TORCH=torch says any. What is tested stands on others' packages.
+TORCH ?= $(shell grep '^torch==' constraints.txt)
+VERSIONS_TESTED ?= tests/architecture/test_imports.py tests/nas_service/storage/test_engines.py tests/nas_service/storage/test_migrations.py \
+	tests/nas_service/data/test_parquet.py tests/nas_service/data/test_loader.py tests/nas_service/export/test_bundle.py \
+	tests/nas_service/deploy/test_onnx_file.py tests/api/test_client.py tests/api/test_server.py tests/api/test_openapi.py \
+	tests/e2e/test_search.py::test_waves_of_one_equal_the_engine_without_ray
+define test-versions
+	echo '$(TORCH)' > $(RELEASE)/torch.txt
+	$(RELEASE)/bin/uv pip compile --quiet pyproject.toml --all-extras --resolution $(1) --constraint $(RELEASE)/torch.txt --upgrade \
+		--python $(PYTHON) --no-annotate --no-header --output-file $(VENV)/$(1).txt
+	$(if $(filter lowest%,$(1)),$(RELEASE)/bin/python -m packages.bounds $(VENV)/$(1).txt torch)
+	rm -rf $(VENV)/$(1) && $(PYTHON) -m venv $(VENV)/$(1)
+	$(VENV)/$(1)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/$(1).txt --editable '.[cluster,dev]'
+	$(VENV)/$(1)/bin/python -m pytest -m 'not slow' $(VERSIONS_TESTED)
+	rm -rf $(VENV)/$(1)
+endef
+
+test-lowest: $(RELEASE)/.done ## install the lowest versions that pyproject.toml allows (TORCH, VERSIONS_TESTED), and run tests of what stands on them
+	$(call test-versions,lowest-direct)
+
+test-newest: $(RELEASE)/.done ## the same with the newest versions that it allows
+	$(call test-versions,highest)
+
+wheels: $(RELEASE)/.done ## build what others install into dist/: the service's wheel and sdist, and the wheel of the client alone
+	$(RELEASE)/bin/python -m packages.wheels dist
+
+release: $(RELEASE)/.done ## make a release of the last commit in dist/: wheels, sdist, SBOMs, news, checked (VERSION=1.2.0; TAG=1 commits and tags it, too)
+	$(RELEASE)/bin/python -m packages.release '$(VERSION)' $(if $(filter 1 yes true,$(TAG)),--tag)
 
 clean: ## remove the virtual environment and the embedded service's data
 	rm -rf $(VENV) $(NAS_HOME)

@@ -8,8 +8,8 @@ from api.markup import Record
 from api.tabular import Tabular
 from api.views import View
 from nas_service.lifecycle import CandidateState, JobState
-from nas_service.pareto import FrontAccuracy, FrontCost
 from nas_service.search.control import Control
+from nas_service.terms import FrontAccuracy, FrontCost
 
 _NO_FIGURES = {"runs", "attack", "cost"}  # of a pair
 _WHOSE = ("candidate", "architecture", "method", "seed")

@@ -5,10 +5,10 @@ from typing import Any, Generic, Self, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, computed_field, field_validator, model_validator
 
-from nas_service.comparison import Quantity, method_label
 from nas_service.lifecycle import CandidateState, JobState
 from nas_service.reports import CandidateMetrics, DatasetReport, Progress
 from nas_service.search.control import Control
+from nas_service.terms import Quantity, method_label
 
 Item = TypeVar("Item")
 

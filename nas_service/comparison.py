@@ -1,15 +1,14 @@
 """Comparing trained candidates: methods x architectures, with spread over seeds and ranks, and the best. No SQL, no torch."""
 
-import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from nas_service.reports import ClassFigures, RobustnessFigures
 from nas_service.search.control import Control
+from nas_service.terms import Quantity
 from nas_service.trained import TrainedCandidate
 
 MIN_FOR_CORRELATION = 3  # two points always lie on a line
@@ -56,13 +55,6 @@ class Run:
     test_accuracy: float
     validation_accuracy: float
     attacked: float | None
-
-
-class Quantity(StrEnum):
-    """What the best candidate is chosen by; test images have no say."""
-
-    VALIDATION_ACCURACY = "validation_accuracy"
-    VALIDATION_PGD_20 = "validation_pgd_20"  # on validation images under PGD-20
 
 
 @dataclass(frozen=True)
@@ -197,14 +189,6 @@ class ComparedMethod:
     balanced_mean: float | None
     mean_rank: float
     score_correlation: float | None
-
-
-def method_label(method: Mapping[str, Any], more: Sequence[str] = ()) -> str:
-    """Return `name`, or `name(setting=value, recipe.epochs=9)` where something was asked for; `more` goes behind it."""
-    asked = [f"{key}={json.dumps(value)}" for key, value in sorted(method.get("settings", {}).items())]
-    asked += [f"recipe.{key}={json.dumps(value)}" for key, value in sorted(method.get("recipe", {}).items())]
-    asked += more
-    return f"{method['name']}({', '.join(asked)})" if asked else str(method["name"])
 
 
 def rank_correlation(left: Sequence[float], right: Sequence[float]) -> float | None:

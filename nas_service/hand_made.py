@@ -10,10 +10,11 @@ from typing import Any
 
 from nas_service.binarization.method import METHODS
 from nas_service.catalogue import build_method, build_space
-from nas_service.comparison import ComparedPair, compare, method_label
+from nas_service.comparison import ComparedPair, compare
 from nas_service.data.facts import DatasetFacts
 from nas_service.likeness import data_of, dataset_label, network_label, recipe_of
 from nas_service.specs import Component, HandMadeSpec, MethodChoice, SearchSpec, SearchTraining, TrainingSection, TrainingSpec
+from nas_service.terms import method_label
 from nas_service.trained import LiveJob, TrainedCandidate, TrainingFacts
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype

@@ -8,9 +8,9 @@ from typing import Any
 
 from nas_service.binarization.method import METHODS
 from nas_service.catalogue import merged_recipe, needs_teacher
-from nas_service.comparison import method_label
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import MethodChoice
+from nas_service.terms import method_label
 from nas_service.trained import TrainedCandidate, TrainingFacts
 from search_spaces.errors import InvalidFieldError, UnknownNameError
 from search_spaces.space import SPACES

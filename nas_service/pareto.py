@@ -2,25 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from nas_service.comparison import AttackConditions, ComparedPair
 from nas_service.search.aims import undominated
-
-
-class FrontAccuracy(StrEnum):
-    """What a front would have high."""
-
-    CLEAN = "clean"
-    ATTACKED = "attacked"
-
-
-class FrontCost(StrEnum):
-    """What a front would have low."""
-
-    OPS = "ops"
-    PACKED_BYTES = "packed_bytes"
-
+from nas_service.terms import FrontAccuracy, FrontCost
 
 Place = tuple[str, str]  # method and architecture
 

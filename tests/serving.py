@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from api.deps import Service
 from api.server import GuardedServer, listening, url_of
 from tests.waiting import wait_until
 
+NAS = (sys.executable, "-m", "api.cli")
 ROOMY = ConnectionLimits(connections=100, header_s=30.0)
 
 
@@ -57,7 +58,12 @@ class Served:
 
 @contextmanager
 def nas_serve(
-    home: Path, *words: str, handles: int | None = None, shown: str = "127.0.0.1", **variables: str
+    home: Path,
+    *words: str,
+    handles: int | None = None,
+    nas: Sequence[str] = NAS,
+    shown: str = "127.0.0.1",
+    **variables: str,
 ) -> Iterator[Served]:
     """Run `nas serve` on a free port of this machine, with its log beside the home; it is ended with the block."""
     log = home.parent / f"{home.name}.log"
@@ -70,7 +76,7 @@ def nas_serve(
 
     with ExitStack() as ending, log.open("w") as written:
         process = subprocess.Popen(
-            [sys.executable, "-m", "api.cli", "serve", "--port", "0", *words],
+            [*nas, "serve", "--port", "0", *words],
             stdout=subprocess.PIPE,
             stderr=written,
             text=True,

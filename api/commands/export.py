@@ -15,7 +15,6 @@ from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.console import errors, print_json, say, tell
 from api.views import ArchitectureView, CandidateView, JobView, SampleView
-from nas_service.comparison import method_label
 from nas_service.lifecycle import FINISHED
 from nas_service.run_records.folder import require_free, whole_folder
 from nas_service.run_records.found import ArchitectureRecord, SampleRecord, TrainingRecords
@@ -23,6 +22,7 @@ from nas_service.run_records.mlflow import write_mlflow
 from nas_service.run_records.record import RunRecord
 from nas_service.run_records.tables import write_csv, write_parquet
 from nas_service.run_records.tensorboard import write_tensorboard
+from nas_service.terms import method_label
 from search_spaces.errors import InvalidFieldError
 from search_spaces.genotype import Genotype
 

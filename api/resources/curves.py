@@ -9,13 +9,13 @@ from api.resources.etags import tagged_view
 from api.resources.jobs import NOT_FOUND
 from api.resources.tables import AS_CSV, Format, TableFormat, csv_reply
 from api.training_views import CurvesView, CurveView
-from nas_service.comparison import method_label
 from nas_service.curves import Curve, curve
 from nas_service.likeness import planned_epochs
 from nas_service.storage import candidates, jobs
 from nas_service.storage.curves import EXTRA, FIGURES, count_epochs, epochs_of
 from nas_service.storage.models import Candidate
 from nas_service.storage.trained import training_facts
+from nas_service.terms import method_label
 from nas_service.thinning import least_points
 from nas_service.trained import TrainingFacts
 from search_spaces.errors import InvalidFieldError

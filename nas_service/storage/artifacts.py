@@ -13,12 +13,13 @@ from fsspec.spec import AbstractFileSystem
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nas_service.errors import NotFoundError, StoreAwayError
+from nas_service.errors import NotFoundError, NotReadyError, StoreAwayError
 from nas_service.storage.models import Artifact
 from nas_service.storage.session import database_now, new_id
 from nas_service.storage.whole_files import remove_abandoned, write_whole
 
 _LOCAL = "file://"
+S3 = ("s3", "s3a")
 SCRATCH = ".writing"  # the store's own folder, beside the keys
 
 
@@ -51,8 +52,17 @@ class ArtifactStore:
     """
 
     def __init__(self, url: str) -> None:
-        """Open the store; the root is created when something is put."""
-        self._files, self._root = _opened(url)
+        """Open the store; the root is created when something is put.
+
+        Raises:
+            NotReadyError: If the package that reaches such a store is not installed.
+        """
+        try:
+            self._files, self._root = _opened(url)
+        except ImportError as error:
+            kind, _, _ = url.partition("://")
+            what = "`pip install 'nas-service[s3]'`" if kind in S3 else f"install it ({error})"
+            raise NotReadyError(f"an artifact store at {kind}:// (NAS_ARTIFACT_URL) needs another package: {what}") from error
         self._is_local = "file" in self._files.protocol
 
     @property

@@ -2,23 +2,15 @@
 
 import math
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-import psycopg
-from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
-from psycopg.rows import TupleRow
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from nas_service.errors import NotReadyError
 
-Result = TypeVar("Result")
-
-_WAKE_S = 0.1  # psycopg looks for signals as often
-_SLACK_S = 1.0  # the server's own limit comes first, since its error says more
 ALLOWED = "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
 
 
@@ -45,21 +37,6 @@ class TimeOuts:
 DRIVERS = TimeOuts()
 STARTS = TimeOuts(lock_s=10.0, statement_s=10.0, connect_s=5.0)
 MIGRATIONS = TimeOuts(statement_s=None)
-
-
-class _LimitedConnection(psycopg.Connection[TupleRow]):
-    """A connection that gives up on a server that says nothing: one that is frozen never closes its socket."""
-
-    limit_s: float | None = None
-
-    def wait(self, gen: PQGen[Result], interval: float = _WAKE_S, timeout: float | None = None) -> Result:
-        """Wait as psycopg does, within the limit; a connection whose statement still runs is of no more use."""
-        try:
-            return super().wait(gen, interval, self.limit_s if timeout is None else timeout)
-        except psycopg.OperationalError:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()
-            raise
 
 
 def parse_url(url: str) -> URL:
@@ -97,7 +74,8 @@ def create_database_engine(url: str, time_outs: TimeOuts = DRIVERS, connections:
         connections: Most that this engine opens; half of them are kept.
 
     Raises:
-        NotReadyError: If the URL is not one of a known database, or the folder of its file cannot be made.
+        NotReadyError: If the URL is not one of a known database, its driver is not installed, or the folder of its file cannot
+            be made.
     """
     parsed = parse_url(url)
     file = database_file(parsed)
@@ -105,11 +83,12 @@ def create_database_engine(url: str, time_outs: TimeOuts = DRIVERS, connections:
         _make_folder(file.parent)
     elif parsed.get_backend_name() == "sqlite":
         return _sqlite(create_engine(parsed), time_outs)
+    limited = _sqlite if file is not None else _limited_postgres()
     size = max(1, connections // 2)
     engine = create_engine(
         parsed, pool_pre_ping=file is None, pool_size=size, max_overflow=connections - size, pool_timeout=time_outs.pool_s
     )
-    return _postgres(engine, time_outs) if file is None else _sqlite(engine, time_outs)
+    return limited(engine, time_outs)
 
 
 def _make_folder(folder: Path) -> None:
@@ -120,32 +99,14 @@ def _make_folder(folder: Path) -> None:
         raise NotReadyError(f"the folder of the database, {folder}, {what}: set NAS_HOME to a folder of its own") from error
 
 
-def _postgres(engine: Engine, time_outs: TimeOuts) -> Engine:
-    in_ms = {"lock_timeout": time_outs.lock_s, "idle_in_transaction_session_timeout": time_outs.idle_s}
-    if time_outs.statement_s is not None:
-        in_ms["statement_timeout"] = time_outs.statement_s
-    options = " ".join(f"-c {name}={math.ceil(1000 * seconds)}" for name, seconds in in_ms.items())
-
-    limit_s = None if time_outs.statement_s is None else time_outs.statement_s + _SLACK_S
-
-    @event.listens_for(engine, "do_connect")
-    def connect(_: object, __: object, words: tuple[Any, ...], named: dict[str, Any]) -> psycopg.Connection[TupleRow]:
-        # What the URL says comes later, so it wins.
-        ours = {"connect_timeout": math.ceil(time_outs.connect_s), "options": f"{options} {named.get('options', '')}".strip()}
-        connection = _LimitedConnection.connect(*words, **{**ours, **named, "options": ours["options"]})
-        connection.limit_s = limit_s
-        return connection
-
-    @event.listens_for(engine, "checkin")
-    def expect_life(connection: _LimitedConnection | None, _: object) -> None:
-        if connection is not None:  # the next thing sent is the pool's test of it
-            connection.limit_s = time_outs.connect_s
-
-    @event.listens_for(engine, "checkout")
-    def expect_work(connection: _LimitedConnection, _: object, __: object) -> None:
-        connection.limit_s = limit_s
-
-    return engine
+def _limited_postgres() -> Callable[[Engine, TimeOuts], Engine]:
+    try:
+        from nas_service.storage.postgres import limited  # noqa: PLC0415 - psycopg is an extra
+    except ImportError as error:
+        raise NotReadyError(
+            f"a database on PostgreSQL (NAS_DATABASE_URL) needs psycopg ({error}): `pip install 'nas-service[postgres]'`"
+        ) from error
+    return limited
 
 
 def _sqlite(engine: Engine, time_outs: TimeOuts) -> Engine:

@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nas_service.comparison import method_label
 from nas_service.job_events import DataRead
 from nas_service.lifecycle import FINISHED, CandidateState, JobState
 from nas_service.reports import CandidateMetrics
 from nas_service.search.control import Control
 from nas_service.storage.jobs import SEARCH, TRAINING
 from nas_service.storage.models import Architecture, Candidate, Event, Job, SampleRow
+from nas_service.terms import method_label
 from nas_service.trained import FoundArchitecture, LiveJob, SpentSteps, TrainedCandidate, TrainingFacts
 
 

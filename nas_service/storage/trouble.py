@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -59,11 +58,10 @@ def condition(error: DBAPIError | PoolTimeoutError) -> str | None:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         return _SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & _PRIMARY)
-    if not isinstance(cause, psycopg.Error):
-        return None
-    if cause.sqlstate is None:
-        return UNREACHABLE if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) else None
-    return _POSTGRES.get(cause.sqlstate, _POSTGRES.get(cause.sqlstate[:2]))
+    state: str | None = getattr(cause, "sqlstate", None)  # of psycopg's errors, which may not be installed
+    if state is None:
+        return UNREACHABLE if isinstance(error, OperationalError | InterfaceError) else None
+    return _POSTGRES.get(state, _POSTGRES.get(state[:2]))
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from nas_service.comparison import Quantity, best, compare, method_label, rank_correlation
+from nas_service.comparison import best, compare, rank_correlation
 from nas_service.reports import CandidateMetrics, ClassFigures
 from nas_service.search.control import Control
+from nas_service.terms import Quantity, method_label
 from nas_service.trained import TrainedCandidate
 from tests.reports import class_figures, epoch_report, even, metrics, trained
 

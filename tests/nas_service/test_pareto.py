@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_service.comparison import compare
-from nas_service.pareto import FrontAccuracy, FrontCost, fronts
+from nas_service.pareto import fronts
+from nas_service.terms import FrontAccuracy, FrontCost
 from nas_service.trained import TrainedCandidate
 from tests.reports import metrics, trained
 

@@ -1,12 +1,14 @@
 """The artifact store: what is put is there whole, and a store that is away is trouble that passes."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.registry import _registry
 
-from nas_service.errors import NasError, StoreAwayError
+from nas_service.errors import NasError, NotReadyError, StoreAwayError
 from nas_service.settings import Settings
 from nas_service.storage.artifacts import SCRATCH, ArtifactStore
 from tests.disks import fill, make_read_only, mounted
@@ -75,3 +77,11 @@ def test_an_object_store_that_is_away_is_named_by_its_error_and_not_by_its_addre
     with pytest.raises(StoreAwayError) as refused:
         ArtifactStore("s3://bucket/prefix").put("a/one", b"x")
     assert str(refused.value) == "the artifact store cannot be used now (EndpointConnectionError)"
+
+
+def test_where_the_package_of_a_store_is_not_installed_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(_registry, "s3", raising=False)  # what was loaded before
+    for url, said in (("s3://bucket/x", r"pip install 'nas-service\[s3\]'"), ("gs://bucket/x", "gcsfs")):
+        with pytest.raises(NotReadyError, match=said):
+            ArtifactStore(url)

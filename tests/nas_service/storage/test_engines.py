@@ -1,6 +1,7 @@
 """Engines: nothing waits for a database without limit, and what is said when the wait is over."""
 
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -179,3 +180,11 @@ def test_a_url_that_is_not_of_a_known_database_is_refused_without_its_password(u
     with pytest.raises(NotReadyError, match=r"NAS_DATABASE_URL.*allowed: sqlite:///PATH or postgresql\+psycopg://") as refused:
         Database(url)
     assert "u:secret" not in str(refused.value)
+
+
+def test_where_psycopg_is_not_installed_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "nas_service.storage.postgres", raising=False)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(NotReadyError, match=r"pip install 'nas-service\[postgres\]'") as refused:
+        Database("postgresql+psycopg://u:secret@127.0.0.1:1/x")
+    assert "secret" not in str(refused.value)
