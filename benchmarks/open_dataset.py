@@ -42,7 +42,7 @@ def _open(given: argparse.Namespace) -> None:
     DATASETS.names()  # imports are not what is measured
     before, started = _peak_mb(), time.perf_counter()
     settings = Settings(home=Path(given.home), data_root=Path(given.data_root))
-    dataset = open_dataset(Component(name=given.dataset, settings=read_spec(None, {}, given.sets)), settings)
+    dataset = open_dataset(Component(name=given.dataset, settings=read_spec(None, {}, given.sets).body), settings)
     seconds = time.perf_counter() - started
     facts = dataset.facts
     images = f"{facts.train + facts.validation + facts.test} of {facts.channels}x{facts.height}x{facts.width}"

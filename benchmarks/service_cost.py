@@ -17,8 +17,9 @@ from pathlib import Path
 
 import torch
 
-from api.client import POLL_S, NasClient
+from api.client import NasClient
 from api.commands.embedded import embedded_service
+from api.progress import POLL_S
 from benchmarks.conditions import conditions
 from nas_service.catalogue import build_dataset
 from nas_service.lifecycle import FINISHED

@@ -98,7 +98,7 @@ def end_session(session: Session, cookie: str) -> None:
     session.execute(delete(BrowserSession).where(BrowserSession.digest == digest_of(cookie)))
 
 
-def _valid(now: datetime) -> Select[tuple[AccessKey]]:
+def _valid(now: datetime) -> Select[AccessKey]:
     lasts = or_(AccessKey.expires_at.is_(None), AccessKey.expires_at > now)
     return select(AccessKey).where(AccessKey.revoked_at.is_(None), lasts)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from nas_service.lifecycle import JobState
-from nas_service.search.controls import Control
+from nas_service.search.control import Control
 from nas_service.settings import Settings
 from nas_service.storage import events, jobs, litter
 from nas_service.storage.architectures import list_architectures
