@@ -86,7 +86,19 @@ VALGRIND = Watcher(
     ("valgrind", "--quiet", f"--error-exitcode={_ERROR}", "--leak-check=full", "--expensive-definedness-checks=yes"),
 )
 WATCHERS = (GCC, CLANG, TRAPS, MEMORY, VALGRIND)
-FUZZER = ("clang", f"-fsanitize=fuzzer,address,{_UNDEFINED}", *_STRICT, "-DFUZZED", _FILLED)
+FUZZER = Watcher(
+    "clang, libFuzzer with address and undefined behaviour",
+    "clang",
+    (f"-fsanitize=fuzzer,address,{_UNDEFINED}", *_STRICT, "-DFUZZED", _FILLED),
+    (Fault.SHORT_ARENA, Fault.OVERFLOW),
+)
+_LEAST = """
+#ifdef FUZZED
+int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size) { return size > 1 && data == 0; }
+#else
+int main(void) { return 0; }
+#endif
+"""
 
 
 @cache
@@ -94,7 +106,7 @@ def _links(compiler: str, flags: tuple[str, ...]) -> bool:
     """Return whether a program with such flags can be linked here."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "main.c"
-        source.write_text("int main(void) { return 0; }\n", encoding="utf-8")
+        source.write_text(_LEAST, encoding="utf-8")
         command = [compiler, *flags, str(source), "-o", str(Path(folder) / "main")]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
@@ -115,42 +127,31 @@ def watch(
     watcher: Watcher, folder: Path, code: CSource, images: Images, flags: tuple[str, ...] = (), fault: Fault | None = None
 ) -> Seen:
     """Compile the network in a folder, with `flags` beside the tool's, and run it on images (N, H, W, C)."""
-    program = folder / "watched"
-    planted = [] if fault is None else [f"-DFAULT={fault.value}"]
-    sources = [f"-I{folder}", str(HARNESS), str(folder / "network.c")]
-    compile_c([watcher.compiler, *WARNINGS, "-g", "-O1", *watcher.flags, *flags, *planted, *sources, "-o", str(program)])
+    program = _compiled(watcher, folder, flags, fault)
     given = np.ascontiguousarray(images).tobytes()
     done = subprocess.run([*watcher.runs, str(program)], input=given, check=False, capture_output=True)
     said = done.stderr.decode(errors="replace")[:SAID]
-    if done.returncode != 0:
-        said = f"ends with {done.returncode}: {said}"
     classes = header_number(code, "CLASSES")
     whole = len(done.stdout) // (4 * classes) * 4 * classes
-    return Seen(said, np.frombuffer(done.stdout[:whole], np.uint32).reshape(-1, classes))
+    logits = np.frombuffer(done.stdout[:whole], np.uint32).reshape(-1, classes)
+    return Seen(said if done.returncode == 0 else f"ends with {done.returncode}: {said}", logits)
 
 
-def fuzz(folder: Path, images: Images, runs: int, *flags: str) -> str:
+def fuzz(folder: Path, images: Images, runs: int, flags: tuple[str, ...] = (), fault: Fault | None = None) -> str:
     """Compile the network in a folder, and run it on `runs` images that libFuzzer makes of some; return what it complains of."""
-    program, begin = folder / "fuzzed", folder / "images"
-    compile_c(
-        [
-            FUZZER[0],
-            *WARNINGS,
-            "-g",
-            "-O1",
-            *FUZZER[1:],
-            *flags,
-            f"-I{folder}",
-            str(HARNESS),
-            str(folder / "network.c"),
-            "-o",
-            str(program),
-        ]
-    )
+    program, begin = _compiled(FUZZER, folder, flags, fault), folder / "images"
     begin.mkdir(exist_ok=True)
     for number, image in enumerate(images):
         (begin / str(number)).write_bytes(np.ascontiguousarray(image).tobytes())
-    size = images[0].size
-    command = [str(program), f"-runs={runs}", "-seed=1", f"-max_len={size}", "-len_control=0", str(begin)]
+    command = [str(program), f"-runs={runs}", "-seed=1", f"-max_len={images[0].size}", "-len_control=0", str(begin)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", cwd=folder)
     return "" if done.returncode == 0 else f"ends with {done.returncode}: {done.stderr[-SAID:]}"
+
+
+def _compiled(watcher: Watcher, folder: Path, flags: tuple[str, ...], fault: Fault | None) -> Path:
+    """Return the program of the network in a folder."""
+    program = folder / "watched"
+    planted = [] if fault is None else [f"-DFAULT={fault.value}"]
+    command = [watcher.compiler, *WARNINGS, "-g", "-O1", *watcher.flags, *flags, *planted, f"-I{folder}"]
+    compile_c([*command, str(HARNESS), str(folder / "network.c"), "-o", str(program)])
+    return program
