@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -68,10 +68,22 @@ def print_json(value: BaseModel | Sequence[BaseModel | dict[str, Any]] | dict[st
     console.file.write(json_text(plain) + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[object]] | Sequence[Sequence[object]]) -> None:
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterator[Sequence[object]] | Sequence[Sequence[object]],
+    folds: Collection[str] | None = None,
+) -> None:
     """Print rows under headings; nothing in them is read as markup, nor obeyed by the terminal.
 
     Where there is no terminal they are plain columns, a line each however long it is, for other programs to cut.
+
+    Args:
+        title: Above.
+        columns: Headings.
+        rows: A value for each of them.
+        folds: Columns that are broken where a terminal has no room for them; of others only headings are, between words. None:
+            all but the first.
     """
     is_plain = not console.is_terminal
     table = Table(
@@ -82,7 +94,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[obje
         pad_edge=not is_plain,
     )
     for position, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=position == 0 or is_plain)
+        is_whole = position == 0 if folds is None else column not in folds
+        heading = column.replace(" ", "\n") if is_whole and folds is not None and is_narrow() else column
+        table.add_column(heading, overflow="fold", no_wrap=is_whole or is_plain)
     for row in rows:
         cells = [_cell(value) for value in row]
         table.add_row(*([Text(", ".join(cell.plain.split("\n"))) for cell in cells] if is_plain else cells))
@@ -93,6 +107,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterator[Sequence[obje
     written.write(f"{printable(title)}\n")
     Console(file=written, width=UNBOUNDED).print(table)
     console.file.write("".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines()))
+
+
+def width_of(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Return how wide a table is that folds nothing but its headings, between words."""
+    headings = [max(map(len, column.split())) for column in columns]
+    widest = [max([heading, *(len(_cell(row[place]).plain) for row in rows)]) for place, heading in enumerate(headings)]
+    return sum(widest) + 3 * len(columns) + 1  # a line and a space to each side, and the last line
 
 
 def _cell(value: object) -> Text:
@@ -124,7 +145,12 @@ def print_data_remarks(client: NasClient, job: JobView, where: Console = console
 
 def short_id(identifier: str) -> str:
     """Return as much of an id as a narrow terminal has room for; commands take its beginning, too."""
-    return identifier[:_SHORT_ID] if console.is_terminal and console.width < WIDTH else identifier
+    return identifier[:_SHORT_ID] if is_narrow() else identifier
+
+
+def is_narrow() -> bool:
+    """Return whether there is a terminal, and less room in it than tables take where there is none."""
+    return console.is_terminal and console.width < WIDTH
 
 
 def age(since: datetime) -> str:
