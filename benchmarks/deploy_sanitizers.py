@@ -7,8 +7,9 @@ Each network's C, with float32 and with int16 activations, is compiled without v
 AddressSanitizer and UndefinedBehaviorSanitizer of gcc and clang (the first thing wrong ends the program), by MemorySanitizer of
 clang, which tells what is read before it is written, and by valgrind. Image, arena and logits lie on heaps of exactly the sizes
 that network.h states. Beside the test images there are images of noise and of extremes, and libFuzzer makes more of both; every
-logit has to have the bits that the network has in torch (int16: in Python's integers). Each tool first has to see
-faults that are made on purpose. What is not here is named and left out. Writes benchmarks/results/deploy_sanitizers.md.
+logit has to have the bits that the network has in torch (int16: in Python's integers). Each tool first has to see faults that
+are made on purpose. What was done is kept line by line, so that a run that was cut off goes on; what is not here is named and
+left out. Writes benchmarks/results/deploy_sanitizers.md.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from benchmarks.conditions import conditions
 from benchmarks.deploy_bits import KINDS, TRAINED, bundled, train, versions
 from benchmarks.deploy_cifar import IMAGE, images
+from benchmarks.kept import add_row, read_rows
 from nas_service.catalogue import build_space, load_entries
 from nas_service.deploy.c_source import CSource, write_c
 from nas_service.deploy.int16.c_writer import write_c as write_int16
@@ -260,8 +262,8 @@ def page(networks: Sequence[str], rows: Sequence[Row], blind: dict[str, list[str
     ]
     cells = {(row.watcher, row.build, row.network): "**wrong**" if row.wrong else str(row.images) for row in rows}
     for tool, build in dict.fromkeys((row.watcher, row.build) for row in rows):
-        lines.append(f"| {tool} | {build} | {' | '.join(cells[tool, build, name] for name in networks)} |")
-    lines += ["", "That the tools see what is wrong was tried with faults made on purpose, on the first network, scalar:", ""]
+        lines.append(f"| {tool} | {build} | {' | '.join(cells.get((tool, build, name), '-') for name in networks)} |")
+    lines += ["", "That the tools see what is wrong was tried with faults made on purpose, on one of these networks, scalar:", ""]
     for watcher in ALL:
         if watcher.name in blind:
             seen = [FAULTS[fault] for fault in watcher.sees if FAULTS[fault] not in blind[watcher.name]]
@@ -278,19 +280,24 @@ def main() -> None:
     """Train or read, run, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundles", nargs="*", type=Path, help="networks of digits; none: three are trained")
-    paths: list[Path] = parser.parse_args().bundles
+    parser.add_argument("--kept", type=Path, default=Path("deploy_sanitizers.jsonl"), help="where results are kept line by line")
+    arguments = parser.parse_args()
+    done = {row[:3]: row for row in (Row(*kept["row"]) for kept in read_rows(arguments.kept))}
     torch.set_num_threads(1)
     load_entries()
     missing = {f"{tool.name}, {build.name}": why for tool in ALL for build in BUILDS if (why := lacking(tool, build))}
     names, rows, blind = list[str](), list[Row](), dict[str, list[str]]()
-    for given in networks(paths, missing):
+    for given in networks(arguments.bundles, missing):
         blind = blind or {tool.name: unseen(given, tool) for tool in ALL if not tool.lacking}
         names.append(given.name)
         print(given.name, flush=True)
         for tool in ALL:
             for build in BUILDS:
                 if not lacking(tool, build):
-                    rows.append(fuzzed(given, build) if tool is FUZZER else watched(given, tool, build))
+                    if (key := (given.name, tool.name, build.name)) not in done:
+                        done[key] = fuzzed(given, build) if tool is FUZZER else watched(given, tool, build)
+                        add_row(arguments.kept, {"row": done[key]})
+                    rows.append(done[key])
                     print(*rows[-1][1:], flush=True)
     PAGE.write_text(page(names, rows, blind, missing), encoding="utf-8")
     print(PAGE)
