@@ -86,8 +86,9 @@ bench-deploy: $(VENV)/.dev ## generated C: speed beside ONNX Runtime, instructio
 	$(BIN)/python -m benchmarks.chip_instructions
 	$(BIN)/python -m benchmarks.deploy_table
 
-proof-deploy: $(VENV)/.dev ## generated C: the same bits on every build, and CIFAR's size; PEERS=folder: beside the open peers there
+proof-deploy: $(VENV)/.dev ## generated C: the same bits on every build, under sanitizers, and CIFAR's size; PEERS=folder: beside the open peers there
 	$(BIN)/python -m benchmarks.deploy_bits
+	$(BIN)/python -m benchmarks.deploy_sanitizers
 	$(BIN)/python -m benchmarks.deploy_cifar
 	$(if $(PEERS),$(BIN)/python -m benchmarks.peer_kernels $(PEERS))
 

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -86,6 +86,7 @@ def print_table(
     columns: Sequence[str],
     rows: Iterator[Sequence[object]] | Sequence[Sequence[object]],
     spare: Sequence[str] = (),
+    folds: Collection[str] | None = None,
 ) -> None:
     """Print rows under headings; nothing in them is read as markup, nor obeyed by the terminal.
 
@@ -96,13 +97,19 @@ def print_table(
         columns: Headings.
         rows: With a value a column.
         spare: Headings of columns that a narrow terminal does without, the first one first.
+        folds: Columns that are broken where a terminal has no room for them; of others only headings are, between words. None:
+            all but the first.
     """
     is_plain = not console.is_terminal
     cells = [[_cell(value) for value in row] for row in rows]
     kept = range(len(columns)) if is_plain else _with_room(columns, cells, spare)
     table = Table(header_style="bold", box=None if is_plain else HEAVY_HEAD, pad_edge=not is_plain)
     for place in kept:
-        table.add_column(columns[place], overflow="fold", no_wrap=place == 0 or is_plain)
+        heading = columns[place]
+        is_whole = place == 0 if folds is None else heading not in folds
+        if is_whole and folds is not None and is_narrow():
+            heading = heading.replace(" ", "\n")
+        table.add_column(heading, overflow="fold", no_wrap=is_whole or is_plain)
     for row in cells:
         shown = [row[place] for place in kept]
         table.add_row(*([Text(", ".join(cell.plain.split("\n"))) for cell in shown] if is_plain else shown))
@@ -134,6 +141,13 @@ def _with_room(columns: Sequence[str], cells: Sequence[Sequence[Text]], spare: S
 def cell_text(value: object) -> str:
     """Return what a table shows of a value."""
     return _cell(value).plain
+
+
+def width_of(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Return how wide a table is that folds nothing but its headings, between words."""
+    headings = [max(map(len, column.split())) for column in columns]
+    widest = [max([heading, *(len(_cell(row[place]).plain) for row in rows)]) for place, heading in enumerate(headings)]
+    return sum(widest) + 3 * len(columns) + 1  # a line and a space to each side, and the last line
 
 
 def _cell(value: object) -> Text:
@@ -169,13 +183,23 @@ def short_ids(identifiers: Sequence[str]) -> list[str]:
     That is the beginning of each, or where they were made in one moment its beginning and its end: 01a21aff..532e.
     """
     several = set(identifiers)
-    if not console.is_terminal or console.width >= WIDTH or not several:
+    if not is_narrow() or not several:
         return list(identifiers)
     if len({word[:_SHORT_ID] for word in several}) == len(several):
         return [word[:_SHORT_ID] for word in identifiers]
     ends = range(_SHORT_END, max(map(len, several)))
     enough = next((count for count in ends if len({word[-count:] for word in several}) == len(several)), ends.stop)
     return [f"{word[:_SHORT_START]}{BETWEEN}{word[-enough:]}" for word in identifiers]
+
+
+def short_id(identifier: str) -> str:
+    """Return as much of an id as a narrow terminal has room for; commands take its beginning, too."""
+    return identifier[:_SHORT_ID] if is_narrow() else identifier
+
+
+def is_narrow() -> bool:
+    """Return whether there is a terminal, and less room in it than tables take where there is none."""
+    return console.is_terminal and console.width < WIDTH
 
 
 def age(since: datetime) -> str:

@@ -175,7 +175,7 @@ def page(networks: list[Given], found: dict[tuple[str, str], list[int]], missing
         "",
         conditions(),
         "",
-        *_versions(),
+        *versions("gcc", "clang", AARCH64_GCC, AARCH64_QEMU, ARM_GCC, ARM_QEMU),
         "",
         *(f"{number}. {network.name}: {network.accuracy:.3f} right" for number, network in enumerate(networks, 1)),
         "",
@@ -198,8 +198,9 @@ def page(networks: list[Given], found: dict[tuple[str, str], list[int]], missing
     return "\n".join(lines) + "\n"
 
 
-def _versions() -> Iterator[str]:
-    for tool in ("gcc", "clang", AARCH64_GCC, AARCH64_QEMU, ARM_GCC, ARM_QEMU):
+def versions(*tools: str) -> Iterator[str]:
+    """Yield a line of a list for each of some programs that are here."""
+    for tool in tools:
         if not lacking(tool):
             said = subprocess.run([tool, "--version"], check=True, capture_output=True, text=True).stdout
             yield f"- {said.splitlines()[0]}"

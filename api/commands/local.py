@@ -186,7 +186,9 @@ def evaluate(
     Nothing in the bundle is run; whether its model.py, its C and its ONNX are what this version writes is told. With c or onnx
     it is an error if the bundle's own files of that are others.
     """
-    from nas_service.export.bundle_archive import TEST_IMAGES  # noqa: PLC0415 - as above
+    from nas_service.export.bundle_archive import TEST_IMAGES, look_at  # noqa: PLC0415 - as above
+
+    look_at(bundle)  # before torch is loaded, which takes seconds
     from nas_service.export.bundle_reading import read_bundle  # noqa: PLC0415
     from nas_service.export.rebuilding import has_own_source, network_of  # noqa: PLC0415
     from nas_service.export.rewriting import Rewritten  # noqa: PLC0415

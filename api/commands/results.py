@@ -12,7 +12,7 @@ from api.client import NasClient
 from api.commands.files import require_writable
 from api.commands.identifiers import find_job, find_result, recent_jobs, recent_results
 from api.commands.options import Json, Url
-from api.console import print_json, print_table, say, short_ids
+from api.console import is_narrow, print_json, print_table, say, short_id, short_ids
 from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
@@ -163,7 +163,12 @@ def list_candidates(
 
 def _whose(pair: PairView) -> str:
     """Return the id of an architecture, and that it is a control where it is one."""
-    return pair.architecture if pair.control is None else f"{pair.architecture} ({pair.control})"
+    return short_id(pair.architecture) if pair.control is None else _stacked(short_id(pair.architecture), f"({pair.control})")
+
+
+def _stacked(*parts: str) -> str:
+    """Return parts of a cell, below each other where a terminal is narrow."""
+    return ("\n" if is_narrow() else " ").join(parts)
 
 
 def _compared_classes(pair: PairView, worst: str) -> tuple[str, ...]:
@@ -202,10 +207,11 @@ def print_comparison(found: ComparisonView) -> None:
         (_whose(pair), pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
         for pair in found.pairs
     ]
-    print_table("methods by architecture", ["architecture", "method", "seeds", "test mean", "spread", "rank"], rows)
+    print_table("methods by architecture", ["architecture", "method", "seeds", "test mean", "spread", "rank"], rows, ["method"])
     if balanced := [_compared_classes(pair, pair.worst_class) for pair in found.pairs if pair.worst_class is not None]:
         columns = ["architecture", "method", "balanced", "spread", "worst class"]
-        print_table("balanced test accuracy by architecture: the mean over the classes with test images", columns, balanced)
+        title = "balanced test accuracy by architecture: the mean over the classes with test images"
+        print_table(title, columns, balanced, ["method", "worst class"])
     summary = [
         (
             row.method,
@@ -226,21 +232,24 @@ def print_controls(lines: Sequence[ControlLineView]) -> None:
     rows = [
         (
             line.method,
-            f"{line.architecture} {_share(line.test_mean, line.test_spread)}, {_count(line.seeds, 'seed')}",
-            f"{group.architectures} {group.control}",
-            _share(group.mean, group.spread),
+            *([] if is_narrow() else [_best(line)]),  # which is told below
+            _stacked(str(group.architectures), group.control),
+            _with_error(percent(group.mean), group.spread),
             percent(group.best),
-            f"{100 * group.gain:+.2f}" + ("" if group.gain_error is None else f" ± {100 * group.gain_error:.2f}"),
-            "too few to tell" if group.p_value is None else f"{group.p_value:.3g}",
+            _with_error(f"{100 * group.gain:+.2f}", group.gain_error),
+            _stacked("too few", "to tell") if group.p_value is None else f"{group.p_value:.3g}",
         )
         for line in lines
         for group in (line.uniform, line.like_cost)
         if group is not None
     ]
     if rows:
-        columns = ["method", "best of the search", "random", "their mean", "best of them", "gain, points", "p, one-sided"]
-        print_table("beside random architectures, trained alike", columns, rows)
+        best = [] if is_narrow() else ["best of the search"]
+        columns = ["method", *best, "random", "their mean", "best of them", "gain, points", "p, one-sided"]
+        print_table("beside random architectures, trained alike", columns, rows, ["method"])
     for line in lines:
+        if is_narrow() and (line.uniform or line.like_cost):
+            say(f"{line.method}: the best of the search is {_best(line)}")
         if line.unlike:
             some = _count(line.unlike, "like-cost control")
             said = f"{line.method}: {some} left out, further than a tenth from what the best of the search costs"
@@ -249,8 +258,13 @@ def print_controls(lines: Sequence[ControlLineView]) -> None:
             say(_paid(line))
 
 
-def _share(mean: float, spread: float | None) -> str:
-    return percent(mean) + ("" if spread is None else f" ± {100 * spread:.2f}")
+def _best(line: ControlLineView) -> str:
+    error = "" if line.test_spread is None else f" ± {100 * line.test_spread:.2f}"
+    return f"{short_id(line.architecture)} {percent(line.test_mean)}{error}, {_count(line.seeds, 'seed')}"
+
+
+def _with_error(figure: str, error: float | None) -> str:
+    return figure if error is None else _stacked(figure, f"± {100 * error:.2f}")
 
 
 def _count(number: int, word: str) -> str:
@@ -271,18 +285,19 @@ def _print_hand_made(found: ComparisonView) -> None:
     """Print what networks of the literature reach at like cost, or how to have one trained."""
     rows = [
         (
-            line.architecture,
+            short_id(line.architecture),
             line.method,
-            f"{line.network} {percent(line.test_mean)}, {line.seeds} seed{'s' if line.seeds > 1 else ''}",
-            f"{100 * line.gain:+.2f}" + ("" if line.gain_error is None else f" ± {100 * line.gain_error:.2f}"),
+            f"{line.network} {percent(line.test_mean)}, {_count(line.seeds, 'seed')}",
+            _with_error(f"{100 * line.gain:+.2f}", line.gain_error),
             f"{line.ops_ratio:.2f}",
             f"{line.bytes_ratio:.2f}",
         )
         for line in found.hand_made
     ]
     if rows:
-        columns = ["architecture", "method", "hand-made", "gain, points", "OPs, found / hand-made", "bytes, found / hand-made"]
-        print_table("beside networks of the literature, trained alike", columns, rows)
+        columns = ["architecture", "method", "hand-made", "gain, points", "OPs", "bytes"]
+        title = "beside networks of the literature, trained alike; OPs and bytes: found / hand-made"
+        print_table(title, columns, rows, ["method", "hand-made"])
         if without := sorted({pair.method for pair in found.pairs} - {line.method for line in found.hand_made}):
             said = f"none of like cost was trained alike with: {', '.join(map(printable, without))}"
             say(said)

@@ -1,6 +1,6 @@
 """`nas search arms|samples|rounds`: what a search knows, as tables and files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -9,8 +9,8 @@ from api.commands.identifiers import find_job, job_argument
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.commands.pictures import LEAST, interval, spread_of
-from api.commands.rows import AsCsv, AsParquet, check_output, put_out
-from api.console import RULES, cell_text, console, print_json, print_table
+from api.commands.rows import AsCsv, AsParquet, Rows, check_output, put_out
+from api.console import RULES, cell_text, console, is_narrow, print_json, print_table, say, width_of
 
 SearchId = Annotated[str, job_argument("search")]
 
@@ -39,6 +39,8 @@ _SAMPLES = {
 }
 _WIDEST = 60  # columns of a picture
 _DIGEST = 12  # letters of it in a table
+_OPTIONAL = ("clean_accuracy", "attacked_accuracy", "steps")  # not in a table where no sample has them
+_SPARE = ("wave", "steps", "seconds", "packed_bytes", "fidelity")  # left out one after another where a terminal has no room
 
 
 def arms(  # noqa: PLR0913, PLR0917 - the options of the command line
@@ -98,6 +100,14 @@ def _drawn(
     return kept | {axis: "drawn"}, drawn
 
 
+_FORMS: dict[str, Callable[[Any], str]] = {
+    "ops": "{:,.0f}".format,
+    "packed_bytes": "{:,}".format,
+    "seconds": "{:,.1f}".format,
+    "digest": lambda digest: digest[:_DIGEST],
+}
+
+
 def samples(
     search_id: SearchId,
     last: Annotated[int | None, typer.Option(min=1, help="Only so many, the newest.")] = None,
@@ -115,17 +125,34 @@ def samples(
     if as_json:
         print_json(found)
         return
-    is_table = parquet is None and not as_csv
-    rows = [
-        row.model_dump()
-        | {name: row.cost.get(name) for name in ("ops", "packed_bytes")}
-        | ({"digest": row.digest[:_DIGEST]} if is_table else {})
-        for row in found
-    ]
-    told = [name for name in ("clean_accuracy", "attacked_accuracy", "steps") if any(row[name] is not None for row in rows)]
-    optional = {"clean_accuracy", "attacked_accuracy", "steps"} - set(told)
-    columns = {title: name for title, name in _SAMPLES.items() if not (is_table and name in optional)}
-    put_out(f"samples of {search_id}", columns, rows, as_csv=as_csv, parquet=parquet)
+    rows = [row.model_dump() | {name: row.cost.get(name) for name in ("ops", "packed_bytes")} for row in found]
+    if as_csv or parquet is not None:
+        put_out("", _SAMPLES, rows, as_csv=as_csv, parquet=parquet)
+    else:
+        print_samples(f"samples of {search_id}", rows)
+
+
+def print_samples(title: str, rows: Rows) -> None:
+    """Print a table of samples, with the columns that there is room for; which are left out is said.
+
+    Args:
+        title: Of the table.
+        rows: With a value for every name in `_SAMPLES`.
+    """
+    is_told = {name: any(row[name] is not None for row in rows) for name in _OPTIONAL}
+    is_told["clean_accuracy"] = any(row["clean_accuracy"] not in {None, row["reward"]} for row in rows)
+    columns = {heading: name for heading, name in _SAMPLES.items() if is_told.get(name, True)}
+    told = [row | {name: _FORMS[name](row[name]) for name in _FORMS if row[name] is not None} for row in map(dict, rows)]
+    left_out = []
+    for spare in _SPARE:
+        cells = [[row[name] for name in columns.values()] for row in told]
+        if not is_narrow() or width_of(list(columns), cells) <= console.width:
+            break
+        left_out += [heading for heading, name in columns.items() if name == spare]
+        columns = {heading: name for heading, name in columns.items() if name != spare}
+    print_table(title, list(columns), [[row[name] for name in columns.values()] for row in told], folds=())
+    if left_out:
+        say(f"left out, since this terminal is narrow: {', '.join(left_out)}; --csv and --json have them")
 
 
 def rounds(search_id: SearchId, as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way

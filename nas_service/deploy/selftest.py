@@ -1,5 +1,7 @@
 """The self-test of generated C: a few images and the bits of their logits, to be compiled wherever the network is."""
 
+import re
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +17,10 @@ from search_spaces.network import Network
 Images = NDArray[np.uint8]
 _MOST, _MOST_BYTES = 8, 2**15  # images, and bytes of them: they lie in a board's flash
 _ACROSS = 24  # numbers a line
+_LEVELS = 255
+_NOISE = "noise, since no test images go into this bundle"
+_ORIGIN = re.compile(rf"^   Images: (test images \d+(?:, \d+)*|{_NOISE})\. \*/$", re.MULTILINE)  # no code: it is compiled
+_IMAGES = re.compile(r"^static const uint8_t nn_images\[NN_TESTED\]\[NN_IMAGE_BYTES\] = \{([^;]*)\};$", re.MULTILINE)
 
 
 def choose_images(test: Part, shape: Shape, given_bytes: int) -> tuple[Images, str]:
@@ -33,7 +39,24 @@ def choose_images(test: Part, shape: Shape, given_bytes: int) -> tuple[Images, s
         rows = [place * len(test) // count for place in range(count)]
         return np.stack([test.at(slice(row, row + 1))[0] for row in rows]).astype(np.uint8), f"test images {_listed(rows)}"
     noise = np.random.default_rng(0).integers(0, 256, (most, shape.channels, shape.height, shape.width), np.uint8)
-    return noise, "noise, since no test images go into this bundle"
+    return noise, _NOISE
+
+
+def stated_images(text: str, shape: Shape) -> tuple[Images, str]:
+    """Return the images (N, C, H, W) in the text of a selftest.c, and what it says that they are.
+
+    Nothing else of it is looked at: with these, `write_selftest` makes the same text, or another one than that was changed.
+
+    Raises:
+        ValueError: If there are none, or more than `choose_images` gives.
+    """
+    origin, rows = _ORIGIN.search(text), _IMAGES.search(text)
+    levels = np.array([int(number) for number in re.findall(r"\d{1,3}", rows[1])] if rows else [])
+    count, rest = divmod(levels.size, shape.floats)
+    if origin is None or rest or not 0 < count <= _MOST or levels.max() > _LEVELS:
+        raise ValueError("it has no images for a self-test")
+    images = levels.astype(np.uint8).reshape(-1, shape.height, shape.width, shape.channels).transpose(0, 3, 1, 2)
+    return images, origin[1]
 
 
 def _listed(rows: list[int]) -> str:

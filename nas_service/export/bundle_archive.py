@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -125,13 +126,30 @@ def unpack(path: Path) -> dict[str, bytes]:
     Raises:
         ExportError: If it is no zip, is damaged, or is more, or something else, than a bundle may be.
     """
+    with _opened(path) as (archive, entries):
+        return {entry.orig_filename: _read(archive, entry) for entry in entries}
+
+
+def look_at(path: Path) -> None:
+    """See that there is a zip of what a bundle may hold, reading nothing of what it holds: what is needed for that takes a while.
+
+    Raises:
+        ExportError: If it is no zip, or is more, or something else, than a bundle may be.
+    """
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]]:
+    """Open a zip whose entries may be in a bundle; what goes wrong until it is closed is an ExportError."""
     try:
         with path.open("rb") as file:
             _check_end(file)
             with zipfile.ZipFile(file) as archive:
                 entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
                 _check_entries(entries)
-                return {entry.orig_filename: _read(archive, entry) for entry in entries}
+                yield archive, entries
     except FileNotFoundError as error:
         raise ExportError(f"{path}: there is no such file") from error
     except _BROKEN as error:

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from nas_service.deploy.apart import Apart
-from nas_service.deploy.c_folder import network_files
+from nas_service.deploy.c_folder import network_files, with_selftest
 from nas_service.deploy.loader import FASTEST, SHARED, PackedError, compile_c, find_compiler, predefined
 from nas_service.deploy.onnx_file import Origin, write_onnx, write_qonnx
 from nas_service.deploy.program import Program
+from nas_service.deploy.selftest import logits_in_order, stated_images
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
 from nas_service.export.bundle_archive import C_HEADER, C_SELFTEST, C_SOURCE, ONNX, QONNX, WEIGHTS
@@ -29,7 +30,7 @@ _SELDOM = 64  # images between two looks at a Control-C
 
 
 class Rewritten:
-    """What this version writes for programs without torch of a bundle's rebuilt network: all files but the self-test's images.
+    """What this version writes for programs without torch of a bundle's rebuilt network; its self-test is of the bundle's images.
 
     Attributes:
         states: By format: "as written" if the bundle's own files are that to the letter, but for the number of this version, else
@@ -42,7 +43,7 @@ class Rewritten:
         digest, own = hashlib.sha256(bundle.file(WEIGHTS)).hexdigest(), version("nas-service")
         origin = Origin(digest, _stated_version(bundle) or own)
         writers: dict[DownloadFormat, Callable[[Program], dict[str, bytes]]] = {
-            DownloadFormat.C: lambda program: network_files(program, digest, own).files,
+            DownloadFormat.C: lambda program: _in_c(bundle, network, digest, program),
             DownloadFormat.ONNX: lambda program: {ONNX: write_onnx(program, origin)},
             DownloadFormat.QONNX: lambda program: {QONNX: write_qonnx(program, origin)},
         }
@@ -72,6 +73,16 @@ class Rewritten:
         return self._files[name]
 
 
+def _in_c(bundle: Bundle, network: Network, digest: str, program: Program) -> dict[str, bytes]:
+    """Return files of C, with a self-test of the images that the bundle's own has; without, where that has none."""
+    folder = network_files(program, digest, version("nas-service"))
+    try:
+        chosen = stated_images(bundle.files.get(C_SELFTEST, b"").decode(), program.image)
+    except ValueError:  # nor is it text
+        return folder.files
+    return with_selftest(folder, digest, chosen, logits_in_order(network, chosen[0])).files
+
+
 def _stated_version(bundle: Bundle) -> str | None:
     """Return the number of the version that wrote a bundle: it stands in files of ONNX, and is no part of the network."""
     stated = bundle.manifest.get("versions")
@@ -81,11 +92,11 @@ def _stated_version(bundle: Bundle) -> str | None:
 
 def _differing(name: DownloadFormat, bundle: Bundle, own: Mapping[str, bytes]) -> tuple[str, ...]:
     """Return the names of a bundle's files of a format that are not as they are written here; () if it has none at all."""
-    compared = [file for file in DOWNLOADS[name].files if file != C_SELFTEST]  # whose images are not known here
+    compared = DOWNLOADS[name].files
     if not any(file in bundle.files for file in compared):
         return ()
     there, here = ({file: _without_version(file, files.get(file)) for file in compared} for files in (bundle.files, own))
-    return tuple(file for file in compared if there[file] != here[file])
+    return tuple(file for file in compared if here[file] is None or there[file] != here[file])
 
 
 def _without_version(name: str, content: bytes | None) -> bytes | None:
@@ -106,12 +117,15 @@ def classify_in_c(files: dict[str, bytes], images: Tensor) -> Tensor:
         raise ExportError("no C compiler (cc, gcc or clang, with its headers) is on PATH here; --with torch needs none")
     flags = next((each for each in FASTEST if predefined(compiler, each) is not None), ())
     with tempfile.TemporaryDirectory(prefix="nas-c-") as folder:
-        for name in (C_SOURCE, C_HEADER):
-            (Path(folder) / Path(name).name).write_bytes(files[name])
-        output = Path(folder) / "network.so"
+        written = {Path(folder) / Path(name).name: files[name] for name in (C_SOURCE, C_HEADER, C_SELFTEST) if name in files}
+        for path, content in written.items():
+            path.write_bytes(content)
+        output, sources = Path(folder) / "network.so", tuple(path for path in written if path.suffix == ".c")
         try:
-            compile_c(compiler, (*flags, *SHARED), (Path(folder) / "network.c",), output)
+            compile_c(compiler, (*flags, "-DNN_NO_MAIN", *SHARED), sources, output)
             with closing(Apart(output, Path(folder) / "network.h", "the network's C")) as library:
+                if C_SELFTEST in files and (wrong := library.selftest()):
+                    raise ExportError(f"the self-test of the network's C returns {wrong} here with {' '.join(flags)}")
                 chunks = [library.logits(chunk.numpy()).argmax(1) for chunk in images.split(_SELDOM)]
         except (PackedError, OSError) as error:
             raise ExportError(f"the network's C cannot be run here: {error}") from error

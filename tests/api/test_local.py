@@ -121,6 +121,18 @@ def test_a_bundle_whose_weights_are_not_its_own_is_refused(bundle: Path, tmp_pat
     assert "weights.safetensors does not fit the genotype" in _message("evaluate", "x.zip", cwd=tmp_path)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "compile"])
+def test_what_is_no_bundle_is_told_before_torch_is_loaded(command: str, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(b"no zip")
+    for name, told in (("x.zip", "x.zip is not a bundle"), ("none.zip", "none.zip: there is no such file")):
+        given = f"import sys; sys.modules['torch'] = None; sys.argv = ['nas', {command!r}, {name!r}]"
+        run = f"{given}; from api.cli import main; main()"
+        done = subprocess.run([sys.executable, "-c", run], check=False, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"error: {told}")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+
+
 def test_a_bundle_that_is_damaged_or_lacks_something_is_refused_in_one_message(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(b"nothing")
     assert _message("evaluate", "x.zip", cwd=tmp_path).startswith("x.zip is not a bundle")

@@ -13,7 +13,7 @@ from nas_service.arm_costs import arm_costs, format_of
 from nas_service.constraints import CountedImage
 from nas_service.search.history import Sample
 from nas_service.search.limits import Limits, Whole
-from nas_service.search.liveness import draw_uniform, live_genotypes, possible_arms, region_of
+from nas_service.search.liveness import draw_uniform, live_genotypes, possible_arms, region_of, settled
 from nas_service.search.loop import Evaluation, run_search
 from nas_service.search.strategy import STRATEGIES, Strategy
 from nas_service.search.witness import closest
@@ -54,8 +54,8 @@ def _limits(space: SearchSpace, share: float, sums: dict[str, float] | None = No
     return replace(limits, whole=Whole(("unrest", "kinds"), _unrest, (most, 100.0)))
 
 
-def _strategy(name: str, space: SearchSpace, limits: Limits) -> Strategy:
-    return STRATEGIES.get(name).from_settings(space, SETTINGS.get(name, {}), 0, None, limits)
+def _strategy(name: str, space: SearchSpace, limits: Limits, seed: int = 0) -> Strategy:
+    return STRATEGIES.get(name).from_settings(space, SETTINGS.get(name, {}), seed, None, limits)
 
 
 class _Bench:
@@ -135,6 +135,35 @@ def test_what_has_no_figures_is_no_nearer_to_limits_than_what_has(limited: int) 
     limits = replace(arm_costs(TINY, IMAGE, BINARY).limits({}), whole=Whole(("a", "b"), of, most))
     assert none not in possible_arms(TINY, limits)[0]
     assert closest(region_of(TINY), limits, possible_arms(TINY)).excess.is_none
+
+
+PAIRS = replace(TINY, edges=connect_all(nodes=4, operations=("skip", "dilated-conv-3x3")))  # 2**20 genotypes
+
+
+def _likeness(choices: tuple[Choice, ...]) -> tuple[float, ...]:
+    """Return a figure by which one of two is within 1 that only leads to each other: all the first operation, or all the second.
+
+    Whoever begins with the first operation at the first place comes down to where all others are the second, and has to change
+    that place last: an arm there is needed for the way to the architecture without it.
+    """
+    alike = sum(key.operation == choices[0].operation for key in choices)
+    return (1.0,) if alike == len(choices) else (9.0 + alike,)
+
+
+@pytest.mark.parametrize(("name", "seed"), [("abandit", 1), ("abandit-scaled", 1), ("cp-nas", 0)])
+def test_an_arm_stays_where_nothing_is_found_without_it(name: str, seed: int) -> None:
+    limits = replace(arm_costs(PAIRS, IMAGE, BINARY).limits({}), whole=Whole(("likeness",), _likeness, (1.0,)))
+    arms = possible_arms(PAIRS, limits)
+    assert arms == possible_arms(PAIRS)
+    for key in arms[0]:
+        with pytest.raises(InvalidFieldError, match="some architecture keeps"):
+            settled(region_of(PAIRS, limits), [[key], *arms[1:]])
+    strategy = _strategy(name, PAIRS, limits, seed)
+    assert all(arm.abandoned_round is None for arm in strategy.arms(()))
+    history = _begun(strategy, strategy.total)
+    assert all(limits.fits(sample.genotype.choices) for sample in history)
+    assert all(limits.fits(entry.genotype.choices) for entry in strategy.rank(history, 2))
+    assert limits.fits(tuple(arm.key for arm in strategy.arms(history) if arm.abandoned_round is None))
 
 
 @EVERY_SPACE

@@ -47,7 +47,8 @@ def test_the_worst_classes_have_a_table(capsys: pytest.CaptureFixture[str]) -> N
     assert rows == [["dog", "25.00", "%", "(1", "of", "4)", "eel", "(3)"], ["cat", "75.00", "%", "(3", "of", "4)", "dog", "(1)"]]
 
 
-def _pair(balanced: float | None) -> PairView:
+def pair(balanced: float | None) -> PairView:
+    """Return a method on an architecture."""
     return PairView(
         method="xnor-net",
         architecture="0199f3a2-7c31-7e55-9f0a-3b2d9c1a7e10",
@@ -81,7 +82,7 @@ def test_a_comparison_shows_balanced_accuracies_in_80_columns(
     monkeypatch.setattr(console, "_width", 80)
     monkeypatch.setattr(console, "_force_terminal", True)
     methods = [MethodView(method="xnor-net", test_mean=0.995, balanced_mean=0.5, mean_rank=1, score_correlation=None)]
-    print_comparison(ComparisonView(pairs=[_pair(0.5)], methods=methods, hand_made=[], under_way=[], networks=[], pareto=[]))
+    print_comparison(ComparisonView(pairs=[pair(0.5)], methods=methods, hand_made=[], under_way=[], networks=[], pareto=[]))
     out = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
     _, second = out.split("balanced test accuracy by architecture")
     for shown in ("50.00 %", "2.00 %", "12.50 %"):
@@ -103,7 +104,7 @@ def test_a_hand_made_network_that_is_missing_is_offered_or_said_to_be_under_way(
     run = RunView(candidate="c", training="t", seed=0, test_accuracy=0.9, validation_accuracy=0.9, attacked=None)
     print_comparison(
         ComparisonView(
-            pairs=[_pair(0.5).model_copy(update={"runs": [run]})],
+            pairs=[pair(0.5).model_copy(update={"runs": [run]})],
             methods=[],
             hand_made=[],
             under_way=[live] if is_under_way else [],
@@ -117,5 +118,5 @@ def test_a_hand_made_network_that_is_missing_is_offered_or_said_to_be_under_way(
 
 
 def test_without_figures_by_class_a_comparison_has_no_such_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_comparison(ComparisonView(pairs=[_pair(None)], methods=[], hand_made=[], under_way=[], networks=[], pareto=[]))
+    print_comparison(ComparisonView(pairs=[pair(None)], methods=[], hand_made=[], under_way=[], networks=[], pareto=[]))
     assert "balanced test accuracy" not in capsys.readouterr().out

@@ -5,53 +5,23 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from nas_service.deploy.c_source import write_c
-from tests.nas_service.deploy.c_builds import WARNINGS, compile_c, images_in_c, write_source
+from nas_service.deploy.c_source import CSource
+from nas_service.deploy.int16.reference import run_network
+from tests.nas_service.deploy.c_builds import WARNINGS, Images, compile_c, write_source
 from tests.nas_service.deploy.chips import ARM_GCC, M4
+from tests.nas_service.deploy.int16.planned import WHOLE, flat, plan, whole_program, write_int16
 from tests.nas_service.deploy.interpreter import run_program
 from tests.nas_service.deploy.programs import PROGRAMS, conv_chain, random_images
+from tests.nas_service.deploy.watchers import CLANG, GCC, MEMORY, TRAPS, Fault, Watcher, watch
 
-SANITIZED = {  # what needs no library of the sanitizer's in clang, whose package is another
-    "gcc": ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    "clang": ("-g", "-O1", "-fsanitize=undefined", "-fsanitize-trap=all"),
-}
-HEAP_FUZZ = """
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include "network.h"
-extern const unsigned image_count;
-extern const unsigned char images[];
-int main(void)
-{
-  unsigned image, byte, output;
-  for (image = 0; image < image_count + 20; image++) {
-    unsigned char *pixels = malloc(NN_IMAGE_BYTES), *arena = malloc(NN_ARENA_BYTES);
-    float *logits = malloc(NN_CLASSES * sizeof(float));
-    if (!pixels || !arena || !logits)
-      return 2;
-    for (byte = 0; byte < NN_IMAGE_BYTES; byte++)
-      pixels[byte] = image < image_count ? images[(size_t)image * NN_IMAGE_BYTES + byte] : (unsigned char)rand();
-    memset(arena, image % 2 ? 255 : 0, NN_ARENA_BYTES); /* not a number, everywhere */
-    if (nn_run(arena, pixels, logits) != NN_OK || nn_run(arena + 1, pixels, logits) != NN_MISALIGNED)
-      return 1;
-    for (output = 0; image < image_count && output < NN_CLASSES; output++) {
-      unsigned bits;
-      memcpy(&bits, &logits[output], sizeof(bits));
-      printf("%08x\\n", bits);
-    }
-    free(pixels);
-    free(arena);
-    free(logits);
-  }
-  return 0;
-}
-"""
 GUARDED = """
 #include <stdlib.h>
 #include <string.h>
@@ -90,13 +60,31 @@ int main(void)
 }
 """
 BY_DIGEST = """
-import hashlib
-from nas_service.deploy.c_source import write_c
-from tests.nas_service.deploy.programs import PROGRAMS
-for name in PROGRAMS:
-    code = write_c(PROGRAMS[name](), "0" * 64, "1.2.3")
-    print(hashlib.sha256((code.source + code.header).encode()).hexdigest())
+from tests.nas_service.deploy.test_c_safety import digests
+print(*digests())
 """
+ACTIVATIONS = ("float32", "int16")
+SANITIZERS = (GCC, CLANG, TRAPS, MEMORY)
+
+
+class Given(NamedTuple):
+    """A network's C in a folder, images (N, H, W, C), and their logits as bits, (N, classes)."""
+
+    code: CSource
+    images: Images
+    logits: NDArray[np.uint32]
+
+
+def _given(name: str, activations: str, folder: Path, narrower: float = 1.0) -> Given:
+    if activations == "int16":
+        program = whole_program(name)
+        images = random_images(program, 4)
+        stages = plan(program, images, narrower)
+        return Given(write_int16(folder, program, stages), images, flat(run_network(stages, images)))
+    program = WHOLE[name]()
+    images = random_images(program, 4)
+    logits = np.stack([run_program(program, image)[-1].reshape(-1) for image in images])
+    return Given(write_source(folder, program), images, flat(logits))
 
 
 def _missing(compiler: str) -> None:
@@ -106,41 +94,64 @@ def _missing(compiler: str) -> None:
 
 @pytest.mark.diagonal
 @pytest.mark.parametrize("flags", ["-DNN_PORTABLE", "-march=native"])
-@pytest.mark.parametrize("compiler", SANITIZED)
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_sanitizers_see_nothing_on_heaps_of_the_exact_size(name: str, compiler: str, flags: str, tmp_path: Path) -> None:
-    _missing(compiler)
-    program = PROGRAMS[name]()
-    images = random_images(program, 4)
-    write_source(tmp_path, program)
-    (tmp_path / "main.c").write_text(HEAP_FUZZ, encoding="utf-8")
-    (tmp_path / "images.c").write_text(images_in_c(images), encoding="utf-8")
-    sources = [str(tmp_path / file) for file in ("main.c", "images.c", "network.c")]
-    compile_c([compiler, *WARNINGS, *SANITIZED[compiler], flags, *sources, "-o", str(tmp_path / "fuzz")])
-    done = subprocess.run([str(tmp_path / "fuzz")], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[:4000]
-    logits = np.array([int(line, 16) for line in done.stdout.split()], np.uint32)
-    expected = np.concatenate([run_program(program, image)[-1].reshape(-1) for image in images])
-    assert np.array_equal(logits, expected.view(np.uint32))
+@pytest.mark.parametrize("sanitizer", SANITIZERS, ids=str)
+@pytest.mark.parametrize("activations", ACTIVATIONS)
+@pytest.mark.parametrize("name", WHOLE)
+def test_sanitizers_see_nothing_on_heaps_of_the_exact_size(
+    name: str, activations: str, sanitizer: Watcher, flags: str, tmp_path: Path
+) -> None:
+    if sanitizer.lacking:
+        pytest.skip(sanitizer.lacking)
+    given = _given(name, activations, tmp_path)
+    seen = watch(sanitizer, tmp_path, given.code, given.images, (flags,))
+    assert not seen.said
+    assert np.array_equal(seen.logits, given.logits)
 
 
 @pytest.mark.diagonal
 @pytest.mark.parametrize("flags", ["-DNN_PORTABLE", "-march=native"])
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_random_images_leave_every_byte_around_arena_and_logits(name: str, flags: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("narrower", [3.0, np.inf, 1e30, 1e-30])
+def test_whole_numbers_overflow_nowhere_however_wrong_their_peaks_are(narrower: float, flags: str, tmp_path: Path) -> None:
+    if GCC.lacking:
+        pytest.skip(GCC.lacking)
+    given = _given("floats", "int16", tmp_path, narrower)
+    seen = watch(GCC, tmp_path, given.code, given.images, (flags,))
+    assert not seen.said
+    assert np.array_equal(seen.logits, given.logits)
+
+
+@pytest.mark.parametrize(
+    ("sanitizer", "fault"), [(sanitizer, fault) for sanitizer in SANITIZERS for fault in sanitizer.sees], ids=str
+)
+def test_sanitizers_see_what_is_wrong_on_purpose(sanitizer: Watcher, fault: Fault, tmp_path: Path) -> None:
+    if sanitizer.lacking:
+        pytest.skip(sanitizer.lacking)
+    given = _given("chain with slopes", "float32", tmp_path)
+    assert watch(sanitizer, tmp_path, given.code, given.images, ("-DNN_PORTABLE",), fault).said
+
+
+@pytest.mark.diagonal
+@pytest.mark.parametrize("flags", ["-DNN_PORTABLE", "-march=native"])
+@pytest.mark.parametrize("activations", ACTIVATIONS)
+@pytest.mark.parametrize("name", WHOLE)
+def test_random_images_leave_every_byte_around_arena_and_logits(name: str, activations: str, flags: str, tmp_path: Path) -> None:
     _missing("gcc")
-    write_source(tmp_path, PROGRAMS[name]())
+    _given(name, activations, tmp_path)
     (tmp_path / "main.c").write_text(GUARDED, encoding="utf-8")
     sources = [str(tmp_path / "main.c"), str(tmp_path / "network.c")]
     compile_c(["gcc", *WARNINGS, "-O2", flags, *sources, "-o", str(tmp_path / "guarded")])
     assert subprocess.run([str(tmp_path / "guarded")], check=False).returncode == 0
 
 
+def digests() -> list[str]:
+    """Return a digest of every program's C, with each kind of activations."""
+    with tempfile.TemporaryDirectory() as folder:
+        codes = [_given(name, activations, Path(folder)).code for name in WHOLE for activations in ACTIVATIONS]
+    return [hashlib.sha256((code.source + code.header).encode()).hexdigest() for code in codes]
+
+
 def test_the_same_network_is_the_same_bytes_in_every_process() -> None:
-    here = [
-        hashlib.sha256((code.source + code.header).encode()).hexdigest()
-        for code in (write_c(make(), "0" * 64, "1.2.3") for make in PROGRAMS.values())
-    ]
+    here = digests()
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", BY_DIGEST],

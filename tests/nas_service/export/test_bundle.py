@@ -32,7 +32,7 @@ from nas_service.export.bundle_reading import Bundle, read_bundle, read_test_ima
 from nas_service.export.diagram import draw
 from nas_service.export.formats import DOWNLOADS, DownloadFormat, take
 from nas_service.export.rebuilding import network_of
-from nas_service.export.rewriting import Rewritten
+from nas_service.export.rewriting import Rewritten, classify_in_c
 from nas_service.export.runtime import count_correct
 from nas_service.recipes.recipe import Recipe
 from nas_service.specs import Component
@@ -162,14 +162,46 @@ def test_c_of_another_version_of_this_service_is_as_written(made: tuple[Path, di
 
 
 def test_every_file_that_is_changed_or_missing_is_named() -> None:
-    """But for the self-test's, whose images are not known."""
     bundle = _bundle_of(_made(0)[0])
-    network, compared = network_of(bundle), [name for name in C_FILES if name != C_SELFTEST]
+    network, compared = network_of(bundle), C_FILES
     changed = {name: content + b"\n" for name, content in bundle.files.items() if name in {*C_FILES, ONNX, QONNX}}
     written = Rewritten(Bundle(bundle.manifest, {**bundle.files, **changed}), network)
     assert written.differing == {"c": tuple(compared), "onnx": (ONNX,), "qonnx": (QONNX,)}
     few = {name: content for name, content in bundle.files.items() if name not in compared[1:]}
     assert Rewritten(Bundle(bundle.manifest, few), network).differing == {"c": tuple(compared[1:]), "onnx": (), "qonnx": ()}
+
+
+_CHANGES = [
+    (rb"(nn_expected\[NN_TESTED\]\[NN_CLASSES\] = [^0]*0x)[0-9a-f]", rb"\g<1>7"),  # what an image's first logit should be
+    (rb"(nn_images\[NN_TESTED\]\[NN_IMAGE_BYTES\] = \{\n  \{)0, 0", rb"\g<1>9, 9"),  # an image
+    (rb"bits != nn_expected\[image\]\[output\]", b"0"),  # what is compared
+    (rb"Images: test images (.*)\. \*/", rb"Images: test images \1. */ static int spare; /* test images. */"),
+    (rb"return image \+ 1", b"return 0"),
+    (rb"(?s).+", b"int nn_selftest(void *arena) { return arena == 0; }\n"),
+    (rb"(?s).+", b"\xff"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "instead"), _CHANGES)
+def test_a_self_test_that_tests_something_else_differs(pattern: bytes, instead: bytes) -> None:
+    """Nothing of it but numbers and what its images are is in what is compiled here."""
+    bundle = _bundle_of(_made(0)[0])
+    changed = re.sub(pattern, instead, bundle.files[C_SELFTEST], count=1)
+    written = Rewritten(Bundle(bundle.manifest, {**bundle.files, C_SELFTEST: changed}), network_of(bundle))
+    assert written.differing == {"c": (C_SELFTEST,), "onnx": (), "qonnx": ()}
+    own = written.files(DownloadFormat.C).get(C_SELFTEST)
+    assert own in {bundle.files[C_SELFTEST], None} or b"{9, 9," in own
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
+def test_what_fails_its_self_test_classifies_nothing() -> None:
+    bundle = _bundle_of(_made(0)[0])
+    pattern, instead = _CHANGES[0]
+    changed = {**bundle.files, C_SELFTEST: re.sub(pattern, instead, bundle.files[C_SELFTEST], count=1)}
+    images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    assert classify_in_c(bundle.files, images).shape == (2,)
+    with pytest.raises(ExportError, match="the self-test of the network's C returns 1 here"):
+        classify_in_c(changed, images)
 
 
 def _bundle_of(content: bytes) -> Bundle:
