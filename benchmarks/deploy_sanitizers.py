@@ -33,7 +33,7 @@ from nas_service.deploy.int16.reference import run_network
 from nas_service.deploy.selftest import logits_in_order
 from nas_service.deploy.tracing import trace_network
 from nas_service.errors import ExportError
-from nas_service.export.int16_c import calibration_images, plan_int16
+from nas_service.export.compiled import calibration_images, plan_int16
 from nas_service.specs import Component
 from search_spaces.network import Network
 from tests.nas_service.deploy.c_builds import Images, processor_flags

@@ -64,6 +64,7 @@ from tests.nas_service.deploy.test_c_safety import digests
 print(*digests())
 """
 ACTIVATIONS = ("float32", "int16")
+BUILDS = ("-DNN_PORTABLE", "-O1", "-march=native")  # as a chip, as a plain compiler makes it, and with all that this machine has
 SANITIZERS = (GCC, CLANG, TRAPS, MEMORY)
 
 
@@ -93,7 +94,7 @@ def _missing(compiler: str) -> None:
 
 
 @pytest.mark.diagonal
-@pytest.mark.parametrize("flags", ["-DNN_PORTABLE", "-march=native"])
+@pytest.mark.parametrize("flags", BUILDS)
 @pytest.mark.parametrize("sanitizer", SANITIZERS, ids=str)
 @pytest.mark.parametrize("activations", ACTIVATIONS)
 @pytest.mark.parametrize("name", WHOLE)
@@ -109,7 +110,7 @@ def test_sanitizers_see_nothing_on_heaps_of_the_exact_size(
 
 
 @pytest.mark.diagonal
-@pytest.mark.parametrize("flags", ["-DNN_PORTABLE", "-march=native"])
+@pytest.mark.parametrize("flags", BUILDS)
 @pytest.mark.parametrize("narrower", [3.0, np.inf, 1e30, 1e-30])
 def test_whole_numbers_overflow_nowhere_however_wrong_their_peaks_are(narrower: float, flags: str, tmp_path: Path) -> None:
     if GCC.lacking:
@@ -131,7 +132,7 @@ def test_sanitizers_see_what_is_wrong_on_purpose(sanitizer: Watcher, fault: Faul
 
 
 @pytest.mark.diagonal
-@pytest.mark.parametrize("flags", ["-DNN_PORTABLE", "-march=native"])
+@pytest.mark.parametrize("flags", BUILDS)
 @pytest.mark.parametrize("activations", ACTIVATIONS)
 @pytest.mark.parametrize("name", WHOLE)
 def test_random_images_leave_every_byte_around_arena_and_logits(name: str, activations: str, flags: str, tmp_path: Path) -> None:
