@@ -59,7 +59,7 @@ class Commands(DeferringGroup):
         DeferredCommand(
             "compile",
             "compiling:compile_bundle",
-            "Write a bundle's network as C whose maps have numbers of 16 bits: c/, packed.py, a card and a manifest.",
+            "Write a bundle's network as C with int16 activations, int8 weights or both: c/, packed.py, a card and a manifest.",
         ),
         DeferredCommand("train-local", "local:train_local", "Train one network here and now and write its bundle."),
         DeferredCommand(

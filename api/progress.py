@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.job_words import describe
 from api.views import JobView
+from nas_service.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +32,7 @@ class Bars:
         if job.id not in self._tasks:
             self._tasks[job.id] = self._progress.add_task(job.kind, total=None, words=words)
         label = f"{job.kind} {job.state}"
-        self._progress.update(self._tasks[job.id], description=label, completed=done, total=total or None, words=words)
+        self._progress.update(self._tasks[job.id], description=label, completed=done, total=total or None, words=printable(words))
 
 
 class Cards:

@@ -46,10 +46,10 @@ def compile_bundle(
     output = output or Path(f"network-{'-'.join(chosen)}.zip")
     if output.exists() and bundle.exists() and output.samefile(bundle):
         raise InvalidFieldError("--output", str(output), "another file than the bundle")
+    require_writable("--output", output)
     from nas_service.export.bundle_archive import look_at  # noqa: PLC0415 - torch is loaded by the commands that need it only
 
     look_at(bundle)  # before that, which takes seconds
-    require_writable("--output", output)
     from nas_service.checking.datasets import open_dataset  # noqa: PLC0415 - as above
     from nas_service.export.bundle_reading import read_bundle  # noqa: PLC0415
     from nas_service.export.compiled import compile_network  # noqa: PLC0415

@@ -12,7 +12,7 @@ from api.client import NasClient
 from api.commands.files import require_writable
 from api.commands.identifiers import find_job, find_result, recent_jobs, recent_results
 from api.commands.options import Json, Url
-from api.console import is_narrow, print_json, print_table, say, short_id, short_ids
+from api.console import is_narrow, print_json, print_table, say, say_in_lines, short_id, short_ids
 from api.training_views import ArchitectureCostView, CCostView, ComparisonView, ControlLineView, PairView
 from api.views import ArchitectureView, CandidateView
 from nas_service.reports import CandidateMetrics, RobustnessFigures
@@ -137,7 +137,7 @@ def print_candidates(title: str, candidates: Sequence[CandidateView]) -> None:
     print_table(title, columns, rows, ["seconds", "OPs", "packed bytes"])
     known = [(row, row.metrics) for row in candidates if row.metrics is not None]
     if any(_is_uneven(metrics) for _, metrics in known):
-        say(_BALANCED)
+        say_in_lines(_BALANCED)
     stood = [(row, metrics.robustness) for row, metrics in known if metrics.robustness is not None]
     ids = short_ids([row.id for row, _ in stood])
     if attacked := [_robustness(shown, *figures) for shown, figures in zip(ids, stood, strict=True)]:
@@ -207,11 +207,13 @@ def print_comparison(found: ComparisonView) -> None:
         (_whose(pair), pair.method, pair.seeds, percent(pair.test_mean), percent(pair.test_spread), f"{pair.rank:g}")
         for pair in found.pairs
     ]
-    print_table("methods by architecture", ["architecture", "method", "seeds", "test mean", "spread", "rank"], rows, ["method"])
+    print_table(
+        "methods by architecture", ["architecture", "method", "seeds", "test mean", "spread", "rank"], rows, folds=["method"]
+    )
     if balanced := [_compared_classes(pair, pair.worst_class) for pair in found.pairs if pair.worst_class is not None]:
         columns = ["architecture", "method", "balanced", "spread", "worst class"]
         title = "balanced test accuracy by architecture: the mean over the classes with test images"
-        print_table(title, columns, balanced, ["method", "worst class"])
+        print_table(title, columns, balanced, folds=["method", "worst class"])
     summary = [
         (
             row.method,
@@ -246,16 +248,16 @@ def print_controls(lines: Sequence[ControlLineView]) -> None:
     if rows:
         best = [] if is_narrow() else ["best of the search"]
         columns = ["method", *best, "random", "their mean", "best of them", "gain, points", "p, one-sided"]
-        print_table("beside random architectures, trained alike", columns, rows, ["method"])
+        print_table("beside random architectures, trained alike", columns, rows, folds=["method"])
     for line in lines:
         if is_narrow() and (line.uniform or line.like_cost):
-            say(f"{line.method}: the best of the search is {_best(line)}")
+            say_in_lines(f"{line.method}: the best of the search is {_best(line)}")
         if line.unlike:
             some = _count(line.unlike, "like-cost control")
             said = f"{line.method}: {some} left out, further than a tenth from what the best of the search costs"
-            say(said)
+            say_in_lines(said)
         if line.trainings_paid is not None:
-            say(_paid(line))
+            say_in_lines(_paid(line))
 
 
 def _best(line: ControlLineView) -> str:
@@ -297,18 +299,18 @@ def _print_hand_made(found: ComparisonView) -> None:
     if rows:
         columns = ["architecture", "method", "hand-made", "gain, points", "OPs", "bytes"]
         title = "beside networks of the literature, trained alike; OPs and bytes: found / hand-made"
-        print_table(title, columns, rows, ["method", "hand-made"])
+        print_table(title, columns, rows, folds=["method", "hand-made"])
         if without := sorted({pair.method for pair in found.pairs} - {line.method for line in found.hand_made}):
             said = f"none of like cost was trained alike with: {', '.join(map(printable, without))}"
-            say(said)
+            say_in_lines(said)
     elif found.networks and not found.under_way:
         training = found.pairs[0].runs[0].training
         said = "No network of the literature was trained alike at like cost yet, to its end:"
         said = f"{said} nas training hand-made {training} trains one."
-        say(said)
+        say_in_lines(said)
     for live in found.under_way:
         said = f"{live.network} is {live.state}, to be trained alike: nas {live.kind} watch {live.job}"
-        say(said)
+        say_in_lines(said)
 
 
 def download(

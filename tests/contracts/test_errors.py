@@ -10,7 +10,7 @@ import pytest
 from api.refusals import ApiError, BrokenReplyError, NotSucceededError, StillAtWorkError, UnansweredError
 from api.views import JobView, Problem
 from nas_service.errors import InvalidInputError, NotFoundError
-from search_spaces.errors import DuplicateNameError, InvalidFieldError, UnknownNameError
+from search_spaces.errors import BrokenPackageError, DuplicateNameError, InvalidFieldError, UnknownNameError
 
 PACKAGES = ("search_spaces", "nas_service", "workers", "api")
 FIELD = InvalidFieldError("strategy.settings.lambda", {"a": 1}, "a number")
@@ -32,6 +32,7 @@ MADE: dict[type[Exception], Exception] = {
     InvalidFieldError: FIELD,
     UnknownNameError: UnknownNameError("space", "tinny", ["tiny"], ["abandit", "tiny"]),
     DuplicateNameError: DuplicateNameError("space", "tiny", "here", "there"),
+    BrokenPackageError: BrokenPackageError("method", "mine", "my-methods", "no module named mine"),
     InvalidInputError: InvalidInputError([FIELD, InvalidFieldError("seed", -1, "0 or more")]),
     NotFoundError: NotFoundError("search", "x"),
     ApiError: ApiError(Problem(type="about:blank", title="Conflict", status=409, detail="not now")),

@@ -158,7 +158,7 @@ def test_a_driver_that_dies_before_it_begins_costs_nothing_and_the_next_one_wait
 ) -> None:
     job = submitted(opened)
     controller.step()
-    (pid,) = driver_pids(job.id)
+    (pid,) = wait_until(lambda: driver_pids(job.id), bool)  # a process that was just forked has its parent's words
     os.kill(pid, signal.SIGKILL)
     waiting = _step_until(controller, opened, job.id, lambda job: job.state == "queued")
     assert (waiting.attempt, waiting.stalls) == (1, 0)

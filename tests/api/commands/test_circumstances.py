@@ -149,7 +149,7 @@ def test_a_home_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
 def test_an_address_without_its_scheme_is_one_sentence_that_says_what_is_missing(tmp_path: Path, url: str) -> None:
     done = run_here("search", "list", "--url", url or "://x", cwd=tmp_path)
     assert done.returncode == 1
-    assert "is no address of a service; allowed: http://HOST:PORT, with --url or NAS_URL" in done.stderr
+    assert "is no address of a service; allowed: http://HOST:PORT, with --url, NasClient(url) or NAS_URL" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -10,7 +10,20 @@ from api.commands.routes import COMMANDS, FOR_OTHERS
 from nas_service.settings import Settings
 
 # What works here, or with several routes, has none of its own.
-HERE = {"serve", "migrate", "demo", "evaluate", "compile", "train-local", "export", "dataset export", "search run"}
+HERE = {
+    "keys create",
+    "keys list",
+    "keys revoke",
+    "serve",
+    "migrate",
+    "demo",
+    "evaluate",
+    "compile",
+    "train-local",
+    "export",
+    "dataset export",
+    "search run",
+}
 SEVERAL = {"search watch", "training watch", "registration watch"}
 
 
