@@ -125,8 +125,11 @@ def test_a_key_or_cookie_in_the_wrong_place_is_none(shut: TestClient, keys: dict
     assert shut.get(f"/v1/searches?key={key}").status_code == 401
     shut.post("/v1/session", json={"key": key}, headers=ORIGIN)
     cookie = shut.cookies[COOKIE]
+    assert shut.get("/v1/searches").status_code == 200, "it is believed now"
     shut.cookies.clear()
     assert shut.get("/v1/searches", headers=_bearer(cookie)).status_code == 401
+    assert shut.get("/v1/searches", headers=_bearer(key)).status_code == 200, "so is the key"
+    assert shut.get("/v1/searches", headers={"Cookie": f"{COOKIE}={key}"}).status_code == 401
 
 
 def test_a_key_that_is_revoked_or_expires_lets_nobody_in_within_seconds(
