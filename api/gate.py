@@ -9,11 +9,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -79,17 +79,18 @@ def needed(method: str, path: str) -> access.Scope:
 
 
 def cookie_of(headers: Headers) -> str:
-    """Return the cookie of a browser that showed a key; "" where there is none."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+    """Return the cookie of a browser that showed a key, whatever other programs of this host put beside it; "" for none."""
+    return cookie_parser("; ".join(headers.getlist("cookie"))).get(COOKIE, "")
 
 
 def _bearer(headers: Headers) -> str | None:
     scheme, _, text = headers.get("authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None
+
+
+def _look_name(secret: str, *, is_browser: bool) -> str:
+    """Return what is kept of a secret in memory: a cookie that is believed is no key, and a key no cookie."""
+    return f"{'cookie' if is_browser else 'key'} {digest_of(secret)}"
 
 
 class Gate:
@@ -114,9 +115,10 @@ class Gate:
         secret = cookie_of(headers) if text is None else text
         if not secret:
             return None
-        look = self._looks.of(digest_of(secret))
+        is_browser = text is None
+        look = self._looks.of(_look_name(secret, is_browser=is_browser))
         if look.until < time.monotonic():
-            look.caller = await run_in_threadpool(self._find, secret, text is None)
+            look.caller = await run_in_threadpool(self._find, secret, is_browser)
             look.until = time.monotonic() + (_BELIEVED_S if look.caller else 0.0)
         return look.caller
 
@@ -150,9 +152,9 @@ class Gate:
                 access_keys.note_use(session, caller.prefix)
         return caller
 
-    def forget(self, text: str) -> None:
-        """Believe nothing of a secret any longer."""
-        self._looks.entries.pop(digest_of(text), None)
+    def forget(self, cookie: str) -> None:
+        """Believe nothing of a cookie any longer."""
+        self._looks.entries.pop(_look_name(cookie, is_browser=True), None)
 
     async def _turn_away(self, scope: Scope, headers: Headers) -> ASGIApp:
         if "authorization" in headers or cookie_of(headers):

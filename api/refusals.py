@@ -17,7 +17,7 @@ from nas_service.wording import printable
 Model = TypeVar("Model", bound=BaseModel)
 
 _SHOWN = 200  # letters of a reply that nobody understands
-_PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+_PASSING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
 class ApiError(NasError):

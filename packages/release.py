@@ -177,8 +177,10 @@ def _tool(name: str, *words: str | Path) -> None:
 
 if __name__ == "__main__":
     wanted, *switches = sys.argv[1:] or [""]
+    if switches not in ([], ["--tag"]):
+        sys.exit(f"no release: {' '.join(switches)} is not known; allowed: --tag")
     try:
-        made = release(wanted, Path("dist"), tag=switches == ["--tag"])
+        made = release(wanted, Path("dist"), tag=bool(switches))
     except ReleaseError as error:
         sys.exit(f"no release: {error}")
     print("\n".join(f"{file} ({file.stat().st_size / 1000:.0f} kB)" for file in made))

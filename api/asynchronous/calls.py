@@ -71,7 +71,7 @@ class AsyncCalls:
 
     def _connected(self) -> httpx.AsyncClient:
         if self._http.is_closed:
-            self._http = connect_http_async(self.url, self._timeout_s)
+            self._http = connect_http_async(self.url, self._timeout_s, key_headers())
         return self._http
 
     async def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options

@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress
 
 from api.client import NasClient
-from api.commands.identifiers import find_job
+from api.commands.identifiers import find_job, recent_jobs
 from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.console import errors, print_json, say, tell
@@ -158,7 +158,12 @@ def _write(kind: ExportKind, records: TrainingRecords, folder: Path) -> None:
 
 def export(
     training: Annotated[
-        str, typer.Argument(metavar="TRAINING", help="Id of a training, the beginning of it, its name, or latest.")
+        str,
+        typer.Argument(
+            metavar="TRAINING",
+            help="Id of a training, the beginning of it, its name, or latest.",
+            autocompletion=recent_jobs("training"),
+        ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; an empty one may be there.")],
     kind: Annotated[ExportKind, typer.Option("--to", help="What to write: event files, MLflow's file store, or four tables.")],

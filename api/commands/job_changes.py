@@ -76,7 +76,8 @@ def add_best(app: typer.Typer, kind: JobKind, ask: Callable[[NasClient, str], Be
     @app.command("best", help=f"Show the best trained candidate of a {kind.name}, by the mean over its seeds.")
     def show_best(job_id: Annotated[str, job_argument(kind.name)], as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way
         with connect(url) as client:
-            found = ask(client, find_job(client, kind.name, job_id))
+            job_id = find_job(client, kind.name, job_id)
+            found = ask(client, job_id)
         if as_json:
             print_json(found)
             return

@@ -9,7 +9,7 @@ import typer
 
 from api.commands.options import Json
 from api.commands.service import prepare_database
-from api.console import console, print_json, print_table
+from api.console import print_json, print_table, say
 from api.key_views import KeySpec, KeyView
 from nas_service.access import Scope
 from nas_service.settings import Settings
@@ -47,10 +47,8 @@ def create(
         print_json(view.model_dump(mode="json") | {"text": text})
         return
     ends = "never expires" if view.expires_at is None else f"expires {view.expires_at:%Y-%m-%d}"
-    console.print(
-        f"key {view.prefix} of {view.owner} may {view.scope}, {ends}; it is shown this once:", markup=False, highlight=False
-    )
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(f"key {view.prefix} of {view.owner} may {view.scope}, {ends}; it is shown this once:")
+    say(text)
 
 
 @app.command("list")
@@ -84,4 +82,4 @@ def revoke(
     if as_json:
         print_json(view)
     else:
-        console.print(f"key {view.prefix} of {view.owner} is void", markup=False, highlight=False)
+        say(f"key {view.prefix} of {view.owner} is void")

@@ -43,7 +43,8 @@ def cost(
     """Print what an architecture costs, by cell, edge, layer and bit width."""
     check_output(parquet, as_csv=as_csv, as_json=as_json)
     with connect(url) as client:
-        found = client.architecture_cost(find_result(client, "architectures", identifier))
+        identifier = find_result(client, "architectures", identifier)
+        found = client.architecture_cost(identifier)
     if as_json:
         print_json(found)
         return
@@ -104,7 +105,8 @@ def curves(
     """Print the epochs of a candidate's training."""
     check_output(parquet, as_csv=as_csv, as_json=as_json)
     with connect(url) as client:
-        epochs = list(client.curves(find_result(client, "candidates", identifier)))
+        identifier = find_result(client, "candidates", identifier)
+        epochs = list(client.curves(identifier))
     if as_json:
         print_json(epochs)
         return

@@ -72,7 +72,7 @@ class Calls:
 
     def _connected(self) -> httpx.Client:
         if self._http.is_closed:
-            self._http = connect_http(self.url, self._timeout_s)
+            self._http = connect_http(self.url, self._timeout_s, key_headers())
         return self._http
 
     def _request(self, verb: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own options

@@ -113,6 +113,15 @@ def test_a_browser_logs_in_and_out(shut: TestClient, keys: dict[Scope, str]) -> 
     assert shut.get("/v1/searches", headers={"Cookie": f"{COOKIE}={stolen}"}).status_code == 401
 
 
+@pytest.mark.parametrize("others", ['seen={"a": 1}', "flag", "é=1", "a b=1", 'x="2|1:0|44:MDI=|6b"'])
+def test_cookies_of_other_programs_on_the_host_are_in_nobody_s_way(shut: TestClient, keys: dict[Scope, str], others: str) -> None:
+    shut.post("/v1/session", json={"key": keys[Scope.READ]}, headers=ORIGIN)
+    own = f"{COOKIE}={shut.cookies[COOKIE]}"
+    shut.cookies.clear()
+    for sent in (f"{others}; {own}", f"{own}; {others}"):
+        assert shut.get("/v1/searches", headers={"Cookie": sent.encode()}).status_code == 200, sent
+
+
 def test_a_cookie_is_for_https_alone_where_the_page_is(shut: TestClient, keys: dict[Scope, str]) -> None:
     reply = shut.post("/v1/session", json={"key": keys[Scope.READ]}, headers={"Origin": "https://localhost"})
     assert "Secure" in reply.headers["set-cookie"]
@@ -125,8 +134,11 @@ def test_a_key_or_cookie_in_the_wrong_place_is_none(shut: TestClient, keys: dict
     assert shut.get(f"/v1/searches?key={key}").status_code == 401
     shut.post("/v1/session", json={"key": key}, headers=ORIGIN)
     cookie = shut.cookies[COOKIE]
+    assert shut.get("/v1/searches").status_code == 200, "it is believed now"
     shut.cookies.clear()
     assert shut.get("/v1/searches", headers=_bearer(cookie)).status_code == 401
+    assert shut.get("/v1/searches", headers=_bearer(key)).status_code == 200, "so is the key"
+    assert shut.get("/v1/searches", headers={"Cookie": f"{COOKIE}={key}"}).status_code == 401
 
 
 def test_a_key_that_is_revoked_or_expires_lets_nobody_in_within_seconds(

@@ -67,7 +67,7 @@ def test_a_service_that_says_when_to_come_again_is_asked_then() -> None:
 
 def test_what_is_waited_for_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "ASK_EVERY_S", 0.01)
-    proxy, said = _Proxy(*(_away(status) for status in (502, 503, 504)), httpx.Response(200, json=PAGE)), list[str]()
+    proxy, said = _Proxy(*(_away(status) for status in (429, 502, 503, 504)), httpx.Response(200, json=PAGE)), list[str]()
     assert _ask(_client(proxy), said) == []
     assert len(said) == 1
 

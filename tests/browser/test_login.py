@@ -70,3 +70,18 @@ def test_a_key_that_is_revoked_shows_the_login_again(open_context: OpenContext, 
     with store.write() as session:
         access_keys.revoke(session, key[4:16])
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()  # the page looks every five seconds
+
+
+def test_a_stream_that_is_refused_for_its_key_shows_the_login(open_context: OpenContext, store: Database, key: str) -> None:
+    fill(store)
+    page = open_context(LOOKS[0]).new_page()
+    page.route("**/v1/stream*", lambda route: route.fulfill(body=": nothing\n\n", content_type="text/event-stream"))
+    page.goto("/")
+    page.get_by_label("Key").fill(key)
+    page.get_by_label("Key").press("Enter")
+    expect(page.get_by_role("link", name="at work")).to_be_visible()
+    with store.write() as session:
+        access_keys.revoke(session, key[4:16])
+    page.wait_for_timeout(5500)  # the service believes a key for so long
+    page.unroute("**/v1/stream*")  # of all that the page asks for, the stream alone is asked for again
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=10_000)

@@ -98,7 +98,8 @@ def test_the_service_searches_and_exports_from_another_folder_without_node(wheel
     with nas_serve(place / "home", nas=(str(nas),), PYTHONPATH="") as served:
         assert "<!doctype html>" in httpx.get(served.url).text
         _run(place, nas, "export", "latest", "--to", "csv", "curves", "--url", served.url, **path)
-    assert {file.name for file in (place / "elsewhere" / "curves").iterdir()} == {"candidates.csv", "epochs.csv"}
+    tables = {f"{name}.csv" for name in ("architectures", "candidates", "curves", "samples")}
+    assert {file.name for file in (place / "elsewhere" / "curves").iterdir()} == tables
     assert not (place / "asked-for-node").exists()
 
 

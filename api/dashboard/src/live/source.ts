@@ -1,3 +1,4 @@
+import { isLocked } from "../api/client";
 import { problemOf } from "../api/problem";
 import { type Message, SseParser } from "./sse";
 import { probe } from "./status";
@@ -62,6 +63,7 @@ export function openSource(url: string, after: () => number | null, listener: Li
       return "over";
     }
     if (!response.ok) {
+      if (response.status === 401) isLocked.value = true;
       const { title, detail, status } = await problemOf(response);
       listener.onRefused(`${title}${detail ? `: ${detail}` : ""} (HTTP ${status})`);
       return "refused";
