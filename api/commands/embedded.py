@@ -73,7 +73,7 @@ def embedded_service(settings: Settings) -> Iterator[str]:
                 env={**os.environ, **settings.environment()},
             )
         try:
-            _wait_until_ready(process, address, str(log_path))
+            _wait_until_ready(process, address, log_path)
             yield address
         finally:
             process.terminate()
@@ -102,7 +102,7 @@ def _opened(log_path: Path) -> BinaryIO:
         raise NotReadyError(f"the folder {home} {what}: set NAS_HOME to a folder that can be written") from error
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log_path: str) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log_path: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     wrong = ""
     with NasClient(address) as client:
@@ -116,4 +116,12 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: str, log_path: 
                     return
                 wrong = "".join(f"; {name}: {told}" for name, told in readiness.checks.items() if told != "ok")
             time.sleep(0.2)
+    if process.poll() is not None:
+        wrong = f": {_last_line(log_path)}"
     raise NotReadyError(f"the embedded service did not become ready{wrong}; its log is {log_path}")
+
+
+def _last_line(log_path: Path) -> str:
+    """Return what a service that ended said last."""
+    lines = log_path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.removeprefix("error: ") for line in reversed(lines) if line.strip()), "it said nothing")

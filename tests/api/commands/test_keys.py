@@ -52,3 +52,9 @@ def test_a_service_off_loopback_asks_for_a_key(tmp_path: Path) -> None:
             assert httpx.get(f"{url}/v1/searches", timeout=60).status_code == 401
             assert httpx.get(f"{url}/v1/searches", headers={"Authorization": f"Bearer {key}"}, timeout=60).status_code == 200
         assert key not in served.log.read_text()
+
+
+def test_a_run_without_the_key_that_its_service_asks_for_says_so(tmp_path: Path) -> None:
+    result = run_nas("search", "run", "--space", "tiny", cwd=tmp_path, NAS_REQUIRE_KEYS="true")
+    assert result.returncode == 1
+    assert "did not become ready: a service on 127.0.0.1 asks for keys, and there is none" in result.stderr
