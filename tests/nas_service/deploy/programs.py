@@ -224,12 +224,25 @@ def shrinking_program() -> Program:
     return maker.finish(maker.pool(at, MaxPool(Window(3, 1, 1))))
 
 
+def wide_program() -> Program:
+    """Return a program of outputs that AVX-512 counts 64 and 32 at a time, with numbers behind them, and of early signs."""
+    maker = Maker(Shape(7, 9, 3), 8)
+    at = maker.prelu(maker.norm(maker.int8_stem(128)))
+    small = maker.add(GroupMean(2), (at,), Shape(7, 9, 64))
+    at = maker.prelu(maker.join(maker.norm(maker.conv(at, 64, Window(1, 1, 0))), small))
+    small = maker.pool(at, AvgPool(Window(2, 2, 0)))
+    at = maker.prelu(maker.join(maker.norm(maker.conv(at, 64, Window(2, 2, 0))), small))
+    at = maker.norm(maker.conv(at, 115, sums=True))  # 64, 32, 16 and 3
+    return maker.finish(maker.norm(maker.conv(at, 99), 20.0), classes=7, is_int8=True)
+
+
 PROGRAMS: dict[str, Callable[[], Program]] = {
     "depthwise": depthwise_program,
     "bits": bits_program,
     "floats": floats_program,
     "int8": int8_program,
     "shrinking": shrinking_program,
+    "wide": wide_program,
     "chain with slopes": lambda: conv_chain(24, 3, 5, prelu=True),
     "chain padded with ones": lambda: conv_chain(33, 3, 4, pads_plus=True),
     "wide chain": lambda: conv_chain(264, 2, 2),  # patches of 75 words: they are counted in parts
