@@ -1,4 +1,4 @@
-"""What becomes of a search when the command that started it is interrupted, or fails."""
+"""What becomes of a job when the command that started or watches it is interrupted, or fails."""
 
 import time
 from collections.abc import Iterator
@@ -42,6 +42,23 @@ def cancelled_if_interrupted(client: NasClient, search_id: str, home: Path) -> I
         tell(said)
         if isinstance(interruption, SystemExit):
             raise
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+@contextmanager
+def told_that_it_goes_on(kind: str, job_id: str) -> Iterator[None]:
+    """Say that a job goes on if the block, which only watches it, is interrupted.
+
+    Raises:
+        typer.Exit: With status 130, after Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        watching, ending = (f"`{program()} {kind} {word} {job_id}`" for word in ("watch", "cancel"))
+        what = f"search {job_id}, or the training that it started," if kind == "search" else f"{kind} {job_id}"
+        said = f"interrupted: {what} goes on; {watching} watches it, {ending} ends the {kind}"
+        tell(said)
         raise typer.Exit(_INTERRUPTED) from None
 
 

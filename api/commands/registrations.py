@@ -7,11 +7,12 @@ import typer
 
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
+from api.commands.interruption import told_that_it_goes_on
 from api.commands.job_changes import add_changes
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Url
 from api.commands.searches import exit_for
-from api.console import console, errors, print_json, program, say, tell
+from api.console import console, errors, print_json, say
 from api.console import watch as watch_job
 from api.views import JobView
 
@@ -22,8 +23,6 @@ add_changes(app, KIND)
 
 RegistrationId = Annotated[str, job_argument("registration")]
 
-_INTERRUPTED = 130  # what shells say of Ctrl-C
-
 
 def until_over(client: NasClient, registration_id: str, *, as_json: bool) -> JobView:
     """Show a registration's progress until it is over, and return it.
@@ -31,13 +30,8 @@ def until_over(client: NasClient, registration_id: str, *, as_json: bool) -> Job
     Raises:
         typer.Exit: With status 130, after Ctrl-C: the registration goes on.
     """
-    try:
+    with told_that_it_goes_on("registration", registration_id):
         return watch_job(partial(client.registration, registration_id), errors if as_json else console)
-    except KeyboardInterrupt:
-        watching, ending = (f"`{program()} registration {word} {registration_id}`" for word in ("watch", "cancel"))
-        said = f"interrupted: registration {registration_id} goes on; {watching} watches it, {ending} ends it"
-        tell(said)
-        raise typer.Exit(_INTERRUPTED) from None
 
 
 @app.command()

@@ -11,7 +11,7 @@ from api.client import NasClient
 from api.commands.embedded import embedded_service, serve_on
 from api.commands.files import require_writable
 from api.commands.identifiers import find_job, named_in, recent_jobs
-from api.commands.interruption import cancelled_if_interrupted, kept_if_it_fails
+from api.commands.interruption import cancelled_if_interrupted, kept_if_it_fails, told_that_it_goes_on
 from api.commands.job_changes import add_best, add_changes
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Name, Url, Watching
@@ -151,7 +151,8 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
 
 
 def _watch_all(client: NasClient, search_id: str, *, as_json: bool) -> None:
-    jobs = watch_search(client, search_id, errors if as_json else console)
+    with told_that_it_goes_on("search", search_id):
+        jobs = watch_search(client, search_id, errors if as_json else console)
     if as_json:
         print_json(jobs)
     exit_for(jobs)

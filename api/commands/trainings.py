@@ -7,6 +7,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument, named_in, recent_jobs, recent_results
+from api.commands.interruption import told_that_it_goes_on
 from api.commands.job_changes import add_best, add_changes
 from api.commands.jobs import JobKind, add_job_commands, connect
 from api.commands.options import Json, Name, Url, Watching
@@ -92,7 +93,8 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
 
 def _watch(client: NasClient, training_id: str, *, as_json: bool) -> None:
     where = errors if as_json else console
-    job = watch_job(partial(client.training, training_id), where, partial(print_data_remarks, client, where=where))
+    with told_that_it_goes_on("training", training_id):
+        job = watch_job(partial(client.training, training_id), where, partial(print_data_remarks, client, where=where))
     if as_json:
         print_json(job)
     exit_for([job])

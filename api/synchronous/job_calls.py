@@ -117,9 +117,10 @@ class JobCalls(Calls):
             see(job)
             if job.state in FINISHED:
                 return job
-            if deadline is not None and time.monotonic() + pause_s > deadline:
+            left_s = pause_s if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
                 raise StillAtWorkError(job)
-            self._pause(pause_s)
+            self._pause(min(pause_s, left_s))
             try:
                 job, pause_s = self._one(job.path, type(job)), POLL_S
                 patience.calm()

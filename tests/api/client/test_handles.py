@@ -248,6 +248,13 @@ def test_handles_go_to_other_processes(nas: NasClient) -> None:
     assert search.refresh().state == "queued"
 
 
+def test_waiting_takes_the_time_it_was_given_and_looks_once_more(nas: NasClient) -> None:
+    search, begun = nas.search(space="tiny"), time.monotonic()
+    with pytest.raises(StillAtWorkError):
+        search.wait(0.2)
+    assert time.monotonic() - begun >= 0.2
+
+
 def test_the_asynchronous_client_has_the_same_calls(url: str, settings: Settings, whole: Written, tmp_path: Path) -> None:
     async def use() -> None:
         async with AsyncNasClient(url) as nas:

@@ -1,4 +1,4 @@
-"""What is said of a search whose command fails."""
+"""What is said of a job whose command fails, or is interrupted."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import typer
 
 from api.client import NasClient
 from api.commands import interruption
-from api.commands.interruption import kept_if_it_fails
+from api.commands.interruption import kept_if_it_fails, told_that_it_goes_on
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.session import Database
@@ -43,3 +43,13 @@ def test_a_command_that_said_how_its_search_ended_says_no_more(capfd: pytest.Cap
     with pytest.raises(typer.Exit), kept_if_it_fails("one", Path("home")):
         raise typer.Exit(1)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["search", "training", "registration"])
+def test_one_who_stops_watching_is_told_that_the_job_goes_on(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, told_that_it_goes_on(kind, "one"):
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130
+    said = capfd.readouterr().err
+    assert "goes on; " in said
+    assert f"`nas {kind} watch one` watches it, `nas {kind} cancel one` ends the {kind}" in said
