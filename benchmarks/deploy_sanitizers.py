@@ -13,6 +13,7 @@ left out. Writes benchmarks/results/deploy_sanitizers.md.
 """
 
 import argparse
+import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -282,7 +283,7 @@ def main() -> None:
     parser.add_argument("bundles", nargs="*", type=Path, help="networks of digits; none: three are trained")
     parser.add_argument("--kept", type=Path, default=Path("deploy_sanitizers.jsonl"), help="where results are kept line by line")
     arguments = parser.parse_args()
-    done = {row[:3]: row for row in (Row(*kept["row"]) for kept in read_rows(arguments.kept))}
+    done = {(kept["code"], *kept["row"][1:3]): Row(*kept["row"]) for kept in read_rows(arguments.kept)}
     torch.set_num_threads(1)
     load_entries()
     missing = {f"{tool.name}, {build.name}": why for tool in ALL for build in BUILDS if (why := lacking(tool, build))}
@@ -290,13 +291,14 @@ def main() -> None:
     for given in networks(arguments.bundles, missing):
         blind = blind or {tool.name: unseen(given, tool) for tool in ALL if not tool.lacking}
         names.append(given.name)
+        code = hashlib.sha256((given.code.source + given.code.header).encode()).hexdigest()
         print(given.name, flush=True)
         for tool in ALL:
             for build in BUILDS:
                 if not lacking(tool, build):
-                    if (key := (given.name, tool.name, build.name)) not in done:
+                    if (key := (code, tool.name, build.name)) not in done:
                         done[key] = fuzzed(given, build) if tool is FUZZER else watched(given, tool, build)
-                        add_row(arguments.kept, {"row": done[key]})
+                        add_row(arguments.kept, {"code": code, "row": done[key]})
                     rows.append(done[key])
                     print(*rows[-1][1:], flush=True)
     PAGE.write_text(page(names, rows, blind, missing), encoding="utf-8")
