@@ -33,6 +33,7 @@ def test_who_has_no_key_is_asked_for_one(open_context: OpenContext, look: Look, 
     page = open_context(look).new_page()
     page.goto("/?state=running")
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    expect(page.get_by_text("Not live")).to_have_count(0)
     assert axe(page) == []
     assert overflow(page) == []
     page.get_by_label("Key").fill("nas_wrong")

@@ -90,7 +90,7 @@ export function App() {
         Skip to the page
       </a>
       <Header />
-      <Banner />
+      {isLocked.value ? null : <Banner />}
       <main id="main" tabIndex={-1}>
         {isLocked.value ? <Login /> : <Shown />}
       </main>
