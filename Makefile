@@ -147,5 +147,5 @@ wheels: $(RELEASE)/.done ## build what others install into dist/: the service's 
 release: $(RELEASE)/.done ## make a release of the last commit in dist/: wheels, sdist, SBOMs, news, checked (VERSION=1.2.0; TAG=1 commits and tags it, too)
 	$(RELEASE)/bin/python -m packages.release '$(VERSION)' $(if $(filter 1 yes true,$(TAG)),--tag)
 
-clean: ## remove the virtual environment and the embedded service's data
-	rm -rf $(VENV) $(NAS_HOME)
+clean: ## remove the virtual environment and what an embedded service keeps here, in .nas
+	rm -rf $(VENV) .nas

@@ -1,4 +1,7 @@
-"""The same space, the same evaluation and the same number of trainings: two samplers of Optuna beside two strategies of ours."""
+"""The same space, the same evaluation and the same number of trainings: two samplers of Optuna beside two strategies of ours.
+
+Optuna comes with `make setup`.
+"""
 
 import optuna
 import torch

@@ -136,5 +136,6 @@ def _fits(identifier: str, word: str) -> bool:
 
 
 def _meant(found: list[JobRow]) -> str:
+    """Return what tells several jobs apart: more of an id, or an id where they have one name."""
     listed = ", ".join(f"{row.id} ({row.name})" if row.name else row.id for row in found[:_TOLD])
-    return f"more of it: it means {len(found)} of them: {listed}" + (", ..." if len(found) > _TOLD else "")
+    return f"more of an id: it means {len(found)} of them: {listed}" + (", ..." if len(found) > _TOLD else "")

@@ -116,4 +116,4 @@ def _print_entry(entry: EntryView) -> None:
     facts += [(name.replace("_", " "), value) for name, value in entry.facts.items() if not isinstance(value, dict | list)]
     print_table(entry.name, ["what", "value"], [(what, value) for what, value in facts if value is not None])
     if entry.settings_schema and (rows := field_rows(entry.settings_schema)):
-        print_table("settings", FIELD_COLUMNS, rows)
+        print_table("settings", FIELD_COLUMNS, rows, folds=FIELD_COLUMNS)

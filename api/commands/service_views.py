@@ -78,4 +78,4 @@ def spec(
     if as_json:
         console.file.write(json_text(schema) + "\n")
         return
-    print_table(f"fields of a {kind}", FIELD_COLUMNS, field_rows(schema))
+    print_table(f"fields of a {kind}", FIELD_COLUMNS, field_rows(schema), folds=FIELD_COLUMNS)
