@@ -23,6 +23,22 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True)
+class Whose:
+    """Whose something is.
+
+    Attributes:
+        owner: Who made it; None where nobody was asked for a key.
+        project: Who shares it: keys of the same project see the same jobs, results and data sets. None: everybody.
+    """
+
+    owner: str | None = None
+    project: str | None = None
+
+
+NOBODYS = Whose()
+
+
+@dataclass(frozen=True)
 class Caller:
     """Somebody who showed a key.
 

@@ -17,13 +17,23 @@ SESSION_LASTS = timedelta(hours=12)
 _USED_EVERY = timedelta(minutes=1)  # a row is not written with every request
 
 
-def create_key(session: Session, owner: str, scope: Scope, lasts: timedelta | None) -> tuple[AccessKey, str]:
-    """Make a key; return its row and its text, which is kept nowhere."""
+def create_key(
+    session: Session, owner: str, scope: Scope, lasts: timedelta | None, project: str | None = None
+) -> tuple[AccessKey, str]:
+    """Make a key; return its row and its text, which is kept nowhere. Without a project it shares nothing with other owners."""
     text, now = new_key_text(), database_now(session)
     prefix = prefix_of(text)
     assert prefix is not None  # noqa: S101 - for the type checker; it is a key's text
     expires = None if lasts is None else now + lasts
-    row = AccessKey(prefix=prefix, owner=owner, scope=scope.value, digest=digest_of(text), created_at=now, expires_at=expires)
+    row = AccessKey(
+        prefix=prefix,
+        owner=owner,
+        project=project or owner,
+        scope=scope.value,
+        digest=digest_of(text),
+        created_at=now,
+        expires_at=expires,
+    )
     session.add(row)
     session.flush()
     return row, text

@@ -64,10 +64,13 @@ def register_dataset(session: Session, job_id: str, found: Registration) -> Data
     """
     spec = found.spec
     _require_unregistered(session, spec.name)
+    job = session.get(Job, job_id)
     row = DatasetRow(
         name=spec.name,
         kind=spec.kind,
         settings=spec.settings,
+        owner=None if job is None else job.owner,
+        project=None if job is None else job.project,
         facts=found.facts.model_dump(mode="json"),
         registration_id=job_id,
         created_at=database_now(session),

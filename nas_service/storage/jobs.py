@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session
 
+from nas_service.access import NOBODYS, Whose
 from nas_service.errors import ConflictError, NotFoundError
 from nas_service.job_events import StateTold
 from nas_service.lifecycle import FINISHED, CandidateState, JobState, sources_of
@@ -24,8 +25,13 @@ KINDS = (SEARCH, TRAINING, REGISTRATION)
 LANES = ((SEARCH, TRAINING), (REGISTRATION,))  # kinds that wait for one another: minutes of work do not wait for a night's
 
 
-def create_job(session: Session, kind: str, name: str, spec: dict[str, Any], parent_id: str | None = None) -> Job:
-    """Insert a queued job and its first event."""
+def create_job(
+    session: Session, kind: str, name: str, spec: dict[str, Any], parent_id: str | None = None, whose: Whose = NOBODYS
+) -> Job:
+    """Insert a queued job and its first event; one that a job started is whose that is."""
+    parent = None if parent_id is None else session.get(Job, parent_id)
+    if parent is not None:
+        whose = Whose(parent.owner, parent.project)
     job = Job(
         id=new_id(),
         kind=kind,
@@ -35,6 +41,8 @@ def create_job(session: Session, kind: str, name: str, spec: dict[str, Any], par
         spec=spec,
         note="",
         parent_id=parent_id,
+        owner=whose.owner,
+        project=whose.project,
         attempt=0,
         stalls=0,
         progress={},

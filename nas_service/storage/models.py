@@ -94,6 +94,8 @@ class Job(Base):
     strategy: Mapped[str | None] = mapped_column(String(100))
     methods: Mapped[list[Any]]
     note: Mapped[str] = mapped_column(default="")  # of people, for people
+    owner: Mapped[str | None] = mapped_column(String(100))  # of the key that submitted it; null where nobody was asked for one
+    project: Mapped[str | None] = mapped_column(String(100))  # of that key: who has a key of the same one shares it
     parent_id: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), index=True)
     attempt: Mapped[int] = mapped_column(default=0)
     stalls: Mapped[int] = mapped_column(default=0)  # attempts lost since the last progress
@@ -267,6 +269,8 @@ class DatasetRow(Base):
     kind: Mapped[str] = mapped_column(String(50))
     settings: Mapped[dict[str, Any]]
     facts: Mapped[dict[str, Any]]
+    owner: Mapped[str | None] = mapped_column(String(100))  # as of the job that counted them
+    project: Mapped[str | None] = mapped_column(String(100))
     registration_id: Mapped[str | None] = mapped_column(Id)  # the job that counted them; it may be deleted before the dataset
     created_at: Mapped[datetime]
 
@@ -325,6 +329,7 @@ class AccessKey(Base):
 
     prefix: Mapped[str] = mapped_column(String(16), primary_key=True)  # what it is called; part of its text
     owner: Mapped[str] = mapped_column(String(100))
+    project: Mapped[str] = mapped_column(String(100))  # whose jobs and data sets it sees
     scope: Mapped[str] = mapped_column(String(16))
     digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of its text, in hex
     created_at: Mapped[datetime]
