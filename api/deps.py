@@ -1,6 +1,6 @@
 """What routes need: the state of the running service."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -9,6 +9,7 @@ from api.gate import Gate
 from api.readiness import ReadinessWatch
 from api.replays import Replays
 from api.streams.hub import StreamHub
+from nas_service.access import NOBODYS, Caller, Whose
 from nas_service.checking.datasets import DatasetSource, Registered
 from nas_service.checking.specs import Place
 from nas_service.data.facts import DatasetFacts
@@ -26,7 +27,12 @@ from workers.launcher import Launcher
 
 @dataclass(frozen=True)
 class Service:
-    """The parts of a running service."""
+    """The parts of a running service, as whoever calls may see it.
+
+    Attributes:
+        database: As the caller sees it; the other parts have it whole.
+        caller: Who showed a key; None where nobody is asked for one.
+    """
 
     settings: Settings
     database: Database
@@ -38,6 +44,12 @@ class Service:
     replays: Replays
     columns: KnownColumns
     gate: Gate | None
+    caller: Caller | None = None
+
+    @property
+    def whose(self) -> Whose:
+        """Whose what is made now is."""
+        return NOBODYS if self.caller is None else self.caller.whose
 
     def wake_controller(self) -> None:
         """Let the controller look at once, if it runs in this process."""
@@ -64,8 +76,14 @@ class Service:
 
 
 async def get_service(request: Request) -> Service:
-    """Return the service that the application was made with; in no thread, so that health waits for none."""
-    return cast("Service", request.app.state.service)
+    """Return the service as the caller may see it; in no thread, so that health waits for none."""
+    service, caller = cast("Service", request.app.state.service), cast("Caller | None", getattr(request.state, "caller", None))
+    if service.gate is None:
+        return service
+    sees = _NOTHING if caller is None else caller.sees  # health and the login need no key
+    return replace(service, database=service.database.seen_by(sees), caller=caller)
 
+
+_NOTHING = ""  # a project that no key has
 
 ServiceDep = Annotated[Service, Depends(get_service)]

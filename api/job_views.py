@@ -34,6 +34,8 @@ class JobRow(View):
     )
     error: str | None = Field(description=f"The first {ERROR_SHOWN} letters.")
     parent_id: str | None
+    owner: str | None = Field(None, description="Whose key submitted it; null where nobody was asked for one.")
+    project: str | None = Field(None, description="Whose keys share it; null: everybody's.")
     tags: list[str] = Field(default_factory=list)
     waiting_for: str | None = Field(None, description="What it waits for, in words; null where it waits for nothing.")
     queue_position: int | None = Field(None, description="1: it is claimed next of its kinds; null where it is not queued.")

@@ -1,13 +1,15 @@
 """Keys and callers as replies."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from nas_service.access import Scope
+from nas_service.access import Caller, Scope
 
-Owner = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", description="Whose key it is.")]
+_Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+Owner = Annotated[_Word, Field(description="Whose key it is.")]
+Project = Annotated[_Word, Field(description="Whose keys see the same jobs, results and data sets.")]
 
 
 class Shown(BaseModel):
@@ -24,7 +26,17 @@ class SessionView(BaseModel):
     keys: bool = Field(description="Whether the service asks for keys.")
     owner: str | None = Field(description="Whose key was shown; null: nobody's.")
     scope: Scope | None = Field(description="What the key is good for.")
+    project: str | None = Field(
+        description="Whose jobs, results and data sets the key sees, beside those of nobody; an admin's sees all."
+    )
     key: str | None = Field(description="What the key is called.")
+
+    @classmethod
+    def of(cls, caller: Caller | None, *, keys: bool) -> Self:
+        """Tell who calls a service that asks for keys, or does not."""
+        if caller is None:
+            return cls(keys=keys, owner=None, scope=None, project=None, key=None)
+        return cls(keys=keys, owner=caller.owner, scope=caller.scope, project=caller.project, key=caller.prefix)
 
 
 class KeySpec(BaseModel):
@@ -33,6 +45,7 @@ class KeySpec(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     owner: Owner
+    project: Project | None = Field(None, description="Whose keys share jobs, results and data sets; null: the owner's alone.")
     scope: Scope = Field(Scope.SUBMIT, description="What it is good for; each scope holds those before it.")
     days: float | None = Field(365.0, gt=0, le=36500, description="Days until it expires; null: never.")
 
@@ -49,6 +62,7 @@ class KeyView(BaseModel):
 
     prefix: str
     owner: str
+    project: str
     scope: Scope
     created_at: datetime
     expires_at: datetime | None

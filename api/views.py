@@ -65,6 +65,8 @@ class JobView(View):
     progress: Progress | None = Field(description="Null before its first attempt.")
     error: str | None
     parent_id: str | None
+    owner: str | None = Field(None, description="Whose key submitted it; null where nobody was asked for one.")
+    project: str | None = Field(None, description="Whose keys share it; null: everybody's.")
     created_at: datetime
     started_at: datetime | None
     committed_at: datetime | None = Field(description="Its last progress.")

@@ -38,6 +38,11 @@ class Whose:
 NOBODYS = Whose()
 
 
+def is_seen(by: str | None, project: str | None) -> bool:
+    """Return whether what is a project's is seen by another one, None being the whole service's: its own, and nobody's."""
+    return by is None or project is None or project == by
+
+
 @dataclass(frozen=True)
 class Caller:
     """Somebody who showed a key.
@@ -45,12 +50,24 @@ class Caller:
     Attributes:
         prefix: What the key is called.
         owner: Whose it is.
+        project: Whose jobs, results and data sets it sees and makes.
         scope: What it is good for.
     """
 
     prefix: str
     owner: str
+    project: str
     scope: Scope
+
+    @property
+    def whose(self) -> Whose:
+        """Whose what the caller makes is."""
+        return Whose(self.owner, self.project)
+
+    @property
+    def sees(self) -> str | None:
+        """The project that the caller sees; None: an administrator sees all."""
+        return None if self.scope is Scope.ADMIN else self.project
 
 
 def new_key_text() -> str:

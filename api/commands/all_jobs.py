@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api.commands.identifiers import named_in
-from api.commands.job_lists import SHOWN, Limit, ListedStates, Tag, Text, chosen, print_jobs
+from api.commands.job_lists import SHOWN, Limit, ListedStates, Owner, Tag, Text, chosen, print_jobs
 from api.commands.jobs import connect
 from api.commands.messages import print_messages
 from api.commands.options import Json, Url
@@ -40,12 +40,13 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the options of the command line
     space: Space = None,
     dataset: DatasetName = None,
     strategy: StrategyName = None,
+    owner: Owner = None,
     limit: Limit = SHOWN,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
     """List jobs of every kind, newest first."""
-    filters = chosen(kind=kinds, state=state, text=text, tag=tag, space=space, dataset=dataset, strategy=strategy)
+    filters = chosen(kind=kinds, state=state, text=text, tag=tag, space=space, dataset=dataset, strategy=strategy, owner=owner)
     with connect(url) as client:
         found = list(islice(client.jobs(**filters), limit + 1))
     print_jobs("jobs", found, limit, ["kind"], as_json=as_json)
@@ -59,12 +60,14 @@ def counts(  # noqa: PLR0913, PLR0917 - as above
     space: Space = None,
     dataset: DatasetName = None,
     strategy: StrategyName = None,
+    owner: Owner = None,
     as_json: Json = False,  # noqa: FBT002 - as above
     url: Url = None,
 ) -> None:
     """Count jobs by state."""
     with connect(url) as client:
-        found = client.count_jobs(**chosen(kind=kinds, text=text, tag=tag, space=space, dataset=dataset, strategy=strategy))
+        filters = chosen(kind=kinds, text=text, tag=tag, space=space, dataset=dataset, strategy=strategy, owner=owner)
+        found = client.count_jobs(**filters)
     if as_json:
         print_json(found)
         return

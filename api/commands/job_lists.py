@@ -15,6 +15,7 @@ SHOWN = 20  # jobs in a list, unless more are asked for
 ListedStates = Annotated[list[JobState] | None, typer.Option("--state", help="Only those in this state; may be repeated.")]
 Text = Annotated[str | None, typer.Option(help="Only those with this in their name, or at the start of their id.")]
 Tag = Annotated[str | None, typer.Option(help="Only those with this tag.")]
+Owner = Annotated[str | None, typer.Option(help="Only those that this owner of a key submitted.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
 
@@ -24,16 +25,18 @@ def chosen(**given: str | Sequence[str] | None) -> dict[str, Wanted]:
 
 
 def print_jobs(title: str, found: Sequence[JobRow], limit: int, columns: Sequence[str], *, as_json: bool) -> None:
-    """Print jobs, with columns of a kind beside those of all, and say if there are more than `limit`."""
+    """Print jobs, with columns of a kind beside those of all, and owners if there are several; say if there are more."""
     jobs, is_cut = found[:limit], len(found) > limit
     if as_json:
         print_json(jobs)
         return
+    if len({job.owner for job in jobs}) > 1:
+        columns = [*columns, "owner"]
     rows = [
         (
             shown,
             job.name,
-            *(getattr(job, field) for field in columns),
+            *(getattr(job, field) or "-" for field in columns),
             job.state,
             describe(job)[2],
             age(job.created_at),
@@ -44,4 +47,4 @@ def print_jobs(title: str, found: Sequence[JobRow], limit: int, columns: Sequenc
         title, ["id", "name", *columns, "state", "progress", "age"], rows, [name for name in reversed(columns) if name != "kind"]
     )
     if is_cut:
-        tell(f"there are more: --limit {2 * limit}, --state, --text, --tag")
+        tell(f"there are more: --limit {2 * limit}, --state, --text, --tag, --owner")

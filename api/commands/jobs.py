@@ -9,7 +9,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
-from api.commands.job_lists import SHOWN, Limit, ListedStates, Tag, Text, chosen, print_jobs
+from api.commands.job_lists import SHOWN, Limit, ListedStates, Owner, Tag, Text, chosen, print_jobs
 from api.commands.messages import print_messages
 from api.commands.options import Json, Url
 from api.console import print_data_remarks, print_json, print_table, say, tell
@@ -62,16 +62,18 @@ def add_job_commands(app: typer.Typer, kind: JobKind) -> None:
 
 def _add_readers(app: typer.Typer, kind: JobKind) -> None:
     @app.command("list", help=f"List {kind.plural}, newest first.")
-    def list_jobs(
+    def list_jobs(  # noqa: PLR0913, PLR0917 - the options of the command line
         state: ListedStates = None,
         text: Text = None,
         tag: Tag = None,
+        owner: Owner = None,
         limit: Limit = SHOWN,
         as_json: Json = False,  # noqa: FBT002 - typer's way
         url: Url = None,
     ) -> None:
+        filters = chosen(kind=kind.name, state=state, text=text, tag=tag, owner=owner)
         with connect(url) as client:
-            found = list(islice(client.jobs(**chosen(kind=kind.name, state=state, text=text, tag=tag)), limit + 1))
+            found = list(islice(client.jobs(**filters), limit + 1))
         print_jobs(kind.plural, found, limit, kind.columns, as_json=as_json)
 
     @app.command("show", help=f"Show one {kind.name} with its spec.")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -33,21 +32,24 @@ def _database() -> Iterator[Database]:
 def create(
     owner: Annotated[str, typer.Argument(help="Whose key it is.")],
     scope: Annotated[Scope, typer.Option(help="What it is good for; each scope holds those before it.")] = Scope.SUBMIT,
+    project: Annotated[
+        str | None, typer.Option(help="Whose keys share jobs, results and data sets; the owner's alone if left out.")
+    ] = None,
     days: Annotated[float, typer.Option(min=0, help="Days until it expires; 0: never.")] = 365.0,
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Make a key and print it: this once, since only a digest is kept."""
     from nas_service.storage.access_keys import create_key  # noqa: PLC0415 - other commands start faster
 
-    spec = KeySpec(owner=owner, scope=scope, days=days or None)
+    spec = KeySpec(owner=owner, project=project, scope=scope, days=days or None)
     with _database() as database, database.write() as session:
-        row, text = create_key(session, spec.owner, spec.scope, timedelta(days=days) if days else None)
+        row, text = create_key(session, spec.owner, spec.scope, spec.lasts, spec.project)
         view = KeyView.model_validate(row)
     if as_json:
         print_json(view.model_dump(mode="json") | {"text": text})
         return
     ends = "never expires" if view.expires_at is None else f"expires {view.expires_at:%Y-%m-%d}"
-    say(f"key {view.prefix} of {view.owner} may {view.scope}, {ends}; it is shown this once:")
+    say(f"key {view.prefix} of {view.owner}, in project {view.project}, may {view.scope}, {ends}; it is shown this once:")
     say(text)
 
 
@@ -61,9 +63,15 @@ def list_all(as_json: Json = False) -> None:  # noqa: FBT002 - typer's way
     if as_json:
         print_json(views)
         return
-    columns = ["key", "owner", "scope", "made", "expires", "last used", "revoked"]
+    columns = ["key", "owner", "project", "scope", "made", "expires", "last used", "revoked"]
     rows = [
-        (view.prefix, view.owner, view.scope, *(f"{moment:%Y-%m-%d}" if moment else "-" for moment in view.moments()))
+        (
+            view.prefix,
+            view.owner,
+            view.project,
+            view.scope,
+            *(f"{moment:%Y-%m-%d}" if moment else "-" for moment in view.moments()),
+        )
         for view in views
     ]
     print_table("keys", columns, rows)

@@ -43,9 +43,10 @@ def _read_filter(  # noqa: PLR0913, PLR0917 - one a filter
     strategy: Annotated[Name, Query(description="Only searches with this strategy, by its name.")] = None,
     tag: Annotated[Name, Query(description="Only jobs with this tag.")] = None,
     parent: Annotated[Name, Query(description="Only jobs that this search started.")] = None,
+    owner: Annotated[Name, Query(description="Only jobs that this owner of a key submitted.")] = None,
 ) -> JobFilter:
     kinds, states = tuple(entry.value for entry in kind or ()), tuple(entry.value for entry in state or ())
-    return JobFilter(kinds, states, text, space, dataset, strategy, tag, parent)
+    return JobFilter(kinds, states, text, space, dataset, strategy, tag, parent, owner)
 
 
 Filter = Annotated[JobFilter, Depends(_read_filter)]

@@ -20,9 +20,7 @@ async def get_session(service: ServiceDep, request: Request) -> SessionView:
     """Tell whose key or cookie came with the request, if any, and whether one is needed."""
     gate = service.gate
     caller = None if gate is None else await gate.caller(request.headers)
-    if caller is None:
-        return SessionView(keys=gate is not None, owner=None, scope=None, key=None)
-    return SessionView(keys=True, owner=caller.owner, scope=caller.scope, key=caller.prefix)
+    return SessionView.of(caller, keys=gate is not None)
 
 
 @router.post("/session", summary="Log a browser in", responses=documented(401, 429))
@@ -30,7 +28,7 @@ async def begin_session(service: ServiceDep, request: Request, response: Respons
     """Take a key and give a cookie that is good for twelve hours, or until the key is void; scripts cannot read it."""
     gate = service.gate
     if gate is None:
-        return SessionView(keys=False, owner=None, scope=None, key=None)
+        return SessionView.of(None, keys=False)
     caller, cookie = await run_in_threadpool(_begin, service.database, shown.key.get_secret_value().strip())
     if caller is None:
         address = request.client.host if request.client else ""
@@ -42,7 +40,7 @@ async def begin_session(service: ServiceDep, request: Request, response: Respons
         raise HTTPException(status, said)
     is_secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
     response.set_cookie(COOKIE, cookie, int(SESSION_LASTS.total_seconds()), secure=is_secure, httponly=True, samesite="strict")
-    return SessionView(keys=True, owner=caller.owner, scope=caller.scope, key=caller.prefix)
+    return SessionView.of(caller, keys=True)
 
 
 @router.delete("/session", summary="Log a browser out", status_code=status.HTTP_204_NO_CONTENT)
@@ -66,7 +64,7 @@ def list_keys(service: ServiceDep) -> list[KeyView]:
 def create_key(service: ServiceDep, spec: KeySpec) -> NewKeyView:
     """Make a key; its text is shown this once."""
     with service.database.write() as session:
-        row, text = access_keys.create_key(session, spec.owner, spec.scope, spec.lasts)
+        row, text = access_keys.create_key(session, spec.owner, spec.scope, spec.lasts, spec.project)
         return NewKeyView.model_validate(KeyView.model_validate(row).model_dump() | {"text": text})
 
 

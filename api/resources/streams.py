@@ -3,9 +3,10 @@
 The routes are those of `add_stream_route`, for every kind of job, and `GET /v1/stream` for all jobs.
 """
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, status
+from fastapi import APIRouter, Header, Query, Request, status
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -72,7 +73,14 @@ def _place(after: int | None, last_event_id: str | None) -> int | None:
     return max(int(last_event_id), after or 0)
 
 
-async def _open(service: Service, watch: Watch) -> EventStream:
+async def _open(service: Service, request: Request, watch: Watch) -> EventStream:
+    gate, caller = service.gate, service.caller
+    if gate is not None and caller is not None:
+
+        async def is_still_let_in() -> bool:
+            return await gate.caller(request.headers) == caller
+
+        watch = replace(watch, sees=caller.sees, may_go_on=is_still_let_in)
     return EventStream(await service.streams.open(watch))
 
 
@@ -88,7 +96,13 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
         responses=documented(404) | _described("Messages; `event` is their kind, `data` JSON."),
     )
     async def stream(
-        service: ServiceDep, job_id: str, *, after: After = None, last_event_id: LastEventId = None, log: WithLog = False
+        service: ServiceDep,
+        request: Request,
+        job_id: str,
+        *,
+        after: After = None,
+        last_event_id: LastEventId = None,
+        log: WithLog = False,
     ) -> EventStream:
         """Tell `progress` first and whenever it changes, then every event after the one asked for, each once and in order.
 
@@ -96,7 +110,7 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
         is over and everything was told, `end` (an `EndMessage`) is the last message; a stream that ends without it is to be asked
         for again, from the last event on.
         """
-        return await _open(service, Watch(job_id, kind, _place(after, last_event_id), log))
+        return await _open(service, request, Watch(job_id, kind, _place(after, last_event_id), log))
 
 
 @router.get(
@@ -106,9 +120,11 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
     status_code=status.HTTP_200_OK,
     responses=_described("Messages; `event` is `state` or `progress`, `data` JSON with the job's `job_id` and `kind`."),
 )
-async def stream_all(service: ServiceDep, after: After = None, last_event_id: LastEventId = None) -> EventStream:
+async def stream_all(
+    service: ServiceDep, request: Request, after: After = None, last_event_id: LastEventId = None
+) -> EventStream:
     """Tell every move of any job once and in order, and how far those are that are at work, at most once a second a job.
 
     It has no end: one that ends is to be asked for again, from the last event on.
     """
-    return await _open(service, Watch(ALL, after=_place(after, last_event_id)))
+    return await _open(service, request, Watch(ALL, after=_place(after, last_event_id)))

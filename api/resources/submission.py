@@ -54,12 +54,15 @@ def accept(service: Service, response: Response, submission: Submission) -> JobV
     kind, name, spec, key = submission.kind, submission.name, submission.spec, submission.key
     digest = idempotency.request_digest(kind, submission.asked or spec)
     with service.database.write() as session:
-        earlier = (idempotency.earlier_job(session, key, digest) if key else None) or submission.under_way(session)
+        known = idempotency.earlier_job(session, key, digest, service.whose) if key else None
+        earlier = known or submission.under_way(session)
         if earlier is None:
             submission.check(session)
-        job = jobs.create_job(session, kind, name, spec) if earlier is None else jobs.get_job(session, earlier)
+            job = jobs.create_job(session, kind, name, spec, whose=service.whose)
+        else:
+            job = jobs.get_job(session, earlier)
         if key and earlier is None:
-            idempotency.remember(session, key, digest, job.id)
+            idempotency.remember(session, key, digest, job.id, service.whose)
         (view,) = job_views(session, [job])
     service.wake_controller()
     response.headers["Location"] = view.path

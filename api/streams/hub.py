@@ -1,7 +1,7 @@
 """StreamHub: the streams of a process. One task reads the database for all of them, and only while somebody watches."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ import structlog
 from api.streams.looks import ALL, Logs, Look, Plan, look, read_page
 from api.streams.messages import PING, Message, end_message, log_message
 from api.streams.topics import Topic
+from nas_service.access import is_seen
 from nas_service.errors import BusyError, NasError, NotFoundError, UnavailableError
 from nas_service.logs import Outage
 from nas_service.storage.session import Database
@@ -31,12 +32,16 @@ class Watch:
         kind: Of the job.
         after: The event after which to begin; None: now.
         with_log: Whether lines of the log are told.
+        sees: The project that the viewer sees; None: all.
+        may_go_on: Asked now and then, whether the viewer may still see it.
     """
 
     job_id: str
     kind: str = ""
     after: int | None = None
     with_log: bool = False
+    sees: str | None = None
+    may_go_on: Callable[[], Awaitable[bool]] | None = None
 
 
 class StreamHub:
@@ -222,7 +227,7 @@ class StreamHub:
         for job_id, seen in found.held.items():
             is_last = job_id not in found.now_held
             is_due = is_last or now - self._told_at.get(job_id, -THROTTLE_S) >= THROTTLE_S
-            if is_due and topic.say(job_id, seen.progress):
+            if is_due and topic.say(job_id, seen.progress, seen.project):
                 self._told_at[job_id] = now
         for job_id in [key for key in topic.news if key not in found.held and now - self._told_at.get(key, 0) > PING_S]:
             del topic.news[job_id]
@@ -236,7 +241,7 @@ def _apply_job(topic: Topic, job_id: str, found: Look) -> None:
         topic.begin(found.heads.get(job_id, 0))
     topic.add(found.messages.get(job_id, []))
     if seen is not None:
-        topic.kind = seen.kind
+        topic.kind, topic.project = seen.kind, seen.project
         topic.say(job_id, seen.progress)
     if job_id in found.logs:
         topic.log_place, wire = found.logs[job_id]
@@ -258,6 +263,7 @@ class Viewer:
         self._place = 0
         self._version = 0
         self._logged = 0
+        self._asked_at = asyncio.get_running_loop().time()  # whether it may go on
         self._first: list[bytes] = []  # of a log that others watch: where the lines begin that this viewer gets
 
     def begin(self) -> None:
@@ -266,7 +272,8 @@ class Viewer:
         Raises:
             NotFoundError: If there is no such job.
         """
-        if self.watch.job_id != ALL and self.topic.kind != self.watch.kind:
+        is_there = self.topic.kind == self.watch.kind and is_seen(self.watch.sees, self.topic.project)
+        if self.watch.job_id != ALL and not is_there:
             raise NotFoundError(self.watch.kind, self.watch.job_id)
         self._place = self.topic.head or 0 if self.watch.after is None else self.watch.after
         self._logged = self.topic.logged
@@ -281,7 +288,7 @@ class Viewer:
     async def messages(self) -> AsyncIterator[bytes]:
         """Yield what is to be sent, until the job is over and everything was told, the database is away, or the service ends."""
         topic, hub = self.topic, self._hub
-        while not (hub.is_closing or topic.is_broken):
+        while not (hub.is_closing or topic.is_broken) and await self._may_go_on():
             self.bell.clear()
             told = b"".join(self._now())
             try:
@@ -292,7 +299,7 @@ class Viewer:
                 return  # the client comes back, and asks for what is after the last event that it has
             if events:
                 self._place = events[-1].id
-                told += b"".join(message.wire for message in events)
+                told += b"".join(message.wire for message in events if is_seen(self.watch.sees, message.project))
             elif self._place < topic.floor:
                 self._place = topic.floor  # what was between is deleted
             if told:
@@ -307,12 +314,23 @@ class Viewer:
 
     def _now(self) -> list[bytes]:
         topic = self.topic
-        said, self._first = [*topic.said_after(self._version), *self._first], []
+        said, self._first = [*topic.said_after(self._version, self.watch.sees), *self._first], []
         self._version = topic.version
         if self.watch.with_log and self._logged != topic.logged:
             said += [wire for number, wire in topic.logs if number > self._logged]
             self._logged = topic.logged
         return said
+
+    async def _may_go_on(self) -> bool:
+        """Return whether the viewer may still see this; it is asked again when the answer is some seconds old."""
+        now = asyncio.get_running_loop().time()
+        if self.watch.may_go_on is None or now - self._asked_at < PING_S:
+            return True
+        self._asked_at = now
+        try:
+            return await self.watch.may_go_on()
+        except UnavailableError:
+            return False  # the client comes back, and is told why it cannot be served
 
     async def _is_rung(self) -> bool:
         """Wait for something new; return whether there was something before a sign of life is due."""

@@ -55,6 +55,7 @@ class JobLook:
     """What was found of a job."""
 
     kind: str
+    project: str | None
     state: JobState
     progress: bytes
 
@@ -139,7 +140,7 @@ def _look_at_all(session: Session, plan: Plan, found: Look) -> None:
 
 def _shown(session: Session, rows: list[Job]) -> dict[str, JobLook]:
     waits = waits_of(session, rows, queue.places(session, rows))
-    return {row.id: JobLook(row.kind, JobState(row.state), progress_message(row, waits.get(row.id))) for row in rows}
+    return {row.id: JobLook(row.kind, row.project, JobState(row.state), progress_message(row, waits.get(row.id))) for row in rows}
 
 
 def _look_at_log(logs: Logs, job_id: str, attempt: int, place: LogPlace | None) -> tuple[LogPlace, bytes | None]:

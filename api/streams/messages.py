@@ -13,10 +13,11 @@ PING = KEEPALIVE_COMMENT
 
 
 class Message(NamedTuple):
-    """An event of a job on its way: its id, and its bytes."""
+    """An event of a job on its way: its id, its bytes, and the project whose job it is, where it is told of all jobs."""
 
     id: int
     wire: bytes
+    project: str | None = None
 
 
 def event_message(event: Event) -> Message:
@@ -24,9 +25,9 @@ def event_message(event: Event) -> Message:
     return Message(event.id, _wire(event.kind, event.data, event.id))
 
 
-def move_message(event: Event, job_kind: str) -> Message:
+def move_message(event: Event, job_kind: str, project: str | None) -> Message:
     """Return a move of a job as the stream of all jobs tells it."""
-    return Message(event.id, _wire(event.kind, {"job_id": event.job_id, "kind": job_kind, **event.data}, event.id))
+    return Message(event.id, _wire(event.kind, {"job_id": event.job_id, "kind": job_kind, **event.data}, event.id), project)
 
 
 def progress_message(job: Job, waiting_for: str | None) -> bytes:

@@ -8,9 +8,11 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import takewhile
+from operator import itemgetter
 
 from api.streams.log_tail import LogPlace
 from api.streams.messages import Message
+from nas_service.access import is_seen
 from nas_service.lifecycle import FINISHED, JobState
 
 REMEMBERED = 512  # messages
@@ -25,9 +27,11 @@ class Topic:
     Attributes:
         floor: Every event after this one, up to `head`, is remembered.
         head: The newest event that was read; None before the first look.
-        news: What is true now, by what it is about: when it became so, and the message.
+        news: What is true now, by the job it is about: when it became so, the message, and whose job it is.
         version: Counts what became true.
         logs: Parts of a driver's log, numbered.
+        kind: Of the job; None: it was never there, or the topic is all jobs.
+        project: Of the job.
         state: Of the job; None: it is gone, or the topic is all jobs.
         is_over: Whether nothing comes after `head`.
         is_broken: Whether the database could not be read: nothing is told from here any more.
@@ -35,13 +39,14 @@ class Topic:
 
     floor: int = 0
     head: int | None = None
-    news: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    news: dict[str, tuple[int, bytes, str | None]] = field(default_factory=dict)
     version: int = 0
     logs: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=REMEMBERED_LOGS))
     logged: int = 0
     log_place: LogPlace | None = None
     log_viewers: int = 0
     kind: str | None = None
+    project: str | None = None
     state: JobState | None = None
     is_over: bool = False
     is_broken: bool = False
@@ -72,19 +77,20 @@ class Topic:
         newer = list(takewhile(lambda message: message.id > place, reversed(self._recent)))
         return newer[::-1]
 
-    def say(self, about: str, wire: bytes) -> bool:
+    def say(self, about: str, wire: bytes, project: str | None = None) -> bool:
         """Keep what is true now; return whether that is new."""
         if about in self.news and self.news[about][1] == wire:
             return False
         self.version += 1
-        self.news[about] = (self.version, wire)
+        self.news[about] = (self.version, wire, project)
         return True
 
-    def said_after(self, version: int) -> list[bytes]:
-        """Return what became true after a version, in the order in which it did."""
+    def said_after(self, version: int, sees: str | None = None) -> list[bytes]:
+        """Return what became true after a version, in the order in which it did, as far as a project sees it."""
         if version == self.version:
             return []
-        return [wire for since, wire in sorted(self.news.values()) if since > version]
+        told = sorted(self.news.values(), key=itemgetter(0))
+        return [wire for since, wire, project in told if since > version and is_seen(sees, project)]
 
     def log(self, wire: bytes) -> None:
         """Keep a part of a log."""

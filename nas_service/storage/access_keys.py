@@ -114,4 +114,4 @@ def _valid(now: datetime) -> Select[AccessKey]:
 
 
 def _caller(row: AccessKey) -> Caller:
-    return Caller(row.prefix, row.owner, Scope(row.scope))
+    return Caller(row.prefix, row.owner, row.project, Scope(row.scope))

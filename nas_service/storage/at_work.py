@@ -11,6 +11,7 @@ from nas_service.lifecycle import AT_WORK, COMMITTING, HELD
 from nas_service.storage import jobs
 from nas_service.storage.engines import database_file
 from nas_service.storage.models import Artifact, Candidate, Event, Job, SampleRow
+from nas_service.storage.visibility import EVERYBODYS
 
 _LOOKED_AT = 1024  # last samples of a search: as many as it may have workers
 
@@ -45,7 +46,7 @@ class Worker:
 
 
 def workers_of(session: Session) -> list[Worker]:
-    """Return drivers that hold a job, actors of searches, and trials, in this order."""
+    """Return drivers that hold a job, actors of searches, and trials, in this order: those of jobs that the session sees."""
     query = select(Job).where(Job.state.in_([state.value for state in HELD])).order_by(Job.id)
     held = list(session.scalars(query))
     searches = [job for job in held if job.kind == jobs.SEARCH and job.state in {state.value for state in COMMITTING}]
@@ -107,7 +108,7 @@ def database_bytes(session: Session) -> tuple[str, int | None]:
     """Return the kind of the database and its size, the write-ahead log included; None where it cannot be told."""
     engine = session.get_bind().engine
     if engine.dialect.name == "postgresql":
-        return "postgresql", session.scalar(text("SELECT pg_database_size(current_database())"))
+        return "postgresql", session.scalar(text("SELECT pg_database_size(current_database())"), execution_options=EVERYBODYS)
     file = database_file(engine.url)
     if file is None:
         return "sqlite", None
@@ -116,5 +117,5 @@ def database_bytes(session: Session) -> tuple[str, int | None]:
 
 
 def artifact_bytes(session: Session) -> int:
-    """Return the size of all files that artifacts name."""
-    return int(session.scalar(select(func.sum(Artifact.size_bytes))) or 0)
+    """Return the size of all files that artifacts name, whoever's they are."""
+    return int(session.scalar(select(func.sum(Artifact.size_bytes)), execution_options=EVERYBODYS) or 0)

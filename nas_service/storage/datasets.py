@@ -15,6 +15,7 @@ from nas_service.storage.artifacts import StoredFile, record_artifact
 from nas_service.storage.jobs import REGISTRATION
 from nas_service.storage.models import Artifact, DatasetRow, Job
 from nas_service.storage.session import database_now, exclusive
+from nas_service.storage.visibility import EVERYBODYS
 
 SHEET = "sheet"  # the kind of artifact
 
@@ -45,15 +46,25 @@ def require_free_name(session: Session, name: str) -> None:
     _require_unregistered(session, name)
     over = [state.value for state in FINISHED]
     query = select(Job).where(Job.kind == REGISTRATION, Job.name == name, Job.state.not_in(over)).limit(1)
+    if session.scalars(query, execution_options=EVERYBODYS).first() is None:
+        return
     job = session.scalars(query).first()
-    if job is not None:
-        raise ConflictError(f"registration {job.id}, which is {job.state}, is about to take the name {name!r}")
+    if job is None:
+        raise ConflictError(_anothers(name))
+    raise ConflictError(f"registration {job.id}, which is {job.state}, is about to take the name {name!r}")
 
 
 def _require_unregistered(session: Session, name: str) -> None:
     exclusive(session, _NAMES)
-    if session.get(DatasetRow, name, populate_existing=True) is not None:
-        raise ConflictError(f"a dataset {name!r} is registered already")
+    taken = session.scalar(select(DatasetRow.name).where(DatasetRow.name == name), execution_options=EVERYBODYS)
+    if taken is None:
+        return
+    seen = session.get(DatasetRow, name, populate_existing=True) is not None
+    raise ConflictError(f"a dataset {name!r} is registered already" if seen else _anothers(name))
+
+
+def _anothers(name: str) -> str:
+    return f"the name {name!r} is taken in another project: names of datasets are unique in a service, so choose another"
 
 
 def register_dataset(session: Session, job_id: str, found: Registration) -> DatasetRow:
@@ -88,10 +99,10 @@ def delete_dataset(session: Session, name: str) -> None:
         NotFoundError: If nothing is registered under it.
     """
     row = get_dataset(session, name)
-    session.delete(row)
-    if row.registration_id is not None:
+    if row.registration_id is not None:  # before the row goes, by which its sheet is seen
         session.execute(delete(Artifact).where(Artifact.owner_id == row.registration_id))
         litter.drop(session, [keys.registration_folder(row.registration_id)])
+    session.delete(row)
 
 
 def get_dataset(session: Session, name: str) -> DatasetRow:

@@ -1,4 +1,9 @@
-"""Deleting jobs with all their history; only what is over can go, and nothing that others still need."""
+"""Deleting jobs with all their history; only what is over can go, and nothing that others still need.
+
+What another project made of them stands in the way like everything else, but is not named.
+"""
+
+from collections.abc import Sequence
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -8,6 +13,7 @@ from nas_service.lifecycle import FINISHED, JobState
 from nas_service.storage import jobs, litter
 from nas_service.storage.keys import candidate_folder, whole_trainings_folder
 from nas_service.storage.models import Architecture, Artifact, Candidate, Job
+from nas_service.storage.visibility import EVERYBODYS
 
 
 def delete_job(session: Session, job_id: str, kind: str, *, with_trainings: bool) -> None:
@@ -25,6 +31,7 @@ def delete_job(session: Session, job_id: str, kind: str, *, with_trainings: bool
     )  # a search that begins from it is queued now or never
     job = jobs.get_job(session, job_id, kind)
     going = [job, *(_trainings_of(session, job_id) if kind == jobs.SEARCH else ())]
+    _require_seen(session, going)
     for entry in going:
         if JobState(entry.state) not in FINISHED:
             raise ConflictError(f"{entry.kind} {entry.id} is {entry.state}; cancel it, and delete when it is over")
@@ -50,12 +57,24 @@ def _trainings_of(session: Session, search_id: str) -> list[Job]:
     trained = select(Candidate.job_id).join(Architecture).where(Architecture.job_id == search_id)
     query = select(Job).where(Job.kind == jobs.TRAINING, (Job.parent_id == search_id) | Job.id.in_(trained))
     waiting = select(Job).where(Job.kind == jobs.TRAINING, Job.state.not_in([state.value for state in FINISHED]))
-    found = {row.id: row for row in session.scalars(query)}
+    found = {row.id: row for row in session.scalars(query, execution_options=EVERYBODYS)}
     own = set(session.scalars(select(Architecture.id).where(Architecture.job_id == search_id)))
-    for row in session.scalars(waiting):  # one that has not begun has no candidates yet
+    for row in session.scalars(waiting, execution_options=EVERYBODYS):  # one that has not begun has no candidates yet
         if own & set(row.spec["architectures"]):
             found[row.id] = row
     return [found[key] for key in sorted(found)]
+
+
+def _require_seen(session: Session, needed: Sequence[Job]) -> None:
+    """Refuse to delete what another project needs.
+
+    Raises:
+        ConflictError: Without a name or an id of the other's.
+    """
+    ids = {row.id for row in needed}
+    seen = set(session.scalars(select(Job.id).where(Job.id.in_(ids))))
+    if ids - seen:
+        raise ConflictError("another project has jobs that need it: an administrator can delete it with them")
 
 
 def _require_unfollowed(session: Session, search_id: str) -> None:
@@ -65,9 +84,11 @@ def _require_unfollowed(session: Session, search_id: str) -> None:
         ConflictError: Naming the other.
     """
     named = Job.spec["from_search"]["search"].as_string()
-    other = session.scalar(select(Job.id).where(Job.kind == jobs.SEARCH, named == search_id).order_by(Job.id).limit(1))
+    query = select(Job).where(Job.kind == jobs.SEARCH, named == search_id).order_by(Job.id).limit(1)
+    other = session.scalar(query, execution_options=EVERYBODYS)
     if other is not None:
-        raise ConflictError(f"search {other} begins from the samples of {search_id} (from_search); delete that one first")
+        _require_seen(session, [other])
+        raise ConflictError(f"search {other.id} begins from the samples of {search_id} (from_search); delete that one first")
 
 
 def _require_untaught(session: Session, candidate_ids: set[str]) -> None:
@@ -77,6 +98,7 @@ def _require_untaught(session: Session, candidate_ids: set[str]) -> None:
         ConflictError: Naming the training.
     """
     query = select(Job).where(Job.kind == jobs.TRAINING, Job.state.not_in([state.value for state in FINISHED]))
-    for row in session.scalars(query):
+    for row in session.scalars(query, execution_options=EVERYBODYS):
         if row.spec.get("teacher") in candidate_ids:
+            _require_seen(session, [row])
             raise ConflictError(f"candidate {row.spec['teacher']} teaches in training {row.id}, which is {row.state}")

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from nas_service.job_events import JobEvent, StateTold
 from nas_service.storage.models import Event, Job
 from nas_service.storage.session import database_now, exclusive
+from nas_service.storage.visibility import EVERYBODYS
 
 _STATES = 7_230_002  # the lock of those who record a move of a job
 _ERA = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,7 +48,7 @@ def record_again(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     if session.get_bind().dialect.name == "postgresql":
         exclusive(session, _STATES)
     else:
-        first = session.scalars(_next_id(database_now(session))).one()
+        first = session.scalars(_next_id(database_now(session)), execution_options=EVERYBODYS).one()
         new = [row | {"id": first + place} for place, row in enumerate(new)]
     if new:
         session.execute(insert(Event), new)

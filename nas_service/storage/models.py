@@ -77,10 +77,23 @@ class Job(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index(None, "kind", "id"),
-        Index(None, "state", "id", "kind"),
-        # Lists are filtered in this one alone, from the newest on, without a look at the rows, whose specs are long.
-        Index("ix_jobs_listed", "id", "kind", "state", "space", "dataset", "strategy", "parent_id", "folded_name"),
+        # The project is in each, so that what others see is told without a look at the rows, whose specs are long.
+        Index("ix_jobs_kind_id", "kind", "id", "project"),
+        Index("ix_jobs_state_id_kind", "state", "id", "kind", "project"),
+        # Lists are filtered in this one alone, from the newest on.
+        Index(
+            "ix_jobs_listed",
+            "id",
+            "kind",
+            "state",
+            "space",
+            "dataset",
+            "strategy",
+            "parent_id",
+            "folded_name",
+            "project",
+            "owner",
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

@@ -1,4 +1,4 @@
-"""The queue: at what place a job waits, in the order in which controllers claim (`attempts.claim`)."""
+"""The queue: at what place a job waits among everybody's, in the order in which controllers claim (`attempts.claim`)."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from nas_service.lifecycle import JobState
 from nas_service.storage.jobs import LANES
 from nas_service.storage.models import Job
+from nas_service.storage.visibility import EVERYBODYS
 
 
 def places(session: Session, shown: Sequence[Job]) -> dict[str, int]:
@@ -27,5 +28,6 @@ def _places_in(session: Session, lane: Sequence[str], ids: list[str]) -> dict[st
         .where(Job.state == JobState.QUEUED.value, Job.id <= max(ids), Job.kind.in_(lane))
         .subquery("waiting")
     )
-    rows = session.execute(select(waiting.c.id, waiting.c.place).where(waiting.c.id.in_(ids)))
+    query = select(waiting.c.id, waiting.c.place).where(waiting.c.id.in_(ids))
+    rows = session.execute(query, execution_options=EVERYBODYS)
     return {key: int(place) for key, place in rows}

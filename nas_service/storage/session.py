@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 
 import uuid_utils
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from nas_service.storage.engines import DRIVERS, TimeOuts, create_database_engine
 from nas_service.storage.trouble import TRANSIENT_ERRORS, explained
+from nas_service.storage.visibility import EVERYBODYS, PROJECT
 
 __all__ = [
     "TRANSIENT_ERRORS",
@@ -53,7 +55,7 @@ def exclusive(session: Session, lock: int) -> None:
     On SQLite every write transaction is exclusive already.
     """
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock}, execution_options=EVERYBODYS)
 
 
 class Database:
@@ -67,6 +69,13 @@ class Database:
         """
         self.engine = create_database_engine(url, time_outs, connections)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._info: dict[str, str] = {}
+
+    def seen_by(self, project: str | None) -> "Database":
+        """Return the same database as a project sees it; None: whole. What is another project's is not there."""
+        seen = copy(self)
+        seen._info = {} if project is None else {PROJECT: project}  # noqa: SLF001 - of this class itself
+        return seen
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -75,7 +84,7 @@ class Database:
         Raises:
             DatabaseAwayError: If the database is, for now.
         """
-        with explained(), self._sessions() as session:
+        with explained(), self._sessions(info=self._info) as session:
             yield session
 
     @contextmanager
@@ -87,7 +96,7 @@ class Database:
         Raises:
             DatabaseAwayError: If the database is, for now.
         """
-        with explained(), self._sessions() as session, session.begin():
+        with explained(), self._sessions(info=self._info) as session, session.begin():
             session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
             yield session
 

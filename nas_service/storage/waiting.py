@@ -9,6 +9,7 @@ from nas_service.lifecycle import HELD, JobState
 from nas_service.storage import controllers
 from nas_service.storage.jobs import LANES
 from nas_service.storage.models import Job
+from nas_service.storage.visibility import EVERYBODYS
 
 _NEXT = "its turn, which is next"
 _NOBODY = "a controller: none is at work; `nas serve` runs one"
@@ -41,15 +42,21 @@ def _in_the_queue(session: Session, queued: list[Job], places: Mapping[str, int]
         return {job.id: awake[0].trouble or "" for job in queued}
     found: dict[str, str] = {}
     for lane in LANES:
-        at_work = select(Job.kind, Job.id).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD]))
-        held = [f"{kind} {key}" for kind, key in session.execute(at_work.order_by(Job.id))]
-        found |= {job.id: _turn(held, places.get(job.id, 1) - 1) for job in queued if job.kind in lane}
+        at_work = select(Job.kind, Job.id, Job.project).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD]))
+        held = session.execute(at_work.order_by(Job.id), execution_options=EVERYBODYS).all()
+        for job in queued:
+            if job.kind in lane:
+                named = [f"{kind} {key}" for kind, key, project in held if project in {None, job.project}]
+                found[job.id] = _turn(named, len(held), places.get(job.id, 1) - 1)
     return found
 
 
-def _turn(at_work: list[str], before: int) -> str:
+def _turn(named: list[str], at_work: int, before: int) -> str:
+    """Say what is ahead of a job; of what its project does not see only how much."""
     ahead = [f"{before} queued before it"] if before else []
-    if at_work:
-        others = f" and {len(at_work) - 1} more" if len(at_work) > 1 else ""
-        ahead.insert(0, f"{at_work[0]}{others} at work")
+    if named:
+        others = f" and {at_work - 1} more" if at_work > 1 else ""
+        ahead.insert(0, f"{named[0]}{others} at work")
+    elif at_work:
+        ahead.insert(0, f"{at_work} of other projects at work")
     return f"its turn: {', '.join(ahead)}" if ahead else _NEXT

@@ -36,10 +36,10 @@ def events_since(session: Session, places: Mapping[str, int], *, limit: int) -> 
     return list(session.scalars(select(Event).where(or_(*conditions)).order_by(Event.id).limit(limit)))
 
 
-def moves_since(session: Session, after: int, *, limit: int) -> list[tuple[Event, str]]:
-    """Return the moves of all jobs after an id, oldest first, each with the job's kind."""
-    query = select(Event, Job.kind).join(Job, Job.id == Event.job_id).where(Event.id > after, _IS_MOVE)
-    return [(event, kind) for event, kind in session.execute(query.order_by(Event.id).limit(limit))]
+def moves_since(session: Session, after: int, *, limit: int) -> list[tuple[Event, str, str | None]]:
+    """Return the moves of all jobs after an id, oldest first, each with the job's kind and project."""
+    query = select(Event, Job.kind, Job.project).join(Job, Job.id == Event.job_id).where(Event.id > after, _IS_MOVE)
+    return [(event, kind, project) for event, kind, project in session.execute(query.order_by(Event.id).limit(limit))]
 
 
 def last_ids(session: Session, job_ids: Sequence[str]) -> dict[str, int]:

@@ -35,7 +35,7 @@ def _browser(database: Database, cookie: str) -> Caller | None:
 
 def test_a_key_says_who_calls_and_is_kept_nowhere(database: Database) -> None:
     prefix, key = _make(database)
-    assert _caller(database, key) == Caller(prefix, "ada", Scope.SUBMIT)
+    assert _caller(database, key) == Caller(prefix, "ada", "ada", Scope.SUBMIT)
     with database.read() as session:
         row = session.execute(text("SELECT * FROM access_keys")).mappings().one()
     secret = key.removeprefix(f"nas_{prefix}_")

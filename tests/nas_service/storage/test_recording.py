@@ -97,7 +97,7 @@ def test_moves_of_a_recording_are_told_to_who_reads_on(
     recording = tmp_path / "recording.zip"
     with database.read() as session:
         write_recording(session, store, search_id, recording)
-        recorded = [(row.job_id, row.data) for row, _ in watching.moves_since(session, 0, limit=99)]
+        recorded = [(row.job_id, row.data) for row, *_ in watching.moves_since(session, 0, limit=99)]
     with database.write() as session:
         last = watching.last_move(session)
         remove_recording(session, recording)
@@ -107,7 +107,7 @@ def test_moves_of_a_recording_are_told_to_who_reads_on(
         with database.write() as session:
             jobs.create_job(session, jobs.SEARCH, "another", {})
         with database.read() as session:
-            seen.extend((row.job_id, row.data) for row, _ in watching.moves_since(session, last, limit=99))
+            seen.extend((row.job_id, row.data) for row, *_ in watching.moves_since(session, last, limit=99))
 
     with database.write() as session:
         play_recording(session, store, recording)
