@@ -52,7 +52,7 @@ class Owned:
     @property
     def told(self) -> list[str]:
         """What nobody else may read."""
-        return [MARK, self.search, self.architecture, self.training, self.candidate, self.registration, "ada"]
+        return [MARK, self.search, self.architecture, self.training, self.candidate, self.registration, '"ada"']
 
 
 def make_keys(database: Database) -> dict[str, str]:
