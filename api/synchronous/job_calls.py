@@ -142,7 +142,7 @@ class JobCalls(Calls):
     def jobs(self, **filters: Wanted) -> Rows[JobRow]:
         """Return jobs of every kind without their specs, newest first.
 
-        Filters are `kind`, `state` (each one or several), `text`, `space`, `dataset`, `strategy`, `tag` and `parent`.
+        Filters are `kind`, `state` (each one or several), `text`, `space`, `dataset`, `strategy`, `tag`, `parent` and `owner`.
         """
         return self._all("/v1/jobs", JobRow, filters)
 

@@ -5,14 +5,14 @@ A session of a project finds, changes and deletes rows of that project, and thos
 drivers, controllers and administrators have it, sees everything.
 
 A statement that has to count everybody's rows, such as one that numbers the queue, carries `EVERYBODYS`, and tells nothing of
-them but numbers.
+them but numbers. What is inserted is not limited: what it hangs on was found before.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Never
 
-from sqlalchemy import ClauseElement, FromClause, SelectBase, Table, TextClause, event, exists, or_
+from sqlalchemy import Executable, FromClause, SelectBase, Table, TextClause, event, exists, or_
 from sqlalchemy.orm import LoaderCriteriaOption, ORMExecuteState, Session, with_loader_criteria
 
 from nas_service.storage import models
@@ -106,7 +106,7 @@ def _limit(model: type[Base], project: str) -> LoaderCriteriaOption | None:
     return _RULES[model](model, project)
 
 
-def named_models(statement: ClauseElement) -> set[type[Base]]:
+def named_models(statement: Executable) -> set[type[Base]]:
     """Return the models that a statement names anywhere in it.
 
     Raises:
@@ -151,4 +151,4 @@ def _limit_statement(state: ORMExecuteState) -> None:
     if project is None or state.is_insert or state.execution_options.get("everybodys"):
         return
     limits = [_limit(model, project) for model in named_models(state.statement)]
-    state.statement = state.statement.options(*(limit for limit in limits if limit is not None))  # type: ignore[attr-defined] # of every statement but text, which is refused
+    state.statement = state.statement.options(*(limit for limit in limits if limit is not None))

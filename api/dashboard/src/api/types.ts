@@ -3809,6 +3809,11 @@ export interface components {
             methods: string[];
             /** Name */
             name: string;
+            /**
+             * Owner
+             * @description Whose key submitted it; null where nobody was asked for one.
+             */
+            owner?: string | null;
             /** Parent Id */
             parent_id: string | null;
             /**
@@ -3816,6 +3821,11 @@ export interface components {
              * @description Null before its first attempt.
              */
             progress: (components["schemas"]["SearchProgress"] | components["schemas"]["TrainingProgress"] | components["schemas"]["RegistrationProgress"]) | null;
+            /**
+             * Project
+             * @description Whose keys share it; null: everybody's.
+             */
+            project?: string | null;
             /**
              * Queue Position
              * @description 1: it is claimed next of its kinds; null where it is not queued.
@@ -3887,6 +3897,11 @@ export interface components {
              * @default
              */
             note: string;
+            /**
+             * Owner
+             * @description Whose key submitted it; null where nobody was asked for one.
+             */
+            owner?: string | null;
             /** Parent Id */
             parent_id: string | null;
             /**
@@ -3894,6 +3909,11 @@ export interface components {
              * @description Null before its first attempt.
              */
             progress: (components["schemas"]["SearchProgress"] | components["schemas"]["TrainingProgress"] | components["schemas"]["RegistrationProgress"]) | null;
+            /**
+             * Project
+             * @description Whose keys share it; null: everybody's.
+             */
+            project?: string | null;
             /**
              * Queue Position
              * @description 1: it is claimed next of its kinds; null where it is not queued.
@@ -3931,6 +3951,11 @@ export interface components {
              */
             owner: string;
             /**
+             * Project
+             * @description Whose keys share jobs, results and data sets; null: the owner's alone.
+             */
+            project?: string | null;
+            /**
              * @description What it is good for; each scope holds those before it.
              * @default submit
              */
@@ -3952,6 +3977,8 @@ export interface components {
             owner: string;
             /** Prefix */
             prefix: string;
+            /** Project */
+            project: string;
             /** Revoked At */
             revoked_at: string | null;
             scope: components["schemas"]["Scope"];
@@ -4209,6 +4236,8 @@ export interface components {
             owner: string;
             /** Prefix */
             prefix: string;
+            /** Project */
+            project: string;
             /** Revoked At */
             revoked_at: string | null;
             scope: components["schemas"]["Scope"];
@@ -5327,6 +5356,11 @@ export interface components {
              * @description Whose key was shown; null: nobody's.
              */
             owner: string | null;
+            /**
+             * Project
+             * @description Whose jobs, results and data sets the key sees, beside those of nobody; an admin's sees all.
+             */
+            project: string | null;
             /** @description What the key is good for. */
             scope: components["schemas"]["Scope"] | null;
         };
@@ -6357,6 +6391,8 @@ export interface operations {
                 kind?: components["schemas"]["Kind"][] | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
+                /** @description Only jobs that this owner of a key submitted. */
+                owner?: string | null;
                 /** @description Only jobs that this search started. */
                 parent?: string | null;
                 /** @description Only jobs on this space, by its name. */
@@ -6394,6 +6430,8 @@ export interface operations {
                 dataset?: string | null;
                 /** @description Only jobs of these kinds. */
                 kind?: components["schemas"]["Kind"][] | null;
+                /** @description Only jobs that this owner of a key submitted. */
+                owner?: string | null;
                 /** @description Only jobs that this search started. */
                 parent?: string | null;
                 /** @description Only jobs on this space, by its name. */

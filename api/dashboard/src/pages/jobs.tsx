@@ -68,7 +68,17 @@ function NoJobs(props: { isFiltered: boolean }) {
         <button
           type="button"
           onClick={() =>
-            setQuery({ text: null, kind: null, space: null, dataset: null, strategy: null, tag: null, state: null, cursor: null })
+            setQuery({
+              text: null,
+              kind: null,
+              space: null,
+              dataset: null,
+              strategy: null,
+              tag: null,
+              owner: null,
+              state: null,
+              cursor: null,
+            })
           }
         >
           Show all jobs

@@ -123,7 +123,18 @@ function Access() {
         <strong class="user-text" dir="auto">
           {caller.owner}
         </strong>
-        , which may {caller.scope}.
+        , which may {caller.scope}
+        {caller.scope === "admin" ? (
+          ", and sees everybody's jobs."
+        ) : (
+          <>
+            , and sees what belongs to{" "}
+            <strong class="user-text" dir="auto">
+              {caller.project}
+            </strong>{" "}
+            or to nobody.
+          </>
+        )}
       </p>
       <button type="button" class="button" onClick={() => void logOut()}>
         Log out

@@ -9,6 +9,7 @@ export interface TrainingJob {
   readonly error: string | null;
   readonly waiting_for?: string | null;
   readonly parent_id: string | null;
+  readonly owner?: string | null;
   readonly created_at: string;
   readonly started_at: string | null;
   readonly finished_at: string | null;

@@ -78,7 +78,7 @@ export function FilterRow(props: { filters: Filters }) {
       <Choice name="kind" title="Kind" value={filters.kind} entries={KINDS} />
       <Choice name="space" title="Space" value={filters.space} entries={names(spaces.data.value?.items)} />
       <Choice name="strategy" title="Strategy" value={filters.strategy} entries={names(strategies.data.value?.items)} />
-      {(["dataset", "tag"] as const).map((name) =>
+      {(["dataset", "tag", "owner"] as const).map((name) =>
         filters[name] ? (
           <button key={name} type="button" onClick={() => setQuery({ [name]: null, cursor: null })}>
             {name} <bdi>{filters[name]}</bdi> <span aria-hidden="true">×</span>

@@ -6,7 +6,7 @@ export type JobRow = View<"JobRow">;
 export type JobState = JobRow["state"];
 
 /** The parts of the address that filter the list, as the service names them. */
-export const FILTERS = ["text", "kind", "space", "dataset", "strategy", "tag", "state"] as const;
+export const FILTERS = ["text", "kind", "space", "dataset", "strategy", "tag", "owner", "state"] as const;
 export type FilterName = (typeof FILTERS)[number];
 export type Filters = Readonly<Record<FilterName, string>>;
 

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { ApiProblem } from "../../api/problem";
 import { now } from "../../state/clock";
+import { hasSeveralOwners } from "../../state/owners";
 import { setQuery } from "../../state/router";
 import { ErrorBox } from "../../ui/ErrorBox";
 import { age, moment, NONE, ordinal, percent } from "../../ui/format";
@@ -53,6 +54,18 @@ function Name({ job }: { job: JobRow }) {
     </>
   );
 }
+
+function Owner({ job }: { job: JobRow }) {
+  const owner = job.owner;
+  if (!owner) return <>{NONE}</>;
+  return (
+    <button type="button" class="tag" title="Only jobs of this owner" onClick={() => setQuery({ owner, cursor: null })}>
+      <bdi>{owner}</bdi>
+    </button>
+  );
+}
+
+const OWNER: Column<JobRow> = { key: "owner", title: "Owner", cell: (job) => <Owner job={job} /> };
 
 function Far({ job }: { job: JobRow }) {
   const far = howFar(job);
@@ -133,7 +146,7 @@ export function JobTable(props: { rows: readonly JobRow[]; onChange: () => void 
       <Table
         caption="Jobs, newest first"
         class="jobs"
-        columns={[...COLUMNS, actions]}
+        columns={[...COLUMNS, ...(hasSeveralOwners(props.rows) ? [OWNER] : []), actions]}
         rows={props.rows}
         rowKey={(job) => job.id}
       />

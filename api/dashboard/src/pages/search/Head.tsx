@@ -81,6 +81,11 @@ function Facts({ model, job }: { model: SearchModel; job: Job }) {
       <Fact name="space">{nameOf(job.spec.space)}</Fact>
       <Fact name="strategy">{nameOf(job.spec.strategy)}</Fact>
       <Fact name="data">{nameOf(job.spec.dataset)}</Fact>
+      {job.owner ? (
+        <Fact name="owner">
+          <bdi>{job.owner}</bdi>
+        </Fact>
+      ) : null}
       {limitsOf(job.spec.constraints).map((limit) => (
         <Fact key={limit} name="at most">
           {limit}

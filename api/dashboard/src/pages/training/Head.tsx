@@ -47,6 +47,11 @@ export function Head(props: { job: TrainingJob; onDone: () => void }) {
         {attacked > 0 ? <span>{plural(attacked, "candidate")} under attack</span> : null}
         {failed > 0 ? <span class="fault">{failed} failed</span> : null}
         {best === null ? null : <span>best validation {percent(best)}</span>}
+        {job.owner ? (
+          <span>
+            of <bdi>{job.owner}</bdi>
+          </span>
+        ) : null}
         {job.parent_id ? <a href={`/searches/${job.parent_id}`}>its search</a> : null}
       </p>
       {job.waiting_for ? <p>Waits for {job.waiting_for}.</p> : null}
