@@ -40,7 +40,7 @@ def read_dataset(context: JobContext, component: Component, *, begun: bool) -> I
 
     def see(session: Session) -> str:
         attempts.renew(session, context.hold)  # nothing is written by an attempt that is over
-        for name, digest in registered_digests(session, component.name, component.settings).items():
+        for name, digest in registered_digests(session, job_id, component.name, component.settings).items():
             if digest != dataset.digest:
                 allowed = f"its files changed since it was registered as {name!r}: delete it and register it anew"
                 raise InvalidFieldError("dataset", component.name, allowed)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, NotFoundError
@@ -118,9 +118,14 @@ def get_dataset(session: Session, name: str) -> DatasetRow:
     return row
 
 
-def registered_digests(session: Session, kind: str, settings: Mapping[str, object]) -> dict[str, str]:
-    """Return the digests of what was registered of this kind with equal settings, by name; earlier versions kept none."""
-    rows = session.scalars(select(DatasetRow).where(DatasetRow.kind == kind).order_by(DatasetRow.name))
+def registered_digests(session: Session, job_id: str, kind: str, settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the digests of what was registered of this kind with equal settings, by name, as far as a job's project sees it.
+
+    Earlier versions kept none.
+    """
+    project = session.scalar(select(Job.project).where(Job.id == job_id))
+    seen = DatasetRow.project.is_(None) if project is None else or_(DatasetRow.project.is_(None), DatasetRow.project == project)
+    rows = session.scalars(select(DatasetRow).where(DatasetRow.kind == kind, seen).order_by(DatasetRow.name))
     return {row.name: row.facts["digest"] for row in rows if row.settings == settings and row.facts.get("digest") is not None}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Never
 
-from sqlalchemy import Executable, FromClause, SelectBase, Table, TextClause, event, exists, or_
+from sqlalchemy import ClauseElement, Executable, FromClause, SelectBase, Table, TextClause, event, exists, or_
 from sqlalchemy.orm import LoaderCriteriaOption, ORMExecuteState, Session, with_loader_criteria
 
 from nas_service.storage import models
@@ -106,7 +106,7 @@ def _limit(model: type[Base], project: str) -> LoaderCriteriaOption | None:
     return _RULES[model](model, project)
 
 
-def named_models(statement: Executable) -> set[type[Base]]:
+def named_models(statement: ClauseElement | Executable) -> set[type[Base]]:
     """Return the models that a statement names anywhere in it.
 
     Raises:

@@ -109,7 +109,7 @@ def test_the_digest_that_is_kept_is_that_of_the_images_a_job_would_read(
     assert carried_out(settings) == 0
     component = Component(name="image-folder", settings={"path": "pictures"})
     with opened.read() as session:
-        kept = datasets.registered_digests(session, component.name, component.settings)
+        kept = datasets.registered_digests(session, "any job", component.name, component.settings)
     assert kept == {"pets": open_dataset(component, settings).digest}
     shutil.copytree(pictures / "eel", pictures / "fox")
     assert open_dataset(component, settings).digest not in kept.values()

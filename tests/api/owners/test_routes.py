@@ -65,7 +65,7 @@ def _walk(app: FastAPI) -> list[tuple[str, str]]:
     """Return verb and path of every route, what deletes last."""
     found = [(verb.upper(), path) for path, verbs in app.openapi()["paths"].items() for verb in verbs]
     routes = [route for module in _MODULES for route in module.router.routes if isinstance(route, APIRoute)]
-    assert {(verb, PREFIX + route.path) for route in routes for verb in route.methods} <= set(found), "none is hidden"
+    assert {(verb, PREFIX + route.path) for route in routes for verb in route.methods or ()} <= set(found), "none is hidden"
     return sorted(found, key=lambda entry: (entry[0] == "DELETE", entry))
 
 

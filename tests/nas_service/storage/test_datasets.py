@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from nas_service.access import Whose
 from nas_service.errors import ConflictError, NotFoundError
 from nas_service.lifecycle import JobState
 from nas_service.reports import DatasetReport
@@ -87,11 +88,30 @@ def test_digests_are_those_of_the_same_kind_and_settings_and_of_versions_that_ke
         older = datasets.get_dataset(session, "old")
         older.facts = {name: value for name, value in older.facts.items() if name != "digest"}
     with database.read() as session:
-        assert datasets.registered_digests(session, "parquet", {"path": "x", "bits": 8}) == {"again": "22", "pets": "11"}
-        assert datasets.registered_digests(session, "parquet", {"path": "z"}) == {}
+        assert datasets.registered_digests(session, "any job", "parquet", {"path": "x", "bits": 8}) == {
+            "again": "22",
+            "pets": "11",
+        }
+        assert datasets.registered_digests(session, "any job", "parquet", {"path": "z"}) == {}
     with database.write() as session:
         datasets.delete_dataset(session, "again")
-        assert datasets.registered_digests(session, "parquet", {"path": "x", "bits": 8}) == {"pets": "11"}
+        assert datasets.registered_digests(session, "any job", "parquet", {"path": "x", "bits": 8}) == {"pets": "11"}
+
+
+def test_a_job_is_compared_with_what_its_project_registered_and_with_what_is_everybodys(database: Database) -> None:
+    settings: dict[str, object] = {"path": "x"}
+    with database.write() as session:
+        made = {
+            project: jobs.create_job(session, jobs.REGISTRATION, project, {}, whose=Whose("ada", project)).id
+            for project in ("vision", "audio")
+        }
+        for name, job_id in (("birds", made["vision"]), ("tunes", made["audio"]), ("old", "a job that is gone")):
+            spec = RegistrationSpec(name=name, kind="parquet", settings=settings)
+            found = Registration(spec, DatasetReport(train=3, digest=name), StoredFile.of(name, b""))
+            datasets.register_dataset(session, job_id, found)
+        names = {job_id: sorted(datasets.registered_digests(session, job_id, "parquet", settings)) for job_id in made.values()}
+        assert names == {made["vision"]: ["birds", "old"], made["audio"]: ["old", "tunes"]}
+        assert sorted(datasets.registered_digests(session, "nobody's", "parquet", settings)) == ["old"]
 
 
 def test_what_nobody_registered_is_not_found(database: Database) -> None:
