@@ -89,14 +89,20 @@ def test_a_key_does_what_its_scope_holds_and_nothing_else(shut: TestClient, keys
 
 
 def test_an_open_service_asks_nobody(client: TestClient) -> None:
-    assert client.get("/v1/session").json() == {"keys": False, "owner": None, "scope": None, "key": None}
+    assert client.get("/v1/session").json() == {"keys": False, "owner": None, "scope": None, "project": None, "key": None}
     assert client.post("/v1/searches", json={"space": "tiny"}).status_code == 202
 
 
 def test_a_browser_logs_in_and_out(shut: TestClient, keys: dict[Scope, str]) -> None:
     reply = shut.post("/v1/session", json={"key": keys[Scope.SUBMIT]}, headers=ORIGIN)
     assert reply.status_code == 200
-    assert reply.json() == {"keys": True, "owner": "submiter", "scope": "submit", "key": keys[Scope.SUBMIT][4:16]}
+    assert reply.json() == {
+        "keys": True,
+        "owner": "submiter",
+        "scope": "submit",
+        "project": "submiter",
+        "key": keys[Scope.SUBMIT][4:16],
+    }
     cookie = reply.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie

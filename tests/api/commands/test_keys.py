@@ -19,11 +19,13 @@ def _make(cwd: Path, *words: str, **variables: str) -> dict[str, Any]:
 
 def test_a_key_is_shown_once_listed_and_made_void(tmp_path: Path) -> None:
     made = _make(tmp_path, "ada", "--scope", "read", "--days", "0")
-    assert (made["owner"], made["scope"], made["expires_at"]) == ("ada", "read", None)
-    text = run_nas("keys", "create", "grace", cwd=tmp_path).stdout.split("\n")
+    assert (made["owner"], made["project"], made["scope"], made["expires_at"]) == ("ada", "ada", "read", None)
+    text = run_nas("keys", "create", "grace", "--project", "vision", cwd=tmp_path).stdout.split("\n")
+    assert "of grace, in project vision, may submit" in text[0]
     assert text[1].startswith("nas_")
     listed = run_nas("keys", "list", cwd=tmp_path).stdout
     assert "ada" in listed
+    assert "vision" in listed
     assert made["text"] not in listed
     assert text[1] not in listed
     assert run_nas("keys", "revoke", made["prefix"], cwd=tmp_path).stdout == f"key {made['prefix']} of ada is void\n"
@@ -33,7 +35,7 @@ def test_a_key_is_shown_once_listed_and_made_void(tmp_path: Path) -> None:
     assert (gone.returncode, gone.stderr) == (1, "error: there is no key 'nothing'\n")
 
 
-@pytest.mark.parametrize("words", [[""], ["a\nb"], ["ada", "--scope", "root"], ["ada", "--days", "-1"]])
+@pytest.mark.parametrize("words", [[""], ["a\nb"], ["ada", "--scope", "root"], ["ada", "--days", "-1"], ["ada", "--project", ""]])
 def test_a_key_for_nobody_or_nothing_is_refused(words: list[str], tmp_path: Path) -> None:
     result = run_nas("keys", "create", *words, cwd=tmp_path)
     assert result.returncode != 0
