@@ -86,6 +86,7 @@ def write_owned(settings: Settings, client: TestClient, search: str, architectur
         store.put("bundle.zip", b"the bundle")
         record_artifact(session, candidate, "bundle", StoredFile.of("bundle.zip", b"the bundle"))
         session.execute(update(Job).values(owner=ADA.owner, project=ADA.project, name=f"{MARK} work", note=MARK))
+        session.execute(update(Job).where(Job.id == training).values(parent_id=search))
         dataset = session.scalars(select(DatasetRow)).one()
         assert (dataset.owner, dataset.project) == (ADA.owner, ADA.project), "as its registration"
     database.close()
