@@ -17,7 +17,7 @@ from nas_service.errors import BrokenFileError, NotFoundError, NotReadyError, St
 from nas_service.storage.models import Artifact
 from nas_service.storage.session import database_now, new_id
 from nas_service.storage.uploads import Upload, abort, unfinished
-from nas_service.storage.whole_files import remove_abandoned, write_whole
+from nas_service.storage.whole_files import abandoned, remove_abandoned, write_whole
 
 _LOCAL = "file://"
 S3 = ("s3", "s3a")
@@ -244,11 +244,9 @@ class ArtifactStore:
                 found = self._files.find(self._root, detail=True)
             except FileNotFoundError:
                 return []
-        beyond = len(self._root) + 1
-        return sorted(
-            (ListedFile(str(path)[beyond:], int(info["size"]), _moment(info)) for path, info in found.items()),
-            key=lambda file: file.key,
-        )
+        named = {str(path)[len(self._root) + 1 :]: info for path, info in found.items() if info["type"] != "directory"}
+        listed = (ListedFile(key, int(info["size"]), _moment(info)) for key, info in named.items() if key)
+        return sorted(listed, key=lambda file: file.key)
 
     def unfinished_uploads(self, age_s: float) -> list[Upload]:
         """Return the uploads in parts that were begun at least `age_s` seconds ago and never ended; S3 keeps, and bills, them."""
@@ -273,6 +271,11 @@ class ArtifactStore:
             else:
                 self._files.pipe_file(self._path(key), b"x")
                 self._files.rm_file(self._path(key))
+
+    def abandoned(self) -> set[str]:
+        """Return the keys of what writers that are gone left half-written."""
+        with self._reached():
+            return {f"{SCRATCH}/{file.name}" for file in abandoned(Path(self._path(SCRATCH)))} if self._is_local else set()
 
     def remove_abandoned(self) -> int:
         """Remove what writers that are gone left half-written, and return how many files that were.

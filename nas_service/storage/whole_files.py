@@ -35,18 +35,27 @@ def write_whole(path: Path, content: bytes | Iterable[bytes], scratch: Path) -> 
     _sync_folder(path.parent)
 
 
-def remove_abandoned(scratch: Path) -> int:
-    """Remove what writers left half-written in a scratch folder, and return how many files that were.
+def abandoned(scratch: Path) -> list[Path]:
+    """Return what writers left half-written in a scratch folder.
 
     A writer of this host is gone when its process is, any other after a day: nobody here can ask whether one of another host
     lives, and a process of this host may have the number of one that is gone.
     """
-    removed = 0
+    found = []
     for file in scratch.iterdir() if scratch.is_dir() else ():
         with contextlib.suppress(FileNotFoundError):  # its writer was done while we looked
             if _is_abandoned(file):
-                file.unlink()
-                removed += 1
+                found.append(file)
+    return found
+
+
+def remove_abandoned(scratch: Path) -> int:
+    """Remove what writers left half-written in a scratch folder, see `abandoned`, and return how many files that were."""
+    removed = 0
+    for file in abandoned(scratch):
+        with contextlib.suppress(FileNotFoundError):  # somebody else did
+            file.unlink()
+            removed += 1
     return removed
 
 

@@ -11,6 +11,7 @@ from nas_service.settings import Settings
 
 # What works here, or with several routes, has none of its own.
 HERE = {
+    "gc",
     "keys create",
     "keys list",
     "keys revoke",
