@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.commands.options import Json
 from api.commands.service import prepare_database
-from api.console import print_json, print_table, tell
+from api.console import print_json, print_table, say, tell
 from nas_service.settings import Settings
 from nas_service.storage.session import Database
+
+if TYPE_CHECKING:
+    from nas_service.storage.backups import Manifest
 
 _HOUR_S = 3600.0
 
@@ -61,3 +65,44 @@ def collect_garbage(
         tell(f"... and {found.lost_count - len(found.lost)} more")
     for key in found.stuck:
         tell(f"{key} could not be deleted now: the controller tries again")
+
+
+def back_up(
+    folder: Annotated[Path, typer.Argument(help="Folder to write, new or empty; with --check the one to read.")],
+    is_check: Annotated[bool, typer.Option("--check", help="Only read a backup, and say whether it is whole.")] = False,  # noqa: FBT002 - typer's way
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Write database and artifact store to a folder while the service goes on, and read it again."""
+    from nas_service.storage.artifacts import ArtifactStore  # noqa: PLC0415 - other commands start faster
+    from nas_service.storage.backups import check_backup, write_backup  # noqa: PLC0415 - as above
+
+    if is_check:
+        manifest = check_backup(folder)
+    else:
+        settings = Settings()
+        prepare_database(settings)
+        manifest = write_backup(settings.database, ArtifactStore(settings.artifacts), folder)
+    _tell(manifest, f"{folder}: whole, as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC", as_json=as_json)
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that `nas backup` wrote.")],
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+) -> None:
+    """Read a backup into an empty database and an empty artifact store, for a service that is not running yet."""
+    from nas_service.storage.artifacts import ArtifactStore  # noqa: PLC0415 - as above
+    from nas_service.storage.restoring import restore_backup  # noqa: PLC0415 - as above
+
+    settings = Settings()
+    manifest = restore_backup(folder, settings.database, ArtifactStore(settings.artifacts))
+    _tell(manifest, f"restored what was there at {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC: `nas serve` goes on", as_json=as_json)
+
+
+def _tell(manifest: "Manifest", said: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(manifest.model_dump(mode="json", exclude={"files", "tables"}) | {"size_bytes": manifest.size_bytes})
+    else:
+        rows = sum(table.rows for table in manifest.tables.values())
+        say(f"{said}; {rows:,} rows, {len(manifest.files):,} files, {_size(manifest.size_bytes)}")
+    for key, why in manifest.lost.items():
+        tell(f"lost before the backup: {key}: {why}")

@@ -1,7 +1,7 @@
 """Taking stock: what every file of the artifact store is there for, by the database."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -38,10 +38,12 @@ class Stock:
 
     Attributes:
         uses: Every file with what it is there for.
+        described: What rows say of files, by key.
         lost: What rows describe and the list of files had not; where that list is older than the rows, they may be new.
     """
 
     uses: tuple[tuple[ListedFile, Use], ...]
+    described: Mapping[str, StoredFile]
     lost: tuple[StoredFile, ...]
 
     def of(self, *uses: Use) -> list[ListedFile]:
@@ -62,7 +64,7 @@ def take_stock(session: Session, files: Sequence[ListedFile]) -> Stock:
     owners = _Owners(session, files)
     uses = tuple((file, _use(file.key, described, dropped, owners)) for file in files)
     there = {file.key for file in files}
-    return Stock(uses, tuple(row for key, row in described.items() if key not in there))
+    return Stock(uses, described, tuple(row for key, row in described.items() if key not in there))
 
 
 def resume_keys(session: Session) -> list[str]:
