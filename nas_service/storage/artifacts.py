@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -289,7 +290,7 @@ class ArtifactStore:
 def _moment(info: dict[str, Any]) -> float:
     """Return when a file was written: local disks say a number, object stores a moment."""
     changed = info.get("mtime", info.get("LastModified", info.get("created")))
-    return float(changed.timestamp() if hasattr(changed, "timestamp") else changed or 0.0)
+    return changed.timestamp() if isinstance(changed, datetime) else float(changed or 0.0)
 
 
 def record_artifact(session: Session, owner_id: str, kind: str, stored: StoredFile) -> None:

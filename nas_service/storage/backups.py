@@ -129,7 +129,7 @@ def _fill(url: str, store: ArtifactStore, folder: Path) -> Manifest:
     return Manifest(
         made_at=made_at,
         version=version("nas-service"),
-        database=kind_of(url),  # type: ignore[arg-type]  # one of the two, or the URL had been refused
+        database=kind_of(url),
         revision=revision,
         tables=tables,
         files=[*of_database, *saved],

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-HASTE = {"object_store_bytes": 100_000_000, "poll_s": 0.1, "litter_s": 1.0, "checkpoint_s": 0.2}
+HASTE: dict[str, Any] = {"object_store_bytes": 100_000_000, "poll_s": 0.1, "litter_s": 1.0, "checkpoint_s": 0.2}
 SPEC: dict[str, Any] = {"space": "tiny", "seed": 5, "evaluation": {**QUICK, "max_steps": 12}}  # a second a sample
 
 
@@ -97,7 +98,14 @@ def _trained(client: NasClient, search: str) -> dict[str, tuple[str, float | Non
     return {str(row.method["name"]): facts(row) for row in client.candidates(search=search)}
 
 
-def test_a_search_and_its_training_with_files_on_s3_equal_those_in_a_folder(s3_url: str, tmp_path: Path, sqlite_url: str) -> None:
+def _kept(settings: Settings) -> set[str]:
+    """Return the names of files that candidates have in the store."""
+    return {
+        file.key.rpartition("/")[2] for file in ArtifactStore(settings.artifacts).files() if file.key.startswith("candidates/")
+    }
+
+
+def test_a_search_and_its_training_with_files_on_s3_equal_those_in_a_folder(s3_url: str, tmp_path: Path) -> None:
     found: list[tuple[object, ...]] = []
     stores: list[set[str]] = []
     for name, artifact_url in (("folder", ""), ("s3", s3_url)):
@@ -109,11 +117,7 @@ def test_a_search_and_its_training_with_files_on_s3_equal_those_in_a_folder(s3_u
             (method, *_) = trained
             assert trained[method][3]
             found.append((ended.state, sample_rows(client.samples(ended.id)), trained))
-            store = ArtifactStore(settings.artifacts)
-            wait_until(
-                lambda store=store: [file.key for file in store.files() if "checkpoint" in file.key], lambda left: not left
-            )  # type: ignore[misc]  # mypy cannot infer a lambda's default
-            stores.append({file.key.rpartition("/")[2] for file in store.files() if file.key.startswith("candidates/")})
+            stores.append(wait_until(partial(_kept, settings), lambda kept: "checkpoint.safetensors" not in kept))
     assert found[0] == found[1]
     assert stores[0] == stores[1] == {"bundle.zip", "latent.safetensors"}
     assert not (tmp_path / "s3" / "artifacts").exists()

@@ -56,7 +56,7 @@ def test_a_file_is_what_its_row_says_or_an_error_that_says_how_it_is_not(store_u
         for look in (store.check, store.read):
             with pytest.raises(BrokenFileError, match=said):
                 look(stored)
-        given = []
+        given: list[bytes] = []
         with pytest.raises(BrokenFileError, match="damaged"):
             given.extend(store.checked_pieces(stored))
     store.delete("a/one")
