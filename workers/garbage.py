@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy.orm import Session
-
 from nas_service.errors import ConflictError
 from nas_service.settings import Settings
 from nas_service.storage import file_holds, litter
 from nas_service.storage.artifacts import ArtifactStore, ListedFile
 from nas_service.storage.jobs import TRAINING, is_any_unfinished
 from nas_service.storage.models import Job
-from nas_service.storage.session import Database
+from nas_service.storage.session import Database, Session
 from nas_service.storage.stock import Stock, Use, existing_ids, take_stock
 from nas_service.storage.uploads import Upload
 from nas_service.storage.whole_files import GIVEN_UP_S
