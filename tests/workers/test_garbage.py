@@ -13,13 +13,23 @@ from nas_service.settings import Settings
 from nas_service.storage import architectures, candidates, file_holds, jobs, litter
 from nas_service.storage.artifacts import SCRATCH, ArtifactStore, StoredFile, record_artifact
 from nas_service.storage.candidates import PlannedCandidate
-from nas_service.storage.keys import candidate_key, checkpoint_key, full_precision_key, supernet_key, whole_training_key
+from nas_service.storage.keys import (
+    candidate_key,
+    checkpoint_key,
+    full_precision_key,
+    supernet_folder,
+    supernet_key,
+    whole_training_key,
+)
 from nas_service.storage.session import Database
 from search_spaces.space import SPACES
 from tests.holds import held
 from tests.object_store import ObjectStore
 from tests.samples import random_genotype
+from tests.workers.conftest import sampled
+from workers.context import JobContext
 from workers.garbage import Found, GarbageCollector
+from workers.search_driver import SearchDriver
 from workers.tidier import Tidier
 
 GONE = "0190a1b2-0000-7000-8000-000000000000"
@@ -191,3 +201,21 @@ def test_on_s3_orphans_go_and_uploads_that_were_never_ended(
     found = _collector(on_s3, opened, age_s=0.0).collect()
     assert _counted(found) == {("orphans", True): (1, 7), ("unfinished uploads", True): (1, 7)}
     assert _counted(_collector(on_s3, opened, age_s=0.0).look()) == {}
+
+
+def test_a_search_keeps_older_shared_weights_while_a_backup_is_under_way(settings: Settings, opened: Database) -> None:
+    job, store = sampled(opened, 3), ArtifactStore(settings.artifacts)
+    context = JobContext(settings, job.id, job.attempt)
+    keys = [supernet_key(job.id, samples) for samples in (1, 2, 3)]
+    for key in keys:
+        store.put(key, CONTENT)
+    with opened.write() as session:
+        hold = file_holds.take_hold(session)
+    driver = SearchDriver(context, job)
+    driver._forget_older(keys[2])
+    assert store.keys(supernet_folder(job.id)) == keys
+    with opened.write() as session:
+        file_holds.let_go(session, hold)
+    driver._forget_older(keys[1])
+    assert store.keys(supernet_folder(job.id)) == keys[1:]  # a newer one belongs to an attempt that took over
+    context.close()
