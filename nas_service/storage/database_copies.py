@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import NotReadyError
 from nas_service.storage.engines import TimeOuts, create_database_engine, database_file, parse_url
-from nas_service.storage.schema import alembic_config
+from nas_service.storage.schema import alembic_config, current_revision
 from nas_service.storage.trouble import explained
 
 SQLITE, POSTGRES = "sqlite", "postgresql"
@@ -163,13 +163,22 @@ def whats_there(url: str) -> str | None:
 
 
 def restore_rows(url: str, folder: Path, revision: str, tables: dict[str, SavedTable]) -> None:
-    """Fill an empty PostgreSQL database with a copy: all of it or nothing, at the copy's own revision."""
+    """Fill an empty PostgreSQL database with a copy: all of it or nothing, at the copy's own revision.
+
+    Raises:
+        NotReadyError: If it has tables of a later one.
+    """
     engine = create_database_engine(url, _PATIENT, connections=1)
     from nas_service.storage.postgres_copy import count_on, read_rows  # noqa: PLC0415 - as above
 
     try:
         with explained():
             command.upgrade(alembic_config(url), revision)
+            there = current_revision(engine)
+            if there != revision:
+                raise NotReadyError(
+                    f"the database has tables of {there} already, and the backup is of {revision}: name one without tables"
+                )
             with engine.connect() as connection, connection.begin():
                 known = MetaData()
                 known.reflect(connection)

