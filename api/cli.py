@@ -78,6 +78,21 @@ class Commands(DeferringGroup):
             "Register your images under a name, look at what was registered, export test images.",
         ),
         DeferredCommand("registration", "registrations:app", "Look at registrations of datasets that are under way or over."),
+        DeferredCommand(
+            "backup",
+            "upkeep:back_up",
+            "Write database and artifact store to a folder while the service goes on, and read it again.",
+        ),
+        DeferredCommand(
+            "restore",
+            "upkeep:restore",
+            "Read a backup into an empty database and an empty artifact store, for a service that is not running yet.",
+        ),
+        DeferredCommand(
+            "gc",
+            "upkeep:collect_garbage",
+            "Remove what nobody needs from the artifact store, and logs of deleted jobs; say which rows have lost their file.",
+        ),
         DeferredCommand("keys", "keys:app", "Say who may use a service: run it where the service's database is."),
     )
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from api.views import FieldProblem, Problem
 from nas_service.checking.problems import complaint, dotted
 from nas_service.errors import (
+    BrokenFileError,
     BusyError,
     CannotFreezeError,
     ConflictError,
@@ -73,6 +74,7 @@ TABLE: dict[type[Exception], HttpError] = {
     DatabaseAwayError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "database-away", "The database is away for a moment", 2),
     StoreAwayError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "store-away", "The artifact store is away for a moment", 2),
     ExportError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "export-failed", "The bundle could not be made"),
+    BrokenFileError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "broken-file", "A stored file is lost or damaged"),
     BrokenPackageError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "broken-package", "An installed package is broken"),
     NasError: HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed"),
 }

@@ -59,6 +59,10 @@ class ExportError(NasError):
         super().__init__(shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}...")
 
 
+class BrokenFileError(NasError):
+    """A file in the artifact store is lost, or not what was written."""
+
+
 class NotReadyError(NasError):
     """Something the service needs is missing; the message says what to do."""
 

@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, text
 from nas_service.settings import Settings
 from nas_service.storage.schema import upgrade
 from nas_service.storage.session import Database
+from tests.object_store import ObjectStore, object_store
 from tests.share import BUDGET_S, cpu_seconds, ray_first, thin_out
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
@@ -87,6 +88,27 @@ def postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[s
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """Run a real server of S3."""
+    with object_store(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture
+def s3_url(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL of an artifact store in a fresh bucket; the environment has endpoint and credentials, as on AWS."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server.new_store()
+
+
+@pytest.fixture(params=["file", "s3"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty artifact store; a test that asks for it runs on both kinds."""
+    return str(request.getfixturevalue("s3_url")) if request.param == "s3" else f"file://{tmp_path / 'artifacts'}"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

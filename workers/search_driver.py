@@ -18,6 +18,7 @@ from nas_service.search.rounds import Snapshot, arms_to_keep
 from nas_service.specs import SearchSpec, TrainingSpec
 from nas_service.storage import attempts, events, jobs, litter
 from nas_service.storage.architectures import Discovery, add_architectures
+from nas_service.storage.file_holds import is_held
 from nas_service.storage.keys import supernet_folder, supernet_key
 from nas_service.storage.models import Job
 from nas_service.storage.samples import WaveRecord, commit_wave, history_of
@@ -130,10 +131,18 @@ class SearchDriver:
         progress = self._progress(wave.history, arms.after, SearchPhase.SAMPLING)
         record = WaveRecord(wave, costs, arms.after, progress, context.usual_s, arms.before, arms.kept)
         state = context.commit(lambda session: commit_wave(session, context.hold, record))
+        self._forget_older(key)
+        context.note_state(state)
+
+    def _forget_older(self, key: str) -> None:
+        """Delete shared weights before those under `key`, unless a backup may need them: the next wave's commit looks again."""
+        context = self._context
+        with context.database.read() as session:
+            if is_held(session):
+                return
         for older in context.store.keys(supernet_folder(context.hold.job_id)):
             if older < key:  # a newer one belongs to an attempt that took over
                 context.store.delete(older)
-        context.note_state(state)
 
     def _cost(self, genotype: Genotype, image: ImageFormat) -> dict[str, Any]:
         return network_cost(self._space, genotype, image, self._precision).to_dict()

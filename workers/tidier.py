@@ -4,7 +4,7 @@ import time
 
 from nas_service.logs import Outage
 from nas_service.settings import Settings
-from nas_service.storage import litter
+from nas_service.storage import file_holds, litter
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.session import Database
 
@@ -24,13 +24,15 @@ class Tidier:
         self._outage = Outage("store.not_tidied")
 
     def tidy(self) -> None:
-        """Delete the litter that is old enough, and now and then what writers left half-written.
+        """Delete the litter that is old enough, unless a backup is under way, and now and then what writers left half-written.
 
         Raises:
             DatabaseAwayError: If the database is, for now.
         """
         with self._database.read() as session:
             keys = litter.list_litter(session, AT_ONCE, self._age_s)
+            if file_holds.is_held(session):
+                return
         stuck = {key: trouble for key in keys if (trouble := self._delete(key)) is not None}
         if keys:
             with self._database.write() as session:

@@ -1,5 +1,6 @@
 """/architectures: what searches discovered."""
 
+import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,6 +10,7 @@ from api.errors import file_reply
 from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.resources.c_costs import cost_in_c
 from api.resources.etags import tagged, tagged_view
+from api.resources.files import Described, MadeSource, download_reply, send_file
 from api.resources.jobs import NOT_FOUND
 from api.views import ArchitectureView, Page
 from nas_service.catalogue import build_space
@@ -110,11 +112,12 @@ def _other(service: Service, architecture_id: str, space: str) -> Genotype:
     return Genotype.from_dict(found)
 
 
+@router.head("/{architecture_id}/download", include_in_schema=False)
 @router.get(
     "/{architecture_id}/download",
     summary="The architecture as a bundle, without weights",
     response_class=Response,
-    responses=NOT_FOUND | file_reply("application/zip"),
+    responses=NOT_FOUND | download_reply("application/zip"),
 )
 def download_architecture(service: ServiceDep, request: Request, architecture_id: str) -> Response:
     """Return a zip of genotype, picture and model card, which tells what generated C would take."""
@@ -124,4 +127,6 @@ def download_architecture(service: ServiceDep, request: Request, architecture_id
         in_c = cost_in_c(service, jobs.get_job(session, row.job_id).spec, genotype)
     facts |= {"c_refused": in_c} if isinstance(in_c, str) else {"c": in_c.to_dict()}
     content = architecture_bundle(component, genotype, draw(space, genotype, theme=Theme.AUTO), facts)
-    return tagged(request, content, "application/zip", f"architecture-{row.id}.zip")
+    digest = hashlib.sha256(content).hexdigest()
+    described = Described("application/zip", digest, f"architecture-{row.id}.zip")
+    return send_file(request, described, lambda: MadeSource(content))

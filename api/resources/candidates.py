@@ -6,18 +6,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.deps import ServiceDep
-from api.errors import file_reply
 from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.resources.candidate_views import candidate_views
-from api.resources.etags import tagged, tagged_view
+from api.resources.etags import tagged_view
+from api.resources.files import Described, MadeSource, Source, StoredSource, download_reply, send_file
 from api.resources.jobs import CONFLICT, NOT_FOUND
 from api.views import CandidateView, Page
-from nas_service.errors import ConflictError, ExportError
+from nas_service.errors import ConflictError
 from nas_service.export.formats import DOWNLOADS, DownloadFormat, take
 from nas_service.lifecycle import CandidateState
 from nas_service.reports import EpochReport
 from nas_service.storage import candidates
-from nas_service.storage.artifacts import get_artifact
+from nas_service.storage.artifacts import StoredFile, get_artifact
 
 router = APIRouter(prefix="/candidates", tags=["candidates"])
 
@@ -65,11 +65,12 @@ def list_curves(service: ServiceDep, candidate_id: str, cursor: Cursor = None, l
     return paginate(rows, count, lambda row: row.epoch, lambda row: EpochReport.model_validate(row, from_attributes=True))
 
 
+@router.head("/{candidate_id}/download", include_in_schema=False)
 @router.get(
     "/{candidate_id}/download",
     summary="A candidate's files",
     response_class=Response,
-    responses=NOT_FOUND | CONFLICT | file_reply("application/zip", "application/octet-stream"),
+    responses=NOT_FOUND | CONFLICT | download_reply("application/zip", "application/octet-stream"),
 )
 def download_candidate(
     service: ServiceDep,
@@ -89,7 +90,8 @@ def download_candidate(
 
     Raises:
         ConflictError: If the candidate is not trained yet, or its bundle was made without this format.
-        ExportError: If the store lost the file.
+        BrokenFileError: If the store lost the file, or it is damaged.
+        ExportError: If it is no bundle.
     """
     download = DOWNLOADS[file_format]
     with service.database.read() as session:
@@ -98,14 +100,15 @@ def download_candidate(
             raise ConflictError(f"candidate {candidate_id} is {row.state}: it has no files")
         artifact = get_artifact(session, candidate_id, download.artifact)
 
-    def fetch() -> bytes:
-        content = service.store.get(artifact.key)
-        if content is None:
-            raise ExportError(f"the artifact store has lost {artifact.key}")
-        return take(file_format, content)
+    stored = StoredFile.of_row(artifact)
+
+    def source() -> Source:
+        if not download.files:
+            return StoredSource(service.store, stored)
+        return MadeSource(take(file_format, service.store.read(stored)))
 
     digest = artifact.sha256
     if download.files:
         digest = hashlib.sha256(f"{file_format} of {artifact.sha256}".encode()).hexdigest()
     kept = f"-{file_format}" if download.packed else ""
-    return tagged(request, fetch, download.media_type, f"candidate-{candidate_id}{kept}.{download.suffix}", digest)
+    return send_file(request, Described(download.media_type, digest, f"candidate-{candidate_id}{kept}.{download.suffix}"), source)

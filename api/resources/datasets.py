@@ -9,16 +9,15 @@ from pydantic import ValidationError
 
 from api.bodies import RegistrationBody
 from api.deps import ServiceDep
-from api.errors import file_reply
-from api.resources.etags import tagged
+from api.resources.files import Described, StoredSource, download_reply, send_file
 from api.resources.jobs import CONFLICT, NOT_FOUND
 from api.resources.submission import IdempotencyKey, accept, checked_registration
 from api.views import DatasetView, EntryView, JobView, Page
 from nas_service.data.dataset import DATASETS
-from nas_service.errors import ConflictError, ExportError, NotFoundError
+from nas_service.errors import ConflictError, NotFoundError
 from nas_service.reports import DatasetReport
 from nas_service.storage import datasets
-from nas_service.storage.artifacts import get_artifact
+from nas_service.storage.artifacts import StoredFile, get_artifact
 from nas_service.storage.models import DatasetRow
 from nas_service.wording import printable
 
@@ -101,18 +100,19 @@ def get_dataset(service: ServiceDep, name: str) -> DatasetView:
         return _registered(datasets.get_dataset(session, name))
 
 
+@router.head("/{name}/sheet.png", include_in_schema=False)
 @router.get(
     "/{name}/sheet.png",
     summary="Some training images of every class, as a network gets them",
     response_class=Response,
-    responses=NOT_FOUND | file_reply("image/png"),
+    responses=NOT_FOUND | download_reply("image/png"),
 )
 def get_sheet(service: ServiceDep, request: Request, name: str) -> Response:
     """Return the contact sheet that was drawn when the dataset was registered.
 
     Raises:
         NotFoundError: If none was drawn.
-        ExportError: If the store lost the file.
+        BrokenFileError: If the store lost the file, or it is damaged.
     """
     if name in DATASETS.names():
         raise NotFoundError("contact sheet of the built-in dataset", name)
@@ -120,15 +120,9 @@ def get_sheet(service: ServiceDep, request: Request, name: str) -> Response:
         row = datasets.get_dataset(session, name)
         if row.registration_id is None:
             raise NotFoundError("contact sheet, since an earlier version registered the dataset", name)
-        stored = get_artifact(session, row.registration_id, datasets.SHEET)
-
-    def fetched() -> bytes:
-        content = service.store.get(stored.key)
-        if content is None:
-            raise ExportError(f"the artifact store has lost {stored.key}")
-        return content
-
-    return tagged(request, fetched, "image/png", sha256=stored.sha256)
+        sheet = get_artifact(session, row.registration_id, datasets.SHEET)
+    stored = StoredFile.of_row(sheet)
+    return send_file(request, Described("image/png", stored.sha256), lambda: StoredSource(service.store, stored))
 
 
 @router.delete(

@@ -1,7 +1,6 @@
 """ETags for results: a reader that has the current version gets 304."""
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request, Response, status
@@ -10,22 +9,24 @@ from pydantic import BaseModel
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "The reader has it"}}
 
 
-def tagged(
-    request: Request, content: bytes | Callable[[], bytes], media_type: str, filename: str | None = None, sha256: str = ""
-) -> Response:
+def is_held(request: Request, tag: str) -> bool:
+    """Return whether a request names a tag in If-None-Match: its reader has what the tag is of."""
+    asked = {entry.strip().removeprefix("W/") for entry in request.headers.get("if-none-match", "").split(",")}
+    return tag in asked or "*" in asked
+
+
+def tagged(request: Request, content: bytes, media_type: str, filename: str | None = None, sha256: str = "") -> Response:
     """Return `content` with its ETag, or 304 if the request names that tag in If-None-Match.
 
-    Where the digest is known, content that has to be fetched is fetched only if it is sent.
+    The tag is `sha256` where the digest of something else says as much.
     """
-    whole = content if isinstance(content, bytes) else None
-    tag = f'"{sha256 or hashlib.sha256(whole or b"").hexdigest()}"'
-    asked = {entry.strip().removeprefix("W/") for entry in request.headers.get("if-none-match", "").split(",")}
+    tag = f'"{sha256 or hashlib.sha256(content).hexdigest()}"'
     headers = {"ETag": tag}
-    if tag in asked or "*" in asked:
+    if is_held(request, tag):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     if filename is not None:
         headers["Content-Disposition"] = f'attachment; filename="{filename}"'
-    return Response(content if isinstance(content, bytes) else content(), media_type=media_type, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def tagged_view(request: Request, view: BaseModel, apart: frozenset[str] = frozenset()) -> Response:

@@ -111,6 +111,12 @@ def count_by_state(session: Session) -> dict[tuple[str, str], int]:
     return {key: count for key, count in found.items() if count}
 
 
+def is_any_unfinished(session: Session, kind: str) -> bool:
+    """Return whether a job of a kind is not over."""
+    unfinished = select(Job.id).where(Job.kind == kind, Job.state.not_in([state.value for state in FINISHED]))
+    return session.scalars(unfinished.limit(1)).first() is not None
+
+
 def update_one(session: Session, statement: Update) -> bool:
     """Carry out an UPDATE; return whether it found its one row."""
     result = session.execute(statement.execution_options(synchronize_session=False))

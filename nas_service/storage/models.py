@@ -313,6 +313,15 @@ class Litter(Base):
     created_at: Mapped[datetime]
 
 
+class FileHold(Base):
+    """Somebody who needs every file of the artifact store to stay for a while: a backup."""
+
+    __tablename__ = "file_holds"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    expires_at: Mapped[datetime]  # by the database's clock
+
+
 class ControllerRow(Base):
     """A controller, so that every process of the service can tell whether somebody looks after the queue."""
 

@@ -27,7 +27,13 @@ _CANDIDATES = models.Candidate.__table__.alias("seen_candidates")
 _ARCHITECTURES = models.Architecture.__table__.alias("seen_architectures")
 _DATASETS = models.DatasetRow.__table__.alias("seen_datasets")
 
-_THE_SERVICES = {models.Litter, models.ControllerRow, models.AccessKey, models.BrowserSession}  # nobody's, and told to nobody
+_THE_SERVICES = {  # nobody's, and told to nobody
+    models.Litter,
+    models.FileHold,
+    models.ControllerRow,
+    models.AccessKey,
+    models.BrowserSession,
+}
 
 
 def _by_itself(model: Any, project: str) -> LoaderCriteriaOption:  # noqa: ANN401 - models share columns, not a type

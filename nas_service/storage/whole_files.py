@@ -5,17 +5,18 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 GIVEN_UP_S = 86_400.0  # without a change, after which any file counts as given up, whoever has the number of its writer now
 
 
-def write_whole(path: Path, content: bytes, scratch: Path) -> None:
+def write_whole(path: Path, content: bytes | Iterable[bytes], scratch: Path) -> None:
     """Write `content` to `path`, on disk when this returns: readers see the old file or the new one.
 
     Args:
         path: Where it goes; missing folders are made.
-        content: What to write.
+        content: What to write, whole or in pieces.
         scratch: A folder of the same file system, for what is not whole yet. Its names tell the writer, see `remove_abandoned`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
@@ -23,7 +24,7 @@ def write_whole(path: Path, content: bytes, scratch: Path) -> None:
     temporary = scratch / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -34,18 +35,27 @@ def write_whole(path: Path, content: bytes, scratch: Path) -> None:
     _sync_folder(path.parent)
 
 
-def remove_abandoned(scratch: Path) -> int:
-    """Remove what writers left half-written in a scratch folder, and return how many files that were.
+def abandoned(scratch: Path) -> list[Path]:
+    """Return what writers left half-written in a scratch folder.
 
     A writer of this host is gone when its process is, any other after a day: nobody here can ask whether one of another host
     lives, and a process of this host may have the number of one that is gone.
     """
-    removed = 0
+    found = []
     for file in scratch.iterdir() if scratch.is_dir() else ():
         with contextlib.suppress(FileNotFoundError):  # its writer was done while we looked
             if _is_abandoned(file):
-                file.unlink()
-                removed += 1
+                found.append(file)
+    return found
+
+
+def remove_abandoned(scratch: Path) -> int:
+    """Remove what writers left half-written in a scratch folder, see `abandoned`, and return how many files that were."""
+    removed = 0
+    for file in abandoned(scratch):
+        with contextlib.suppress(FileNotFoundError):  # somebody else did
+            file.unlink()
+            removed += 1
     return removed
 
 

@@ -11,6 +11,9 @@ from nas_service.settings import Settings
 
 # What works here, or with several routes, has none of its own.
 HERE = {
+    "backup",
+    "restore",
+    "gc",
     "keys create",
     "keys list",
     "keys revoke",

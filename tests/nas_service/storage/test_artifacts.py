@@ -1,34 +1,119 @@
 """The artifact store: what is put is there whole, and a store that is away is trouble that passes."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
 import pytest
+import s3fs
 from fsspec.registry import _registry
 
-from nas_service.errors import NasError, NotReadyError, StoreAwayError
+from nas_service.errors import BrokenFileError, NasError, NotReadyError, StoreAwayError
 from nas_service.settings import Settings
-from nas_service.storage.artifacts import SCRATCH, ArtifactStore
+from nas_service.storage.artifacts import PIECE_BYTES, SCRATCH, ArtifactStore, StoredFile
 from tests.disks import fill, make_read_only, mounted
+from tests.object_store import ObjectStore
+
+LONG = bytes(range(256)) * ((PIECE_BYTES + 1000) // 256)  # two pieces
 
 
-def test_what_is_put_is_got_listed_and_deleted(tmp_path: Path) -> None:
-    for url in (f"file://{tmp_path}/store", "memory://store"):
-        store = ArtifactStore(url)
-        assert store.get("a/one") is None
-        for content in (b"first", b"second"):
-            store.put("a/one", content)
-            store.put("a/two", content)
-        assert (store.get("a/one"), store.exists("a/one"), store.keys("a/")) == (b"second", True, ["a/one", "a/two"])
-        store.try_write()
-        store.delete("a/one")
-        store.delete("a/one")
-        assert (store.get("a/one"), store.exists("a/one"), store.keys("a/")) == (None, False, ["a/two"])
-        store.delete("a/")
-        assert store.keys("a/") == []
-        assert store.remove_abandoned() == 0
+def test_what_is_put_is_got_listed_and_deleted(store_url: str, tmp_path: Path) -> None:
+    store, others = ArtifactStore(store_url), ArtifactStore(store_url)
+    assert (store.get("a/one"), store.files()) == (None, [])
+    for content in (b"first", b"second"):
+        store.put("a/one", content)
+        others.put("a/two", content)
+    assert (store.get("a/one"), store.exists("a/one"), store.keys("a/")) == (b"second", True, ["a/one", "a/two"])
+    store.try_write()
+    store.delete("a/one")
+    store.delete("a/one")
+    assert (store.get("a/one"), others.exists("a/one"), others.keys("a/")) == (None, False, ["a/two"])
+    (tmp_path / "long").write_bytes(LONG)
+    others.put_file("b/c/long", tmp_path / "long")
+    assert [(file.key, file.size_bytes) for file in store.files()] == [("a/two", 6), ("b/c/long", len(LONG))]
+    assert all(abs(file.changed_at - time.time()) < 60 for file in store.files())
+    assert [len(piece) for piece in store.pieces("b/c/long")] == [PIECE_BYTES, len(LONG) - PIECE_BYTES]
+    assert b"".join(store.pieces("b/c/long", PIECE_BYTES - 2, PIECE_BYTES + 3)) == LONG[PIECE_BYTES - 2 : PIECE_BYTES + 3]
+    store.delete("a/")
+    assert (store.keys("a/"), store.remove_abandoned()) == ([], 0)
+
+
+def test_a_file_is_what_its_row_says_or_an_error_that_says_how_it_is_not(store_url: str) -> None:
+    store, stored = ArtifactStore(store_url), StoredFile.of("a/one", LONG)
+    with pytest.raises(BrokenFileError, match="has lost a/one"):
+        store.check(stored)
+    store.put("a/one", LONG)
+    store.check(stored)
+    store.check(stored)  # known already
+    assert store.read(stored) == LONG
+    for damaged, said in (
+        (LONG[:-1] + b"?", "its bytes are not those"),
+        (LONG[:-1], f"has {len(LONG) - 1} bytes, and {len(LONG)}"),
+    ):
+        store.put("a/one", damaged)
+        for look in (store.check, store.read):
+            with pytest.raises(BrokenFileError, match=said):
+                look(stored)
+        given: list[bytes] = []
+        with pytest.raises(BrokenFileError, match="damaged"):
+            given.extend(store.checked_pieces(stored))
+    store.delete("a/one")
+    with pytest.raises(BrokenFileError, match="has lost a/one"):
+        b"".join(store.pieces("a/one"))
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_never_a_mixture(store_url: str) -> None:
+    store = ArtifactStore(store_url)
+    store.put("a/one", LONG)
+    reading = store.pieces("a/one")
+    begun = next(reading)
+    store.put("a/one", b"?" * len(LONG))
+    if store.local_root is not None:  # a folder keeps a file for those who have it open
+        assert begun + b"".join(reading) == LONG
+    else:  # an object store refuses the rest
+        with pytest.raises(StoreAwayError, match=r"^the artifact store cannot be used now \("):
+            next(reading)
+
+
+def test_an_upload_in_parts_that_was_cut_off_is_never_seen_and_can_be_ended(s3_url: str, s3_server: ObjectStore) -> None:
+    store, files = ArtifactStore(s3_url), s3_server.files()
+    bucket, _, prefix = s3_url.removeprefix("s3://").partition("/")
+    for key in (f"{prefix}/a/one", "elsewhere/two"):
+        begun = files.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
+        files.call_s3("upload_part", Bucket=bucket, Key=key, PartNumber=1, UploadId=begun["UploadId"], Body=b"x" * 1000)
+    assert (store.get("a/one"), store.exists("a/one"), store.files()) == (None, False, [])
+    assert store.unfinished_uploads(3600.0) == []
+    (upload,) = store.unfinished_uploads(0.0)
+    assert (upload.key, upload.size_bytes) == ("a/one", 1000)
+    store.abort_upload(upload)
+    assert store.unfinished_uploads(0.0) == []
+    (left,) = files.call_s3("list_multipart_uploads", Bucket=bucket)["Uploads"]
+    assert left["Key"] == "elsewhere/two"
+
+
+def test_an_upload_in_parts_that_fails_leaves_the_old_file_and_no_parts(
+    s3_url: str, s3_server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second part does not arrive."""
+    store = ArtifactStore(s3_url)
+    store.put("a/one", b"old")
+    (tmp_path / "new").write_bytes(b"x" * 11_000_000)
+    asked = s3fs.S3FileSystem._call_s3
+
+    async def call(files: s3fs.S3FileSystem, method: str, *given: object, **named: object) -> object:
+        if method == "upload_part" and named["PartNumber"] == 2:
+            raise OSError(28, "No space left on device")
+        return await asked(files, method, *given, **named)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", call)
+    with pytest.raises(OSError, match="No space left"):
+        store._files.put_file(str(tmp_path / "new"), store._path("a/one"), chunksize=5 * 2**20)
+    monkeypatch.undo()
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    assert (store.get("a/one"), store.unfinished_uploads(0.0)) == (b"old", [])
 
 
 ODD = ["my home 100%25 #1?", "c::d", "-x", 'it\'s "quoted"', "猫 é", "a;b&c|d", "[x]*{y}", "~", "$HOME", "back\\slash", "s3:"]
