@@ -79,6 +79,12 @@ class Commands(DeferringGroup):
         ),
         DeferredCommand("registration", "registrations:app", "Look at registrations of datasets that are under way or over."),
         DeferredCommand("keys", "keys:app", "Say who may use a service: run it where the service's database is."),
+        DeferredCommand(
+            "audit",
+            "audit:audit",
+            "Show what was changed, by whom and from where, and what was refused, newest first; a service with keys asks for an "
+            "admin's.",
+        ),
     )
 
 

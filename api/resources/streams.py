@@ -5,14 +5,17 @@ The routes are those of `add_stream_route`, for every kind of job, and `GET /v1/
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, status
+from fastapi import APIRouter, Header, Query, Request, status
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.audited import address_of
 from api.deps import Service, ServiceDep
 from api.errors import documented
+from api.stream_places import StreamPlace
 from api.streams.hub import Viewer, Watch
 from api.streams.looks import ALL
+from nas_service.access import Caller
 from nas_service.errors import InvalidInputError
 from search_spaces.errors import InvalidFieldError
 
@@ -45,17 +48,20 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, viewer: Viewer, status_code: int = 200) -> None:
+    def __init__(self, viewer: Viewer, place: StreamPlace, status_code: int = 200) -> None:
         """Tell what the viewer sees; the OpenAPI document reads the status that is usual from here."""
         super().__init__(viewer.messages(), status_code, headers=_HEADERS)
         self._viewer = viewer
+        self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until it is over, or the client is gone."""
+        """Send until it is over, the client is gone, or its key is void."""
+        self._place.watch(self._viewer.dismiss)
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._viewer.leave()
+            self._place.leave()
 
 
 def _place(after: int | None, last_event_id: str | None) -> int | None:
@@ -72,8 +78,18 @@ def _place(after: int | None, last_event_id: str | None) -> int | None:
     return max(int(last_event_id), after or 0)
 
 
-async def _open(service: Service, watch: Watch) -> EventStream:
-    return EventStream(await service.streams.open(watch))
+async def _open(service: Service, request: Request, watch: Watch) -> EventStream:
+    gate, headers, address = service.gate, request.headers, address_of(request.scope)
+
+    async def caller() -> Caller | None:
+        return None if gate is None else await gate.caller(headers, address)
+
+    place = service.stream_places.take(request.scope.get("state", {}).get("caller"), caller)
+    try:
+        return EventStream(await service.streams.open(watch), place)
+    except BaseException:
+        place.leave()
+        raise
 
 
 def add_stream_route(router: APIRouter, kind: str) -> None:
@@ -88,7 +104,13 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
         responses=documented(404) | _described("Messages; `event` is their kind, `data` JSON."),
     )
     async def stream(
-        service: ServiceDep, job_id: str, *, after: After = None, last_event_id: LastEventId = None, log: WithLog = False
+        service: ServiceDep,
+        request: Request,
+        job_id: str,
+        *,
+        after: After = None,
+        last_event_id: LastEventId = None,
+        log: WithLog = False,
     ) -> EventStream:
         """Tell `progress` first and whenever it changes, then every event after the one asked for, each once and in order.
 
@@ -96,7 +118,7 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
         is over and everything was told, `end` (an `EndMessage`) is the last message; a stream that ends without it is to be asked
         for again, from the last event on.
         """
-        return await _open(service, Watch(job_id, kind, _place(after, last_event_id), log))
+        return await _open(service, request, Watch(job_id, kind, _place(after, last_event_id), log))
 
 
 @router.get(
@@ -106,9 +128,11 @@ def add_stream_route(router: APIRouter, kind: str) -> None:
     status_code=status.HTTP_200_OK,
     responses=_described("Messages; `event` is `state` or `progress`, `data` JSON with the job's `job_id` and `kind`."),
 )
-async def stream_all(service: ServiceDep, after: After = None, last_event_id: LastEventId = None) -> EventStream:
+async def stream_all(
+    service: ServiceDep, request: Request, after: After = None, last_event_id: LastEventId = None
+) -> EventStream:
     """Tell every move of any job once and in order, and how far those are that are at work, at most once a second a job.
 
     It has no end: one that ends is to be asked for again, from the last event on.
     """
-    return await _open(service, Watch(ALL, after=_place(after, last_event_id)))
+    return await _open(service, request, Watch(ALL, after=_place(after, last_event_id)))

@@ -258,6 +258,7 @@ class Viewer:
         self._place = 0
         self._version = 0
         self._logged = 0
+        self._is_dismissed = False
         self._first: list[bytes] = []  # of a log that others watch: where the lines begin that this viewer gets
 
     def begin(self) -> None:
@@ -278,10 +279,15 @@ class Viewer:
         """Watch no more."""
         self._hub.leave(self)
 
+    def dismiss(self) -> None:
+        """End the stream, though its job goes on: whoever watches may no longer."""
+        self._is_dismissed = True
+        self.bell.set()
+
     async def messages(self) -> AsyncIterator[bytes]:
         """Yield what is to be sent, until the job is over and everything was told, the database is away, or the service ends."""
         topic, hub = self.topic, self._hub
-        while not (hub.is_closing or topic.is_broken):
+        while not (hub.is_closing or topic.is_broken or self._is_dismissed):
             self.bell.clear()
             told = b"".join(self._now())
             try:
