@@ -3,7 +3,9 @@
 What a key is good for is looked up in the database, and believed for a few seconds, so that a page of many requests asks it once.
 """
 
+import asyncio
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -29,6 +31,7 @@ SESSION_PATH = "/v1/session"
 _OPEN = {"/healthz", "/readyz", SESSION_PATH}
 _BY_ADMINISTRATORS = ("/v1/keys", "/v1/audit")
 _BELIEVED_S = 5.0
+AT_ONCE = 8  # requests of one key that are worked on; others of it wait, and those of others have threads left
 
 _NO_KEY = HttpError(HTTPStatus.UNAUTHORIZED, "no-key", "A key is needed")
 _NOT_ALLOWED = HttpError(HTTPStatus.FORBIDDEN, "not-allowed", "The key does not allow this")
@@ -110,6 +113,7 @@ class Gate:
         self._burst = 4 * requests_per_s
         self._looks: Table[_Look | None] = Table(lambda: None)
         self._buckets: Table[_Bucket] = Table(lambda: _Bucket(self._burst, time.monotonic()))
+        self._turns: Table[asyncio.Semaphore] = Table(lambda: asyncio.Semaphore(AT_ONCE))
         self._said: Table[_Said | None] = Table(lambda: None)
         self._guesses = Guesses()
         self._turned_away = turned_away
@@ -203,6 +207,11 @@ class Gate:
         """Believe nothing of a cookie any longer."""
         self._looks.entries.pop(_look_name(cookie, is_browser=True), None)
 
+    def turn(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        """Return what waits for the turn of a request that was not refused; a stream has none, since it has no end."""
+        caller: Caller | None = scope.get("state", {}).get("caller")
+        return nullcontext() if caller is None or scope["path"].endswith("/stream") else self._turns.of(caller.prefix)
+
     def _slow_down(self, caller: Caller) -> ASGIApp:
         said = self._said.of(caller.prefix)
         if said is None:
@@ -230,8 +239,15 @@ class Gated:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is open to everybody, and what somebody with a key may ask."""
-        refusal = None if scope["type"] != "http" or _is_open(scope) else await self._gate.refuse(scope)
-        await (refusal or self._app)(scope, receive, send)
+        if scope["type"] != "http" or _is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        refusal = await self._gate.refuse(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        async with self._gate.turn(scope):
+            await self._app(scope, receive, send)
 
 
 def _is_open(scope: Scope) -> bool:

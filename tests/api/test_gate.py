@@ -2,17 +2,22 @@
 
 import asyncio
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import delete, update
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Send
+from starlette.types import Scope as Scope_
 
 from api.app import create_app
 from api.audited import TurnedAway
-from api.gate import COOKIE, Gate
+from api.gate import COOKIE, Gate, Gated
 from api.guesses import network_of
 from nas_service.access import Scope, new_cookie, new_key_text
 from nas_service.errors import TooManyAtOnceError
@@ -20,6 +25,7 @@ from nas_service.settings import Settings
 from nas_service.storage import access_keys
 from nas_service.storage.models import AccessKey, BrowserSession
 from nas_service.storage.session import Database
+from tests.waiting import wait_until
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/v1/session"), ("post", "/v1/session"), ("delete", "/v1/session")}
 ANY_ID = "00000000-0000-7000-8000-000000000000"
@@ -269,3 +275,43 @@ def test_a_loop_with_one_key_leaves_others_served(settings: Settings, keys: dict
         assert len(refused) >= 20
         assert {reply.headers["retry-after"] for reply in refused} == {"1"}
         assert client.get("/v1/methods", headers=_bearer(keys[Scope.SUBMIT])).status_code == 200
+
+
+def test_requests_of_one_key_take_turns_and_leave_threads_for_others(
+    settings: Settings, keys: dict[Scope, str], database: Database
+) -> None:
+    """A hundred at once that each keep a thread busy: eight are at work, and somebody else's is answered meanwhile."""
+    gate = Gate(database, 1000.0, TurnedAway(database))
+    at_work, most, goes_on = 0, 0, threading.Event()
+
+    def work() -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        goes_on.wait(20)
+        at_work -= 1
+
+    async def application(scope: Scope_, receive: Receive, send: Send) -> None:
+        del receive, send
+        if scope["path"] == "/v1/slow":
+            await run_in_threadpool(work)
+
+    async def nothing(*_: object) -> dict[str, object]:
+        return {}
+
+    def ask(scope: Scope, path: str) -> Coroutine[Any, Any, None]:
+        headers = [(b"authorization", f"Bearer {keys[scope]}".encode())]
+        asked = {"type": "http", "method": "GET", "path": path, "headers": headers, "client": ("192.0.2.1", 1)}
+        return Gated(application, gate)(asked, nothing, nothing)
+
+    async def ask_all() -> None:
+        flood = [asyncio.create_task(ask(Scope.READ, "/v1/slow")) for _ in range(100)]
+        await asyncio.to_thread(wait_until, lambda: at_work, lambda busy: busy == 8)
+        await asyncio.wait_for(asyncio.gather(*(ask(Scope.SUBMIT, "/v1/quick") for _ in range(20))), 10)
+        await asyncio.wait_for(ask(Scope.READ, "/v1/stream"), 10)
+        assert not any(task.done() for task in flood)
+        goes_on.set()
+        await asyncio.gather(*flood)
+
+    asyncio.run(ask_all())
+    assert most == 8
