@@ -17,6 +17,7 @@ from api.deps import Service
 from api.doors import Doors
 from api.errors import documented, install_handlers, name_problem
 from api.gate import Gate, Gated
+from api.key_schemes import describe_keys
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
@@ -174,6 +175,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
     name_problem(app)
+    describe_keys(app, is_asked=gate is not None)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(Compression)
     app.add_middleware(Audited)

@@ -82,8 +82,7 @@ class Commands(DeferringGroup):
         DeferredCommand(
             "audit",
             "audit:audit",
-            "Show what was changed, by whom and from where, and what was refused, newest first; a service with keys asks for an "
-            "admin's.",
+            "Show what was changed, by whom and from where, and what was refused, newest first.",
         ),
     )
 

@@ -22,7 +22,7 @@ def audit(
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
-    """Show what was changed, by whom and from where, and what was refused, newest first; a service with keys asks for an admin's."""
+    """Show what was changed, by whom and from where, and what was refused, newest first."""
     moment = None if since is None else since.replace(tzinfo=UTC)
     with connect(url) as client:
         found = list(islice(client.audit(owner=owner, since=moment), limit + 1))
