@@ -42,8 +42,10 @@ class Audited:
             return
         state: dict[str, Any] = scope.get("state") or {}
         caller: Caller | None = state.get("caller")
-        who = {"owner": caller.owner, "key": caller.prefix} if caller else {}
-        with audit.done_by(Deed(scope["method"], address_of(scope), request_id=state.get("request_id"), **who)):
+        deed = Deed(scope["method"], address_of(scope), request_id=state.get("request_id"))
+        if caller is not None:
+            deed.owner, deed.key = caller.owner, caller.prefix
+        with audit.done_by(deed):
             await self._app(scope, receive, send)
 
 

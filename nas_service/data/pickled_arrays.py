@@ -99,12 +99,17 @@ class _Steps(dict[int, Callable[[Any], None]]):
 class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - that of C takes memory for as many references as a number in the file says
     """Knows by name what arrays are pickled with, and refuses everything else."""
 
+    read: Callable[[int], bytes]  # what the types of the standard library leave out
+    append: Callable[[object], None]
+    pop_mark: Callable[[], list[Any]]
+    stack: list[Any]
+
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")
         own = {"BYTEARRAY8": self._read_bytearray, "BUILD": self._build, "DICT": self._make_dict}
         own |= {"SETITEM": self._set_item, "SETITEMS": self._set_items}
         codes = {name: code for code, name in _NAMES.items()}
-        self.dispatch = _Steps(_DISPATCH | {codes[name]: lambda _, do=do: do() for name, do in own.items()})
+        self.dispatch = _Steps(_DISPATCH | {codes[name]: lambda _, do=do: do() for name, do in own.items()})  # type: ignore[misc]  # counted by file
         self._encodable = len(content)
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - pickle's protocol

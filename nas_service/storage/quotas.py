@@ -41,10 +41,11 @@ def require_room(session: Session, owner: str, quota: Quota, samples: int) -> No
         allowed = f"searches of at most {quota.samples:,} samples in all (NAS_KEY_SAMPLES)"
         raise InvalidInputError([InvalidFieldError("strategy.settings", f"{samples:,} samples", allowed)])
     exclusive(session, _OWNERS + zlib.crc32(owner.encode()))
-    open_jobs = select(func.count(), func.coalesce(func.sum(Job.samples), 0)).where(
+    open_jobs = select(func.count(), func.sum(Job.samples)).where(
         Job.owner == owner, Job.state.not_in([state.value for state in FINISHED])
     )
-    jobs, taken = session.execute(open_jobs).one()
+    jobs, found = session.execute(open_jobs).one()
+    taken = int(found or 0)
     ends = "wait until one is over, or cancel one"
     if quota.jobs and jobs >= quota.jobs:
         raise LimitReachedError(f"{owner} has {jobs} jobs that are not over; allowed: {quota.jobs} (NAS_KEY_JOBS): {ends}")

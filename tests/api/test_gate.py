@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 from sqlalchemy import delete, update
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Send
+from starlette.types import Message, Receive, Send
 from starlette.types import Scope as Scope_
 
 from api.app import create_app
@@ -196,15 +197,15 @@ def test_wrong_keys_are_slowed_and_right_ones_are_not(
 
 @pytest.mark.parametrize("place", ["key", "cookie", "question", "login"])
 def test_wrong_ones_count_wherever_they_are_shown(shut: TestClient, place: str) -> None:
-    def show(number: int) -> int:
+    def show(number: int) -> Response:
         if place == "login":
-            return shut.post("/v1/session", json={"key": f"{new_key_text()}{number}"}).status_code
+            return shut.post("/v1/session", json={"key": f"{new_key_text()}{number}"})
         if place == "cookie":
-            return shut.get("/v1/searches", headers={"Cookie": f"{COOKIE}={new_cookie()[:-1]}"}).status_code
+            return shut.get("/v1/searches", headers={"Cookie": f"{COOKIE}={new_cookie()[:-1]}"})
         path = "/v1/session" if place == "question" else "/v1/searches"
-        return shut.get(path, headers=_bearer(f"nas_{number}")).status_code
+        return shut.get(path, headers=_bearer(f"nas_{number}"))
 
-    assert [show(number) for number in range(12)][-2:] == [429, 429]
+    assert [show(number).status_code for number in range(12)][-2:] == [429, 429]
 
 
 def test_one_wrong_text_again_and_again_is_one_guess(shut: TestClient, keys: dict[Scope, str], database: Database) -> None:
@@ -296,13 +297,16 @@ def test_requests_of_one_key_take_turns_and_leave_threads_for_others(
         if scope["path"] == "/v1/slow":
             await run_in_threadpool(work)
 
-    async def nothing(*_: object) -> dict[str, object]:
-        return {}
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        del message
 
     def ask(scope: Scope, path: str) -> Coroutine[Any, Any, None]:
         headers = [(b"authorization", f"Bearer {keys[scope]}".encode())]
         asked = {"type": "http", "method": "GET", "path": path, "headers": headers, "client": ("192.0.2.1", 1)}
-        return Gated(application, gate)(asked, nothing, nothing)
+        return Gated(application, gate)(asked, receive, send)
 
     async def ask_all() -> None:
         flood = [asyncio.create_task(ask(Scope.READ, "/v1/slow")) for _ in range(100)]

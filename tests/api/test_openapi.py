@@ -130,7 +130,7 @@ def test_every_route_describes_keys_and_how_they_are_refused(client: TestClient)
     for path, verbs in document["paths"].items():
         for verb, operation in verbs.items():
             assert {"401", "403", "429"} <= set(operation["responses"]), (verb, path)
-            shown = [] if path in OPEN else [{"key": []}, {"browser": []}, {}]
+            shown: list[dict[str, list[str]]] = [] if path in OPEN else [{"key": []}, {"browser": []}, {}]
             assert operation["security"] == shown, (verb, path)
 
 

@@ -47,9 +47,8 @@ def _bearer(key: str) -> dict[str, str]:
 def test_a_key_has_so_many_streams_open_and_others_theirs(settings: Settings, database: Database) -> None:
     first, second = _key(database, "ada"), _key(database, "grace")
     with _served(settings, key_streams=2) as client, ExitStack() as opened:
-        for _ in range(2):
-            reply = opened.enter_context(client.stream("GET", "/v1/stream", headers=_bearer(first)))
-            assert reply.status_code == 200
+        replies = [opened.enter_context(client.stream("GET", "/v1/stream", headers=_bearer(first))) for _ in range(2)]
+        assert [reply.status_code for reply in replies] == [200, 200]
         refused = client.get("/v1/stream", headers=_bearer(first))
         assert (refused.status_code, refused.json()["type"]) == (429, "urn:nas:problem:too-many-at-once")
         said = f"the key {first[4:16]} has 2 streams open; allowed: 2 (NAS_KEY_STREAMS): close one"
@@ -58,7 +57,7 @@ def test_a_key_has_so_many_streams_open_and_others_theirs(settings: Settings, da
             assert other.status_code == 200
         assert client.get("/v1/searches/none/stream", headers=_bearer(second)).status_code == 404
 
-        reply.close()
+        replies[0].close()
 
         def opens() -> int:
             with client.stream("GET", "/v1/stream", headers=_bearer(first)) as again:
