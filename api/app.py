@@ -124,6 +124,16 @@ def _remove_abandoned(store: ArtifactStore) -> None:
             log.info("store.tidied", removed=removed)
 
 
+def _guard(app: FastAPI, settings: Settings, gate: Gate | None) -> None:
+    """Put what every request goes through around an application; what is added last sees it first."""
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
+    app.add_middleware(Compression)
+    app.add_middleware(Audited)
+    if gate is not None:
+        app.add_middleware(Gated, gate=gate)
+    app.add_middleware(Doors, names=settings.names, origins=settings.sites)
+
+
 def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     """Make the application; `app.state.end_drivers` ends what its controller started, once.
 
@@ -176,12 +186,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     install_handlers(app)
     name_problem(app)
     describe_keys(app, is_asked=gate is not None)
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
-    app.add_middleware(Compression)
-    app.add_middleware(Audited)
-    if gate is not None:
-        app.add_middleware(Gated, gate=gate)
-    app.add_middleware(Doors, names=settings.names, origins=settings.sites)
+    _guard(app, settings, gate)
     for module in _MODULES:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
