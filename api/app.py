@@ -11,11 +11,13 @@ from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import pages
+from api.audited import Audited, TurnedAway, tell_route
 from api.compression import Compression
 from api.deps import Service
 from api.doors import Doors
 from api.errors import documented, install_handlers, name_problem
 from api.gate import Gate, Gated
+from api.key_schemes import describe_keys
 from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
@@ -23,6 +25,7 @@ from api.replays import Replays
 from api.resources import (
     all_jobs,
     architectures,
+    audit,
     candidates,
     catalogue,
     comparison,
@@ -41,6 +44,7 @@ from api.resources import (
     system,
     trainings,
 )
+from api.stream_places import StreamPlaces
 from api.streams.hub import StreamHub
 from api.streams.looks import Logs
 from nas_service.errors import StoreAwayError
@@ -60,6 +64,7 @@ log = structlog.get_logger()
 PREFIX = "/v1"
 _MODULES = (
     all_jobs,
+    audit,
     searches,
     search_arms,
     search_beliefs,
@@ -119,6 +124,16 @@ def _remove_abandoned(store: ArtifactStore) -> None:
             log.info("store.tidied", removed=removed)
 
 
+def _guard(app: FastAPI, settings: Settings, gate: Gate | None) -> None:
+    """Put what every request goes through around an application; what is added last sees it first."""
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
+    app.add_middleware(Compression)
+    app.add_middleware(Audited)
+    if gate is not None:
+        app.add_middleware(Gated, gate=gate)
+    app.add_middleware(Doors, names=settings.names, origins=settings.sites)
+
+
 def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     """Make the application; `app.state.end_drivers` ends what its controller started, once.
 
@@ -132,8 +147,10 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     hub = StreamHub(database, settings.max_streams, _logs(settings))
     replays = Replays(database)
     watch = ReadinessWatch(settings, store, controller)
-    gate = Gate(database, settings.key_requests_per_s) if settings.require_keys else None
-    service = Service(settings, database, store, starter, controller, watch, hub, replays, KnownColumns(), gate)
+    turned_away = TurnedAway(database)
+    gate = Gate(database, settings.key_requests_per_s, turned_away) if settings.require_keys else None
+    places = StreamPlaces(settings.key_streams)
+    service = Service(settings, database, store, starter, controller, watch, hub, replays, KnownColumns(), gate, places)
     end_drivers = _Ending(controller)
 
     @asynccontextmanager
@@ -142,6 +159,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         require_head(settings.database, STARTS)
         hub.start()
         replays.start()
+        turned_away.start()
         if controller is not None:
             controller.start()
         threading.Thread(target=_remove_abandoned, args=(store,), name="tidy", daemon=True).start()
@@ -149,6 +167,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
             yield
         finally:
             replays.close()
+            await turned_away.stop()
             await hub.stop()
             await asyncio.to_thread(end_drivers)
             service.readiness.close()
@@ -160,17 +179,14 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
         summary="Architecture search for 1-bit neural networks.",
         lifespan=lifespan,
         redirect_slashes=False,
-        dependencies=[Depends(require_storable_text), Depends(require_known_parameters)],
+        dependencies=[Depends(tell_route), Depends(require_storable_text), Depends(require_known_parameters)],
         responses=documented(400, 401, 403, 408, 413, 421, 422, 429, 503),
     )
     app.state.service, app.state.end_drivers = service, end_drivers
     install_handlers(app)
     name_problem(app)
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
-    app.add_middleware(Compression)
-    if gate is not None:
-        app.add_middleware(Gated, gate=gate)
-    app.add_middleware(Doors, names=settings.names, origins=settings.sites)
+    describe_keys(app, is_asked=gate is not None)
+    _guard(app, settings, gate)
     for module in _MODULES:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)

@@ -94,6 +94,11 @@ class Commands(DeferringGroup):
             "Remove what nobody needs from the artifact store, and logs of deleted jobs; say which rows have lost their file.",
         ),
         DeferredCommand("keys", "keys:app", "Say who may use a service: run it where the service's database is."),
+        DeferredCommand(
+            "audit",
+            "audit:audit",
+            "Show what was changed, by whom and from where, and what was refused, newest first.",
+        ),
     )
 
 

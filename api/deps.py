@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from api.gate import Gate
 from api.readiness import ReadinessWatch
 from api.replays import Replays
+from api.stream_places import StreamPlaces
 from api.streams.hub import StreamHub
 from nas_service.access import NOBODYS, Caller, Whose
 from nas_service.checking.datasets import DatasetSource, Registered
@@ -19,6 +20,7 @@ from nas_service.settings import Settings
 from nas_service.specs import Component, FromSearch
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.datasets import list_datasets
+from nas_service.storage.quotas import Quota
 from nas_service.storage.series import KnownColumns
 from nas_service.storage.session import Database
 from workers.controller import Controller
@@ -44,12 +46,18 @@ class Service:
     replays: Replays
     columns: KnownColumns
     gate: Gate | None
+    stream_places: StreamPlaces
     caller: Caller | None = None
 
     @property
     def whose(self) -> Whose:
         """Whose what is made now is."""
         return NOBODYS if self.caller is None else self.caller.whose
+
+    @property
+    def quota(self) -> Quota:
+        """What the jobs of one owner may be together."""
+        return Quota(self.settings.key_jobs, self.settings.key_samples)
 
     def wake_controller(self) -> None:
         """Let the controller look at once, if it runs in this process."""

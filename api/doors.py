@@ -64,7 +64,7 @@ class Doors:
         """Wrap an application that goes by `names`, and that pages of `origins` may ask beside its own."""
         self._app = app
         self._names = names
-        self._origins = origins
+        self._origins = [origin.lower() for origin in origins]  # browsers send small letters, people write others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is meant for this service."""
@@ -90,7 +90,7 @@ class Doors:
                 _OTHER_NAME, f"Host: {given} is no name of this service; allowed: numbers, localhost, names in NAS_ALLOWED_HOSTS"
             )
         for origin in origins:
-            if origin not in self._origins and not _is_own(origin, host):
+            if origin.lower() not in self._origins and not _is_own(origin, host):
                 given = ascii(origin[:_SHOWN])
                 return problem_response(
                     _OTHER_PAGE,

@@ -24,10 +24,12 @@ from nas_service.errors import (
     ExportError,
     InvalidInputError,
     LateResultError,
+    LimitReachedError,
     NasError,
     NotFoundError,
     NotReadyError,
     StoreAwayError,
+    TooManyAtOnceError,
     UnavailableError,
 )
 from nas_service.logs import Seldom
@@ -68,6 +70,8 @@ TABLE: dict[type[Exception], HttpError] = {
     LateResultError: HttpError(HTTPStatus.CONFLICT, "conflict", "The attempt is over"),
     DuplicateNameError: HttpError(HTTPStatus.CONFLICT, "conflict", "The name is taken"),
     CannotFreezeError: HttpError(HTTPStatus.CONFLICT, "cannot-freeze", "There is no exact frozen form"),
+    LimitReachedError: HttpError(HTTPStatus.CONFLICT, "limit-reached", "A limit is reached"),
+    TooManyAtOnceError: HttpError(HTTPStatus.TOO_MANY_REQUESTS, "too-many-at-once", "Too many at once", 1),
     NotReadyError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready", 10),
     BusyError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "As many are at work as the service allows", 5),
     UnavailableError: HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Something is away for a moment", 2),

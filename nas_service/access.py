@@ -6,7 +6,8 @@ import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 
-_TEXT = re.compile(r"nas_(?P<prefix>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+_COOKIE = re.compile("[A-Za-z0-9_-]{43}")  # 32 bytes
+_TEXT = re.compile(rf"nas_(?P<prefix>[0-9a-f]{{12}})_{_COOKIE.pattern}")
 
 
 class Scope(StrEnum):
@@ -79,6 +80,16 @@ def prefix_of(text: str) -> str | None:
     """Return what a key is called, or None where the text is no key's."""
     found = _TEXT.fullmatch(text)
     return found["prefix"] if found else None
+
+
+def new_cookie() -> str:
+    """Return the text of a new cookie: a secret of 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def may_be_cookie(text: str) -> bool:
+    """Return whether a text has the form of a cookie of this service."""
+    return _COOKIE.fullmatch(text) is not None
 
 
 def digest_of(text: str) -> str:

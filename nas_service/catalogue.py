@@ -147,6 +147,11 @@ def planned_strategy(spec: SearchSpec) -> Strategy:
     return limited_strategy(spec, space, None if spec.constraints is None else spec.constraints.image)
 
 
+def samples_of(spec: SearchSpec) -> int:
+    """Return how many samples a checked search takes; limits and aims have no say in it."""
+    return build_strategy(spec.strategy, build_space(spec.space), spec.seed).total
+
+
 def limited_strategy(spec: SearchSpec, space: SearchSpace, image: CountedImage | None) -> Strategy:
     """As `search_strategy`, of a space, with costs counted for an image.
 

@@ -75,6 +75,14 @@ class BusyError(NasError):
     """As many of something are at work as the service allows; the same request may succeed later."""
 
 
+class TooManyAtOnceError(NasError):
+    """Somebody asks for more at once than is allowed; fewer may be had at any time."""
+
+
+class LimitReachedError(NasError):
+    """Somebody has as much as the service allows; the message names the limit, what was asked for and what is there."""
+
+
 class DatabaseAwayError(UnavailableError):
     """The database cannot be reached, or cannot be written now: locked, full, read-only, too slow, out of connections."""
 

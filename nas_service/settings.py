@@ -47,6 +47,21 @@ class Settings(BaseSettings):
         description="Whether a key is needed on loopback too (`nas keys`); off loopback one always is.",
     )
     key_requests_per_s: float = Field(50.0, gt=0, le=1e6, description="Requests a second that one key may send for long.")
+    key_jobs: int = Field(
+        0, ge=0, le=1_000_000, description="Jobs not over that the keys of one owner may have together; 0: as many as they like."
+    )
+    key_samples: int = Field(
+        0,
+        ge=0,
+        le=10**12,
+        description="Samples that the searches of one owner that are not over may take together; 0: as many as they like.",
+    )
+    key_streams: int = Field(
+        0, ge=0, le=100_000, description="Streams of events that one key may have open; 0: as many as the service serves."
+    )
+    audit_days: float = Field(
+        90.0, gt=0, le=36500, description="Days that audit events are kept: what was changed by whom (`nas audit`)."
+    )
     key: SecretStr = Field(SecretStr(""), description="Key of the command line and the client, for a service that asks for one.")
     controller: bool = Field(True, description="Whether the API process runs the controller loop.")  # noqa: FBT003 - pydantic's default
     launcher: str = Field("child-process", description="How drivers start: child-process, or ray-job on a cluster.")

@@ -4,7 +4,7 @@ import time
 
 from nas_service.logs import Outage
 from nas_service.settings import Settings
-from nas_service.storage import file_holds, litter
+from nas_service.storage import audit, file_holds, litter
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.session import Database
 
@@ -18,13 +18,16 @@ class Tidier:
     def __init__(self, settings: Settings, database: Database) -> None:
         """Open the store."""
         self._age_s = settings.litter_s
+        self._audit_days = settings.audit_days
         self._database = database
         self._store = ArtifactStore(settings.artifacts)
         self._sweep_at = 0.0
         self._outage = Outage("store.not_tidied")
 
     def tidy(self) -> None:
-        """Delete the litter that is old enough, unless a backup is under way, and now and then what writers left half-written.
+        """Delete the litter that is old enough, unless a backup is under way, and now and then what else is left.
+
+        That is what writers left half-written, and audit events of long ago.
 
         Raises:
             DatabaseAwayError: If the database is, for now.
@@ -58,8 +61,16 @@ class Tidier:
         if time.monotonic() < self._sweep_at:
             return None
         self._sweep_at = time.monotonic() + SWEEP_S
+        self._forget_deeds()
         try:
             self._store.remove_abandoned()
         except OSError as error:
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _forget_deeds(self) -> None:
+        with self._database.read() as session:
+            is_any = audit.has_old(session, self._audit_days)
+        if is_any:
+            with self._database.write() as session:
+                audit.forget_old(session, self._audit_days)

@@ -8,10 +8,12 @@ Example:
             print(arm.cell, arm.edge, arm.operation, arm.mean)
 """
 
+from datetime import datetime
 from typing import Any
 
 from api.asynchronous.job_calls import AsyncJobCalls
 from api.asynchronous.result_calls import AsyncResultCalls
+from api.audit_views import AuditView
 from api.refusals import BrokenReplyError, in_our_words, raise_for, read
 from api.rows import AsyncRows
 from api.system_views import SystemView
@@ -48,6 +50,11 @@ class AsyncNasClient(AsyncJobCalls, AsyncResultCalls):
     async def system(self) -> SystemView:
         """Return what the service stands on, and who works for it."""
         return await self._one("/v1/system", SystemView)
+
+    def audit(self, owner: str | None = None, since: datetime | None = None) -> AsyncRows[AuditView]:
+        """Return what was changed, by whom and from where, and what was refused, newest first; keys of administrators may ask."""
+        given = {"owner": owner, "since": None if since is None else since.isoformat()}
+        return self._all("/v1/audit", AuditView, {name: value for name, value in given.items() if value is not None})
 
     async def readiness(self) -> Readiness:
         """Return whether the service can work; one that says that it cannot has answered, too."""

@@ -1,7 +1,10 @@
 """`nas keys ...`: who may use a service. Run it where the service's database is; over REST administrators have /v1/keys."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from getpass import getuser
+from socket import gethostname
 from typing import Annotated
 
 import typer
@@ -18,14 +21,25 @@ app = typer.Typer(no_args_is_help=True, help="Say who may use a service: run it 
 
 
 @contextmanager
-def _database() -> Iterator[Database]:
+def _database(command: str) -> Iterator[Database]:
+    """Give the service's database; what the command changes in it goes into the audit events."""
+    from nas_service.storage.audit import Deed, done_by  # noqa: PLC0415 - other commands start faster
+
     settings = Settings()
     prepare_database(settings)
     database = Database(settings.database)
     try:
-        yield database
+        with done_by(Deed(f"nas keys {command}", f"{_user()}@{gethostname()}")):
+            yield database
     finally:
         database.close()
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (OSError, KeyError):  # a number without a name, as in containers
+        return str(os.getuid())
 
 
 @app.command()
@@ -40,10 +54,12 @@ def create(
 ) -> None:
     """Make a key and print it: this once, since only a digest is kept."""
     from nas_service.storage.access_keys import create_key  # noqa: PLC0415 - other commands start faster
+    from nas_service.storage.audit import name_resource  # noqa: PLC0415
 
     spec = KeySpec(owner=owner, project=project, scope=scope, days=days or None)
-    with _database() as database, database.write() as session:
+    with _database("create") as database, database.write() as session:
         row, text = create_key(session, spec.owner, spec.scope, spec.lasts, spec.project)
+        name_resource(row.prefix)
         view = KeyView.model_validate(row)
     if as_json:
         print_json(view.model_dump(mode="json") | {"text": text})
@@ -58,7 +74,7 @@ def list_all(as_json: Json = False) -> None:  # noqa: FBT002 - typer's way
     """List keys, also those that are void, without their secrets."""
     from nas_service.storage.access_keys import list_keys  # noqa: PLC0415 - as above
 
-    with _database() as database, database.read() as session:
+    with _database("list") as database, database.read() as session:
         views = [KeyView.model_validate(row) for row in list_keys(session)]
     if as_json:
         print_json(views)
@@ -84,8 +100,10 @@ def revoke(
 ) -> None:
     """Make a key void for good, with every browser that showed it; a running service heeds it within five seconds."""
     from nas_service.storage.access_keys import revoke as make_void  # noqa: PLC0415 - as above
+    from nas_service.storage.audit import name_resource  # noqa: PLC0415
 
-    with _database() as database, database.write() as session:
+    with _database("revoke") as database, database.write() as session:
+        name_resource(prefix)
         view = KeyView.model_validate(make_void(session, prefix))
     if as_json:
         print_json(view)

@@ -63,6 +63,7 @@ _OTHERS = {
     "GET /v1/datasets/{name}": "dataset show",
     "DELETE /v1/datasets/{name}": "dataset delete",
     "GET /v1/datasets/{name}/sheet.png": "dataset show --sheet",
+    "GET /v1/audit": "audit",
     "GET /v1/system": "system",
     "GET /readyz": "status",
 }

@@ -14,6 +14,7 @@ from api.resources.annotations import add_annotation_routes
 from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
 from api.resources.submission import IdempotencyKey, Submission, accept
 from api.views import JobView, Page, SampleView
+from nas_service.catalogue import samples_of
 from nas_service.checking.specs import check_search
 from nas_service.earlier_searches import hold_earlier
 from nas_service.estimates.search import estimate_search
@@ -24,7 +25,7 @@ from nas_service.storage.timings import epoch_timings, sample_timing
 router = APIRouter(prefix="/searches", tags=["searches"])
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a search")
+@router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a search", responses=CONFLICT)
 def submit_search(service: ServiceDep, body: SearchBody, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
     """Check the whole spec, then queue it: a spec that is accepted does not fail for what could be known now."""
     return accept(service, response, replace(_checked(service, body), key=idempotency_key))
@@ -36,7 +37,9 @@ def _checked(service: Service, body: object) -> Submission:
     given = body.get("from_search") if isinstance(body, dict) else None
     counted = given.get("samples") if isinstance(given, dict) else None  # what is filled in grows with the other search
     asked = {**stored, "from_search": {**stored["from_search"], "samples": counted}} if stored["from_search"] else stored
-    return Submission(jobs.SEARCH, spec.name, stored, asked=asked, check=partial(hold_earlier, spec=spec))
+    return Submission(
+        jobs.SEARCH, spec.name, stored, asked=asked, check=partial(hold_earlier, spec=spec), samples=samples_of(spec)
+    )
 
 
 @router.post("/estimate", summary="What a search would take; nothing is started")

@@ -3,23 +3,24 @@
 from fastapi import APIRouter, HTTPException, Request, Response, status
 from fastapi.concurrency import run_in_threadpool
 
+from api.audited import address_of
 from api.deps import ServiceDep
 from api.errors import documented
 from api.gate import COOKIE, cookie_of
 from api.key_views import KeySpec, KeyView, NewKeyView, SessionView, Shown
 from nas_service.access import Caller
-from nas_service.storage import access_keys
+from nas_service.storage import access_keys, audit
 from nas_service.storage.access_keys import SESSION_LASTS
 from nas_service.storage.session import Database
 
 router = APIRouter(tags=["access"])
 
 
-@router.get("/session", summary="Who calls")
+@router.get("/session", summary="Who calls", responses=documented(429))
 async def get_session(service: ServiceDep, request: Request) -> SessionView:
     """Tell whose key or cookie came with the request, if any, and whether one is needed."""
     gate = service.gate
-    caller = None if gate is None else await gate.caller(request.headers)
+    caller = None if gate is None else await gate.caller(request.headers, address_of(request.scope))
     return SessionView.of(caller, keys=gate is not None)
 
 
@@ -29,15 +30,10 @@ async def begin_session(service: ServiceDep, request: Request, response: Respons
     gate = service.gate
     if gate is None:
         return SessionView.of(None, keys=False)
-    caller, cookie = await run_in_threadpool(_begin, service.database, shown.key.get_secret_value().strip())
+    caller = await gate.caller_of(shown.key.get_secret_value().strip(), address_of(request.scope))
     if caller is None:
-        address = request.client.host if request.client else ""
-        status, said = (
-            (429, "too many wrong keys from this address; wait a minute")
-            if await gate.is_slowed(address)
-            else (401, "no valid key")
-        )
-        raise HTTPException(status, said)
+        raise HTTPException(status.HTTP_401_UNAUTHORIZED, "no valid key")
+    cookie = await run_in_threadpool(_begin, service.database, caller)
     is_secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
     response.set_cookie(COOKIE, cookie, int(SESSION_LASTS.total_seconds()), secure=is_secure, httponly=True, samesite="strict")
     return SessionView.of(caller, keys=True)
@@ -65,6 +61,7 @@ def create_key(service: ServiceDep, spec: KeySpec) -> NewKeyView:
     """Make a key; its text is shown this once."""
     with service.database.write() as session:
         row, text = access_keys.create_key(session, spec.owner, spec.scope, spec.lasts, spec.project)
+        audit.name_resource(row.prefix)
         return NewKeyView.model_validate(KeyView.model_validate(row).model_dump() | {"text": text})
 
 
@@ -75,15 +72,15 @@ def revoke_key(service: ServiceDep, prefix: str) -> KeyView:
         return KeyView.model_validate(access_keys.revoke(session, prefix))
 
 
-def _begin(database: Database, text: str) -> tuple[Caller | None, str]:
-    with database.read() as session:  # a text that is no key locks nothing
-        caller = access_keys.find_caller(session, text)
-    if caller is None:
-        return None, ""
+def _begin(database: Database, caller: Caller) -> str:
+    audit.name_doer(caller)
     with database.write() as session:
-        return caller, access_keys.begin_session(session, caller)
+        return access_keys.begin_session(session, caller)
 
 
 def _end(database: Database, cookie: str) -> None:
     with database.write() as session:
+        caller = access_keys.find_session(session, cookie)
+        if caller is not None:
+            audit.name_doer(caller)
         access_keys.end_session(session, cookie)

@@ -10,10 +10,13 @@ from fastapi import APIRouter, Header, Query, Request, status
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.audited import address_of
 from api.deps import Service, ServiceDep
 from api.errors import documented
+from api.stream_places import StreamPlace
 from api.streams.hub import Viewer, Watch
 from api.streams.looks import ALL
+from nas_service.access import Caller
 from nas_service.errors import InvalidInputError
 from search_spaces.errors import InvalidFieldError
 
@@ -46,17 +49,20 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, viewer: Viewer, status_code: int = 200) -> None:
+    def __init__(self, viewer: Viewer, place: StreamPlace, status_code: int = 200) -> None:
         """Tell what the viewer sees; the OpenAPI document reads the status that is usual from here."""
         super().__init__(viewer.messages(), status_code, headers=_HEADERS)
         self._viewer = viewer
+        self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until it is over, or the client is gone."""
+        """Send until it is over, the client is gone, or its key is void."""
+        self._place.watch(self._viewer.dismiss)
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._viewer.leave()
+            self._place.leave()
 
 
 def _place(after: int | None, last_event_id: str | None) -> int | None:
@@ -74,14 +80,18 @@ def _place(after: int | None, last_event_id: str | None) -> int | None:
 
 
 async def _open(service: Service, request: Request, watch: Watch) -> EventStream:
-    gate, caller = service.gate, service.caller
-    if gate is not None and caller is not None:
+    gate, headers, address = service.gate, request.headers, address_of(request.scope)
 
-        async def is_still_let_in() -> bool:
-            return await gate.caller(request.headers) == caller
+    async def caller() -> Caller | None:
+        return None if gate is None else await gate.caller(headers, address)
 
-        watch = replace(watch, sees=caller.sees, may_go_on=is_still_let_in)
-    return EventStream(await service.streams.open(watch))
+    place = service.stream_places.take(service.caller, caller)
+    try:
+        sees = None if service.caller is None else service.caller.sees
+        return EventStream(await service.streams.open(replace(watch, sees=sees)), place)
+    except BaseException:
+        place.leave()
+        raise
 
 
 def add_stream_route(router: APIRouter, kind: str) -> None:

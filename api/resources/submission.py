@@ -11,7 +11,8 @@ from api.deps import Service
 from api.resources.jobs import job_views
 from api.views import JobView
 from nas_service.checking.registrations import check_registration
-from nas_service.storage import datasets, idempotency, jobs
+from nas_service.storage import audit, datasets, idempotency, jobs, quotas
+from nas_service.storage.models import Job
 from nas_service.storage.session import Session
 
 IdempotencyKey = Annotated[
@@ -34,6 +35,7 @@ class Submission:
         asked: The spec without what was filled in from work under way, which tells requests with one key apart; None: all of it.
         check: What only the database knows, looked at in the transaction that queues the job.
         under_way: Id of a job that does the same and is not over, found in that transaction: then none is queued.
+        samples: That a search will take.
     """
 
     kind: str
@@ -43,24 +45,27 @@ class Submission:
     asked: dict[str, Any] | None = None
     check: Callable[[Session], None] = lambda _: None
     under_way: Callable[[Session], str | None] = lambda _: None
+    samples: int | None = None
 
 
 def accept(service: Service, response: Response, submission: Submission) -> JobView:
     """Queue a job and describe it; a key that was used for the same spec gives the job that was made then.
 
     Raises:
-        InvalidInputError: If the key was used for another request.
+        InvalidInputError: If the key was used for another request, or the job alone is more than its owner may have.
+        LimitReachedError: If its owner has as much as is allowed.
     """
-    kind, name, spec, key = submission.kind, submission.name, submission.spec, submission.key
-    digest = idempotency.request_digest(kind, submission.asked or spec)
+    key = submission.key
+    digest = idempotency.request_digest(submission.kind, submission.asked or submission.spec)
     with service.database.write() as session:
         known = idempotency.earlier_job(session, key, digest, service.whose) if key else None
         earlier = known or submission.under_way(session)
         if earlier is None:
             submission.check(session)
-            job = jobs.create_job(session, kind, name, spec, whose=service.whose)
+            job = _queued(service, session, submission)
         else:
             job = jobs.get_job(session, earlier)
+        audit.name_resource(job.id)
         if key and earlier is None:
             idempotency.remember(session, key, digest, job.id, service.whose)
         (view,) = job_views(session, [job])
@@ -68,6 +73,16 @@ def accept(service: Service, response: Response, submission: Submission) -> JobV
     response.headers["Location"] = view.path
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return view
+
+
+def _queued(service: Service, session: Session, submission: Submission) -> Job:
+    """Queue a job of whoever asks, if there is room for it."""
+    whose = service.whose
+    if whose.owner is not None:
+        quotas.require_room(session, whose.owner, service.quota, submission.samples or 0)
+    job = jobs.create_job(session, submission.kind, submission.name, submission.spec, whose=whose)
+    job.samples = submission.samples
+    return job
 
 
 def checked_registration(service: Service, body: object) -> Submission:

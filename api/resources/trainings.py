@@ -13,7 +13,7 @@ from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_rout
 from api.resources.named_results import NamedResults
 from api.resources.submission import IdempotencyKey, Submission, accept
 from api.views import JobView
-from nas_service.catalogue import build_space
+from nas_service.catalogue import build_space, samples_of
 from nas_service.checking.specs import check_search, check_training
 from nas_service.estimates.training import Conditions, costings, estimate_training
 from nas_service.hand_made import hand_made_search
@@ -26,7 +26,7 @@ from nas_service.storage.trained import live_search
 router = APIRouter(prefix="/trainings", tags=["trainings"])
 
 
-@router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a training")
+@router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a training", responses=CONFLICT)
 def submit_training(
     service: ServiceDep, body: TrainingBody, response: Response, idempotency_key: IdempotencyKey = None
 ) -> JobView:
@@ -59,7 +59,7 @@ def estimate(service: ServiceDep, body: TrainingBody) -> TrainingEstimateView:
     "/{job_id}/hand-made",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Train a network of the literature, of like cost, as this training trains what was found",
-    responses=NOT_FOUND,
+    responses=NOT_FOUND | CONFLICT,
 )
 def train_hand_made(
     service: ServiceDep, job_id: str, response: Response, body: HandMadeSpec, idempotency_key: IdempotencyKey = None
@@ -78,7 +78,8 @@ def train_hand_made(
     checked = check_search(spec.model_dump(mode="json"), place).spec
     stated = checked.model_dump(mode="json")
     under_way = partial(live_search, spec=stated)
-    return accept(service, response, Submission(jobs.SEARCH, checked.name, stated, idempotency_key, under_way=under_way))
+    submission = Submission(jobs.SEARCH, checked.name, stated, idempotency_key, under_way=under_way, samples=samples_of(checked))
+    return accept(service, response, submission)
 
 
 add_job_routes(router, jobs.TRAINING)

@@ -1,7 +1,7 @@
 """StreamHub: the streams of a process. One task reads the database for all of them, and only while somebody watches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -33,7 +33,6 @@ class Watch:
         after: The event after which to begin; None: now.
         with_log: Whether lines of the log are told.
         sees: The project that the viewer sees; None: all.
-        may_go_on: Asked now and then, whether the viewer may still see it.
     """
 
     job_id: str
@@ -41,7 +40,6 @@ class Watch:
     after: int | None = None
     with_log: bool = False
     sees: str | None = None
-    may_go_on: Callable[[], Awaitable[bool]] | None = None
 
 
 class StreamHub:
@@ -263,7 +261,7 @@ class Viewer:
         self._place = 0
         self._version = 0
         self._logged = 0
-        self._asked_at = asyncio.get_running_loop().time()  # whether it may go on
+        self._is_dismissed = False
         self._first: list[bytes] = []  # of a log that others watch: where the lines begin that this viewer gets
 
     def begin(self) -> None:
@@ -285,10 +283,15 @@ class Viewer:
         """Watch no more."""
         self._hub.leave(self)
 
+    def dismiss(self) -> None:
+        """End the stream, though its job goes on: whoever watches may no longer."""
+        self._is_dismissed = True
+        self.bell.set()
+
     async def messages(self) -> AsyncIterator[bytes]:
         """Yield what is to be sent, until the job is over and everything was told, the database is away, or the service ends."""
         topic, hub = self.topic, self._hub
-        while not (hub.is_closing or topic.is_broken) and await self._may_go_on():
+        while not (hub.is_closing or topic.is_broken or self._is_dismissed):
             self.bell.clear()
             told = b"".join(self._now())
             try:
@@ -320,17 +323,6 @@ class Viewer:
             said += [wire for number, wire in topic.logs if number > self._logged]
             self._logged = topic.logged
         return said
-
-    async def _may_go_on(self) -> bool:
-        """Return whether the viewer may still see this; it is asked again when the answer is some seconds old."""
-        now = asyncio.get_running_loop().time()
-        if self.watch.may_go_on is None or now - self._asked_at < PING_S:
-            return True
-        self._asked_at = now
-        try:
-            return await self.watch.may_go_on()
-        except UnavailableError:
-            return False  # the client comes back, and is told why it cannot be served
 
     async def _is_rung(self) -> bool:
         """Wait for something new; return whether there was something before a sign of life is due."""

@@ -1,14 +1,13 @@
 """Keys of a service, kept as digests, and browsers that showed one."""
 
 import hmac
-import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from nas_service.access import Caller, Scope, digest_of, new_key_text, prefix_of
+from nas_service.access import Caller, Scope, digest_of, new_cookie, new_key_text, prefix_of
 from nas_service.errors import NotFoundError
 from nas_service.storage.models import AccessKey, BrowserSession
 from nas_service.storage.session import database_now
@@ -90,7 +89,7 @@ def begin_session(session: Session, caller: Caller) -> str:
     """Let a browser in for a while; return its cookie, which is kept nowhere."""
     now = database_now(session)
     session.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now))
-    cookie = secrets.token_urlsafe(32)
+    cookie = new_cookie()
     session.add(BrowserSession(digest=digest_of(cookie), prefix=caller.prefix, expires_at=now + SESSION_LASTS))
     return cookie
 

@@ -121,6 +121,7 @@ class Job(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    samples: Mapped[int | None]  # that a search will take, for limits by owner; null where it was submitted otherwise
 
 
 class JobTag(Base):
@@ -368,3 +369,21 @@ class BrowserSession(Base):
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of its cookie, in hex
     prefix: Mapped[str] = mapped_column(String(16), ForeignKey("access_keys.prefix", ondelete=CASCADE), index=True)
     expires_at: Mapped[datetime]
+
+
+class AuditEvent(Base):
+    """Something that somebody changed, or was refused; rows are added, never changed (a trigger sees to it), and go with time."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index(None, "owner", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(index=True)  # by the database's clock
+    owner: Mapped[str | None] = mapped_column(String(100))  # null: nobody was asked for a key, or it was none
+    key: Mapped[str | None] = mapped_column(String(16))  # what the key is called
+    address: Mapped[str] = mapped_column(String(100))  # from where
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    action: Mapped[str] = mapped_column(String(200))  # verb and route with its placeholders, or a command
+    resource: Mapped[str | None] = mapped_column(String(300))  # what stands in them, or what was made
+    status: Mapped[int]  # of the reply
+    count: Mapped[int]  # how many refusals the row stands for; 1 of what was done

@@ -33,6 +33,7 @@ _THE_SERVICES = {  # nobody's, and told to nobody
     models.ControllerRow,
     models.AccessKey,
     models.BrowserSession,
+    models.AuditEvent,  # for administrators, who see everything
 }
 
 

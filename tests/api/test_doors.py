@@ -96,6 +96,15 @@ def test_only_pages_of_the_service_may_ask(settings: Settings, host: str, origin
         assert len(client.get("/v1/searches").json()["items"]) == int(status == 202)
 
 
+@pytest.mark.parametrize("given", ["http://Friend.EXAMPLE", "http://friend.example"])
+def test_a_site_is_the_same_in_capitals(settings: Settings, given: str) -> None:
+    """Browsers send small letters, whatever somebody wrote into the settings."""
+    with _service(settings, allowed_origins=given) as client:
+        for origin in ("http://friend.example", "http://FRIEND.example"):
+            assert client.get("/v1/searches", headers={"Origin": origin}).status_code == 200
+        assert client.get("/v1/searches", headers={"Origin": "http://friend.example.org"}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

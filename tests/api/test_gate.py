@@ -1,24 +1,35 @@
 """Who is let in: keys, cookies and scopes on every route, and no more requests than a key may send."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Coroutine, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import update
+from sqlalchemy import delete, update
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Receive, Send
+from starlette.types import Scope as Scope_
 
 from api.app import create_app
-from api.gate import COOKIE
-from nas_service.access import Scope
+from api.audited import TurnedAway
+from api.gate import COOKIE, Gate, Gated
+from api.guesses import network_of
+from nas_service.access import Scope, new_cookie, new_key_text
+from nas_service.errors import TooManyAtOnceError
 from nas_service.settings import Settings
 from nas_service.storage import access_keys
-from nas_service.storage.models import AccessKey
+from nas_service.storage.models import AccessKey, BrowserSession
 from nas_service.storage.session import Database
+from tests.waiting import wait_until
 
 OPEN = {("get", "/healthz"), ("get", "/readyz"), ("get", "/v1/session"), ("post", "/v1/session"), ("delete", "/v1/session")}
 ANY_ID = "00000000-0000-7000-8000-000000000000"
-BY_ADMINISTRATORS = ("/v1/keys", "/v1/keys/{prefix}")
+BY_ADMINISTRATORS = ("/v1/keys", "/v1/keys/{prefix}", "/v1/audit")
 ORIGIN = {"Origin": "http://localhost"}
 
 
@@ -180,13 +191,87 @@ def test_an_owner_is_a_word_of_people(shut: TestClient, keys: dict[Scope, str], 
 def test_wrong_keys_are_slowed_and_right_ones_are_not(
     shut: TestClient, keys: dict[Scope, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.gate._SLOWED_S", 0.01)
-    wrong = _bearer("nas_0123456789ab_" + "a" * 43)
-    tried = [shut.get("/v1/searches", headers=wrong).status_code for _ in range(12)]
+    monkeypatch.setattr("api.guesses.SLOWED_S", 0.01)
+    tried = [shut.get("/v1/searches", headers=_bearer(new_key_text())).status_code for _ in range(12)]
     assert tried == [401] * 10 + [429] * 2
     assert shut.post("/v1/session", json={"key": "wrong"}).status_code == 429
+    assert shut.get("/v1/session", headers=_bearer(new_key_text())).status_code == 429
     assert shut.get("/v1/searches", headers=_bearer(keys[Scope.READ])).status_code == 200
     assert shut.get("/v1/searches").status_code == 401, "no key at all is no guess"
+
+
+@pytest.mark.parametrize("place", ["key", "cookie", "question", "login"])
+def test_wrong_ones_count_wherever_they_are_shown(shut: TestClient, place: str) -> None:
+    def show(number: int) -> int:
+        verb, path, sent = "GET", "/v1/searches", dict[str, Any](headers=_bearer(f"nas_{number}"))
+        if place == "login":
+            verb, path, sent = "POST", "/v1/session", {"json": {"key": f"{new_key_text()}{number}"}}
+        elif place == "cookie":
+            sent = {"headers": {"Cookie": f"{COOKIE}={new_cookie()[:-1]}"}}
+        elif place == "question":
+            path = "/v1/session"
+        return int(shut.request(verb, path, **sent).status_code)
+
+    assert [show(number) for number in range(12)][-2:] == [429, 429]
+
+
+def test_one_wrong_text_again_and_again_is_one_guess(shut: TestClient, keys: dict[Scope, str], database: Database) -> None:
+    """A browser whose cookie has expired asks for many things, and can log in; each takes no time of the database."""
+    shut.post("/v1/session", json={"key": keys[Scope.READ]}, headers=ORIGIN)
+    stale = {"Cookie": f"{COOKIE}={shut.cookies[COOKIE]}"}
+    shut.cookies.clear()
+    with database.write() as session:
+        session.execute(delete(BrowserSession))
+    assert {shut.get("/v1/searches", headers=stale).status_code for _ in range(30)} == {401}
+    assert shut.get("/v1/session", headers=stale).json()["owner"] is None
+    assert shut.post("/v1/session", json={"key": keys[Scope.READ]}, headers=ORIGIN).status_code == 200
+
+
+def test_who_guesses_holds_up_few_and_no_other_address(
+    settings: Settings, keys: dict[Scope, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four wait at once; others get their answer now, and no lookup in the database."""
+    monkeypatch.setattr("api.guesses.SLOWED_S", 0.3)
+    away = TurnedAway(Database(settings.database))
+    gate = Gate(Database(settings.database), 1000.0, away)
+
+    async def show(key: str, address: str) -> tuple[str, float]:
+        begun = time.monotonic()
+        try:
+            caller = await gate.caller_of(key, address)
+        except TooManyAtOnceError:
+            return "refused", time.monotonic() - begun
+        return "wrong" if caller is None else caller.owner, time.monotonic() - begun
+
+    async def try_all() -> None:
+        known = await show(keys[Scope.READ], "192.0.2.1")
+        assert known[0] == "reader"
+        for _ in range(10):
+            assert (await show(new_key_text(), "192.0.2.1"))[0] == "wrong"
+        tried = await asyncio.gather(*(show(new_key_text(), "192.0.2.1") for _ in range(50)))
+        assert {said for said, _ in tried} == {"refused"}
+        assert sum(waited >= 0.3 for _, waited in tried) == 4
+        assert (await show(keys[Scope.READ], "192.0.2.1"))[0] == "reader", "a key that was good here"
+        said, waited = await show(keys[Scope.SUBMIT], "192.0.2.1")
+        assert (said, waited >= 0.3) == ("submiter", True)
+        assert (await show(new_key_text(), "192.0.2.2"))[0] == "wrong"
+
+    asyncio.run(try_all())
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_addresses_that_one_person_has_are_one(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 def test_a_loop_with_one_key_leaves_others_served(settings: Settings, keys: dict[Scope, str]) -> None:
@@ -198,3 +283,46 @@ def test_a_loop_with_one_key_leaves_others_served(settings: Settings, keys: dict
         assert len(refused) >= 20
         assert {reply.headers["retry-after"] for reply in refused} == {"1"}
         assert client.get("/v1/methods", headers=_bearer(keys[Scope.SUBMIT])).status_code == 200
+
+
+def test_requests_of_one_key_take_turns_and_leave_threads_for_others(
+    settings: Settings, keys: dict[Scope, str], database: Database
+) -> None:
+    """A hundred at once that each keep a thread busy: eight are at work, and somebody else's is answered meanwhile."""
+    gate = Gate(database, 1000.0, TurnedAway(database))
+    at_work, most, goes_on = 0, 0, threading.Event()
+
+    def work() -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        goes_on.wait(20)
+        at_work -= 1
+
+    async def application(scope: Scope_, receive: Receive, send: Send) -> None:
+        del receive, send
+        if scope["path"] == "/v1/slow":
+            await run_in_threadpool(work)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        del message
+
+    def ask(scope: Scope, path: str) -> Coroutine[Any, Any, None]:
+        headers = [(b"authorization", f"Bearer {keys[scope]}".encode())]
+        asked = {"type": "http", "method": "GET", "path": path, "headers": headers, "client": ("192.0.2.1", 1)}
+        return Gated(application, gate)(asked, receive, send)
+
+    async def ask_all() -> None:
+        flood = [asyncio.create_task(ask(Scope.READ, "/v1/slow")) for _ in range(100)]
+        await asyncio.to_thread(wait_until, lambda: at_work, lambda busy: busy == 8)
+        await asyncio.wait_for(asyncio.gather(*(ask(Scope.SUBMIT, "/v1/quick") for _ in range(20))), 10)
+        await asyncio.wait_for(ask(Scope.READ, "/v1/stream"), 10)
+        assert not any(task.done() for task in flood)
+        goes_on.set()
+        await asyncio.gather(*flood)
+
+    asyncio.run(ask_all())
+    assert most == 8

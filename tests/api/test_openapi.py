@@ -14,9 +14,15 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.app import create_app
+from api.gate import OPEN
+from nas_service.access import Scope
 from nas_service.settings import Settings
 from nas_service.specs import RegistrationSpec, SearchSpec, TrainingSpec
+from nas_service.storage import access_keys
 from nas_service.storage.schema import upgrade
+from nas_service.storage.session import Database
+
+Shut = tuple[schemathesis.schemas.BaseSchema, dict[Scope, str]]
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +44,36 @@ def test_only_searches_are_deleted_with_trainings(schema: schemathesis.schemas.B
     assert asked == {"searches": ["job_id", "trainings"], "trainings": ["job_id"]}
 
 
+@pytest.fixture(scope="module")
+def shut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shut]:
+    """Return the schema of an application that asks for keys, with one of every scope."""
+    home: Path = tmp_path_factory.mktemp("made-up-keys")
+    made = Settings(home=home, controller=False, allowed_hosts="testserver", require_keys=True, key_requests_per_s=1e6)
+    upgrade(made.database)
+    database = Database(made.database)
+    with database.write() as session:
+        keys = {scope: access_keys.create_key(session, scope.value, scope, None)[1] for scope in Scope}
+    database.close()
+    app = create_app(made)
+    with TestClient(app):
+        headers = {"Authorization": f"Bearer {keys[Scope.READ]}"}
+        yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=headers), keys
+
+
 @pytest.mark.parametrize("examples", [4, pytest.param(15, marks=pytest.mark.slow)])
 def test_made_up_requests_get_replies_that_the_document_describes(schema: schemathesis.schemas.BaseSchema, examples: int) -> None:
     """No request, so many of every route, ends in a server error; every reply has a documented status, type and shape."""
+    _send_made_up(schema, examples)
+
+
+@pytest.mark.parametrize("scope", Scope)
+@pytest.mark.parametrize("examples", [1, pytest.param(15, marks=pytest.mark.slow)])
+def test_so_do_requests_with_a_key_of_every_scope(shut: Shut, scope: Scope, examples: int) -> None:
+    schema, keys = shut
+    _send_made_up(schema, examples, {"Authorization": f"Bearer {keys[scope]}"})
+
+
+def _send_made_up(schema: schemathesis.schemas.BaseSchema, examples: int, headers: dict[str, str] | None = None) -> None:
     tried = 0
     for result in schema.get_all_operations():
         assert isinstance(result, Ok)
@@ -52,7 +85,7 @@ def test_made_up_requests_get_replies_that_the_document_describes(schema: schema
         @given(case=operation.as_strategy())
         def send(case: schemathesis.Case[Any]) -> None:
             # A schema cannot say which names exist and what the cluster has: what fits it may still be refused.
-            case.call_and_validate(excluded_checks=[positive_data_acceptance])
+            case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
 
         send()
         tried += 1
@@ -88,6 +121,23 @@ def test_bodies_are_described_in_full(client: TestClient) -> None:
         assert (body["required"], described["additionalProperties"]) == (True, False)
         assert list(described["properties"]) == list(model.model_fields)
         assert all("description" in field or "$ref" in field for field in described["properties"].values()), described
+
+
+def test_every_route_describes_keys_and_how_they_are_refused(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    schemes = document["components"]["securitySchemes"]
+    assert {name: entry["type"] for name, entry in schemes.items()} == {"key": "http", "browser": "apiKey"}
+    for path, verbs in document["paths"].items():
+        for verb, operation in verbs.items():
+            assert {"401", "403", "429"} <= set(operation["responses"]), (verb, path)
+            shown: list[dict[str, list[str]]] = [] if path in OPEN else [{"key": []}, {"browser": []}, {}]
+            assert operation["security"] == shown, (verb, path)
+
+
+def test_where_keys_are_asked_for_the_document_says_so(shut: Shut) -> None:
+    paths = shut[0].raw_schema["paths"]
+    said = {str(operation["security"]) for path, verbs in paths.items() if path not in OPEN for operation in verbs.values()}
+    assert said == {str([{"key": []}, {"browser": []}])}
 
 
 def test_every_route_has_a_summary_and_describes_its_refusals(client: TestClient) -> None:

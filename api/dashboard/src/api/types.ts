@@ -169,6 +169,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was changed, by whom and from where, newest first
+         * @description Return every change that was accepted, and what was refused at the gate (401, 403, 429), counted by the minute.
+         */
+        get: operations["list_audit_v1_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/candidates": {
         parameters: {
             query?: never;
@@ -2141,6 +2161,60 @@ export interface components {
             attempt: number;
             /** Reason */
             reason: string;
+        };
+        /**
+         * AuditView
+         * @description Something that somebody changed, or was refused.
+         */
+        AuditView: {
+            /**
+             * Action
+             * @description Verb and route with its placeholders, or a command.
+             */
+            action: string;
+            /**
+             * Address
+             * @description From where; USER@MACHINE for a command beside the database.
+             */
+            address: string;
+            /**
+             * At
+             * Format: date-time
+             * @description By the database's clock.
+             */
+            at: string;
+            /**
+             * Count
+             * @description How many requests were refused alike; 1 of what was done.
+             */
+            count: number;
+            /** Id */
+            id: number;
+            /**
+             * Key
+             * @description What the key is called.
+             */
+            key: string | null;
+            /**
+             * Owner
+             * @description Whose key it was; null: nobody showed one, or a wrong one.
+             */
+            owner: string | null;
+            /**
+             * Request Id
+             * @description Of the request, if it had one.
+             */
+            request_id: string | null;
+            /**
+             * Resource
+             * @description What stands in the placeholders, or what was made.
+             */
+            resource: string | null;
+            /**
+             * Status
+             * @description Of the reply: above 400 nothing was changed.
+             */
+            status: number;
         };
         /**
          * BeliefsView
@@ -4349,6 +4423,13 @@ export interface components {
             /** Next */
             next?: string | null;
         };
+        /** Page[AuditView] */
+        Page_AuditView_: {
+            /** Items */
+            items: components["schemas"]["AuditView"][];
+            /** Next */
+            next?: string | null;
+        };
         /** Page[CandidateView] */
         Page_CandidateView_: {
             /** Items */
@@ -6116,6 +6197,35 @@ export interface operations {
                 };
                 content: {
                     "application/zip": string;
+                };
+            };
+        };
+    };
+    list_audit_v1_audit_get: {
+        parameters: {
+            query?: {
+                /** @description Cursor from the page before, as it was given. */
+                cursor?: string | null;
+                /** @description Entries in a page; the service has a cap of its own. */
+                limit?: number;
+                /** @description Only what keys of this owner did. */
+                owner?: string | null;
+                /** @description Only from this moment on, with its time zone. */
+                since?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditView_"];
                 };
             };
         };

@@ -1,0 +1,28 @@
+"""/audit: who changed what."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from api.audit_views import AuditView
+from api.deps import ServiceDep
+from api.pagination import Cursor, Limit, decode_cursor, paginate
+from api.views import Page
+from nas_service.storage import audit
+
+router = APIRouter(prefix="/audit", tags=["access"])
+
+Owner = Annotated[str | None, Query(max_length=100, description="Only what keys of this owner did.")]
+Since = Annotated[AwareDatetime | None, Query(description="Only from this moment on, with its time zone.")]
+
+
+@router.get("", summary="What was changed, by whom and from where, newest first")
+def list_audit(
+    service: ServiceDep, owner: Owner = None, since: Since = None, cursor: Cursor = None, limit: Limit = 100
+) -> Page[AuditView]:
+    """Return every change that was accepted, and what was refused at the gate (401, 403, 429), counted by the minute."""
+    count = service.page_limit(limit)
+    with service.database.read() as session:
+        rows = audit.list_events(session, limit=count + 1, before=decode_cursor(cursor, int), owner=owner, since=since)
+    return paginate(rows, count, lambda row: row.id, AuditView.model_validate)
