@@ -10,6 +10,7 @@ from nas_service.storage import controllers
 from nas_service.storage.jobs import LANES
 from nas_service.storage.models import Job
 
+_ROOM = "its driver to let go: it had its turn, makes room for another job, and queues again"
 _NEXT = "its turn, which is next"
 _NOBODY = "a controller: none is at work; `nas serve` runs one"
 
@@ -26,6 +27,8 @@ def waits_of(session: Session, jobs: Sequence[Job], places: Mapping[str, int]) -
             continue
         if job.waiting_for is not None:
             found[job.id] = job.waiting_for
+        elif job.state == JobState.PAUSING.value and job.made_room:
+            found[job.id] = _ROOM
         elif job.state == JobState.PAUSED.value:
             found[job.id] = "somebody to resume it"
         elif job.state == JobState.STARTING.value:
@@ -40,16 +43,27 @@ def _in_the_queue(session: Session, queued: list[Job], places: Mapping[str, int]
     if all(controller.trouble is not None for controller in awake):
         return {job.id: awake[0].trouble or "" for job in queued}
     found: dict[str, str] = {}
+    most = max(controller.owner_jobs for controller in awake)
     for lane in LANES:
-        at_work = select(Job.kind, Job.id).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD]))
-        held = [f"{kind} {key}" for kind, key in session.execute(at_work.order_by(Job.id))]
-        found |= {job.id: _turn(held, places.get(job.id, 1) - 1) for job in queued if job.kind in lane}
+        at_work = select(Job.kind, Job.id, Job.owner).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD]))
+        held = [(f"{kind} {key}", owner) for kind, key, owner in session.execute(at_work.order_by(Job.id))]
+        for job in queued:
+            if job.kind in lane:
+                own = sum(owner == job.owner for _, owner in held)
+                is_full = lane == LANES[0] and 0 < most <= own
+                ahead = _ahead([name for name, _ in held], places.get(job.id, 1) - 1)
+                found[job.id] = f"one of the {own} jobs of its owner at work: more may not be" if is_full else _turn(job, ahead)
     return found
 
 
-def _turn(at_work: list[str], before: int) -> str:
+def _turn(job: Job, ahead: str) -> str:
+    which = "its next turn, for it made room" if job.made_room else "its turn"
+    return f"{which}: {ahead}" if ahead else _NEXT
+
+
+def _ahead(at_work: list[str], before: int) -> str:
     ahead = [f"{before} queued before it"] if before else []
     if at_work:
         others = f" and {len(at_work) - 1} more" if len(at_work) > 1 else ""
         ahead.insert(0, f"{at_work[0]}{others} at work")
-    return f"its turn: {', '.join(ahead)}" if ahead else _NEXT
+    return ", ".join(ahead)

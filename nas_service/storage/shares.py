@@ -1,0 +1,87 @@
+"""Shares: how the owners of jobs stand, which `fair_share` decides by. However long the queues are, their heads alone are read."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import CTE, ColumnElement, ScalarSelect, func, literal_column, select
+from sqlalchemy.orm import Session, aliased
+
+from nas_service.fair_share import Placed, Standing, Waiting
+from nas_service.lifecycle import HELD, JobState
+from nas_service.storage.models import Job
+from nas_service.storage.session import database_now
+from nas_service.storage.usage import used_lately
+
+_LEAVING = {JobState.PAUSING.value, JobState.CANCELLING.value}
+QUEUED = literal_column("'queued'")  # as the index says it: see `models.IS_QUEUED`
+
+
+def standings(session: Session, lane: Sequence[str]) -> list[Standing]:
+    """Return how everybody stands who has a job of some kinds at work or waiting.
+
+    What was used counts where there are several only; of a job at work up to now.
+    """
+    placed, running_s = _placed(session, lane, database_now(session))
+    heads = _heads(session, lane)
+    owners = sorted({*placed, *heads}, key=lambda owner: owner or "")
+    used = used_lately(session, owners, database_now(session)) if len(owners) > 1 else {}
+    return [
+        Standing(owner, used.get(owner, 0.0) + running_s.get(owner, 0.0), tuple(placed.get(owner, ())), heads.get(owner))
+        for owner in owners
+    ]
+
+
+def _placed(
+    session: Session, lane: Sequence[str], now: datetime
+) -> tuple[dict[str | None, list[Placed]], dict[str | None, float]]:
+    """Return by owner the jobs at work, and for how many seconds they were that are in no usage yet."""
+    columns = Job.id, Job.owner, Job.priority, Job.state, Job.turn_at, Job.counted_at, Job.committed_at, Job.made_room
+    held = select(*columns).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD])).order_by(Job.id)
+    placed: dict[str | None, list[Placed]] = {}
+    running_s: dict[str | None, float] = {}
+    for key, owner, priority, state, turn_at, counted_at, committed_at, made_room in session.execute(held):
+        # Who made room may do so again when something is committed: else work that takes a turn would begin anew for ever.
+        has_committed = turn_at is not None and committed_at is not None and committed_at >= turn_at
+        may_leave = state == JobState.RUNNING.value and (has_committed or not made_room)
+        begun_s = now.timestamp() if turn_at is None else turn_at.timestamp()
+        placed.setdefault(owner, []).append(Placed(key, priority, begun_s, state in _LEAVING, may_leave))
+        if counted_at is not None:
+            running_s[owner] = running_s.get(owner, 0.0) + max(0.0, (now - counted_at).total_seconds())
+    return placed, running_s
+
+
+def _heads(session: Session, lane: Sequence[str]) -> dict[str | None, Waiting]:
+    """Return by owner the job that is next: a few steps in an index for every owner that waits."""
+    owners = _owners_waiting(lane)
+    top = _top(lane, Job.owner == owners.c.owner)
+    ranked = select(owners.c.owner, top.label("priority")).where(owners.c.owner.is_not(None)).subquery("ranked")
+    first = _oldest(lane, Job.owner == ranked.c.owner, Job.priority == ranked.c.priority)
+    rows = session.execute(select(ranked.c.owner, ranked.c.priority, first))
+    found: dict[str | None, Waiting] = {owner: Waiting(key, priority) for owner, priority, key in rows}
+    is_nobodys = Job.owner.is_(None)
+    priority = session.scalar(select(_top(lane, is_nobodys)))
+    if priority is not None:
+        key = session.scalar(select(_oldest(lane, is_nobodys, Job.priority == priority)))
+        found[None] = Waiting(key or "", priority)
+    return found
+
+
+def _owners_waiting(lane: Sequence[str]) -> CTE:
+    """Walk from one owner to the next in the index, without a look at the jobs between; the last row is null."""
+    later = aliased(Job)
+    owners = select(func.min(Job.owner).label("owner")).where(*_waits(lane)).cte("owners", recursive=True)
+    waits = later.state == QUEUED, later.kind.in_(lane), later.owner > owners.c.owner
+    following = select(func.min(later.owner)).where(*waits).scalar_subquery()
+    return owners.union_all(select(following).where(owners.c.owner.is_not(None)))
+
+
+def _top(lane: Sequence[str], *of: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.max(Job.priority)).where(*_waits(lane), *of).scalar_subquery()
+
+
+def _oldest(lane: Sequence[str], *of: ColumnElement[bool]) -> ScalarSelect[str]:
+    return select(func.min(Job.id)).where(*_waits(lane), *of).scalar_subquery()
+
+
+def _waits(lane: Sequence[str]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Job.state == QUEUED, Job.kind.in_(lane)
