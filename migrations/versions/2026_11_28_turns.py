@@ -23,8 +23,8 @@ def upgrade() -> None:
         batch.add_column(sa.Column("made_room", sa.Boolean(), server_default=sa.false(), nullable=False))
         batch.add_column(sa.Column("turn_at", sa.DateTime(timezone=True), nullable=True))
         batch.add_column(sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True))
-        batch.add_column(sa.Column("cpus", sa.Float(), server_default="0", nullable=False))
-        batch.add_column(sa.Column("gpus", sa.Float(), server_default="0", nullable=False))
+        batch.add_column(sa.Column("cpus", sa.Double(), server_default="0", nullable=False))
+        batch.add_column(sa.Column("gpus", sa.Double(), server_default="0", nullable=False))
     op.create_index(
         "ix_jobs_waiting",
         "jobs",
@@ -40,9 +40,9 @@ def upgrade() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("owner", sa.String(100), nullable=True),
         sa.Column("project", sa.String(100), nullable=True),
-        sa.Column("seconds", sa.Float(), nullable=False),
-        sa.Column("cpu_seconds", sa.Float(), nullable=False),
-        sa.Column("gpu_seconds", sa.Float(), nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("cpu_seconds", sa.Double(), nullable=False),
+        sa.Column("gpu_seconds", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "day", name="pk_usage"),
     )
     op.create_index("ix_usage_day_owner_seconds", "usage", ["day", "owner", "seconds"])
