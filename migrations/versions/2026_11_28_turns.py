@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_waiting",
         "jobs",
-        ["owner", "priority", "id", "kind"],
+        ["state", "owner", "priority", "id", "kind"],
         postgresql_where=_IS_QUEUED,
         sqlite_where=_IS_QUEUED,
     )

@@ -20,7 +20,7 @@ from nas_service.storage import events, usage
 from nas_service.storage.jobs import KINDS, LANES, get_job, move, set_values, update_one
 from nas_service.storage.models import Job
 from nas_service.storage.session import database_now, exclusive
-from nas_service.storage.shares import standings
+from nas_service.storage.shares import at_work, standings
 
 MADE_ROOM = "it had its turn, and made room for a job whose turn it was"
 _CLAIMS = 7_230_001  # the lock of those who count held jobs and take another; any number that nobody else uses
@@ -173,8 +173,7 @@ def held(session: Session) -> list[Job]:
 
 def held_count(session: Session, kinds: Sequence[str] = KINDS) -> int:
     """Return how many jobs of some kinds a driver may be working on."""
-    query = select(func.count()).select_from(Job).where(Job.state.in_([state.value for state in HELD]), Job.kind.in_(kinds))
-    return session.scalar(query) or 0
+    return session.scalar(select(func.count()).select_from(Job).where(*at_work(kinds))) or 0
 
 
 def has_queued(session: Session) -> bool:

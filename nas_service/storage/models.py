@@ -85,6 +85,7 @@ class Job(Base):
         # The head of every owner's queue is looked up in this one, however long the queues are.
         Index(
             "ix_jobs_waiting",
+            "state",  # or SQLite takes another index, which begins with it
             "owner",
             "priority",
             "id",

@@ -37,21 +37,17 @@ def places(session: Session, shown: Sequence[Job]) -> dict[str, int]:
 
 
 def _own_places(session: Session, lane: Sequence[str], waiting: Iterable[Job]) -> dict[str, int]:
-    """Number the queues of the owners of some jobs, each up to the last that is asked for: walks through stretches of an index."""
+    """Return the places of some jobs among those of their owners: every stretch of an index between two of them is counted once."""
     asked: dict[tuple[str | None, int], list[str]] = {}
     for job in waiting:
         asked.setdefault((job.owner, job.priority), []).append(job.id)
     found: dict[str, int] = {}
     for (owner, priority), ids in asked.items():
-        own = (Job.state == QUEUED, Job.kind.in_(lane), _is(owner))
-        higher = session.scalar(select(func.count()).select_from(Job).where(*own, Job.priority > priority)) or 0
-        numbered = (
-            select(Job.id, func.row_number().over(order_by=Job.id).label("place"))
-            .where(*own, Job.priority == priority, Job.id <= max(ids))
-            .subquery("numbered")
-        )
-        rows = session.execute(select(numbered.c.id, numbered.c.place).where(numbered.c.id.in_(ids)))
-        found |= {key: higher + int(place) for key, place in rows}
+        own = select(func.count()).select_from(Job).where(Job.state == QUEUED, Job.kind.in_(lane), _is(owner))
+        place, last = session.scalar(own.where(Job.priority > priority)) or 0, ""
+        for key in sorted(ids):
+            place += session.scalar(own.where(Job.priority == priority, Job.id > last, Job.id <= key)) or 0
+            found[key], last = place, key
     return found
 
 

@@ -31,12 +31,17 @@ def standings(session: Session, lane: Sequence[str]) -> list[Standing]:
     ]
 
 
+def at_work(lane: Sequence[str]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return that a job of some kinds may have a driver; the kind in a form for which SQLite leaves no index of states for it."""
+    return Job.state.in_([state.value for state in HELD]), func.coalesce(Job.kind, literal_column("''")).in_(lane)
+
+
 def _placed(
     session: Session, lane: Sequence[str], now: datetime
 ) -> tuple[dict[str | None, list[Placed]], dict[str | None, float]]:
     """Return by owner the jobs at work, and for how many seconds they were that are in no usage yet."""
     columns = Job.id, Job.owner, Job.priority, Job.state, Job.turn_at, Job.counted_at, Job.committed_at, Job.made_room
-    held = select(*columns).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD])).order_by(Job.id)
+    held = select(*columns).where(*at_work(lane))
     placed: dict[str | None, list[Placed]] = {}
     running_s: dict[str | None, float] = {}
     for key, owner, priority, state, turn_at, counted_at, committed_at, made_room in session.execute(held):

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nas_service.lifecycle import HELD, JobState
+from nas_service.lifecycle import JobState
 from nas_service.storage import controllers
 from nas_service.storage.jobs import LANES
 from nas_service.storage.models import Job
+from nas_service.storage.shares import at_work
 
 _ROOM = "its driver to let go: it had its turn, makes room for another job, and queues again"
 _NEXT = "its turn, which is next"
@@ -45,8 +46,8 @@ def _in_the_queue(session: Session, queued: list[Job], places: Mapping[str, int]
     found: dict[str, str] = {}
     most = max(controller.owner_jobs for controller in awake)
     for lane in LANES:
-        at_work = select(Job.kind, Job.id, Job.owner).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD]))
-        held = [(f"{kind} {key}", owner) for kind, key, owner in session.execute(at_work.order_by(Job.id))]
+        rows = session.execute(select(Job.kind, Job.id, Job.owner).where(*at_work(lane)))
+        held = [(f"{kind} {key}", owner) for kind, key, owner in sorted(rows, key=lambda row: row.id)]
         for job in queued:
             if job.kind in lane:
                 own = sum(owner == job.owner for _, owner in held)
@@ -61,9 +62,9 @@ def _turn(job: Job, ahead: str) -> str:
     return f"{which}: {ahead}" if ahead else _NEXT
 
 
-def _ahead(at_work: list[str], before: int) -> str:
+def _ahead(others: list[str], before: int) -> str:
     ahead = [f"{before} queued before it"] if before else []
-    if at_work:
-        others = f" and {len(at_work) - 1} more" if len(at_work) > 1 else ""
-        ahead.insert(0, f"{at_work[0]}{others} at work")
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        ahead.insert(0, f"{others[0]}{more} at work")
     return ", ".join(ahead)
