@@ -40,6 +40,7 @@ from api.resources import (
     streams,
     system,
     trainings,
+    usage,
 )
 from api.streams.hub import StreamHub
 from api.streams.looks import Logs
@@ -77,6 +78,7 @@ _MODULES = (
     session,
     streams,
     system,
+    usage,
 )
 _CONNECT_S = 2.0
 _POOL_S = 2.0

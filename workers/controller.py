@@ -233,9 +233,7 @@ class Controller:
                 return False
         with self._database.write() as session:
             limit, rules = timedelta(seconds=self._settings.start_limit_s), self._rules
-            job = attempts.claim(
-                session, limit, rules.places, self._settings.max_concurrent_registrations, rules.owner_jobs
-            )
+            job = attempts.claim(session, limit, rules.places, self._settings.max_concurrent_registrations, rules.owner_jobs)
             leaving = None if job is not None else attempts.make_room(session, rules)
         if leaving is not None:
             log.info("job.makes_room", job_id=leaving.id, kind=leaving.kind, attempt=leaving.attempt)

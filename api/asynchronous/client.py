@@ -8,13 +8,14 @@ Example:
             print(arm.cell, arm.edge, arm.operation, arm.mean)
 """
 
+from datetime import date
 from typing import Any
 
 from api.asynchronous.job_calls import AsyncJobCalls
 from api.asynchronous.result_calls import AsyncResultCalls
 from api.refusals import BrokenReplyError, in_our_words, raise_for, read
 from api.rows import AsyncRows
-from api.system_views import SystemView
+from api.system_views import SystemView, UsageView
 from api.views import DatasetView, EntryView, Readiness
 
 
@@ -48,6 +49,11 @@ class AsyncNasClient(AsyncJobCalls, AsyncResultCalls):
     async def system(self) -> SystemView:
         """Return what the service stands on, and who works for it."""
         return await self._one("/v1/system", SystemView)
+
+    async def usage(self, since: date | None = None, until: date | None = None) -> UsageView:
+        """Return what the jobs of every owner held, from a day on and up to one, that included."""
+        days = {"since": since, "until": until}
+        return await self._one("/v1/usage", UsageView, {name: str(day) for name, day in days.items() if day is not None})
 
     async def readiness(self) -> Readiness:
         """Return whether the service can work; one that says that it cannot has answered, too."""

@@ -64,6 +64,7 @@ _OTHERS = {
     "DELETE /v1/datasets/{name}": "dataset delete",
     "GET /v1/datasets/{name}/sheet.png": "dataset show --sheet",
     "GET /v1/system": "system",
+    "GET /v1/usage": "usage",
     "GET /readyz": "status",
 }
 FOR_OTHERS: Mapping[str, str] = {

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Header, Response
+from fastapi import Header, Query, Response
 
 from api.deps import Service
+from api.job_views import RANK
 from api.resources.jobs import job_views
 from api.views import JobView
 from nas_service.checking.registrations import check_registration
@@ -18,6 +19,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=200, description="Sending the same request again with the same key changes nothing."),
 ]
+
+Priority = Annotated[int, Query(ge=-100, le=100, description=RANK)]
 
 RETRY_AFTER_S = 2
 
@@ -33,6 +36,7 @@ class Submission:
         key: The request's Idempotency-Key.
         asked: The spec without what was filled in from work under way, which tells requests with one key apart; None: all of it.
         check: What only the database knows, looked at in the transaction that queues the job.
+        priority: Among the jobs of its owner.
         under_way: Id of a job that does the same and is not over, found in that transaction: then none is queued.
     """
 
@@ -42,6 +46,7 @@ class Submission:
     key: str | None = None
     asked: dict[str, Any] | None = None
     check: Callable[[Session], None] = lambda _: None
+    priority: int = 0
     under_way: Callable[[Session], str | None] = lambda _: None
 
 
@@ -58,6 +63,8 @@ def accept(service: Service, response: Response, submission: Submission) -> JobV
         if earlier is None:
             submission.check(session)
         job = jobs.create_job(session, kind, name, spec) if earlier is None else jobs.get_job(session, earlier)
+        if earlier is None and submission.priority:
+            jobs.set_values(session, job.id, priority=submission.priority)
         if key and earlier is None:
             idempotency.remember(session, key, digest, job.id)
         (view,) = job_views(session, [job])

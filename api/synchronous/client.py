@@ -9,13 +9,14 @@ Example:
             print(arm.cell, arm.edge, arm.operation, arm.mean)
 """
 
+from datetime import date
 from typing import Any
 
 from api.refusals import BrokenReplyError, in_our_words, raise_for, read
 from api.rows import Rows
 from api.synchronous.job_calls import JobCalls
 from api.synchronous.result_calls import ResultCalls
-from api.system_views import SystemView
+from api.system_views import SystemView, UsageView
 from api.views import DatasetView, EntryView, Readiness
 
 
@@ -49,6 +50,11 @@ class NasClient(JobCalls, ResultCalls):
     def system(self) -> SystemView:
         """Return what the service stands on, and who works for it."""
         return self._one("/v1/system", SystemView)
+
+    def usage(self, since: date | None = None, until: date | None = None) -> UsageView:
+        """Return what the jobs of every owner held, from a day on and up to one, that included."""
+        days = {"since": since, "until": until}
+        return self._one("/v1/usage", UsageView, {name: str(day) for name, day in days.items() if day is not None})
 
     def readiness(self) -> Readiness:
         """Return whether the service can work; one that says that it cannot has answered, too."""

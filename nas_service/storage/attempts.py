@@ -41,9 +41,7 @@ class Hold:
     lease: timedelta
 
 
-def claim(
-    session: Session, start_limit: timedelta, most: int, most_registrations: int = 1, owner_jobs: int = 0
-) -> Job | None:
+def claim(session: Session, start_limit: timedelta, most: int, most_registrations: int = 1, owner_jobs: int = 0) -> Job | None:
     """Take the queued job whose turn it is (`fair_share`): it is `starting`, and its attempt is one higher.
 
     However many controllers share the database, they count and take one after another.
@@ -73,6 +71,7 @@ def make_room(session: Session, rules: Rules) -> Job | None:
     found = next_leave(standings(session, LANES[0]), rules)
     if found is None or not move(session, found.id, JobState.PAUSING):
         return None
+    usage.count(session, found.id)  # so that its owner comes later even if its driver dies now
     set_values(session, found.id, made_room=True)
     return get_job(session, found.id)
 

@@ -26,19 +26,12 @@ LANES = ((SEARCH, TRAINING), (REGISTRATION,))  # kinds that wait for one another
 
 
 def create_job(
-    session: Session,
-    kind: str,
-    name: str,
-    spec: dict[str, Any],
-    parent_id: str | None = None,
-    whose: Whose = NOBODYS,
-    *,
-    priority: int = 0,
+    session: Session, kind: str, name: str, spec: dict[str, Any], parent_id: str | None = None, whose: Whose = NOBODYS
 ) -> Job:
     """Insert a queued job and its first event; one that a job started is whose that is, and of its priority."""
     parent = None if parent_id is None else session.get(Job, parent_id)
     if parent is not None:
-        whose, priority = Whose(parent.owner, parent.project), parent.priority
+        whose = Whose(parent.owner, parent.project)
     job = Job(
         id=new_id(),
         kind=kind,
@@ -50,7 +43,7 @@ def create_job(
         parent_id=parent_id,
         owner=whose.owner,
         project=whose.project,
-        priority=priority,
+        priority=0 if parent is None else parent.priority,
         attempt=0,
         stalls=0,
         progress={},
@@ -154,6 +147,12 @@ def move(session: Session, job_id: str, target: JobState, *, attempt: int | None
     if target not in HELD:
         usage.count(session, job_id, ends=True)
     events.record(session, job_id, StateTold(state=target, error=error or None))
+    _let_follow(session, job_id, target, error)
+    return True
+
+
+def _let_follow(session: Session, job_id: str, target: JobState, error: str | None) -> None:
+    """Move the candidates of a job that moved, and let go of files that nobody needs any more."""
     if target in {JobState.LOST, JobState.PAUSED, JobState.QUEUED}:
         candidates.put_back(session, job_id)
     elif target is JobState.CANCELLED:
@@ -164,7 +163,6 @@ def move(session: Session, job_id: str, target: JobState, *, attempt: int | None
         litter.drop(session, [keys.supernet_folder(job_id), keys.training_folder(job_id)])
     if target in FINISHED - {JobState.SUCCEEDED}:
         litter.drop(session, [keys.registration_folder(job_id)])
-    return True
 
 
 def request_cancel(session: Session, job_id: str, kind: str) -> Job:

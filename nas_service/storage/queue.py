@@ -37,7 +37,7 @@ def places(session: Session, shown: Sequence[Job]) -> dict[str, int]:
 
 
 def _own_places(session: Session, lane: Sequence[str], waiting: Iterable[Job]) -> dict[str, int]:
-    """Return the places of some jobs among those of their owners: every stretch of an index between two of them is counted once."""
+    """Return the places of some jobs among those of their owners: every stretch of an index is counted once."""
     asked: dict[tuple[str | None, int], list[str]] = {}
     for job in waiting:
         asked.setdefault((job.owner, job.priority), []).append(job.id)
@@ -61,9 +61,7 @@ def _lengths(session: Session, lane: Sequence[str]) -> dict[str | None, int]:
     return {owner: int(length) for owner, length in session.execute(query)}
 
 
-def _others_before(
-    own: Standing | None, place: int, everybody: Sequence[Standing], lengths: Mapping[str | None, int]
-) -> int:
+def _others_before(own: Standing | None, place: int, everybody: Sequence[Standing], lengths: Mapping[str | None, int]) -> int:
     """Return how many jobs of other owners are claimed before the one of an owner at a place among its own.
 
     Every job that is claimed lets its owner have one more at work, and then come later.

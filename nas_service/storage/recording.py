@@ -20,7 +20,17 @@ from nas_service.storage import events
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.storage.deletion import delete_job
 from nas_service.storage.jobs import SEARCH, get_job
-from nas_service.storage.models import Artifact, Base, Candidate, CandidateEpoch, Event, IdempotencyKey, Job, UsageRow, UtcDateTime
+from nas_service.storage.models import (
+    Artifact,
+    Base,
+    Candidate,
+    CandidateEpoch,
+    Event,
+    IdempotencyKey,
+    Job,
+    UsageRow,
+    UtcDateTime,
+)
 
 _ROWS = "rows.json"
 _FILES = "files/"

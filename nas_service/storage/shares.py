@@ -1,4 +1,4 @@
-"""Shares: how the owners of jobs stand, which `fair_share` decides by. However long the queues are, their heads alone are read."""
+"""Shares: how the owners of jobs stand, which `fair_share` decides by. Of queues their heads alone are read."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from nas_service.storage.session import database_now
 from nas_service.storage.usage import used_lately
 
 _LEAVING = {JobState.PAUSING.value, JobState.CANCELLING.value}
-QUEUED = literal_column("'queued'")  # as the index says it: see `models.IS_QUEUED`
+QUEUED: ColumnElement[str] = literal_column("'queued'")  # as the index says it: see `models.IS_QUEUED`
 
 
 def standings(session: Session, lane: Sequence[str]) -> list[Standing]:

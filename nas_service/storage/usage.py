@@ -4,11 +4,11 @@ A driver's commits and renewals of its lease count: what its actors and trials h
 attempt that is lost is counted up to its last sign. Nothing is counted twice: whoever counts has the job's row, and the attempt.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.storage.models import Job, UsageRow
@@ -34,18 +34,24 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class OwnersUsage(Usage):
+class OwnersUsage:
     """What the jobs of an owner held, those included that were deleted since.
 
     Attributes:
         owner: None: jobs for which nobody was asked for a key.
         project: Of the jobs.
         jobs: How many.
+        seconds: As of `Usage`, with the next two.
+        cpu_seconds: Processors.
+        gpu_seconds: GPUs.
     """
 
-    owner: str | None = None
-    project: str | None = None
-    jobs: int = 0
+    owner: str | None
+    project: str | None
+    jobs: int
+    seconds: float
+    cpu_seconds: float
+    gpu_seconds: float
 
 
 def count(session: Session, job_id: str, *, ends: bool = False) -> None:
@@ -84,13 +90,12 @@ def usage_of(session: Session, job_ids: Sequence[str]) -> dict[str, Usage]:
 
 def usage_by_owner(session: Session, since: date | None = None, until: date | None = None) -> list[OwnersUsage]:
     """Return what the jobs of every owner held, by project, from a day on and up to one, that included; most GPUs first."""
-    query: Select[*tuple[object, ...]] = select(UsageRow.owner, UsageRow.project, func.count(UsageRow.job_id.distinct()), *_SUMS)
+    query = select(UsageRow.owner, UsageRow.project, func.count(UsageRow.job_id.distinct()), *_SUMS)
     if since is not None:
         query = query.where(UsageRow.day >= since)
     if until is not None:
         query = query.where(UsageRow.day <= until)
-    rows = session.execute(query.group_by(UsageRow.owner, UsageRow.project)).all()
-    found = [OwnersUsage(*sums, owner=owner, project=project, jobs=jobs) for owner, project, jobs, *sums in rows]
+    found = [OwnersUsage(*row) for row in session.execute(query.group_by(UsageRow.owner, UsageRow.project))]
     return sorted(found, key=lambda one: (-one.gpu_seconds, -one.cpu_seconds, one.owner or "", one.project or ""))
 
 
@@ -110,12 +115,6 @@ def owned_by(owners: Collection[str | None]) -> ColumnElement[bool]:
     """Return that a row of usage is of one of some owners."""
     named = UsageRow.owner.in_([owner for owner in owners if owner is not None])
     return or_(named, UsageRow.owner.is_(None)) if None in owners else named
-
-
-def as_seconds(found: Mapping[str, Usage], job_id: str) -> dict[str, float]:
-    """Return what is told of a job's usage beside it."""
-    usage = found.get(job_id, Usage())
-    return {"cpu_seconds": usage.cpu_seconds, "gpu_seconds": usage.gpu_seconds}
 
 
 def _by_day(since: datetime, until: datetime) -> Iterator[tuple[date, float]]:

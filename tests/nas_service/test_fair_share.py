@@ -1,4 +1,4 @@
-"""Fair shares, as rules that hold whatever happens: decisions are made over made-up owners, and carried out by a model of time."""
+"""Fair shares, as rules that hold whatever happens: decisions are carried out by a model of owners, jobs and time."""
 
 from dataclasses import dataclass, field, replace
 

@@ -1,4 +1,4 @@
-"""Whose job is claimed and whose makes room, on both kinds of database. The rules themselves are in `tests/.../test_fair_share.py`."""
+"""Whose job is claimed and whose makes room, on both kinds of database."""
 
 import threading
 from datetime import timedelta
@@ -23,7 +23,9 @@ ONE = Rules(1, turn_s=600.0)
 
 def _new(database: Database, owner: str | None, priority: int = 0, kind: str = jobs.SEARCH) -> str:
     with database.write() as session:
-        return jobs.create_job(session, kind, "", {}, whose=Whose(owner, owner), priority=priority).id
+        job = jobs.create_job(session, kind, "", {}, whose=Whose(owner, owner))
+        jobs.set_values(session, job.id, priority=priority)
+        return job.id
 
 
 def _job(database: Database, job_id: str) -> Job:
@@ -113,7 +115,9 @@ def test_who_had_something_lately_waits_until_the_other_is_a_turn_ahead(database
     _new(database, "bob")
     assert _make_room(database) is None
     with database.write() as session:
-        session.execute(update(Job).where(Job.id == hold.job_id).values(counted_at=database_now(session) - timedelta(seconds=710)))
+        session.execute(
+            update(Job).where(Job.id == hold.job_id).values(counted_at=database_now(session) - timedelta(seconds=710))
+        )
     assert _make_room(database) == hold.job_id
 
 
@@ -196,7 +200,17 @@ def test_controllers_that_look_at_once_ask_one_job(database: Database) -> None:
 def test_places_are_the_order_of_claims(database: Database) -> None:
     _running(database, "ada", 50.0)
     _running(database, "bob", 70.0)
-    for owner, priority in [("ada", 0), ("ada", 0), ("ada", 3), ("bob", 0), ("cyd", 1), ("cyd", 2), (None, 0), ("ada", 0), ("bob", 9)]:
+    for owner, priority in [
+        ("ada", 0),
+        ("ada", 0),
+        ("ada", 3),
+        ("bob", 0),
+        ("cyd", 1),
+        ("cyd", 2),
+        (None, 0),
+        ("ada", 0),
+        ("bob", 9),
+    ]:
         _new(database, owner, priority)
     with database.read() as session:
         rows = jobs.list_jobs(session, jobs.SEARCH, limit=100, states=["queued"])

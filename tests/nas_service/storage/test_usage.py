@@ -118,7 +118,9 @@ def test_a_stretch_over_midnight_counts_on_both_days(database: Database) -> None
 
 
 def test_sums_of_jobs_are_sums_of_owners_also_when_jobs_are_deleted(database: Database) -> None:
-    holds = [_running(database, owner, cpus, gpus) for owner, cpus, gpus in (("ada", 1, 1), ("ada", 2, 0), ("bob", 3, 2), (None, 5, 0))]
+    holds = [
+        _running(database, owner, cpus, gpus) for owner, cpus, gpus in (("ada", 1, 1), ("ada", 2, 0), ("bob", 3, 2), (None, 5, 0))
+    ]
     for hold in holds:
         _let_pass(database, hold, 100.0)
         with database.write() as session:
@@ -143,7 +145,12 @@ def test_usage_is_told_of_some_days_and_old_one_counts_less_for_shares(database:
         jobs.move(session, hold.job_id, JobState.FAILED)
         session.execute(update(UsageRow).values(day=date(2026, 3, 1), seconds=80.0))
     with database.read() as session:
-        for since, until, found in (("2026-03-01", None, 1), ("2026-03-02", None, 0), (None, "2026-03-01", 1), (None, "2026-02-28", 0)):
+        for since, until, found in (
+            ("2026-03-01", None, 1),
+            ("2026-03-02", None, 0),
+            (None, "2026-03-01", 1),
+            (None, "2026-02-28", 0),
+        ):
             days = [None if day is None else date.fromisoformat(day) for day in (since, until)]
             assert len(usage_by_owner(session, *days)) == found
         for days_ago, left_s in ((0, 80.0), (1, 40.0), (3, 10.0), (7, 0.0)):
