@@ -25,7 +25,8 @@ def test_a_priority_is_given_with_a_submission_or_later_and_tells_the_place(clie
     assert _places(client, first, second, third) == [2, 1, 3]
     changed = client.patch(f"/v1/searches/{third}", json={"priority": 9})
     assert (changed.status_code, changed.json()["priority"], changed.json()["queue_position"]) == (200, 9, 1)
-    assert [(row["id"], row["priority"]) for row in client.get("/v1/jobs").json()["items"]][0] == (third, 9)
+    newest = client.get("/v1/jobs").json()["items"][0]
+    assert (newest["id"], newest["priority"]) == (third, 9)
     cloned = client.post(f"/v1/searches/{third}/clone?priority=-3")
     assert (cloned.json()["priority"], cloned.json()["queue_position"]) == (-3, 4)
 
