@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_waiting",
         "jobs",
-        ["state", "owner", "priority", "id", "kind"],
+        ["state", "kind", "owner", "priority", "id"],
         postgresql_where=_IS_QUEUED,
         sqlite_where=_IS_QUEUED,
     )

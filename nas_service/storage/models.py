@@ -86,10 +86,10 @@ class Job(Base):
         Index(
             "ix_jobs_waiting",
             "state",  # or SQLite takes another index, which begins with it
+            "kind",
             "owner",
             "priority",
             "id",
-            "kind",
             postgresql_where=text(IS_QUEUED),
             sqlite_where=text(IS_QUEUED),
         ),

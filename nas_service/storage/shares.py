@@ -1,6 +1,6 @@
 """Shares: how the owners of jobs stand, which `fair_share` decides by. Of queues their heads alone are read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import CTE, ColumnElement, ScalarSelect, func, literal_column, select
@@ -56,37 +56,45 @@ def _placed(
 
 
 def _heads(session: Session, lane: Sequence[str]) -> dict[str | None, Waiting]:
-    """Return by owner the job that is next: a few steps in an index for every owner that waits."""
-    owners = _owners_waiting(lane)
-    top = _top(lane, Job.owner == owners.c.owner)
-    ranked = select(owners.c.owner, top.label("priority")).where(owners.c.owner.is_not(None)).subquery("ranked")
-    first = _oldest(lane, Job.owner == ranked.c.owner, Job.priority == ranked.c.priority)
-    rows = session.execute(select(ranked.c.owner, ranked.c.priority, first))
-    found: dict[str | None, Waiting] = {owner: Waiting(key, priority) for owner, priority, key in rows}
-    is_nobodys = Job.owner.is_(None)
-    priority = session.scalar(select(_top(lane, is_nobodys)))
-    if priority is not None:
-        key = session.scalar(select(_oldest(lane, is_nobodys, Job.priority == priority)))
-        found[None] = Waiting(key or "", priority)
+    """Return by owner the job that is next: a few steps in an index for every owner that waits with jobs of a kind."""
+    found: dict[str | None, Waiting] = {}
+    for kind in lane:
+        for owner, head in _heads_of(session, kind):
+            known = found.get(owner, head)
+            found[owner] = min(known, head, key=lambda waiting: (-waiting.priority, waiting.id))
     return found
 
 
-def _owners_waiting(lane: Sequence[str]) -> CTE:
+def _heads_of(session: Session, kind: str) -> Iterator[tuple[str | None, Waiting]]:
+    owners = _owners_waiting(kind)
+    top = _top(kind, Job.owner == owners.c.owner)
+    ranked = select(owners.c.owner, top.label("priority")).where(owners.c.owner.is_not(None)).subquery("ranked")
+    first = _oldest(kind, Job.owner == ranked.c.owner, Job.priority == ranked.c.priority)
+    for owner, priority, key in session.execute(select(ranked.c.owner, ranked.c.priority, first)):
+        yield owner, Waiting(key, priority)
+    is_nobodys = Job.owner.is_(None)
+    priority = session.scalar(select(_top(kind, is_nobodys)))
+    if priority is not None:
+        key = session.scalar(select(_oldest(kind, is_nobodys, Job.priority == priority)))
+        yield None, Waiting(key or "", priority)
+
+
+def _owners_waiting(kind: str) -> CTE:
     """Walk from one owner to the next in the index, without a look at the jobs between; the last row is null."""
     later = aliased(Job)
-    owners = select(func.min(Job.owner).label("owner")).where(*_waits(lane)).cte("owners", recursive=True)
-    waits = later.state == QUEUED, later.kind.in_(lane), later.owner > owners.c.owner
+    owners = select(func.min(Job.owner).label("owner")).where(*_waits(kind)).cte("owners", recursive=True)
+    waits = later.state == QUEUED, later.kind == kind, later.owner > owners.c.owner
     following = select(func.min(later.owner)).where(*waits).scalar_subquery()
     return owners.union_all(select(following).where(owners.c.owner.is_not(None)))
 
 
-def _top(lane: Sequence[str], *of: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.max(Job.priority)).where(*_waits(lane), *of).scalar_subquery()
+def _top(kind: str, *of: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.max(Job.priority)).where(*_waits(kind), *of).scalar_subquery()
 
 
-def _oldest(lane: Sequence[str], *of: ColumnElement[bool]) -> ScalarSelect[str]:
-    return select(func.min(Job.id)).where(*_waits(lane), *of).scalar_subquery()
+def _oldest(kind: str, *of: ColumnElement[bool]) -> ScalarSelect[str]:
+    return select(func.min(Job.id)).where(*_waits(kind), *of).scalar_subquery()
 
 
-def _waits(lane: Sequence[str]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return Job.state == QUEUED, Job.kind.in_(lane)
+def _waits(kind: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Job.state == QUEUED, Job.kind == kind
