@@ -43,6 +43,7 @@ from api.resources import (
     streams,
     system,
     trainings,
+    usage,
 )
 from api.stream_places import StreamPlaces
 from api.streams.hub import StreamHub
@@ -82,6 +83,7 @@ _MODULES = (
     session,
     streams,
     system,
+    usage,
 )
 _CONNECT_S = 2.0
 _POOL_S = 2.0

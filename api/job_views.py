@@ -14,6 +14,8 @@ ERROR_SHOWN = 200  # letters of an error in a list
 
 Wanted = str | Sequence[str]  # several values of one filter: one of them
 
+RANK = "Of the queued jobs of one owner the highest goes first, of the same the oldest; other owners' are not overtaken."
+Rank = Annotated[int, Field(ge=-100, le=100)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
 
 
@@ -37,8 +39,15 @@ class JobRow(View):
     owner: str | None = Field(None, description="Whose key submitted it; null where nobody was asked for one.")
     project: str | None = Field(None, description="Whose keys share it; null: everybody's.")
     tags: list[str] = Field(default_factory=list)
+    priority: int = Field(0, description="Among the queued jobs of its owner: the highest goes first.")
     waiting_for: str | None = Field(None, description="What it waits for, in words; null where it waits for nothing.")
-    queue_position: int | None = Field(None, description="1: it is claimed next of its kinds; null where it is not queued.")
+    queue_position: int | None = Field(
+        None, description="1: it is claimed next of its kinds, as all owners stand now; null where it is not queued."
+    )
+    cpu_seconds: float = Field(
+        0.0, description="Processors that its actors and trials asked for, times seconds, of all attempts."
+    )
+    gpu_seconds: float = Field(0.0, description="GPUs likewise.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -81,6 +90,7 @@ class JobChange(BaseModel):
     tags: Annotated[list[Tag], Field(max_length=20), AfterValidator(_each_once)] = Field(
         [], description="Replace the tags that were there; kept in order, each once."
     )
+    priority: Rank = Field(0, description=RANK)
 
     def given(self) -> dict[str, Any]:
         """Return what was given."""

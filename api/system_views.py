@@ -1,6 +1,6 @@
 """What /v1/system tells of the service and of what works for it; beside `views.py`."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from pydantic import Field
 
@@ -69,3 +69,27 @@ class SystemView(View):
     database: DatabaseFacts
     disk: DiskView
     readiness: Readiness
+
+
+class OwnersUsageView(View):
+    """What the jobs of an owner held."""
+
+    owner: str | None = Field(description="Null: jobs for which nobody was asked for a key.")
+    project: str | None
+    jobs: int = Field(description="That were at work, those included that were deleted since.")
+    seconds: float = Field(description="For which drivers had them.")
+    cpu_seconds: float = Field(description="Processors that actors and trials asked for, times seconds.")
+    gpu_seconds: float = Field(description="GPUs likewise.")
+
+    @property
+    def held(self) -> tuple[float, float, float]:
+        """Seconds of drivers, processors and GPUs."""
+        return self.seconds, self.cpu_seconds, self.gpu_seconds
+
+
+class UsageView(View):
+    """What jobs held, by owner and project."""
+
+    since: date | None
+    until: date | None
+    owners: list[OwnersUsageView] = Field(description="Who had most of the GPUs first, then of the processors.")

@@ -60,8 +60,15 @@ class JobView(View):
     tags: list[str] = Field(default_factory=list)
     state: JobState
     attempt: int
+    priority: int = Field(0, description="Among the queued jobs of its owner: the highest goes first.")
     waiting_for: str | None = Field(None, description="What it waits for, in words; null where it waits for nothing.")
-    queue_position: int | None = Field(None, description="1: it is claimed next of its kinds; null where it is not queued.")
+    queue_position: int | None = Field(
+        None, description="1: it is claimed next of its kinds, as all owners stand now; null where it is not queued."
+    )
+    cpu_seconds: float = Field(
+        0.0, description="Processors that its actors and trials asked for, times seconds, of all attempts."
+    )
+    gpu_seconds: float = Field(0.0, description="GPUs likewise.")
     progress: Progress | None = Field(description="Null before its first attempt.")
     error: str | None
     parent_id: str | None

@@ -117,6 +117,9 @@ class Unwatched:
     def mark(self, took_s: float | None = None, *, known: bool | None = None) -> None:
         """Count nothing."""
 
+    def holds(self, cpus: float, gpus: float) -> None:
+        """Count nothing."""
+
     def wait_for(self, reason: str) -> None:
         """Say what is missing."""
         print(f"waits for {reason}", flush=True)

@@ -38,7 +38,7 @@ MOVES: dict[JobState, frozenset[JobState]] = {
     S.QUEUED: frozenset({S.STARTING, S.PAUSED, S.CANCELLING}),
     S.STARTING: frozenset({S.RUNNING, S.PAUSING, S.CANCELLING, S.LOST, S.FAILED}),
     S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.PAUSING, S.CANCELLING, S.LOST}),
-    S.PAUSING: frozenset({S.PAUSED, S.CANCELLING}),
+    S.PAUSING: frozenset({S.PAUSED, S.QUEUED, S.CANCELLING}),  # queued: it makes room for another
     S.PAUSED: frozenset({S.QUEUED, S.CANCELLING}),
     S.CANCELLING: frozenset({S.CANCELLED}),
     S.LOST: frozenset({S.QUEUED, S.FAILED}),

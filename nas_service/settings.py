@@ -80,6 +80,15 @@ class Settings(BaseSettings):
     max_concurrent_registrations: int = Field(
         1, ge=1, le=1000, description="Registrations that may run at once, whatever else is at work."
     )
+    owner_jobs: int = Field(
+        0, ge=0, le=1000, description="Searches and trainings of one owner that may run at once; 0: any number."
+    )
+    turn_s: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds of running by which an owner may be ahead of another that waits, before its jobs make room; who had "
+        "none lately need not wait.",
+    )
     lease_s: float = Field(30.0, gt=0, description="Seconds after which a silent driver counts as lost.")
     start_limit_s: float = Field(180.0, gt=0, description="Seconds that a driver may take to start.")
     leave_s: float = Field(4.0, gt=0, description="Seconds that a driver may take to let go of a job that should end or rest.")

@@ -10,13 +10,14 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from nas_service.storage import visibility
-from nas_service.storage.models import Artifact, Base, CandidateEpoch, DatasetRow, Job
+from nas_service.storage.models import Artifact, Base, CandidateEpoch, DatasetRow, Job, UsageRow
 
 _WATCHED = "watched"
 _BY_ITSELF = "{0}.project = "
 _BY = {
     Job: _BY_ITSELF,
     DatasetRow: _BY_ITSELF,
+    UsageRow: _BY_ITSELF,
     CandidateEpoch: "seen_candidates.id = {0}.candidate_id",
     Artifact: "seen_candidates.id = {0}.owner_id",
 }

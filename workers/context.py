@@ -70,6 +70,7 @@ class JobContext:
         self._limits = StallLimits(settings.first_progress_s, settings.stall_s, settings.stall_factor)
         self._watchdog = Watchdog(self._limits, None)
         self._waiting_for: str | None = None
+        self._devices = self._devices_told = 0.0, 0.0  # CPUs and GPUs that actors or trials have
         self._left = threading.Event()
         self._ending: JobEndedError | None = None
 
@@ -142,6 +143,10 @@ class JobContext:
         self._watchdog.wake()
         self._stop_waiting()
 
+    def holds(self, cpus: float, gpus: float) -> None:
+        """Say what actors or trials have from now on; it is written with the next look at the job."""
+        self._devices = cpus, gpus
+
     def _stop_waiting(self) -> None:
         if self._waiting_for is not None:
             self._waiting_for = None
@@ -183,8 +188,8 @@ class JobContext:
             self.commit(lambda session: conclude(session, job, state, found, error))
 
     def pause(self) -> None:
-        """Let the job rest, if it should."""
-        self.commit(lambda session: jobs.move(session, self.hold.job_id, JobState.PAUSED, attempt=self.hold.attempt))
+        """Let the job rest, or queue again where it makes room, if it should."""
+        self.commit(lambda session: attempts.rest(session, self.hold.job_id, self.hold.attempt))
 
     def release(self, reason: str) -> None:
         """Let another attempt go on at once; one that is being cancelled or paused is left to the controller."""
@@ -221,11 +226,13 @@ class JobContext:
         renewed = time.monotonic()
         while not self._left.wait(min(TICK_S, self.settings.lease_s / 4)):
             looked = time.monotonic()
-            due = looked - renewed > self.settings.lease_s / 4
+            devices = self._devices
+            due = looked - renewed > self.settings.lease_s / 4 or devices != self._devices_told
             try:
                 with self.database.write() if due else self.database.read() as session:
-                    state = attempts.renew(session, self.hold) if due else attempts.state_of(session, self.hold)
+                    state = attempts.take_devices(session, self.hold, *devices) if due else attempts.state_of(session, self.hold)
                 self.note_state(state)
+                self._devices_told = devices
                 outage.over()
                 renewed = time.monotonic() if due else renewed
             except LateResultError as error:

@@ -10,6 +10,7 @@ import structlog
 
 from nas_service.data.paths import reason_of
 from nas_service.errors import NasError, NotFoundError
+from nas_service.fair_share import Rules
 from nas_service.lifecycle import HELD, JobState
 from nas_service.logs import Outage, Seldom
 from nas_service.settings import Settings
@@ -43,6 +44,7 @@ class Controller:
         self._launcher = launcher
         self._tidier, self._store = Tidier(settings, database), ArtifactStore(settings.artifacts)
         self._id = new_id()
+        self._rules = Rules(settings.max_concurrent_jobs, settings.owner_jobs, settings.turn_s)
         self._backoff_s = FIRST_BACKOFF_S
         self._launch_after = 0.0
         self._not_started: str | None = None  # what kept the last driver from starting
@@ -97,7 +99,7 @@ class Controller:
         self._good_step = time.monotonic()
         if self._good_step - self._reported >= REPORT_S:
             with self._database.write() as session:
-                controllers.report(session, self._id, self.trouble)
+                controllers.report(session, self._id, self.trouble, self._rules.owner_jobs)
             self._reported = self._good_step
 
     def _loop(self) -> None:
@@ -220,7 +222,7 @@ class Controller:
         return found
 
     def _claim(self) -> bool:
-        """Start the oldest job that waits; return whether another may be tried.
+        """Start the job whose turn it is, or ask one to make room for it; return whether another may be tried.
 
         Where a driver does not start (a Ray that restarts, say) the job waits on, and the launcher is left alone for a while.
         """
@@ -230,11 +232,13 @@ class Controller:
             if not attempts.has_queued(session):
                 return False
         with self._database.write() as session:
-            limit = timedelta(seconds=self._settings.start_limit_s)
-            most, most_registrations = self._settings.max_concurrent_jobs, self._settings.max_concurrent_registrations
-            job = attempts.claim(session, limit, most, most_registrations)
+            limit, rules = timedelta(seconds=self._settings.start_limit_s), self._rules
+            job = attempts.claim(session, limit, rules.places, self._settings.max_concurrent_registrations, rules.owner_jobs)
+            leaving = None if job is not None else attempts.make_room(session, rules)
+        if leaving is not None:
+            log.info("job.makes_room", job_id=leaving.id, kind=leaving.kind, attempt=leaving.attempt)
         if job is None:
-            return False
+            return leaving is not None
         try:
             self._launcher.launch(job.id, job.attempt)
         except (NasError, OSError, RuntimeError) as error:

@@ -38,6 +38,10 @@ class Watch(Protocol):
         """Take note of a sign of progress; arguments as of `Watchdog.mark`."""
         ...
 
+    def holds(self, cpus: float, gpus: float) -> None:
+        """Take note of what all actors that are there have together."""
+        ...
+
     def wait_for(self, reason: str) -> None:
         """Take note of what keeps everything from going on."""
         ...
@@ -159,6 +163,7 @@ class RayEvaluator:
         worker: Any = ray.remote(self._worker_class).options(**self._resources).remote(self._spec, *self._given)
         self._workers[position] = worker
         self._starting[worker.__ray_ready__.remote()] = position
+        self._tell_devices()
 
     def _greet(self, reference: Any) -> None:  # noqa: ANN401 - Ray gives references no public type
         """Give an actor that is there now the shared weights."""
@@ -168,7 +173,12 @@ class RayEvaluator:
         except RayActorError as error:
             self._replace_worker(position, error)
             return
+        self._tell_devices()
         self._loading[self._workers[position].load.remote(FlatWeights.of(self.weights))] = position
+
+    def _tell_devices(self) -> None:
+        there = sum(worker is not None for worker in self._workers) - len(self._starting)
+        self._watch.holds(there * self._resources["num_cpus"], there * self._resources["num_gpus"])
 
     def _replace_worker(self, position: int, error: RayActorError) -> None:
         """Start another actor for one that died; the sample is evaluated anew from the same weights."""

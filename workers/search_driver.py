@@ -96,6 +96,7 @@ class SearchDriver:
                     ),
                 )
             context.check()
+        context.holds(0.0, 0.0)
         self._conclude(history, dataset.image_format)  # the job is held while Ray shuts down, however long that takes
 
     def _load(self, *, begun: bool) -> ImageDataset:

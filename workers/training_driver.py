@@ -109,6 +109,7 @@ class TrainingDriver:
         longest = max(recipe.epochs for recipe in self._recipes.values())
         with scratch_of(settings, self._context.hold.job_id, self._context.hold.attempt) as folder:
             run_trials(TrialRun(trials, setup, dataset, resources, stopping, longest, folder / "tune"), listener)
+        self._context.holds(0.0, 0.0)
         self._context.check()
 
     def _train_full_precision(self, rows: Sequence[Candidate], dataset: ImageDataset) -> dict[str, NetworkSource]:

@@ -37,6 +37,10 @@ class _Watched:
         self._signs.start(name)
         self._context.mark(known=self._signs.known)
 
+    def holds(self, cpus: float, gpus: float) -> None:
+        """Note what all trials that run have together."""
+        self._context.holds(cpus, gpus)
+
     def wait_for(self, reason: str) -> None:
         """Say what keeps every trial from running."""
         self._context.wait_for(reason)

@@ -52,6 +52,10 @@ class Listener(Protocol):
         """Take note that a trial ended with an exception of its own as often as it may."""
         ...
 
+    def holds(self, cpus: float, gpus: float) -> None:
+        """Take note of what all trials that run have together."""
+        ...
+
     def wait_for(self, reason: str) -> None:
         """Take note of what keeps every trial from running."""
         ...
@@ -136,8 +140,9 @@ class _Recorder(_NotPickled, tune.Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:  # noqa: ANN401
         """Look whether something runs; where nothing does for a while, say what is missing."""
         del iteration, info
-        now = time.monotonic()
-        if any(trial.status == TuneTrial.RUNNING for trial in trials) or not trials:
+        now, running = time.monotonic(), sum(trial.status == TuneTrial.RUNNING for trial in trials)
+        self._listener.holds(running * self._resources.cpus_per_trial, running * self._resources.gpus_per_trial)
+        if running or not trials:
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = now

@@ -8,7 +8,7 @@ Example:
             print(arm.cell, arm.edge, arm.operation, arm.mean)
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from api.asynchronous.job_calls import AsyncJobCalls
@@ -16,7 +16,7 @@ from api.asynchronous.result_calls import AsyncResultCalls
 from api.audit_views import AuditView
 from api.refusals import BrokenReplyError, in_our_words, raise_for, read
 from api.rows import AsyncRows
-from api.system_views import SystemView
+from api.system_views import SystemView, UsageView
 from api.views import DatasetView, EntryView, Readiness
 
 
@@ -55,6 +55,11 @@ class AsyncNasClient(AsyncJobCalls, AsyncResultCalls):
         """Return what was changed, by whom and from where, and what was refused, newest first; keys of administrators may ask."""
         given = {"owner": owner, "since": None if since is None else since.isoformat()}
         return self._all("/v1/audit", AuditView, {name: value for name, value in given.items() if value is not None})
+
+    async def usage(self, since: date | None = None, until: date | None = None) -> UsageView:
+        """Return what the jobs of every owner held, from a day on and up to one, that included."""
+        days = {"since": since, "until": until}
+        return await self._one("/v1/usage", UsageView, {name: str(day) for name, day in days.items() if day is not None})
 
     async def readiness(self) -> Readiness:
         """Return whether the service can work; one that says that it cannot has answered, too."""

@@ -28,10 +28,18 @@ class AsyncJobCalls(AsyncCalls):
     @overload
     async def search(self, search_id: str, /) -> AsyncSearch: ...
     @overload
-    async def search(self, /, *, idempotency_key: str | None = None, **fields: Unpack[SearchFields]) -> AsyncSearch: ...
+    async def search(
+        self, /, *, idempotency_key: str | None = None, priority: int = 0, **fields: Unpack[SearchFields]
+    ) -> AsyncSearch: ...
 
     async def search(
-        self, search_id: str | None = None, /, *, idempotency_key: str | None = None, **fields: Unpack[SearchFields]
+        self,
+        search_id: str | None = None,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        priority: int = 0,
+        **fields: Unpack[SearchFields],
     ) -> AsyncSearch:
         """Return a search by its id, or submit one: `search(space="tiny", dataset="digits", training={"methods": ["bnn"]})`.
 
@@ -45,9 +53,11 @@ class AsyncJobCalls(AsyncCalls):
             )
         if search_id is not None:
             return await self._one(f"/v1/searches/{search_id}", AsyncSearch)
-        return await self._submit("searches", AsyncSearch, body_of(fields), idempotency_key)
+        return await self._submit("searches", AsyncSearch, body_of(fields), idempotency_key, priority)
 
-    async def train(self, *, idempotency_key: str | None = None, **fields: Unpack[TrainingFields]) -> AsyncTraining:
+    async def train(
+        self, *, idempotency_key: str | None = None, priority: int = 0, **fields: Unpack[TrainingFields]
+    ) -> AsyncTraining:
         """Submit a training of architectures, given as such or by id.
 
         Space and dataset may be left out: they are those of the search that found the first.
@@ -60,19 +70,23 @@ class AsyncJobCalls(AsyncCalls):
             found = await self._one(f"/v1/architectures/{body['architectures'][0]}", ArchitectureView)
             spec = (await self.search(found.search_id)).spec
             body = {"space": spec["space"], "dataset": spec["dataset"]} | body
-        return await self._submit("trainings", AsyncTraining, body, idempotency_key)
+        return await self._submit("trainings", AsyncTraining, body, idempotency_key, priority)
 
-    async def submit_search(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> AsyncSearch:
-        """Queue a search by its whole spec.
+    async def submit_search(
+        self, spec: Mapping[str, Any], idempotency_key: str | None = None, *, priority: int = 0
+    ) -> AsyncSearch:
+        """Queue a search by its whole spec; of the queued jobs of one owner the one of the highest priority goes first.
 
         Raises:
             ApiError: If the spec is refused; its problem names every field that is wrong.
         """
-        return await self._submit("searches", AsyncSearch, spec, idempotency_key)
+        return await self._submit("searches", AsyncSearch, spec, idempotency_key, priority)
 
-    async def submit_training(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> AsyncTraining:
-        """Queue a training; raises as `submit_search`."""
-        return await self._submit("trainings", AsyncTraining, spec, idempotency_key)
+    async def submit_training(
+        self, spec: Mapping[str, Any], idempotency_key: str | None = None, *, priority: int = 0
+    ) -> AsyncTraining:
+        """Queue a training; as `submit_search`."""
+        return await self._submit("trainings", AsyncTraining, spec, idempotency_key, priority)
 
     async def register_dataset(
         self, name: str, kind: str, settings: Mapping[str, Any], idempotency_key: str | None = None
@@ -150,10 +164,16 @@ class AsyncJobCalls(AsyncCalls):
         return await self._one("/v1/jobs/counts", JobCounts, filters)
 
     async def change(
-        self, job: SomeJob, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None
+        self,
+        job: SomeJob,
+        *,
+        name: str | None = None,
+        note: str | None = None,
+        tags: Sequence[str] | None = None,
+        priority: int | None = None,
     ) -> SomeJob:
-        """Rename a job of any kind, note something, or replace its tags; None leaves what is there."""
-        given = {"name": name, "note": note, "tags": None if tags is None else list(tags)}
+        """Rename a job of any kind, note something, replace its tags or rank it; None leaves what is there."""
+        given = {"name": name, "note": note, "tags": None if tags is None else list(tags), "priority": priority}
         body = {field: value for field, value in given.items() if value is not None}
         return await self._read(type(job), "PATCH", job.path, json=body)
 

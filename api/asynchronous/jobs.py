@@ -112,9 +112,16 @@ class AsyncJob(JobView, AsyncBound):
         """Delete it, when it is over, with its results and their files."""
         await self._client._request("DELETE", self.path)
 
-    async def change(self, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None) -> Self:
-        """Rename it, note something, or replace its tags; None leaves what is there."""
-        return self._renew(await self._client.change(self, name=name, note=note, tags=tags))
+    async def change(
+        self,
+        *,
+        name: str | None = None,
+        note: str | None = None,
+        tags: Sequence[str] | None = None,
+        priority: int | None = None,
+    ) -> Self:
+        """Rename it, note something, replace its tags or rank it; None leaves what is there."""
+        return self._renew(await self._client.change(self, name=name, note=note, tags=tags, priority=priority))
 
     async def clone(self, changes: Mapping[str, Any] | None = None, idempotency_key: str | None = None) -> Self:
         """Submit it again; fields in `changes` replace those of its spec."""

@@ -9,7 +9,7 @@ import typer
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
 from api.commands.jobs import JobKind, connect
-from api.commands.options import Json, Name, Url
+from api.commands.options import Json, Name, Priority, Url
 from api.commands.specs import Sets, asked, read_spec
 from api.console import print_json, print_table, say
 from api.views import BestView, JobView
@@ -20,31 +20,37 @@ from search_spaces.errors import InvalidFieldError
 def add_changes(app: typer.Typer, kind: JobKind) -> None:
     """Add `change` and `clone`."""
 
-    @app.command("change", help=f"Rename, note or tag a {kind.name}, in any state.")
+    @app.command("change", help=f"Rename, note, tag or rank a {kind.name}, in any state.")
     def change_job(  # noqa: PLR0913, PLR0917 - the options of the command line
         job_id: Annotated[str, job_argument(kind.name)],
         name: Name = None,
         note: Annotated[str | None, typer.Option(help="Replaces the note that was there.")] = None,
         tag: Annotated[list[str] | None, typer.Option(help="Replaces the tags that were there; may be repeated.")] = None,
         no_tags: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,  # noqa: FBT002 - typer's way
+        priority: Priority = None,
         as_json: Json = False,  # noqa: FBT002 - as above
         url: Url = None,
     ) -> None:
         if no_tags and tag:
             raise InvalidFieldError("--no-tags", no_tags, "--tag or --no-tags, not both")
         tags = [] if no_tags else tag or None
-        if name is None and note is None and tags is None:
-            raise InvalidFieldError("change", "nothing", "one or more of --name, --note, --tag and --no-tags")
+        if name is None and note is None and tags is None and priority is None:
+            raise InvalidFieldError("change", "nothing", "one or more of --name, --note, --tag, --no-tags and --priority")
         with connect(url) as client:
             job = kind.get(client, find_job(client, kind.name, job_id))
-            changed = client.change(job, name=name, note=note, tags=tags)
+            changed = client.change(job, name=name, note=note, tags=tags, priority=priority)
         if as_json:
             print_json(changed)
         else:
             print_table(
                 f"{kind.name} {job.id}",
                 ["field", "value"],
-                [("name", changed.name), ("note", changed.note), ("tags", ", ".join(changed.tags))],
+                [
+                    ("name", changed.name),
+                    ("note", changed.note),
+                    ("tags", ", ".join(changed.tags)),
+                    ("priority", changed.priority),
+                ],
             )
 
     @app.command("clone", help=f"Submit a {kind.name} again, with some fields of its spec changed, and print the new id.")

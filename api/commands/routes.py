@@ -65,6 +65,7 @@ _OTHERS = {
     "GET /v1/datasets/{name}/sheet.png": "dataset show --sheet",
     "GET /v1/audit": "audit",
     "GET /v1/system": "system",
+    "GET /v1/usage": "usage",
     "GET /readyz": "status",
 }
 FOR_OTHERS: Mapping[str, str] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from api.commands.identifiers import find_job, named_in, recent_jobs
 from api.commands.interruption import cancelled_if_interrupted, kept_if_it_fails, told_that_it_goes_on
 from api.commands.job_changes import add_best, add_changes
 from api.commands.jobs import JobKind, add_job_commands, connect
-from api.commands.options import Json, Name, Url, Watching
+from api.commands.options import Json, Name, Priority, Url, Watching
 from api.commands.results import finish_run, print_architectures, print_candidates, print_controls
 from api.commands.search_readers import SearchId, add_readers
 from api.commands.search_views import add_views
@@ -123,6 +124,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     eps: Eps = None,
     sets: Sets = None,
     name: Name = None,
+    priority: Priority = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,  # noqa: FBT002 - typer's way
     watching: Watching = False,  # noqa: FBT002 - as above
     as_json: Json = False,  # noqa: FBT002 - typer's way
@@ -139,7 +141,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
             else:
                 print_table("estimate: nothing was started", ["figure", "value"], search_rows(estimate))
             return
-        job = asked(client.submit_search, given, client.estimate)
+        job = asked(partial(client.submit_search, priority=priority or 0), given, client.estimate)
         if watching:
             tell(f"search: {job.id}")
             _watch_all(client, job.id, as_json=as_json)

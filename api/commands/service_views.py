@@ -1,5 +1,6 @@
-"""`nas status`, `nas system`, `nas spec`: how a service does, what it stands on, and what it takes."""
+"""`nas status`, `nas system`, `nas usage`, `nas spec`: how a service does, what it stands on, gave, and takes."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -42,6 +43,26 @@ def system(as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - ty
     ]
     if workers:
         print_table("workers", ["job", "doing", "host", "device", "since"], workers)
+
+
+def usage(
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only from this day on, in UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only up to this day, that included.")] = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way
+    url: Url = None,
+) -> None:
+    """Show what the jobs of every owner held: hours of GPUs and processors."""
+    with connect(url) as client:
+        told = client.usage(*(None if moment is None else moment.date() for moment in (since, until)))
+    if as_json:
+        print_json(told)
+        return
+    columns = ["owner", "project", "jobs", "hours at work", "CPU hours", "GPU hours"]
+    rows = [
+        (row.owner or "-", row.project or "-", row.jobs, *(f"{seconds / 3600:.2f}" for seconds in row.held))
+        for row in told.owners
+    ]
+    print_table("usage", columns, rows)
 
 
 def _facts(told: SystemView) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from api.commands.identifiers import find_job, job_argument, named_in, recent_jo
 from api.commands.interruption import told_that_it_goes_on
 from api.commands.job_changes import add_best, add_changes
 from api.commands.jobs import JobKind, add_job_commands, connect
-from api.commands.options import Json, Name, Url, Watching
+from api.commands.options import Json, Name, Priority, Url, Watching
 from api.commands.rows import AsCsv, AsParquet, check_output, put_out
 from api.commands.searches import exit_for
 from api.commands.specs import Sets, SpecFile, as_written, asked, read_spec
@@ -60,6 +60,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
     epochs: Annotated[str | None, typer.Option(metavar="NUMBER", help="Epochs of the shared recipe.")] = None,
     sets: Sets = None,
     name: Name = None,
+    priority: Priority = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")] = False,  # noqa: FBT002 - typer's way
     watching: Watching = False,  # noqa: FBT002 - as above
     as_json: Json = False,  # noqa: FBT002 - typer's way
@@ -80,7 +81,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of the command line
             else:
                 print_table("estimate: nothing was started", ["figure", "value"], training_rows(estimate))
             return
-        job = asked(client.submit_training, given, client.estimate_training)
+        job = asked(partial(client.submit_training, priority=priority or 0), given, client.estimate_training)
         if watching:
             tell(f"training: {job.id}")
             _watch(client, job.id, as_json=as_json)

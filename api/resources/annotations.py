@@ -1,4 +1,4 @@
-"""What people do to a job beside running it: rename it, note and tag it, clone it, read its log. Not a resource of its own."""
+"""What people do to a job beside running it: change, clone it, read its log. Not a resource of its own."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Response, status
 from api.deps import Service, ServiceDep
 from api.job_views import JobChange, LogView
 from api.resources.jobs import CONFLICT, NOT_FOUND, job_views
-from api.resources.submission import IdempotencyKey, Submission, accept
+from api.resources.submission import IdempotencyKey, Priority, Submission, accept
 from api.views import JobView
 from nas_service.errors import InvalidInputError
 from nas_service.lifecycle import HELD, JobState
@@ -33,11 +33,14 @@ def add_annotation_routes(router: APIRouter, kind: str, check: Callable[[Service
 
 
 def _add_change(router: APIRouter, kind: str) -> None:
-    @router.patch("/{job_id}", summary=f"Rename, note or tag a {kind}, in any state", name=f"change_{kind}", responses=NOT_FOUND)
+    @router.patch(
+        "/{job_id}", summary=f"Rename, note, tag or rank a {kind}, in any state", name=f"change_{kind}", responses=NOT_FOUND
+    )
     def change(service: ServiceDep, job_id: str, body: JobChange) -> JobView:
         """Change what is given and leave the rest; the spec stays as it was submitted."""
         with service.database.write() as session:
             (view,) = job_views(session, [listing.annotate(session, job_id, kind, **body.given())])
+        service.wake_controller()
         return view
 
 
@@ -55,8 +58,9 @@ def _add_clone(router: APIRouter, kind: str, check: Callable[[Service, object], 
         job_id: str,
         changes: Changes = None,
         idempotency_key: IdempotencyKey = None,
+        priority: Priority = 0,
     ) -> JobView:
-        """Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+        """Check the spec as one that is submitted; it has the name that the job has now, and no note, tag or priority of it.
 
         The name in the spec of a registration is that of its dataset, and stays.
         """
@@ -64,7 +68,7 @@ def _add_clone(router: APIRouter, kind: str, check: Callable[[Service, object], 
             job = jobs.get_job(session, job_id, kind)
         name = {} if kind == jobs.REGISTRATION else {"name": job.name}
         submission = check(service, job.spec | name | (changes or {}))
-        return accept(service, response, replace(submission, key=idempotency_key))
+        return accept(service, response, replace(submission, key=idempotency_key, priority=priority))
 
 
 def _add_log(router: APIRouter, kind: str) -> None:

@@ -17,7 +17,7 @@ from nas_service.comparison import best
 from nas_service.errors import NotFoundError
 from nas_service.job_events import EventKind
 from nas_service.lifecycle import JobState
-from nas_service.storage import candidates, events, jobs, listing, queue
+from nas_service.storage import candidates, events, jobs, listing, queue, usage
 from nas_service.storage.deletion import delete_job
 from nas_service.storage.models import Job
 from nas_service.storage.session import Session
@@ -52,11 +52,14 @@ def job_views(session: Session, rows: Sequence[Job]) -> list[JobView]:
 
 
 def told_beside(session: Session, rows: Sequence[Job]) -> list[dict[str, Any]]:
-    """Return what is told of every job that its row does not hold: what it waits for, its place in the queue, and tags."""
+    """Return what is told of every job that its row does not hold: waits, its place in the queue, tags, and what it held."""
     places = queue.places(session, rows)
-    waits, tags = waits_of(session, rows, places), listing.tags_of(session, [row.id for row in rows])
+    ids = [row.id for row in rows]
+    waits, tags, used = waits_of(session, rows, places), listing.tags_of(session, ids), usage.usage_of(session, ids)
     return [
-        {"waiting_for": waits.get(row.id), "queue_position": places.get(row.id), "tags": tags.get(row.id, [])} for row in rows
+        {"waiting_for": waits.get(key), "queue_position": places.get(key), "tags": tags.get(key, [])}
+        | ({"cpu_seconds": used[key].cpu_seconds, "gpu_seconds": used[key].gpu_seconds} if key in used else {})
+        for key in ids
     ]
 
 

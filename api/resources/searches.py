@@ -12,7 +12,7 @@ from api.estimates import EstimateView
 from api.pagination import Cursor, Limit, decode_cursor, paginate
 from api.resources.annotations import add_annotation_routes
 from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
-from api.resources.submission import IdempotencyKey, Submission, accept
+from api.resources.submission import IdempotencyKey, Priority, Submission, accept
 from api.views import JobView, Page, SampleView
 from nas_service.catalogue import samples_of
 from nas_service.checking.specs import check_search
@@ -26,9 +26,11 @@ router = APIRouter(prefix="/searches", tags=["searches"])
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a search", responses=CONFLICT)
-def submit_search(service: ServiceDep, body: SearchBody, response: Response, idempotency_key: IdempotencyKey = None) -> JobView:
+def submit_search(
+    service: ServiceDep, body: SearchBody, response: Response, idempotency_key: IdempotencyKey = None, priority: Priority = 0
+) -> JobView:
     """Check the whole spec, then queue it: a spec that is accepted does not fail for what could be known now."""
-    return accept(service, response, replace(_checked(service, body), key=idempotency_key))
+    return accept(service, response, replace(_checked(service, body), key=idempotency_key, priority=priority))
 
 
 def _checked(service: Service, body: object) -> Submission:

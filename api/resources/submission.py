@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Header, Response
+from fastapi import Header, Query, Response
 
 from api.deps import Service
+from api.job_views import RANK
 from api.resources.jobs import job_views
 from api.views import JobView
 from nas_service.checking.registrations import check_registration
@@ -19,6 +20,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=200, description="Sending the same request again with the same key changes nothing."),
 ]
+
+Priority = Annotated[int, Query(ge=-100, le=100, description=RANK)]
 
 RETRY_AFTER_S = 2
 
@@ -34,6 +37,7 @@ class Submission:
         key: The request's Idempotency-Key.
         asked: The spec without what was filled in from work under way, which tells requests with one key apart; None: all of it.
         check: What only the database knows, looked at in the transaction that queues the job.
+        priority: Among the jobs of its owner.
         under_way: Id of a job that does the same and is not over, found in that transaction: then none is queued.
         samples: That a search will take.
     """
@@ -44,6 +48,7 @@ class Submission:
     key: str | None = None
     asked: dict[str, Any] | None = None
     check: Callable[[Session], None] = lambda _: None
+    priority: int = 0
     under_way: Callable[[Session], str | None] = lambda _: None
     samples: int | None = None
 
@@ -81,7 +86,7 @@ def _queued(service: Service, session: Session, submission: Submission) -> Job:
     if whose.owner is not None:
         quotas.require_room(session, whose.owner, service.quota, submission.samples or 0)
     job = jobs.create_job(session, submission.kind, submission.name, submission.spec, whose=whose)
-    job.samples = submission.samples
+    job.samples, job.priority = submission.samples, submission.priority
     return job
 
 

@@ -11,7 +11,7 @@ from api.estimates import TrainingEstimateView
 from api.resources.annotations import add_annotation_routes
 from api.resources.jobs import CONFLICT, NOT_FOUND, add_best_route, add_job_routes, delete_and_wake
 from api.resources.named_results import NamedResults
-from api.resources.submission import IdempotencyKey, Submission, accept
+from api.resources.submission import IdempotencyKey, Priority, Submission, accept
 from api.views import JobView
 from nas_service.catalogue import build_space, samples_of
 from nas_service.checking.specs import check_search, check_training
@@ -28,10 +28,10 @@ router = APIRouter(prefix="/trainings", tags=["trainings"])
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit a training", responses=CONFLICT)
 def submit_training(
-    service: ServiceDep, body: TrainingBody, response: Response, idempotency_key: IdempotencyKey = None
+    service: ServiceDep, body: TrainingBody, response: Response, idempotency_key: IdempotencyKey = None, priority: Priority = 0
 ) -> JobView:
     """Queue architectures x methods x seeds; the architectures must be there and of the space that is named."""
-    return accept(service, response, replace(_checked(service, body), key=idempotency_key))
+    return accept(service, response, replace(_checked(service, body), key=idempotency_key, priority=priority))
 
 
 def _checked(service: Service, body: object) -> Submission:

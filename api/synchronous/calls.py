@@ -88,9 +88,10 @@ class Calls:
     def _one(self, path: str, view: type[Item], params: Mapping[str, Any] | None = None) -> Item:
         return self._read(view, "GET", path, params=params)
 
-    def _submit(self, kind: str, view: type[Item], spec: Mapping[str, Any], key: str | None) -> Item:
+    def _submit(self, kind: str, view: type[Item], spec: Mapping[str, Any], key: str | None, priority: int = 0) -> Item:
         headers = {"Idempotency-Key": key} if key else {}
-        return self._read(view, "POST", f"/v1/{kind}", json=dict(spec), headers=headers)
+        params = {"priority": priority} if priority else {}
+        return self._read(view, "POST", f"/v1/{kind}", json=dict(spec), headers=headers, params=params)
 
     def _all(self, path: str, view: type[Item], filters: Mapping[str, Any]) -> Rows[Item]:
         def more(cursor: str | None) -> Page[Item]:

@@ -9,7 +9,7 @@ Example:
             print(arm.cell, arm.edge, arm.operation, arm.mean)
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from api.audit_views import AuditView
@@ -17,7 +17,7 @@ from api.refusals import BrokenReplyError, in_our_words, raise_for, read
 from api.rows import Rows
 from api.synchronous.job_calls import JobCalls
 from api.synchronous.result_calls import ResultCalls
-from api.system_views import SystemView
+from api.system_views import SystemView, UsageView
 from api.views import DatasetView, EntryView, Readiness
 
 
@@ -56,6 +56,11 @@ class NasClient(JobCalls, ResultCalls):
         """Return what was changed, by whom and from where, and what was refused, newest first; keys of administrators may ask."""
         given = {"owner": owner, "since": None if since is None else since.isoformat()}
         return self._all("/v1/audit", AuditView, {name: value for name, value in given.items() if value is not None})
+
+    def usage(self, since: date | None = None, until: date | None = None) -> UsageView:
+        """Return what the jobs of every owner held, from a day on and up to one, that included."""
+        days = {"since": since, "until": until}
+        return self._one("/v1/usage", UsageView, {name: str(day) for name, day in days.items() if day is not None})
 
     def readiness(self) -> Readiness:
         """Return whether the service can work; one that says that it cannot has answered, too."""

@@ -29,10 +29,16 @@ class JobCalls(Calls):
     @overload
     def search(self, search_id: str, /) -> Search: ...
     @overload
-    def search(self, /, *, idempotency_key: str | None = None, **fields: Unpack[SearchFields]) -> Search: ...
+    def search(self, /, *, idempotency_key: str | None = None, priority: int = 0, **fields: Unpack[SearchFields]) -> Search: ...
 
     def search(
-        self, search_id: str | None = None, /, *, idempotency_key: str | None = None, **fields: Unpack[SearchFields]
+        self,
+        search_id: str | None = None,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        priority: int = 0,
+        **fields: Unpack[SearchFields],
     ) -> Search:
         """Return a search by its id, or submit one: `search(space="tiny", dataset="digits", training={"methods": ["bnn"]})`.
 
@@ -46,9 +52,9 @@ class JobCalls(Calls):
             )
         if search_id is not None:
             return self._one(f"/v1/searches/{search_id}", Search)
-        return self._submit("searches", Search, body_of(fields), idempotency_key)
+        return self._submit("searches", Search, body_of(fields), idempotency_key, priority)
 
-    def train(self, *, idempotency_key: str | None = None, **fields: Unpack[TrainingFields]) -> Training:
+    def train(self, *, idempotency_key: str | None = None, priority: int = 0, **fields: Unpack[TrainingFields]) -> Training:
         """Submit a training of architectures, given as such or by id.
 
         Space and dataset may be left out: they are those of the search that found the first.
@@ -61,19 +67,19 @@ class JobCalls(Calls):
             found = self._one(f"/v1/architectures/{body['architectures'][0]}", ArchitectureView)
             spec = (self.search(found.search_id)).spec
             body = {"space": spec["space"], "dataset": spec["dataset"]} | body
-        return self._submit("trainings", Training, body, idempotency_key)
+        return self._submit("trainings", Training, body, idempotency_key, priority)
 
-    def submit_search(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> Search:
-        """Queue a search by its whole spec.
+    def submit_search(self, spec: Mapping[str, Any], idempotency_key: str | None = None, *, priority: int = 0) -> Search:
+        """Queue a search by its whole spec; of the queued jobs of one owner the one of the highest priority goes first.
 
         Raises:
             ApiError: If the spec is refused; its problem names every field that is wrong.
         """
-        return self._submit("searches", Search, spec, idempotency_key)
+        return self._submit("searches", Search, spec, idempotency_key, priority)
 
-    def submit_training(self, spec: Mapping[str, Any], idempotency_key: str | None = None) -> Training:
-        """Queue a training; raises as `submit_search`."""
-        return self._submit("trainings", Training, spec, idempotency_key)
+    def submit_training(self, spec: Mapping[str, Any], idempotency_key: str | None = None, *, priority: int = 0) -> Training:
+        """Queue a training; as `submit_search`."""
+        return self._submit("trainings", Training, spec, idempotency_key, priority)
 
     def register_dataset(
         self, name: str, kind: str, settings: Mapping[str, Any], idempotency_key: str | None = None
@@ -151,10 +157,16 @@ class JobCalls(Calls):
         return self._one("/v1/jobs/counts", JobCounts, filters)
 
     def change(
-        self, job: SomeJob, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None
+        self,
+        job: SomeJob,
+        *,
+        name: str | None = None,
+        note: str | None = None,
+        tags: Sequence[str] | None = None,
+        priority: int | None = None,
     ) -> SomeJob:
-        """Rename a job of any kind, note something, or replace its tags; None leaves what is there."""
-        given = {"name": name, "note": note, "tags": None if tags is None else list(tags)}
+        """Rename a job of any kind, note something, replace its tags or rank it; None leaves what is there."""
+        given = {"name": name, "note": note, "tags": None if tags is None else list(tags), "priority": priority}
         body = {field: value for field, value in given.items() if value is not None}
         return self._read(type(job), "PATCH", job.path, json=body)
 

@@ -113,9 +113,16 @@ class Job(JobView, Bound):
         """Delete it, when it is over, with its results and their files."""
         self._client._request("DELETE", self.path)
 
-    def change(self, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None) -> Self:
-        """Rename it, note something, or replace its tags; None leaves what is there."""
-        return self._renew(self._client.change(self, name=name, note=note, tags=tags))
+    def change(
+        self,
+        *,
+        name: str | None = None,
+        note: str | None = None,
+        tags: Sequence[str] | None = None,
+        priority: int | None = None,
+    ) -> Self:
+        """Rename it, note something, replace its tags or rank it; None leaves what is there."""
+        return self._renew(self._client.change(self, name=name, note=note, tags=tags, priority=priority))
 
     def clone(self, changes: Mapping[str, Any] | None = None, idempotency_key: str | None = None) -> Self:
         """Submit it again; fields in `changes` replace those of its spec."""

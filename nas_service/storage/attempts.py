@@ -12,14 +12,17 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import LateResultError
+from nas_service.fair_share import Rules, next_leave, next_start
 from nas_service.job_events import AttemptLost, AttemptReleased, PhaseTold
 from nas_service.lifecycle import COMMITTING, HELD, JobState
 from nas_service.reports import AnyProgress
-from nas_service.storage import events
+from nas_service.storage import events, usage
 from nas_service.storage.jobs import KINDS, LANES, get_job, move, set_values, update_one
 from nas_service.storage.models import Job
 from nas_service.storage.session import database_now, exclusive
+from nas_service.storage.shares import at_work, standings
 
+MADE_ROOM = "it had its turn, and made room for a job whose turn it was"
 _CLAIMS = 7_230_001  # the lock of those who count held jobs and take another; any number that nobody else uses
 
 
@@ -38,8 +41,8 @@ class Hold:
     lease: timedelta
 
 
-def claim(session: Session, start_limit: timedelta, most: int, most_registrations: int = 1) -> Job | None:
-    """Take the oldest queued job of a kind that may begin: it is `starting`, and its attempt is one higher.
+def claim(session: Session, start_limit: timedelta, most: int, most_registrations: int = 1, owner_jobs: int = 0) -> Job | None:
+    """Take the queued job whose turn it is (`fair_share`): it is `starting`, and its attempt is one higher.
 
     However many controllers share the database, they count and take one after another.
 
@@ -48,16 +51,29 @@ def claim(session: Session, start_limit: timedelta, most: int, most_registration
         start_limit: For which the lease runs until the driver takes over.
         most: Searches and trainings that may be held at once.
         most_registrations: Registrations likewise, which neither wait for the others nor hold them up.
+        owner_jobs: Searches and trainings of one owner that may be held at once; 0: any number.
     """
     exclusive(session, _CLAIMS)
-    limits = zip(LANES, (most, most_registrations), strict=True)
-    free = [kind for lane, limit in limits if held_count(session, lane) < limit for kind in lane]
-    waiting = select(Job).where(Job.state == JobState.QUEUED.value, Job.kind.in_(free))
-    job = session.scalars(waiting.order_by(Job.id).limit(1)).first()
-    if job is None or not move(session, job.id, JobState.STARTING):
+    for lane, rules in zip(LANES, (Rules(most, owner_jobs), Rules(most_registrations)), strict=True):
+        if held_count(session, lane) >= rules.places:
+            continue
+        first = next_start(standings(session, lane), rules)
+        if first is None or not move(session, first.id, JobState.STARTING):
+            continue
+        set_values(session, first.id, attempt=Job.attempt + 1, lease_expires_at=database_now(session) + start_limit)
+        return get_job(session, first.id)
+    return None
+
+
+def make_room(session: Session, rules: Rules) -> Job | None:
+    """Ask a running search or training to let go and queue again, where another job should have its place (`fair_share`)."""
+    exclusive(session, _CLAIMS)
+    found = next_leave(standings(session, LANES[0]), rules)
+    if found is None or not move(session, found.id, JobState.PAUSING):
         return None
-    set_values(session, job.id, attempt=Job.attempt + 1, lease_expires_at=database_now(session) + start_limit)
-    return get_job(session, job.id)
+    usage.count(session, found.id)  # so that its owner comes later even if its driver dies now
+    set_values(session, found.id, made_room=True)
+    return get_job(session, found.id)
 
 
 def start(session: Session, hold: Hold) -> Job:
@@ -70,7 +86,8 @@ def start(session: Session, hold: Hold) -> Job:
         raise LateResultError(_late(get_job(session, hold.job_id), hold.attempt))
     now = database_now(session)
     started = func.coalesce(Job.started_at, now)
-    set_values(session, hold.job_id, lease_expires_at=now + hold.lease, started_at=started, waiting_for=None)
+    held_from = {"turn_at": now, "counted_at": now, "cpus": 0.0, "gpus": 0.0}
+    set_values(session, hold.job_id, lease_expires_at=now + hold.lease, started_at=started, waiting_for=None, **held_from)
     return get_job(session, hold.job_id)
 
 
@@ -106,6 +123,13 @@ def wait(session: Session, hold: Hold, reason: str | None) -> JobState:
     return _renew(session, hold, {"waiting_for": reason})
 
 
+def take_devices(session: Session, hold: Hold, cpus: float, gpus: float) -> JobState:
+    """As `renew`, with what the actors and trials of the attempt have from now on, as they asked for it of Ray."""
+    state = _renew(session, hold, {})
+    set_values(session, hold.job_id, cpus=cpus, gpus=gpus)
+    return state
+
+
 def _shown(progress: AnyProgress) -> dict[str, Any]:
     return {"progress": progress.model_dump(mode="json")}
 
@@ -119,6 +143,7 @@ def _renew(session: Session, hold: Hold, values: dict[str, Any]) -> JobState:
     statement = update(Job).where(Job.id == hold.job_id, Job.attempt == hold.attempt, Job.state.in_(held))
     if not update_one(session, statement.values(values)):
         raise LateResultError(_late(get_job(session, hold.job_id), hold.attempt))
+    usage.count(session, hold.job_id)
     if phase is not None and (before or {}).get("phase") != phase:
         events.record(session, hold.job_id, PhaseTold(phase=phase))
     return JobState(get_job(session, hold.job_id).state)
@@ -147,8 +172,7 @@ def held(session: Session) -> list[Job]:
 
 def held_count(session: Session, kinds: Sequence[str] = KINDS) -> int:
     """Return how many jobs of some kinds a driver may be working on."""
-    query = select(func.count()).select_from(Job).where(Job.state.in_([state.value for state in HELD]), Job.kind.in_(kinds))
-    return session.scalar(query) or 0
+    return session.scalar(select(func.count()).select_from(Job).where(*at_work(kinds))) or 0
 
 
 def has_queued(session: Session) -> bool:
@@ -186,15 +210,29 @@ def requeue(session: Session, hold: Hold, reason: str, *, waiting_for: str | Non
     return moved
 
 
+def rest(session: Session, job_id: str, attempt: int) -> JobState:
+    """Let go of a job that is pausing: it is paused, or, where it makes room, queued again. Return its state then."""
+    pausing = update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.state == JobState.PAUSING.value)
+    if update_one(session, pausing.values(attempt=attempt)):  # which locks it: somebody may pause it for good just now
+        makes_room = get_job(session, job_id).made_room
+        move(session, job_id, JobState.QUEUED if makes_room else JobState.PAUSED)
+        if makes_room:
+            events.record(session, job_id, AttemptReleased(attempt=attempt, reason=MADE_ROOM))
+    return JobState(get_job(session, job_id).state)
+
+
 def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobState:
-    """Finish what a driver left that is gone: a cancelling job is cancelled, a pausing one paused, any other queued again.
+    """Finish what a driver left that is gone: a cancelling job is cancelled, a pausing one rests, any other is queued again.
 
     One that ran is failed after `max_stalls` attempts without progress. One whose driver never began is not to blame.
     """
-    wound_up = {JobState.CANCELLING: JobState.CANCELLED, JobState.PAUSING: JobState.PAUSED}.get(JobState(job.state))
-    if wound_up is not None:
-        moved = move(session, job.id, wound_up, attempt=job.attempt)
-        return wound_up if moved else JobState(get_job(session, job.id).state)
+    if has_lapsed(session, job):
+        usage.forget(session, job.id)
+    if job.state == JobState.PAUSING.value:
+        return rest(session, job.id, job.attempt)
+    if job.state == JobState.CANCELLING.value:
+        move(session, job.id, JobState.CANCELLED, attempt=job.attempt)
+        return JobState(get_job(session, job.id).state)
     began = job.state == JobState.RUNNING.value
     if not move(session, job.id, JobState.LOST, attempt=job.attempt):
         return JobState(get_job(session, job.id).state)

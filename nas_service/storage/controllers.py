@@ -11,15 +11,15 @@ from nas_service.storage.session import database_now
 SILENT_AFTER = timedelta(seconds=60)  # a controller that has not stepped for so long is gone, or stuck
 
 
-def report(session: Session, controller_id: str, trouble: str | None) -> None:
-    """Keep that a controller has made a good step, and why it can start no driver, if it cannot."""
+def report(session: Session, controller_id: str, trouble: str | None, owner_jobs: int = 0) -> None:
+    """Keep that a controller has made a good step, why it can start no driver, if it cannot, and how many an owner may have."""
     now = database_now(session)
     row = session.get(ControllerRow, controller_id)
     if row is None:
         session.execute(delete(ControllerRow).where(ControllerRow.stepped_at < now - timedelta(days=1)))
         row = ControllerRow(id=controller_id, started_at=now)
         session.add(row)
-    row.stepped_at, row.trouble = now, trouble
+    row.stepped_at, row.trouble, row.owner_jobs = now, trouble, owner_jobs
 
 
 def sign_off(session: Session, controller_id: str) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from nas_service.access import NOBODYS, Whose
 from nas_service.errors import ConflictError, NotFoundError
 from nas_service.job_events import StateTold
-from nas_service.lifecycle import FINISHED, CandidateState, JobState, sources_of
-from nas_service.storage import candidates, events, keys, litter
+from nas_service.lifecycle import FINISHED, HELD, CandidateState, JobState, sources_of
+from nas_service.storage import candidates, events, keys, litter, usage
 from nas_service.storage.models import Job
 from nas_service.storage.session import database_now, new_id
 
@@ -28,7 +28,7 @@ LANES = ((SEARCH, TRAINING), (REGISTRATION,))  # kinds that wait for one another
 def create_job(
     session: Session, kind: str, name: str, spec: dict[str, Any], parent_id: str | None = None, whose: Whose = NOBODYS
 ) -> Job:
-    """Insert a queued job and its first event; one that a job started is whose that is."""
+    """Insert a queued job and its first event; one that a job started is whose that is, and of its priority."""
     parent = None if parent_id is None else session.get(Job, parent_id)
     if parent is not None:
         whose = Whose(parent.owner, parent.project)
@@ -43,6 +43,7 @@ def create_job(
         parent_id=parent_id,
         owner=whose.owner,
         project=whose.project,
+        priority=0 if parent is None else parent.priority,
         attempt=0,
         stalls=0,
         progress={},
@@ -149,8 +150,16 @@ def move(session: Session, job_id: str, target: JobState, *, attempt: int | None
         statement = statement.where(Job.attempt == attempt)
     if not update_one(session, statement.values(values)):
         return False
+    if target not in HELD:
+        usage.count(session, job_id, ends=True)
     events.record(session, job_id, StateTold(state=target, error=error or None))
-    if target in {JobState.LOST, JobState.PAUSED}:
+    _let_follow(session, job_id, target, error)
+    return True
+
+
+def _let_follow(session: Session, job_id: str, target: JobState, error: str | None) -> None:
+    """Move the candidates of a job that moved, and let go of files that nobody needs any more."""
+    if target in {JobState.LOST, JobState.PAUSED, JobState.QUEUED}:
         candidates.put_back(session, job_id)
     elif target is JobState.CANCELLED:
         candidates.end_open(session, job_id, CandidateState.CANCELLED)
@@ -160,7 +169,6 @@ def move(session: Session, job_id: str, target: JobState, *, attempt: int | None
         litter.drop(session, [keys.supernet_folder(job_id), keys.training_folder(job_id)])
     if target in FINISHED - {JobState.SUCCEEDED}:
         litter.drop(session, [keys.registration_folder(job_id)])
-    return True
 
 
 def request_cancel(session: Session, job_id: str, kind: str) -> Job:
@@ -177,12 +185,19 @@ def request_cancel(session: Session, job_id: str, kind: str) -> Job:
 
 def request_pause(session: Session, job_id: str, kind: str) -> Job:
     """Ask a job to let go of its processes and keep what it has; one that is queued rests at once. Raises as `request_cancel`."""
-    return _request(session, job_id, kind, (JobState.PAUSED, JobState.PAUSING), set(), "paused")
+    resting = JobState.PAUSED, JobState.PAUSING
+    for_good = update(Job).where(Job.id == job_id, Job.state.in_([state.value for state in resting])).values(made_room=False)
+    while True:
+        _request(session, job_id, kind, resting, set(), "paused")
+        if update_one(session, for_good):
+            return get_job(session, job_id, kind)
 
 
 def request_resume(session: Session, job_id: str, kind: str) -> Job:
     """Put a paused job back into the queue, in its old place. Raises as `request_cancel`."""
     job = get_job(session, job_id, kind)
+    if job.state == JobState.PAUSING.value and job.made_room:
+        return job  # it goes on by itself
     if job.state == JobState.PAUSING.value:
         raise ConflictError(f"{kind} {job_id} is pausing; resume it when it is paused")
     if job.state == JobState.LOST.value:

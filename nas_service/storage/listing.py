@@ -29,6 +29,8 @@ _SHOWN = (
     Job.parent_id,
     Job.owner,
     Job.project,
+    Job.priority,
+    Job.made_room,
     Job.waiting_for,
     Job.created_at,
     Job.started_at,
@@ -89,8 +91,8 @@ def tags_of(session: Session, job_ids: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def annotate(session: Session, job_id: str, kind: str, **values: Any) -> Job:  # noqa: ANN401 - of three columns
-    """Change a job's `name`, `note` or `tags`, those that are given; its spec stays as it was submitted.
+def annotate(session: Session, job_id: str, kind: str, **values: Any) -> Job:  # noqa: ANN401 - of four columns
+    """Change a job's `name`, `note`, `tags` or `priority`, those that are given; its spec stays as it was submitted.
 
     Raises:
         NotFoundError: If there is no such job.

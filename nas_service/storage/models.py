@@ -1,6 +1,6 @@
 """The tables. Alembic's migrations are the only source of the schema in a database; this is what they must agree with."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -15,12 +15,14 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 CASCADE = "CASCADE"
+IS_QUEUED = "state = 'queued'"  # of a job; as the next, it is said in full
 IS_MOVE = "kind = 'state'"  # of an event; with a placeholder for the kind no database would take the index of moves
 ATTACK_SECONDS = "attack_seconds"  # beside the figures of `metrics`, which the same seed repeats and a time does not
 
@@ -94,6 +96,17 @@ class Job(Base):
             "project",
             "owner",
         ),
+        # The head of every owner's queue is looked up in this one, however long the queues are.
+        Index(
+            "ix_jobs_waiting",
+            "state",  # or SQLite takes another index, which begins with it
+            "kind",
+            "owner",
+            "priority",
+            "id",
+            postgresql_where=text(IS_QUEUED),
+            sqlite_where=text(IS_QUEUED),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -110,8 +123,14 @@ class Job(Base):
     owner: Mapped[str | None] = mapped_column(String(100))  # of the key that submitted it; null where nobody was asked for one
     project: Mapped[str | None] = mapped_column(String(100))  # of that key: who has a key of the same one shares it
     parent_id: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), index=True)
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")  # among its owner's; the highest goes first
     attempt: Mapped[int] = mapped_column(default=0)
     stalls: Mapped[int] = mapped_column(default=0)  # attempts lost since the last progress
+    made_room: Mapped[bool] = mapped_column(default=False, server_default=false())  # was asked to, for another; see `turns`
+    turn_at: Mapped[datetime | None]  # when its last driver took over
+    counted_at: Mapped[datetime | None]  # up to when what it holds is in `usage`; null: it holds nothing
+    cpus: Mapped[float] = mapped_column(default=0.0, server_default="0")  # that its actors or trials have now
+    gpus: Mapped[float] = mapped_column(default=0.0, server_default="0")
     lease_expires_at: Mapped[datetime | None]  # by the database's clock
     waiting_for: Mapped[str | None]  # what keeps it from going on, where somebody knows; in words
     progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -122,6 +141,21 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     samples: Mapped[int | None]  # that a search will take, for limits by owner; null where it was submitted otherwise
+
+
+class UsageRow(Base):
+    """What a job held on one day, by the database's clock and in UTC; it stays when the job is deleted."""
+
+    __tablename__ = "usage"
+    __table_args__ = (Index(None, "day", "owner", "seconds"),)
+
+    job_id: Mapped[str] = mapped_column(Id, primary_key=True)  # no foreign key
+    day: Mapped[date] = mapped_column(primary_key=True)
+    owner: Mapped[str | None] = mapped_column(String(100))  # as of the job
+    project: Mapped[str | None] = mapped_column(String(100))
+    seconds: Mapped[float] = mapped_column(default=0.0)  # for which a driver had the job
+    cpu_seconds: Mapped[float] = mapped_column(default=0.0)  # of what its actors and trials asked of Ray
+    gpu_seconds: Mapped[float] = mapped_column(default=0.0)
 
 
 class JobTag(Base):
@@ -332,6 +366,7 @@ class ControllerRow(Base):
     started_at: Mapped[datetime]
     stepped_at: Mapped[datetime]  # last good step, by the database's clock
     trouble: Mapped[str | None]  # why it can start no driver, in words
+    owner_jobs: Mapped[int] = mapped_column(default=0, server_default="0")  # that one owner may have at work; 0: any number
 
 
 class IdempotencyKey(Base):

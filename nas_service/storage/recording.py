@@ -20,7 +20,17 @@ from nas_service.storage import events
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.storage.deletion import delete_job
 from nas_service.storage.jobs import SEARCH, get_job
-from nas_service.storage.models import Artifact, Base, Candidate, CandidateEpoch, Event, IdempotencyKey, Job, UtcDateTime
+from nas_service.storage.models import (
+    Artifact,
+    Base,
+    Candidate,
+    CandidateEpoch,
+    Event,
+    IdempotencyKey,
+    Job,
+    UsageRow,
+    UtcDateTime,
+)
 
 _ROWS = "rows.json"
 _FILES = "files/"
@@ -28,7 +38,7 @@ _MODELS: dict[str, type[Base]] = {mapper.class_.__tablename__: mapper.class_ for
 _OWN_TABLES = [  # that name their job, after those that they refer to
     _MODELS[table.name]
     for table in Base.metadata.sorted_tables
-    if "job_id" in table.columns and table.name != IdempotencyKey.__tablename__
+    if "job_id" in table.columns and table.name not in {IdempotencyKey.__tablename__, UsageRow.__tablename__}
 ]
 
 

@@ -4,11 +4,12 @@ A session of a project finds, changes and deletes rows of that project, and thos
 `project`, everything that hangs on a job by the job's. What is another project's is not there. A session of no project, as
 drivers, controllers and administrators have it, sees everything.
 
-A statement that has to count everybody's rows, such as one that numbers the queue, carries `EVERYBODYS`, and tells nothing of
-them but numbers. What is inserted is not limited: what it hangs on was found before.
+A statement that has to count everybody's rows carries `EVERYBODYS`, or stands in a block of `everybodys`, as what numbers the
+queue; it tells nothing of them but numbers. What is inserted is not limited: what it hangs on was found before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Never
 
@@ -88,6 +89,7 @@ def _by_any_owner(model: Any, project: str) -> LoaderCriteriaOption:  # noqa: AN
 _RULES: dict[type[Base], Callable[[Any, str], LoaderCriteriaOption]] = {
     models.Job: _by_itself,
     models.DatasetRow: _by_itself,
+    models.UsageRow: _by_itself,
     models.JobTag: _by_job,
     models.SampleRow: _by_job,
     models.ArmRow: _by_job,
@@ -150,6 +152,17 @@ def without_rule() -> list[str]:
     """Return the names of models that nobody has said of who sees them."""
     models_ = {mapper.class_ for mapper in Base.registry.mappers}
     return sorted(model.__name__ for model in models_ - {*LIMITED, *_THE_SERVICES})
+
+
+@contextmanager
+def everybodys(session: Session) -> Iterator[None]:
+    """Let every statement in the block count everybody's rows."""
+    project = session.info.pop(PROJECT, None)
+    try:
+        yield
+    finally:
+        if project is not None:
+            session.info[PROJECT] = project
 
 
 @event.listens_for(Session, "do_orm_execute")

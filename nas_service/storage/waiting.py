@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nas_service.lifecycle import HELD, JobState
+from nas_service.lifecycle import JobState
 from nas_service.storage import controllers
 from nas_service.storage.jobs import LANES
 from nas_service.storage.models import Job
+from nas_service.storage.shares import at_work
 from nas_service.storage.visibility import EVERYBODYS
 
+_ROOM = "its driver to let go: it had its turn, makes room for another job, and queues again"
 _NEXT = "its turn, which is next"
 _NOBODY = "a controller: none is at work; `nas serve` runs one"
 
@@ -27,6 +29,8 @@ def waits_of(session: Session, jobs: Sequence[Job], places: Mapping[str, int]) -
             continue
         if job.waiting_for is not None:
             found[job.id] = job.waiting_for
+        elif job.state == JobState.PAUSING.value and job.made_room:
+            found[job.id] = _ROOM
         elif job.state == JobState.PAUSED.value:
             found[job.id] = "somebody to resume it"
         elif job.state == JobState.STARTING.value:
@@ -41,22 +45,31 @@ def _in_the_queue(session: Session, queued: list[Job], places: Mapping[str, int]
     if all(controller.trouble is not None for controller in awake):
         return {job.id: awake[0].trouble or "" for job in queued}
     found: dict[str, str] = {}
+    most = max(controller.owner_jobs for controller in awake)
     for lane in LANES:
-        at_work = select(Job.kind, Job.id, Job.project).where(Job.kind.in_(lane), Job.state.in_([state.value for state in HELD]))
-        held = session.execute(at_work.order_by(Job.id), execution_options=EVERYBODYS).all()
+        columns = Job.kind, Job.id, Job.owner, Job.project
+        held = session.execute(select(*columns).where(*at_work(lane)).order_by(Job.id), execution_options=EVERYBODYS).all()
         for job in queued:
             if job.kind in lane:
-                named = [f"{kind} {key}" for kind, key, project in held if project in {None, job.project}]
-                found[job.id] = _turn(named, len(held), places.get(job.id, 1) - 1)
+                own = sum(owner == job.owner for _, _, owner, _ in held)
+                is_full = lane == LANES[0] and 0 < most <= own
+                named = [f"{kind} {key}" for kind, key, _, project in held if project in {None, job.project}]
+                ahead = _ahead(named, len(held), places.get(job.id, 1) - 1)
+                found[job.id] = f"one of the {own} jobs of its owner at work: more may not be" if is_full else _turn(job, ahead)
     return found
 
 
-def _turn(named: list[str], at_work: int, before: int) -> str:
+def _turn(job: Job, ahead: str) -> str:
+    which = "its next turn, for it made room" if job.made_room else "its turn"
+    return f"{which}: {ahead}" if ahead else _NEXT
+
+
+def _ahead(named: list[str], held: int, before: int) -> str:
     """Say what is ahead of a job; of what its project does not see only how much."""
     ahead = [f"{before} queued before it"] if before else []
     if named:
-        others = f" and {at_work - 1} more" if at_work > 1 else ""
+        others = f" and {held - 1} more" if held > 1 else ""
         ahead.insert(0, f"{named[0]}{others} at work")
-    elif at_work:
-        ahead.insert(0, f"{at_work} of other projects at work")
-    return f"its turn: {', '.join(ahead)}" if ahead else _NEXT
+    elif held:
+        ahead.insert(0, f"{held} of other projects at work")
+    return ", ".join(ahead)

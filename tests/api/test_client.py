@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import httpx
 import pytest
@@ -144,6 +145,8 @@ def test_jobs_of_every_kind_are_listed_counted_changed_cloned_and_their_logs_rea
     changed = nas.change(first, note="why", tags=["b", "a"])
     assert (changed.name, changed.note, changed.tags) == ("one", "why", ["a", "b"])
     assert [row.id for row in nas.jobs(tag="a")] == [first.id]
+    assert (nas.change(second, priority=3).queue_position, nas.search(second.id).priority) == (1, 3)
+    assert nas.usage(since=date(2026, 1, 1)).owners == []
     clone = nas.clone(first, {"seed": 7}, "key")
     assert (clone.spec["seed"], clone.name, nas.clone(first, {"seed": 7}, "key").id) == (7, "one", clone.id)
     assert nas.log(first).missing == "no driver has begun yet"

@@ -39,7 +39,7 @@ def test_a_final_state_can_be_reached_from_every_state(state: JobState) -> None:
 
 def test_every_state_but_the_first_has_a_source() -> None:
     assert all(sources_of(state) for state in JobState)
-    assert sources_of(JobState.QUEUED) == {JobState.PAUSED, JobState.LOST}
+    assert sources_of(JobState.QUEUED) == {JobState.PAUSED, JobState.PAUSING, JobState.LOST}
 
 
 def test_every_candidate_state_has_a_line_and_every_one_that_is_open_can_end_with_its_job() -> None:

@@ -15,6 +15,7 @@ from nas_service.storage import attempts, jobs
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import Job
 from nas_service.storage.session import Database
+from nas_service.storage.usage import usage_of
 from tests.holds import LEASE, claimed, let_lapse
 from tests.waiting import wait_until
 from tests.workers.conftest import job_of, submitted
@@ -80,6 +81,21 @@ def test_the_lease_is_renewed_while_nothing_is_committed(context: JobContext, op
 
         wait_until(is_held, bool, 10)
     assert not context.should_end
+
+
+def test_what_actors_have_is_written_with_the_next_look(context: JobContext, opened: Database) -> None:
+    def held() -> tuple[float, float]:
+        job = job_of(opened, context.hold.job_id)
+        return job.cpus, job.gpus
+
+    with context.alive(_never):
+        for devices in ((4.0, 0.5), (0.0, 0.0)):
+            context.holds(*devices)
+            wait_until(held, devices.__eq__, 10)
+    with opened.read() as session:
+        used = usage_of(session, [context.hold.job_id])[context.hold.job_id]
+    assert used.cpu_seconds == pytest.approx(8 * used.gpu_seconds)
+    assert 0 < used.gpu_seconds <= 0.5 * used.seconds
 
 
 def test_an_attempt_that_was_taken_over_ends(context: JobContext, opened: Database) -> None:

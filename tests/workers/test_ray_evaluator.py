@@ -80,6 +80,7 @@ class _Watch:
         self.marks = 0
         self.took: list[float] = []
         self.waits: list[str] = []
+        self.held: list[tuple[float, float]] = []
 
     def check(self) -> None:
         """Let it go on."""
@@ -89,6 +90,10 @@ class _Watch:
         self.marks += 1
         assert (took_s is not None) == (known is True)
         self.took += [] if took_s is None else [took_s]
+
+    def holds(self, cpus: float, gpus: float) -> None:
+        """Keep it."""
+        self.held.append((cpus, gpus))
 
     def wait_for(self, reason: str) -> None:
         """Keep the reason."""
@@ -155,10 +160,13 @@ def test_an_actor_that_finds_no_place_does_not_stop_the_search(
 def test_an_actor_that_dies_is_replaced_and_its_sample_evaluated_anew(
     dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:
-    evaluator = RayEvaluator(SPEC, dataset, 2, _Watch())
+    watch = _Watch()
+    evaluator = RayEvaluator(SPEC, dataset, 2, watch)
     first = list(evaluator.evaluate(0, WAVES[0]))
+    assert max(watch.held) > watch.held[0] == (0, 0)
     ray.kill(evaluator._workers[1])
     second = list(evaluator.evaluate(3, WAVES[1]))
+    assert all(held == (held[0], 0) and held[0] in {0, 1, 2} for held in watch.held), "a CPU an actor that is there"
     assert _figures(first + second) == expected[0]
     assert _equal(evaluator.weights, expected[1])
 

@@ -43,6 +43,7 @@ class _Listener:
         self.heard: list[tuple[str, str]] = []
         self.news: list[News] = []
         self.should_end = False
+        self.held: set[tuple[float, float]] = set()
         self._react = react
 
     def started(self, name: str) -> None:
@@ -62,6 +63,10 @@ class _Listener:
     def failed(self, name: str, error: str) -> None:
         """Keep it."""
         self.heard.append((name, f"failed: {error}"))
+
+    def holds(self, cpus: float, gpus: float) -> None:
+        """Keep it."""
+        self.held.add((cpus, gpus))
 
     def wait_for(self, reason: str) -> None:
         """Keep it."""
@@ -111,6 +116,7 @@ def _run(
 def test_a_candidate_tells_its_story_and_leaves_its_files(tmp_path: Path) -> None:
     listener = _Listener()
     store = _run(listener, {"a": _candidate("a", attacked=True)}, tmp_path)
+    assert listener.held == {(0.0, 0.0), (1.0, 0.0)}, "before it has a process, and then"
     told = listener.of("a")
     attacks = told.count("Attacked")
     expected = ["started", "Began", "EpochReport", "EpochReport", "Attacking", *["Attacked"] * attacks, "Exporting", "Done"]

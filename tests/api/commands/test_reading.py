@@ -47,6 +47,7 @@ def nas(address: str) -> Nas:
 READ = [
     (["status"], "ready"),
     (["system"], "version of torch"),
+    (["usage"], "GPU hours"),
     (["jobs", "list"], "search"),
     (["jobs", "counts"], "succeeded"),
     (["spec", "search"], "training.recipe.epochs"),

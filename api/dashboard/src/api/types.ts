@@ -559,7 +559,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Rename, note or tag a registration, in any state
+         * Rename, note, tag or rank a registration, in any state
          * @description Change what is given and leave the rest; the spec stays as it was submitted.
          */
         patch: operations["change_registration_v1_registrations__job_id__patch"];
@@ -593,7 +593,7 @@ export interface paths {
         put?: never;
         /**
          * Submit a registration again, with some fields of its spec changed
-         * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         * @description Check the spec as one that is submitted; it has the name that the job has now, and no note, tag or priority of it.
          *
          *     The name in the spec of a registration is that of its dataset, and stays.
          */
@@ -739,7 +739,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Rename, note or tag a search, in any state
+         * Rename, note, tag or rank a search, in any state
          * @description Change what is given and leave the rest; the spec stays as it was submitted.
          */
         patch: operations["change_search_v1_searches__job_id__patch"];
@@ -872,7 +872,7 @@ export interface paths {
         put?: never;
         /**
          * Submit a search again, with some fields of its spec changed
-         * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         * @description Check the spec as one that is submitted; it has the name that the job has now, and no note, tag or priority of it.
          *
          *     The name in the spec of a registration is that of its dataset, and stays.
          */
@@ -1412,7 +1412,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Rename, note or tag a training, in any state
+         * Rename, note, tag or rank a training, in any state
          * @description Change what is given and leave the rest; the spec stays as it was submitted.
          */
         patch: operations["change_training_v1_trainings__job_id__patch"];
@@ -1463,7 +1463,7 @@ export interface paths {
         put?: never;
         /**
          * Submit a training again, with some fields of its spec changed
-         * @description Check the spec as one that is submitted; it has the name that the job has now, and neither its note nor its tags.
+         * @description Check the spec as one that is submitted; it has the name that the job has now, and no note, tag or priority of it.
          *
          *     The name in the spec of a registration is that of its dataset, and stays.
          */
@@ -1646,6 +1646,26 @@ export interface paths {
          * @description Count candidates, images, attacks and files; the time comes from candidates of the same kind that were trained here.
          */
         post: operations["estimate_v1_trainings_estimate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the jobs of every owner held: processors and GPUs, times seconds
+         * @description Count what actors and trials asked of Ray, for as long as they had it, of jobs that were deleted since, too.
+         */
+        get: operations["get_usage_v1_usage_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3824,6 +3844,12 @@ export interface components {
              */
             note: string;
             /**
+             * Priority
+             * @description Of the queued jobs of one owner the highest goes first, of the same the oldest; other owners' are not overtaken.
+             * @default 0
+             */
+            priority: number;
+            /**
              * Tags
              * @description Replace the tags that were there; kept in order, each once.
              * @default []
@@ -3856,6 +3882,12 @@ export interface components {
              */
             best?: number | null;
             /**
+             * Cpu Seconds
+             * @description Processors that its actors and trials asked for, times seconds, of all attempts.
+             * @default 0
+             */
+            cpu_seconds: number;
+            /**
              * Created At
              * Format: date-time
              */
@@ -3872,6 +3904,12 @@ export interface components {
             error: string | null;
             /** Finished At */
             finished_at: string | null;
+            /**
+             * Gpu Seconds
+             * @description GPUs likewise.
+             * @default 0
+             */
+            gpu_seconds: number;
             /** Id */
             id: string;
             /** Kind */
@@ -3891,6 +3929,12 @@ export interface components {
             /** Parent Id */
             parent_id: string | null;
             /**
+             * Priority
+             * @description Among the queued jobs of its owner: the highest goes first.
+             * @default 0
+             */
+            priority: number;
+            /**
              * Progress
              * @description Null before its first attempt.
              */
@@ -3902,7 +3946,7 @@ export interface components {
             project?: string | null;
             /**
              * Queue Position
-             * @description 1: it is claimed next of its kinds; null where it is not queued.
+             * @description 1: it is claimed next of its kinds, as all owners stand now; null where it is not queued.
              */
             queue_position?: number | null;
             /**
@@ -3945,6 +3989,12 @@ export interface components {
              */
             committed_at: string | null;
             /**
+             * Cpu Seconds
+             * @description Processors that its actors and trials asked for, times seconds, of all attempts.
+             * @default 0
+             */
+            cpu_seconds: number;
+            /**
              * Created At
              * Format: date-time
              */
@@ -3953,6 +4003,12 @@ export interface components {
             error: string | null;
             /** Finished At */
             finished_at: string | null;
+            /**
+             * Gpu Seconds
+             * @description GPUs likewise.
+             * @default 0
+             */
+            gpu_seconds: number;
             /** Id */
             id: string;
             /** Kind */
@@ -3979,6 +4035,12 @@ export interface components {
             /** Parent Id */
             parent_id: string | null;
             /**
+             * Priority
+             * @description Among the queued jobs of its owner: the highest goes first.
+             * @default 0
+             */
+            priority: number;
+            /**
              * Progress
              * @description Null before its first attempt.
              */
@@ -3990,7 +4052,7 @@ export interface components {
             project?: string | null;
             /**
              * Queue Position
-             * @description 1: it is claimed next of its kinds; null where it is not queued.
+             * @description 1: it is claimed next of its kinds, as all owners stand now; null where it is not queued.
              */
             queue_position?: number | null;
             /** Spec */
@@ -4388,6 +4450,39 @@ export interface components {
              * @description Its kind, as it was written.
              */
             name: string;
+        };
+        /**
+         * OwnersUsageView
+         * @description What the jobs of an owner held.
+         */
+        OwnersUsageView: {
+            /**
+             * Cpu Seconds
+             * @description Processors that actors and trials asked for, times seconds.
+             */
+            cpu_seconds: number;
+            /**
+             * Gpu Seconds
+             * @description GPUs likewise.
+             */
+            gpu_seconds: number;
+            /**
+             * Jobs
+             * @description That were at work, those included that were deleted since.
+             */
+            jobs: number;
+            /**
+             * Owner
+             * @description Null: jobs for which nobody was asked for a key.
+             */
+            owner: string | null;
+            /** Project */
+            project: string | null;
+            /**
+             * Seconds
+             * @description For which drivers had them.
+             */
+            seconds: number;
         };
         /**
          * OwnTrainings
@@ -5874,6 +5969,21 @@ export interface components {
             max_failures: number;
         };
         /**
+         * UsageView
+         * @description What jobs held, by owner and project.
+         */
+        UsageView: {
+            /**
+             * Owners
+             * @description Who had most of the GPUs first, then of the processors.
+             */
+            owners: components["schemas"]["OwnersUsageView"][];
+            /** Since */
+            since: string | null;
+            /** Until */
+            until: string | null;
+        };
+        /**
          * WaveEvent
          * @description Samples were committed together.
          */
@@ -6843,7 +6953,10 @@ export interface operations {
     };
     clone_registration_v1_registrations__job_id__clone_post: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Of the queued jobs of one owner the highest goes first, of the same the oldest; other owners' are not overtaken. */
+                priority?: number;
+            };
             header?: {
                 /** @description Sending the same request again with the same key changes nothing. */
                 "idempotency-key"?: string | null;
@@ -7037,7 +7150,10 @@ export interface operations {
     };
     submit_search_v1_searches_post: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Of the queued jobs of one owner the highest goes first, of the same the oldest; other owners' are not overtaken. */
+                priority?: number;
+            };
             header?: {
                 /** @description Sending the same request again with the same key changes nothing. */
                 "idempotency-key"?: string | null;
@@ -7293,7 +7409,10 @@ export interface operations {
     };
     clone_search_v1_searches__job_id__clone_post: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Of the queued jobs of one owner the highest goes first, of the same the oldest; other owners' are not overtaken. */
+                priority?: number;
+            };
             header?: {
                 /** @description Sending the same request again with the same key changes nothing. */
                 "idempotency-key"?: string | null;
@@ -7997,7 +8116,10 @@ export interface operations {
     };
     submit_training_v1_trainings_post: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Of the queued jobs of one owner the highest goes first, of the same the oldest; other owners' are not overtaken. */
+                priority?: number;
+            };
             header?: {
                 /** @description Sending the same request again with the same key changes nothing. */
                 "idempotency-key"?: string | null;
@@ -8136,7 +8258,10 @@ export interface operations {
     };
     clone_training_v1_trainings__job_id__clone_post: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Of the queued jobs of one owner the highest goes first, of the same the oldest; other owners' are not overtaken. */
+                priority?: number;
+            };
             header?: {
                 /** @description Sending the same request again with the same key changes nothing. */
                 "idempotency-key"?: string | null;
@@ -8404,6 +8529,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TrainingEstimateView"];
+                };
+            };
+        };
+    };
+    get_usage_v1_usage_get: {
+        parameters: {
+            query?: {
+                /** @description Only from this day on, in UTC. */
+                since?: string | null;
+                /** @description Only up to this day, that included. */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageView"];
                 };
             };
         };

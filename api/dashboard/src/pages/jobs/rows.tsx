@@ -82,7 +82,12 @@ function Far({ job }: { job: JobRow }) {
         />
       ) : null}
       {far?.words && !isOver ? <div class="quiet">{far.words}</div> : null}
-      {job.queue_position ? <div>{ordinal(job.queue_position)} in the queue</div> : null}
+      {job.queue_position ? (
+        <div>
+          {ordinal(job.queue_position)} in the queue
+          {job.priority ? `, priority ${job.priority}` : null}
+        </div>
+      ) : null}
       {job.waiting_for ? <div class="quiet user-text">waits for {job.waiting_for.replace(/^waits? for /i, "")}</div> : null}
       {job.error ? <div class="job-error user-text">{job.error}</div> : null}
     </>
