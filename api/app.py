@@ -20,6 +20,7 @@ from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
 from api.replays import Replays
+from api.request_log import RequestLog
 from api.resources import (
     all_jobs,
     architectures,
@@ -171,6 +172,7 @@ def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:
     if gate is not None:
         app.add_middleware(Gated, gate=gate)
     app.add_middleware(Doors, names=settings.names, origins=settings.sites)
+    app.add_middleware(RequestLog)
     for module in _MODULES:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)

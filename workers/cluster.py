@@ -14,6 +14,7 @@ from ray._private.state import actors  # the public way to ask needs Ray's dashb
 
 from nas_service.capacity import Capacity
 from nas_service.errors import UnavailableError
+from nas_service.logs import adopt_logger
 from nas_service.settings import Settings
 from workers.reasons import described
 from workers.scratch import make_scratch, temporary_folder
@@ -44,6 +45,7 @@ def connected(settings: Settings) -> Iterator[Capacity]:
                 )
             else:
                 ray.init(address=settings.ray_address)
+        adopt_logger("ray")
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # ray.init puts a handler of its own, which only exits
         try:
