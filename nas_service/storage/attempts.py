@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import LateResultError
 from nas_service.job_events import AttemptLost, AttemptReleased, PhaseTold
-from nas_service.lifecycle import COMMITTING, HELD, JobState
+from nas_service.lifecycle import COMMITTING, HELD, JobState, Loss
 from nas_service.reports import AnyProgress
-from nas_service.storage import events
+from nas_service.storage import events, totals
 from nas_service.storage.jobs import KINDS, LANES, get_job, move, set_values, update_one
 from nas_service.storage.models import Job
 from nas_service.storage.session import database_now, exclusive
@@ -56,7 +56,10 @@ def claim(session: Session, start_limit: timedelta, most: int, most_registration
     job = session.scalars(waiting.order_by(Job.id).limit(1)).first()
     if job is None or not move(session, job.id, JobState.STARTING):
         return None
-    set_values(session, job.id, attempt=Job.attempt + 1, lease_expires_at=database_now(session) + start_limit)
+    now = database_now(session)
+    if job.attempt == 0:
+        totals.count_wait(session, job.id, (now - job.created_at).total_seconds())
+    set_values(session, job.id, attempt=Job.attempt + 1, lease_expires_at=now + start_limit)
     return get_job(session, job.id)
 
 
@@ -186,7 +189,7 @@ def requeue(session: Session, hold: Hold, reason: str, *, waiting_for: str | Non
     return moved
 
 
-def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobState:
+def release(session: Session, job: Job, reason: str, max_stalls: int, why: Loss = Loss.DRIVER) -> JobState:
     """Finish what a driver left that is gone: a cancelling job is cancelled, a pausing one paused, any other queued again.
 
     One that ran is failed after `max_stalls` attempts without progress. One whose driver never began is not to blame.
@@ -199,6 +202,7 @@ def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobStat
     if not move(session, job.id, JobState.LOST, attempt=job.attempt):
         return JobState(get_job(session, job.id).state)
     events.record(session, job.id, AttemptLost(attempt=job.attempt, reason=reason))
+    totals.count_lost(session, job.id, why if began else Loss.START)
     if began:
         stalls = job.stalls + 1
         set_values(session, job.id, stalls=stalls)

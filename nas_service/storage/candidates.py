@@ -10,9 +10,9 @@ from nas_service.errors import NotFoundError
 from nas_service.job_events import CandidateTold
 from nas_service.lifecycle import AT_WORK, CANDIDATE_FINISHED, CandidateState, candidate_sources_of
 from nas_service.reports import CandidateMetrics, EpochReport
-from nas_service.storage import events, litter
+from nas_service.storage import events, litter, totals
 from nas_service.storage.keys import checkpoint_key
-from nas_service.storage.models import ATTACK_SECONDS, Architecture, Candidate, CandidateEpoch
+from nas_service.storage.models import ATTACK_SECONDS, Architecture, Candidate, CandidateEpoch, Job
 from nas_service.storage.session import database_now, new_id
 
 
@@ -185,6 +185,8 @@ def add_epoch(session: Session, candidate_id: str, report: EpochReport) -> bool:
     row.epochs_done = report.epoch + 1
     row.seconds += report.seconds
     row.validation_accuracy = report.validation_accuracy
+    job = session.get_one(Job, row.job_id)
+    totals.count_work(session, job.id, report.seconds, (job.spec.get("resources") or {}).get("gpus_per_trial", 0.0))
     return True
 
 

@@ -13,9 +13,9 @@ from nas_service.search.bandit import Arm
 from nas_service.search.history import Sample
 from nas_service.search.loop import Wave
 from nas_service.search.rounds import Snapshot
-from nas_service.storage import arm_rounds, attempts, events
+from nas_service.storage import arm_rounds, attempts, events, totals
 from nas_service.storage.attempts import Hold
-from nas_service.storage.models import ArmRow, SampleRow
+from nas_service.storage.models import ArmRow, Job, SampleRow
 from nas_service.storage.session import database_now
 from nas_service.wave_events import told_of_wave
 from search_spaces.genotype import Choice, Genotype
@@ -78,12 +78,19 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
         for sample, evaluation, cost in zip(wave.samples, wave.evaluations, record.costs, strict=True)
     ]
     session.execute(insert(SampleRow), rows)
+    _count(session, job_id, [evaluation.seconds for evaluation in wave.evaluations])
     replace_arms(session, job_id, record.arms)
     arm_rounds.add_snapshots(session, job_id, record.snapshots)
     ended = {kept.round: kept.samples for kept in record.snapshots if kept.round is not None}
     for told in told_of_wave(wave, record.before, record.arms, ended or None):
         events.record(session, job_id, told)
     return state
+
+
+def _count(session: Session, job_id: str, seconds: list[float]) -> None:
+    job = session.get_one(Job, job_id)  # renewing its lease has read it
+    totals.count(session, job_id, totals.SAMPLES, len(seconds))
+    totals.count_work(session, job_id, sum(seconds), (job.spec.get("resources") or {}).get("gpus_per_worker", 0.0))
 
 
 def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
