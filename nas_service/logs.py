@@ -49,6 +49,11 @@ def configure_logs(form: LogFormat = "auto", **facts: object) -> None:
     logging.getLogger().handlers[:] = [handler]
 
 
+def silence_logs() -> None:
+    """Let a command that says everything itself say nothing twice."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+
+
 def adopt_logger(name: str) -> None:
     """Let the logger of a library that writes its own lines write as all others do; for after it was imported."""
     logger = logging.getLogger(name)

@@ -12,6 +12,7 @@ from api.doctor.findings import Check, Finding, Level, examine
 from api.doctor.installation import read_settings, see_compiler, see_gpus, see_proxies, see_variables, see_versions
 from api.doctor.places import see_data, see_home, see_memory, see_store
 from api.doctor.service import see_port, see_service
+from nas_service.logs import silence_logs
 from nas_service.storage.schema import head_revision
 
 CHECKS = (
@@ -36,6 +37,7 @@ def doctor(as_json: Json = False) -> None:  # noqa: FBT002 - typer's way
 
     Run it where the service runs, in the same environment. It changes nothing, and takes less than 15 seconds.
     """
+    silence_logs()
     head_revision()  # reads every migration: once, before anything is timed
     settings, found = read_settings()
     found += examine(CHECKS, settings)
