@@ -1,6 +1,6 @@
 """What /metrics tells: figures of the whole service from its database, and figures of this process."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -99,7 +99,7 @@ def _of_service(figures: ServiceFigures | None) -> Iterator[Metric]:
     )
 
 
-def _gauge(name: str, help_text: str, label: str, values: dict[str, int] | dict[str, float]) -> Metric:
+def _gauge(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(name, help_text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

@@ -42,7 +42,8 @@ def told(settings: Settings) -> str:
     with TestClient(create_app(settings), base_url="http://localhost") as client:
         for path in ("/v1/searches", "/v1/none", "/"):
             client.get(path)
-        return client.get("/metrics").text
+        text: str = client.get("/metrics").text
+        return text
 
 
 def _labels_of(text: str) -> dict[str, set[str]]:
