@@ -17,6 +17,7 @@ HERE = {
     "serve",
     "migrate",
     "demo",
+    "doctor",
     "evaluate",
     "compile",
     "train-local",
