@@ -16,8 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.app import create_app
 from api.metrics import exposition
 from api.views import Readiness
+from nas_service.lifecycle import Loss
 from nas_service.settings import Settings
-from nas_service.storage import controllers
+from nas_service.storage import controllers, jobs, totals
 from nas_service.storage.session import Connections, Database
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "monitoring"
@@ -95,6 +96,30 @@ def test_nothing_of_the_database_is_told_as_0_while_nobody_can_ask_it() -> None:
     assert "nas_jobs" not in text
     assert "nas_samples_total" not in text
     assert 'nas_check_ok{check="database"} 0.0' in text
+
+
+def test_every_process_tells_the_same_of_the_service_before_and_after_a_restart(settings: Settings) -> None:
+    database = Database(settings.database)
+    with database.write() as session:
+        jobs.create_job(session, jobs.SEARCH, "", {})
+        totals.count(session, "a", totals.SAMPLES, 12)
+        totals.count_work(session, "a", 30.0, gpus=0.5)
+        totals.count_lost(session, "b", Loss.STALL)
+        totals.count_wait(session, "b", 70.0)
+    database.close()
+    expected = {
+        'nas_jobs{kind="search",state="queued"} 1.0',
+        "nas_samples_total 12.0",
+        "nas_work_seconds_total 30.0",
+        "nas_gpu_seconds_total 15.0",
+        'nas_attempts_lost_total{why="stall"} 1.0',
+        'nas_queue_wait_seconds_bucket{le="60"} 0.0',
+        'nas_queue_wait_seconds_bucket{le="300"} 1.0',
+        "nas_queue_wait_seconds_sum 70.0",
+    }
+    for app in (create_app(settings), create_app(settings)):
+        with TestClient(app, base_url="http://localhost") as one:
+            assert expected <= set(one.get("/metrics").text.splitlines())
 
 
 @needs_promtool
