@@ -1,5 +1,6 @@
 """The doctor on full, read-only and network disks, and on folders that are not there."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from api.doctor.findings import Check, Level
 from api.doctor.places import file_system_of, see_data, see_home, see_memory, see_store
 from nas_service.settings import Settings
 from tests.api.doctor.seen import bad, seen
+from tests.clusters import free_port
 from tests.disks import fill, make_read_only, mounted
 
 HOME, STORE = Check("home", see_home), Check("store", see_store)
@@ -85,6 +87,16 @@ def test_a_store_that_is_a_file(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (found,) = bad(STORE, settings.model_copy(update={"artifact_url": f"file://{tmp_path}/file"}))
     assert found.said == f"the artifact store cannot be used now (Not a directory): {tmp_path}/file"
+
+
+@pytest.mark.slow  # its client tries again for some seconds
+def test_an_object_store_where_nobody_listens(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    (found,) = bad(STORE, settings.model_copy(update={"artifact_url": "s3://bucket/prefix"}))
+    assert found.level is Level.BROKEN
+    assert re.search("EndpointConnectionError|no answer came within 10 s", found.said)
 
 
 def test_a_store_of_an_unknown_kind(settings: Settings) -> None:
