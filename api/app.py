@@ -22,6 +22,7 @@ from api.limits import BodyLimit, require_storable_text
 from api.parameters import require_known_parameters
 from api.readiness import ReadinessWatch
 from api.replays import Replays
+from api.request_log import RequestLog
 from api.resources import (
     all_jobs,
     architectures,
@@ -134,6 +135,7 @@ def _guard(app: FastAPI, settings: Settings, gate: Gate | None) -> None:
     if gate is not None:
         app.add_middleware(Gated, gate=gate)
     app.add_middleware(Doors, names=settings.names, origins=settings.sites)
+    app.add_middleware(RequestLog)
 
 
 def create_app(settings: Settings, launcher: Launcher | None = None) -> FastAPI:

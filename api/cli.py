@@ -28,6 +28,11 @@ class Commands(DeferringGroup):
             "Put a recorded search and its training into this home's database, to look at and to delete.",
         ),
         DeferredCommand(
+            "doctor",
+            "doctor:doctor",
+            "Look at everything that a service stands on, and say what is wrong and what to do; status 1 if something is broken.",
+        ),
+        DeferredCommand(
             "status", "service_views:status", "Say whether the service can work, and what is in its way; status 1 if it cannot."
         ),
         DeferredCommand("system", "service_views:system", "Show what the service stands on, who works for it, and at what."),

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 
+from api.request_ids import current_request_id, request_id_headers
 from api.views import FieldProblem, Problem
 from nas_service.checking.problems import complaint, dotted
 from nas_service.errors import (
@@ -139,7 +140,10 @@ def problem_response(mapped: HttpError, detail: str, problems: Sequence[InvalidF
     more = len(problems) - len(fields)
     said = f"{detail} (and {more} more)" if more else detail
     kind = f"urn:nas:problem:{mapped.kind}"
-    body = Problem(type=kind, title=mapped.title, status=mapped.status, detail=said, errors=fields, more=more)
+    request_id = current_request_id()
+    body = Problem(
+        type=kind, title=mapped.title, status=mapped.status, detail=said, errors=fields, more=more, request_id=request_id
+    )
     headers = None if mapped.retry_after_s is None else {"Retry-After": str(mapped.retry_after_s)}
     return JSONResponse(body.model_dump(), mapped.status, headers, MEDIA_TYPE)
 
@@ -189,7 +193,9 @@ def _from_http(_: Request, error: Exception) -> JSONResponse:
 
 def _from_bug(_: Request, error: Exception) -> JSONResponse:
     log.error("request.crashed", exc_info=error)
-    return problem_response(TABLE[NasError], "the service failed; its log says more")
+    reply = problem_response(TABLE[NasError], "the service failed; its log says more")
+    reply.headers.update(request_id_headers())  # it goes out past every middleware of ours
+    return reply
 
 
 def install_handlers(app: FastAPI) -> None:

@@ -21,6 +21,7 @@ from nas_service.storage import jobs
 from nas_service.storage.artifacts import ArtifactStore
 from nas_service.storage.engines import TimeOuts
 from nas_service.storage.schema import current_revision, head_revision, try_write
+from nas_service.storage.service_figures import ServiceFigures, read_figures
 from nas_service.storage.session import Database
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ LOOK_S = 5.0  # longest that anybody waits for a look
 FRESH_S = 1.0  # for which a look is told again; one that only reads is not
 STORE_FRESH_S = 10.0  # a look at an object store costs money
 _TIME_OUTS = TimeOuts(lock_s=2.0, statement_s=2.0, connect_s=2.0, pool_s=2.0)
-_SOFT = {"space", "launcher"}  # the service works on without, for now
+SOFT = {"space", "launcher"}  # the service works on without, for now
 
 
 class Stepping(Protocol):
@@ -58,6 +59,7 @@ class Seen:
 
     checks: dict[str, str]
     counts: Mapping[tuple[str, str], int] | None = None
+    figures: ServiceFigures | None = None
 
 
 @dataclass
@@ -101,6 +103,8 @@ class ReadinessWatch:
         self._database = Database(settings.database, _TIME_OUTS, connections=2)
         self._store = store
         self._controller = controller
+        self._figures = _Look("figures", self._see_figures, FRESH_S)
+        self.free_bytes: dict[str, int] = {}  # by place, as last seen
         self._looks = (
             _Look("database", self._see_database, 0.0),
             _Look("write", self._see_write, FRESH_S),
@@ -118,11 +122,15 @@ class ReadinessWatch:
         for (_, state), count in (counts or {}).items():
             by_state[state] += count
         return Readiness(
-            status="not-ready" if failing - _SOFT else "degraded" if failing else "ready",
+            status="not-ready" if failing - SOFT else "degraded" if failing else "ready",
             checks=checks,
             queued=by_state[JobState.QUEUED.value],
             running=sum(by_state[state.value] for state in HELD),
         ), counts
+
+    async def figures(self) -> ServiceFigures | None:
+        """Return figures of the whole service; None where the database does not give them in time."""
+        return (await self._figures.seen()).figures
 
     def close(self) -> None:
         """Close the connections."""
@@ -135,6 +143,10 @@ class ReadinessWatch:
         with self._database.read() as session:
             return Seen({"database": OK, "migrations": OK}, jobs.count_by_state(session))
 
+    def _see_figures(self) -> Seen:
+        with self._database.read() as session:
+            return Seen({}, figures=read_figures(session))
+
     def _see_write(self) -> Seen:
         try_write(self._database.engine)
         return Seen({"write": OK})
@@ -144,12 +156,14 @@ class ReadinessWatch:
         return Seen({"store": OK})
 
     def _see_space(self) -> Seen:
-        places = {"the home": self._settings.home, "the artifact store": self._store.local_root}
-        for name, folder in places.items():
-            free = None if folder is None else shutil.disk_usage(_existing(folder)).free
-            if free is not None and free < self._settings.min_free_bytes:
+        places = {"home": self._settings.home, "artifact store": self._store.local_root}
+        self.free_bytes = {
+            name: shutil.disk_usage(_existing(folder)).free for name, folder in places.items() if folder is not None
+        }
+        for name, free in self.free_bytes.items():
+            if free < self._settings.min_free_bytes:
                 asked = f"NAS_MIN_FREE_BYTES asks for {_megabytes(self._settings.min_free_bytes)}"
-                return Seen({"space": f"{name} has {_megabytes(free)} left, {asked}: make room"})
+                return Seen({"space": f"the {name} has {_megabytes(free)} left, {asked}: make room"})
         return Seen({"space": OK})
 
     def _see_controller(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from nas_service.wording import printable
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_FAILED = HTTPStatus.INTERNAL_SERVER_ERROR  # whoever keeps the service finds the request in its log
 _SHOWN = 200  # letters of a reply that nobody understands
 _PASSING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
@@ -35,7 +36,8 @@ class ApiError(NasError):
         lines = [f"{entry.field}: {entry.given!r} is not allowed; allowed: {entry.allowed}" for entry in problem.errors]
         if problem.more:
             lines.append(f"and {problem.more} more")
-        super().__init__("\n".join(lines) or problem.detail)
+        asked = f" (request {problem.request_id})" if problem.request_id and problem.status == _FAILED else ""
+        super().__init__("\n".join(lines) or f"{problem.detail}{asked}")
 
     @property
     def is_passing(self) -> bool:

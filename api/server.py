@@ -114,7 +114,7 @@ def serve_application(app: FastAPI, sockets: list[socket.socket], settings: Sett
     """Serve the application of `api.app.create_app` until SIGTERM or SIGINT."""
     _settle()
     limits = ConnectionLimits.of_handles(raise_handle_limit(), settings.header_timeout_s)
-    config = GuardedConfig(app, limits, log_level="warning", timeout_graceful_shutdown=DRAIN_S)
+    config = GuardedConfig(app, limits, log_level="warning", log_config=None, timeout_graceful_shutdown=DRAIN_S)
     streams = app.state.service.streams
     streams.most = min(streams.most, limits.connections // 2)  # a stream's connection is never closed for others
     GuardedServer(config, app.state.end_drivers, streams.close).run(sockets)

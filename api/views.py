@@ -37,6 +37,7 @@ class Problem(View):
     detail: str
     errors: list["FieldProblem"] = Field(default_factory=list, description="One entry a field, for 422.")
     more: int = Field(0, description="Faults beyond those that `errors` lists.")
+    request_id: str | None = Field(None, description="Of the request, by which the log of the service tells more.")
 
 
 class FieldProblem(View):

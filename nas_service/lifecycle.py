@@ -32,6 +32,15 @@ class CandidateState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Loss(StrEnum):
+    """Why an attempt at a job was lost."""
+
+    LEASE = "lease"  # it ran out: nothing was heard of the driver
+    STALL = "stall"  # nothing happened any more
+    START = "start"  # its driver did not begin
+    DRIVER = "driver"  # it ended, or met something that it could not get over
+
+
 S, C = JobState, CandidateState
 
 MOVES: dict[JobState, frozenset[JobState]] = {

@@ -1,27 +1,69 @@
 """Logs: one line an event on standard error, plain tracebacks, no values of local variables."""
 
+import logging
 import sys
 import threading
 import time
 
 import structlog
+from structlog.typing import EventDict, Processor
+
+from nas_service.settings import LogFormat
+from nas_service.wording import printable
 
 log = structlog.get_logger()
 
+_TRACEBACKS = {"exception", "stack"}
 
-def configure_logs() -> None:
-    """Set structlog up for a process of the service: JSON for machines, columns on a terminal."""
+
+def configure_logs(form: LogFormat = "auto", **facts: object) -> None:
+    """Set the logs of a process of the service up, those of the libraries in it included.
+
+    Args:
+        form: `json`, an object a line; `text`, for people; `auto`, text on a terminal and JSON elsewhere.
+        facts: What every line of this process tells, of whatever thread.
+    """
+
+    def told_always(_: object, __: str, event: EventDict) -> EventDict:
+        return {**facts, **event}
+
     is_terminal = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    is_text = form == "text" or (form == "auto" and is_terminal)
+    for_people = structlog.dev.ConsoleRenderer(colors=is_terminal)
+    first: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        told_always,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    last: list[Processor] = [_printable, for_people] if is_text else [structlog.processors.JSONRenderer()]
+    structlog.configure(processors=[*first, *last], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *first],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
     )
+    logging.getLogger().handlers[:] = [handler]
+
+
+def silence_logs() -> None:
+    """Let a command that says everything itself say nothing twice."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+
+
+def adopt_logger(name: str) -> None:
+    """Let the logger of a library that writes its own lines write as all others do; for after it was imported."""
+    logger = logging.getLogger(name)
+    logger.handlers.clear()
+    logger.propagate = True
+
+
+def _printable(_: object, __: str, event: EventDict) -> EventDict:
+    """Keep what others chose from ending a line, or speaking to a terminal; JSON does so by itself."""
+    return {key: printable(value) if isinstance(value, str) and key not in _TRACEBACKS else value for key, value in event.items()}
 
 
 class Outage:

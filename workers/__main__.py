@@ -12,8 +12,9 @@ def main() -> int:
     if len(sys.argv) != 3 or not sys.argv[2].isdigit():  # noqa: PLR2004 - program, job, attempt
         print("usage: python -m workers JOB ATTEMPT", file=sys.stderr)  # noqa: T201 - a command line's message
         return 2
-    configure_logs()
-    return drive(Settings(), sys.argv[1], int(sys.argv[2]))
+    settings, job_id, attempt = Settings(), sys.argv[1], int(sys.argv[2])
+    configure_logs(settings.log_format, job_id=job_id, attempt=attempt)
+    return drive(settings, job_id, attempt)
 
 
 if __name__ == "__main__":

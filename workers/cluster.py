@@ -14,6 +14,7 @@ from ray._private.state import actors  # the public way to ask needs Ray's dashb
 
 from nas_service.capacity import Capacity
 from nas_service.errors import UnavailableError
+from nas_service.logs import adopt_logger
 from nas_service.settings import Settings
 from workers.reasons import described
 from workers.scratch import make_scratch, temporary_folder
@@ -30,6 +31,7 @@ def connected(settings: Settings) -> Iterator[Capacity]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     on_sigterm = signal.getsignal(signal.SIGTERM)
+    adopt_logger("ray")
     with _ray_folder(settings) as folder:
         with _asked("Ray did not start"):
             if settings.ray_address == "local":
@@ -40,10 +42,11 @@ def connected(settings: Settings) -> Iterator[Capacity]:
                     object_store_memory=settings.object_store_bytes,
                     include_dashboard=False,
                     log_to_driver=True,
+                    configure_logging=False,
                     _temp_dir=str(folder),
                 )
             else:
-                ray.init(address=settings.ray_address)
+                ray.init(address=settings.ray_address, configure_logging=False)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # ray.init puts a handler of its own, which only exits
         try:

@@ -12,7 +12,7 @@ import structlog
 from nas_service.catalogue import search_strategy
 from nas_service.earlier_searches import prior_of
 from nas_service.job_events import BestNotKept
-from nas_service.lifecycle import FINISHED, JobState
+from nas_service.lifecycle import FINISHED, JobState, Loss
 from nas_service.specs import SearchSpec
 from nas_service.storage import attempts, events, jobs, litter
 from nas_service.storage.architectures import Discovery, add_architectures
@@ -90,9 +90,9 @@ def conclude(session: Session, job: Job, state: JobState, found: Findings, error
     return moved
 
 
-def release(session: Session, job: Job, reason: str, max_stalls: int, found: Findings) -> JobState:
+def release(session: Session, job: Job, reason: str, max_stalls: int, found: Findings, why: Loss = Loss.DRIVER) -> JobState:
     """Finish what a driver left that is gone, as `attempts.release`; what it found is kept if the job ends here."""
-    state = attempts.release(session, job, reason, max_stalls)
+    state = attempts.release(session, job, reason, max_stalls, why)
     if state in FINISHED:
         _keep(session, job, found)
     return state

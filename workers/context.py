@@ -15,7 +15,7 @@ from typing import TypeVar
 import structlog
 
 from nas_service.errors import LateResultError
-from nas_service.lifecycle import JobState
+from nas_service.lifecycle import JobState, Loss
 from nas_service.logs import Outage
 from nas_service.reports import AnyProgress
 from nas_service.settings import Settings
@@ -197,7 +197,7 @@ class JobContext:
             if not attempts.requeue(session, self.hold, reason):
                 attempts.renew(session, Hold(self.hold.job_id, self.hold.attempt, timedelta(seconds=-1)))
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, why: Loss = Loss.DRIVER) -> None:
         """Let another attempt go on where this one cannot; the job fails after too many without progress."""
         job = self._job()
         if job.attempt != self.hold.attempt:
@@ -206,7 +206,7 @@ class JobContext:
         with self.database.write() as session:
             current = jobs.get_job(session, job.id)
             if current.attempt == self.hold.attempt:
-                release(session, current, reason, self.settings.max_stalls, found)
+                release(session, current, reason, self.settings.max_stalls, found, why)
 
     def _job(self) -> Job:
         with self.database.read() as session:

@@ -11,7 +11,7 @@ import structlog
 from nas_service.data.paths import reason_of
 from nas_service.errors import NasError, NotFoundError
 from nas_service.fair_share import Rules
-from nas_service.lifecycle import HELD, JobState
+from nas_service.lifecycle import HELD, JobState, Loss
 from nas_service.logs import Outage, Seldom
 from nas_service.settings import Settings
 from nas_service.storage import attempts, controllers, jobs
@@ -28,6 +28,7 @@ log = structlog.get_logger()
 STOP_GRACE_S = 6.0  # with what comes before it less than the 10 s after which Docker kills
 STEP_GRACE_S = 2.0
 STOPPED = "the service was stopped"
+_LEASE_OVER = "its lease ran out"
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
 REPORT_S = 5.0  # between two notes that this controller steps
@@ -103,6 +104,7 @@ class Controller:
             self._reported = self._good_step
 
     def _loop(self) -> None:
+        structlog.contextvars.bind_contextvars(controller=self._id)  # of this thread
         while not self._over:
             self._awake.wait(self._settings.poll_s)
             self._awake.clear()
@@ -185,7 +187,7 @@ class Controller:
             return "it had no driver"
         starts, stood_s = job.state == JobState.STARTING.value, self._watched_s(_lease(job))
         if lapsed and stood_s >= (self._settings.start_limit_s if starts else self._settings.lease_s) / 2:
-            return "its driver did not start in time" if starts else "its lease ran out"
+            return "its driver did not start in time" if starts else _LEASE_OVER
         asked = job.state in {JobState.PAUSING.value, JobState.CANCELLING.value}
         if asked and self._watched_s(_state(job)) >= 2 * self._settings.leave_s:
             return "its driver did not let go"
@@ -204,7 +206,8 @@ class Controller:
         with self._database.write() as session:
             if not attempts.is_unchanged(session, job, lease=lapsed):
                 return
-            state = release(session, jobs.get_job(session, job.id), reason, self._settings.max_stalls, found)
+            why = Loss.LEASE if reason == _LEASE_OVER else Loss.DRIVER
+            state = release(session, jobs.get_job(session, job.id), reason, self._settings.max_stalls, found, why)
         tell = log.info if state in {JobState.PAUSED, JobState.CANCELLED} else log.warning
         tell("job.released", job_id=job.id, attempt=job.attempt, reason=reason, state=state.value)
         if job.state == JobState.STARTING.value:

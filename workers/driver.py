@@ -5,7 +5,7 @@ from typing import Protocol
 import structlog
 
 from nas_service.errors import LateResultError, UnavailableError
-from nas_service.lifecycle import JobState
+from nas_service.lifecycle import JobState, Loss
 from nas_service.settings import Settings
 from nas_service.storage import jobs
 from nas_service.storage.models import Job
@@ -100,5 +100,5 @@ def _leave(context: JobContext, job: Job, reason: JobEndedError) -> int:
     elif isinstance(reason, ReleasedError):
         context.release(str(reason))
     elif isinstance(reason, StalledError):
-        context.give_up(str(reason))
+        context.give_up(str(reason), Loss.STALL)
     return ELSEWHERE

@@ -24,6 +24,7 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0
 LOG_LIMIT_BYTES = 8_000_000
 
 _JOBS, _NODES = "/api/jobs/", "/nodes"  # two processes of Ray answer them; one may be frozen while the other is well
+_VERSION = "/api/version"
 _PROBES = {_JOBS: f"{_JOBS}none", _NODES: _NODES}  # what to ask to see whether a part answers again
 _NODES_VIEW = {"view": "summary", "nocache": "1"}  # without nocache: what the last request was answered, however old that is
 
@@ -118,6 +119,14 @@ class JobServer:
             return [dict(node["raylet"]) for node in reply.json()["data"]["summary"]]
         except (ValueError, KeyError, TypeError) as error:
             raise NotReadyError("Ray's job server says nothing of the cluster's nodes that Ray 2.60 would say") from error
+
+    def version(self) -> str:
+        """Return the version of Ray that the cluster runs."""
+        reply = self._call("GET", _VERSION)
+        try:
+            return str(reply.json()["ray_version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise NotReadyError("Ray's job server does not say of which version it is, as Ray 2.60 would") from error
 
     def probe(self) -> None:
         """Ask the part that knows jobs whether it answers."""

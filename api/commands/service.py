@@ -38,8 +38,8 @@ def serve(
     """Run the service. The embedded database (SQLite) is brought up to date first; others need `nas migrate`."""
     from nas_service.logs import configure_logs  # noqa: PLC0415 - other commands start faster
 
-    configure_logs()
     settings = Settings()
+    configure_logs(settings.log_format)
     address, number = host or settings.host, settings.port if port is None else port
     if not is_loopback(address):
         settings = settings.model_copy(update={"require_keys": True})

@@ -1,14 +1,14 @@
 """/healthz /readyz /metrics: for whoever keeps the service running. None of them takes a thread that requests wait for."""
 
+import asyncio
+
 from fastapi import APIRouter, Response, status
 from fastapi.responses import PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.deps import ServiceDep
-from api.readiness import OK
+from api.metrics import exposition
 from api.views import Readiness
-from nas_service.lifecycle import JobState
-from nas_service.storage import jobs
 
 router = APIRouter(tags=["health"])
 
@@ -34,15 +34,8 @@ async def get_readiness(service: ServiceDep, response: Response) -> Readiness:
 
 @router.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse)
 async def get_metrics(service: ServiceDep) -> Response:
-    """Tell the checks of readiness, and count jobs by kind and state where the database can be asked."""
-    readiness, counts = await service.readiness.look()
-    registry = CollectorRegistry()
-    checked = Gauge("nas_check_ok", "Checks of readiness: 1 where all is well.", ["check"], registry=registry)
-    for name, told in readiness.checks.items():
-        checked.labels(name).set(told == OK)
-    if counts is not None:
-        gauge = Gauge("nas_jobs", "Jobs by kind and state.", ["kind", "state"], registry=registry)
-        for kind in jobs.KINDS:
-            for state in JobState:
-                gauge.labels(kind, state.value).set(counts.get((kind, state.value), 0))
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    """Tell figures of this process, and of the whole service where the database can be asked."""
+    (readiness, _), figures = await asyncio.gather(service.readiness.look(), service.readiness.figures())
+    streams = service.streams.viewers, service.streams.most
+    told = exposition(readiness, figures, service.readiness.free_bytes, service.database.connections(), streams)
+    return Response(told, media_type=CONTENT_TYPE_LATEST)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from dataclasses import dataclass
 
 import structlog
@@ -150,7 +151,8 @@ class StreamHub:
 
     def _read_soon(self) -> None:
         if self._reader is None:
-            self._reader = asyncio.create_task(self._read(), name="stream-reader")
+            # In a context of its own: it is the task of all viewers, not of the request that happens to be the first.
+            self._reader = asyncio.create_task(self._read(), name="stream-reader", context=Context())
         elif any(not topic.ready.done() for topic in self._topics.values()):
             self._woken.set()
 

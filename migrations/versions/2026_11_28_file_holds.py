@@ -1,14 +1,14 @@
 """backups that are under way: until they end, nothing is deleted from the artifact store.
 
 Revision: a10000000016
-Follows: a10000000014
+Follows: a10000000015
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "a10000000016"
-down_revision = "a10000000014"
+down_revision = "a10000000015"
 branch_labels = None
 depends_on = None
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,12 @@ from typing import Any, Self
 
 import fsspec
 from fsspec.spec import AbstractFileSystem
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nas_service.errors import BrokenFileError, NotFoundError, NotReadyError, StoreAwayError
+from nas_service.process_figures import STORE_ERRORS
+from nas_service.storage import totals
 from nas_service.storage.models import Artifact
 from nas_service.storage.session import database_now, new_id
 from nas_service.storage.uploads import Upload, abort, unfinished
@@ -108,10 +110,12 @@ class ArtifactStore:
         except BrokenFileError:
             raise
         except OSError as error:
+            STORE_ERRORS.inc()
             raise StoreAwayError(f"the artifact store cannot be used now ({error.strerror or type(error).__name__})") from error
         except Exception as error:
             if self._is_local:
                 raise  # a bug: trouble with disks is an OSError
+            STORE_ERRORS.inc()
             raise StoreAwayError(
                 f"the artifact store cannot be used now ({type(error).__name__})"
             ) from error  # as its client says
@@ -299,8 +303,18 @@ def record_artifact(session: Session, owner_id: str, kind: str, stored: StoredFi
     if row is None:
         row = Artifact(id=new_id(), owner_id=owner_id, kind=kind)
         session.add(row)
+    totals.count(session, owner_id, totals.ARTIFACT_BYTES, stored.size_bytes - (row.size_bytes or 0))
     row.key, row.size_bytes, row.sha256, row.created_at = stored.key, stored.size_bytes, stored.sha256, database_now(session)
     session.flush()
+
+
+def forget_artifacts(session: Session, owner_ids: Sequence[str]) -> None:
+    """Delete the rows of the files of some owners; the files themselves are for whoever calls to drop."""
+    gone = session.execute(
+        delete(Artifact).where(Artifact.owner_id.in_(owner_ids)).returning(Artifact.owner_id, Artifact.size_bytes)
+    )
+    for owner_id, size_bytes in gone:
+        totals.count(session, owner_id, totals.ARTIFACT_BYTES, -size_bytes)
 
 
 def get_artifact(session: Session, owner_id: str, kind: str) -> Artifact:

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from nas_service.errors import LateResultError
 from nas_service.fair_share import Rules, next_leave, next_start
 from nas_service.job_events import AttemptLost, AttemptReleased, PhaseTold
-from nas_service.lifecycle import COMMITTING, HELD, JobState
+from nas_service.lifecycle import COMMITTING, HELD, JobState, Loss
 from nas_service.reports import AnyProgress
-from nas_service.storage import events, usage
+from nas_service.storage import events, totals, usage
 from nas_service.storage.jobs import KINDS, LANES, get_job, move, set_values, update_one
 from nas_service.storage.models import Job
 from nas_service.storage.session import database_now, exclusive
@@ -60,8 +60,11 @@ def claim(session: Session, start_limit: timedelta, most: int, most_registration
         first = next_start(standings(session, lane), rules)
         if first is None or not move(session, first.id, JobState.STARTING):
             continue
-        set_values(session, first.id, attempt=Job.attempt + 1, lease_expires_at=database_now(session) + start_limit)
-        return get_job(session, first.id)
+        now, job = database_now(session), get_job(session, first.id)
+        if job.attempt == 0:
+            totals.count_wait(session, job.id, (now - job.created_at).total_seconds())
+        set_values(session, job.id, attempt=Job.attempt + 1, lease_expires_at=now + start_limit)
+        return get_job(session, job.id)
     return None
 
 
@@ -221,7 +224,7 @@ def rest(session: Session, job_id: str, attempt: int) -> JobState:
     return JobState(get_job(session, job_id).state)
 
 
-def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobState:
+def release(session: Session, job: Job, reason: str, max_stalls: int, why: Loss = Loss.DRIVER) -> JobState:
     """Finish what a driver left that is gone: a cancelling job is cancelled, a pausing one rests, any other is queued again.
 
     One that ran is failed after `max_stalls` attempts without progress. One whose driver never began is not to blame.
@@ -237,6 +240,7 @@ def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobStat
     if not move(session, job.id, JobState.LOST, attempt=job.attempt):
         return JobState(get_job(session, job.id).state)
     events.record(session, job.id, AttemptLost(attempt=job.attempt, reason=reason))
+    totals.count_lost(session, job.id, why if began else Loss.START)
     if began:
         stalls = job.stalls + 1
         set_values(session, job.id, stalls=stalls)

@@ -1,6 +1,6 @@
 """Controllers: who looks after the queue, and whether they can."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -25,6 +25,11 @@ def report(session: Session, controller_id: str, trouble: str | None, owner_jobs
 def sign_off(session: Session, controller_id: str) -> None:
     """Forget a controller that ends."""
     session.execute(delete(ControllerRow).where(ControllerRow.id == controller_id))
+
+
+def last_step(session: Session) -> datetime | None:
+    """Return when a controller stepped last that did not sign off; None if there is none."""
+    return session.scalar(select(ControllerRow.stepped_at).order_by(ControllerRow.stepped_at.desc()).limit(1))
 
 
 def living(session: Session) -> list[ControllerRow]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, NotFoundError
@@ -11,9 +11,9 @@ from nas_service.lifecycle import FINISHED
 from nas_service.reports import DatasetReport
 from nas_service.specs import RegistrationSpec
 from nas_service.storage import keys, litter
-from nas_service.storage.artifacts import StoredFile, record_artifact
+from nas_service.storage.artifacts import StoredFile, forget_artifacts, record_artifact
 from nas_service.storage.jobs import REGISTRATION
-from nas_service.storage.models import Artifact, DatasetRow, Job
+from nas_service.storage.models import DatasetRow, Job
 from nas_service.storage.session import database_now, exclusive
 from nas_service.storage.visibility import EVERYBODYS
 
@@ -100,7 +100,7 @@ def delete_dataset(session: Session, name: str) -> None:
     """
     row = get_dataset(session, name)
     if row.registration_id is not None:  # before the row goes, by which its sheet is seen
-        session.execute(delete(Artifact).where(Artifact.owner_id == row.registration_id))
+        forget_artifacts(session, [row.registration_id])
         litter.drop(session, [keys.registration_folder(row.registration_id)])
     session.delete(row)
 

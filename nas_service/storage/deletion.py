@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from nas_service.errors import ConflictError
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.storage import jobs, litter
+from nas_service.storage.artifacts import forget_artifacts
 from nas_service.storage.keys import candidate_folder, whole_trainings_folder
-from nas_service.storage.models import Architecture, Artifact, Candidate, Job
+from nas_service.storage.models import Architecture, Candidate, Job
 from nas_service.storage.visibility import EVERYBODYS
 
 
@@ -45,7 +46,7 @@ def delete_job(session: Session, job_id: str, kind: str, *, with_trainings: bool
     ids = [entry.id for entry in going]
     trained = list(session.scalars(select(Candidate.id).where(Candidate.job_id.in_(ids))))
     _require_untaught(session, set(trained))
-    session.execute(delete(Artifact).where(Artifact.owner_id.in_(trained)))
+    forget_artifacts(session, trained)
     session.execute(delete(Job).where(Job.id.in_(ids)))
     litter.drop(session, map(candidate_folder, trained))
     if kind == jobs.SEARCH:

@@ -369,6 +369,16 @@ class ControllerRow(Base):
     owner_jobs: Mapped[int] = mapped_column(default=0, server_default="0")  # that one owner may have at work; 0: any number
 
 
+class Total(Base):
+    """A part of what the whole service counted: a total is the sum of its parts, see `totals`."""
+
+    __tablename__ = "totals"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    shard: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[float]
+
+
 class IdempotencyKey(Base):
     """The reply that was given to a request, so that sending it again changes nothing."""
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from nas_service.errors import ConflictError, NotReadyError
 from nas_service.lifecycle import FINISHED, JobState
-from nas_service.storage import events
+from nas_service.storage import events, totals
 from nas_service.storage.artifacts import ArtifactStore, StoredFile
 from nas_service.storage.deletion import delete_job
 from nas_service.storage.jobs import SEARCH, get_job
@@ -92,6 +92,8 @@ def play_recording(session: Session, store: ArtifactStore, path: Path) -> str:
             events.record_again(session, parsed)
         elif parsed:
             session.execute(insert(_MODELS[name]), parsed)
+    for row in tables[Artifact.__tablename__]:
+        totals.count(session, row["owner_id"], totals.ARTIFACT_BYTES, row["size_bytes"])
     return search_id
 
 

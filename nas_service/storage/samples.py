@@ -13,7 +13,7 @@ from nas_service.search.bandit import Arm
 from nas_service.search.history import Sample
 from nas_service.search.loop import Wave
 from nas_service.search.rounds import Snapshot
-from nas_service.storage import arm_rounds, attempts, events
+from nas_service.storage import arm_rounds, attempts, events, totals
 from nas_service.storage.attempts import Hold
 from nas_service.storage.models import ArmRow, SampleRow
 from nas_service.storage.session import database_now
@@ -78,6 +78,7 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
         for sample, evaluation, cost in zip(wave.samples, wave.evaluations, record.costs, strict=True)
     ]
     session.execute(insert(SampleRow), rows)
+    totals.count(session, job_id, totals.SAMPLES, len(rows))
     replace_arms(session, job_id, record.arms)
     arm_rounds.add_snapshots(session, job_id, record.snapshots)
     ended = {kept.round: kept.samples for kept in record.snapshots if kept.round is not None}

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -133,6 +134,33 @@ def try_write(engine: Engine) -> None:
         statement = f"PRAGMA user_version = {time.time_ns() % 2**31}"
     with explained(), engine.connect().execution_options(sqlite_begin="BEGIN IMMEDIATE") as connection, connection.begin():
         connection.execute(text(statement))
+
+
+class Standing(StrEnum):
+    """Where a database stands beside the migrations of this version."""
+
+    HEAD = "head"
+    BEHIND = "behind"
+    EMPTY = "empty"  # no migration ran
+    UNKNOWN = "unknown"  # at a revision that this version does not have
+
+
+def standing(engine: Engine) -> tuple[Standing, str | None]:
+    """Return where a database stands, and its revision.
+
+    Raises:
+        DatabaseAwayError: If the database is, for now.
+    """
+    current = current_revision(engine)
+    if current is None:
+        return Standing.EMPTY, None
+    if current == head_revision():
+        return Standing.HEAD, current
+    try:
+        ScriptDirectory(str(MIGRATIONS)).get_revision(current)
+    except CommandError:
+        return Standing.UNKNOWN, current
+    return Standing.BEHIND, current
 
 
 @cache  # finding it means reading every migration

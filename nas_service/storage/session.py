@@ -3,18 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import uuid_utils
 from sqlalchemy import DateTime, func, select, text
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import QueuePool
 
+from nas_service.storage import totals
 from nas_service.storage.engines import DRIVERS, TimeOuts, create_database_engine
 from nas_service.storage.trouble import TRANSIENT_ERRORS, explained
 from nas_service.storage.visibility import EVERYBODYS, PROJECT
 
 __all__ = [
     "TRANSIENT_ERRORS",
+    "Connections",
     "Database",
     "Session",
     "TimeOuts",
@@ -58,6 +62,21 @@ def exclusive(session: Session, lock: int) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock}, execution_options=EVERYBODYS)
 
 
+@dataclass(frozen=True)
+class Connections:
+    """Connections of a process to its database.
+
+    Attributes:
+        in_use: By somebody.
+        idle: Open, and free.
+        most: That may be open.
+    """
+
+    in_use: int
+    idle: int
+    most: int
+
+
 class Database:
     """A database as the rest of the service sees it."""
 
@@ -68,6 +87,7 @@ class Database:
             NotReadyError: If there can be no such database.
         """
         self.engine = create_database_engine(url, time_outs, connections)
+        self._most = connections
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._info: dict[str, str] = {}
 
@@ -99,6 +119,14 @@ class Database:
         with explained(), self._sessions(info=self._info) as session, session.begin():
             session.connection(execution_options={"sqlite_begin": "BEGIN IMMEDIATE"})
             yield session
+            totals.write_counted(session)
+
+    def connections(self) -> "Connections":
+        """Return how many connections this process has to the database."""
+        pool = self.engine.pool
+        if not isinstance(pool, QueuePool):  # of a database in memory
+            return Connections(0, 0, 1)
+        return Connections(pool.checkedout(), pool.checkedin(), self._most)
 
     def close(self) -> None:
         """Close all connections."""

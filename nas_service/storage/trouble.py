@@ -1,5 +1,6 @@
 """What the errors of a database mean: trouble that passes becomes `DatabaseAwayError`, a bug stays what it is."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from nas_service.errors import DatabaseAwayError
+from nas_service.process_figures import DATABASE_ERRORS
 
 # What a driver may live through by beginning another attempt.
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (DatabaseAwayError, OperationalError, InterfaceError)
@@ -50,6 +52,14 @@ _POSTGRES = {
     "58": FAILING,
 }
 
+_SAID = (
+    (re.compile(r"authentication failed|no password supplied|no pg_hba\.conf entry|role .* does not exist"), REFUSING),
+    (re.compile(r"database .* does not exist"), MISSING),
+    (re.compile(r"too many clients|connection slots|too many connections"), EXHAUSTED),
+)
+for _state in {*_SQLITE.values(), *_POSTGRES.values(), UNREACHABLE, BUSY}:
+    DATABASE_ERRORS.labels(_state)  # told as 0 before the first
+
 
 def condition(error: DBAPIError | PoolTimeoutError) -> str | None:
     """Return the state of the database that an error shows, or None where the error is a statement's own fault."""
@@ -60,8 +70,13 @@ def condition(error: DBAPIError | PoolTimeoutError) -> str | None:
         return _SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & _PRIMARY)
     state: str | None = getattr(cause, "sqlstate", None)  # of psycopg's errors, which may not be installed
     if state is None:
-        return UNREACHABLE if isinstance(error, OperationalError | InterfaceError) else None
+        return _unconnected(str(cause)) if isinstance(error, OperationalError | InterfaceError) else None
     return _POSTGRES.get(state, _POSTGRES.get(state[:2]))
+
+
+def _unconnected(said: str) -> str:
+    """Return why there is no connection: libpq keeps the server's SQLSTATE to itself then, and passes on its words alone."""
+    return next((state for pattern, state in _SAID if pattern.search(said)), UNREACHABLE)
 
 
 @contextmanager
@@ -77,4 +92,5 @@ def explained() -> Iterator[None]:
         found = condition(error)
         if found is None:
             raise
+        DATABASE_ERRORS.labels(found).inc()
         raise DatabaseAwayError(f"the database {found}") from error

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from nas_service.storage import totals
 from nas_service.storage.models import Job, UsageRow
 from nas_service.storage.session import database_now
 
@@ -67,6 +68,7 @@ def count(session: Session, job_id: str, *, ends: bool = False) -> None:
     if since is None:
         return
     now = max(since, database_now(session))
+    totals.count_work(session, job_id, (now - since).total_seconds(), cpus, gpus)
     for day, seconds in _by_day(since, now):
         more = {"seconds": seconds, "cpu_seconds": cpus * seconds, "gpu_seconds": gpus * seconds}
         row = update(UsageRow).where(UsageRow.job_id == job_id, UsageRow.day == day).returning(UsageRow.day)

@@ -30,6 +30,7 @@ _DATASETS = models.DatasetRow.__table__.alias("seen_datasets")
 
 _THE_SERVICES = {  # nobody's, and told to nobody
     models.Litter,
+    models.Total,
     models.FileHold,
     models.ControllerRow,
     models.AccessKey,

@@ -20,6 +20,7 @@ HERE = {
     "serve",
     "migrate",
     "demo",
+    "doctor",
     "evaluate",
     "compile",
     "train-local",

@@ -246,7 +246,7 @@ def _made_older(folder: Path, revision: str) -> None:
 def test_an_older_backup_is_brought_up_to_date_and_wants_no_later_tables(
     database_url: str, store: ArtifactStore, elsewhere: str, tmp_path: Path
 ) -> None:
-    folder, there, before = tmp_path / "backup", ArtifactStore(f"file://{tmp_path / 'there'}"), "a10000000014"
+    folder, there, before = tmp_path / "backup", ArtifactStore(f"file://{tmp_path / 'there'}"), "a10000000015"
     write_backup(database_url, store, folder)
     _made_older(folder, before)
     if not database_url.startswith("sqlite"):

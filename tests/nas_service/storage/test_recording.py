@@ -13,7 +13,7 @@ from nas_service.lifecycle import JobState
 from nas_service.storage import architectures, candidates, jobs, watching
 from nas_service.storage.artifacts import ArtifactStore, StoredFile, record_artifact
 from nas_service.storage.candidates import PlannedCandidate
-from nas_service.storage.models import Base, Litter, UsageRow
+from nas_service.storage.models import Base, Litter, Total, UsageRow
 from nas_service.storage.recording import play_recording, remove_recording, write_recording
 from nas_service.storage.schema import upgrade
 from nas_service.storage.session import Database, Session
@@ -55,10 +55,10 @@ def search_id(database: Database, store: ArtifactStore) -> str:
 
 
 def _rows(session: Session) -> dict[str, list[dict[str, Any]]]:
-    """Return everything in a database but the ids of events, what its controller has yet to tidy up, and what work took there."""
+    """Return everything in a database but ids of events, what its controller has yet to tidy up, and what work took there."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name, table in Base.metadata.tables.items():
-        if name in {Litter.__tablename__, UsageRow.__tablename__}:
+        if name in {Litter.__tablename__, Total.__tablename__, UsageRow.__tablename__}:
             continue
         rows = [dict(row) for row in session.execute(select(table)).mappings()]
         found[name] = [{key: value for key, value in row.items() if (name, key) != ("events", "id")} for row in rows]

@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Figures for Prometheus
-         * @description Tell the checks of readiness, and count jobs by kind and state where the database can be asked.
+         * @description Tell figures of this process, and of the whole service where the database can be asked.
          */
         get: operations["get_metrics_metrics_get"];
         put?: never;
@@ -4750,6 +4750,12 @@ export interface components {
              * @default 0
              */
             more: number;
+            /**
+             * Request Id
+             * @description Of the request, by which the log of the service tells more.
+             * @default null
+             */
+            request_id: string | null;
             /** Status */
             status: number;
             /** Title */
