@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ _OVER = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 _STOP_WAIT_S = 15  # Ray's own grace before it kills a driver; its default of 3 s is too short to give a job back
 _LOOK_EVERY_S = 0.5
 _TIDY_EVERY_S = 10.0
+_LOOKS = 50  # at drivers in half a second: each is a request
 _FORGET_AFTER_S = 5.0  # Ray looks once a second whether a driver lives, and writes a record anew that was dropped before
 _TROUBLE_FOR_S = 5.0
 _EXITS_KEPT = 1000  # of drivers whose jobs were over already, nobody asks how they ended
@@ -50,6 +52,7 @@ class RayJobLauncher:
         self._unwanted: set[tuple[str, int]] = set()  # to be stopped when Ray is back
         self._exits: dict[tuple[str, int], Exit] = {}
         self._over: dict[tuple[str, int], float] = {}  # when Ray may forget them
+        self._turn = _Turn()
         self._tidy_at = 0.0
         self._trouble: str | None = None
         self._trouble_until = 0.0
@@ -97,9 +100,12 @@ class RayJobLauncher:
         self._launched.add((job_id, attempt))
 
     def ended(self, job_id: str, attempt: int) -> Exit | None:
-        """Return how a driver ended, also one of an earlier service process; a job server that is away says nothing."""
+        """Return how a driver ended, also one of an earlier service process; a job server that is away says nothing.
+
+        Where many are at work, some are asked about at every step of the controller, and all of them in turn.
+        """
         key = (job_id, attempt)
-        if key not in self._exits and key not in self._over:
+        if key not in self._exits and key not in self._over and self._turn.takes(key):
             with contextlib.suppress(NotReadyError):
                 self._look(key)
         return self._exits.pop(key, None)
@@ -128,9 +134,10 @@ class RayJobLauncher:
                 self._stop_unwanted(key)
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + _TIDY_EVERY_S
-            for key in sorted(self._launched):
+            for key in self._turn.longest_ago(self._launched):
                 with contextlib.suppress(NotReadyError):
-                    self._look(key)
+                    if self._turn.takes(key):
+                        self._look(key)
             for key in [key for key, due in self._over.items() if due <= time.monotonic()]:
                 with contextlib.suppress(NotReadyError):
                     self._server.forget(_id(*key))
@@ -175,6 +182,7 @@ class RayJobLauncher:
 
     def _note(self, key: tuple[str, int], ended: Exit) -> None:
         self._launched.discard(key)
+        self._turn.forget(key)
         self._exits[key] = ended
         while len(self._exits) > _EXITS_KEPT:
             del self._exits[next(iter(self._exits))]
@@ -186,6 +194,44 @@ class RayJobLauncher:
             log_path(self._settings, *key).write_text(text)
         except (NotReadyError, OSError):
             log.warning("driver.log_not_kept", job_id=key[0], attempt=key[1], exc_info=True)
+
+
+class _Turn:
+    """Whom to look at now: at most `_LOOKS` in half a second, and nobody twice before everybody was once."""
+
+    def __init__(self) -> None:
+        self._looked: dict[tuple[str, int], int] = {}  # the half second of the last look
+        self._now = self._since = self._done = 0
+        self._over_at = 0.0
+        self._refused = False
+
+    def takes(self, key: tuple[str, int]) -> bool:
+        """Return whether a driver may be looked at now; then it is."""
+        if time.monotonic() >= self._over_at:
+            self._go_on()
+        if self._looked.get(key, -1) >= self._since:
+            return False
+        if self._done == _LOOKS:
+            self._refused = True
+            return False
+        self._done += 1
+        self._looked[key] = self._now
+        return True
+
+    def longest_ago(self, keys: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Return keys in the order in which their turn should come."""
+        return sorted(keys, key=lambda key: (self._looked.get(key, -1), key))
+
+    def forget(self, key: tuple[str, int]) -> None:
+        """Take note that nobody will ask about a driver any more."""
+        self._looked.pop(key, None)
+
+    def _go_on(self) -> None:
+        """Begin another half second; where nobody was refused in the last one, everybody's turn has come."""
+        self._now += 1
+        if not self._refused:
+            self._since = self._now
+        self._done, self._refused, self._over_at = 0, False, time.monotonic() + _LOOK_EVERY_S
 
 
 def _is_http(url: str) -> bool:

@@ -76,7 +76,7 @@ def test_the_lease_is_renewed_while_nothing_is_committed(context: JobContext, op
 
         def is_held() -> bool:
             with opened.read() as session:
-                return not attempts.has_lapsed(session, jobs.get_job(session, context.hold.job_id))
+                return not attempts.lapsed(session, [jobs.get_job(session, context.hold.job_id)])
 
         wait_until(is_held, bool, 10)
     assert not context.should_end
@@ -100,7 +100,7 @@ def test_a_locked_database_is_waited_for(context: JobContext, opened: Database) 
 
 def _is_fresh(opened: Database, job: Job) -> bool:
     with opened.read() as session:
-        return not attempts.has_lapsed(session, job)
+        return not attempts.lapsed(session, [job])
 
 
 def test_being_asked_to_end_releases_the_job(context: JobContext) -> None:

@@ -124,7 +124,7 @@ def test_a_lease_that_is_renewed_is_never_taken_whatever_the_clock_says(settings
             assert past[1] is not None
             session.execute(update(Job).values(lease_expires_at=past[1] - timedelta(seconds=ago_s)))
         with opened.read() as session:
-            assert attempts.has_lapsed(session, jobs.get_job(session, job.id))
+            assert attempts.lapsed(session, [jobs.get_job(session, job.id)])
         controller.step()
     assert (job_of(opened, job.id).state, job_of(opened, job.id).attempt) == ("running", 1)
 
