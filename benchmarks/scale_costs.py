@@ -23,7 +23,7 @@ from workers.controller import Controller
 GPUS, JOBS_A_DAY, DAY_S = 1000, 10_000, 86_400
 SAMPLE_S = 1.0  # of one GPU: what small supernets take; larger networks ask less of the database
 ROUNDS = 100  # of each deed in one measurement: processors are counted in hundredths of a second
-SHOWN = ("jobs", "samples", "arms", "events")
+SHOWN = ("jobs", "samples", "arms", "arm_tables", "events")
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,19 @@ def print_costs(settings: Settings, held: int, times: int) -> None:
         "submission": JOBS_A_DAY / DAY_S,
     }
     deeds = _deeds(database, made, running, controller)
-    print(f"| deed | ms | ms of the database's processor | ms of ours | log, kB | a second, {GPUS} GPUs | database's processors | log, MB/s |")
+    print(
+        f"| deed | ms | ms of the database's processor | ms of ours | log, kB | a second, {GPUS} GPUs | database's processors | log, MB/s |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for name, deed in deeds.items():
         cost, rate = _measured(database, deed, times), rates[name]
         cells = [f"{1000 * value:.2f}" for value in (cost.wall_s, cost.server_s, cost.client_s)]
-        cells += [f"{cost.log_bytes / 1000:.1f}", f"{rate:.3g}", f"{rate * cost.server_s:.2f}", f"{rate * cost.log_bytes / 1e6:.2f}"]
+        cells += [
+            f"{cost.log_bytes / 1000:.1f}",
+            f"{rate:.3g}",
+            f"{rate * cost.server_s:.2f}",
+            f"{rate * cost.log_bytes / 1e6:.2f}",
+        ]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
     _print_bytes(database)
     database.close()

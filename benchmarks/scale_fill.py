@@ -1,7 +1,8 @@
 """Rows by the thousand for `scale`: jobs, and samples that are copies of a few that were committed as drivers commit them."""
 
+import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,9 +44,8 @@ class Made:
     def of_catalogue(cls) -> "Made":
         """Draw the architectures once; every wave holds them."""
         spec = big_spec()
-        arms = tuple(
-            Arm(arm.key, 17, 0.123456789 * (place % 7), 0.1 / 3, 0.2 / 3) for place, arm in enumerate(arms_of(spec))
-        )
+        draw = random.Random(0)  # noqa: S311 - not for secrets
+        arms = tuple(Arm(arm.key, draw.randrange(100), draw.random()) for arm in arms_of(spec))
         drawn = genotypes_of(spec, WAVE)
         wave = tuple(Sample(place, genotype, 0.5 + place / 1000) for place, genotype in enumerate(drawn))
         return cls(spec.model_dump(mode="json"), arms, wave)
@@ -57,7 +57,8 @@ class Made:
         progress = SearchProgress(
             phase=SearchPhase.SAMPLING, samples=first + len(new), total=10**6, arms=len(self.arms), arms_left=len(self.arms)
         )
-        after = tuple(Arm(arm.key, arm.pulls, arm.mean, arm.lower, (arm.upper or 0) + first / 1e7) for arm in self.arms)
+        width = random.Random(first).random() / 3  # noqa: S311 - every bound is another number of all digits after every wave
+        after = tuple(replace(arm, lower=(arm.mean or 0) - width, upper=(arm.mean or 0) + width) for arm in self.arms)
         wave = Wave(new, evaluations, (*history, *new))
         return samples.WaveRecord(wave, (COST,) * len(new), after, progress, before=self.arms)
 

@@ -167,4 +167,3 @@ def _usage(database: Database, launcher: ActingLauncher) -> dict[str, float]:
         "acted drivers": cpu_s(launcher.pids),
         "transactions": float(done),
     }
-

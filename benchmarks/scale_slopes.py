@@ -268,15 +268,11 @@ _OF_HELD: dict[str, Callable[[World], float]] = {
 }
 _OF_SAMPLES: dict[str, Callable[[World], float]] = {
     "commit of a wave of 8, long search": _commit,
-    "history of an attempt that begins": _reading(
-        lambda session, world: samples.history_of(session, world.ids["running"][0])
-    ),
+    "history of an attempt that begins": _reading(lambda session, world: samples.history_of(session, world.ids["running"][0])),
     "series, all columns, unread before": _reading(
         lambda session, world: series.sample_columns(session, world.ids["running"][0])
     ),
     "arms": _reading(lambda session, world: samples.arms_now(session, world.ids["running"][0])),
-    "page of 100 samples": _reading(
-        lambda session, world: samples.list_samples(session, world.ids["running"][0], limit=100)
-    ),
+    "page of 100 samples": _reading(lambda session, world: samples.list_samples(session, world.ids["running"][0], limit=100)),
     "delete a search": _delete,
 }

@@ -203,7 +203,7 @@ class Controller:
                 return  # it moved on while we looked
             whole = jobs.get_job(session, job.id)
         self._launcher.stop(job.id, job.attempt, grace_s=0)  # a driver whose lease ran out may still be there
-        found = self._findings_of(whole)
+        found = self._findings_of(whole) if attempts.is_last(whole, self._settings.max_stalls) else Findings()
         with self._database.write() as session:
             if not attempts.is_unchanged(session, job, lease=lapsed):
                 return

@@ -191,6 +191,13 @@ def requeue(session: Session, hold: Hold, reason: str, *, waiting_for: str | Non
     return moved
 
 
+def is_last(job: Job, max_stalls: int) -> bool:
+    """Return whether `release` would end the job: nobody need rank what it found where another attempt goes on."""
+    if job.state == JobState.RUNNING.value:
+        return job.stalls + 1 >= max_stalls
+    return job.state == JobState.CANCELLING.value
+
+
 def release(session: Session, job: Job, reason: str, max_stalls: int) -> JobState:
     """Finish what a driver left that is gone: a cancelling job is cancelled, a pausing one paused, any other queued again.
 
