@@ -100,17 +100,14 @@ class ActingLauncher(SilentLauncher):
     def __init__(self, url: str, script: Script, processes: int, threads: int) -> None:
         """Start the processes."""
         spawn = multiprocessing.get_context("spawn")
-        self._keys: multiprocessing.Queue[Key | None] = spawn.Queue()
-        self._deeds: multiprocessing.Queue[Deeds] = spawn.Queue()
-        self._over, ready = spawn.Event(), spawn.Semaphore(0)
+        self._lines = _Lines(spawn.Queue(), spawn.Queue(), spawn.Semaphore(0), spawn.Event())
         self._processes = [
-            spawn.Process(target=_act, args=(url, script, threads, self._keys, self._deeds, self._over, ready), daemon=True)
-            for _ in range(processes)
+            spawn.Process(target=_act, args=(url, script, threads, self._lines), daemon=True) for _ in range(processes)
         ]
         for process in self._processes:
             process.start()
         for _ in self._processes:
-            ready.acquire(timeout=SLOW_S)
+            self._lines.ready.acquire(timeout=SLOW_S)
 
     @property
     def pids(self) -> list[int]:
@@ -119,39 +116,41 @@ class ActingLauncher(SilentLauncher):
 
     def launch(self, job_id: str, attempt: int) -> None:
         """Let one of the processes take it."""
-        self._keys.put((job_id, attempt))
+        self._lines.keys.put((job_id, attempt))
 
     def finish(self) -> Deeds:
         """End the processes, and return what their drivers did."""
-        self._over.set()
+        self._lines.over.set()
         deeds = Deeds()
         for _ in self._processes:
-            deeds.merge(self._deeds.get(timeout=SLOW_S))
+            deeds.merge(self._lines.deeds.get(timeout=SLOW_S))
         for process in self._processes:
             process.join(SLOW_S)
         return deeds
 
 
-def _act(
-    url: str,
-    script: Script,
-    threads: int,
-    keys: "multiprocessing.Queue[Key | None]",
-    told: "multiprocessing.Queue[Deeds]",
-    over: Signal,
-    ready: Semaphore,
-) -> None:
+@dataclass(frozen=True)
+class _Lines:
+    """Between the launcher and its processes."""
+
+    keys: "multiprocessing.Queue[Key]"
+    deeds: "multiprocessing.Queue[Deeds]"
+    ready: Semaphore
+    over: Signal
+
+
+def _act(url: str, script: Script, threads: int, lines: _Lines) -> None:
     stage = _Stage(Database(url, connections=2 * threads), script)
-    ready.release()
+    lines.ready.release()
     with ThreadPoolExecutor(threads) as pool:
-        while not over.is_set():
-            while (key := _next_key(keys)) is not None:
+        while not lines.over.is_set():
+            while (key := _next_key(lines.keys)) is not None:
                 stage.enter(key)
             stage.play(pool, threads)
-    told.put(stage.deeds)
+    lines.deeds.put(stage.deeds)
 
 
-def _next_key(keys: "multiprocessing.Queue[Key | None]") -> Key | None:
+def _next_key(keys: "multiprocessing.Queue[Key]") -> Key | None:
     try:
         return keys.get_nowait()
     except queue.Empty:
