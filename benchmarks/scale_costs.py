@@ -22,7 +22,7 @@ from workers.controller import Controller
 
 GPUS, JOBS_A_DAY, DAY_S = 1000, 10_000, 86_400
 SAMPLE_S = 1.0  # of one GPU: what small supernets take; larger networks ask less of the database
-ROUNDS = 100  # of each deed in one measurement: processors are counted in hundredths of a second
+ROUNDS, LONGEST_S = 100, 3.0  # of each deed in one measurement: processors are counted in hundredths of a second
 SHOWN = ("jobs", "samples", "arms", "arm_tables", "events")
 
 
@@ -107,10 +107,12 @@ def _measured(database: Database, deed: Callable[[int], None], times: int) -> Co
     found = []
     for turn in range(times + 1):
         before = (time.perf_counter(), server_cpu_s(database), time.process_time(), _log_bytes(database))
-        for number in range(ROUNDS):
-            deed(turn * ROUNDS + number)
+        done = 0
+        while done < ROUNDS and time.perf_counter() - before[0] < LONGEST_S:
+            deed(turn * ROUNDS + done)
+            done += 1
         after = (time.perf_counter(), server_cpu_s(database), time.process_time(), _log_bytes(database))
-        found += [tuple((later - earlier) / ROUNDS for later, earlier in zip(after, before, strict=True))] if turn else []
+        found += [tuple((later - earlier) / done for later, earlier in zip(after, before, strict=True))] if turn else []
     return Cost(*(statistics.median(values) for values in zip(*found, strict=True)))
 
 

@@ -195,6 +195,8 @@ class _Stage:
             self.deeds.add(deed, time.monotonic() - began, began - when)
             self._go_on(when, deed, hold, ends)
         except LateResultError:
+            if began >= ends:
+                return  # it succeeded meanwhile
             self.deeds.failed["superseded"] = self.deeds.failed.get("superseded", 0) + 1
         except TRANSIENT_ERRORS as error:
             self.deeds.failed[str(error)] = self.deeds.failed.get(str(error), 0) + 1

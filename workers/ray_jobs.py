@@ -3,7 +3,6 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from workers.job_server import JobServer
 from workers.launcher import Exit, log_name, log_path
+from workers.turns import Turn
 
 log = structlog.get_logger()
 
@@ -23,7 +23,6 @@ _OVER = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 _STOP_WAIT_S = 15  # Ray's own grace before it kills a driver; its default of 3 s is too short to give a job back
 _LOOK_EVERY_S = 0.5
 _TIDY_EVERY_S = 10.0
-_LOOKS = 50  # at drivers in half a second: each is a request
 _FORGET_AFTER_S = 5.0  # Ray looks once a second whether a driver lives, and writes a record anew that was dropped before
 _TROUBLE_FOR_S = 5.0
 _EXITS_KEPT = 1000  # of drivers whose jobs were over already, nobody asks how they ended
@@ -52,7 +51,7 @@ class RayJobLauncher:
         self._unwanted: set[tuple[str, int]] = set()  # to be stopped when Ray is back
         self._exits: dict[tuple[str, int], Exit] = {}
         self._over: dict[tuple[str, int], float] = {}  # when Ray may forget them
-        self._turn = _Turn()
+        self._turn = Turn()
         self._tidy_at = 0.0
         self._trouble: str | None = None
         self._trouble_until = 0.0
@@ -194,44 +193,6 @@ class RayJobLauncher:
             log_path(self._settings, *key).write_text(text)
         except (NotReadyError, OSError):
             log.warning("driver.log_not_kept", job_id=key[0], attempt=key[1], exc_info=True)
-
-
-class _Turn:
-    """Whom to look at now: at most `_LOOKS` in half a second, and nobody twice before everybody was once."""
-
-    def __init__(self) -> None:
-        self._looked: dict[tuple[str, int], int] = {}  # the half second of the last look
-        self._now = self._since = self._done = 0
-        self._over_at = 0.0
-        self._refused = False
-
-    def takes(self, key: tuple[str, int]) -> bool:
-        """Return whether a driver may be looked at now; then it is."""
-        if time.monotonic() >= self._over_at:
-            self._go_on()
-        if self._looked.get(key, -1) >= self._since:
-            return False
-        if self._done == _LOOKS:
-            self._refused = True
-            return False
-        self._done += 1
-        self._looked[key] = self._now
-        return True
-
-    def longest_ago(self, keys: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Return keys in the order in which their turn should come."""
-        return sorted(keys, key=lambda key: (self._looked.get(key, -1), key))
-
-    def forget(self, key: tuple[str, int]) -> None:
-        """Take note that nobody will ask about a driver any more."""
-        self._looked.pop(key, None)
-
-    def _go_on(self) -> None:
-        """Begin another half second; where nobody was refused in the last one, everybody's turn has come."""
-        self._now += 1
-        if not self._refused:
-            self._since = self._now
-        self._done, self._refused, self._over_at = 0, False, time.monotonic() + _LOOK_EVERY_S
 
 
 def _is_http(url: str) -> bool:
