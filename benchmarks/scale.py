@@ -27,7 +27,6 @@ from nas_service.storage.session import Database
 
 PARTS = ("slopes", "costs", "simulation")
 DATABASES = ("postgresql", "sqlite")
-TEN_YEARS_OF_JOBS, ALL_SAMPLES = 36_500_000, 10**8
 
 
 @contextmanager
@@ -53,8 +52,8 @@ def opened(kind: str, folder: Path) -> Iterator[Settings]:
 def print_slopes(settings: Settings, most: tuple[int, int, int], times: int) -> None:
     """Measure every slope and print one table."""
     world = World(settings, Database(settings.database), Made.of_catalogue())
-    print("| what | of | sizes | ms, medians | exponent | at the end |")
-    print("|---|---|---|---|---|---|")
+    print("| what | of | sizes | ms, medians | exponent | at the end | ms of our processor | at the end |")
+    print("|---|---|---|---|---|---|---|---|")
     for found in measure(world, slopes_of(*most), times):
         print(_row(found), flush=True)
     world.database.close()
@@ -62,9 +61,9 @@ def print_slopes(settings: Settings, most: tuple[int, int, int], times: int) -> 
 
 def _row(found: Measured) -> str:
     sizes = ", ".join(f"{size:,}" for size in found.sizes)
-    medians = ", ".join(f"{1000 * value:.3g}" for value in found.medians)
-    slope = found.slope
-    return f"| {slope.name} | {slope.size} | {sizes} | {medians} | {found.exponent:.2f} | {found.last_exponent:.2f} |"
+    medians, processor = (", ".join(f"{1000 * value:.3g}" for value in values) for values in (found.medians, found.processor))
+    cells = [found.slope.name, found.slope.size, sizes, medians, f"{found.exponent:.2f}", f"{found.last_exponent:.2f}"]
+    return f"| {' | '.join([*cells, processor, f'{found.processor_exponent:.2f}'])} |"
 
 
 def main(words: list[str] | None = None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from benchmarks.scale_fill import LEASE, Made, add_jobs, add_samples, copy_sampl
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.specs import SearchSpec
-from nas_service.storage import at_work, attempts, deletion, jobs, listing, queue, samples, series, timings
+from nas_service.storage import at_work, attempts, deletion, jobs, listing, queue, samples, series, timings, watching
 from nas_service.storage.listing import JobFilter
 from nas_service.storage.models import Job
 from nas_service.storage.session import Database
@@ -63,6 +64,13 @@ class World:
         self.sizes["background"] = self.sizes.get("background", 0) + missing * BACKGROUND_EACH
 
 
+class Took(NamedTuple):
+    """Seconds by the clock, and of this process's processors: those hardly depend on what else the machine does."""
+
+    clock: float
+    processor: float
+
+
 @dataclass(frozen=True)
 class Slope:
     """Something whose time may grow with a size.
@@ -79,16 +87,17 @@ class Slope:
     size: str
     sizes: Sequence[int]
     grow: Callable[[World, int], None]
-    act: Callable[[World], float]
+    act: Callable[[World], Took]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Medians of a slope in seconds, one a size."""
+    """Medians of a slope in seconds by the clock and of our processors, one a size."""
 
     slope: Slope
     sizes: tuple[int, ...]
     medians: tuple[float, ...]
+    processor: tuple[float, ...]
 
     @property
     def exponent(self) -> float:
@@ -100,35 +109,42 @@ class Measured:
         """Between the two largest sizes: where fixed costs hide growth at small ones."""
         return fitted_exponent(self.sizes[-2:], self.medians[-2:])
 
+    @property
+    def processor_exponent(self) -> float:
+        """As `last_exponent`, of processor time."""
+        return fitted_exponent(self.sizes[-2:], self.processor[-2:])
+
     def at(self, size: int) -> float:
         """Return what the last exponent gives for a larger size: an extrapolation."""
-        return self.medians[-1] * (size / self.sizes[-1]) ** max(0.0, self.last_exponent)
+        return self.medians[-1] * float((size / self.sizes[-1]) ** max(0.0, self.last_exponent))
 
 
 def fitted_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
     """Return the slope of a straight line through the logarithms, by least squares; 0 for a single size."""
     if len(sizes) == 1:
         return 0.0
-    return statistics.linear_regression([math.log(size) for size in sizes], [math.log(value) for value in seconds]).slope
+    return statistics.linear_regression(
+        [math.log(size) for size in sizes], [math.log(max(value, 1e-9)) for value in seconds]
+    ).slope
 
 
 def measure(world: World, slopes: Sequence[Slope], times: int) -> Iterator[Measured]:
     """Grow and time, one slope after the other; those with the same growth share what is there."""
     for growing in dict.fromkeys((slope.size, tuple(slope.sizes)) for slope in slopes):
         together = [slope for slope in slopes if (slope.size, tuple(slope.sizes)) == growing]
-        medians: dict[str, list[float]] = {slope.name: [] for slope in together}
+        medians: dict[str, list[Took]] = {slope.name: [] for slope in together}
         for size in growing[1]:
             together[0].grow(world, size)
             settle(world.database)
-            taken: dict[str, list[float]] = {slope.name: [] for slope in together}
+            taken: dict[str, list[Took]] = {slope.name: [] for slope in together}
             for turn in range(times + 1):  # in turn, so that a busy machine is busy for all of them; the first turn warms up
                 for slope in together:
-                    seconds = slope.act(world)
-                    taken[slope.name] += [seconds] if turn else []
+                    took = slope.act(world)
+                    taken[slope.name] += [took] if turn else []
             for slope in together:
-                medians[slope.name].append(statistics.median(taken[slope.name]))
+                medians[slope.name].append(Took(*map(statistics.median, zip(*taken[slope.name], strict=True))))
         for slope in together:
-            yield Measured(slope, growing[1], tuple(medians[slope.name]))
+            yield Measured(slope, growing[1], *zip(*medians[slope.name], strict=True))
 
 
 def slopes_of(jobs_most: int, samples_most: int, held_most: int) -> list[Slope]:
@@ -150,15 +166,15 @@ def decades(most: int) -> list[int]:
 
 
 @contextmanager
-def timed() -> Iterator[Callable[[], float]]:
+def timed() -> Iterator[Callable[[], Took]]:
     """Give what tells, after the block, how long it took."""
-    started, ended = time.perf_counter(), [0.0]
-    yield lambda: ended[0] - started
-    ended[0] = time.perf_counter()
+    started, ended = (time.perf_counter(), time.process_time()), [0.0, 0.0]
+    yield lambda: Took(ended[0] - started[0], ended[1] - started[1])
+    ended[:] = time.perf_counter(), time.process_time()
 
 
-def _reading(read: Callable[[Session, World], object]) -> Callable[[World], float]:
-    def act(world: World) -> float:
+def _reading(read: Callable[[Session, World], object]) -> Callable[[World], Took]:
+    def act(world: World) -> Took:
         with timed() as taken, world.database.read() as session:
             read(session, world)
         return taken()
@@ -181,7 +197,7 @@ def _grow_held(world: World, size: int) -> None:
     copy_samples(world.database, world.ids["running"][0], world.ids["running"][before:], 64)
 
 
-def _claim(world: World) -> float:
+def _claim(world: World) -> Took:
     with timed() as taken, world.database.write() as session:
         job = attempts.claim(session, LEASE, most=10**6)
     assert job is not None  # noqa: S101 - the queue was filled
@@ -192,7 +208,7 @@ def _claim(world: World) -> float:
     return taken()
 
 
-def _step(world: World) -> float:
+def _step(world: World) -> Took:
     settings = world.settings.model_copy(update={"max_concurrent_jobs": 1})
     controller = Controller(settings, world.database, SilentLauncher())
     controller.step()  # the first one reports itself
@@ -201,16 +217,16 @@ def _step(world: World) -> float:
     return taken()
 
 
-def _look_at_all(world: World) -> float:
-    plan = looks.Plan({}, 0, watches_all=True, held=frozenset(), logs={})
+def _look_at_all(world: World) -> Took:
     with world.database.read() as session:
-        plan = looks.Plan({}, looks.watching.last_move(session), watches_all=True, held=frozenset(), logs={})
+        moves = watching.last_move(session)
+    plan = looks.Plan({}, moves, watches_all=True, held=frozenset(), logs={})
     with timed() as taken:
         looks.look(world.database, plan, NO_LOGS)
     return taken()
 
 
-def _commit(world: World) -> float:
+def _commit(world: World) -> Took:
     job_id = world.ids["running"][0]
     with world.database.read() as session:
         done = samples.count_samples(session, job_id)
@@ -221,7 +237,7 @@ def _commit(world: World) -> float:
     return taken()
 
 
-def _delete(world: World) -> float:
+def _delete(world: World) -> Took:
     """Time the deletion of a search that is over and as long as the one that runs."""
     source = world.ids["running"][0]
     with world.database.read() as session:
@@ -233,7 +249,7 @@ def _delete(world: World) -> float:
     return taken()
 
 
-def _delete_empty(world: World) -> float:
+def _delete_empty(world: World) -> Took:
     (job_id,) = add_jobs(world.database, world.made, "failed", 1)
     with timed() as taken, world.database.write() as session:
         deletion.delete_job(session, job_id, jobs.SEARCH, with_trainings=False)
@@ -249,7 +265,7 @@ def _like(session: Session, world: World) -> None:
     timings.sample_timing(session, SearchSpec.model_validate(world.made.spec))
 
 
-_OF_JOBS: dict[str, Callable[[World], float]] = {
+_OF_JOBS: dict[str, Callable[[World], Took]] = {
     "list, first page": _reading(lambda session, _: listing.list_rows(session, JobFilter(), limit=50)),
     "list, text in no name": _reading(lambda session, _: listing.list_rows(session, JobFilter(text="nowhere"), limit=50)),
     "counts of a list": _reading(lambda session, _: listing.count_rows(session, JobFilter())),
@@ -257,16 +273,16 @@ _OF_JOBS: dict[str, Callable[[World], float]] = {
     "estimate: like searches": _reading(_like),
     "delete a search without samples": _delete_empty,
 }
-_OF_QUEUE: dict[str, Callable[[World], float]] = {
+_OF_QUEUE: dict[str, Callable[[World], Took]] = {
     "claim": _claim,
     "places of the last 100": _reading(_places),
 }
-_OF_HELD: dict[str, Callable[[World], float]] = {
+_OF_HELD: dict[str, Callable[[World], Took]] = {
     "step of the controller": _step,
     "look for streams of all jobs": _look_at_all,
     "workers of /v1/system": _reading(lambda session, _: at_work.workers_of(session)),
 }
-_OF_SAMPLES: dict[str, Callable[[World], float]] = {
+_OF_SAMPLES: dict[str, Callable[[World], Took]] = {
     "commit of a wave of 8, long search": _commit,
     "history of an attempt that begins": _reading(lambda session, world: samples.history_of(session, world.ids["running"][0])),
     "series, all columns, unread before": _reading(

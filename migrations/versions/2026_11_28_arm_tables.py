@@ -1,4 +1,4 @@
-"""all arms of a search in one row, as columns.
+"""all arms of a search in one row, as columns; and from which search another one begins, in a column of its own.
 
 Revision: a10000000014
 Follows: a10000000010
@@ -17,11 +17,14 @@ depends_on = None
 _NAMES = ("cell", "edge", "operation")
 _FIGURES = ("pulls", "mean", "lower", "upper", "abandoned_round", "best_probability")
 _ARMS = sa.table("arms", *map(sa.column, ("job_id", "position", *_NAMES, *_FIGURES)))
+_JOBS = sa.table("jobs", sa.column("id"), sa.column("kind"), sa.column("spec", sa.JSON()), sa.column("begins_from"))
 _TABLES = sa.table("arm_tables", sa.column("job_id"), sa.column("names", sa.JSON()), sa.column("figures", sa.JSON()))
 
 
 def upgrade() -> None:
-    """Write every search's arms into one row: a wave changes almost all of them, and wrote as many rows."""
+    """Write every search's arms into one row, since a wave changes almost all of them; and what was looked for in every spec."""
+    op.add_column("jobs", sa.Column("begins_from", sa.String(length=36), nullable=True))
+    op.create_index(op.f("ix_jobs_begins_from"), "jobs", ["begins_from"])
     op.create_table(
         "arm_tables",
         sa.Column("job_id", sa.String(length=36), nullable=False),
@@ -31,6 +34,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_arm_tables")),
     )
     connection = op.get_bind()
+    named = _JOBS.c.spec["from_search"]["search"].as_string()
+    searches = sa.select(_JOBS.c.id, named.label("begins_from")).where(_JOBS.c.kind == "search", named.is_not(None))
+    for job_id, begins_from in connection.execute(searches).all():
+        connection.execute(sa.update(_JOBS).where(_JOBS.c.id == job_id).values(begins_from=begins_from))
     for job_id in connection.scalars(sa.select(_ARMS.c.job_id).distinct()).all():
         arms = connection.execute(sa.select(_ARMS).where(_ARMS.c.job_id == job_id).order_by(_ARMS.c.position)).mappings().all()
         names, figures = ({name: [arm[name] for arm in arms] for name in which} for which in (_NAMES, _FIGURES))
@@ -68,3 +75,5 @@ def downgrade() -> None:
         if rows:
             connection.execute(sa.insert(_ARMS), rows)
     op.drop_table("arm_tables")
+    op.drop_index(op.f("ix_jobs_begins_from"), "jobs")
+    op.drop_column("jobs", "begins_from")

@@ -64,8 +64,7 @@ def _require_unfollowed(session: Session, search_id: str) -> None:
     Raises:
         ConflictError: Naming the other.
     """
-    named = Job.spec["from_search"]["search"].as_string()
-    other = session.scalar(select(Job.id).where(Job.kind == jobs.SEARCH, named == search_id).order_by(Job.id).limit(1))
+    other = session.scalar(select(Job.id).where(Job.begins_from == search_id).order_by(Job.id).limit(1))
     if other is not None:
         raise ConflictError(f"search {other} begins from the samples of {search_id} (from_search); delete that one first")
 

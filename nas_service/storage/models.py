@@ -97,6 +97,9 @@ class Job(Base):
     owner: Mapped[str | None] = mapped_column(String(100))  # of the key that submitted it; null where nobody was asked for one
     project: Mapped[str | None] = mapped_column(String(100))  # of that key: who has a key of the same one shares it
     parent_id: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), index=True)
+    begins_from: Mapped[str | None] = mapped_column(
+        Id, index=True
+    )  # the search whose samples a search begins with, as its spec says
     attempt: Mapped[int] = mapped_column(default=0)
     stalls: Mapped[int] = mapped_column(default=0)  # attempts lost since the last progress
     lease_expires_at: Mapped[datetime | None]  # by the database's clock

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.scale_drivers import percentiles
 from benchmarks.scale_fill import Made
 from benchmarks.scale_simulation import Load, simulate
-from benchmarks.scale_slopes import Measured, Slope, World, decades, fitted_exponent, measure, slopes_of
+from benchmarks.scale_slopes import Measured, Slope, Took, World, decades, fitted_exponent, measure, slopes_of
 from nas_service.settings import Settings
 from nas_service.storage.session import Database
 
@@ -13,8 +13,9 @@ from nas_service.storage.session import Database
 def test_the_exponent_of_a_power_is_found_and_fixed_costs_hide_it_at_small_sizes_only() -> None:
     sizes = (10, 100, 1000, 10_000)
     assert fitted_exponent(sizes, [0.003 * size**0.7 for size in sizes]) == pytest.approx(0.7)
-    slope = Slope("made up", "things", sizes, lambda *_: None, lambda _: 0.0)
-    found = Measured(slope, sizes, tuple(0.1 + 0.001 * size for size in sizes))
+    slope = Slope("made up", "things", sizes, lambda *_: None, lambda _: Took(0, 0))
+    seconds = tuple(0.1 + 0.001 * size for size in sizes)
+    found = Measured(slope, sizes, seconds, seconds)
     assert found.exponent < 0.7
     assert 0.9 < found.last_exponent < 1
     assert found.at(100_000) == pytest.approx(10.1 * (10.1 / 1.1))

@@ -148,6 +148,19 @@ def test_arms_are_the_same_in_one_row_and_in_many(filled_url: str) -> None:
     engine.dispose()
 
 
+def test_from_which_search_another_one_begins_is_found_in_its_spec(empty_url: str) -> None:
+    upgrade(empty_url)
+    database = Database(empty_url)
+    with database.write() as session:
+        first = jobs.create_job(session, jobs.SEARCH, "", {"from_search": None}).id
+        second = jobs.create_job(session, jobs.SEARCH, "", {"from_search": {"search": first, "samples": 7}}).id
+    command.downgrade(alembic_config(empty_url), "a10000000010")
+    upgrade(empty_url)
+    with database.read() as session:
+        assert [jobs.get_job(session, job_id).begins_from for job_id in (first, second)] == [None, first]
+    database.close()
+
+
 def _arms(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
     """Return the arms of every search as they were written until `a10000000010`, in order."""
     columns = "job_id, cell, edge, operation, pulls, mean, lower, upper, abandoned_round"
@@ -219,9 +232,9 @@ def test_what_is_given_and_what_is_not_ours_stays(empty_url: str) -> None:
         assert [jobs.get_job(session, key).spec for key in made] == [STATED, GIVEN, OTHERS]
     command.downgrade(alembic_config(empty_url), "a10000000003")
     with database.read() as session:
-        spec = session.scalar(select(Job.spec).where(Job.id == made[0]))
-    assert spec is not None
-    assert spec["training"]["recipe"] == {"epochs": 3}  # a version before knows no other
+        older = session.scalar(select(Job.spec).where(Job.id == made[0]))
+    assert older is not None
+    assert older["training"]["recipe"] == {"epochs": 3}  # a version before knows no other
     database.close()
 
 
