@@ -114,10 +114,6 @@ class Measured:
         """As `last_exponent`, of processor time."""
         return fitted_exponent(self.sizes[-2:], self.processor[-2:])
 
-    def at(self, size: int) -> float:
-        """Return what the last exponent gives for a larger size: an extrapolation."""
-        return self.medians[-1] * float((size / self.sizes[-1]) ** max(0.0, self.last_exponent))
-
 
 def fitted_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
     """Return the slope of a straight line through the logarithms, by least squares; 0 for a single size."""
