@@ -11,8 +11,9 @@ from nas_service.catalogue import build_space, build_strategy
 from nas_service.search.bandit import Arm
 from nas_service.specs import SearchSpec, TrainingSpec
 from nas_service.storage.jobs import REGISTRATION, SEARCH, TRAINING, listed_names
-from nas_service.storage.models import ArmRow, Event, Job, JobTag, SampleRow
-from nas_service.storage.session import new_id
+from nas_service.storage.models import Event, Job, JobTag, SampleRow
+from nas_service.storage.samples import replace_arms
+from nas_service.storage.session import Session, new_id
 from search_spaces.genotype import Genotype
 
 BATCH = 1000
@@ -56,7 +57,8 @@ def fill(engine: Engine, jobs: int, samples: int, queued: int) -> dict[str, str]
         genotypes = genotypes_of(big_spec(), 200)
         for job_id in with_samples:
             _insert(connection, SampleRow, _samples(draw, job_id, genotypes))
-        _insert(connection, ArmRow, [_arm(draw, big["id"], position, arm) for position, arm in enumerate(arms_of(big_spec()))])
+    with Session(engine) as session, session.begin():
+        replace_arms(session, big["id"], tuple(_arm(draw, position, arm) for position, arm in enumerate(arms_of(big_spec()))))
     return {"big": big["id"], "held": held["id"], "old": searches[0]}
 
 
@@ -146,18 +148,6 @@ def _samples(draw: random.Random, job_id: str, genotypes: list[Genotype]) -> lis
     ]
 
 
-def _arm(draw: random.Random, job_id: str, position: int, arm: Arm) -> dict[str, Any]:
+def _arm(draw: random.Random, position: int, arm: Arm) -> Arm:
     mean = draw.random()
-    return {
-        "job_id": job_id,
-        "position": position,
-        "cell": arm.key.cell,
-        "edge": arm.key.edge,
-        "operation": arm.key.operation,
-        "pulls": 74,
-        "mean": mean,
-        "lower": mean - 0.1,
-        "upper": mean + 0.1,
-        "abandoned_round": 3 if position % 3 else None,
-        "best_probability": None,
-    }
+    return Arm(arm.key, 74, mean, mean - 0.1, mean + 0.1, 3 if position % 3 else None)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from search_spaces.errors import InvalidFieldError
@@ -94,6 +94,12 @@ class Genotype:
         return cls.from_dict(payload)
 
 
+@lru_cache(maxsize=10_000)
+def _choice(cell: str, edge: str, operation: str) -> Choice:
+    """Return a choice that equal ones share: a long history has millions of them, and few that differ."""
+    return Choice(cell, edge, operation)
+
+
 def _read_choices(cells: dict[object, object]) -> Iterable[Choice]:
     for cell, edges in cells.items():
         if not isinstance(edges, dict) or not edges:
@@ -101,4 +107,4 @@ def _read_choices(cells: dict[object, object]) -> Iterable[Choice]:
         for edge, operation in edges.items():
             if not isinstance(operation, str):
                 raise InvalidFieldError(f"genotype.cells.{cell}.{edge}", operation, "the name of an operation")
-            yield Choice(str(cell), str(edge), operation)
+            yield _choice(str(cell), str(edge), operation)

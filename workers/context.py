@@ -32,6 +32,7 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 
 TICK_S = 1.0  # between two looks at the job's state
+CONNECTIONS = 3  # most of a driver, which keeps one: a server that serves a thousand drivers has few
 ELSEWHERE = 3  # a driver's exit status: another attempt goes on
 
 
@@ -65,7 +66,7 @@ class JobContext:
         """Open the database and the store."""
         self.settings = settings
         self.hold = Hold(job_id, attempt, timedelta(seconds=settings.lease_s))
-        self.database = Database(settings.database)
+        self.database = Database(settings.database, connections=CONNECTIONS)
         self.store = ArtifactStore(settings.artifacts)
         self._limits = StallLimits(settings.first_progress_s, settings.stall_s, settings.stall_factor)
         self._watchdog = Watchdog(self._limits, None)

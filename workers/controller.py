@@ -31,6 +31,7 @@ STOPPED = "the service was stopped"
 _LEASE_OVER = "its lease ran out"
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 60.0
+CLAIM_S = 5.0  # in one step that starts drivers: a thousand of them on an empty cluster take minutes
 REPORT_S = 5.0  # between two notes that this controller steps
 RANKING_TRIES = 5  # with a database that does not give the samples of a search in time, before it ends without its best
 
@@ -95,8 +96,11 @@ class Controller:
         self._reap()
         self._tidier.tidy()
         self.trouble = self._launcher.trouble() or (self._not_started if time.monotonic() < self._launch_after else None)
+        claimed_until = time.monotonic() + CLAIM_S
         while self._claim():
-            pass
+            if time.monotonic() >= claimed_until:
+                self.wake()  # leases are judged, and this controller reports, before it goes on
+                break
         self._good_step = time.monotonic()
         if self._good_step - self._reported >= REPORT_S:
             with self._database.write() as session:
@@ -152,7 +156,7 @@ class Controller:
     def _reap(self) -> None:
         with self._database.read() as session:
             held = attempts.held(session)
-            lapsed = {job.id for job in held if attempts.has_lapsed(session, job)}
+            lapsed = attempts.lapsed(session, held)
         if any(job.state == JobState.RUNNING.value and (job.id, job.attempt) in self._launched for job in held):
             self._backoff_s = FIRST_BACKOFF_S  # drivers of ours begin their work
         starting = {(job.id, job.attempt) for job in held if job.state == JobState.STARTING.value}
@@ -201,8 +205,9 @@ class Controller:
         with self._database.write() as session:  # where nobody can write, its driver cannot renew a lease either
             if not attempts.is_unchanged(session, job, lease=lapsed):
                 return  # it moved on while we looked
+            whole = jobs.get_job(session, job.id)
         self._launcher.stop(job.id, job.attempt, grace_s=0)  # a driver whose lease ran out may still be there
-        found = self._findings_of(job)
+        found = self._findings_of(whole) if attempts.is_last(whole, self._settings.max_stalls) else Findings()
         with self._database.write() as session:
             if not attempts.is_unchanged(session, job, lease=lapsed):
                 return

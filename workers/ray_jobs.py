@@ -13,6 +13,7 @@ from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from workers.job_server import JobServer
 from workers.launcher import Exit, log_name, log_path
+from workers.turns import Turn
 
 log = structlog.get_logger()
 
@@ -50,6 +51,7 @@ class RayJobLauncher:
         self._unwanted: set[tuple[str, int]] = set()  # to be stopped when Ray is back
         self._exits: dict[tuple[str, int], Exit] = {}
         self._over: dict[tuple[str, int], float] = {}  # when Ray may forget them
+        self._turn = Turn()
         self._tidy_at = 0.0
         self._trouble: str | None = None
         self._trouble_until = 0.0
@@ -97,9 +99,12 @@ class RayJobLauncher:
         self._launched.add((job_id, attempt))
 
     def ended(self, job_id: str, attempt: int) -> Exit | None:
-        """Return how a driver ended, also one of an earlier service process; a job server that is away says nothing."""
+        """Return how a driver ended, also one of an earlier service process; a job server that is away says nothing.
+
+        Where many are at work, some are asked about at every step of the controller, and all of them in turn.
+        """
         key = (job_id, attempt)
-        if key not in self._exits and key not in self._over:
+        if key not in self._exits and key not in self._over and self._turn.takes(key):
             with contextlib.suppress(NotReadyError):
                 self._look(key)
         return self._exits.pop(key, None)
@@ -128,9 +133,10 @@ class RayJobLauncher:
                 self._stop_unwanted(key)
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + _TIDY_EVERY_S
-            for key in sorted(self._launched):
+            for key in self._turn.longest_ago(self._launched):
                 with contextlib.suppress(NotReadyError):
-                    self._look(key)
+                    if self._turn.takes(key):
+                        self._look(key)
             for key in [key for key, due in self._over.items() if due <= time.monotonic()]:
                 with contextlib.suppress(NotReadyError):
                     self._server.forget(_id(*key))
@@ -175,6 +181,7 @@ class RayJobLauncher:
 
     def _note(self, key: tuple[str, int], ended: Exit) -> None:
         self._launched.discard(key)
+        self._turn.forget(key)
         self._exits[key] = ended
         while len(self._exits) > _EXITS_KEPT:
             del self._exits[next(iter(self._exits))]

@@ -1,14 +1,14 @@
 """what was changed by whom, in rows that are added and never changed, and how many samples a search will take.
 
 Revision: a10000000014
-Follows: a10000000012
+Follows: a10000000013
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "a10000000014"
-down_revision = "a10000000012"
+down_revision = "a10000000013"
 branch_labels = None
 depends_on = None
 

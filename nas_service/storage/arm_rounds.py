@@ -1,4 +1,4 @@
-"""Arms as they were once: kept with the wave that made them; they are what a replay of the samples gives."""
+"""Arms as columns, as they were once: kept with the wave that made them; they are what a replay of the samples gives."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +11,14 @@ from nas_service.search.rounds import Snapshot
 from nas_service.storage.models import ArmRoundRow
 from search_spaces.genotype import Choice
 
+_NAMES = ("cell", "edge", "operation")
 _COLUMNS = ("pulls", "mean", "lower", "upper", "abandoned_round", "best_probability")
 
 
 def add_snapshots(session: Session, job_id: str, snapshots: Sequence[Snapshot]) -> None:
     """Keep arms as they are now, or were within the last wave."""
     rows = [
-        {"job_id": job_id, "samples": entry.samples, "round": entry.round, "arms": _columns(entry.arms)} for entry in snapshots
+        {"job_id": job_id, "samples": entry.samples, "round": entry.round, "arms": columns_of(entry.arms)} for entry in snapshots
     ]
     if rows:
         session.execute(insert(ArmRoundRow), rows)
@@ -43,8 +44,19 @@ def arms_at(session: Session, job_id: str, samples: int, keys: Sequence[Choice])
     return None if columns is None else _arms(columns, keys)
 
 
-def _columns(arms: Sequence[Arm]) -> dict[str, list[Any]]:
+def columns_of(arms: Sequence[Arm]) -> dict[str, list[Any]]:
+    """Return the figures of arms as columns."""
     return {name: [getattr(arm, name) for arm in arms] for name in _COLUMNS}
+
+
+def names_of(arms: Sequence[Arm]) -> dict[str, list[str]]:
+    """Return the names of arms as columns."""
+    return {name: [getattr(arm.key, name) for arm in arms] for name in _NAMES}
+
+
+def arms_from(names: dict[str, list[str]], columns: dict[str, list[Any]]) -> tuple[Arm, ...]:
+    """Return arms that were written as columns."""
+    return _arms(columns, [Choice(*key) for key in zip(*(names[name] for name in _NAMES), strict=True)])
 
 
 def _arms(columns: dict[str, list[Any]], keys: Sequence[Choice]) -> tuple[Arm, ...]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased, defer
 
 from nas_service.lifecycle import AT_WORK, COMMITTING, HELD
 from nas_service.storage import jobs
@@ -48,38 +48,38 @@ class Worker:
 def workers_of(session: Session) -> list[Worker]:
     """Return drivers that hold a job, actors of searches, and trials, in this order: those of jobs that the session sees."""
     query = select(Job).where(Job.state.in_([state.value for state in HELD])).order_by(Job.id)
-    held = list(session.scalars(query))
-    searches = [job for job in held if job.kind == jobs.SEARCH and job.state in {state.value for state in COMMITTING}]
-    actors = [actor for job in searches for actor in _actors(session, job)]
-    return _drivers(session, held) + actors + _trials(session)
+    held = list(session.scalars(query.options(defer(Job.spec, raiseload=True))))
+    return _drivers(session, held) + _actors(session) + _trials(session)
 
 
 def _drivers(session: Session, held: list[Job]) -> list[Worker]:
     ids = [job.id for job in held]
-    moved = select(Event.job_id, func.max(Event.id)).where(Event.job_id.in_(ids), Event.kind == "state").group_by(Event.job_id)
-    last = {job_id: session.get(Event, event_id) for job_id, event_id in session.execute(moved)}
+    moves = select(func.max(Event.id)).where(Event.job_id.in_(ids), Event.kind == "state").group_by(Event.job_id)
+    moved = select(Event.job_id, Event.created_at).where(Event.id.in_(moves))
+    last = {job_id: moment for job_id, moment in session.execute(moved)}  # noqa: C416 - rows have no type that `dict` takes
     found = []
     for job in held:
-        event, phase = last.get(job.id), (job.progress or {}).get("phase")
+        phase = (job.progress or {}).get("phase")
         doing = f"{job.state}, attempt {job.attempt}" + (f", {phase}" if phase else "")
-        since = None if event is None else event.created_at
-        found.append(Worker(f"driver {job.id}-{job.attempt}", None, job.id, job.kind, job.name, doing, since))
+        found.append(Worker(f"driver {job.id}-{job.attempt}", None, job.id, job.kind, job.name, doing, last.get(job.id)))
     return found
 
 
-def _actors(session: Session, job: Job) -> list[Worker]:
-    """Return those who gave the last samples of this attempt."""
-    newest = select(func.max(SampleRow.index)).where(SampleRow.job_id == job.id).scalar_subquery()
+def _actors(session: Session) -> list[Worker]:
+    """Return those who gave the last samples of the attempts of today, of all searches in one query."""
+    other = aliased(SampleRow)
+    newest = select(func.max(other.index)).where(other.job_id == Job.id).correlate(Job).scalar_subquery()
+    is_last = (SampleRow.job_id == Job.id) & (SampleRow.attempt == Job.attempt) & (SampleRow.index > newest - _LOOKED_AT)
     query = (
-        select(SampleRow.worker, func.max(SampleRow.index), func.max(SampleRow.created_at))
-        .where(SampleRow.job_id == job.id, SampleRow.attempt == job.attempt, SampleRow.index > newest - _LOOKED_AT)
-        .group_by(SampleRow.worker)
-        .order_by(SampleRow.worker)
+        select(Job.id, Job.name, SampleRow.worker, func.max(SampleRow.index), func.max(SampleRow.created_at))
+        .join(SampleRow, is_last)
+        .where(Job.kind == jobs.SEARCH, Job.state.in_([state.value for state in COMMITTING]), SampleRow.worker != "")
+        .group_by(Job.id, Job.name, SampleRow.worker)
+        .order_by(Job.id, SampleRow.worker)
     )
     return [
-        Worker(worker, None, job.id, job.kind, job.name, f"sampling; gave sample {index}", since)
-        for worker, index, since in session.execute(query)
-        if worker
+        Worker(worker, None, job_id, jobs.SEARCH, name, f"sampling; gave sample {index}", since)
+        for job_id, name, worker, index, since in session.execute(query)
     ]
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from nas_service.errors import LateResultError
 from nas_service.fair_share import Rules, next_leave, next_start
@@ -23,6 +23,7 @@ from nas_service.storage.session import database_now, exclusive
 from nas_service.storage.shares import at_work, standings
 
 MADE_ROOM = "it had its turn, and made room for a job whose turn it was"
+_HOLDING = (Job.id, Job.kind, Job.state, Job.attempt, Job.lease_expires_at)
 _CLAIMS = 7_230_001  # the lock of those who count held jobs and take another; any number that nobody else uses
 
 
@@ -149,7 +150,7 @@ def _renew(session: Session, hold: Hold, values: dict[str, Any]) -> JobState:
     usage.count(session, hold.job_id)
     if phase is not None and (before or {}).get("phase") != phase:
         events.record(session, hold.job_id, PhaseTold(phase=phase))
-    return JobState(get_job(session, hold.job_id).state)
+    return JobState(session.scalars(select(Job.state).where(Job.id == hold.job_id)).one())
 
 
 def state_of(session: Session, hold: Hold) -> JobState:
@@ -158,10 +159,12 @@ def state_of(session: Session, hold: Hold) -> JobState:
     Raises:
         LateResultError: If the attempt is over.
     """
-    job = get_job(session, hold.job_id)
-    if job.attempt != hold.attempt or JobState(job.state) not in COMMITTING:
-        raise LateResultError(_late(job, hold.attempt))
-    return JobState(job.state)
+    # Every driver asks once a second: neither spec nor progress is read.
+    query = select(Job.attempt, Job.state).where(Job.id == hold.job_id)
+    found = [JobState(state) for attempt, state in session.execute(query) if attempt == hold.attempt]
+    if not found or found[0] not in COMMITTING:
+        raise LateResultError(_late(get_job(session, hold.job_id), hold.attempt))
+    return found[0]
 
 
 def _late(job: Job, attempt: int) -> str:
@@ -169,8 +172,9 @@ def _late(job: Job, attempt: int) -> str:
 
 
 def held(session: Session) -> list[Job]:
-    """Return the jobs that a driver should be working on."""
-    return list(session.scalars(select(Job).where(Job.state.in_([state.value for state in HELD]))))
+    """Return the jobs that a driver should be working on; of each only what tells whether it still does is read."""
+    query = select(Job).where(Job.state.in_([state.value for state in HELD]))
+    return list(session.scalars(query.options(load_only(*_HOLDING, raiseload=True))))
 
 
 def held_count(session: Session, kinds: Sequence[str] = KINDS) -> int:
@@ -183,9 +187,10 @@ def has_queued(session: Session) -> bool:
     return session.scalars(select(Job.id).where(Job.state == JobState.QUEUED.value).limit(1)).first() is not None
 
 
-def has_lapsed(session: Session, job: Job) -> bool:
-    """Return whether the lease of a held job ran out, by the database's clock; a job that nobody holds has none."""
-    return job.lease_expires_at is None or job.lease_expires_at < database_now(session)
+def lapsed(session: Session, held: Sequence[Job]) -> set[str]:
+    """Return the ids of the jobs whose lease ran out, by the database's clock; a job that nobody holds has none."""
+    now = database_now(session)
+    return {job.id for job in held if job.lease_expires_at is None or job.lease_expires_at < now}
 
 
 def is_unchanged(session: Session, seen: Job, *, lease: bool) -> bool:
@@ -213,6 +218,13 @@ def requeue(session: Session, hold: Hold, reason: str, *, waiting_for: str | Non
     return moved
 
 
+def is_last(job: Job, max_stalls: int) -> bool:
+    """Return whether `release` would end the job: nobody need rank what it found where another attempt goes on."""
+    if job.state == JobState.RUNNING.value:
+        return job.stalls + 1 >= max_stalls
+    return job.state == JobState.CANCELLING.value
+
+
 def rest(session: Session, job_id: str, attempt: int) -> JobState:
     """Let go of a job that is pausing: it is paused, or, where it makes room, queued again. Return its state then."""
     pausing = update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.state == JobState.PAUSING.value)
@@ -229,7 +241,7 @@ def release(session: Session, job: Job, reason: str, max_stalls: int, why: Loss 
 
     One that ran is failed after `max_stalls` attempts without progress. One whose driver never began is not to blame.
     """
-    if has_lapsed(session, job):
+    if lapsed(session, [job]):
         usage.forget(session, job.id)
     if job.state == JobState.PAUSING.value:
         return rest(session, job.id, job.attempt)

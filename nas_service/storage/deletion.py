@@ -84,8 +84,7 @@ def _require_unfollowed(session: Session, search_id: str) -> None:
     Raises:
         ConflictError: Naming the other.
     """
-    named = Job.spec["from_search"]["search"].as_string()
-    query = select(Job).where(Job.kind == jobs.SEARCH, named == search_id).order_by(Job.id).limit(1)
+    query = select(Job).where(Job.begins_from == search_id).order_by(Job.id).limit(1)
     other = session.scalar(query, execution_options=EVERYBODYS)
     if other is not None:
         _require_seen(session, [other])

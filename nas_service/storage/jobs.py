@@ -41,6 +41,7 @@ def create_job(
         spec=spec,
         note="",
         parent_id=parent_id,
+        begins_from=(spec.get("from_search") or {}).get("search"),
         owner=whose.owner,
         project=whose.project,
         priority=0 if parent is None else parent.priority,

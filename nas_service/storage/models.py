@@ -124,6 +124,9 @@ class Job(Base):
     project: Mapped[str | None] = mapped_column(String(100))  # of that key: who has a key of the same one shares it
     parent_id: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), index=True)
     priority: Mapped[int] = mapped_column(default=0, server_default="0")  # among its owner's; the highest goes first
+    begins_from: Mapped[str | None] = mapped_column(
+        Id, index=True
+    )  # the search whose samples a search begins with, as its spec says
     attempt: Mapped[int] = mapped_column(default=0)
     stalls: Mapped[int] = mapped_column(default=0)  # attempts lost since the last progress
     made_room: Mapped[bool] = mapped_column(default=False, server_default=false())  # was asked to, for another; see `turns`
@@ -193,22 +196,17 @@ class SampleRow(Base):
     created_at: Mapped[datetime]
 
 
-class ArmRow(Base):
-    """The statistics of one arm of a search as of its last committed wave."""
+class ArmTable(Base):
+    """Every arm of a search as of its last committed wave, as columns in the space's order.
 
-    __tablename__ = "arms"
+    Almost all figures change with every wave: a row for each arm would be the most of what a search writes.
+    """
+
+    __tablename__ = "arm_tables"
 
     job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete=CASCADE), primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)  # in the space's order
-    cell: Mapped[str] = mapped_column(String(50))
-    edge: Mapped[str] = mapped_column(String(50))
-    operation: Mapped[str] = mapped_column(String(100))
-    pulls: Mapped[int]
-    mean: Mapped[float | None]
-    lower: Mapped[float | None]
-    upper: Mapped[float | None]
-    abandoned_round: Mapped[int | None]
-    best_probability: Mapped[float | None]
+    names: Mapped[dict[str, Any]]  # cells, edges and operations, which stay
+    figures: Mapped[dict[str, Any]]  # as of `ArmRoundRow.arms`
 
 
 class ArmRoundRow(Base):

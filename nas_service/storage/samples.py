@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from nas_service.errors import NotFoundError
@@ -15,10 +15,10 @@ from nas_service.search.loop import Wave
 from nas_service.search.rounds import Snapshot
 from nas_service.storage import arm_rounds, attempts, events, totals
 from nas_service.storage.attempts import Hold
-from nas_service.storage.models import ArmRow, SampleRow
+from nas_service.storage.models import ArmTable, SampleRow
 from nas_service.storage.session import database_now
 from nas_service.wave_events import told_of_wave
-from search_spaces.genotype import Choice, Genotype
+from search_spaces.genotype import Genotype
 
 
 @dataclass(frozen=True)
@@ -88,25 +88,14 @@ def commit_wave(session: Session, hold: Hold, record: WaveRecord) -> JobState:
 
 
 def replace_arms(session: Session, job_id: str, arms: tuple[Arm, ...]) -> None:
-    """Write the arm table of a search anew."""
-    session.execute(delete(ArmRow).where(ArmRow.job_id == job_id))
-    rows = [
-        {
-            "job_id": job_id,
-            "position": position,
-            "cell": arm.key.cell,
-            "edge": arm.key.edge,
-            "operation": arm.key.operation,
-            "pulls": arm.pulls,
-            "mean": arm.mean,
-            "lower": arm.lower,
-            "upper": arm.upper,
-            "abandoned_round": arm.abandoned_round,
-            "best_probability": arm.best_probability,
-        }
-        for position, arm in enumerate(arms)
-    ]
-    session.execute(insert(ArmRow), rows)
+    """Write the arm table of a search anew; the names of arms only where they are others than before."""
+    names, figures = arm_rounds.names_of(arms), arm_rounds.columns_of(arms)
+    known = session.scalar(select(ArmTable.names).where(ArmTable.job_id == job_id))
+    if known is None:
+        session.execute(insert(ArmTable), {"job_id": job_id, "names": names, "figures": figures})
+    else:
+        changed: dict[str, Any] = {"figures": figures} if known == names else {"names": names, "figures": figures}
+        session.execute(update(ArmTable).where(ArmTable.job_id == job_id).values(changed))
 
 
 def history_of(session: Session, job_id: str, first: int = 0, until: int | None = None) -> tuple[Sample, ...]:
@@ -165,18 +154,8 @@ def list_arms(session: Session, job_id: str) -> tuple[Arm, ...]:
 def arms_now(session: Session, job_id: str) -> tuple[int, tuple[Arm, ...]]:
     """Return how many samples are committed, and the arm table after them, from one look at the database."""
     count = select(func.max(SampleRow.index) + 1).where(SampleRow.job_id == job_id).scalar_subquery()
-    query = select(ArmRow, count).where(ArmRow.job_id == job_id).order_by(ArmRow.position)
-    found = session.execute(query).all()
-    arms = tuple(
-        Arm(
-            Choice(row.cell, row.edge, row.operation),
-            row.pulls,
-            row.mean,
-            row.lower,
-            row.upper,
-            row.abandoned_round,
-            row.best_probability,
-        )
-        for row, _ in found
-    )
-    return (found[0][1] or 0 if found else 0), arms
+    found = session.execute(select(ArmTable.names, ArmTable.figures, count).where(ArmTable.job_id == job_id)).one_or_none()
+    if found is None:
+        return 0, ()
+    names, figures, samples = found
+    return samples or 0, arm_rounds.arms_from(names, figures)

@@ -93,7 +93,7 @@ _RULES: dict[type[Base], Callable[[Any, str], LoaderCriteriaOption]] = {
     models.UsageRow: _by_itself,
     models.JobTag: _by_job,
     models.SampleRow: _by_job,
-    models.ArmRow: _by_job,
+    models.ArmTable: _by_job,
     models.ArmRoundRow: _by_job,
     models.Architecture: _by_job,
     models.Candidate: _by_job,

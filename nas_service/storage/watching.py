@@ -3,24 +3,26 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import func, literal_column, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from nas_service.job_events import StateTold
 from nas_service.lifecycle import HELD
 from nas_service.storage.models import Event, Job
 
+_WITHOUT_SPEC = defer(Job.spec, raiseload=True)  # the longest column; looks are four a second
 _HELD = [state.value for state in HELD]
 _IS_MOVE = Event.kind == literal_column(f"'{StateTold.kind}'")  # as the index says it: see `models.IS_MOVE`
 
 
 def jobs_of(session: Session, job_ids: Sequence[str]) -> list[Job]:
     """Return those of some jobs that are there."""
-    return list(session.scalars(select(Job).where(Job.id.in_(job_ids))))
+    return list(session.scalars(select(Job).where(Job.id.in_(job_ids)).options(_WITHOUT_SPEC)))
 
 
 def held_or(session: Session, job_ids: Collection[str]) -> list[Job]:
     """Return the jobs that a driver may be working on, and those of some others that are there."""
-    return list(session.scalars(select(Job).where(or_(Job.state.in_(_HELD), Job.id.in_(job_ids))).order_by(Job.id)))
+    query = select(Job).where(or_(Job.state.in_(_HELD), Job.id.in_(job_ids))).order_by(Job.id)
+    return list(session.scalars(query.options(_WITHOUT_SPEC)))
 
 
 def is_held(job: Job) -> bool:

@@ -102,3 +102,10 @@ def test_a_missing_edge_and_an_unknown_cell_are_named() -> None:
 def test_a_genotype_of_another_space_is_refused() -> None:
     with pytest.raises(InvalidFieldError, match=r"genotype.space: 'tiny' is not allowed; allowed: abandit-general"):
         SPACES.get("abandit-general").parse(tiny_genotype().to_dict())
+
+
+def test_equal_choices_of_genotypes_that_were_read_are_one_object() -> None:
+    """A long history is read in a tenth of the memory."""
+    first, second = (Genotype.from_dict(json.loads(json.dumps(tiny_genotype().to_dict()))) for _ in range(2))
+    assert first == second
+    assert all(one is other for one, other in zip(first.choices, second.choices, strict=True))

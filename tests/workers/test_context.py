@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
 
 from nas_service.settings import Settings
 from nas_service.storage import attempts, jobs
@@ -77,7 +79,7 @@ def test_the_lease_is_renewed_while_nothing_is_committed(context: JobContext, op
 
         def is_held() -> bool:
             with opened.read() as session:
-                return not attempts.has_lapsed(session, jobs.get_job(session, context.hold.job_id))
+                return not attempts.lapsed(session, [jobs.get_job(session, context.hold.job_id)])
 
         wait_until(is_held, bool, 10)
     assert not context.should_end
@@ -116,7 +118,7 @@ def test_a_locked_database_is_waited_for(context: JobContext, opened: Database) 
 
 def _is_fresh(opened: Database, job: Job) -> bool:
     with opened.read() as session:
-        return not attempts.has_lapsed(session, job)
+        return not attempts.lapsed(session, [job])
 
 
 def test_being_asked_to_end_releases_the_job(context: JobContext) -> None:
@@ -208,3 +210,13 @@ def test_commits_of_an_attempt_that_is_over_are_refused_from_any_thread(context:
     thread.start()
     thread.join(30)
     assert refused == ["LateResultError"]
+
+
+def test_a_driver_keeps_one_connection_however_many_it_had_for_a_moment(context: JobContext) -> None:
+    """A thousand drivers share a server's connections."""
+    pool = context.database.engine.pool
+    assert isinstance(pool, QueuePool)
+    with context.database.read() as first, context.database.read() as second:
+        assert [session.scalar(text("SELECT 1")) for session in (first, second)] == [1, 1]
+        assert pool.checkedout() == 2
+    assert (pool.checkedout(), pool.checkedin()) == (0, 1)

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
@@ -16,6 +17,7 @@ from nas_service.storage.models import Job
 from nas_service.storage.session import Database
 from tests.holds import claimed, held, let_lapse
 from tests.processes import driver_pids
+from tests.statements import asked
 from tests.waiting import wait_until
 from tests.workers.conftest import job_of, running, sampled, submitted
 from workers.child_processes import ChildProcessLauncher
@@ -124,7 +126,7 @@ def test_a_lease_that_is_renewed_is_never_taken_whatever_the_clock_says(settings
             assert past[1] is not None
             session.execute(update(Job).values(lease_expires_at=past[1] - timedelta(seconds=ago_s)))
         with opened.read() as session:
-            assert attempts.has_lapsed(session, jobs.get_job(session, job.id))
+            assert attempts.lapsed(session, [jobs.get_job(session, job.id)])
         controller.step()
     assert (job_of(opened, job.id).state, job_of(opened, job.id).attempt) == ("running", 1)
 
@@ -294,3 +296,27 @@ def test_stopping_ends_the_drivers_and_gives_their_jobs_back(settings: Settings,
     assert driver_pids(job.id) == []
     given_back = job_of(opened, job.id)
     assert (given_back.state, given_back.stalls) == ("queued", 0)
+
+
+def test_a_step_ends_in_time_although_more_could_be_started(
+    controller: Controller, opened: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leases are judged between the starts of many drivers, and the next step follows at once."""
+    monkeypatch.setattr("workers.controller.CLAIM_S", 0.0)
+    controller._settings = controller._settings.model_copy(update={"max_concurrent_jobs": 2})
+    made = [submitted(opened) for _ in range(2)]
+    controller.step()
+    assert [job_of(opened, job.id).state for job in made] == ["starting", "queued"]
+    assert controller._awake.is_set()
+    controller.step()
+    assert job_of(opened, made[1].id).state == "starting"
+
+
+def test_samples_of_a_search_that_goes_on_are_not_read(settings: Settings, opened: Database) -> None:
+    """A long history takes seconds, in which the controller would look after no other job."""
+    job = sampled(opened, 3)
+    let_lapse(opened, job.id)
+    with asked(opened) as statements:
+        again = _step_until(_quick(settings, opened), opened, job.id, lambda seen: seen.attempt == 2)
+    assert again.stalls == 1
+    assert not [statement for statement in statements if "FROM samples" in statement]

@@ -227,14 +227,14 @@ def test_a_driver_learns_what_was_asked_from_its_commit_and_by_looking(
 def test_a_lease_is_written_and_judged_by_the_databases_clock(database: Database) -> None:
     job, hold = _running(database)
     with database.read() as session:
-        assert not attempts.has_lapsed(session, jobs.get_job(session, job.id))
+        assert not attempts.lapsed(session, [jobs.get_job(session, job.id)])
     let_lapse(database, job.id)
     with database.read() as session:
-        assert attempts.has_lapsed(session, jobs.get_job(session, job.id))
+        assert attempts.lapsed(session, [jobs.get_job(session, job.id)])
     with database.write() as session:
         attempts.renew(session, hold)
     with database.read() as session:
-        assert not attempts.has_lapsed(session, jobs.get_job(session, job.id))
+        assert not attempts.lapsed(session, [jobs.get_job(session, job.id)])
 
 
 def test_what_keeps_an_attempt_from_going_on_is_shown_until_it_goes_on(database: Database) -> None:

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, make_url, select, text
+from sqlalchemy import Engine, create_engine, inspect, make_url, select, text
 
 from api.views import CandidateView, JobView
 from nas_service.lifecycle import CANDIDATE_FINISHED, FINISHED, JobState
 from nas_service.reports import DatasetReport
 from nas_service.specs import RegistrationSpec
-from nas_service.storage import candidates, datasets, jobs, listing, litter
+from nas_service.storage import candidates, datasets, jobs, listing, litter, samples
 from nas_service.storage.artifacts import StoredFile
 from nas_service.storage.datasets import Registration
 from nas_service.storage.keys import checkpoint_key, registration_folder, sheet_key, supernet_folder
 from nas_service.storage.listing import JobFilter
 from nas_service.storage.models import Base, Job
 from nas_service.storage.schema import MIGRATIONS, alembic_config, current_revision, head_revision, upgrade
-from nas_service.storage.session import Database, create_database_engine
+from nas_service.storage.session import Database, Session, create_database_engine
 from tests.nas_service.storage.saving import SAVED, copy_rows, counts, opened, restore
 
 
@@ -100,10 +100,11 @@ def filled_url(request: pytest.FixtureRequest, empty_url: str, tmp_path: Path) -
 
 
 def _counts(url: str) -> dict[str, int]:
+    """Count the rows of every table but those of arms, which are a row each or one a search, as versions wrote them."""
     engine = create_database_engine(url)
     found = counts(engine)
     engine.dispose()
-    return found
+    return {name: count for name, count in found.items() if name not in {"arms", "arm_tables"}}
 
 
 def test_upgrading_a_filled_database_loses_no_row(filled_url: str) -> None:
@@ -128,6 +129,46 @@ def test_taking_migrations_back_loses_no_row_either(filled_url: str) -> None:
     assert {name: _counts(filled_url)[name] for name in first} == first
     upgrade(filled_url)
     assert {name: _counts(filled_url)[name] for name in before} == before
+
+
+def test_arms_are_the_same_in_one_row_and_in_many(filled_url: str) -> None:
+    engine = create_database_engine(filled_url)
+    before = _arms(engine)
+    assert before
+    upgrade(filled_url)
+    with Session(engine) as session:
+        found = {job_id: samples.list_arms(session, job_id) for job_id in before}
+    named = {
+        job_id: [(*arm.key, arm.pulls, arm.mean, arm.lower, arm.upper, arm.abandoned_round) for arm in arms]
+        for job_id, arms in found.items()
+    }
+    assert named == before
+    command.downgrade(alembic_config(filled_url), "a10000000010")
+    assert _arms(engine) == before
+    engine.dispose()
+
+
+def test_from_which_search_another_one_begins_is_found_in_its_spec(empty_url: str) -> None:
+    upgrade(empty_url)
+    database = Database(empty_url)
+    with database.write() as session:
+        first = jobs.create_job(session, jobs.SEARCH, "", {"from_search": None}).id
+        second = jobs.create_job(session, jobs.SEARCH, "", {"from_search": {"search": first, "samples": 7}}).id
+    command.downgrade(alembic_config(empty_url), "a10000000010")
+    upgrade(empty_url)
+    with database.read() as session:
+        assert [jobs.get_job(session, job_id).begins_from for job_id in (first, second)] == [None, first]
+    database.close()
+
+
+def _arms(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
+    """Return the arms of every search as they were written until `a10000000010`, in order."""
+    columns = "job_id, cell, edge, operation, pulls, mean, lower, upper, abandoned_round"
+    found: dict[str, list[tuple[object, ...]]] = {}
+    with engine.connect() as connection:
+        for job_id, *arm in connection.execute(text(f"SELECT {columns} FROM arms ORDER BY job_id, position")):  # noqa: S608 - ours
+            found.setdefault(job_id, []).append(tuple(arm))
+    return found
 
 
 def test_specs_say_what_was_the_default_of_their_time(filled_url: str) -> None:
@@ -191,9 +232,9 @@ def test_what_is_given_and_what_is_not_ours_stays(empty_url: str) -> None:
         assert [jobs.get_job(session, key).spec for key in made] == [STATED, GIVEN, OTHERS]
     command.downgrade(alembic_config(empty_url), "a10000000003")
     with database.read() as session:
-        spec = session.scalar(select(Job.spec).where(Job.id == made[0]))
-    assert spec is not None
-    assert spec["training"]["recipe"] == {"epochs": 3}  # a version before knows no other
+        older = session.scalar(select(Job.spec).where(Job.id == made[0]))
+    assert older is not None
+    assert older["training"]["recipe"] == {"epochs": 3}  # a version before knows no other
     database.close()
 
 

@@ -11,7 +11,7 @@ from nas_service.storage import jobs, visibility
 from nas_service.storage.models import (
     Architecture,
     ArmRoundRow,
-    ArmRow,
+    ArmTable,
     Artifact,
     Base,
     Candidate,
@@ -46,7 +46,7 @@ def _fill(database: Database, whose: Whose, place: int) -> str:
     with database.write() as session:
         job = jobs.create_job(session, jobs.SEARCH, "", {}, whose=whose)
         architecture, candidate, gone = f"a{place}", f"c{place}", f"gone{place}"
-        for model in (JobTag, SampleRow, ArmRow, ArmRoundRow, IdempotencyKey):
+        for model in (JobTag, SampleRow, ArmTable, ArmRoundRow, IdempotencyKey):
             session.execute(insert(model), _row(model, job.id, place))
         session.execute(insert(Architecture), _row(Architecture, job.id, place, id=architecture))
         session.execute(insert(Candidate), _row(Candidate, job.id, place, id=candidate, architecture_id=architecture))
