@@ -81,7 +81,3 @@ class StoreAwayError(UnavailableError, OSError):
 
 class DeliveryError(UnavailableError, OSError):
     """A node did not get the images that a job learns; another attempt may. An OSError too, as `StoreAwayError` is."""
-
-
-class DamagedImagesError(DeliveryError):
-    """Images that were copied from another machine are not those that were decoded there."""

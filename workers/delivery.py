@@ -5,6 +5,7 @@ them into its own cache, once for all its processes and for later jobs, a piece 
 needs the data root.
 """
 
+import socket
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class NodeImages(ImageSource):
         try:
             return image_cache(settings).copied(self.kept, self, tell)
         except NotReadyError as error:
-            raise DeliveryError(f"on a worker node: {error}") from error
+            raise DeliveryError(f"on the worker node {socket.gethostname()}: {error}") from error
 
 
 @dataclass(frozen=True)

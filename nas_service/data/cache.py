@@ -38,7 +38,7 @@ from nas_service.data.file_states import Digests, State, digest_of, states_of
 from nas_service.data.kept import KeptImages, digest_of_pixels
 from nas_service.data.part import Images, map_images
 from nas_service.data.source import ImageSource, Tell, tell_nobody
-from nas_service.errors import DamagedImagesError, NotReadyError
+from nas_service.errors import NotReadyError
 from search_spaces.errors import InvalidFieldError
 
 _FORMAT = 1  # of entries, and of the way in which pictures are read
@@ -124,11 +124,13 @@ class ImageCache:
             tell: As in `get`.
 
         Raises:
-            DamagedImagesError: If what was read is not what was decoded; nothing is kept.
-            NotReadyError: As `get`.
+            NotReadyError: As `get`, and if what was read is not what was decoded (nothing is kept then), or what was here before.
         """
         self._make_folders()
-        return self._found(_Wanted(self._images / kept.key, kept.key, source, partial(_check_pixels, kept)), tell).pixels
+        found = self._found(_Wanted(self._images / kept.key, kept.key, source, partial(_check_pixels, kept)), tell)
+        if digest_of_pixels(found.digests) != kept.pixels:
+            raise NotReadyError(f"cache/images/{kept.key} under NAS_HOME is not what the driver's machine decoded: remove it")
+        return found.pixels
 
     def _make_folders(self) -> None:
         with _own_files():
@@ -223,7 +225,7 @@ def _check_unchanged(source: ImageSource, states: list[State]) -> None:
 def _check_pixels(kept: KeptImages, decoded: DecodedImages) -> None:
     if digest_of_pixels(decoded.digests) != kept.pixels:
         where = f"cache/images/{kept.key} under NAS_HOME on the driver's machine"
-        raise DamagedImagesError(f"the images that arrived are not those that were decoded: remove {where}, which is damaged")
+        raise NotReadyError(f"the images that arrived are not those that were decoded: remove {where}, which is damaged")
 
 
 @contextlib.contextmanager

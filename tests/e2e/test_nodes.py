@@ -11,11 +11,13 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from api.client import NasClient
 from api.commands.embedded import embedded_service
 from api.refusals import ApiError
 from api.views import JobView
+from nas_service.errors import NotReadyError
 from nas_service.lifecycle import FINISHED, JobState
 from nas_service.settings import Settings
 from tests.clusters import Cluster, cluster, kill
@@ -25,16 +27,17 @@ from tests.faults.results import differences, is_over, results
 from tests.nas_service.data.files import write_folder
 from tests.serving import nas_serve
 from tests.waiting import wait_until
+from workers.ray_jobs import RayJobLauncher
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-EACH = 60  # pictures of each of three classes
+EACH = 200  # pictures of each of three classes
 SPEC: dict[str, Any] = {
     **QUICK,
     "dataset": {"name": "image-folder", "settings": {"path": "pictures"}},
-    "strategy": {"name": "random", "settings": {"samples": 12}},
-    "evaluation": {"max_steps": 8, "epochs": 2, "train_fraction": 1.0, "validation_images": 25},
-    "training": {**QUICK["training"], "recipe": {"epochs": 12}, "robustness": {"eps": 0.1, "images": 30, "restarts": 1}},
+    "strategy": {"name": "random", "settings": {"samples": 10}},
+    "evaluation": {"max_steps": 8, "epochs": 6, "train_fraction": 1.0, "validation_images": 90},
+    "training": {**QUICK["training"], "recipe": {"epochs": 16}, "robustness": {"eps": 0.1, "images": 30, "restarts": 1}},
 }
 QUICKLY = {"lease_s": 12.0, "poll_s": 0.2, "checkpoint_s": 0.5, "object_store_bytes": 100_000_000, "max_stalls": 2}
 
@@ -47,12 +50,14 @@ class Team:
         home: Of the service and of the head, where the data root is too.
         place: The cluster.
         client: Of the service.
+        launcher: As the service has one.
         nodes: Worker nodes by name, each with a home of its own.
     """
 
     home: Path
     place: Cluster
     client: NasClient
+    launcher: RayJobLauncher
     nodes: dict[str, tuple[psutil.Process, ExitStack]] = field(default_factory=dict)
 
     def add(self, name: str, cpus: int = 2) -> None:
@@ -83,6 +88,13 @@ class Team:
     def kept(self, name: str) -> list[str]:
         """Return the suffixes of what is in the cache of a worker node, entries being without."""
         return sorted(path.suffix for path in (self.home_of(name) / "cache" / "images").glob("*"))
+
+    def cpus(self) -> float:
+        """Return the processors of the worker nodes that are there."""
+        try:
+            return self.launcher.capacity().cpus
+        except NotReadyError:
+            return 0
 
     def submit(self, spec: dict[str, Any]) -> str:
         """Submit a search as soon as the cluster can take one."""
@@ -116,10 +128,11 @@ def _team(home: Path, **settings: object) -> Iterator[Team]:
         place = running.enter_context(cluster(made.environment()))
         running.enter_context(place.head())
         time.sleep(6)  # Ray does not wait long for a head
-        secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": place.token}
-        variables = {**made.environment(), **secret, "NAS_RAY_JOBS_URL": f"http://127.0.0.1:{place.jobs_port}"}
+        made = made.model_copy(update={"ray_jobs_url": f"http://127.0.0.1:{place.jobs_port}"})
+        variables = {**made.environment(), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": place.token}
         service = running.enter_context(nas_serve(home, **variables))  # type: ignore[arg-type]  # variables alone
-        team = Team(home, place, running.enter_context(NasClient(service.url)))
+        launcher = RayJobLauncher(made.model_copy(update={"ray_auth_token": SecretStr(place.token)}))
+        team = Team(home, place, running.enter_context(NasClient(service.url)), launcher)
         running.callback(team.close)
         yield team
 
@@ -139,6 +152,7 @@ def test_nodes_without_data_get_the_images_once_and_lead_to_the_same(tmp_path: P
     with _team(tmp_path / "home") as team:
         for name in ("one", "two"):
             team.add(name, cpus=1)
+        wait_until(team.cpus, lambda cpus: cpus == 2)
         search_id = team.submit(SPEC)
         assert differences(undisturbed, team.finish(search_id)) == []
         workers = {sample.worker for sample in team.client.samples(search_id)}

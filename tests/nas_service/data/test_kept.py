@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from nas_service.data.cache import ImageCache
 from nas_service.data.kept import KeptImages
 from nas_service.data.part import Images, ImageShape
 from nas_service.data.source import ImageSource, Tell
-from nas_service.errors import DamagedImagesError, NotReadyError
+from nas_service.errors import NotReadyError
 from tests.nas_service.data.test_cache import PLENTY, SIZE, RawFile, _left, _written
 
 
@@ -79,15 +80,24 @@ def test_one_pixel_that_is_not_what_was_decoded_is_refused_and_nothing_stays(pla
     damaged.reshape(-1)[place] ^= 1
     cache = ImageCache(tmp_path / "worker", PLENTY)
     said = f"not those that were decoded: remove cache/images/{kept.key} under NAS_HOME on the driver's machine"
-    with pytest.raises(DamagedImagesError, match=said):
+    with pytest.raises(NotReadyError, match=said):
         cache.copied(kept, There(damaged))
     assert _left(tmp_path / "worker") == []
     assert np.array_equal(cache.copied(kept, There(pixels)), pixels)
 
 
+def test_an_entry_that_was_made_of_the_same_files_in_another_way_is_not_taken_for_it(tmp_path: Path) -> None:
+    """Machines whose libraries decode a JPEG in two ways."""
+    pixels, kept = _kept(tmp_path)
+    cache, other = ImageCache(tmp_path / "worker", PLENTY), replace(kept, pixels="0" * 64)
+    cache.copied(kept, There(pixels))
+    with pytest.raises(NotReadyError, match=f"cache/images/{kept.key} under NAS_HOME is not what the driver's machine decoded"):
+        cache.copied(other, There(pixels))
+
+
 def test_images_in_another_order_are_refused(tmp_path: Path) -> None:
     pixels, kept = _kept(tmp_path)
-    with pytest.raises(DamagedImagesError):
+    with pytest.raises(NotReadyError, match="not those that were decoded"):
         ImageCache(tmp_path / "worker", PLENTY).copied(kept, There(np.array(pixels[::-1])))
 
 
