@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +62,10 @@ def _kill_machine(controller: psutil.Process) -> None:
 def _two_services(tmp_path: Path, shared: dict[str, str]) -> Iterator[tuple[NasClient, NasClient]]:
     """Run two services without a controller inside the block."""
     with ExitStack() as running:
-        served = partial(nas_serve, NAS_CONTROLLER="false", **shared)  # type: ignore[arg-type]  # variables alone
-        services = [running.enter_context(served(tmp_path / name)) for name in ("a", "b")]
+        services = [
+            running.enter_context(nas_serve(tmp_path / name, NAS_CONTROLLER="false", **shared))  # type: ignore[arg-type]  # variables alone
+            for name in ("a", "b")
+        ]
         first, second = (running.enter_context(NasClient(service.url)) for service in services)
         yield first, second
 

@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ class _Refused:
 
 def test_an_actor_tells_its_driver_in_these_words(dataset: ImageDataset) -> None:
     sent = Delivery(dataset.bare(), replace(_many(dataset), node="0" * 56))
-    actor = ray.remote(_Refused).remote()
+    actor: Any = ray.remote(_Refused).remote()
     with pytest.raises(DeliveryError, match="allowed: an absolute path"):
         ray.get(actor.receive.remote(sent))
     ray.kill(actor)
