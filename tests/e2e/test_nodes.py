@@ -36,9 +36,9 @@ EACH = 200  # pictures of each of three classes
 SPEC: dict[str, Any] = {
     **QUICK,
     "dataset": {"name": "image-folder", "settings": {"path": "pictures"}},
-    "strategy": {"name": "random", "settings": {"samples": 10}},
-    "evaluation": {"max_steps": 8, "epochs": 6, "train_fraction": 1.0, "validation_images": 90},
-    "training": {**QUICK["training"], "recipe": {"epochs": 16}, "robustness": {"eps": 0.1, "images": 30, "restarts": 1}},
+    "strategy": {"name": "random", "settings": {"samples": 16}},
+    "evaluation": {"max_steps": 8, "epochs": 20, "train_fraction": 1.0, "validation_images": 90},
+    "training": {"methods": ["bnn", "xnor-net"], "recipe": {"epochs": 40}},
 }
 QUICKLY = {"lease_s": 12.0, "poll_s": 0.2, "checkpoint_s": 0.5, "object_store_bytes": 100_000_000, "max_stalls": 2}
 
@@ -65,6 +65,7 @@ class Team:
         """Start a worker node that has neither the data nor the service's home."""
         running = ExitStack()
         variables = {"NAS_HOME": str(self.home_of(name)), "NAS_DATA_ROOT": "/nowhere"}
+        variables["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "1"  # else it works on for 30 s after SIGTERM, and all may be done
         self.nodes[name] = running.enter_context(self.place.worker(cpus, **variables)), running
 
     def remove(self, name: str, number: signal.Signals) -> None:
@@ -188,7 +189,7 @@ def _went_on_after_s(look: Callable[[], int]) -> float:
     return round(time.monotonic() - began, 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_node_that_leaves_and_comes_back_costs_nothing_but_time(
     number: signal.Signals, tmp_path: Path, undisturbed: dict[str, Any], record_property: Callable[[str, object], None]
 ) -> None:
@@ -211,7 +212,7 @@ def test_a_node_that_leaves_and_comes_back_costs_nothing_but_time(
         def epochs() -> int:
             return epochs_of(team.client.training(training.id))
 
-        wait_until(epochs, lambda count: count >= 4, LIMIT_S)
+        wait_until(epochs, lambda count: count >= 2, LIMIT_S)
         team.remove("one", number)
         team.add("two")
         record_property("training_went_on_s", _went_on_after_s(epochs))
