@@ -21,6 +21,11 @@ class Commands(DeferringGroup):
             "service:serve",
             "Run the service. The embedded database (SQLite) is brought up to date first; others need `nas migrate`.",
         ),
+        DeferredCommand(
+            "controller",
+            "controllers:controller",
+            "Run the controller alone, without a port; with services that have NAS_CONTROLLER=false, on the same database.",
+        ),
         DeferredCommand("migrate", "service:migrate", "Bring the database up to date; do this before a new version serves."),
         DeferredCommand(
             "demo",

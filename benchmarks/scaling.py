@@ -34,6 +34,7 @@ from nas_service.search.table import ArchitectureTable, TableEvaluator
 from nas_service.specs import Component, SearchSpec
 from nas_service.training.state.flat_weights import FlatWeights
 from search_spaces.genotype import Genotype
+from workers.delivery import Delivery
 from workers.ray_evaluator import RayEvaluator
 
 PARTS = ["sleeping", "training", "quality"]
@@ -135,7 +136,7 @@ def training(most: int, waves: int) -> None:
     dataset = build_dataset(Component(name="digits")).load(Path()).without_test()
     first = 0.0
     for wave in range(1, most + 1):
-        evaluator = RayEvaluator(_spec("abandit-general"), dataset, wave, Unwatched())
+        evaluator = RayEvaluator(_spec("abandit-general"), Delivery(dataset), wave, Unwatched())
         rate = _rate(evaluator, _genotypes("abandit-general", wave * waves), wave, waves)
         first = first or rate
         print(f"| {wave} | {rate:.3f} | {rate / (wave * first):.3f} |", flush=True)

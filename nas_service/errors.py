@@ -89,3 +89,7 @@ class DatabaseAwayError(UnavailableError):
 
 class StoreAwayError(UnavailableError, OSError):
     """The artifact store cannot be reached, or cannot be written now. An OSError too: to a driver it is one like any other."""
+
+
+class DeliveryError(UnavailableError, OSError):
+    """A node did not get the images that a job learns; another attempt may. An OSError too, as `StoreAwayError` is."""

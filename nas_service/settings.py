@@ -123,6 +123,12 @@ class Settings(BaseSettings):
     dataset_cache_bytes: int = Field(
         20_000_000_000, ge=0, description="Decoded images kept under <home>/cache; the least recently used go first."
     )
+    dataset_by_value_bytes: int = Field(
+        2**29,
+        ge=0,
+        description="Images of a search or training up to this size reach its processes through Ray; "
+        "more are copied once into the cache of each node that needs them.",
+    )
     bundled_test_bytes: int = Field(
         4_000_000,
         ge=0,

@@ -50,18 +50,18 @@ class Cluster:
             yield node
 
     @contextmanager
-    def worker(self) -> Iterator[psutil.Process]:
-        """Run a worker node with two processors inside the block."""
-        with self._node(f"--address=127.0.0.1:{self.port}", "--num-cpus=2") as node:
+    def worker(self, cpus: int = 2, **variables: str) -> Iterator[psutil.Process]:
+        """Run a worker node with two processors, or another number, inside the block, with variables of its own."""
+        with self._node(f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}", **variables) as node:
             yield node
 
     @contextmanager
-    def _node(self, *arguments: str) -> Iterator[psutil.Process]:
+    def _node(self, *arguments: str, **variables: str) -> Iterator[psutil.Process]:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
         command += ["--object-store-memory=100000000", "--dashboard-agent-listen-port=0", *arguments]  # 0: not all the same
         with (self.folder / "ray.log").open("ab") as log:
             started = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=dict(self.environment)
+                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env={**self.environment, **variables}
             )
         node = psutil.Process(started.pid)
         try:

@@ -9,7 +9,6 @@ import ray
 import structlog
 from ray.exceptions import RayActorError
 
-from nas_service.data.dataset import ImageDataset
 from nas_service.search.loop import Evaluation
 from nas_service.specs import SearchSpec
 from nas_service.training.candidate.own import Shelf
@@ -18,6 +17,7 @@ from nas_service.training.state.path_weights import Weights
 from nas_service.training.supernet.trainer import merge
 from search_spaces.genotype import Genotype
 from workers.cluster import missing_place
+from workers.delivery import Delivery
 from workers.supernet_worker import SupernetWorker
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class RayEvaluator:
     def __init__(
         self,
         spec: SearchSpec,
-        dataset: ImageDataset,
+        delivery: Delivery,
         actors: int,
         watch: Watch,
         worker: type = SupernetWorker,
@@ -86,7 +86,7 @@ class RayEvaluator:
 
         Args:
             spec: The search.
-            dataset: Without its test part.
+            delivery: Of the dataset, without its test part.
             actors: How many actors share the samples of a wave.
             watch: Told of every sample, and asked while waiting; what it raises ends the wait.
             worker: What runs in an actor: `SupernetWorker`, or a class with its methods.
@@ -95,7 +95,7 @@ class RayEvaluator:
         self._spec = spec.model_dump(mode="json")
         self._resources = {"num_cpus": spec.resources.cpus_per_worker, "num_gpus": spec.resources.gpus_per_worker}
         self._worker_class = worker
-        self._given = (ray.put(dataset),) if samples.shelf is None else (ray.put(dataset), samples.shelf)
+        self._given = (ray.put(delivery),) if samples.shelf is None else (ray.put(delivery), samples.shelf)
         self._watch, self._share = watch, samples.share
         self._failures = 0
         self._starting: dict[Any, int] = {}  # reference that an actor answers when it is there -> actor

@@ -30,6 +30,7 @@ from search_spaces.network import ImageFormat, network_cost
 from workers.cluster import connected
 from workers.conclusion import unwanted_trainings
 from workers.context import JobContext
+from workers.delivery import deliver
 from workers.in_order import InOrder
 from workers.ray_evaluator import RayEvaluator, SampleFacts
 from workers.reading import read_dataset
@@ -81,7 +82,8 @@ class SearchDriver:
             actors = self._spec.actors(capacity.cpus, capacity.gpus)
             shelf = StoreShelf(context.settings.artifacts, context.hold.job_id)
             samples = SampleFacts(self._strategy.fidelity, shelf)
-            evaluator = RayEvaluator(self._spec, dataset, actors, context, samples=samples)
+            delivery = deliver(dataset, context.settings.dataset_by_value_bytes)
+            evaluator = RayEvaluator(self._spec, delivery, actors, context, samples=samples)
             self._restore(evaluator, history)
             context.tell(self._progress(history, arms, SearchPhase.SAMPLING))
             with InOrder() as commits:

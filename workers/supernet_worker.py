@@ -3,6 +3,7 @@
 import os
 import socket
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from nas_service.training.state.flat_weights import FlatWeights
 from nas_service.training.supernet.parent_child import PathTrainer, path_trainer
 from nas_service.training.supernet.trainer import SupernetPlan
 from search_spaces.genotype import Genotype
+from workers.delivery import Delivery
 
 
 def build_search(spec: SearchSpec) -> tuple[SupernetPlan, Strategy]:
@@ -82,13 +84,24 @@ def pick_device(gpus: float) -> torch.device:
 class SupernetWorker:
     """Trains and scores paths; weights cross process borders flat."""
 
-    def __init__(self, spec: dict[str, Any], dataset: ImageDataset, shelf: Shelf | None = None) -> None:
-        """Build the supernet of a spec, or what trains from scratch; `dataset` has no test part; `shelf` as of `OwnTrainer`."""
-        parsed = SearchSpec.model_validate(spec)
-        torch.set_num_threads(parsed.resources.cpus_per_worker)
-        device = pick_device(parsed.resources.gpus_per_worker)
-        self._trainer = build_trainer(parsed, dataset, device, shelf)
+    def __init__(self, spec: dict[str, Any], delivery: Delivery, shelf: Shelf | None = None) -> None:
+        """Keep what the first call builds: what goes wrong there is told as it is; Ray tells only that an actor did not begin.
+
+        Args:
+            spec: Of the search.
+            delivery: Of its dataset, without the test part.
+            shelf: As of `OwnTrainer`.
+        """
+        self._spec = SearchSpec.model_validate(spec)
+        self._delivery, self._shelf = delivery, shelf
         self._name = f"{socket.gethostname()}:{os.getpid()}"
+
+    @cached_property
+    def _trainer(self) -> PathTrainer:
+        """The supernet of the spec, or what trains from scratch."""
+        resources = self._spec.resources
+        torch.set_num_threads(resources.cpus_per_worker)
+        return build_trainer(self._spec, self._delivery.received(), pick_device(resources.gpus_per_worker), self._shelf)
 
     def weights(self) -> FlatWeights:
         """Return all shared weights."""

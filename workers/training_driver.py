@@ -27,6 +27,7 @@ from nas_service.training.candidate.trainer import CandidatePlan
 from search_spaces.genotype import Genotype
 from workers.cluster import connected
 from workers.context import JobContext
+from workers.delivery import deliver
 from workers.reading import read_dataset
 from workers.scratch import scratch_of
 from workers.training_tally import TrainingTally
@@ -107,8 +108,9 @@ class TrainingDriver:
         settings, resources = self._context.settings, self._spec.resources
         setup = TrialSetup(settings.artifacts, resources.cpus_per_trial, resources.gpus_per_trial, settings.checkpoint_s)
         longest = max(recipe.epochs for recipe in self._recipes.values())
+        delivery = deliver(dataset, settings.dataset_by_value_bytes)
         with scratch_of(settings, self._context.hold.job_id, self._context.hold.attempt) as folder:
-            run_trials(TrialRun(trials, setup, dataset, resources, stopping, longest, folder / "tune"), listener)
+            run_trials(TrialRun(trials, setup, delivery, resources, stopping, longest, folder / "tune"), listener)
         self._context.holds(0.0, 0.0)
         self._context.check()
 

@@ -21,6 +21,7 @@ from nas_service.training.candidate.full_precision import FullPrecisionPlan, loa
 from nas_service.training.candidate.run import TrainingRun
 from search_spaces.errors import InvalidFieldError
 from search_spaces.network import CellStack
+from workers.delivery import Delivery
 from workers.supernet_worker import pick_device
 
 EPOCHS = "epochs_done"  # what early stopping compares candidates at ...
@@ -235,11 +236,12 @@ def _train_full_precision(trial: FullPrecisionTrial, setup: TrialSetup, dataset:
     return Done(last, {})
 
 
-def train(config: dict[str, Any], trials: dict[str, Trial], setup: TrialSetup, dataset: ImageDataset) -> None:
+def train(config: dict[str, Any], trials: dict[str, Trial], setup: TrialSetup, delivery: Delivery) -> None:
     """Tune's trainable: train the network that the configuration names."""
     trial = trials[config["name"]]
     torch.set_num_threads(setup.cpus)
     pulse = _Pulse()
+    dataset = delivery.received(lambda *_: pulse())
     try:
         if isinstance(trial, CandidateTrial):
             done = _train_candidate(trial, setup, dataset, pulse)

@@ -18,10 +18,10 @@ from ray.tune.error import TuneError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import ASHAScheduler
 
-from nas_service.data.dataset import ImageDataset
 from nas_service.errors import UnavailableError
 from nas_service.specs import EarlyStopping, TrialResources
 from workers.cluster import missing_place
+from workers.delivery import Delivery
 from workers.reasons import described
 from workers.trial import EPOCHS, NEWS, SCORE, CandidateTrial, Done, Failed, News, Trial, TrialSetup, train
 
@@ -72,7 +72,7 @@ class TrialRun:
     Attributes:
         trials: By name.
         setup: What they have in common.
-        dataset: That they learn.
+        delivery: Of the dataset that they learn.
         resources: What each takes, how many may run at once, how often one is tried again.
         stopping: Whether weak ones are ended early, and when.
         longest: Epochs of the longest.
@@ -81,7 +81,7 @@ class TrialRun:
 
     trials: Mapping[str, Trial]
     setup: TrialSetup
-    dataset: ImageDataset
+    delivery: Delivery
     resources: TrialResources
     stopping: EarlyStopping | None
     longest: int
@@ -235,7 +235,7 @@ def run_trials(run: TrialRun, listener: Listener) -> None:
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a beat has no score
     recorder = _Recorder(listener, run.resources)
     resources = run.resources
-    trainable = tune.with_parameters(train, trials=dict(run.trials), setup=run.setup, dataset=run.dataset)
+    trainable = tune.with_parameters(train, trials=dict(run.trials), setup=run.setup, delivery=run.delivery)
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
         param_space={"name": tune.grid_search(list(run.trials))},

@@ -7,6 +7,9 @@
     <folder>/images/*.part               being written, or being removed
     <folder>/seen/<state>                the digest of files whose names, sizes and times are as in `state`
 
+A machine that has no data gets an entry from one that has it, by its key: it is a source like any other, and what was read of it
+has to have the digest of the pixels that were decoded.
+
 A key is the digest of the files' contents and of all that decides their pixels, so that a changed file or setting is another
 entry. Entries appear and go by a rename. The least recently used ones that nobody has mapped go when the cache grows above its
 limit. Nothing is lost with it: an entry that is not whole is decoded anew.
@@ -21,7 +24,8 @@ import shutil
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +35,8 @@ import PIL
 
 from nas_service.data.decoded import DecodedImages
 from nas_service.data.file_states import Digests, State, digest_of, states_of
-from nas_service.data.part import map_images
+from nas_service.data.kept import KeptImages, digest_of_pixels
+from nas_service.data.part import Images, map_images
 from nas_service.data.source import ImageSource, Tell, tell_nobody
 from nas_service.errors import NotReadyError
 from search_spaces.errors import InvalidFieldError
@@ -63,6 +68,23 @@ def decode_in_memory(source: ImageSource, tell: Tell = tell_nobody) -> DecodedIm
     return DecodedImages.counted(pixels, _content(source, digest), warnings)
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """Images that should be in a cache.
+
+    Attributes:
+        entry: Where.
+        content: Digest of what decides the pixels.
+        source: Where they come from if they are not there.
+        check: Raises what is wrong with images that were read just now.
+    """
+
+    entry: Path
+    content: str
+    source: ImageSource
+    check: Callable[[DecodedImages], None]
+
+
 class ImageCache:
     """Decoded images on this machine's disk, shared by all its processes."""
 
@@ -86,26 +108,50 @@ class ImageCache:
         """
         if not source.files:
             return decode_in_memory(source, tell)
+        self._make_folders()
+        states = states_of(source.files)
+        content = _content(source, Digests(self._seen).of(source.files, states, partial(tell, 0, len(source))))
+        return self._found(
+            _Wanted(self._images / _key(content), content, source, lambda _: _check_unchanged(source, states)), tell
+        )
+
+    def copied(self, kept: KeptImages, source: ImageSource, tell: Tell = tell_nobody) -> Images:
+        """Return images that another machine's cache keeps, mapped from this one, into which they are copied where it lacks them.
+
+        Args:
+            kept: What the other machine says of them.
+            source: Reads them there.
+            tell: As in `get`.
+
+        Raises:
+            NotReadyError: As `get`, and if what was read is not what was decoded (nothing is kept then), or what was here before.
+        """
+        self._make_folders()
+        found = self._found(_Wanted(self._images / kept.key, kept.key, source, partial(_check_pixels, kept)), tell)
+        if digest_of_pixels(found.digests) != kept.pixels:
+            raise NotReadyError(f"cache/images/{kept.key} under NAS_HOME is not what the driver's machine decoded: remove it")
+        return found.pixels
+
+    def _make_folders(self) -> None:
         with _own_files():
             for folder in (self._images, self._seen):
                 folder.mkdir(parents=True, exist_ok=True)
-        states = states_of(source.files)
-        content = _content(source, Digests(self._seen).of(source.files, states, partial(tell, 0, len(source))))
-        entry = self._images / _key(content)
+
+    def _found(self, wanted: "_Wanted", tell: Tell) -> DecodedImages:
         for _ in range(_TRIES):
-            found = _read(entry, content) or self._decoded(source, entry, content, states, tell)
+            found = _read(wanted.entry, wanted.content) or self._decoded(wanted, tell)
             if found is not None:
                 return found
         raise NotReadyError("decoded images go as soon as they are kept: raise NAS_DATASET_CACHE_BYTES")
 
-    def _decoded(self, source: ImageSource, entry: Path, content: str, states: list[State], tell: Tell) -> DecodedImages | None:
+    def _decoded(self, wanted: "_Wanted", tell: Tell) -> DecodedImages | None:
         """Decode, unless another process did; None if the entry went before it could be mapped."""
-        with self._alone(entry, source, tell):
-            found = _read(entry, content)
+        with self._alone(wanted.entry, wanted.source, tell):
+            found = _read(wanted.entry, wanted.content)
             if found is None:
-                _remove(entry)
-                self._decode(source, entry, states, tell)
-                found = _read(entry, content)
+                _remove(wanted.entry)
+                self._decode(wanted, tell)
+                found = _read(wanted.entry, wanted.content)
         return found
 
     @contextlib.contextmanager
@@ -122,8 +168,8 @@ class ImageCache:
             tell(0, len(source))
             time.sleep(_LOOK_EVERY_S)
 
-    def _decode(self, source: ImageSource, entry: Path, states: list[State], tell: Tell) -> None:
-        part = entry.with_suffix(".part")
+    def _decode(self, wanted: "_Wanted", tell: Tell) -> None:
+        source, part = wanted.source, wanted.entry.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)  # of a process that was killed: the lock is ours
         shape = (len(source), *source.shape())
         with _own_files():
@@ -135,13 +181,13 @@ class ImageCache:
                 with (part / "images.npy").open("r+b") as file:  # a disk that fills up later would kill the process
                     os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             decoded = DecodedImages.counted(pixels, "", source.fill(pixels, tell))
-            _check_unchanged(source, states)
+            wanted.check(decoded)
             with _own_files():
                 pixels.flush()
                 np.savez(part / "counts.npz", **{name: getattr(decoded, name) for name in _COUNTS})
                 (part / "notes.json").write_text(json.dumps(decoded.warnings))
                 _sync(part / "counts.npz", part / "notes.json", part)
-                part.rename(entry)
+                part.rename(wanted.entry)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -174,6 +220,12 @@ class ImageCache:
 def _check_unchanged(source: ImageSource, states: list[State]) -> None:
     if states_of(source.files) != states:
         raise InvalidFieldError("path", "files that changed while they were read", "files that stay as they are")
+
+
+def _check_pixels(kept: KeptImages, decoded: DecodedImages) -> None:
+    if digest_of_pixels(decoded.digests) != kept.pixels:
+        where = f"cache/images/{kept.key} under NAS_HOME on the driver's machine"
+        raise NotReadyError(f"the images that arrived are not those that were decoded: remove {where}, which is damaged")
 
 
 @contextlib.contextmanager

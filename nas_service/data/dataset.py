@@ -14,7 +14,7 @@ from pydantic import Field
 from nas_service.data.cache import ImageCache, decode_in_memory
 from nas_service.data.decoded import DecodedImages
 from nas_service.data.facts import DatasetFacts, facts_of
-from nas_service.data.part import Indices, Labels, Part
+from nas_service.data.part import Images, Indices, Labels, Part
 from nas_service.data.source import PartName, Source, Tell, tell_nobody
 from nas_service.data.split import Split, split_by_class, split_by_seed
 from search_spaces.cost import Size
@@ -83,6 +83,21 @@ class ImageDataset:
     def without_test(self) -> "ImageDataset":
         """Return the dataset as a search may see it."""
         return replace(self, test=None)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the images of all parts."""
+        return sum(part.nbytes for part in (self.train, self.validation, self.test) if part is not None)
+
+    def bare(self) -> "ImageDataset":
+        """Return the dataset without its images, which `on` gives it again."""
+        test = None if self.test is None else self.test.bare()
+        return replace(self, train=self.train.bare(), validation=self.validation.bare(), test=test)
+
+    def on(self, store: Images) -> "ImageDataset":
+        """Return the dataset with its images in a store like the one that its parts share."""
+        test = None if self.test is None else self.test.on(store)
+        return replace(self, train=self.train.on(store), validation=self.validation.on(store), test=test)
 
 
 class DatasetSettings(GivenModel):

@@ -2,21 +2,17 @@
 
 import fcntl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nas_service.errors import NotReadyError
-
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.int64]
 ImageShape = tuple[int, int, int]  # channels, height, width
-
-BY_VALUE_BYTES = 2**29  # larger images cross processes as the place of the file that they are mapped from
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +51,19 @@ class Part:
         """Return the part of these places."""
         return Part(self.store, self.labels[chosen], chosen if self.rows is None else self.rows[chosen])
 
+    def bare(self) -> "Part":
+        """Return the part without its images, which `on` gives it again: what crosses processes where images are many."""
+        rows = np.arange(len(self.store)) if self.rows is None else self.rows
+        return Part(np.empty((0, *self.store.shape[1:]), np.uint8), self.labels, rows)
+
+    def on(self, store: Images) -> "Part":
+        """Return the part with its images in a store like the one that it was made of."""
+        return replace(self, store=store)
+
     def __reduce__(self) -> tuple[Callable[..., "Part"], tuple[Any, ...]]:
-        """Cross processes with no more images than the part's own, or with none where they are many and lie in a file."""
-        if isinstance(self.store, np.memmap) and self.nbytes > BY_VALUE_BYTES:
-            return _mapped, (str(self.store.filename), self.labels, self.rows)
+        """Cross processes with no more images than the part's own."""
+        if not len(self.store):
+            return Part, (self.store, self.labels, self.rows)
         return Part, (np.ascontiguousarray(self.images), self.labels)
 
 
@@ -76,11 +81,3 @@ def map_images(file: Path) -> Images:
         np.lib.format.read_magic(opened)
         shape, _, dtype = np.lib.format.read_array_header_1_0(opened)
         return np.memmap(opened, dtype=dtype, mode="r", shape=shape, offset=opened.tell())
-
-
-def _mapped(file: str, labels: Labels, rows: Indices | None) -> Part:
-    try:
-        return Part(map_images(Path(file)), labels, rows)
-    except FileNotFoundError:
-        message = "the decoded images are not on this node: data sets of more than 512 MiB want a NAS_HOME that all nodes share"
-        raise NotReadyError(message) from None

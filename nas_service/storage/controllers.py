@@ -32,8 +32,8 @@ def last_step(session: Session) -> datetime | None:
     return session.scalar(select(ControllerRow.stepped_at).order_by(ControllerRow.stepped_at.desc()).limit(1))
 
 
-def living(session: Session) -> list[ControllerRow]:
-    """Return the controllers that stepped lately, the last one first."""
-    since = database_now(session) - SILENT_AFTER
+def living(session: Session, within: timedelta = SILENT_AFTER) -> list[ControllerRow]:
+    """Return the controllers that made a good step within so long, the last one first."""
+    since = database_now(session) - within
     query = select(ControllerRow).where(ControllerRow.stepped_at >= since).order_by(ControllerRow.stepped_at.desc())
     return list(session.scalars(query))

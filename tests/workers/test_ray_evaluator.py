@@ -19,6 +19,7 @@ from nas_service.training.supernet.trainer import SupernetTrainer
 from search_spaces.genotype import Genotype
 from tests.samples import digits, random_genotype
 from workers.cluster import connected
+from workers.delivery import Delivery
 from workers.ray_evaluator import RayEvaluator, SampleFacts
 from workers.supernet_worker import StoreShelf, build_search
 
@@ -107,7 +108,7 @@ class _Watch:
 def test_the_result_is_that_of_one_process_whichever_actor_answers_first(
     slow: int | None, dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:
-    evaluator = RayEvaluator(SPEC, dataset, 2, _Watch())
+    evaluator = RayEvaluator(SPEC, Delivery(dataset), 2, _Watch())
     ray.get([worker.__ray_ready__.remote() for worker in evaluator._workers])
     if slow is not None:
         evaluator._workers[slow].__ray_call__.remote(lambda _: time.sleep(4))
@@ -124,7 +125,7 @@ def test_what_is_usual_is_counted_in_the_longest_samples(dataset: ImageDataset) 
     """Else the first whole training after many short ones would be taken for a stall."""
     plain, short = _Watch(), _Watch()
     for watch, share in ((plain, 1.0), (short, 1e-6)):
-        evaluator = RayEvaluator(SPEC, dataset, 1, watch, samples=SampleFacts(lambda _, share=share: share))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        evaluator = RayEvaluator(SPEC, Delivery(dataset), 1, watch, samples=SampleFacts(lambda _, share=share: share))  # type: ignore[misc]  # mypy cannot infer a lambda's default
         evaluator.evaluate(0, WAVES[1])
     assert min(short.took) > 1000 * max(plain.took)
 
@@ -137,7 +138,7 @@ def test_a_training_that_is_taken_up_says_nothing_of_how_long_one_takes(dataset:
     found = []
     for wave, took in ((WAVES[0][:2], 2), (WAVES[0], 1)):
         watch = _Watch()
-        found.append(RayEvaluator(spec, dataset, 1, watch, samples=samples).evaluate(0, wave))
+        found.append(RayEvaluator(spec, Delivery(dataset), 1, watch, samples=samples).evaluate(0, wave))
         assert len(watch.took) == took
     assert [entry.taken_up for entry in found[1]] == [True, True, False]
     assert _figures(found[0]) == _figures(found[1][:2])
@@ -150,7 +151,7 @@ def test_an_actor_that_finds_no_place_does_not_stop_the_search(
     """Somebody else's actor holds the second processor for good."""
     holder: Any = ray.remote(_Holder).options(num_cpus=1).remote()
     ray.get(holder.__ray_ready__.remote())
-    evaluator = RayEvaluator(SPEC, dataset, 2, _Watch())
+    evaluator = RayEvaluator(SPEC, Delivery(dataset), 2, _Watch())
     evaluations = _run(evaluator, WAVES)
     assert _figures(evaluations) == expected[0]
     assert len({evaluation.worker for evaluation in evaluations}) == 1
@@ -161,7 +162,7 @@ def test_an_actor_that_dies_is_replaced_and_its_sample_evaluated_anew(
     dataset: ImageDataset, expected: tuple[list[tuple[float, float | None]], Weights]
 ) -> None:
     watch = _Watch()
-    evaluator = RayEvaluator(SPEC, dataset, 2, watch)
+    evaluator = RayEvaluator(SPEC, Delivery(dataset), 2, watch)
     first = list(evaluator.evaluate(0, WAVES[0]))
     assert max(watch.held) > watch.held[0] == (0, 0)
     ray.kill(evaluator._workers[1])
@@ -177,7 +178,7 @@ def test_samples_are_signs_of_progress_and_a_missing_place_is_said(dataset: Imag
     holders: list[Any] = [ray.remote(_Holder).options(num_cpus=1).remote() for _ in range(2)]
     ray.get([holder.__ray_ready__.remote() for holder in holders])
     watch = _GivesBack(holders)
-    evaluator = RayEvaluator(SPEC, dataset, 1, watch)
+    evaluator = RayEvaluator(SPEC, Delivery(dataset), 1, watch)
     assert watch.waits == ["a place on the cluster: 1 CPU(s) are not free, other work has them"]
     assert watch.marks > 0
     assert watch.took == []  # that an actor is there and has given its weights says nothing of how long a sample takes
@@ -189,7 +190,7 @@ def test_samples_are_signs_of_progress_and_a_missing_place_is_said(dataset: Imag
 @pytest.mark.slow
 def test_a_sample_took_as_long_as_its_actor_had_it_whatever_others_answered(dataset: ImageDataset) -> None:
     watch = _Watch()
-    evaluator = RayEvaluator(SPEC, dataset, 2, watch)
+    evaluator = RayEvaluator(SPEC, Delivery(dataset), 2, watch)
     evaluator.evaluate(0, WAVES[0])
     ray.get(list(evaluator._loading))
     evaluator._workers[0].__ray_call__.remote(lambda _: time.sleep(4))
@@ -231,7 +232,7 @@ class _Impatient(_Watch):
 
 def test_a_wish_to_end_is_heard_while_a_sample_runs(dataset: ImageDataset) -> None:
     watch = _Impatient()
-    evaluator = RayEvaluator(SPEC, dataset, 1, watch)
+    evaluator = RayEvaluator(SPEC, Delivery(dataset), 1, watch)
     sleeping = evaluator._workers[0].__ray_call__.remote(lambda _: time.sleep(60))
     watch.armed = True
     with pytest.raises(_EndError):
@@ -271,5 +272,5 @@ def test_an_actor_that_has_its_place_and_is_silent_waits_for_none_although_nothi
     greedy = SPEC.model_copy(update={"resources": SPEC.resources.model_copy(update={"cpus_per_worker": processors})})
     watch = _GoesOn(holders)
     with pytest.raises(_EndError):
-        RayEvaluator(greedy, dataset, 1, watch, _Hanging)
+        RayEvaluator(greedy, Delivery(dataset), 1, watch, _Hanging)
     assert len(watch.waits) == 1

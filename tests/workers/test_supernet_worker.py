@@ -5,13 +5,14 @@ import torch
 
 from nas_service.specs import SearchSpec
 from tests.samples import digits, random_genotype
+from workers.delivery import Delivery
 from workers.supernet_worker import SupernetWorker, build_search, pick_device
 
 SPEC = SearchSpec.model_validate({"space": "tiny", "evaluation": {"max_steps": 2, "validation_images": 50}})
 
 
 def test_a_sample_leaves_the_shared_weights_as_they_are() -> None:
-    worker = SupernetWorker(SPEC.model_dump(mode="json"), digits().without_test())
+    worker = SupernetWorker(SPEC.model_dump(mode="json"), Delivery(digits().without_test()))
     before = worker.weights().split()
     evaluation, trained = worker.evaluate(0, random_genotype(build_search(SPEC)[0].space, 1))
     after = worker.weights().split()
@@ -25,7 +26,7 @@ def test_a_sample_leaves_the_shared_weights_as_they_are() -> None:
 def test_a_worker_that_trains_from_scratch_shares_nothing() -> None:
     recipe = {"epochs": 4, "max_steps_per_epoch": 2}
     spec = {"space": "tiny", "strategy": "screen-and-train", "evaluation": {"own": {"recipe": recipe}}}
-    worker = SupernetWorker(SearchSpec.model_validate(spec).model_dump(mode="json"), digits().without_test())
+    worker = SupernetWorker(SearchSpec.model_validate(spec).model_dump(mode="json"), Delivery(digits().without_test()))
     assert worker.weights().split() == {}
     worker.load(worker.weights())
     genotype = random_genotype(build_search(SPEC)[0].space, 1)

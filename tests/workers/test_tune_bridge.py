@@ -22,6 +22,7 @@ from nas_service.training.candidate.full_precision import FullPrecisionPlan
 from search_spaces.space import SPACES
 from tests.samples import digits, tiny_genotype
 from workers.cluster import connected
+from workers.delivery import Delivery
 from workers.trial import Attacked, Began, CandidateTrial, Done, Failed, FullPrecisionTrial, News, Trial, TrialSetup
 from workers.tune_bridge import TrialRun, run_trials
 
@@ -109,7 +110,7 @@ def _run(
     store = url or (folder / "store").as_uri()
     resources = TrialResources(max_concurrent=2, max_failures=max_failures)
     setup = TrialSetup(store, cpus=1, gpus=0.0, checkpoint_every_s=0.0)
-    run_trials(TrialRun(trials, setup, digits(), resources, stopping, 8, folder / "tune"), listener)
+    run_trials(TrialRun(trials, setup, Delivery(digits()), resources, stopping, 8, folder / "tune"), listener)
     return ArtifactStore(store)
 
 
