@@ -38,7 +38,9 @@ def services(project: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_compose_takes_the_file_and_would_refuse_one_with_a_field_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compose_takes_the_file_and_would_refuse_one_with_a_field_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert set(read_project()["services"]) == OURS | OTHERS
     broken = tmp_path / "docker-compose.yml"
     broken.write_text((ROOT / "docker-compose.yml").read_text().replace("    network_mode: none\n", "    network_mod: none\n"))
@@ -90,7 +92,9 @@ def test_every_container_is_hardened(services: dict[str, Any]) -> None:
 def test_what_is_compiled_can_be_run_and_nothing_else_that_is_written(services: dict[str, Any]) -> None:
     """Docker mounts tmpfs with noexec; C of bundles and kernels for GPUs are compiled in /tmp and run there."""
     for name, service in services.items():
-        assert {folder.place for folder in tmpfs_of(service) if folder.may_execute} == ({"/tmp"} if name in COMPILES else set()), name
+        assert {folder.place for folder in tmpfs_of(service) if folder.may_execute} == (
+            {"/tmp"} if name in COMPILES else set()  # noqa: S108 - a container's own
+        ), name
 
 
 def test_containers_are_given_longer_than_what_runs_in_them_takes_to_end(services: dict[str, Any]) -> None:
@@ -136,7 +140,10 @@ def test_two_apis_without_and_one_controller(services: dict[str, Any]) -> None:
 
 
 def test_nothing_starts_before_what_it_stands_on(services: dict[str, Any]) -> None:
-    waits = {name: {other: how["condition"] for other, how in (service.get("depends_on") or {}).items()} for name, service in services.items()}
+    waits = {
+        name: {other: how["condition"] for other, how in (service.get("depends_on") or {}).items()}
+        for name, service in services.items()
+    }
     done, healthy = "service_completed_successfully", "service_healthy"
     assert waits["api"] == waits["controller"] == {"grants": done, "store": healthy, "ray-head": healthy}
     assert waits["grants"] == {"migrate": done}
@@ -176,7 +183,10 @@ def test_the_image_is_built_of_what_the_lock_names_by_a_user_who_is_nobody(servi
     assert f"USER {services['api']['user']}" in final
     (made,) = [line for line in final.splitlines() if "mkdir -p" in line]
     environment = services["api"]["environment"]
-    assert f"mkdir -p {environment['NAS_HOME']} {environment['NAS_DATA_ROOT']} && chown 10001:10001 {environment['NAS_HOME']}" in made
+    assert (
+        f"mkdir -p {environment['NAS_HOME']} {environment['NAS_DATA_ROOT']} && chown 10001:10001 {environment['NAS_HOME']}"
+        in made
+    )
 
 
 def test_the_lock_has_every_requirement_in_the_version_of_the_tests_with_digests() -> None:
@@ -187,9 +197,9 @@ def test_the_lock_has_every_requirement_in_the_version_of_the_tests_with_digests
         locked[_canonical(name)] = version
         assert "--hash=sha256:" in entry, name
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-    assert {name: version for name, version in ((_canonical(name), version) for name, version in pins.items()) if name in locked} == {
-        name: version for name, version in locked.items() if name in {_canonical(name) for name in pins}
-    }
+    assert {
+        name: version for name, version in ((_canonical(name), version) for name, version in pins.items()) if name in locked
+    } == {name: version for name, version in locked.items() if name in {_canonical(name) for name in pins}}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["s3"], *extras["postgres"], "setuptools"]
@@ -204,7 +214,11 @@ def test_the_engine_is_sent_what_the_image_copies_and_no_more() -> None:
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert lines[0] == "*"
     allowed = {line[1:] for line in lines if line.startswith("!")}
-    copied = {word for line in re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE) for word in line.split()}
+    copied = {
+        word
+        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+        for word in line.split()
+    }
     assert allowed == copied
 
 

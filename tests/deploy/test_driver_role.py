@@ -31,7 +31,7 @@ def granted(postgres_url: str, tmp_path: Path) -> str:
     password = tmp_path / "driver_password"
     password.write_text(f"{PASSWORD}\n")
     url = make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    command = [PSQL, "--no-psqlrc", "--quiet", "--dbname", url, "--set", f"password_file={password}", "--file", SQL]
+    command = [str(PSQL), "--no-psqlrc", "--quiet", "--dbname", url, "--set", f"password_file={password}", "--file", str(SQL)]
     for _ in range(2):
         subprocess.run(command, check=True, capture_output=True)
     return postgres_url
@@ -48,7 +48,9 @@ def test_a_driver_may_do_with_each_table_what_is_told_here_and_no_more(granted: 
             table: " ".join(
                 right
                 for right in EVERY
-                if connection.scalar(text("SELECT has_table_privilege('nas_driver', :table, :right)"), {"table": table, "right": right})
+                if connection.scalar(
+                    text("SELECT has_table_privilege('nas_driver', :table, :right)"), {"table": table, "right": right}
+                )
             )
             for table in (*Base.metadata.tables, "alembic_version")
         }
@@ -85,7 +87,9 @@ def test_others_than_owner_and_driver_may_do_nothing(granted: str) -> None:
         connection.execute(text("CREATE ROLE stranger"))
         try:
             name = connection.scalar(text("SELECT current_database()"))
-            asked = text("SELECT has_database_privilege('stranger', :name, 'CONNECT'), has_schema_privilege('stranger', 'public', 'USAGE')")
+            asked = text(
+                "SELECT has_database_privilege('stranger', :name, 'CONNECT'), has_schema_privilege('stranger', 'public', 'USAGE')"
+            )
             assert tuple(connection.execute(asked, {"name": name}).one()) == (False, False)
         finally:
             connection.execute(text("DROP ROLE stranger"))
@@ -94,7 +98,6 @@ def test_others_than_owner_and_driver_may_do_nothing(granted: str) -> None:
 
 def test_the_password_is_kept_as_a_digest_of_exactly_that_text(granted: str) -> None:
     """SCRAM's verifier is worked out again from the password and the salt in the row."""
-
     owner = _owner(granted)
     with owner.connect() as connection:
         kept = str(connection.scalar(text("SELECT rolpassword FROM pg_authid WHERE rolname = 'nas_driver'")))

@@ -40,7 +40,9 @@ def _settings(*names: str) -> dict[str, str]:
     return {variable: value for name in names for variable, value in found[name].items()}
 
 
-@pytest.mark.parametrize("one", [one for one in OBJECTS if one is not CLUSTER], ids=lambda one: f"{one['kind']}-{one['metadata']['name']}")
+@pytest.mark.parametrize(
+    "one", [one for one in OBJECTS if one is not CLUSTER], ids=lambda one: f"{one['kind']}-{one['metadata']['name']}"
+)
 def test_every_object_of_kubernetes_keeps_its_schema(one: dict[str, Any]) -> None:
     kubernetes_validate.validate(one, KUBERNETES, strict=True)
 
@@ -71,7 +73,11 @@ def test_no_container_may_write_gain_privileges_or_run_as_root() -> None:
     for template in _templates():
         assert template["spec"]["automountServiceAccountToken"] is False
         context = template["spec"]["securityContext"]
-        assert (context["runAsNonRoot"], context["runAsUser"], context["seccompProfile"]) == (True, 10001, {"type": "RuntimeDefault"})
+        assert (context["runAsNonRoot"], context["runAsUser"], context["seccompProfile"]) == (
+            True,
+            10001,
+            {"type": "RuntimeDefault"},
+        )
 
 
 def test_every_mount_has_its_volume_and_secrets_are_files() -> None:

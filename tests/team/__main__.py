@@ -21,7 +21,8 @@ from tests.faults.results import SPEC as QUICK
 from tests.faults.results import differences, is_over, results
 from tests.faults.world import Embedded
 from tests.team.engine import Engine
-from tests.team.probes import wrong_doors
+from tests.team.networks import ip
+from tests.team.probes import wrong_doors, wrong_limits
 from tests.team.project import ROOT, read_project
 from tests.waiting import wait_until
 
@@ -29,8 +30,12 @@ INSIDE = "NAS_TEAM_INSIDE"
 LIMIT_S = 900.0
 SMALL = {"NAS_RAY_WORKERS": "2", "NAS_HEAD_SHM": "256m", "NAS_WORKER_SHM": "256m"}
 PASSWORD = "p@ss/w%rd: 'x'\"$?#&=+\\"  # noqa: S105 - a test's: everything that means something in URLs, SQL and shells
-LONG = {"epochs": 20, "max_steps": 60}  # enough to take something away in its middle
-SPEC: dict[str, Any] = {**QUICK, "evaluation": {**QUICK["evaluation"], **LONG}}
+SPEC: dict[str, Any] = {  # enough to take something away in its middle
+    **QUICK,
+    "strategy": {"name": "abandit", "settings": {"samples_per_arm": 6}},
+    "evaluation": {**QUICK["evaluation"], "epochs": 20, "max_steps": 40},
+    "training": {**QUICK["training"], "recipe": {"epochs": 10}},
+}
 BEGAN = time.monotonic()
 
 
@@ -63,13 +68,13 @@ def make_secrets(folder: Path) -> None:
 def disturbed(engine: Engine, client: NasClient) -> str:
     """Carry a search and its training out while a worker node is stopped in the middle of each, and comes back."""
     search_id = client.submit_search(SPEC).id
-    total = wait_until(lambda: client.search(search_id), lambda job: samples_of(job) >= 4, LIMIT_S).progress
+    wait_until(lambda: client.search(search_id), lambda job: samples_of(job) >= 2, LIMIT_S)
     away(engine, "ray-worker-2", lambda: client.search(search_id).state.value)
-    seen = wait_until(lambda: client.search(search_id), lambda job: samples_of(job) >= 12, LIMIT_S)
-    tell(f"search {seen.state.value} with {samples_of(seen)} samples ({total})"[:100])
+    seen = wait_until(lambda: client.search(search_id), lambda job: samples_of(job) >= 8, LIMIT_S)
+    tell(f"{samples_of(seen)} samples, then the node comes back")
     engine.start("ray-worker-2")
     (training,) = wait_until(lambda: list(client.trainings(parent=search_id)), bool, LIMIT_S)
-    wait_until(lambda: client.training(training.id), lambda job: epochs_of(job) >= 2, LIMIT_S)
+    wait_until(lambda: client.training(training.id), lambda job: epochs_of(job) >= 1, LIMIT_S)
     away(engine, "ray-worker-1", lambda: client.training(training.id).state.value)
     engine.containers["ray-worker-2"].wait_healthy()
     engine.start("ray-worker-1")
@@ -102,9 +107,10 @@ def team(folder: Path, expected: dict[str, Any]) -> list[str]:
         engine.up()
         engine.wait_healthy()
         tell(f"healthy: {', '.join(engine.containers)}")
-        wrong += wrong_doors(engine, PASSWORD)
+        door = engine.networks.address("proxy", "front")
+        wrong += wrong_doors(engine, PASSWORD) + wrong_limits(door)
         os.environ["NAS_KEY"] = next(word for word in key.replace('"', " ").split() if word.startswith("nas_"))
-        with NasClient(f"http://{engine.networks.address('proxy', 'front')}:8000") as client:
+        with NasClient(f"http://{door}:8000") as client:
             began = time.monotonic()
             search_id = client.submit_search(SPEC).id
             wait_until(lambda: is_over(client, search_id), bool, LIMIT_S)
@@ -139,7 +145,7 @@ def main() -> int:
     folder = given.keep or Path(tempfile.mkdtemp(prefix="team-", dir="/tmp"))
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    ip("link", "set", "lo", "up")
     (folder / "embedded").mkdir()
     try:
         expected = embedded(folder / "embedded")

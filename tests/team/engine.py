@@ -19,7 +19,7 @@ class Engine:
         """Plan instances and networks; nothing is started yet."""
         self.services: dict[str, Any] = project["services"]
         self._secrets, self._folder, self._tell = project.get("secrets") or {}, folder, tell
-        self.instances = {name: _instances(name, service) for name, service in self.services.items()}
+        self.instances: dict[str, list[str]] = {name: _instances(name, service) for name, service in self.services.items()}
         self.networks = Networks(self.services, self.instances | {"api": [*self.instances["api"], RUN]})
         self.containers: dict[str, Container] = {}
 

@@ -25,13 +25,11 @@ class Networks:
 
     def make(self) -> None:
         """Make the bridges; call it once, in a network namespace of one's own."""
-        ip("link", "set", "lo", "up")
-        for number, (network, members) in enumerate(sorted(self._members.items())):
+        for number, (_, members) in enumerate(sorted(self._members.items())):
             bridge = f"br{number}"
             ip("link", "add", bridge, "type", "bridge")
             ip("address", "add", f"{next(iter(members.values())).rpartition('.')[0]}.1/24", "dev", bridge)
             ip("link", "set", bridge, "up")
-            self._members[network] = members
         for place, instance in enumerate(self._service_of):
             ip("netns", "add", instance)
             ip("-n", instance, "link", "set", "lo", "up")

@@ -1,11 +1,23 @@
 """What may not be: looked for in the containers while they run."""
 
+import socket
+import time
 
+import httpx
+
+from tests.serving import HALF_HEADERS, is_closed
 from tests.team.container import Container
 from tests.team.engine import Engine
 
-READ_ONLY = "import pathlib, sys\ntry: pathlib.Path('/usr/x').write_text('x')\nexcept OSError as e: sys.exit(0 if e.errno in (13, 30) else 1)\nsys.exit(1)"
+_WRITES = """
+import pathlib, sys
+try:
+    pathlib.Path("/usr/written").write_text("x")
+except OSError:
+    sys.exit(1)
+"""
 _REACHES = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
+PORT, HEADER_S = 8000, 10.0  # of deploy/Caddyfile
 ROADS = (  # who, whom, port, whether it may
     ("proxy", "api", 8000, True),
     ("proxy", "database", 5432, False),
@@ -33,9 +45,25 @@ def wrong_doors(engine: Engine, password: str) -> list[str]:
     return wrong + _rights(engine.containers["ray-head"])
 
 
+def wrong_limits(address: str) -> list[str]:
+    """Return which of the proxy's limits do not hold."""
+    wrong, began = [], time.monotonic()
+    with socket.create_connection((address, PORT), 5) as slow:
+        slow.sendall(HALF_HEADERS)
+        if not is_closed(slow, HEADER_S + 5) or time.monotonic() - began < HEADER_S - 1:
+            wrong.append(f"half of a request's headers are waited for {time.monotonic() - began:.0f} s")
+    large = httpx.post(f"http://{address}:{PORT}/v1/searches", content=b"x" * 2_000_000, timeout=30)
+    if large.status_code != httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+        wrong.append(f"a body of 2 MB is answered with {large.status_code}")
+    without = httpx.get(f"http://{address}:{PORT}/v1/searches", timeout=30)
+    if without.status_code != httpx.codes.UNAUTHORIZED:
+        wrong.append(f"who shows no key is answered with {without.status_code}")
+    return wrong
+
+
 def _inside(container: Container, name: str) -> list[str]:
     wrong = []
-    if container.run(["python", "-c", READ_ONLY], 20.0).returncode:
+    if container.run(["python", "-c", _WRITES], 20.0).returncode == 0:
         wrong.append(f"{name} can write where programs are")
     status = container.run(["cat", "/proc/self/status"], 10.0).stdout.decode()
     lines = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)

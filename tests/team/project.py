@@ -1,4 +1,4 @@
-"""docker-compose.yml as Docker Compose itself reads it: variables put in, anchors and merges worked out, short forms made long."""
+"""docker-compose.yml as Docker Compose itself reads it: variables put in, anchors and merges worked out, all forms long."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def read_project(**variables: str) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**kept, **variables})
     if done.returncode or not done.stdout:  # this build of Compose ends well whatever it says
         raise ValueError(done.stderr)
-    project: dict[str, Any] = json.loads(done.stdout)
+    project: dict[str, Any] = json.loads(done.stdout.replace("$$", "$"))  # it could be read as a file again
     return project
 
 
