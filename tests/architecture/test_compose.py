@@ -132,6 +132,13 @@ def test_every_variable_of_ours_is_a_setting(services: dict[str, Any]) -> None:
     assert len({services[name]["image"] for name in OURS}) == 1
 
 
+def test_rays_object_store_has_room_in_shared_memory(services: dict[str, Any]) -> None:
+    """It takes 30 % of the memory, and goes to slow files where /dev/shm has less."""
+    for name in ("ray-head", "ray-worker"):
+        service = services[name]
+        assert int(service["shm_size"]) > 0.3 * int(service["deploy"]["resources"]["limits"]["memory"]), name
+
+
 def test_two_apis_without_and_one_controller(services: dict[str, Any]) -> None:
     assert services["api"]["deploy"]["replicas"] == 2
     assert services["api"]["environment"]["NAS_CONTROLLER"] == "false"

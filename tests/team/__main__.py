@@ -28,7 +28,7 @@ from tests.waiting import wait_until
 
 INSIDE = "NAS_TEAM_INSIDE"
 LIMIT_S = 900.0
-SMALL = {"NAS_RAY_WORKERS": "2", "NAS_HEAD_SHM": "256m", "NAS_WORKER_SHM": "256m"}
+SMALL = {"NAS_RAY_WORKERS": "2", "NAS_HEAD_SHM": "10g", "NAS_WORKER_SHM": "10g"}  # nothing is taken before it is used
 PASSWORD = "p@ss/w%rd: 'x'\"$?#&=+\\"  # noqa: S105 - a test's: everything that means something in URLs, SQL and shells
 SPEC: dict[str, Any] = {  # enough to take something away in its middle
     **QUICK,
