@@ -132,7 +132,7 @@ class Settings(BaseSettings):
             return url
         return with_password(url, read_secret(self.database_password_file, "NAS_DATABASE_PASSWORD_FILE"))
 
-    @cached_property
+    @property
     def ray_token(self) -> str:
         """Token of Ray's job server; empty: it asks for none.
 

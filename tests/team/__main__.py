@@ -108,8 +108,8 @@ def team(folder: Path, expected: dict[str, Any]) -> list[str]:
         engine.wait_healthy()
         tell(f"healthy: {', '.join(engine.containers)}")
         door = engine.networks.address("proxy", "front")
-        wrong += wrong_doors(engine, PASSWORD) + wrong_limits(door)
         os.environ["NAS_KEY"] = next(word for word in key.replace('"', " ").split() if word.startswith("nas_"))
+        wrong += wrong_doors(engine, PASSWORD) + wrong_limits(door, os.environ["NAS_KEY"])
         with NasClient(f"http://{door}:8000") as client:
             began = time.monotonic()
             search_id = client.submit_search(SPEC).id

@@ -45,14 +45,15 @@ def wrong_doors(engine: Engine, password: str) -> list[str]:
     return wrong + _rights(engine.containers["ray-head"])
 
 
-def wrong_limits(address: str) -> list[str]:
-    """Return which of the proxy's limits do not hold."""
+def wrong_limits(address: str, key: str) -> list[str]:
+    """Return which limits do not hold at the door, for somebody with a key."""
     wrong, began = [], time.monotonic()
     with socket.create_connection((address, PORT), 5) as slow:
         slow.sendall(HALF_HEADERS)
         if not is_closed(slow, HEADER_S + 5) or time.monotonic() - began < HEADER_S - 1:
             wrong.append(f"half of a request's headers are waited for {time.monotonic() - began:.0f} s")
-    large = httpx.post(f"http://{address}:{PORT}/v1/searches", content=b"x" * 2_000_000, timeout=30)
+    shown = {"Authorization": f"Bearer {key}"}
+    large = httpx.post(f"http://{address}:{PORT}/v1/searches", content=b"x" * 2_000_000, headers=shown, timeout=30)
     if large.status_code != httpx.codes.REQUEST_ENTITY_TOO_LARGE:
         wrong.append(f"a body of 2 MB is answered with {large.status_code}")
     without = httpx.get(f"http://{address}:{PORT}/v1/searches", timeout=30)
