@@ -16,7 +16,7 @@ EPS ?= $(if $(filter digits,$(DATASET)),0.1,0.0314)
 export NAS_HOME ?= .nas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search serve test test-all test-faults test-outages check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs notebook screenshots wheels test-lowest test-newest release clean
+.PHONY: help setup search serve test test-all test-faults test-outages test-team lock check check-dashboard dashboard fmt bench bench-deploy proof-deploy compare-methods docs notebook screenshots wheels test-lowest test-newest release clean
 
 help: ## list the words
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -52,6 +52,9 @@ test-faults: $(VENV)/.dev ## kill and freeze what the service stands on, at rand
 
 test-outages: $(VENV)/.dev ## take away what the service stands on for as long as it takes, and see what people are told
 	$(BIN)/python -m pytest -m faults tests/faults
+
+test-team: $(VENV)/.dev ## run docker-compose.yml's own processes without an engine, beside a service on one machine: every result has to be equal (takes root)
+	$(BIN)/python -m tests.team
 
 check: $(VENV)/.dev check-dashboard ## ruff, mypy, import-linter, size limits, imports of the search core, and the pages
 	$(BIN)/ruff format --check .
@@ -140,6 +143,10 @@ test-lowest: $(RELEASE)/.done ## install the lowest versions that pyproject.toml
 
 test-newest: $(RELEASE)/.done ## the same with the newest versions that it allows
 	$(call test-versions,highest)
+
+lock: $(RELEASE)/.done ## write requirements.lock anew: what the image installs, in the versions of constraints.txt, with the digests of PyPI's files
+	$(RELEASE)/bin/uv pip compile --quiet pyproject.toml --extra cluster --constraint constraints.txt --generate-hashes --universal \
+		--python-version 3.11 --no-config --default-index https://pypi.org/simple --upgrade --no-annotate --no-header --output-file requirements.lock
 
 wheels: $(RELEASE)/.done ## build what others install into dist/: the service's wheel and sdist, and the wheel of the client alone
 	$(RELEASE)/bin/python -m packages.wheels dist

@@ -80,7 +80,7 @@ def settings() -> str:
     """Return every setting of an installation."""
     rows = []
     for name, field in Settings.model_fields.items():
-        variable = "RAY_AUTH_TOKEN" if name == "ray_auth_token" else f"NAS_{name.upper()}"
+        variable = name.upper() if name.startswith("ray_auth_") else f"NAS_{name.upper()}"
         default = "" if field.default is None or name == "ray_auth_token" else f"`{field.default}`" if str(field.default) else ""
         rows.append((f"`{variable}`", default, field.description or ""))
     return _table(("variable", "default", "meaning"), rows)

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nas_service.connections import DEFAULT_URL
+from nas_service.secret_files import read_secret, with_password
 
 LogFormat = Literal["auto", "json", "text"]
 
@@ -26,6 +27,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".nas"), description="Folder for the database, artifacts, logs and data of an embedded service.")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite at <home>/nas.db.")
+    database_password_file: Path | None = Field(
+        None, description="File that holds the password of the user whom NAS_DATABASE_URL names; unset: that URL has it."
+    )
     artifact_url: str = Field("", description="fsspec URL of the artifact store; empty: <home>/artifacts.")
     data_root: Path | None = Field(None, description="Folder that datasets are read from; unset: <home>/data.")
     scratch: Path | None = Field(
@@ -77,6 +81,11 @@ class Settings(BaseSettings):
         SecretStr(""),
         validation_alias=AliasChoices("ray_auth_token", "RAY_AUTH_TOKEN"),
         description="Token of Ray's job server; read from Ray's own variable RAY_AUTH_TOKEN.",
+    )
+    ray_auth_token_path: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("ray_auth_token_path", "RAY_AUTH_TOKEN_PATH"),
+        description="File that holds that token, where the variable does not; read from Ray's own RAY_AUTH_TOKEN_PATH.",
     )
     object_store_bytes: int = Field(200_000_000, ge=80_000_000, description="Object store of a local Ray.")
     max_concurrent_jobs: int = Field(1, ge=1, le=1000, description="Searches and trainings that may run at once.")
@@ -147,8 +156,27 @@ class Settings(BaseSettings):
 
     @cached_property
     def database(self) -> str:
-        """URL of the database."""
-        return self.database_url or f"sqlite:///{quote(str(self.home.resolve() / 'nas.db'))}"
+        """URL of the database.
+
+        Raises:
+            NotReadyError: If its password should be in a file, and is not.
+        """
+        url = self.database_url or f"sqlite:///{quote(str(self.home.resolve() / 'nas.db'))}"
+        if self.database_password_file is None:
+            return url
+        return with_password(url, read_secret(self.database_password_file, "NAS_DATABASE_PASSWORD_FILE"))
+
+    @property
+    def ray_token(self) -> str:
+        """Token of Ray's job server; empty: it asks for none.
+
+        Raises:
+            NotReadyError: If it should be in a file, and is not.
+        """
+        given = self.ray_auth_token.get_secret_value()
+        if given or self.ray_auth_token_path is None:
+            return given
+        return read_secret(self.ray_auth_token_path, "RAY_AUTH_TOKEN_PATH").strip()  # as Ray reads it
 
     @cached_property
     def artifacts(self) -> str:
@@ -178,11 +206,11 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """Return the settings as the environment variables that give them back."""
-        # Child processes inherit Ray's own variable; a secret has no place in a copy.
-        values = self.model_dump(mode="json", exclude_none=True, exclude={"ray_auth_token", "key"})
+        # Child processes inherit Ray's own variables; a secret has no place in a copy.
+        values = self.model_dump(mode="json", exclude_none=True, exclude={"ray_auth_token", "ray_auth_token_path", "key"})
         return {f"NAS_{name.upper()}": str(value) for name, value in values.items()}
 
     @property
     def is_embedded(self) -> bool:
         """Whether the database is a file of this machine."""
-        return self.database.startswith("sqlite")
+        return not self.database_url or self.database_url.startswith("sqlite")

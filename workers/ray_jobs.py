@@ -46,7 +46,7 @@ class RayJobLauncher:
         self._settings = settings
         if not _is_http(url):
             raise NotReadyError(f"NAS_RAY_JOBS_URL is {url!r}; allowed: an http or https address")
-        self._server = JobServer(url, settings.ray_auth_token.get_secret_value())
+        self._server = JobServer(url, settings.ray_token)
         self._launched: set[tuple[str, int]] = set()
         self._unwanted: set[tuple[str, int]] = set()  # to be stopped when Ray is back
         self._exits: dict[tuple[str, int], Exit] = {}

@@ -1,6 +1,7 @@
 """Drivers as Ray Jobs on a real cluster: a head without processors, and worker nodes that come and go."""
 
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from tests.waiting import wait_until
 from workers.controller import Controller
 from workers.launcher import Exit, log_path
 from workers.launchers import create_launcher
+from workers.node_health import node_trouble
 from workers.ray_jobs import NO_WORKER, RayJobLauncher
 
 pytestmark = pytest.mark.ray
@@ -239,6 +241,16 @@ def test_a_part_of_the_job_server_that_is_frozen_is_trouble_too(running: Running
 def test_a_wrong_token_is_said(running: Running) -> None:
     wrong = create_launcher(running.settings.model_copy(update={"ray_auth_token": SecretStr("0" * 64)}))
     assert wrong.trouble() == "Ray's job server refuses this service (for 0 s): RAY_AUTH_TOKEN must be the cluster's"
+
+
+def test_a_machine_is_healthy_as_long_as_the_head_knows_it_as_a_living_node(running: Running) -> None:
+    """What health checks of containers ask (`python -m workers.node_health`)."""
+    server, here = running.launcher()._server, socket.gethostname()
+    assert node_trouble(server, here) is None
+    said = node_trouble(server, "elsewhere")
+    assert said is not None
+    assert said.startswith("elsewhere is no living node of the cluster; living: ")
+    assert here in said
 
 
 @pytest.mark.slow
