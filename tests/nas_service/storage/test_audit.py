@@ -62,7 +62,7 @@ def test_work_of_nobody_and_reading_leave_no_row(database: Database) -> None:
     with done_by(Deed("POST /v1/searches", "")), database.read() as session:
         jobs.list_jobs(session, jobs.SEARCH, limit=1)
     audit.name_resource("nothing")
-    audit.name_doer(Caller("0123456789ab", "ada", Scope.READ))
+    audit.name_doer(Caller("0123456789ab", "ada", "ada", Scope.READ))
     assert _rows(database) == []
 
 

@@ -262,7 +262,8 @@ export interface paths {
          *
          *     Raises:
          *         ConflictError: If the candidate is not trained yet, or its bundle was made without this format.
-         *         ExportError: If the store lost the file.
+         *         BrokenFileError: If the store lost the file, or it is damaged.
+         *         ExportError: If it is no bundle.
          */
         get: operations["download_candidate_v1_candidates__candidate_id__download_get"];
         put?: never;
@@ -360,7 +361,7 @@ export interface paths {
          *
          *     Raises:
          *         NotFoundError: If none was drawn.
-         *         ExportError: If the store lost the file.
+         *         BrokenFileError: If the store lost the file, or it is damaged.
          */
         get: operations["get_sheet_v1_datasets__name__sheet_png_get"];
         put?: never;
@@ -6315,6 +6316,15 @@ export interface operations {
                     "application/zip": string;
                 };
             };
+            /** @description The bytes that `Range` names */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
         };
     };
     list_audit_v1_audit_get: {
@@ -6442,6 +6452,16 @@ export interface operations {
         responses: {
             /** @description The file */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                    "application/zip": string;
+                };
+            };
+            /** @description The bytes that `Range` names */
+            206: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6597,6 +6617,15 @@ export interface operations {
         responses: {
             /** @description The file */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+            /** @description The bytes that `Range` names */
+            206: {
                 headers: {
                     [name: string]: unknown;
                 };
