@@ -150,7 +150,7 @@ def test_a_flood_of_refusals_takes_few_rows(settings: Settings) -> None:
     database = Database(settings.database)
     away = TurnedAway(database)
     for number in range(20_000):
-        away.note(401, f"192.0.2.{number % 5000}", Caller("0123456789ab", f"owner {number % 777}", Scope.READ))
+        away.note(401, f"192.0.2.{number % 5000}", Caller("0123456789ab", f"owner {number % 777}", "team", Scope.READ))
     asyncio.run(away.write())
     rows = _events(settings)
     assert len(rows) == audited.KINDS + 1
