@@ -2,7 +2,7 @@
 
 What is shared are places: how many jobs may be at work at once. Who has fewer comes first, then who had them for less time
 lately. Where all places are taken, a job makes room for an owner who has fewer, once its own owner had places for a whole turn
-longer, or the other had none lately. A job that makes room goes back to its place in the queue, and on later.
+longer, or the other had none lately; and for one who has none at all when it has been at work for a whole turn. A job that makes room goes back to its place in the queue, and on later.
 """
 
 from collections.abc import Sequence
@@ -39,14 +39,14 @@ class Placed:
     Attributes:
         id: Of it.
         priority: Of it.
-        begun_s: When its turn began; larger is later.
+        ran_s: Seconds that it has been at work in this turn.
         is_leaving: Whether its place is free soon.
         may_leave: Whether it can make room without losing more than it may.
     """
 
     id: str
     priority: int = 0
-    begun_s: float = 0.0
+    ran_s: float = 0.0
     is_leaving: bool = False
     may_leave: bool = True
 
@@ -114,15 +114,19 @@ def _for_another(standings: Sequence[Standing], rules: Rules) -> Placed | None:
     first = _first(standings, rules)
     if first is None:
         return None
+    having_more = [one for one in standings if len(one.placed) > len(first.placed) and any(job.may_leave for job in one.placed)]
     ahead = [
         one
-        for one in standings
-        if len(one.placed) > len(first.placed)
-        and one.used_s > first.used_s
-        and (first.used_s == 0 or one.used_s - first.used_s >= rules.turn_s)
-        and any(job.may_leave for job in one.placed)
+        for one in having_more
+        if one.used_s > first.used_s and (first.used_s == 0 or one.used_s - first.used_s >= rules.turn_s)
     ]
-    return None if not ahead else _least(max(ahead, key=_order))
+    if ahead:
+        return _least(max(ahead, key=_order))
+    if first.placed:
+        return None
+    long = [replace(one, placed=tuple(job for job in one.placed if job.ran_s >= rules.turn_s)) for one in having_more]
+    able = [(_order(one), left) for one, had in zip(having_more, long, strict=True) if (left := _least(had)) is not None]
+    return max(able, key=lambda entry: entry[0])[1] if able else None
 
 
 def _for_its_own(standing: Standing, standings: Sequence[Standing], rules: Rules) -> Placed | None:
@@ -137,4 +141,4 @@ def _for_its_own(standing: Standing, standings: Sequence[Standing], rules: Rules
 def _least(standing: Standing) -> Placed | None:
     """Return which of an owner's jobs makes room: of the lowest priority the one that has been at work for least."""
     able = [job for job in standing.placed if job.may_leave]
-    return min(able, key=lambda job: (job.priority, -job.begun_s), default=None)
+    return min(able, key=lambda job: (job.priority, job.ran_s), default=None)

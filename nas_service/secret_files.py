@@ -21,11 +21,13 @@ def read_secret(path: Path, variable: str) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(LONGEST_BYTES + 1)
-        text = content.decode().removesuffix("\n").removesuffix("\r")
+        text = content.decode().removesuffix("\n")
     except OSError as error:
         raise NotReadyError(f"{variable} is {path}, which cannot be read ({error.strerror}); allowed: a file") from error
     except UnicodeDecodeError as error:
         raise NotReadyError(f"{variable} is {path}, which holds no text in UTF-8") from error
+    if "\r" in text or "\n" in text:  # others who read the same file would keep what we took off
+        raise NotReadyError(f"{variable} is {path}, which has several lines, or lines of Windows; allowed: one line, ended by LF")
     if not text or len(content) > LONGEST_BYTES:
         what = "is empty" if not text else f"has more than {LONGEST_BYTES} bytes"
         raise NotReadyError(f"{variable} is {path}, which {what}; allowed: a file with the secret alone")

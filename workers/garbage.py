@@ -1,12 +1,13 @@
 """Garbage: what lies in the artifact store, and in the logs, for nobody. `nas gc` looks for it; the tidier only deletes litter.
 
-What goes is written down as litter in the transaction that finds it useless, and deleted after it: a process that ends between
-the two leaves the rest to the controller.
+Orphans stay orphans: no job comes back. They are written down as litter and then deleted, so that a process that ends between the
+two leaves the rest to the controller.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from nas_service.errors import ConflictError
@@ -21,6 +22,7 @@ from nas_service.storage.uploads import Upload
 from nas_service.storage.whole_files import GIVEN_UP_S
 from workers.launcher import log_name
 
+_AT_ONCE = 200  # keys in one transaction
 _LOST_NAMED = 20  # keys of lost files that are named
 _BUSY = "a training is not over, and may need them"
 
@@ -79,36 +81,50 @@ class GarbageCollector:
 
     def look(self) -> Found:
         """Return what is there, and change nothing."""
-        files = self._store.files()
-        with self._database.read() as session:
-            goes = self._sorted(session, files)
-        return self._found(goes)
+        return self._found(self._going())
 
     def collect(self) -> Found:
         """Remove what is garbage, and return what was there.
 
         Raises:
-            ConflictError: If a backup is under way.
+            ConflictError: If a backup is under way, or nothing in the store is of this database.
         """
-        files = self._store.files()
+        self._require_no_hold()
+        goes = self._going()
+        _require_same(goes.stock)
+        found, left = self._found(goes), iter(goes.orphans)
+        while part := list(islice(left, _AT_ONCE)):  # in parts: meanwhile drivers write, too
+            with self._database.write() as session:
+                _require_no_hold_in(session)
+                litter.drop(session, part)
+        stuck = [key for key in goes.orphans if not self._delete(key)]
         with self._database.write() as session:
-            if file_holds.is_held(session):
-                minutes = file_holds.HOLD.total_seconds() / 60
-                raise ConflictError(
-                    f"a backup is under way, or broke off less than {minutes:.0f} minutes ago: nothing may go now"
-                )
-            goes = self._sorted(session, files)
-            litter.drop(session, goes.keys)
-        found = self._found(goes)
-        stuck = tuple(key for key in goes.keys if not self._delete(key))
-        with self._database.write() as session:
-            litter.picked_up(session, set(goes.keys) - set(stuck))
+            litter.picked_up(session, set(goes.orphans) - set(stuck))
+        stuck += self._delete_caches(goes.caches)
         self._store.remove_abandoned()
         for upload in goes.uploads:
             self._store.abort_upload(upload)
         for log in goes.logs:
             log.unlink(missing_ok=True)
-        return replace(found, stuck=stuck)
+        return replace(found, stuck=tuple(stuck))
+
+    def _require_no_hold(self) -> None:
+        with self._database.read() as session:
+            _require_no_hold_in(session)
+
+    def _delete_caches(self, keys: Sequence[str]) -> list[str]:
+        """Delete networks that trainings share, as long as none is at work; return those that could not be.
+
+        They are no litter: a training that begins later makes the same ones anew.
+        """
+        stuck = []
+        for key in keys:
+            with self._database.read() as session:
+                if file_holds.is_held(session) or is_any_unfinished(session, TRAINING):
+                    break
+            if not self._delete(key):
+                stuck.append(key)
+        return stuck
 
     def _delete(self, key: str) -> bool:
         try:
@@ -117,17 +133,24 @@ class GarbageCollector:
             return False
         return True
 
-    def _sorted(self, session: Session, files: list[ListedFile]) -> "_Going":
-        stock, old = take_stock(session, files), time.time() - self._age_s
-        keeps = "asked for with --caches" if not self._with_caches else _BUSY if is_any_unfinished(session, TRAINING) else ""
-        uses = {Use.ORPHAN} | ({Use.CACHE} if not keeps else set())
+    def _going(self) -> "_Going":
+        """Sort what is there. The store is listed before the database is asked: nothing in the list is taken for an orphan then."""
+        files, abandoned = self._store.files(), frozenset(self._store.abandoned())
+        uploads = tuple(self._store.unfinished_uploads(max(self._age_s, GIVEN_UP_S)))
+        old = time.time() - self._age_s
+        with self._database.read() as session:
+            stock, is_busy = take_stock(session, files), is_any_unfinished(session, TRAINING)
+            logs = self._logs(session, old)
+        keeps = "asked for with --caches" if not self._with_caches else _BUSY if is_busy else ""
+        caches = () if keeps else stock.of(Use.CACHE)
         return _Going(
             stock=stock,
-            keys=tuple(file.key for file in stock.of(*uses) if file.changed_at <= old),
-            abandoned=frozenset(self._store.abandoned()),
-            uploads=tuple(self._store.unfinished_uploads(max(self._age_s, GIVEN_UP_S))),
-            logs=self._logs(session, old),
-            caches=keeps,
+            orphans=tuple(file.key for file in stock.of(Use.ORPHAN) if file.changed_at <= old),
+            caches=tuple(file.key for file in caches if file.changed_at <= old),
+            abandoned=abandoned,
+            uploads=uploads,
+            logs=logs,
+            why_caches=keeps,
         )
 
     def _logs(self, session: Session, old: float) -> tuple[Path, ...]:
@@ -152,27 +175,29 @@ class _Going:
 
     Attributes:
         stock: Everything in the store.
-        keys: Of it that go.
+        orphans: Keys of it that go.
+        caches: Likewise of full-precision networks.
         abandoned: Keys of half-written files whose writers are gone.
         uploads: In parts, that nobody ended.
         logs: Of jobs that are gone.
-        caches: Why full-precision networks stay; empty: they go.
+        why_caches: Why full-precision networks stay; empty: they go.
     """
 
     stock: Stock
-    keys: tuple[str, ...]
+    orphans: tuple[str, ...]
+    caches: tuple[str, ...]
     abandoned: frozenset[str]
     uploads: tuple[Upload, ...]
     logs: tuple[Path, ...]
-    caches: str
+    why_caches: str
 
     def piles(self) -> Iterator[Pile]:
         """Yield what is there by kind: first what is used."""
-        going, new = set(self.keys), "written too lately to tell"
+        going, new = {*self.orphans, *self.caches}, "written too lately to tell"
         yield _pile("results", self.stock.of(Use.RESULT), "rows describe them")
         yield _pile("work of jobs", self.stock.of(Use.WORK), "jobs may take it up again")
         caches = self.stock.of(Use.CACHE)
-        yield _pile("full-precision networks", [file for file in caches if file.key not in going], self.caches or new)
+        yield _pile("full-precision networks", [file for file in caches if file.key not in going], self.why_caches or new)
         yield _pile("full-precision networks", [file for file in caches if file.key in going])
         yield _pile("litter", self.stock.of(Use.LITTER), "the controller deletes it")
         orphans = self.stock.of(Use.ORPHAN)
@@ -183,7 +208,27 @@ class _Going:
         yield _pile("half-written", [file for file in half if file.key in self.abandoned])
         yield Pile("unfinished uploads", len(self.uploads), sum(upload.size_bytes for upload in self.uploads), goes=True, why="")
         yield Pile("logs of deleted jobs", len(self.logs), sum(log.stat().st_size for log in self.logs), goes=True, why="")
-        yield _pile("unknown", self.stock.of(Use.UNKNOWN), "they have no name of ours")
+        yield _pile("unknown", self.stock.of(Use.UNKNOWN), "they have no name of ours, or one that is newer than this database")
+
+
+def _require_no_hold_in(session: Session) -> None:
+    if file_holds.is_held(session):
+        minutes = file_holds.HOLD.total_seconds() / 60
+        raise ConflictError(f"a backup is under way, or broke off less than {minutes:.0f} minutes ago: nothing may go now")
+
+
+def _require_same(stock: Stock) -> None:
+    """Refuse a store that is another service's: then everything in it would look like garbage.
+
+    Raises:
+        ConflictError: Saying what to look at.
+    """
+    ours = len(stock.of(Use.RESULT, Use.WORK, Use.LITTER))
+    others = len(stock.of(Use.ORPHAN, Use.UNKNOWN))
+    if others and not ours:
+        raise ConflictError(
+            f"this database knows none of the {others} files in the store: look at NAS_DATABASE_URL, NAS_HOME and NAS_ARTIFACT_URL"
+        )
 
 
 def _pile(kind: str, files: list[ListedFile], why: str = "") -> Pile:

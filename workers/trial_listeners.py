@@ -161,7 +161,10 @@ class FullPrecisionListener(_Watched):
     def _show(self, trained: FullPrecisionTrained | None = None) -> None:
         context = self._context
         with context.database.write() as session:
-            state = attempts.tell(session, context.hold, self._tally.progress(TrainingPhase.FULL_PRECISION))
-            if trained is not None:
+            progress = self._tally.progress(TrainingPhase.FULL_PRECISION)
+            if trained is None:
+                state = attempts.tell(session, context.hold, progress)
+            else:  # it is kept: another attempt need not train it again
+                state = attempts.renew(session, context.hold, progress)
                 events.record(session, context.hold.job_id, trained)
         context.note_state(state)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.commands.options import Json
-from api.commands.service import prepare_database
 from api.console import print_json, print_table, say, tell
 from nas_service.settings import Settings
 from nas_service.storage.session import Database
@@ -22,12 +21,20 @@ _HOUR_S = 3600.0
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database]:
-    prepare_database(settings)
+    """Give a database that is there and up to date; an empty one that was made here would know nothing of the store's files."""
+    _require_database(settings)
     database = Database(settings.database)
     try:
         yield database
     finally:
         database.close()
+
+
+def _require_database(settings: Settings) -> None:
+    from nas_service.storage.engines import STARTS  # noqa: PLC0415 - other commands start faster
+    from nas_service.storage.schema import require_present  # noqa: PLC0415 - as above
+
+    require_present(settings.database, STARTS)
 
 
 def _size(size_bytes: int) -> str:
@@ -80,7 +87,7 @@ def back_up(
         manifest = check_backup(folder)
     else:
         settings = Settings()
-        prepare_database(settings)
+        _require_database(settings)
         manifest = write_backup(settings.database, ArtifactStore(settings.artifacts), folder)
     _tell(manifest, f"{folder}: whole, as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC", as_json=as_json)
 
@@ -106,3 +113,5 @@ def _tell(manifest: "Manifest", said: str, *, as_json: bool) -> None:
         say(f"{said}; {rows:,} rows, {len(manifest.files):,} files, {_size(manifest.size_bytes)}")
     for key, why in manifest.lost.items():
         tell(f"lost before the backup: {key}: {why}")
+    if manifest.lost:
+        raise typer.Exit(1)  # for whoever runs it at night

@@ -156,7 +156,7 @@ def whats_there(url: str) -> str | None:
     engine = create_database_engine(url, _PATIENT, connections=1)
     try:
         with explained(), engine.connect() as connection:
-            filled = [name for name, saved in _tables(connection).items() if saved.rows]
+            filled = [name for name, saved in _tables(connection).items() if saved.rows and name != "totals"]
     finally:
         engine.dispose()
     return f"the database has rows already, in {', '.join(filled[:5])}" if filled else None
@@ -182,6 +182,9 @@ def restore_rows(url: str, folder: Path, revision: str, tables: dict[str, SavedT
             with engine.connect() as connection, connection.begin():
                 known = MetaData()
                 known.reflect(connection)
+                for entry in reversed(known.sorted_tables):  # what migrations wrote into empty tables
+                    if entry.name in tables:
+                        connection.execute(entry.delete())
                 for entry in known.sorted_tables:  # after those that they refer to
                     if entry.name in tables:
                         columns = tables[entry.name].columns

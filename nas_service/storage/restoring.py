@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from nas_service.errors import NotReadyError
-from nas_service.storage import attempts, jobs
+from nas_service.storage import attempts, jobs, usage
 from nas_service.storage.artifacts import PIECE_BYTES, SCRATCH, ArtifactStore
 from nas_service.storage.attempts import Hold
 from nas_service.storage.backups import DATABASE, FILES, Manifest, check_backup
@@ -90,5 +90,6 @@ def _settle(session: Session) -> None:
     for table in (FileHold, ControllerRow, BrowserSession):
         session.execute(delete(table))
     for job in attempts.held(session):
+        usage.forget(session, job.id)
         if not attempts.requeue(session, Hold(job.id, job.attempt, timedelta()), _REASON):
             jobs.set_values(session, job.id, lease_expires_at=None)  # it is to end: the controller sees to that at once

@@ -60,6 +60,18 @@ def require_head(url: str, time_outs: TimeOuts) -> None:
         raise NotReadyError(f"the database is at revision {current}, this version needs {head}: run `nas migrate`")
 
 
+def require_present(url: str, time_outs: TimeOuts) -> None:
+    """As `require_head`, of a database that is there: where there is no file, none is made.
+
+    Raises:
+        NotReadyError: Saying what to do.
+    """
+    file = database_file(parse_url(url))
+    if file is not None and not file.is_file():
+        raise NotReadyError(f"there is no database {file}: look at NAS_HOME and NAS_DATABASE_URL")
+    require_head(url, time_outs)
+
+
 @contextmanager
 def _startable(url: URL) -> Iterator[None]:
     """Inside the block, raise whatever keeps a database from its first use as one sentence that says what to do.

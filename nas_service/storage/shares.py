@@ -48,8 +48,8 @@ def _placed(
         # Who made room may do so again when something is committed: else work that takes a turn would begin anew for ever.
         has_committed = turn_at is not None and committed_at is not None and committed_at >= turn_at
         may_leave = state == JobState.RUNNING.value and (has_committed or not made_room)
-        begun_s = now.timestamp() if turn_at is None else turn_at.timestamp()
-        placed.setdefault(owner, []).append(Placed(key, priority, begun_s, state in _LEAVING, may_leave))
+        ran_s = 0.0 if turn_at is None else max(0.0, (now - turn_at).total_seconds())
+        placed.setdefault(owner, []).append(Placed(key, priority, ran_s, state in _LEAVING, may_leave))
         if counted_at is not None:
             running_s[owner] = running_s.get(owner, 0.0) + max(0.0, (now - counted_at).total_seconds())
     return placed, running_s

@@ -29,7 +29,7 @@ class Use(StrEnum):
     LITTER = "litter"  # it was written down that nobody needs it
     ORPHAN = "orphan"  # its job or candidate is gone, or over, and no row describes it
     HALF_WRITTEN = "half-written"  # of a writer that may be at work
-    UNKNOWN = "unknown"  # it has no name of ours
+    UNKNOWN = "unknown"  # it has no name of ours, or of a job that is newer than any of this database
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def take_stock(session: Session, files: Sequence[ListedFile]) -> Stock:
         files: What lies in the store. Listed before the session began, none of them is taken for an orphan that is none: files of
             a job are written after its row, and no job comes back.
     """
+    owners = _Owners(session, files)  # first: whoever ends meanwhile leaves its rows with it
     described = {row.key: row for row in map(StoredFile.of_row, session.scalars(select(Artifact)))}
     dropped = set(session.scalars(select(Litter.key)))
-    owners = _Owners(session, files)
     uses = tuple((file, _use(file.key, described, dropped, owners)) for file in files)
     there = {file.key for file in files}
     return Stock(uses, described, tuple(row for key, row in described.items() if key not in there))
@@ -97,13 +97,15 @@ class _Owners:
             for folder in ("supernets", "trainings", "registrations")
         }
         self._there["searches"] = existing_ids(session, Job.id, named["searches"])
+        # Ids are sorted by when they were made. What is newer than everything here is of another database, or of a later one.
+        self._newest = max(session.scalar(select(func.max(column))) or "" for column in (Job.id, Candidate.id))
         self._there["candidates"] = existing_ids(session, Candidate.id, named["candidates"], untrained)
 
     def work(self, key: str) -> bool | None:
-        """Return whether the owner of a file may work with it; None: it has no name that could tell."""
+        """Return whether the owner of a file may work with it; None: it has no name that could tell, or a newer one."""
         folder, _, rest = key.partition("/")
         owner, _, inside = rest.partition("/")
-        return owner in self._there[folder] if folder in self._there and inside else None
+        return owner in self._there[folder] if folder in self._there and inside and owner <= self._newest else None
 
 
 def _use(key: str, described: dict[str, StoredFile], dropped: set[str], owners: _Owners) -> Use:

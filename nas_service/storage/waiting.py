@@ -10,7 +10,7 @@ from nas_service.storage import controllers
 from nas_service.storage.jobs import LANES
 from nas_service.storage.models import Job
 from nas_service.storage.shares import at_work
-from nas_service.storage.visibility import EVERYBODYS
+from nas_service.storage.visibility import EVERYBODYS, PROJECT
 
 _ROOM = "its driver to let go: it had its turn, makes room for another job, and queues again"
 _NEXT = "its turn, which is next"
@@ -45,6 +45,7 @@ def _in_the_queue(session: Session, queued: list[Job], places: Mapping[str, int]
     if all(controller.trouble is not None for controller in awake):
         return {job.id: awake[0].trouble or "" for job in queued}
     found: dict[str, str] = {}
+    sees = session.info.get(PROJECT)
     most = max(controller.owner_jobs for controller in awake)
     for lane in LANES:
         columns = Job.kind, Job.id, Job.owner, Job.project
@@ -53,7 +54,7 @@ def _in_the_queue(session: Session, queued: list[Job], places: Mapping[str, int]
             if job.kind in lane:
                 own = sum(owner == job.owner for _, _, owner, _ in held)
                 is_full = lane == LANES[0] and 0 < most <= own
-                named = [f"{kind} {key}" for kind, key, _, project in held if project in {None, job.project}]
+                named = [f"{kind} {key}" for kind, key, _, project in held if sees is None or project in {None, sees}]
                 ahead = _ahead(named, len(held), places.get(job.id, 1) - 1)
                 found[job.id] = f"one of the {own} jobs of its owner at work: more may not be" if is_full else _turn(job, ahead)
     return found
@@ -65,7 +66,7 @@ def _turn(job: Job, ahead: str) -> str:
 
 
 def _ahead(named: list[str], held: int, before: int) -> str:
-    """Say what is ahead of a job; of what its project does not see only how much."""
+    """Say what is ahead of a job; of what who asks does not see only how much."""
     ahead = [f"{before} queued before it"] if before else []
     if named:
         others = f" and {held - 1} more" if held > 1 else ""

@@ -41,7 +41,7 @@ class _Queue:
         for owner in sorted(self.used_s):
             own = [job for job in self.jobs if job.owner == owner and job.left_s > 0]
             placed = tuple(
-                Placed(job.id, job.priority, job.begun_s, job.is_leaving, not job.is_leaving)
+                Placed(job.id, job.priority, self.now_s - job.begun_s, job.is_leaving, not job.is_leaving)
                 for job in own
                 if job.begun_s is not None
             )

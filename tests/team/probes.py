@@ -2,6 +2,9 @@
 
 import socket
 import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -40,9 +43,18 @@ def wrong_doors(engine: Engine, password: str) -> list[str]:
         if reached != may:
             wrong.append(f"{who} {'reaches' if reached else 'does not reach'} {whom}:{port}")
     for name, service in engine.services.items():
-        if password in str(service.get("environment")) or password in str(service.get("command")):
+        if any(told in value for value in _values(service) for told in (password, quote(password, safe=""))):
             wrong.append(f"{name} has a password in its environment or command")
     return wrong + _rights(engine.containers["ray-head"])
+
+
+def _values(service: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each value of a service's environment and each word of its commands: as they are, since `repr` escapes letters."""
+    environment = service.get("environment") or {}
+    yield from map(str, environment.values() if isinstance(environment, Mapping) else environment)
+    for field in ("command", "entrypoint"):
+        words = service.get(field) or []
+        yield from [words] if isinstance(words, str) else map(str, words)
 
 
 def wrong_limits(address: str, key: str) -> list[str]:

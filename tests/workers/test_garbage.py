@@ -174,6 +174,31 @@ def test_logs_of_jobs_that_are_gone_and_what_dead_writers_left_go(settings: Sett
     assert [path.name for path in scratch.iterdir()] == [f"elsewhere-{os.getpid()}-1"]
 
 
+def test_the_store_of_another_database_is_left_alone(settings: Settings, opened: Database) -> None:
+    """A new database knows of no file: all would be orphans."""
+    before = [supernet_key(GONE, 4), candidate_key(GONE, "bundle.zip")]
+    for key in before:
+        ArtifactStore(settings.artifacts).put(key, CONTENT)
+    _age(settings, *before)
+    with pytest.raises(ConflictError, match="this database knows none of the 2 files in the store"):
+        _collector(settings, opened).collect()
+    with opened.write() as session:
+        jobs.create_job(session, jobs.SEARCH, "", {})
+    with pytest.raises(ConflictError, match="knows none of the 2 files"):
+        _collector(settings, opened).collect()
+    assert _files(settings) == set(before)
+
+
+def test_files_of_jobs_that_are_newer_than_the_database_stay(settings: Settings, opened: Database, world: World) -> None:
+    """Somebody put an older database back: what came after it is no garbage."""
+    newer = supernet_key("ffffffff-0000-7000-8000-000000000000", 4)
+    ArtifactStore(settings.artifacts).put(newer, CONTENT)
+    _age(settings, newer)
+    found = _collector(settings, opened).collect()
+    assert _counted(found)["unknown", False] == (2, 14)
+    assert _files(settings) == {*world.used, newer}
+
+
 def test_nothing_is_deleted_while_a_backup_is_under_way(settings: Settings, opened: Database, world: World) -> None:
     with opened.write() as session:
         hold = file_holds.take_hold(session)
@@ -193,6 +218,9 @@ def test_on_s3_orphans_go_and_uploads_that_were_never_ended(
 ) -> None:
     monkeypatch.setattr("workers.garbage.GIVEN_UP_S", 0.0)  # the server says when an upload was begun
     on_s3, files = settings.model_copy(update={"artifact_url": s3_url, "litter_s": 0.0}), s3_server.files()
+    with opened.write() as session:
+        ours = jobs.create_job(session, jobs.SEARCH, "", {}).id
+    ArtifactStore(s3_url).put(supernet_key(ours, 4), CONTENT)
     ArtifactStore(s3_url).put(supernet_key(GONE, 4), CONTENT)
     bucket, _, prefix = s3_url.removeprefix("s3://").partition("/")
     begun = files.call_s3("create_multipart_upload", Bucket=bucket, Key=f"{prefix}/a")

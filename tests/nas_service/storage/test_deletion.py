@@ -68,7 +68,7 @@ def test_a_search_takes_trainings_along_only_if_that_is_said(database: Database,
     with database.write() as session:
         delete_job(session, search_id, jobs.SEARCH, with_trainings=True)
         assert candidate_folder(candidate_id) in litter.list_litter(session, 99)
-    assert {name for name, count in _count(database).items() if count} == {"litter"}
+    assert {name for name, count in _count(database).items() if count} == {"litter", "usage"}
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -101,7 +101,7 @@ def test_a_registration_goes_without_its_dataset(database: Database) -> None:
     with database.write() as session:
         datasets.delete_dataset(session, "pets")
         assert registration_folder(job.id) in litter.list_litter(session, 99)
-    assert {name for name, count in _count(database).items() if count} == {"litter"}
+    assert {name for name, count in _count(database).items() if count} == {"litter", "usage"}
 
 
 def test_a_job_that_is_not_over_stays(database: Database) -> None:
