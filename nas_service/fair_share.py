@@ -2,7 +2,8 @@
 
 What is shared are places: how many jobs may be at work at once. Who has fewer comes first, then who had them for less time
 lately. Where all places are taken, a job makes room for an owner who has fewer, once its own owner had places for a whole turn
-longer, or the other had none lately; and for one who has none at all when it has been at work for a whole turn. A job that makes room goes back to its place in the queue, and on later.
+longer, or the other had none lately; and for one who has none at all when it has been at work for a whole turn. A job that makes
+room goes back to its place in the queue, and on later.
 """
 
 from collections.abc import Sequence

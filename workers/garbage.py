@@ -134,7 +134,7 @@ class GarbageCollector:
         return True
 
     def _going(self) -> "_Going":
-        """Sort what is there. The store is listed before the database is asked: nothing in the list is taken for an orphan then."""
+        """Sort what is there. The store is listed before the database is asked, so that nothing new is taken for an orphan."""
         files, abandoned = self._store.files(), frozenset(self._store.abandoned())
         uploads = tuple(self._store.unfinished_uploads(max(self._age_s, GIVEN_UP_S)))
         old = time.time() - self._age_s
@@ -227,7 +227,8 @@ def _require_same(stock: Stock) -> None:
     others = len(stock.of(Use.ORPHAN, Use.UNKNOWN))
     if others and not ours:
         raise ConflictError(
-            f"this database knows none of the {others} files in the store: look at NAS_DATABASE_URL, NAS_HOME and NAS_ARTIFACT_URL"
+            f"this database knows none of the {others} files in the store: "
+            "look at NAS_DATABASE_URL, NAS_HOME and NAS_ARTIFACT_URL"
         )
 
 

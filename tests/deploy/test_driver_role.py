@@ -75,7 +75,7 @@ def test_as_a_driver_keys_cannot_be_read_and_no_job_and_no_schema_can_be_changed
             with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
                 connection.execute(text(refused))
         assert connection.scalar(text("SELECT count(*) FROM jobs")) == 0
-        assert connection.scalar(text("SELECT nextval('events_id_seq')")) == 1
+        assert connection.scalar(text("SELECT nextval('events_id_seq')")) >= 1
         connection.invalidate()
     owner.dispose()
 

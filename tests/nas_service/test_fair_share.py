@@ -208,3 +208,13 @@ def test_an_owner_who_is_less_than_a_turn_ahead_keeps_its_place() -> None:
 def test_who_has_as_many_places_as_another_makes_no_room_whatever_it_used() -> None:
     ada, bob = Standing("ada", 9000.0, (Placed("a"),)), Standing("bob", 0.0, (Placed("b"),), Waiting("c"))
     assert next_leave([ada, bob], Rules(2)) is None
+
+
+def test_who_has_no_place_waits_for_one_turn_of_a_job_at_most_whatever_it_had_lately() -> None:
+    """Else who computed for ten hours this week waits for ten hours behind somebody new."""
+    for ran_s, leaves in ((599.0, None), (600.0, "a")):
+        ada = Standing("ada", ran_s, (Placed("a", ran_s=ran_s), Placed("new")))
+        found = next_leave([ada, Standing("bob", 36_000.0, (), Waiting("c"))], Rules(2, turn_s=600.0))
+        assert (found and found.id) == leaves
+    ada = Standing("ada", 900.0, (Placed("a", ran_s=900.0), Placed("b", ran_s=900.0)))
+    assert next_leave([ada, Standing("bob", 36_000.0, (Placed("d"),), Waiting("c"))], Rules(3, turn_s=600.0)) is None

@@ -17,6 +17,10 @@ def test_garbage_is_told_by_kind_and_goes_only_where_that_is_asked_for(
     settings: Settings, finished_search: str, tmp_path: Path
 ) -> None:
     store, home = ArtifactStore(settings.artifacts), {"NAS_HOME": str(settings.home)}
+    with Database(settings.database).read() as session:
+        (first, *_) = list_architectures(session, limit=1, job_id=finished_search)
+    write_bundled(settings, first.id)
+    (ours,) = store.files()
     store.put(ORPHAN, b"x" * 2_000_000)
     moment = time.time() - 7200
     os.utime(settings.home / "artifacts" / ORPHAN, (moment, moment))
@@ -26,10 +30,11 @@ def test_garbage_is_told_by_kind_and_goes_only_where_that_is_asked_for(
         ["orphans", "1", "2.0", "MB", "would", "go"]
     ]
     assert store.exists(ORPHAN)
-    piles = [{"kind": "orphans", "files": 1, "size_bytes": 2_000_000, "goes": True, "why": ""}]
+    kept = {"kind": "results", "files": 1, "size_bytes": ours.size_bytes, "goes": False, "why": "rows describe them"}
+    piles = [kept, {"kind": "orphans", "files": 1, "size_bytes": 2_000_000, "goes": True, "why": ""}]
     assert run_json("gc", cwd=tmp_path, **home) == {"piles": piles, "lost": [], "lost_count": 0, "stuck": []}
     assert not store.exists(ORPHAN)
-    assert run_json("gc", cwd=tmp_path, **home) == {"piles": [], "lost": [], "lost_count": 0, "stuck": []}
+    assert run_json("gc", cwd=tmp_path, **home) == {"piles": [kept], "lost": [], "lost_count": 0, "stuck": []}
 
 
 def test_what_rows_describe_and_the_store_has_lost_is_named(settings: Settings, finished_search: str, tmp_path: Path) -> None:
@@ -40,7 +45,7 @@ def test_what_rows_describe_and_the_store_has_lost_is_named(settings: Settings, 
     told = run_here("gc", "--dry-run", cwd=tmp_path, NAS_HOME=str(settings.home))
     assert told.stderr.startswith("lost: a row describes bundle.zip, and the store has no such file")
     saved = run_here("backup", "saved", cwd=tmp_path, NAS_HOME=str(settings.home))
-    assert (saved.returncode, saved.stderr) == (0, "lost before the backup: bundle.zip: the store has lost it\n")
+    assert (saved.returncode, saved.stderr) == (1, "lost before the backup: bundle.zip: the store has lost it\n")
 
 
 def test_a_backup_is_made_checked_and_restored(settings: Settings, tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ class Owned:
     dataset: str
 
     def headers(self, who: str) -> dict[str, str]:
-        """Return what shows somebody's key."""
-        return {"Authorization": f"Bearer {self.keys[who]}"}
+        """Return what shows somebody's key; the request's id is the same each time, so that replies can be compared."""
+        return {"Authorization": f"Bearer {self.keys[who]}", "X-Request-ID": "compared"}
 
     @property
     def told(self) -> list[str]:

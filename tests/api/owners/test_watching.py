@@ -119,10 +119,10 @@ def test_the_queue_counts_everybodys_jobs_and_names_ones_own(
         job.id: client.get(f"/v1/searches/{job.id}", headers=headers[name]).json()
         for name, job in (("bob", second), ("ada", third), ("bob", fourth))
     }
-    assert [view["queue_position"] for view in told.values()] == [1, 2, 3]
+    assert [view["queue_position"] for view in told.values()] == [1, 3, 2]  # whose owner has one at work comes later
     assert told[second.id]["waiting_for"] == "its turn: 1 of other projects at work"
-    assert told[third.id]["waiting_for"] == f"its turn: search {first.id} at work, 1 queued before it"
-    assert told[fourth.id]["waiting_for"] == "its turn: 1 of other projects at work, 2 queued before it"
+    assert told[third.id]["waiting_for"] == f"its turn: search {first.id} at work, 2 queued before it"
+    assert told[fourth.id]["waiting_for"] == "its turn: 1 of other projects at work, 1 queued before it"
 
 
 def test_the_system_page_names_no_job_of_another_project(

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from nas_service.storage.keys import full_precision_key, supernet_key
 from nas_service.storage.models import Base, FileHold
 from nas_service.storage.restoring import restore_backup
 from nas_service.storage.schema import alembic_config, current_revision, head_revision, upgrade
-from nas_service.storage.session import Database, create_database_engine
+from nas_service.storage.session import Database, create_database_engine, database_now
 from search_spaces.errors import InvalidFieldError
 from tests.disks import mounted
 from tests.holds import held
@@ -55,7 +56,8 @@ def store(request: pytest.FixtureRequest, database: Database, database_url: str,
     made = ArtifactStore(f"file://{tmp_path / 'artifacts'}" if is_embedded else request.getfixturevalue("s3_url"))
     job = sampled(database, 3)
     with database.write() as session:
-        jobs.set_values(session, job.id, name=NAME)
+        long_ago = database_now(session) - timedelta(days=3)  # nothing that was held since then is of a restored service
+        jobs.set_values(session, job.id, name=NAME, gpus=8.0, counted_at=long_ago)
         access_keys.create_key(session, "ada", Scope.READ, None)
         record_artifact(session, "a", "bundle", StoredFile.of(RESULT, LONG))
         litter.drop(session, ["trainings/gone/"])
@@ -88,6 +90,8 @@ def test_what_was_committed_comes_back_into_an_empty_place_and_goes_on(
     assert folder.stat().st_mode & 0o077 == 0
     assert _rows(database_url) == before  # the hold is gone again
     there = ArtifactStore(f"file://{tmp_path / 'elsewhere' / 'artifacts'}")
+    if not database_url.startswith("sqlite"):
+        upgrade(elsewhere)  # as the team set-up does before anybody restores
     assert restore_backup(folder, elsewhere, there) == made
     assert {file.key for file in there.files()} == kept
     assert there.read(StoredFile.of(RESULT, LONG)) == LONG

@@ -97,7 +97,7 @@ def test_a_registration_goes_without_its_dataset(database: Database) -> None:
         _finish(session)
         delete_job(session, job.id, jobs.REGISTRATION, with_trainings=False)
         assert registration_folder(job.id) not in litter.list_litter(session, 99)
-    assert {name for name, count in _count(database).items() if count} == {"datasets", "artifacts", "litter"}
+    assert {name for name, count in _count(database).items() if count} == {"datasets", "artifacts", "litter", "usage"}
     with database.write() as session:
         datasets.delete_dataset(session, "pets")
         assert registration_folder(job.id) in litter.list_litter(session, 99)

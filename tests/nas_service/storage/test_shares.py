@@ -112,17 +112,16 @@ def _named(hold: Hold) -> tuple[str, int]:
     return hold.job_id, hold.attempt
 
 
-def test_who_had_something_lately_waits_until_the_other_is_a_turn_ahead(database: Database) -> None:
+def test_who_had_something_lately_waits_until_the_others_job_had_a_turn(database: Database) -> None:
     bobs = _running(database, "bob", 100.0)
     with database.write() as session:
         jobs.move(session, bobs.job_id, JobState.SUCCEEDED)
-    hold = _running(database, "ada", 690.0)
+    hold = _running(database, "ada", 590.0)
     _new(database, "bob")
     assert _make_room(database) is None
     with database.write() as session:
-        session.execute(
-            update(Job).where(Job.id == hold.job_id).values(counted_at=database_now(session) - timedelta(seconds=710))
-        )
+        begun = database_now(session) - timedelta(seconds=610)
+        session.execute(update(Job).where(Job.id == hold.job_id).values(counted_at=begun, turn_at=begun))
     assert _make_room(database) == hold.job_id
 
 

@@ -22,6 +22,7 @@ from nas_service.storage.models import (
     Job,
     JobTag,
     SampleRow,
+    UsageRow,
 )
 from nas_service.storage.session import Database, utc_now
 from tests.limits import escapes, watched
@@ -30,7 +31,7 @@ WHOSE = {"own": Whose("ada", "p1"), "others": Whose("bob", "p2"), "nobodys": NOB
 MODELS = sorted(visibility.LIMITED, key=lambda model: model.__name__)
 by_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 TABLES = Base.metadata.tables
-_VALUES = {"JSON": {}, "UtcDateTime": utc_now(), "Double": 0.5, "Boolean": False}
+_VALUES = {"JSON": {}, "UtcDateTime": utc_now(), "Double": 0.5, "Boolean": False, "Date": utc_now().date()}
 
 
 def _row(model: type[Base], job_id: str, place: int, **given: str | None) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def _fill(database: Database, whose: Whose, place: int) -> str:
         for owner in (architecture, candidate, job.id, gone):
             row = _row(Artifact, job.id, place, id=f"f-{owner}"[:36], owner_id=owner, kind="sheet")
             session.execute(insert(Artifact), row)
+        session.execute(insert(UsageRow), _row(UsageRow, job.id, place, project=whose.project))
         dataset = _row(DatasetRow, job.id, place, project=whose.project, registration_id=gone)
         session.execute(insert(DatasetRow), dataset)
     return job.id
@@ -75,6 +77,7 @@ def test_rows_of_another_project_are_not_there(database: Database, ids: dict[str
     key = [getattr(model, column.key) for column in model.__mapper__.primary_key]
     with database.read() as session:
         everything = session.execute(select(*key)).all()
+    assert everything
     with watched(database.engine) as statements, database.seen_by("p1").read() as session:
         seen = session.execute(select(*key)).all()
         assert len(seen) * 3 == len(everything) * 2, "a third is another project's"
