@@ -1,6 +1,7 @@
--- The role that drivers and Ray's workers use: they run what users submit, so they may do what a job needs and no more. They
--- see neither keys nor browsers' cookies, delete no job, and change no schema. Run after every migration, as the owner of the
--- tables; running it again changes nothing but the password, which is the text of `password_file`.
+-- The role that drivers use: they run what users submit, so they may do what a job needs and no more. They see neither keys nor
+-- browsers' cookies, delete no job, and change no schema. They can write to every job, not to their own alone, and name files as
+-- litter: whoever can run code in a driver can spoil results, though not read a key. Run after every migration, as the owner of
+-- the tables; running it again changes nothing but the password, which is the text of `password_file`.
 \set ON_ERROR_STOP on
 \set password `cat :'password_file'`
 

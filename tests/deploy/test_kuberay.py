@@ -89,10 +89,11 @@ def test_every_mount_has_its_volume_and_secrets_are_files() -> None:
             assert "secretRef" not in str(container)
 
 
-def test_drivers_get_no_password_of_the_owner() -> None:
+def test_drivers_get_no_password_of_the_owner_and_workers_none_of_the_database() -> None:
     for group in (CLUSTER["spec"]["headGroupSpec"], *CLUSTER["spec"]["workerGroupSpecs"]):
         assert "nas-owner" not in str(group)
-        assert "nas-driver" in str(group)
+    assert "nas-driver" in str(CLUSTER["spec"]["headGroupSpec"])
+    assert "nas-driver" not in str(CLUSTER["spec"]["workerGroupSpecs"])
 
 
 def test_what_runs_is_what_runs_under_compose() -> None:
@@ -106,7 +107,11 @@ def test_what_runs_is_what_runs_under_compose() -> None:
     for template, name in zip(_templates(), ("migrate", "api", "controller", "ray-head", "ray-worker"), strict=True):
         if name != "migrate":
             assert template["spec"]["terminationGracePeriodSeconds"] == seconds(services[name]["stop_grace_period"])
-    for roles, name in ((("nas", "nas-owner-database"), "controller"), (("nas", "nas-driver-database"), "ray-worker")):
+    for roles, name in (
+        (("nas", "nas-owner-database"), "controller"),
+        (("nas", "nas-driver-database"), "ray-head"),
+        (("nas",), "ray-worker"),
+    ):
         assert set(_settings(*roles)) - {"NAS_MAX_CONCURRENT_JOBS", "NAS_ALLOWED_HOSTS"} <= set(services[name]["environment"])
     for variable in _settings("nas"):
         assert not variable.startswith("NAS_") or variable.removeprefix("NAS_").lower() in Settings.model_fields
