@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
+from nas_service.fair_share import Rules
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
 from nas_service.storage import attempts, events, jobs
@@ -303,7 +304,7 @@ def test_a_step_ends_in_time_although_more_could_be_started(
 ) -> None:
     """Leases are judged between the starts of many drivers, and the next step follows at once."""
     monkeypatch.setattr("workers.controller.CLAIM_S", 0.0)
-    controller._settings = controller._settings.model_copy(update={"max_concurrent_jobs": 2})
+    controller._rules = Rules(places=2)
     made = [submitted(opened) for _ in range(2)]
     controller.step()
     assert [job_of(opened, job.id).state for job in made] == ["starting", "queued"]
