@@ -353,7 +353,7 @@ def test_every_command_but_serve_prints_json() -> None:
     assert isinstance(group, TyperGroup)
     commands = _commands(group)
     assert len(commands) > 10
-    assert [name for name, options in commands.items() if "--json" not in options] == ["serve"]
+    assert [name for name, options in commands.items() if "--json" not in options] == ["serve", "controller"]
 
 
 HELP = [

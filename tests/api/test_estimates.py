@@ -66,7 +66,8 @@ def test_a_training_is_estimated_and_nothing_is_started(client: TestClient, fini
 
 def test_an_estimate_of_a_training_is_refused_like_the_training(client: TestClient, finished_search: str) -> None:
     body = _training(client, finished_search, architectures=["gone"], seeds=[True])
-    replies = [client.post(path, json=body).json() for path in ("/v1/trainings", "/v1/trainings/estimate")]
+    same = {"X-Request-ID": "compared"}
+    replies = [client.post(path, json=body, headers=same).json() for path in ("/v1/trainings", "/v1/trainings/estimate")]
     assert replies[0] == replies[1]
     assert [entry["field"] for entry in replies[0]["errors"]] == ["seeds.0", "architectures.0"]
 
