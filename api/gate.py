@@ -16,7 +16,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.audited import SAFE, TurnedAway
-from api.errors import HttpError, map_error, problem_response
+from api.errors import SESSION_PATH, HttpError, map_error, problem_response
 from api.guesses import Guesses, Table
 from api.pages import ROUTES
 from api.request_facts import address_of
@@ -27,7 +27,6 @@ from nas_service.storage import access_keys, audit
 from nas_service.storage.session import Database
 
 COOKIE = "nas_session"
-SESSION_PATH = "/v1/session"
 OPEN = {"/healthz", "/readyz", SESSION_PATH}
 _BY_ADMINISTRATORS = ("/v1/keys", "/v1/audit")
 _BELIEVED_S = 5.0

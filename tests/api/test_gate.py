@@ -182,7 +182,7 @@ def test_administrators_make_keys_that_are_shown_once(shut: TestClient, keys: di
     assert shut.get("/v1/session", headers=_bearer(made.json()["text"])).json()["owner"] == "grace"
 
 
-@pytest.mark.parametrize("owner", ["", "a" * 101, "a\nb", "\x1b[31m"])
+@pytest.mark.parametrize("owner", ["", "   ", "a" * 101, "a\nb", "\x1b[31m", "a\u2028b", "a\u202eb", "\u200b"])
 def test_an_owner_is_a_word_of_people(shut: TestClient, keys: dict[Scope, str], owner: str) -> None:
     reply = shut.post("/v1/keys", json={"owner": owner}, headers=_bearer(keys[Scope.ADMIN]))
     assert (reply.status_code, reply.json()["errors"][0]["field"]) == (422, "owner")
@@ -215,6 +215,20 @@ def test_wrong_ones_count_wherever_they_are_shown(shut: TestClient, place: str) 
         return int(shut.request(verb, path, **sent).status_code)
 
     assert [show(number) for number in range(12)][-2:] == [429, 429]
+
+
+@pytest.mark.parametrize("shape", ["too long", "another field", "no object", "NUL"])
+def test_a_login_that_is_refused_repeats_no_key(shut: TestClient, shape: str) -> None:
+    key = new_key_text()
+    sent: dict[str, Any] = {
+        "too long": {"key": key * 5},
+        "another field": {key: key},
+        "no object": [key],
+        "NUL": {"key": f"{key}\0"},
+    }
+    reply = shut.post("/v1/session", json=sent[shape])
+    assert (reply.status_code, reply.json()["errors"][0]["given"]) == (422, "not repeated")
+    assert key[4:] not in reply.text
 
 
 def test_a_cookie_that_is_none_of_ours_ends_nothing_and_writes_nothing(shut: TestClient, settings: Settings) -> None:

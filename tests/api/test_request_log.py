@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from api.app import create_app
-from api.request_facts import NOWHERE, PAGES, UNMATCHED
+from api.request_facts import NOWHERE, PAGES, UNMATCHED, address_of
 from api.request_ids import HEADER, current_request_id
 from api.request_log import _refused
 from nas_service.access import Scope
@@ -114,6 +114,14 @@ def test_a_refusal_is_logged_with_its_route_and_whose_key_it_was(settings: Setti
     assert all(type(line["status"]) is int for line in lines), "as text it would show as what it is called in the library"
 
 
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [("192.0.2.9", "192.0.2.9"), ("2001:db8::9", "2001:db8::9"), ("<script>", NOWHERE), ("a\nb", NOWHERE), ("", NOWHERE)],
+)
+def test_an_address_is_one_whatever_a_proxy_passes_on(told: str, address: str) -> None:
+    assert address_of({"type": "http", "client": (told, 0)}) == address
+
+
 def test_a_flood_of_refusals_is_told_seldom(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"require_keys": True}))
     with TestClient(app, base_url="http://localhost") as client, capture_logs() as lines:
@@ -171,7 +179,7 @@ def test_the_log_of_a_service_is_json_from_its_first_line_to_its_last(tmp_path: 
     """Lines of uvicorn and of asyncio are among them; newlines in headers reach nobody."""
     with nas_serve(tmp_path / "home", NAS_CONTROLLER="false") as served:
         with httpx.Client(base_url=served.url, timeout=60) as client:
-            reply = client.get("/v1/searches", headers={HEADER: "from-outside"})
+            reply = client.get("/v1/searches", headers={HEADER: "from-outside", "X-Forwarded-For": "192.0.2.9"})
             assert reply.headers[HEADER] == "from-outside"
         address = urlsplit(served.url)
         with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as raw:

@@ -114,6 +114,10 @@ HOSTILE = {
         + b".",
         "the same text again and again",
     ),
+    "a text in the place of arguments": (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nX" + (10**7).to_bytes(4, "little") + "ж".encode() * (5 * 10**6) + b"R.",
+        "str in the place of arguments",
+    ),
     "five million lists": (b"\x80\x02" + b"]" * 5 * 10**6 + b".", "more than 300,000 steps"),
     "five million marks": (b"\x80\x02" + b"(" * 5 * 10**6 + b".", "more than 300,000 steps"),
     "sets": (b"\x80\x04\x8f.", "the step EMPTY_SET has no place in one"),
