@@ -18,7 +18,6 @@ from starlette.types import Scope as Scope_
 from api.app import create_app
 from api.audited import TurnedAway
 from api.gate import COOKIE, ESTIMATES, WAITING, Gate, Gated
-from api.guesses import network_of
 from nas_service.access import Scope, new_cookie, new_key_text
 from nas_service.errors import TooManyAtOnceError
 from nas_service.settings import Settings
@@ -291,21 +290,6 @@ def test_who_guesses_holds_up_few_and_no_other_address(
         assert (await show(new_key_text(), "192.0.2.2"))[0] == "wrong"
 
     asyncio.run(try_all())
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("testclient", "testclient"),
-        ("", ""),
-    ],
-)
-def test_addresses_that_one_person_has_are_one(address: str, network: str) -> None:
-    assert network_of(address) == network
 
 
 def test_a_loop_with_one_key_leaves_others_served(settings: Settings, keys: dict[Scope, str]) -> None:
