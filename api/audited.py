@@ -5,27 +5,27 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.request_facts import address_of, method_of, route_of
 from nas_service.access import Caller
+from nas_service.errors import DatabaseAwayError
 from nas_service.logs import Outage
 from nas_service.storage import audit
 from nas_service.storage.audit import Deed
 from nas_service.storage.session import Database
 
+log = structlog.get_logger()
+
 EVERY_S = 60.0  # between two times that refusals are written down
-KINDS = 30  # of them that are told apart in that time: a flood from everywhere must not fill a disk
+KINDS = 30  # of them that are told apart in that time, with a key and without one: a flood must not fill a disk
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # they change nothing
 _ANYTHING = "any request"
 
 _Kind = tuple[int, str, str | None, str | None, str]  # status, address, owner, key, action
-
-
-def address_of(scope: Scope) -> str:
-    """Return where a request comes from."""
-    return str((scope.get("client") or ("", 0))[0])
 
 
 class Audited:
@@ -60,24 +60,30 @@ async def tell_route(request: Request) -> None:
     deed.status = route.status_code or 200
 
 
+def _no_counts() -> dict[bool, Counter[_Kind]]:
+    """Return empty counts of who showed a good key and who did not: strangers push nobody out who has a name."""
+    return {True: Counter(), False: Counter()}
+
+
 class TurnedAway:
     """Requests that were turned away at the gate, counted by who and why, and written down once a minute."""
 
     def __init__(self, database: Database) -> None:
         """Begin with none."""
         self._database = database
-        self._counts: Counter[_Kind] = Counter()
+        self._counts = _no_counts()
         self._outage = Outage("audit.not_written")
         self._task: asyncio.Task[None] | None = None
 
     def note(self, status: int, address: str, caller: Caller | None = None, scope: Scope | None = None) -> None:
         """Count one; `scope` where it matters what was asked for."""
-        action = _ANYTHING if scope is None else f"{scope['method']} {'/'.join(scope['path'].split('/')[:3])}"
+        action = _ANYTHING if scope is None else f"{method_of(scope)} {route_of(scope)}"
         who = (None, None) if caller is None else (caller.owner, caller.prefix)
         kind = (status, address, *who, action)
-        if kind not in self._counts and len(self._counts) >= KINDS:
+        counts = self._counts[caller is not None]
+        if kind not in counts and len(counts) >= KINDS:
             kind = (status, "others", None, None, _ANYTHING)
-        self._counts[kind] += 1
+        counts[kind] += 1
 
     def start(self) -> None:
         """Write down once in a while, on the event loop that runs now."""
@@ -93,16 +99,20 @@ class TurnedAway:
         await self.write()
 
     async def write(self) -> None:
-        """Write down what was counted; with a database that is away it is kept for the next time."""
-        counts, self._counts = self._counts, Counter()
-        if not counts:
+        """Write down what was counted; with a database that is away it is kept for the next time, but not what none takes."""
+        counts, self._counts = self._counts, _no_counts()
+        if not any(counts.values()):
             return
         try:
-            await run_in_threadpool(self._record, counts)
+            await run_in_threadpool(self._record, counts[True] + counts[False])
             self._outage.over()
-        except Exception as error:  # noqa: BLE001 - it is told, and tried again
+        except DatabaseAwayError as error:
             self._outage.seen(f"{type(error).__name__}: {error}")
-            self._counts.update(counts)
+            for is_named, kept in counts.items():
+                self._counts[is_named].update(kept)
+        except Exception as error:
+            lost = sum(count for kinds in counts.values() for count in kinds.values())
+            log.exception("audit.dropped", refusals=lost, exc_info=error)
 
     async def _write_on(self) -> None:
         while True:

@@ -41,6 +41,7 @@ log = structlog.get_logger()
 _put_off = Seldom("request.put_off")  # clients ask again and again
 
 MEDIA_TYPE = "application/problem+json"
+SESSION_PATH = "/v1/session"  # where browsers show a key
 _SCHEMAS = "#/components/schemas/"
 _SHOWN = 200  # characters of a given value, or of a field's name, that are sent back
 _LISTED = 50  # entries of a reply
@@ -150,11 +151,11 @@ def problem_response(mapped: HttpError, detail: str, problems: Sequence[InvalidF
     return JSONResponse(body.model_dump(), mapped.status, headers, MEDIA_TYPE)
 
 
-def _from_domain(_: Request, error: Exception) -> JSONResponse:
+def _from_domain(request: Request, error: Exception) -> JSONResponse:
     problems: Sequence[InvalidFieldError] = ()
     if isinstance(error, InvalidInputError):
-        problems = error.problems
-    elif isinstance(error, InvalidFieldError):
+        return _refuse_fields(request, error.problems)
+    if isinstance(error, InvalidFieldError):
         problems = (error,)
     mapped = map_error(error)
     if mapped.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -168,7 +169,14 @@ def _given_text(text: str, limit: int = 2000) -> str:
     return text if len(text) <= limit else text[:limit] + "..."
 
 
-def _from_request(_: Request, error: Exception) -> JSONResponse:
+def _refuse_fields(request: Request, problems: Sequence[InvalidFieldError]) -> JSONResponse:
+    """Say which fields are not allowed; of a login not what was given: it may be a key, in the wrong place or cut short."""
+    if request.url.path == SESSION_PATH:
+        problems = [InvalidFieldError("body", "not repeated", problem.allowed) for problem in problems]
+    return problem_response(TABLE[InvalidInputError], _given_text("; ".join(map(str, problems))), problems)
+
+
+def _from_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker; registered for this class
     entries = error.errors()
     broken = next((entry for entry in entries if entry["type"] == "json_invalid"), None)
@@ -181,8 +189,7 @@ def _from_request(_: Request, error: Exception) -> JSONResponse:
         place, *rest = entry["loc"]
         field = dotted(rest if place in {"body", "query", "path", "header"} else [place, *rest])
         problems.append(complaint(field, entry))
-    detail = "; ".join(str(problem) for problem in problems)
-    return problem_response(TABLE[InvalidInputError], _given_text(detail), problems)
+    return _refuse_fields(request, problems)
 
 
 def _from_http(_: Request, error: Exception) -> JSONResponse:

@@ -4,22 +4,22 @@ What a key is good for is looked up in the database, and believed for a few seco
 """
 
 import asyncio
+import re
 import time
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
-from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.audited import SAFE, TurnedAway, address_of
-from api.errors import HttpError, map_error, problem_response
+from api.audited import SAFE, TurnedAway
+from api.errors import SESSION_PATH, HttpError, map_error, problem_response
 from api.guesses import Guesses, Table
 from api.pages import ROUTES
+from api.request_facts import address_of
 from nas_service import access
 from nas_service.access import Caller, digest_of, may_be_cookie, prefix_of
 from nas_service.errors import DatabaseAwayError, TooManyAtOnceError
@@ -27,11 +27,13 @@ from nas_service.storage import access_keys, audit
 from nas_service.storage.session import Database
 
 COOKIE = "nas_session"
-SESSION_PATH = "/v1/session"
 OPEN = {"/healthz", "/readyz", SESSION_PATH}
 _BY_ADMINISTRATORS = ("/v1/keys", "/v1/audit")
 _BELIEVED_S = 5.0
+ESTIMATES = {"/v1/searches/estimate", "/v1/trainings/estimate"}  # are asked for by POST, and start nothing
+_STREAM = re.compile("/v1(/(searches|trainings)/[^/]+)?/stream")
 AT_ONCE = 8  # requests of one key that are worked on; others of it wait, and those of others have threads left
+WAITING = 4 * AT_ONCE  # others of it that wait; more are turned away, and those of others have connections left
 
 _NO_KEY = HttpError(HTTPStatus.UNAUTHORIZED, "no-key", "A key is needed")
 _NOT_ALLOWED = HttpError(HTTPStatus.FORBIDDEN, "not-allowed", "The key does not allow this")
@@ -57,35 +59,31 @@ class _Look:
     until: float
 
 
-class _Said:
-    """A reply that is sent again and again: what a flood is answered with is made once."""
+@dataclass
+class _Turns:
+    """The turns of a key's requests."""
 
-    def __init__(self, reply: Response) -> None:
-        self._status, self._headers, self._body = reply.status_code, tuple(reply.raw_headers), bytes(reply.body)
+    free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    waiting: int = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del scope, receive
-        await send({"type": "http.response.start", "status": self._status, "headers": list(self._headers)})
-        await send({"type": "http.response.body", "body": self._body})
-
-
-_GUESSED = _Said(problem_response(_TOO_MANY, _GUESSES))
-
-
-def _unauthorized(said: str) -> _Said:
-    reply = problem_response(_NO_KEY, said)
-    reply.headers["WWW-Authenticate"] = "Bearer"
-    return _Said(reply)
-
-
-_UNASKED, _MISTAKEN = _unauthorized(_ASKS), _unauthorized(_WRONG)
+    async def take(self) -> bool:
+        """Wait for a turn; return False, at once, where too many wait."""
+        if self.waiting >= WAITING:
+            return False
+        self.waiting += 1
+        try:
+            await self.free.acquire()
+        finally:
+            self.waiting -= 1
+        return True
 
 
 def needed(method: str, path: str) -> access.Scope:
     """Return the scope that a request needs: an estimate starts nothing, and keys and audit events are an administrator's."""
     if any(path == own or path.startswith(f"{own}/") for own in _BY_ADMINISTRATORS):
         return access.Scope.ADMIN
-    return access.Scope.READ if method in SAFE or path.endswith("/estimate") else access.Scope.SUBMIT
+    is_estimate = method == "POST" and path in ESTIMATES
+    return access.Scope.READ if method in SAFE or is_estimate else access.Scope.SUBMIT
 
 
 def cookie_of(headers: Headers) -> str:
@@ -113,8 +111,7 @@ class Gate:
         self._burst = 4 * requests_per_s
         self._looks: Table[_Look | None] = Table(lambda: None)
         self._buckets: Table[_Bucket] = Table(lambda: _Bucket(self._burst, time.monotonic()))
-        self._turns: Table[asyncio.Semaphore] = Table(lambda: asyncio.Semaphore(AT_ONCE))
-        self._said: Table[_Said | None] = Table(lambda: None)
+        self._turns: Table[_Turns] = Table(_Turns)
         self._guesses = Guesses()
         self._turned_away = turned_away
 
@@ -171,18 +168,40 @@ class Gate:
         except DatabaseAwayError as error:
             return problem_response(map_error(error), str(error))
         except TooManyAtOnceError:
-            return _GUESSED
+            return problem_response(_TOO_MANY, _GUESSES)
         if caller is None:
-            return _MISTAKEN if "authorization" in headers or cookie_of(headers) else _UNASKED
-        if not self._may_ask(caller):
-            self._turned_away.note(HTTPStatus.TOO_MANY_REQUESTS, address, caller)
-            return self._slow_down(caller)
+            return self._unauthorized(headers, address)
+        scope.setdefault("state", {})["caller"] = caller  # also of what is refused: the log names the key
+        try:
+            self.let_ask(caller, address)
+        except TooManyAtOnceError as error:
+            return problem_response(_TOO_MANY, str(error))
         refused = self._is_forbidden(scope, headers, caller)
         if refused is not None:
             self._turned_away.note(HTTPStatus.FORBIDDEN, address, caller, scope)
             return problem_response(_NOT_ALLOWED, refused)
-        scope.setdefault("state", {})["caller"] = caller
         return None
+
+    def _unauthorized(self, headers: Headers, address: str) -> ASGIApp:
+        """Return the reply to nobody; who showed something was counted where it was found to be wrong."""
+        is_unasked = "authorization" not in headers and not cookie_of(headers)
+        if is_unasked:
+            self._turned_away.note(HTTPStatus.UNAUTHORIZED, address)
+        reply = problem_response(_NO_KEY, _ASKS if is_unasked else _WRONG)
+        reply.headers["WWW-Authenticate"] = "Bearer"
+        return reply
+
+    def let_ask(self, caller: Caller, address: str) -> None:
+        """Count a request of somebody.
+
+        Raises:
+            TooManyAtOnceError: If the key sends more than it may.
+        """
+        if not self._may_ask(caller):
+            self._turned_away.note(HTTPStatus.TOO_MANY_REQUESTS, address, caller)
+            raise TooManyAtOnceError(
+                f"the key {caller.prefix} sends more than {self._rate:g} requests a second (NAS_KEY_REQUESTS_PER_S)"
+            )
 
     def _is_forbidden(self, scope: Scope, headers: Headers, caller: Caller) -> str | None:
         """Return why a request may not be, if so."""
@@ -207,17 +226,36 @@ class Gate:
         """Believe nothing of a cookie any longer."""
         self._looks.entries.pop(_look_name(cookie, is_browser=True), None)
 
-    def turn(self, scope: Scope) -> AbstractAsyncContextManager[None]:
-        """Return what waits for the turn of a request that was not refused; a stream has none, since it has no end."""
-        caller: Caller | None = scope.get("state", {}).get("caller")
-        return nullcontext() if caller is None or scope["path"].endswith("/stream") else self._turns.of(caller.prefix)
+    async def in_turn(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that was not refused when it is its turn, until its reply begins: whoever takes one slowly holds none.
 
-    def _slow_down(self, caller: Caller) -> ASGIApp:
-        said = self._said.of(caller.prefix)
-        if said is None:
-            told = f"the key {caller.prefix} sends more than {self._rate:g} requests a second (NAS_KEY_REQUESTS_PER_S)"
-            said = self._said.entries[caller.prefix] = _Said(problem_response(_TOO_MANY, told))
-        return said
+        A stream has no turn: its reply begins when it likes, and streams have a limit of their own.
+        """
+        caller: Caller | None = scope.get("state", {}).get("caller")
+        if caller is None or (scope["method"] == "GET" and _STREAM.fullmatch(scope["path"])):
+            await app(scope, receive, send)
+            return
+        turns, is_held = self._turns.of(caller.prefix), True
+        if not await turns.take():
+            self._turned_away.note(HTTPStatus.TOO_MANY_REQUESTS, address_of(scope), caller)
+            await problem_response(_TOO_MANY, f"{WAITING} requests of the key {caller.prefix} wait already")(scope, receive, send)
+            return
+
+        def give_back() -> None:
+            nonlocal is_held
+            if is_held:
+                is_held = False
+                turns.free.release()
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                give_back()
+            await send(message)
+
+        try:
+            await app(scope, receive, sent)
+        finally:
+            give_back()
 
     def _may_ask(self, caller: Caller) -> bool:
         bucket, now = self._buckets.of(caller.prefix), time.monotonic()
@@ -246,8 +284,7 @@ class Gated:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        async with self._gate.turn(scope):
-            await self._app(scope, receive, send)
+        await self._gate.in_turn(self._app, scope, receive, send)
 
 
 def _is_open(scope: Scope) -> bool:

@@ -3,11 +3,19 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from nas_service.access import Caller, Scope
 
-_Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+def _shown_as_it_is(word: str) -> str:
+    if not word.isprintable():
+        raise ValueError("letters that are shown: no line separators, marks of direction or other control characters")
+    return word
+
+
+_Length = StringConstraints(strip_whitespace=True, min_length=1, max_length=100)
+_Word = Annotated[str, _Length, AfterValidator(_shown_as_it_is)]
 Owner = Annotated[_Word, Field(description="Whose key it is.")]
 Project = Annotated[_Word, Field(description="Whose keys see the same jobs, results and data sets.")]
 

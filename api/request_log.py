@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.request_facts import address_of, method_of, route_of
 from api.request_ids import HEADER, begin_request
 from nas_service.access import Caller
 from nas_service.logs import Seldom
@@ -16,10 +17,7 @@ from nas_service.process_figures import REGISTRY
 
 log = structlog.get_logger()
 
-UNMATCHED = "unmatched"  # the route of what no route answers, or of what was turned away before
-PAGES = "pages"  # the routes of all files for browsers
 _PROBES = {"/healthz", "/readyz", "/metrics"}  # asked again and again; those that go well are in no log
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _FLOODS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.TOO_MANY_REQUESTS}
 _LEFT = 499  # the client went away before there was a reply; a status of no reply, as other servers log it
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -95,8 +93,8 @@ class RequestLog:
 
 
 def _take_note(scope: Scope, reply: _Reply) -> None:
-    status = reply.status or _LEFT
-    route, method = route_of(scope), scope["method"] if scope["method"] in _METHODS else "other"
+    status = int(reply.status or _LEFT)  # a status of the library's own kind would show as such
+    route, method = route_of(scope), method_of(scope)
     _REPLIES.labels(str(status)).inc()
     _WAITED.labels(route, method, f"{status // 100}xx").observe(reply.waited_s)
     if route in _PROBES and status < HTTPStatus.BAD_REQUEST:
@@ -104,20 +102,10 @@ def _take_note(scope: Scope, reply: _Reply) -> None:
     caller: Caller | None = scope["state"].get("caller")
     who = {} if caller is None else {"key": caller.prefix, "owner": caller.owner}
     facts = {"method": method, "route": route, "status": status, "ms": round(1000 * reply.passed_s, 1), **who}
-    facts["client"] = (scope.get("client") or ("", 0))[0]
+    facts["client"] = address_of(scope)
     if status in _FLOODS:
         _refused.tell(f"{status} {caller.prefix if caller else 'without a key'}", **facts)
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request", **facts)
     else:
         log.info("request", **facts)
-
-
-def route_of(scope: Scope) -> str:
-    """Return the path of the route that answered, with names in the place of what was asked for: there are few of these."""
-    inner = scope.get("fastapi", {}).get("effective_route_context")  # of a router inside a router: with its prefix
-    for found in (inner, scope.get("route")):
-        path = getattr(found, "path_format", None) or getattr(found, "path", None)
-        if path:
-            return str(path)
-    return PAGES if "endpoint" in scope else UNMATCHED

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -114,7 +115,12 @@ def serve_application(app: FastAPI, sockets: list[socket.socket], settings: Sett
     """Serve the application of `api.app.create_app` until SIGTERM or SIGINT."""
     _settle()
     limits = ConnectionLimits.of_handles(raise_handle_limit(), settings.header_timeout_s)
-    config = GuardedConfig(app, limits, log_level="warning", log_config=None, timeout_graceful_shutdown=DRAIN_S)
+    proxies = os.environ.get(
+        "FORWARDED_ALLOW_IPS", ""
+    )  # uvicorn's own variable; by itself it believes every program of this host
+    config = GuardedConfig(
+        app, limits, log_level="warning", log_config=None, timeout_graceful_shutdown=DRAIN_S, forwarded_allow_ips=proxies
+    )
     streams = app.state.service.streams
     streams.most = min(streams.most, limits.connections // 2)  # a stream's connection is never closed for others
     GuardedServer(config, app.state.end_drivers, streams.close).run(sockets)

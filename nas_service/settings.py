@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         description="Samples that the searches of one owner that are not over may take together; 0: as many as they like.",
     )
     key_streams: int = Field(
-        0, ge=0, le=100_000, description="Streams of events that one key may have open; 0: as many as the service serves."
+        64, ge=0, le=100_000, description="Streams of events that one key may have open; 0: as many as the service serves."
     )
     audit_days: float = Field(
         90.0, gt=0, le=36500, description="Days that audit events are kept: what was changed by whom (`nas audit`)."

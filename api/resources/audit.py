@@ -1,9 +1,10 @@
 """/audit: who changed what."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
 from api.audit_views import AuditView
 from api.deps import ServiceDep
@@ -13,8 +14,18 @@ from nas_service.storage import audit
 
 router = APIRouter(prefix="/audit", tags=["access"])
 
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a moment within the years 1 to 9999 in UTC") from error
+
+
 Owner = Annotated[str | None, Query(max_length=100, description="Only what keys of this owner did.")]
-Since = Annotated[AwareDatetime | None, Query(description="Only from this moment on, with its time zone.")]
+Since = Annotated[
+    Annotated[AwareDatetime, AfterValidator(_in_utc)] | None, Query(description="Only from this moment on, with its time zone.")
+]
 
 
 @router.get("", summary="What was changed, by whom and from where, newest first")

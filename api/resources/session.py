@@ -3,11 +3,11 @@
 from fastapi import APIRouter, HTTPException, Request, Response, status
 from fastapi.concurrency import run_in_threadpool
 
-from api.audited import address_of
 from api.deps import ServiceDep
 from api.errors import documented
 from api.gate import COOKIE, cookie_of
 from api.key_views import KeySpec, KeyView, NewKeyView, SessionView, Shown
+from api.request_facts import address_of
 from nas_service.access import Caller
 from nas_service.storage import access_keys, audit
 from nas_service.storage.access_keys import SESSION_LASTS
@@ -20,7 +20,10 @@ router = APIRouter(tags=["access"])
 async def get_session(service: ServiceDep, request: Request) -> SessionView:
     """Tell whose key or cookie came with the request, if any, and whether one is needed."""
     gate = service.gate
-    caller = None if gate is None else await gate.caller(request.headers, address_of(request.scope))
+    address = address_of(request.scope)
+    caller = None if gate is None else await gate.caller(request.headers, address)
+    if gate is not None and caller is not None:
+        gate.let_ask(caller, address)
     return SessionView.of(caller, keys=gate is not None)
 
 
@@ -30,9 +33,11 @@ async def begin_session(service: ServiceDep, request: Request, response: Respons
     gate = service.gate
     if gate is None:
         return SessionView.of(None, keys=False)
-    caller = await gate.caller_of(shown.key.get_secret_value().strip(), address_of(request.scope))
+    address = address_of(request.scope)
+    caller = await gate.caller_of(shown.key.get_secret_value().strip(), address)
     if caller is None:
         raise HTTPException(status.HTTP_401_UNAUTHORIZED, "no valid key")
+    gate.let_ask(caller, address)
     cookie = await run_in_threadpool(_begin, service.database, caller)
     is_secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
     response.set_cookie(COOKIE, cookie, int(SESSION_LASTS.total_seconds()), secure=is_secure, httponly=True, samesite="strict")
@@ -42,10 +47,12 @@ async def begin_session(service: ServiceDep, request: Request, response: Respons
 @router.delete("/session", summary="Log a browser out", status_code=status.HTTP_204_NO_CONTENT)
 async def end_session(service: ServiceDep, request: Request, response: Response) -> None:
     """Forget the browser."""
-    cookie = cookie_of(request.headers)
-    if service.gate is not None and cookie:
-        await run_in_threadpool(_end, service.database, cookie)
-        service.gate.forget(cookie)
+    gate, cookie, address = service.gate, cookie_of(request.headers), address_of(request.scope)
+    caller = await gate.caller_of(cookie, address, is_browser=True) if gate is not None and cookie else None
+    if gate is not None and caller is not None:
+        gate.let_ask(caller, address)
+        await run_in_threadpool(_end, service.database, cookie, caller)
+        gate.forget(cookie)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
 
@@ -78,9 +85,7 @@ def _begin(database: Database, caller: Caller) -> str:
         return access_keys.begin_session(session, caller)
 
 
-def _end(database: Database, cookie: str) -> None:
+def _end(database: Database, cookie: str, caller: Caller) -> None:
+    audit.name_doer(caller)
     with database.write() as session:
-        caller = access_keys.find_session(session, cookie)
-        if caller is not None:
-            audit.name_doer(caller)
         access_keys.end_session(session, cookie)

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Header, Query, Request, status
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.audited import address_of
 from api.deps import Service, ServiceDep
 from api.errors import documented
+from api.request_facts import address_of
 from api.stream_places import StreamPlace
 from api.streams.hub import Viewer, Watch
 from api.streams.looks import ALL

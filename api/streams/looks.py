@@ -13,7 +13,7 @@ from nas_service.storage.session import Database, Session
 from nas_service.storage.waiting import waits_of
 
 PAGE = 200  # events that are read at once
-ALL = "*"  # the topic of all jobs
+ALL = ""  # the topic of all jobs: no path of a single one has an empty id
 
 ABSENT_LOOKS = 8  # after which a log that is not here is taken to be elsewhere: a driver that starts has none at first
 

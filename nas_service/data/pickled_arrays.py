@@ -107,7 +107,7 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - that of C takes memory fo
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")
         own = {"BYTEARRAY8": self._read_bytearray, "BUILD": self._build, "DICT": self._make_dict}
-        own |= {"SETITEM": self._set_item, "SETITEMS": self._set_items}
+        own |= {"REDUCE": self._reduce, "SETITEM": self._set_item, "SETITEMS": self._set_items}
         codes = {name: code for code, name in _NAMES.items()}
         self.dispatch = _Steps(_DISPATCH | {codes[name]: lambda _, do=do: do() for name, do in own.items()})  # type: ignore[misc]  # counted by file
         self._encodable = len(content)
@@ -144,6 +144,13 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - that of C takes memory fo
         if type(target) not in {_Array, _Kind}:
             raise pickle.UnpicklingError(f"a state of {type(target).__name__}")
         target.__setstate__(state)
+
+    def _reduce(self) -> None:
+        """Call what is known with a tuple of the file: a text would be taken apart, into one object a letter."""
+        given = self.stack.pop()
+        if type(given) is not tuple:
+            raise pickle.UnpicklingError(f"{type(given).__name__} in the place of arguments")
+        self.stack[-1] = self.stack[-1](*given)
 
     def _make_dict(self) -> None:
         items = self.pop_mark()

@@ -13,6 +13,7 @@ from nas_service.storage.models import AccessKey, BrowserSession
 from nas_service.storage.session import database_now
 
 SESSION_LASTS = timedelta(hours=12)
+BROWSERS = 20  # of one key that are let in at once
 _USED_EVERY = timedelta(minutes=1)  # a row is not written with every request
 
 
@@ -86,9 +87,14 @@ def note_use(session: Session, prefix: str) -> None:
 
 
 def begin_session(session: Session, caller: Caller) -> str:
-    """Let a browser in for a while; return its cookie, which is kept nowhere."""
+    """Let a browser in for a while; return its cookie, which is kept nowhere. Where there are too many the oldest has to go."""
     now = database_now(session)
     session.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now))
+    newest = (
+        select(BrowserSession.digest).where(BrowserSession.prefix == caller.prefix).order_by(BrowserSession.expires_at.desc())
+    )
+    too_many = session.scalars(newest.offset(BROWSERS - 1)).all()
+    session.execute(delete(BrowserSession).where(BrowserSession.digest.in_(too_many)))
     cookie = new_cookie()
     session.add(BrowserSession(digest=digest_of(cookie), prefix=caller.prefix, expires_at=now + SESSION_LASTS))
     return cookie

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from api import audited
 from api.app import create_app
 from api.audited import TurnedAway
 from api.client import NasClient
+from api.request_facts import NOWHERE
 from nas_service.access import Caller, Scope, new_key_text
 from nas_service.lifecycle import JobState
 from nas_service.settings import Settings
@@ -82,7 +84,7 @@ def test_every_change_is_written_down_with_who_asked(settings: Settings, keys: d
         shut.get("/v1/searches", headers=submitter)
         shut.post("/v1/searches/estimate", json={"space": "tiny"}, headers=submitter)
     assert _told(settings, "owner", "key", "action", "resource", "status", "count", "address") == [
-        (owner, keys[scope][4:16], action, resource, status, 1, "testclient")
+        (owner, keys[scope][4:16], action, resource, status, 1, NOWHERE)
         for owner, scope, action, resource, status in [
             ("submiter", Scope.SUBMIT, "POST /v1/searches", search, 202),
             ("submiter", Scope.SUBMIT, "PATCH /v1/searches/{job_id}", search, 200),
@@ -141,7 +143,7 @@ def test_who_is_turned_away_is_counted(settings: Settings, keys: dict[Scope, str
     assert set(_told(settings, "owner", "status", "action", "count")) == {
         (None, 401, "any request", 10),
         (None, 429, "any request", 3),
-        ("reader", 403, "POST /v1/searches", 3),
+        ("reader", 403, "POST /v1/searches/{job_id}/cancel", 3),
         ("reader", 429, "any request", statuses.count(429)),
     }
 
@@ -158,6 +160,47 @@ def test_a_flood_of_refusals_takes_few_rows(settings: Settings) -> None:
     asyncio.run(away.write())
     assert len(_events(settings)) == len(rows), "nothing is told twice"
     database.close()
+
+
+def test_strangers_push_nobody_out_who_has_a_name(settings: Settings) -> None:
+    database = Database(settings.database)
+    away = TurnedAway(database)
+    for number in range(200):
+        away.note(401, f"192.0.2.{number}")
+    away.note(403, "192.0.2.1", Caller("0123456789ab", "ada", "team", Scope.READ))
+    asyncio.run(away.write())
+    database.close()
+    assert ("ada", 403, 1) in _told(settings, "owner", "status", "count")
+
+
+def test_who_shows_no_key_is_counted_and_what_is_asked_for_is_told_by_its_route(
+    settings: Settings, keys: dict[Scope, str]
+) -> None:
+    with _shut(settings) as shut:
+        for _ in range(3):
+            assert shut.get("/v1/searches").status_code == 401
+        for path in ("/v1/searches/%00/cancel", "/v1/%00"):
+            assert shut.post(path, headers=_bearer(keys[Scope.READ])).status_code == 403
+        assert shut.request("BREW", "/v1/%00", headers=_bearer(keys[Scope.READ])).status_code == 403
+    assert set(_told(settings, "owner", "status", "action", "count")) == {
+        (None, 401, "any request", 3),
+        ("reader", 403, "POST /v1/searches/{job_id}/cancel", 1),
+        ("reader", 403, "POST unmatched", 1),
+        ("reader", 403, "other unmatched", 1),
+    }
+
+
+def test_what_no_database_takes_is_dropped_and_holds_nothing_up(settings: Settings) -> None:
+    database = Database(settings.database)
+    away = TurnedAway(database)
+    away.note(401, "\ud800")
+    with capture_logs() as lines:
+        asyncio.run(away.write())
+    assert [(line["event"], line["refusals"]) for line in lines] == [("audit.dropped", 1)]
+    away.note(401, "192.0.2.1")
+    asyncio.run(away.write())
+    database.close()
+    assert _told(settings, "status", "address", "count") == [(401, "192.0.2.1", 1)]
 
 
 def test_refusals_wait_for_a_database_that_is_away(settings: Settings) -> None:
@@ -184,8 +227,9 @@ def test_administrators_read_it_page_by_page(settings: Settings, keys: dict[Scop
         assert len(own) == 2
         since = shut.get("/v1/audit", params={"since": page["items"][0]["at"]}, headers=boss).json()["items"]
         assert [row["id"] for row in since] == [page["items"][0]["id"]]
-        refused = shut.get("/v1/audit", params={"since": "yesterday"}, headers=boss)
-        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "since")
+        for given in ("yesterday", "2026-11-28T12:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+            refused = shut.get("/v1/audit", params={"since": given}, headers=boss)
+            assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "since"), given
 
 
 def test_the_client_reads_it(nas: NasClient) -> None:

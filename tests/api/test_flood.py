@@ -19,4 +19,5 @@ def test_a_tight_loop_leaves_others_served(tmp_path: Path, kind: str) -> None:
     assert set(seen.statuses) <= ({200, 429} if kind == "one key" else {401, 429})
     assert percentile(seen.during_ms, 0.5) < 1000, seen
     assert seen.memory_bytes[1] - seen.memory_bytes[0] < 30e6, seen
-    assert seen.log_bytes < 10_000, seen
+    answered = seen.statuses.get(200, 0) + len(seen.during_ms)  # each leaves a line; those that were turned away together a few
+    assert seen.log_bytes < 10_000 + 500 * answered, seen

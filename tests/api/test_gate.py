@@ -17,12 +17,11 @@ from starlette.types import Scope as Scope_
 
 from api.app import create_app
 from api.audited import TurnedAway
-from api.gate import COOKIE, Gate, Gated
-from api.guesses import network_of
+from api.gate import COOKIE, ESTIMATES, WAITING, Gate, Gated
 from nas_service.access import Scope, new_cookie, new_key_text
 from nas_service.errors import TooManyAtOnceError
 from nas_service.settings import Settings
-from nas_service.storage import access_keys
+from nas_service.storage import access_keys, audit
 from nas_service.storage.models import AccessKey, BrowserSession
 from nas_service.storage.session import Database
 from tests.waiting import wait_until
@@ -182,7 +181,7 @@ def test_administrators_make_keys_that_are_shown_once(shut: TestClient, keys: di
     assert shut.get("/v1/session", headers=_bearer(made.json()["text"])).json()["owner"] == "grace"
 
 
-@pytest.mark.parametrize("owner", ["", "a" * 101, "a\nb", "\x1b[31m"])
+@pytest.mark.parametrize("owner", ["", "   ", "a" * 101, "a\nb", "\x1b[31m", "a\u2028b", "a\u202eb", "\u200b"])
 def test_an_owner_is_a_word_of_people(shut: TestClient, keys: dict[Scope, str], owner: str) -> None:
     reply = shut.post("/v1/keys", json={"owner": owner}, headers=_bearer(keys[Scope.ADMIN]))
     assert (reply.status_code, reply.json()["errors"][0]["field"]) == (422, "owner")
@@ -200,7 +199,7 @@ def test_wrong_keys_are_slowed_and_right_ones_are_not(
     assert shut.get("/v1/searches").status_code == 401, "no key at all is no guess"
 
 
-@pytest.mark.parametrize("place", ["key", "cookie", "question", "login"])
+@pytest.mark.parametrize("place", ["key", "cookie", "question", "login", "logout"])
 def test_wrong_ones_count_wherever_they_are_shown(shut: TestClient, place: str) -> None:
     def show(number: int) -> int:
         verb, path, sent = "GET", "/v1/searches", dict[str, Any](headers=_bearer(f"nas_{number}"))
@@ -210,9 +209,43 @@ def test_wrong_ones_count_wherever_they_are_shown(shut: TestClient, place: str) 
             sent = {"headers": {"Cookie": f"{COOKIE}={new_cookie()[:-1]}"}}
         elif place == "question":
             path = "/v1/session"
+        elif place == "logout":
+            verb, path, sent = "DELETE", "/v1/session", {"headers": {"Cookie": f"{COOKIE}={new_cookie()}"}}
         return int(shut.request(verb, path, **sent).status_code)
 
     assert [show(number) for number in range(12)][-2:] == [429, 429]
+
+
+@pytest.mark.parametrize("shape", ["too long", "another field", "no object", "NUL"])
+def test_a_login_that_is_refused_repeats_no_key(shut: TestClient, shape: str) -> None:
+    key = new_key_text()
+    sent: dict[str, Any] = {
+        "too long": {"key": key * 5},
+        "another field": {key: key},
+        "no object": [key],
+        "NUL": {"key": f"{key}\0"},
+    }
+    reply = shut.post("/v1/session", json=sent[shape])
+    assert (reply.status_code, reply.json()["errors"][0]["given"]) == (422, "not repeated")
+    assert key[4:] not in reply.text
+
+
+def test_a_cookie_that_is_none_of_ours_ends_nothing_and_writes_nothing(shut: TestClient, settings: Settings) -> None:
+    assert shut.delete("/v1/session", headers={"Cookie": f"{COOKIE}={new_cookie()}"}).status_code == 204
+    with Database(settings.database).read() as session:
+        assert audit.list_events(session, limit=10) == []
+
+
+def test_a_key_has_no_more_than_twenty_browsers(shut: TestClient, keys: dict[Scope, str]) -> None:
+    """Another makes room by the oldest; those of others stay."""
+    shut.post("/v1/session", json={"key": keys[Scope.ADMIN]}, headers=ORIGIN)
+    others, cookies = shut.cookies[COOKIE], []
+    for _ in range(access_keys.BROWSERS + 2):
+        shut.post("/v1/session", json={"key": keys[Scope.READ]}, headers=ORIGIN)
+        cookies.append(shut.cookies[COOKIE])
+    shut.cookies.clear()
+    statuses = [shut.get("/v1/methods", headers={"Cookie": f"{COOKIE}={cookie}"}).status_code for cookie in (others, *cookies)]
+    assert statuses == [200, 401, 401, *[200] * access_keys.BROWSERS]
 
 
 def test_one_wrong_text_again_and_again_is_one_guess(shut: TestClient, keys: dict[Scope, str], database: Database) -> None:
@@ -259,21 +292,6 @@ def test_who_guesses_holds_up_few_and_no_other_address(
     asyncio.run(try_all())
 
 
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("testclient", "testclient"),
-        ("", ""),
-    ],
-)
-def test_addresses_that_one_person_has_are_one(address: str, network: str) -> None:
-    assert network_of(address) == network
-
-
 def test_a_loop_with_one_key_leaves_others_served(settings: Settings, keys: dict[Scope, str]) -> None:
     app = create_app(settings.model_copy(update={"require_keys": True, "key_requests_per_s": 5.0}))
     with TestClient(app, base_url="http://localhost") as client:
@@ -285,12 +303,29 @@ def test_a_loop_with_one_key_leaves_others_served(settings: Settings, keys: dict
         assert client.get("/v1/methods", headers=_bearer(keys[Scope.SUBMIT])).status_code == 200
 
 
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_a_loop_of_logins_is_one_of_requests(settings: Settings, keys: dict[Scope, str], verb: str) -> None:
+    app = create_app(settings.model_copy(update={"require_keys": True, "key_requests_per_s": 5.0}))
+    sent: dict[str, Any] = {"headers": _bearer(keys[Scope.READ])} if verb == "GET" else {"json": {"key": keys[Scope.READ]}}
+    with TestClient(app, base_url="http://localhost") as client:
+        statuses = [client.request(verb, "/v1/session", **sent).status_code for _ in range(60)]
+    assert set(statuses) == {200, 429}
+
+
+def test_only_estimates_are_asked_for_by_post_with_a_key_that_reads(shut: TestClient, keys: dict[Scope, str]) -> None:
+    asked = {path for verb, path in _operations(shut, keys[Scope.READ]) if verb == "post" and path.endswith("/estimate")}
+    assert asked == ESTIMATES
+    for verb, path in [("DELETE", "/v1/datasets/estimate"), ("POST", "/v1/datasets/estimate"), ("DELETE", min(ESTIMATES))]:
+        assert shut.request(verb, path, headers=_bearer(keys[Scope.READ])).status_code == 403, (verb, path)
+
+
 def test_requests_of_one_key_take_turns_and_leave_threads_for_others(
     settings: Settings, keys: dict[Scope, str], database: Database
 ) -> None:
-    """A hundred at once that each keep a thread busy: eight are at work, and somebody else's is answered meanwhile."""
+    """A hundred at once that each keep a thread busy: eight are at work, some wait, and somebody else's is answered meanwhile."""
     gate = Gate(database, 1000.0, TurnedAway(database))
     at_work, most, goes_on = 0, 0, threading.Event()
+    refused: list[int] = []
 
     def work() -> None:
         nonlocal at_work, most
@@ -308,7 +343,8 @@ def test_requests_of_one_key_take_turns_and_leave_threads_for_others(
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        del message
+        if message["type"] == "http.response.start":
+            refused.append(message["status"])
 
     def ask(scope: Scope, path: str) -> Coroutine[Any, Any, None]:
         headers = [(b"authorization", f"Bearer {keys[scope]}".encode())]
@@ -320,9 +356,43 @@ def test_requests_of_one_key_take_turns_and_leave_threads_for_others(
         await asyncio.to_thread(wait_until, lambda: at_work, lambda busy: busy == 8)
         await asyncio.wait_for(asyncio.gather(*(ask(Scope.SUBMIT, "/v1/quick") for _ in range(20))), 10)
         await asyncio.wait_for(ask(Scope.READ, "/v1/stream"), 10)
-        assert not any(task.done() for task in flood)
+        assert sum(not task.done() for task in flood) == 8 + WAITING
+        assert refused == [429] * (92 - WAITING)
         goes_on.set()
         await asyncio.gather(*flood)
 
     asyncio.run(ask_all())
     assert most == 8
+
+
+def test_whoever_takes_a_reply_slowly_holds_no_turn(keys: dict[Scope, str], database: Database) -> None:
+    """Twenty downloads that go nowhere, and another request of the same key is answered."""
+    gate = Gate(database, 1000.0, TurnedAway(database))
+    headers = [(b"authorization", f"Bearer {keys[Scope.READ]}".encode())]
+
+    async def application(scope: Scope_, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def ask_all() -> None:
+        taken, all_begun, begun = asyncio.Event(), asyncio.Event(), 0
+
+        async def send(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.body":
+                begun += 1
+                if begun == 20:
+                    all_begun.set()
+                await taken.wait()
+
+        asked = {"type": "http", "method": "GET", "path": "/v1/file", "headers": headers, "client": ("192.0.2.1", 1)}
+        downloads = [asyncio.create_task(Gated(application, gate)(dict(asked), receive, send)) for _ in range(20)]
+        await asyncio.wait_for(all_begun.wait(), 20)
+        taken.set()
+        await asyncio.gather(*downloads)
+
+    asyncio.run(ask_all())

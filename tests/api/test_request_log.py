@@ -16,8 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from api.app import create_app
+from api.request_facts import NOWHERE, PAGES, UNMATCHED, address_of
 from api.request_ids import HEADER, current_request_id
-from api.request_log import PAGES, UNMATCHED, _refused
+from api.request_log import _refused
 from nas_service.access import Scope
 from nas_service.settings import Settings
 from nas_service.storage import access_keys
@@ -89,10 +90,36 @@ def test_a_request_leaves_one_line_without_secrets(settings: Settings) -> None:
         "status": 422,  # there is no such parameter
         "key": prefix,
         "owner": "ada",
-        "client": "testclient",
+        "client": NOWHERE,
         "log_level": "info",
     }
     assert key not in str(lines)
+
+
+def test_a_refusal_is_logged_with_its_route_and_whose_key_it_was(settings: Settings) -> None:
+    """Also what was turned away before a route was sought."""
+    with Database(settings.database).write() as session:
+        row, key = access_keys.create_key(session, "ada", Scope.READ, None)
+        prefix = row.prefix
+    app = create_app(settings.model_copy(update={"require_keys": True, "key_requests_per_s": 0.25}))
+    asked = f"/v1/searches/{ANY_ID}/cancel"
+    with TestClient(app, base_url="http://localhost") as client, capture_logs() as lines:
+        client.post(asked)
+        client.post(asked, headers={"Host": "evil.example"})
+        client.post(asked, headers={"Authorization": f"Bearer {key}"})
+        client.post(asked, headers={"Authorization": f"Bearer {key}"})
+    told = [(line["status"], line["route"], line.get("key")) for line in lines]
+    route = "/v1/searches/{job_id}/cancel"
+    assert told == [(401, route, None), (421, route, None), (403, route, prefix), (429, route, prefix)]
+    assert all(type(line["status"]) is int for line in lines), "as text it would show as what it is called in the library"
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [("192.0.2.9", "192.0.2.9"), ("2001:db8::9", "2001:db8::9"), ("<script>", NOWHERE), ("a\nb", NOWHERE), ("", NOWHERE)],
+)
+def test_an_address_is_one_whatever_a_proxy_passes_on(told: str, address: str) -> None:
+    assert address_of({"type": "http", "client": (told, 0)}) == address
 
 
 def test_a_flood_of_refusals_is_told_seldom(settings: Settings) -> None:
@@ -152,7 +179,7 @@ def test_the_log_of_a_service_is_json_from_its_first_line_to_its_last(tmp_path: 
     """Lines of uvicorn and of asyncio are among them; newlines in headers reach nobody."""
     with nas_serve(tmp_path / "home", NAS_CONTROLLER="false") as served:
         with httpx.Client(base_url=served.url, timeout=60) as client:
-            reply = client.get("/v1/searches", headers={HEADER: "from-outside"})
+            reply = client.get("/v1/searches", headers={HEADER: "from-outside", "X-Forwarded-For": "192.0.2.9"})
             assert reply.headers[HEADER] == "from-outside"
         address = urlsplit(served.url)
         with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=60) as raw:

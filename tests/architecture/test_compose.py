@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,16 @@ def test_only_the_proxy_is_published_and_only_on_loopback(project: dict[str, Any
     assert set(published) == {"proxy"}
     assert [(port["host_ip"], port["published"], port["target"]) for port in published["proxy"]] == [("127.0.0.1", "8000", 8000)]
     assert {name for name, network in project["networks"].items() if not network.get("internal")} == {"published"}
+
+
+def test_only_those_of_the_proxys_network_are_believed_whose_a_request_is(
+    project: dict[str, Any], services: dict[str, Any]
+) -> None:
+    """The APIs are on networks of others, too, whose addresses are not in it."""
+    (front,) = project["networks"]["front"]["ipam"]["config"]
+    assert ip_network(front["subnet"]).is_private
+    assert services["api"]["environment"]["FORWARDED_ALLOW_IPS"] == front["subnet"]
+    assert {name for name, service in services.items() if "front" in (service.get("networks") or ())} == {"proxy", "api"}
 
 
 def test_who_shares_a_network_has_to(services: dict[str, Any]) -> None:

@@ -98,7 +98,9 @@ def team(folder: Path, expected: dict[str, Any]) -> list[str]:
     """Run the project; return what was wrong."""
     make_secrets(folder / "secrets")
     (folder / "data").mkdir()
-    project = read_project(NAS_SECRETS=str(folder / "secrets"), NAS_DATA=str(folder / "data"), **SMALL)
+    project = read_project(
+        NAS_SECRETS=str(folder / "secrets"), NAS_DATA=str(folder / "data"), NAS_FRONT_SUBNET="10.88.1.0/24", **SMALL
+    )
     engine, wrong = Engine(project, folder, tell), list[str]()
     engine.make()
     try:

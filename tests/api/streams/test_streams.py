@@ -240,7 +240,12 @@ def test_a_last_event_id_that_is_none_is_refused(settings: Settings, running: Ru
 
 def test_what_is_not_there_has_no_stream(settings: Settings, running: Running) -> None:
     with in_thread(create_app(settings)) as url:
-        for path in (f"/v1/trainings/{running.id}/stream", "/v1/searches/nowhere/stream"):
+        for path in (
+            f"/v1/trainings/{running.id}/stream",
+            "/v1/searches/nowhere/stream",
+            "/v1/searches/*/stream",
+            "/v1/searches//stream",
+        ):
             assert httpx.get(f"{url}{path}").status_code == HTTPStatus.NOT_FOUND
 
 

@@ -72,6 +72,13 @@ _BYTES = _plain(b"ab" * 500)
 _DEEP = b")" + b"\x85" * 100_000  # a tuple in a tuple, and so on: looking for it in a dictionary takes the stack of C
 _SCALAR = "numpy.core.multiarray scalar"
 HOSTILE = {
+    "a text in the place of arguments": (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nX"
+        + (6 * 10**6).to_bytes(4, "little")
+        + "ж".encode() * (3 * 10**6)
+        + b"R.",
+        "str in the place of arguments",
+    ),
     "an array of a petabyte": (_batch(_call("numpy ndarray", _plain((10**15,)), _plain("u1"))), "object is not callable"),
     "an array of a gigabyte": (_batch(_call("numpy ndarray", _plain((10**9,)), _plain("u1"))), "object is not callable"),
     "an array of a size that its bytes lack": (
