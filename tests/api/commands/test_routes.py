@@ -18,6 +18,7 @@ HERE = {
     "keys list",
     "keys revoke",
     "serve",
+    "controller",
     "migrate",
     "demo",
     "doctor",
