@@ -41,7 +41,7 @@ class Commands(DeferringGroup):
             "status", "service_views:status", "Say whether the service can work, and what is in its way; status 1 if it cannot."
         ),
         DeferredCommand("system", "service_views:system", "Show what the service stands on, who works for it, and at what."),
-        DeferredCommand("usage", "service_views:usage", "Show what the jobs of every owner held: hours of GPUs and processors."),
+        DeferredCommand("usage", "service_views:usage", "Show what the jobs of every owner held: times of GPUs and processors."),
         DeferredCommand("jobs", "all_jobs:app", "Look at jobs of every kind at once."),
         DeferredCommand("search", "searches:app", "Submit searches and look at them."),
         DeferredCommand("training", "trainings:app", "Train architectures with any methods and seeds."),

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -47,6 +48,14 @@ def key_headers() -> dict[str, str]:
     """Return the headers that show the environment's key to a service; none where there is no key."""
     key = os.environ.get(KEY_VARIABLE, "")
     return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def bare_address(url: str) -> str:
+    """Return scheme, host and port of an address alone, for people to read: the rest may hold a password."""
+    scheme = url.partition("://")[0] + "://" if "://" in url else ""
+    # A password that nobody escaped may have anything in it: what is after the last "@" is none of it.
+    host = re.split(r"[/?#]", url.removeprefix(scheme).rpartition("@")[2], maxsplit=1)[0]
+    return f"{scheme}{host}"
 
 
 def is_loopback(host: str) -> bool:

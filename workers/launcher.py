@@ -75,5 +75,6 @@ def log_name(job_id: str, attempt: int) -> str:
 def log_path(settings: Settings, job_id: str, attempt: int) -> Path:
     """Return where what a driver prints is kept; its folder is made."""
     path = settings.home / log_name(job_id, attempt)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     return path

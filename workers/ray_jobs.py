@@ -9,6 +9,7 @@ import httpx
 import structlog
 
 from nas_service.capacity import Capacity
+from nas_service.connections import bare_address
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from workers.job_server import JobServer
@@ -45,7 +46,7 @@ class RayJobLauncher:
         url = settings.ray_jobs_url.rstrip("/")
         self._settings = settings
         if not _is_http(url):
-            raise NotReadyError(f"NAS_RAY_JOBS_URL is {url!r}; allowed: an http or https address")
+            raise NotReadyError(f"NAS_RAY_JOBS_URL is {bare_address(url)!r}; allowed: an http or https address")
         self._server = JobServer(url, settings.ray_token)
         self._launched: set[tuple[str, int]] = set()
         self._unwanted: set[tuple[str, int]] = set()  # to be stopped when Ray is back

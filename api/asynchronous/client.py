@@ -14,6 +14,7 @@ from typing import Any
 from api.asynchronous.job_calls import AsyncJobCalls
 from api.asynchronous.result_calls import AsyncResultCalls
 from api.audit_views import AuditView
+from api.key_views import SessionView
 from api.refusals import BrokenReplyError, in_our_words, raise_for, read
 from api.rows import AsyncRows
 from api.system_views import SystemView, UsageView
@@ -30,6 +31,10 @@ class AsyncNasClient(AsyncJobCalls, AsyncResultCalls):
     async def entry(self, shelf: str, name: str) -> EntryView:
         """Return one entry of the catalogue."""
         return await self._one(f"/v1/{shelf}/{name}", EntryView)
+
+    async def caller(self) -> SessionView:
+        """Return whose key is shown, if one is, and whether the service asks for keys."""
+        return await self._one("/v1/session", SessionView)
 
     async def spec_schema(self, kind: str) -> dict[str, Any]:
         """Return the JSON schema of what can be submitted: a `search`, a `training` or a `registration`."""

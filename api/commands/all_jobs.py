@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api.commands.identifiers import named_in
-from api.commands.job_lists import SHOWN, Limit, ListedStates, Owner, Tag, Text, chosen, print_jobs
+from api.commands.job_lists import SHOWN, Limit, ListedStates, Owner, Tag, Text, chosen, owner_column, print_jobs
 from api.commands.jobs import connect
 from api.commands.messages import print_messages
 from api.commands.options import Json, Url
@@ -49,7 +49,8 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the options of the command line
     filters = chosen(kind=kinds, state=state, text=text, tag=tag, space=space, dataset=dataset, strategy=strategy, owner=owner)
     with connect(url) as client:
         found = list(islice(client.jobs(**filters), limit + 1))
-    print_jobs("jobs", found, limit, ["kind"], as_json=as_json)
+        columns = ["kind", *owner_column(client, found[:limit])]
+    print_jobs("jobs", found, limit, columns, as_json=as_json)
 
 
 @app.command()

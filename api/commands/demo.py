@@ -28,7 +28,7 @@ def demo(
     from nas_service.storage.session import Database  # noqa: PLC0415 - as above
 
     settings = Settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     prepare_database(settings)
     database = Database(settings.database)
     was_there, search_id = False, ""

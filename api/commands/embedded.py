@@ -94,7 +94,8 @@ def serve_on(page: str) -> None:
 def _opened(log_path: Path) -> BinaryIO:
     home = log_path.parent
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log_path.touch(mode=0o600)
         return log_path.open("ab")
     except OSError as error:
         is_file = isinstance(error, FileExistsError | NotADirectoryError)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from api.client import NasClient
 from api.console import age, print_json, print_table, short_ids, tell
 from api.job_views import JobRow, Wanted
 from api.job_words import describe
@@ -24,14 +25,19 @@ def chosen(**given: str | Sequence[str] | None) -> dict[str, Wanted]:
     return {name: wanted if isinstance(wanted, str) else list(wanted) for name, wanted in given.items() if wanted}
 
 
+def owner_column(client: NasClient, found: Sequence[JobRow]) -> list[str]:
+    """Return the column of owners, where there are several, or another than who asks."""
+    owners = {job.owner for job in found}
+    is_told = len(owners) > 1 or (owners - {None} and owners != {client.caller().owner})
+    return ["owner"] if is_told else []
+
+
 def print_jobs(title: str, found: Sequence[JobRow], limit: int, columns: Sequence[str], *, as_json: bool) -> None:
-    """Print jobs, with columns of a kind beside those of all, and owners if there are several; say if there are more."""
+    """Print jobs, with more columns beside those of all; say if there are more."""
     jobs, is_cut = found[:limit], len(found) > limit
     if as_json:
         print_json(jobs)
         return
-    if len({job.owner for job in jobs}) > 1:
-        columns = [*columns, "owner"]
     rows = [
         (
             shown,

@@ -9,7 +9,7 @@ import typer
 
 from api.client import NasClient
 from api.commands.identifiers import find_job, job_argument
-from api.commands.job_lists import SHOWN, Limit, ListedStates, Owner, Tag, Text, chosen, print_jobs
+from api.commands.job_lists import SHOWN, Limit, ListedStates, Owner, Tag, Text, chosen, owner_column, print_jobs
 from api.commands.messages import print_messages
 from api.commands.options import Json, Url
 from api.console import print_data_remarks, print_json, print_table, say, tell
@@ -74,7 +74,8 @@ def _add_readers(app: typer.Typer, kind: JobKind) -> None:
         filters = chosen(kind=kind.name, state=state, text=text, tag=tag, owner=owner)
         with connect(url) as client:
             found = list(islice(client.jobs(**filters), limit + 1))
-        print_jobs(kind.plural, found, limit, kind.columns, as_json=as_json)
+            columns = [*kind.columns, *owner_column(client, found[:limit])]
+        print_jobs(kind.plural, found, limit, columns, as_json=as_json)
 
     @app.command("show", help=f"Show one {kind.name} with its spec.")
     def show_job(job_id: Annotated[str, job_argument(kind.name)], as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - typer's way

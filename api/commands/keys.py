@@ -99,11 +99,15 @@ def revoke(
     as_json: Json = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Make a key void for good, with every browser that showed it; a running service heeds it within five seconds."""
-    from nas_service.storage.access_keys import revoke as make_void  # noqa: PLC0415 - as above
+    from nas_service.storage.access_keys import list_keys  # noqa: PLC0415 - as above
+    from nas_service.storage.access_keys import revoke as make_void  # noqa: PLC0415
     from nas_service.storage.audit import name_resource  # noqa: PLC0415
 
     with _database("revoke") as database, database.write() as session:
         name_resource(prefix)
+        theirs = [row.prefix for row in list_keys(session) if row.owner == prefix and row.revoked_at is None]
+        if theirs:
+            raise typer.BadParameter(f"{prefix} is an owner: name one of the keys {', '.join(theirs)}", param_hint="PREFIX")
         view = KeyView.model_validate(make_void(session, prefix))
     if as_json:
         print_json(view)

@@ -9,7 +9,7 @@ from api.commands.jobs import connect
 from api.commands.options import Json, Url
 from api.commands.schemas import FIELD_COLUMNS, field_rows
 from api.console import age, console, print_json, print_table
-from api.estimates import bytes_in_words
+from api.estimates import bytes_in_words, time_in_words
 from api.system_views import SystemView
 from nas_service.json_text import json_text
 
@@ -48,18 +48,21 @@ def system(as_json: Json = False, url: Url = None) -> None:  # noqa: FBT002 - ty
 def usage(
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only from this day on, in UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only up to this day, that included.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only what the jobs of this owner held.")] = None,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,
 ) -> None:
-    """Show what the jobs of every owner held: hours of GPUs and processors."""
+    """Show what the jobs of every owner held: times of GPUs and processors."""
     with connect(url) as client:
         told = client.usage(*(None if moment is None else moment.date() for moment in (since, until)))
+    if owner is not None:
+        told = told.model_copy(update={"owners": [row for row in told.owners if row.owner == owner]})
     if as_json:
         print_json(told)
         return
-    columns = ["owner", "project", "jobs", "hours at work", "CPU hours", "GPU hours"]
+    columns = ["owner", "project", "jobs", "at work", "CPU time", "GPU time"]
     rows = [
-        (row.owner or "-", row.project or "-", row.jobs, *(f"{seconds / 3600:.2f}" for seconds in row.held))
+        (row.owner or "-", row.project or "-", row.jobs, *(time_in_words(held) if held else "0" for held in row.held))
         for row in told.owners
     ]
     print_table("usage", columns, rows)

@@ -72,6 +72,8 @@ def collect_garbage(
         tell(f"... and {found.lost_count - len(found.lost)} more")
     for key in found.stuck:
         tell(f"{key} could not be deleted now: the controller tries again")
+    if found.lost_count:
+        raise typer.Exit(1)  # as `nas backup` does, for whoever runs it at night
 
 
 def back_up(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from api.doctor.findings import Finding, broken, ok, warning
+from nas_service.connections import bare_address
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
 from workers.job_server import JobServer
@@ -23,7 +24,13 @@ def see_cluster(settings: Settings) -> Iterator[Finding]:
 
 
 def _see_ray(settings: Settings) -> Iterator[Finding]:
-    url, token = settings.ray_jobs_url.rstrip("/"), settings.ray_auth_token.get_secret_value()
+    url = settings.ray_jobs_url.rstrip("/")
+    try:
+        token = settings.ray_token
+    except NotReadyError as error:
+        said, _, advice = str(error).rpartition("; ")
+        yield broken("ray", said or str(error), advice or "put the cluster's token into it")
+        return
     try:
         launcher = RayJobLauncher(settings)
         server = JobServer(url, token)
@@ -31,7 +38,7 @@ def _see_ray(settings: Settings) -> Iterator[Finding]:
     except NotReadyError as error:
         yield _away(url, str(error))
         return
-    yield ok("ray", f"its job server answers at {url}")
+    yield ok("ray", f"its job server answers at {bare_address(url)}")
     try:
         yield from _see_token(url)
         yield _version(server)
@@ -43,8 +50,13 @@ def _see_ray(settings: Settings) -> Iterator[Finding]:
 
 
 def _away(url: str, said: str) -> Finding:
+    url = bare_address(url)
     if "RAY_AUTH_TOKEN" in said:
-        return broken("ray", f"the job server at {url} refuses the token", "set RAY_AUTH_TOKEN to the cluster's own, here too")
+        return broken(
+            "ray",
+            f"the job server at {url} refuses the token",
+            "set RAY_AUTH_TOKEN to the cluster's own, here too",
+        )
     if said.startswith("NAS_"):
         return broken("ray", said, "mend NAS_RAY_JOBS_URL")
     return broken(

@@ -1,6 +1,7 @@
 """The doctor on the database: whether it answers, its schema, its clock, keys, and who looks after the queue."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from api.doctor.findings import Finding, broken, note, ok, warning
 from nas_service.connections import is_loopback
@@ -34,11 +35,18 @@ def see_database(settings: Settings) -> Iterator[Finding]:
         file = database_file(parse_url(settings.database))
         if file is not None and not file.exists():
             yield note("database", f"there is none yet at {file.absolute()}", "`nas serve` makes it")
+            if _asks_for_keys(settings):
+                yield _no_key(settings)
             return
-        if file is not None and not _is_sqlite(file.read_bytes()[: len(_HEADER)]):
+        if file is not None and not _is_sqlite(file):
             yield broken(
                 "database", f"{file.absolute()} is no SQLite database", "move it away, or mend NAS_HOME or NAS_DATABASE_URL"
             )
+            return
+        url = parse_url(settings.database)
+        if url.host is not None and "@" in url.host:
+            said = "NAS_DATABASE_URL has more than one @: which one ends the password cannot be told"
+            yield broken("database", said, "write an @ of the password as %40, or use NAS_DATABASE_PASSWORD_FILE")
             return
         database = Database(settings.database, _TIME_OUTS, connections=2)
     except NotReadyError as error:
@@ -54,8 +62,9 @@ def see_database(settings: Settings) -> Iterator[Finding]:
         database.close()
 
 
-def _is_sqlite(head: bytes) -> bool:
-    return head in {b"", _HEADER}  # an empty file is one that nobody wrote yet
+def _is_sqlite(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(_HEADER)) in {b"", _HEADER}  # an empty file is one that nobody wrote yet
 
 
 def _named(settings: Settings) -> str:
@@ -69,6 +78,8 @@ def _see_inside(settings: Settings, database: Database) -> Iterator[Finding]:
     yield ok("database", f"{_named(settings)} answers")
     finding = _migrations(settings, stands, revision)
     yield finding
+    if stands is Standing.EMPTY and settings.is_embedded and _asks_for_keys(settings):
+        yield _no_key(settings)
     if stands in {Standing.EMPTY, Standing.UNKNOWN}:
         return
     try_write(database.engine)
@@ -104,13 +115,21 @@ def _clock(database: Database) -> Finding:
 
 
 def _keys(settings: Settings, database: Database) -> Finding:
-    if is_loopback(settings.host) and not settings.require_keys:
+    if not _asks_for_keys(settings):
         return ok("keys", "on loopback nobody is asked for one")
     with database.read() as session:
         is_any = access_keys.has_valid_key(session)
     if is_any:
         return ok("keys", "there is a valid one")
-    said = f"a service on {settings.host} asks for keys, and there is none: it does not start"
+    return _no_key(settings)
+
+
+def _asks_for_keys(settings: Settings) -> bool:
+    return settings.require_keys or not is_loopback(settings.host)
+
+
+def _no_key(settings: Settings) -> Finding:
+    said = f"a service on {settings.host} asks for keys, and there is no valid one: `nas serve` does not start"
     return broken("keys", said, "make one with `nas keys create OWNER`")
 
 

@@ -88,7 +88,7 @@ def see_versions(settings: Settings) -> Iterator[Finding]:
         yield note("versions", f"{OURS} is not installed as a package, so nobody says what it needs", "`pip install` it")
         return
     extras = [""]
-    extras += ["postgres"] if settings.database.startswith("postgresql") else []
+    extras += ["postgres"] if settings.database_url.startswith("postgresql") else []
     extras += ["s3"] if settings.artifacts.partition("://")[0] in S3 else []
     wrong = False
     for requirement in map(Requirement, lines):

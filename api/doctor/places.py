@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,9 @@ NETWORK = frozenset({"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs",
     f"fuse.{name}" for name in ("ceph", "glusterfs", "s3fs", "sshfs")
 }
 _PROBE_BYTES = 4096  # a page: a full disk may still take less
+_NO_CREDENTIALS = "NoCredentialsError"  # the name that S3's client gives it
 _SHARED = Path("/dev/shm")  # noqa: S108 - the system's
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WHY = {
     errno.ENOSPC: ("its disk is full", "make room on it"),
     errno.EDQUOT: ("its user has no room left there", "make room, or raise the quota"),
@@ -40,6 +43,9 @@ def see_home(settings: Settings) -> Iterator[Finding]:
         yield broken("home", f"{home} cannot be written: {why}", f"{advice} (NAS_HOME)")
     elif place == home:
         yield ok("home", f"{home} can be written")
+        if home.stat().st_mode & _OTHERS:
+            said = f"other users of this machine may read {home}: logs, artifacts and an embedded database"
+            yield note("home", said, f"`chmod 700 {home}`, unless that is meant")
     else:
         yield note("home", f"{home} is not there yet; it is made when the service starts")
     yield from _see_room(settings, place)
@@ -79,9 +85,9 @@ def see_store(settings: Settings) -> Iterator[Finding]:
     """Write to the artifact store, and take it back."""
     try:
         store = ArtifactStore(settings.artifacts)
-    except (NotReadyError, ValueError) as error:
+    except NotReadyError as error:
         said, _, advice = str(error).rpartition(": ")
-        yield broken("store", said or "its address cannot be read", advice)
+        yield broken("store", said or str(error), advice)
         return
     root = store.local_root
     kind = settings.artifacts.partition("://")[0] if root is None else str(root)
@@ -96,6 +102,8 @@ def see_store(settings: Settings) -> Iterator[Finding]:
         store.try_write()
     except StoreAwayError as error:
         advice = "see whether it is there, and may be written by the service (NAS_ARTIFACT_URL, its address and its keys)"
+        if _NO_CREDENTIALS in str(error):
+            advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as every process of the service needs them"
         yield broken("store", f"{error}: {kind}", advice)
     else:
         yield ok("store", f"{kind} can be written")

@@ -16,9 +16,10 @@ from api.readiness import OK, SOFT
 from api.server import listening
 from api.system_views import SystemView
 from api.views import Readiness
-from nas_service.connections import URL_VARIABLE, AddressError, connect_http, key_headers, service_url
+from nas_service.connections import URL_VARIABLE, AddressError, bare_address, connect_http, is_loopback, key_headers, service_url
 from nas_service.errors import NotReadyError
 from nas_service.settings import Settings
+from nas_service.storage.engines import database_file, parse_url
 from nas_service.wording import printable
 
 _TIME_OUTS = httpx.Timeout(7.0, connect=2.0)  # readiness itself looks for five seconds
@@ -59,18 +60,33 @@ def see_service(settings: Settings) -> Iterator[Finding]:
     try:
         url = service_url(settings.url)
     except AddressError as error:
-        yield broken("service", f"NAS_URL is {printable(settings.url)!r}, which is no address", "write it as http://HOST:PORT")
+        yield broken(
+            "service",
+            f"NAS_URL is {printable(bare_address(settings.url))!r}, which is no address",
+            "write it as http://HOST:PORT",
+        )
         del error
         return
     try:
         with connect_http(url, _TIME_OUTS, key_headers()) as http:
             yield from _see_answers(url, http)
     except httpx.HTTPError as error:
-        said = f"no service answers at {url} ({printable(str(error)) or type(error).__name__})"
+        said = f"no service answers at {bare_address(url)} ({printable(str(error)) or type(error).__name__})"
         advice = "start one with `nas serve`, or say where it is with NAS_URL"
-        yield broken("service", said, advice) if URL_VARIABLE in os.environ else note("service", said, advice)
+        is_missed = URL_VARIABLE in os.environ and not _never_ran(settings)
+        yield broken("service", said, advice) if is_missed else note("service", said, advice)
     except NotReadyError:
         return  # of proxies, which has a check of its own
+
+
+def _never_ran(settings: Settings) -> bool:
+    """Return whether the service that is asked would be this machine's own, and has no database yet: it is not started yet."""
+    url = httpx.URL(settings.url)
+    try:
+        file = database_file(parse_url(settings.database))
+    except NotReadyError:
+        return False  # another check's matter
+    return is_loopback(url.host) and url.port == settings.port and file is not None and not file.exists()
 
 
 def _see_answers(url: str, http: httpx.Client) -> Iterator[Finding]:
@@ -86,10 +102,10 @@ def _see_answers(url: str, http: httpx.Client) -> Iterator[Finding]:
     try:
         told = Readiness.model_validate_json(reply.content)
     except ValidationError:
-        said = f"what answers at {url} (status {reply.status_code}) is no service of ours"
+        said = f"what answers at {bare_address(url)} (status {reply.status_code}) is no service of ours"
         yield broken("service", said, "see what listens there, or mend NAS_URL")
         return
-    yield ok("service", f"answers at {url}, and is {told.status}")
+    yield ok("service", f"answers at {bare_address(url)}, and is {told.status}")
     yield from _readiness(told)
     yield from _skew(reply.headers.get("Date"), here)
     yield from _see_versions(http)

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import Any
 
 from api.audit_views import AuditView
+from api.key_views import SessionView
 from api.refusals import BrokenReplyError, in_our_words, raise_for, read
 from api.rows import Rows
 from api.synchronous.job_calls import JobCalls
@@ -31,6 +32,10 @@ class NasClient(JobCalls, ResultCalls):
     def entry(self, shelf: str, name: str) -> EntryView:
         """Return one entry of the catalogue."""
         return self._one(f"/v1/{shelf}/{name}", EntryView)
+
+    def caller(self) -> SessionView:
+        """Return whose key is shown, if one is, and whether the service asks for keys."""
+        return self._one("/v1/session", SessionView)
 
     def spec_schema(self, kind: str) -> dict[str, Any]:
         """Return the JSON schema of what can be submitted: a `search`, a `training` or a `registration`."""

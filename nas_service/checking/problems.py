@@ -25,11 +25,16 @@ _KINDS = {  # what is allowed, by the start of pydantic's name of the fault: its
 }
 
 
+_BESIDE = {"priority": "it is no part of a spec but given beside it, as ?priority= over REST, --priority or priority="}
+
+
 def complaint(field: str, entry: Mapping[str, Any]) -> InvalidFieldError:
     """Return one of pydantic's complaints as ours."""
     if entry["type"] == "missing":
         return InvalidFieldError(field or "body", None, "a value: this field is required")
     if entry["type"] == UNKNOWN:
+        if field in _BESIDE:
+            return InvalidFieldError(field, entry.get("input"), f"nothing: {_BESIDE[field]}")
         near = near_matches(field.rpartition(".")[2], entry.get("ctx", {}).get(KNOWN, ()))
         meant = f"; did you mean {' or '.join(near)}?" if near else ""
         return InvalidFieldError(field or "body", entry.get("input"), f"nothing: there is no such field{meant}")

@@ -82,7 +82,7 @@ class ArtifactStore:
         """Open the store; the root is created when something is put.
 
         Raises:
-            NotReadyError: If the package that reaches such a store is not installed.
+            NotReadyError: If it is no store's address, or the package that reaches such a store is not installed.
         """
         try:
             self._files, self._root = _opened(url)
@@ -90,6 +90,12 @@ class ArtifactStore:
             kind, _, _ = url.partition("://")
             what = "`pip install 'nas-service[s3]'`" if kind in S3 else f"install it ({error})"
             raise NotReadyError(f"an artifact store at {kind}:// (NAS_ARTIFACT_URL) needs another package: {what}") from error
+        except ValueError as error:
+            kind = url.partition("://")[0]
+            allowed = "file:///FOLDER or s3://BUCKET/FOLDER"
+            raise NotReadyError(
+                f"NAS_ARTIFACT_URL begins with {kind}://, which no store is known for: allowed is {allowed}"
+            ) from error
         self._is_local = "file" in self._files.protocol
         self._is_s3 = not self._is_local and any(name in self._files.protocol for name in S3)
         self._right: dict[StoredFile, object] = {}  # files that were what their rows say, as of a version

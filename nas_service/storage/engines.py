@@ -93,7 +93,7 @@ def create_database_engine(url: str, time_outs: TimeOuts = DRIVERS, connections:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         what = "is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else f"cannot be made ({error.strerror})"
         raise NotReadyError(f"the folder of the database, {folder}, {what}: set NAS_HOME to a folder of its own") from error

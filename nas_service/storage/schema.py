@@ -103,10 +103,12 @@ def _alone(file: Path | None) -> Iterator[None]:
         yield
         return
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         Path(f"{file}.lock").touch()  # where that cannot be, a lock is waited for in vain
         lock = FileLock(f"{file}.lock", timeout=MIGRATION_WAIT_S)
         lock.acquire()
+        if not file.exists():
+            file.touch(mode=0o600)  # SQLite gives the files beside it the same
     except Timeout as error:
         raise NotReadyError(f"another process has been migrating {file} for {MIGRATION_WAIT_S:.0f} s: end it first") from error
     except OSError as error:

@@ -56,8 +56,12 @@ def _in_the_queue(session: Session, queued: list[Job], places: Mapping[str, int]
                 is_full = lane == LANES[0] and 0 < most <= own
                 named = [f"{kind} {key}" for kind, key, _, project in held if sees is None or project in {None, sees}]
                 ahead = _ahead(named, len(held), places.get(job.id, 1) - 1)
-                found[job.id] = f"one of the {own} jobs of its owner at work: more may not be" if is_full else _turn(job, ahead)
+                found[job.id] = _full(own, most) if is_full else _turn(job, ahead)
     return found
+
+
+def _full(own: int, most: int) -> str:
+    return f"its owner's other jobs: {own} {'is' if own == 1 else 'are'} at work, and NAS_OWNER_JOBS allows {most}"
 
 
 def _turn(job: Job, ahead: str) -> str:

@@ -40,6 +40,12 @@ def test_a_priority_that_is_none_is_refused_by_name(priority: str, client: TestC
     assert client.patch(f"/v1/searches/{job['id']}", json={"priority": priority}).status_code == 422
 
 
+def test_a_priority_in_a_spec_is_told_where_it_belongs(client: TestClient) -> None:
+    (error,) = client.post("/v1/searches", json={"space": "tiny", "priority": 5}).json()["errors"]
+    assert error["field"] == "priority"
+    assert "as ?priority= over REST" in error["allowed"]
+
+
 def test_usage_is_told_by_job_and_by_owner(client: TestClient, settings: Settings) -> None:
     database = Database(settings.database)
     with database.write() as session:

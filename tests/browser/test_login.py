@@ -38,7 +38,7 @@ def test_who_has_no_key_is_asked_for_one(open_context: OpenContext, look: Look, 
     assert overflow(page) == []
     page.get_by_label("Key").fill("nas_wrong")
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("alert").filter(has_text="no valid key")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="This is no key of this service")).to_be_visible()
     page.get_by_label("Key").fill(key)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("link", name="at work")).to_be_visible()
@@ -58,7 +58,8 @@ def test_a_browser_acts_with_its_key_and_logs_out(open_context: OpenContext, sto
     access = page.get_by_role("region", name="Access")
     expect(access).to_contain_text("<b>Ada</b>, which may submit")
     assert axe(page) == []
-    access.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("banner").locator(".caller")).to_contain_text("<b>Ada</b>")
+    page.get_by_role("banner").get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 

@@ -90,3 +90,8 @@ def test_a_launcher_that_keeps_output_elsewhere_is_asked_where_there_is_no_file(
     assert log is not None
     assert read_after(log, 0, whole=False).lines == ("job 1",)
     assert open_log(Settings(home=tmp_path), Elsewhere(), "job", 2) is None
+
+
+def test_logs_and_a_home_that_is_made_for_them_are_their_users_own(tmp_path: Path) -> None:
+    path = log_path(Settings(home=tmp_path / "home"), "one", 1)
+    assert [folder.stat().st_mode & 0o777 for folder in (path.parent, path.parent.parent)] == [0o700, 0o700]

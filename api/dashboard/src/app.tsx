@@ -3,6 +3,7 @@ import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { isLocked } from "./api/client";
 import { ApiProblem } from "./api/problem";
+import { followCaller } from "./live/caller";
 import { followJobs } from "./live/jobs";
 import { type PageName, type PageProps, route } from "./state/router";
 import { Banner } from "./ui/Banner";
@@ -84,6 +85,7 @@ function Shown() {
 }
 
 export function App() {
+  useEffect(followCaller, []);
   return (
     <>
       <a class="skip" href="#main">

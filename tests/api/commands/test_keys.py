@@ -31,6 +31,9 @@ def test_a_key_is_shown_once_listed_and_made_void(tmp_path: Path) -> None:
     assert run_nas("keys", "revoke", made["prefix"], cwd=tmp_path).stdout == f"key {made['prefix']} of ada is void\n"
     rows = json.loads(run_nas("keys", "list", "--json", cwd=tmp_path).stdout)
     assert [(row["owner"], row["revoked_at"] is None) for row in rows] == [("ada", False), ("grace", True)]
+    owner = run_nas("keys", "revoke", "grace", cwd=tmp_path)
+    assert owner.returncode != 0
+    assert rows[1]["prefix"] in owner.stderr
     gone = run_nas("keys", "revoke", "nothing", cwd=tmp_path)
     assert (gone.returncode, gone.stderr) == (1, "error: there is no key 'nothing'\n")
 

@@ -47,7 +47,8 @@ def nas(address: str) -> Nas:
 READ = [
     (["status"], "ready"),
     (["system"], "version of torch"),
-    (["usage"], "GPU hours"),
+    (["usage"], "GPU time"),
+    (["usage", "--owner", "nobody"], "GPU time"),
     (["jobs", "list"], "search"),
     (["jobs", "counts"], "succeeded"),
     (["spec", "search"], "training.recipe.epochs"),

@@ -43,6 +43,7 @@ def test_what_rows_describe_and_the_store_has_lost_is_named(settings: Settings, 
     write_bundled(settings, first.id)
     ArtifactStore(settings.artifacts).delete("bundle.zip")
     told = run_here("gc", "--dry-run", cwd=tmp_path, NAS_HOME=str(settings.home))
+    assert told.returncode == 1
     assert told.stderr.startswith("lost: a row describes bundle.zip, and the store has no such file")
     saved = run_here("backup", "saved", cwd=tmp_path, NAS_HOME=str(settings.home))
     assert (saved.returncode, saved.stderr) == (1, "lost before the backup: bundle.zip: the store has lost it\n")

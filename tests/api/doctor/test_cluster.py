@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -99,3 +100,18 @@ def test_a_cluster_with_another_token_then_without_workers_then_whole(settings: 
     said = [finding.said for finding in found]
     assert said[1] == "it asks for a token, and ours is right"
     assert said[-1] == "living worker nodes: 2 CPUs, 0 GPUs"
+
+
+def test_the_token_is_read_from_its_file_and_no_password_is_shown(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    with answering(200, b"{}") as port:
+        url = f"http://nas:hidden@127.0.0.1:{port}"
+        there = settings.model_copy(update={"launcher": "ray-job", "ray_jobs_url": url, "ray_auth_token_path": file})
+        (absent,) = bad(CHECK, there)
+        assert absent.said.startswith(f"RAY_AUTH_TOKEN_PATH is {file}, which cannot be read")
+        file.write_text("ours\n")
+        found = seen(CHECK, there)
+    assert found[0].said == f"its job server answers at http://127.0.0.1:{port}"
+    away = [*bad(CHECK, there), *bad(CHECK, there.model_copy(update={"ray_jobs_url": "ftp://nas:hid@den@ray:1"}))]
+    assert "hidden" not in str([*found, *away])
+    assert "den@" not in str(away)

@@ -215,3 +215,22 @@ def test_the_doctor_changes_nothing(settings: Settings, tmp_path: Path) -> None:
     seen(CHECK, settings)
     assert (tmp_path / "nas.db").stat().st_size == before
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("nas.db-")) == names
+
+
+def test_an_at_sign_in_a_password_that_nobody_escaped_shows_none_of_it(settings: Settings) -> None:
+    (found,) = bad(CHECK, _at(settings, f"postgresql+psycopg://nas:very@hidden@127.0.0.1:{free_port()}/nas"))
+    assert found.said == "NAS_DATABASE_URL has more than one @: which one ends the password cannot be told"
+    assert "%40" in found.advice
+    assert "hidden" not in str(found)
+
+
+@pytest.mark.parametrize("others", [{"host": "0.0.0.0"}, {"require_keys": True}])  # noqa: S104 - nobody listens
+def test_a_service_that_asks_for_keys_does_not_start_without_a_database_that_has_one(
+    others: dict[str, object], tmp_path: Path
+) -> None:
+    (found,) = bad(CHECK, Settings(home=tmp_path / "new").model_copy(update=others))
+    assert (found.check, found.level, found.advice) == ("keys", Level.BROKEN, "make one with `nas keys create OWNER`")
+    assert found.said.endswith("`nas serve` does not start")
+    (tmp_path / "nas.db").touch()
+    (empty,) = bad(CHECK, Settings(home=tmp_path).model_copy(update=others))
+    assert empty.check == "keys"

@@ -125,3 +125,9 @@ def test_a_check_that_hangs_or_fails_hides_no_other(settings: Settings) -> None:
         ),
         ok("works", "yes"),
     ]
+
+
+def test_a_password_that_is_not_there_is_the_databases_matter(settings: Settings, tmp_path: Path) -> None:
+    url, file = "postgresql+psycopg://nas@127.0.0.1/nas", tmp_path / "none"
+    lacking = settings.model_copy(update={"database_url": url, "database_password_file": file})
+    assert [finding.level for finding in seen(VERSIONS, lacking)] == [Level.OK]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import psutil
 import pytest
+from s3fs import S3FileSystem
 
 from api.doctor.findings import Check, Level
 from api.doctor.places import file_system_of, see_data, see_home, see_memory, see_store
@@ -120,3 +121,28 @@ def test_too_little_shared_memory(settings: Settings) -> None:
     (found,) = bad(MEMORY, settings.model_copy(update={"object_store_bytes": 10**15}))
     assert (found.check, found.level) == ("memory", Level.WARNING)
     assert "NAS_OBJECT_STORE_BYTES" in found.advice
+
+
+def test_a_store_of_a_kind_that_nobody_knows(settings: Settings) -> None:
+    (found,) = bad(STORE, settings.model_copy(update={"artifact_url": "bogus://x"}))
+    assert found.said.startswith("NAS_ARTIFACT_URL begins with bogus://")
+    assert found.advice == "allowed is file:///FOLDER or s3://BUCKET/FOLDER"
+
+
+def test_an_object_store_without_credentials_names_them(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(settings.home / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(settings.home / "none"))
+    S3FileSystem.clear_instance_cache()  # those of other tests have an address and keys
+    (found,) = bad(STORE, settings.model_copy(update={"artifact_url": "s3://nas-test/x"}))
+    assert found.advice.startswith("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+
+
+def test_a_home_that_others_may_read_is_noted(settings: Settings) -> None:
+    settings.home.chmod(0o755)
+    (found,) = [finding for finding in seen(HOME, settings) if finding.level is Level.NOTE]
+    assert found.advice == f"`chmod 700 {settings.home}`, unless that is meant"
+    settings.home.chmod(0o700)
+    assert {finding.level for finding in seen(HOME, settings)} == {Level.OK}

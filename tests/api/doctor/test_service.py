@@ -115,3 +115,18 @@ def test_a_key_that_is_missing_wrong_or_right(asking: Settings, monkeypatch: pyt
     database.close()
     monkeypatch.setenv("NAS_KEY", text)
     assert bad(SERVICE, asking) == []
+
+
+def test_no_password_of_an_address_is_shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_URL", "set")
+    port = free_port()
+    found = bad(SERVICE, settings.model_copy(update={"url": f"http://nas:hidden@127.0.0.1:{port}/a?b=hidden"}))
+    found += bad(SERVICE, settings.model_copy(update={"url": "nas:hidden@host"}))
+    assert found[0].said.startswith(f"no service answers at http://127.0.0.1:{port} (")
+    assert "hidden" not in str(found)
+
+
+def test_a_service_of_this_machine_that_never_ran_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _at(Settings(home=tmp_path / "new"), free_port())
+    monkeypatch.setenv("NAS_URL", settings.url)
+    assert [finding.level for finding in seen(SERVICE, settings)] == [Level.NOTE]

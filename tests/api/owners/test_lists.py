@@ -30,6 +30,8 @@ def test_a_list_tells_owners_where_there_are_several_and_is_narrowed_to_one(
         assert "owner" in both
         assert all(word in both for word in ("by ada", "by grace"))
         assert "by bob" not in both
+        others = told("search", "list", "--owner", "grace")
+        assert "owner" in others.split("by grace")[0], "it is another's"
         assert "by ada" in own
         assert "grace" not in own
         assert "owner" not in own.split("by ada")[0], "one owner needs no column"

@@ -162,3 +162,13 @@ def test_a_test_write_waits_for_another_writer_no_longer_than_it_is_told(sqlite_
         schema.try_write(database.engine)
     assert time.monotonic() - begun < 5
     database.close()
+
+
+def test_a_home_that_is_made_is_its_users_own_and_one_that_was_there_stays_as_it_is(tmp_path: Path) -> None:
+    made, was_there = tmp_path / "new" / "home", tmp_path / "old"
+    was_there.mkdir()
+    was_there.chmod(0o755)
+    for home in (made, was_there):
+        schema.upgrade(f"sqlite:///{home}/nas.db")
+        assert (home / "nas.db").stat().st_mode & 0o777 == 0o600
+    assert [home.stat().st_mode & 0o777 for home in (made, was_there)] == [0o700, 0o755]

@@ -250,7 +250,7 @@ def test_waiting_jobs_say_that_somebody_makes_room_or_that_their_owner_has_what_
         rows = [jobs.get_job(session, key) for key in (hold.job_id, second, bobs)]
         said = waits_of(session, rows, queue.places(session, rows))
     assert said[hold.job_id].startswith("its driver to let go: it had its turn, makes room for another job")
-    assert said[second] == "one of the 1 jobs of its owner at work: more may not be"
+    assert said[second] == "its owner's other jobs: 1 is at work, and NAS_OWNER_JOBS allows 1"
     assert said[bobs] == f"its turn: search {hold.job_id} at work"
     with database.write() as session:
         attempts.rest(session, *_named(hold))

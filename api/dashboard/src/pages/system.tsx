@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
-import { get, SESSION, send, type View } from "../api/client";
+import { get, type View } from "../api/client";
+import { whoCalls } from "../live/caller";
 import { onJobs } from "../live/jobs";
 import { useResource } from "../live/resource";
 import { isVisible, now } from "../state/clock";
@@ -107,14 +108,15 @@ function Queue({ queue }: { queue: Readonly<Record<string, number>> }) {
   );
 }
 
-async function logOut(): Promise<void> {
-  await send("DELETE", SESSION);
-  location.reload();
+/** Whether jobs of others are kept from who looks. */
+function seesOwnAlone(): boolean {
+  const caller = whoCalls.value;
+  return Boolean(caller?.owner) && caller?.scope !== "admin";
 }
 
 /** Whose key this browser showed; nothing where the service asks for none. */
 function Access() {
-  const caller = useResource("session", (signal) => get(SESSION, {}, {}, signal)).data.value;
+  const caller = whoCalls.value;
   if (!caller?.owner) return null;
   return (
     <Card title="Access">
@@ -136,9 +138,6 @@ function Access() {
           </>
         )}
       </p>
-      <button type="button" class="button" onClick={() => void logOut()}>
-        Log out
-      </button>
     </Card>
   );
 }
@@ -167,7 +166,11 @@ function Whole({ system }: { system: System }) {
             rowKey={(worker) => worker.id + worker.doing}
           />
         ) : (
-          <p class="quiet">Nobody works now: workers are here while a job runs.</p>
+          <p class="quiet">
+            {system.queue.running && seesOwnAlone()
+              ? "None of your jobs is at work; workers are told of these alone."
+              : "Nobody works now: workers are here while a job runs."}
+          </p>
         )}
       </Card>
       <Card title="Controllers">

@@ -1,3 +1,4 @@
+import { logOut, whoCalls } from "../live/caller";
 import { type PageName, route } from "../state/router";
 import { chooseTheme, chosenTheme, THEMES, type Theme } from "../state/theme";
 
@@ -22,6 +23,19 @@ function ThemeSwitch() {
   );
 }
 
+function Caller() {
+  const owner = whoCalls.value?.owner;
+  if (!owner) return null;
+  return (
+    <span class="caller">
+      <bdi>{owner}</bdi>{" "}
+      <button type="button" onClick={() => void logOut()}>
+        Log out
+      </button>
+    </span>
+  );
+}
+
 /** What is on every page: where one is, where one can go, light or dark. */
 export function Header() {
   return (
@@ -37,6 +51,7 @@ export function Header() {
         ))}
         <a href="/docs">API</a>
       </nav>
+      <Caller />
       <ThemeSwitch />
     </header>
   );

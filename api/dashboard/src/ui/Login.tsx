@@ -4,6 +4,11 @@ import { SESSION, send } from "../api/client";
 import { ApiProblem } from "../api/problem";
 import { useTitle } from "./title";
 
+function whyRefused(error: unknown): string {
+  if (!(error instanceof ApiProblem)) return "The service does not answer.";
+  return error.status === 401 ? "This is no key of this service, or it has expired or was revoked." : error.detail;
+}
+
 /** Asks for a key; the browser gets a cookie that scripts cannot read, and the page that was asked for is opened. */
 export function Login() {
   const said = useSignal("");
@@ -20,7 +25,7 @@ export function Login() {
       await send("POST", SESSION, { key: field.current?.value ?? "" });
       location.reload();
     } catch (error) {
-      said.value = error instanceof ApiProblem ? error.detail : "The service does not answer.";
+      said.value = whyRefused(error);
       isSent.value = false;
     }
   }

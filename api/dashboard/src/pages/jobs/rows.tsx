@@ -1,7 +1,8 @@
 import { useSignal } from "@preact/signals";
 import type { ApiProblem } from "../../api/problem";
+import { whoCalls } from "../../live/caller";
 import { now } from "../../state/clock";
-import { hasSeveralOwners } from "../../state/owners";
+import { areOwnersTold } from "../../state/owners";
 import { setQuery } from "../../state/router";
 import { ErrorBox } from "../../ui/ErrorBox";
 import { age, moment, NONE, ordinal, percent } from "../../ui/format";
@@ -151,7 +152,7 @@ export function JobTable(props: { rows: readonly JobRow[]; onChange: () => void 
       <Table
         caption="Jobs, newest first"
         class="jobs"
-        columns={[...COLUMNS, ...(hasSeveralOwners(props.rows) ? [OWNER] : []), actions]}
+        columns={[...COLUMNS, ...(areOwnersTold(props.rows, whoCalls.value?.owner ?? null) ? [OWNER] : []), actions]}
         rows={props.rows}
         rowKey={(job) => job.id}
       />

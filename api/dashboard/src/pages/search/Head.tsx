@@ -8,7 +8,7 @@ import { roundAt } from "../../state/replay";
 import { navigate } from "../../state/router";
 import { Confirm } from "../../ui/Confirm";
 import { ErrorBox } from "../../ui/ErrorBox";
-import { count, NONE, percent, seconds } from "../../ui/format";
+import { count, NONE, ordinal, percent, seconds } from "../../ui/format";
 import { StateMark } from "../../ui/StateMark";
 import { type Job, paths, tradedOf } from "./data";
 import type { SearchModel } from "./model";
@@ -84,6 +84,12 @@ function Facts({ model, job }: { model: SearchModel; job: Job }) {
       {job.owner ? (
         <Fact name="owner">
           <bdi>{job.owner}</bdi>
+        </Fact>
+      ) : null}
+      {job.state === "queued" && job.queue_position ? (
+        <Fact name="in the queue">
+          {ordinal(job.queue_position)}
+          {job.priority ? `, priority ${job.priority}` : ""}
         </Fact>
       ) : null}
       {limitsOf(job.spec.constraints).map((limit) => (

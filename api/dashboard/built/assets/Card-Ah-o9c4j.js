@@ -1,0 +1,1 @@
+import{J as e,l as t}from"./index-LLgxLWda.js";function n(n){let r=e();return t(`section`,{class:`card ${n.class??``}`,"aria-labelledby":r,children:[t(`div`,{class:`card-head`,children:[t(`h2`,{id:r,children:n.title}),n.actions]}),n.children]})}export{n as t};

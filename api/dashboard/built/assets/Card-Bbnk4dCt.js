@@ -1,1 +1,0 @@
-import{U as e,c as t}from"./States-DRry98xV.js";function n(n){let r=e();return t(`section`,{class:`card ${n.class??``}`,"aria-labelledby":r,children:[t(`div`,{class:`card-head`,children:[t(`h2`,{id:r,children:n.title}),n.actions]}),n.children]})}export{n as t};

@@ -1,0 +1,1 @@
+import{l as e}from"./index-LLgxLWda.js";var t={queued:`◦`,starting:`◔`,running:`●`,pausing:`◐`,paused:`◫`,cancelling:`◌`,cancelled:`⊘`,succeeded:`✓`,failed:`✗`,stopped:`◼`};function n(n){return e(`span`,{class:`state state-${n.state}`,children:[e(`span`,{"aria-hidden":`true`,children:t[n.state]??`•`}),` `,n.state]})}export{n as t};
