@@ -74,7 +74,7 @@ def test_who_shares_a_network_has_to(services: dict[str, Any]) -> None:
         "api": {"front", "database", "ray", "store"},
         "controller": {"database", "ray", "store"},
         "ray-head": {"database", "ray", "store"},
-        "ray-worker": {"ray", "store"},
+        "ray-worker": {"database", "ray", "store"},  # the head's: Ray tells any of its addresses
         "migrate": {"database"},
         "grants": {"database"},
         "database": {"database"},
