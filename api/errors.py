@@ -171,8 +171,8 @@ def _given_text(text: str, limit: int = 2000) -> str:
 
 def _refuse_fields(request: Request, problems: Sequence[InvalidFieldError]) -> JSONResponse:
     """Say which fields are not allowed; of a login not what was given: it may be a key, in the wrong place or cut short."""
-    if request.url.path == SESSION_PATH:
-        problems = [InvalidFieldError("body", "not repeated", problem.allowed) for problem in problems]
+    if request.url.path == SESSION_PATH and request.method == "POST":
+        problems = [InvalidFieldError("request", "not repeated", problem.allowed) for problem in problems]
     return problem_response(TABLE[InvalidInputError], _given_text("; ".join(map(str, problems))), problems)
 
 
