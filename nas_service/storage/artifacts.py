@@ -67,8 +67,9 @@ def _opened(url: str) -> tuple[AbstractFileSystem, str]:
     """Return a file system and the root in it; of a local one the path as it is, since fsspec takes `::` for a chain of URLs."""
     if url.startswith(_LOCAL):
         return fsspec.filesystem("file"), url.removeprefix(_LOCAL).rstrip("/")
-    # Without its cache of listings, which other processes' writes and deletions would never reach.
-    files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    # Of its own, not one that fsspec keeps from an earlier store, whose credentials may be others; and without a cache of
+    # listings, which other processes' writes and deletions would never reach.
+    files, root = fsspec.core.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
     return files, root.rstrip("/")
 
 
