@@ -57,10 +57,26 @@ class NasClient(JobCalls, ResultCalls):
         """Return what the service stands on, and who works for it."""
         return self._one("/v1/system", SystemView)
 
-    def audit(self, owner: str | None = None, since: datetime | None = None) -> Rows[AuditView]:
-        """Return what was changed, by whom and from where, and what was refused, newest first; keys of administrators may ask."""
-        given = {"owner": owner, "since": None if since is None else since.isoformat()}
-        return self._all("/v1/audit", AuditView, {name: value for name, value in given.items() if value is not None})
+    def audit(
+        self,
+        owner: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        action: str | None = None,
+        resource: str | None = None,
+    ) -> Rows[AuditView]:
+        """Return what was changed, by whom and from where, and what was refused, newest first; keys of administrators may ask.
+
+        Args:
+            owner: Only what keys of this owner did.
+            since: Only from this moment on.
+            until: Only before this moment.
+            action: Only actions in which this occurs: `"DELETE"`, `"/v1/keys"`.
+            resource: Only resources in which this occurs: the id of a job.
+        """
+        moments = {name: moment.isoformat() for name, moment in (("since", since), ("until", until)) if moment is not None}
+        words = {"owner": owner, "action": action, "resource": resource}
+        return self._all("/v1/audit", AuditView, moments | {name: word for name, word in words.items() if word is not None})
 
     def usage(self, since: date | None = None, until: date | None = None) -> UsageView:
         """Return what the jobs of every owner held, from a day on and up to one, that included."""

@@ -46,6 +46,25 @@ class Deed:
     is_told: bool = False
 
 
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events are asked for; None asks for all.
+
+    Attributes:
+        owner: Of whose keys.
+        since: From this moment on.
+        until: Before this moment.
+        action: What occurs in the action: a verb, a route, a command.
+        resource: What occurs in the resource: the id of a job.
+    """
+
+    owner: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    action: str | None = None
+    resource: str | None = None
+
+
 _under_way: ContextVar[Deed | None] = ContextVar("deed", default=None)
 
 
@@ -111,16 +130,21 @@ def record(session: Session, deeds: Sequence[tuple[Deed, int]]) -> None:
 
 
 def list_events(
-    session: Session, *, limit: int, before: int | None = None, owner: str | None = None, since: datetime | None = None
+    session: Session, *, limit: int, before: int | None = None, which: EventFilter = EventFilter()
 ) -> list[AuditEvent]:
-    """Return events, newest first, with ids below `before`; only of an owner, or since a moment, where given."""
+    """Return the events that are asked for, newest first, with ids below `before`."""
     query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEvent.id < before)
-    if owner is not None:
-        query = query.where(AuditEvent.owner == owner)
-    if since is not None:
-        query = query.where(AuditEvent.at >= since)
+    if which.owner is not None:
+        query = query.where(AuditEvent.owner == which.owner)
+    if which.since is not None:
+        query = query.where(AuditEvent.at >= which.since)
+    if which.until is not None:
+        query = query.where(AuditEvent.at < which.until)
+    for column, text in ((AuditEvent.action, which.action), (AuditEvent.resource, which.resource)):
+        if text is not None:
+            query = query.where(column.contains(text, autoescape=True))
     return list(session.scalars(query))
 
 
