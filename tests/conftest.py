@@ -3,8 +3,10 @@
 import os
 import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,11 @@ from nas_service.settings import Settings
 from nas_service.storage.schema import upgrade
 from nas_service.storage.session import Database
 from tests.object_store import ObjectStore, object_store
-from tests.share import BUDGET_S, cpu_seconds, ray_first, thin_out
+from tests.share import BUDGET_S, cpu_seconds, keep_few, ray_first, thin_out
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))  # services that tests run tell of requests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+ROOM_BYTES = 2 * 2**30  # free memory that databases of tests may be put into
 torch.set_num_threads(1)  # the tensors are small: a second thread costs more than it does
 
 
@@ -29,6 +32,7 @@ torch.set_num_threads(1)  # the tensors are small: a second thread costs more th
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the diagonals of products to `make test`, before what is slow is left out; begin with what waits for Ray."""
     thin_out(items)
+    keep_few(items)
     ray_first(items)
 
 
@@ -49,10 +53,21 @@ def _psycopg(uri: str) -> str:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """Run a real PostgreSQL server; started as root it changes to a user of its own."""
-    folder = tmp_path_factory.mktemp("postgres")
-    server = get_server(folder / "data", cleanup_mode="delete")
-    yield server
-    server.cleanup()
+    with _roomy_folder(tmp_path_factory) as folder:
+        server = get_server(folder / "data", cleanup_mode="delete")
+        yield server
+        server.cleanup()
+
+
+@contextmanager
+def _roomy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a folder in memory where there is room: a database a test is 300 new files, which a disk makes ever more slowly."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name that nobody foresees, and is its user's alone
+    if memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES:
+        with tempfile.TemporaryDirectory(dir=memory, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    else:
+        yield tmp_path_factory.mktemp("postgres")
 
 
 @pytest.fixture(scope="session")

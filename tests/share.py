@@ -45,6 +45,20 @@ def thin_out(items: Iterable[pytest.Item]) -> None:
                 cell.add_marker(pytest.mark.slow)
 
 
+def keep_few(items: Iterable[pytest.Item]) -> None:
+    """Mark as slow of a test that is marked `few(n)` all but n of its cases, which are at even distances, the last included."""
+    cases: dict[tuple[str, int], list[pytest.Function]] = defaultdict(list)
+    for item in items:
+        mark = item.get_closest_marker("few")
+        if isinstance(item, pytest.Function) and mark is not None and item.get_closest_marker("slow") is None:
+            cases[f"{item.path}::{item.originalname}", mark.args[0]].append(item)
+    for (_, count), alike in cases.items():
+        kept = {(place + 1) * len(alike) // count - 1 for place in range(count)}
+        for place, case in enumerate(alike):
+            if place not in kept:
+                case.add_marker(pytest.mark.slow)
+
+
 def ray_first(items: list[pytest.Item]) -> None:
     """Put those that start Ray before all others, in their order.
 

@@ -227,6 +227,8 @@ def test_administrators_read_it_page_by_page(settings: Settings, keys: dict[Scop
         assert len(own) == 2
         since = shut.get("/v1/audit", params={"since": page["items"][0]["at"]}, headers=boss).json()["items"]
         assert [row["id"] for row in since] == [page["items"][0]["id"]]
+        until = shut.get("/v1/audit", params={"until": page["items"][0]["at"]}, headers=boss).json()["items"]
+        assert page["items"][0]["id"] not in [row["id"] for row in until]
         for given in ("yesterday", "2026-11-28T12:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
             refused = shut.get("/v1/audit", params={"since": given}, headers=boss)
             assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "since"), given
@@ -237,6 +239,11 @@ def test_the_client_reads_it(nas: NasClient) -> None:
     nas.search(space="tiny")
     assert [row.action for row in nas.audit()] == ["POST /v1/searches"] * 2
     assert len(nas.audit(owner="ada")) == 0
+    assert len(nas.audit(action="/v1/searches")) == 2
+    assert len(nas.audit(action="DELETE")) == 0
+    (first, _) = nas.searches()
+    assert [row.resource for row in nas.audit(resource=first.id)] == [first.id]
+    assert len(nas.audit(until=datetime.now(UTC) - timedelta(days=1))) == 0
     assert len(nas.audit(since=datetime.now(UTC) + timedelta(days=1))) == 0
 
 

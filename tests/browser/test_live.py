@@ -124,6 +124,7 @@ def _open_tabs(context: BrowserContext, watch: Watch, path: str) -> list[Page]:
     return pages
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("path", "streams"), [("/", 1), ("/searches/{id}", 2)])
 def test_eight_tabs_share_streams_all_move_and_another_takes_over(
     open_context: OpenContext, application: FastAPI, store: Database, watch: Watch, path: str, streams: int

@@ -57,6 +57,7 @@ def _all_parts(page: Page) -> None:
         page.evaluate(unfold)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, watch: Watch, look: Look) -> None:
     watch.forgive(REFUSED)  # everything at once is not allowed, and an estimate may be asked for on the way there

@@ -18,6 +18,7 @@ def _shows(page: Page, search: RecordedSearch) -> None:
     page.wait_for_function("(said) => document.querySelector('.facts')?.textContent.includes(said)", arg=said)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_page_stays_live_when_either_replica_is_killed(
     browser: Browser, settings: Settings, store: Database, killed: int

@@ -158,6 +158,7 @@ QUERIES = (
 )
 
 
+@pytest.mark.few(3)
 @pytest.mark.diagonal
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
@@ -193,6 +194,7 @@ def test_a_search_that_is_gone_leads_back(open_page: OpenPage, watch: Any) -> No
     assert axe(page) == []
 
 
+@pytest.mark.few(2)
 @pytest.mark.diagonal
 @pytest.mark.parametrize("space", ["abandit-mini", "tiny", "abandit", "bats"])
 @pytest.mark.parametrize("width", WIDTHS)

@@ -9,6 +9,7 @@ from tests.browser.rows import fill
 from tests.browser.watched import DARK, LIGHT, LOOKS, WIDTHS, Look, axe, overflow
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, store: Database, look: Look) -> None:
     fill(store)

@@ -31,6 +31,7 @@ def _open(open_page: OpenPage, written: Written, query: str = "", look: Look = L
     return page
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, store: Database, look: Look) -> None:
     written = write_training(store)
@@ -48,6 +49,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenP
         assert overflow(page) == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_text_leaves_its_picture(open_page: OpenPage, store: Database, width: int) -> None:
     written = write_training(store)

@@ -136,6 +136,7 @@ STAGES: dict[str, tuple[Stage, int]] = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_beats_in_its_own_thread_and_does_what_it_does_without(name: str) -> None:
     stage, expected = STAGES[name]

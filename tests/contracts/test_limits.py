@@ -139,6 +139,7 @@ def test_the_cost_of_an_architecture_is_the_sum_of_its_arms(name: str, precision
         assert total == network_cost(space, genotype, IMAGE, precision)
 
 
+@pytest.mark.few(3)
 @pytest.mark.diagonal
 @pytest.mark.parametrize("name", ["abandit-general", "cp-nas", "nas-bnn"])
 @pytest.mark.parametrize("share", [0.01, 0.3])

@@ -39,6 +39,7 @@ def _look(name: str, optimizer: OptimizerName) -> Sight:
     return look(_course(optimizer), method, 0, _teacher(optimizer) if method.facts.needs_teacher else None)
 
 
+@pytest.mark.few(5)
 @pytest.mark.diagonal
 @EVERY_METHOD
 @EVERY_OPTIMIZER

@@ -94,6 +94,7 @@ def _check_told(strategy: Strategy, history: Sequence[Sample], aims: Aims) -> No
     assert strategy.rank(history, 2) == told[:2]
 
 
+@pytest.mark.few(2)
 @EVERY_STRATEGY
 @EVERY_SPACE
 def test_a_restart_goes_on_as_if_nothing_had_happened(name: str, space: SearchSpace) -> None:
@@ -112,6 +113,7 @@ def test_accuracy_under_attack_is_known_from_attacks_alone(name: str) -> None:
         strategy.rank((*history[:3], replace(history[3], attacked=None)), 5)
 
 
+@pytest.mark.few(1)
 @EVERY_STRATEGY
 def test_limits_hold_beside(name: str) -> None:
     costs = arm_costs(LARGE, IMAGE, BINARY)

@@ -59,6 +59,7 @@ def _replays(name: str, settings: dict[str, Any]) -> bool:
     return replayed == eager and all(torch.equal(weights[key], expected[key]) for key in expected)
 
 
+@pytest.mark.few(5)
 @EVERY_METHOD_TRAINED
 def test_replayed_steps_are_eager_steps_bit_for_bit_unless_the_method_needs_eager_ones(
     name: str, settings: dict[str, Any]

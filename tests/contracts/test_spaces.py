@@ -69,6 +69,7 @@ def _teacher(space: SearchSpace) -> CellStack:
     return trainer.network
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", METHODS.names())
 def test_every_method_trains_a_network_of_two_inputs_and_skips_between_cells(name: str) -> None:
     """The methods' own suite runs over cells of one input."""
@@ -88,6 +89,7 @@ def test_every_method_trains_every_convolution_of_a_chain(name: str, space: Sear
     assert hidden == {f"hidden.{number}.0.weight" for number in range(len(space.hidden_widths))}
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", METHODS.names())
 def test_every_method_trains_both_convolutions_of_every_searched_layer(name: str) -> None:
     """Dense and in groups, of one width and to another and back."""

@@ -33,10 +33,10 @@ def script_of(guide: str) -> str:
 
 
 def marks_of(path: Path) -> list[pytest.MarkDecorator]:
-    """Return what a guide needs: Ray, if it submits a job and does not only ask what that would take; time, if several."""
+    """Return what a guide needs: Ray, if it submits a job and does not only ask what that would take; and time, but the first."""
     jobs = re.findall(r"\bnas (?:search|training) (?:submit|run)\b.*|\.wait\(", script_of(path.read_text()))
     submitted = sum("--dry-run" not in job for job in jobs)
-    return [pytest.mark.ray] * (submitted > 0) + [pytest.mark.slow] * (submitted > 1)
+    return [pytest.mark.ray] * (submitted > 0) + [pytest.mark.slow] * (submitted > 0 and path.stem != "first-search")
 
 
 def write_program(path: Path, *words: str) -> None:
@@ -91,6 +91,7 @@ def test_every_example_is_short_and_run_by_a_guide_or_here() -> None:
         assert len((ROOT / "examples" / name).read_text().splitlines()) < 80, name
 
 
+@pytest.mark.slow
 def test_samplers_of_optuna_are_compared_on_the_same_trainings(tmp_path: Path) -> None:
     head, *rows = _run_example("against_optuna.py", tmp_path).splitlines()
     assert head.split() == ["searched", "by", "in", "the", "search", "trained", "anew"]

@@ -130,6 +130,7 @@ def _left(service: Running, training_id: str) -> list[str]:
     return found + [str(path) for row in rows for path in (store / "candidates" / row.id).glob("checkpoint*")]
 
 
+@pytest.mark.slow
 def test_a_cancelled_training_leaves_no_candidate_open_and_no_checkpoint(service: Running, base: dict[str, Any]) -> None:
     """Cancelled in the middle: two are at work, two wait."""
     client = service.client

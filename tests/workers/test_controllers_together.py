@@ -71,6 +71,7 @@ class _Threads:
         return []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("limit", [1, 3])
 def test_six_controllers_carry_out_every_job_once_and_hold_no_more_than_the_limit(
     limit: int, postgres_url: str, settings: Settings

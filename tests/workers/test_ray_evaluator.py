@@ -121,6 +121,7 @@ def test_the_result_is_that_of_one_process_whichever_actor_answers_first(
         assert _equal(ray.get(worker.weights.remote()).split(), expected[1])
 
 
+@pytest.mark.slow
 def test_what_is_usual_is_counted_in_the_longest_samples(dataset: ImageDataset) -> None:
     """Else the first whole training after many short ones would be taken for a stall."""
     plain, short = _Watch(), _Watch()
@@ -130,6 +131,7 @@ def test_what_is_usual_is_counted_in_the_longest_samples(dataset: ImageDataset) 
     assert min(short.took) > 1000 * max(plain.took)
 
 
+@pytest.mark.slow
 def test_a_training_that_is_taken_up_says_nothing_of_how_long_one_takes(dataset: ImageDataset, tmp_path: Path) -> None:
     """Else the next one, which has to be made, would be taken for a stall."""
     own = {"own": {"recipe": {"epochs": 1, "max_steps_per_epoch": 2}}}

@@ -38,6 +38,7 @@ def test_a_key_is_shown_once_listed_and_made_void(tmp_path: Path) -> None:
     assert (gone.returncode, gone.stderr) == (1, "error: there is no key 'nothing'\n")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("words", [[""], ["a\nb"], ["ada", "--scope", "root"], ["ada", "--days", "-1"], ["ada", "--project", ""]])
 def test_a_key_for_nobody_or_nothing_is_refused(words: list[str], tmp_path: Path) -> None:
     result = run_nas("keys", "create", *words, cwd=tmp_path)

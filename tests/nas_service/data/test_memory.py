@@ -67,6 +67,7 @@ def _child(home: Path, way: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_a_data_set_larger_than_memory_trains(home: Path) -> None:
     ended = _child(home, "cached")
     assert ended.stdout.split() == ["49", "True", "23952", "True"], ended.stderr[-2000:]

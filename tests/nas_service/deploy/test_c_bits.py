@@ -60,6 +60,7 @@ def given(request: pytest.FixtureRequest, tmp_path: Path) -> Given:
     return Given(program, tmp_path, write_source(tmp_path, program), images, maps, logits)
 
 
+@pytest.mark.few(3)
 @pytest.mark.diagonal
 @pytest.mark.skipif(bool(lacking(AARCH64_GCC, AARCH64_QEMU)), reason=lacking(AARCH64_GCC, AARCH64_QEMU))
 @pytest.mark.parametrize("flags", ["-O3", "-O2 -DNN_PORTABLE"])
@@ -67,6 +68,7 @@ def test_neon_makes_the_bits_of_the_interpreter(given: Given, flags: str) -> Non
     assert np.array_equal(run_on_aarch64(given.folder, given.images, *flags.split()), given.logits)
 
 
+@pytest.mark.few(4)
 @pytest.mark.diagonal
 @pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking(ARM_GCC, ARM_QEMU))
 @pytest.mark.parametrize("optimised", ["-Os", "-O2", "-O3"])
@@ -92,12 +94,14 @@ void nn_run_one(void *arena, const uint8_t *image, size_t stage)
 """
 
 
+@pytest.mark.few(4)
 @pytest.mark.diagonal
 @pytest.mark.parametrize("build", [build for build in BUILDS if build not in BY_INSTRUCTIONS], ids=str)
 def test_every_other_build_for_this_machine_makes_the_maps_of_the_interpreter(given: Given, build: Build) -> None:
     _make_the_maps(given, build)
 
 
+@pytest.mark.few(4)
 @pytest.mark.diagonal
 @pytest.mark.parametrize("build", BY_INSTRUCTIONS, ids=str)
 def test_every_set_of_instructions_makes_the_maps_of_every_program(given: Given, build: Build) -> None:

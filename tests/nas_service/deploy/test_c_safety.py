@@ -93,6 +93,7 @@ def _missing(compiler: str) -> None:
         pytest.skip(f"there is no {compiler} here")
 
 
+@pytest.mark.few(4)
 @pytest.mark.diagonal
 @pytest.mark.parametrize("flags", BUILDS)
 @pytest.mark.parametrize("sanitizer", SANITIZERS, ids=str)
@@ -109,6 +110,7 @@ def test_sanitizers_see_nothing_on_heaps_of_the_exact_size(
     assert np.array_equal(seen.logits, given.logits)
 
 
+@pytest.mark.few(1)
 @pytest.mark.diagonal
 @pytest.mark.parametrize("flags", BUILDS)
 @pytest.mark.parametrize("narrower", [3.0, np.inf, 1e30, 1e-30])
@@ -131,6 +133,7 @@ def test_sanitizers_see_what_is_wrong_on_purpose(sanitizer: Watcher, fault: Faul
     assert watch(sanitizer, tmp_path, given.code, given.images, ("-DNN_PORTABLE",), fault).said
 
 
+@pytest.mark.few(4)
 @pytest.mark.diagonal
 @pytest.mark.parametrize("flags", BUILDS)
 @pytest.mark.parametrize("activations", ACTIVATIONS)

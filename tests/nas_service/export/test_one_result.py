@@ -117,6 +117,7 @@ WAYS: dict[str, Callable[[nn.Module, Tensor], tuple[Tensor, list[Tensor]]]] = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.diagonal
 @EVERY_METHOD
 @pytest.mark.parametrize("case", SPACE_CASES)

@@ -72,6 +72,7 @@ def test_costs_of_rows_are_those_of_their_choices(names: tuple[Objective, ...]) 
     assert found.max(axis=0) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.few(2)
 @EVERY_PAIR
 @pytest.mark.parametrize("seed", range(3))
 def test_the_expected_growth_is_the_mean_over_draws(names: tuple[Objective, ...], seed: int) -> None:

@@ -91,6 +91,7 @@ def test_every_draw_is_within_and_all_that_is_within_is_drawn_alike(seed: int) -
     assert all(abs(count - 60) < 6 * 60**0.5 for count in drawn.values())
 
 
+@pytest.mark.slow
 def test_where_hardly_a_draw_is_within_all_that_is_within_is_still_drawn() -> None:
     """Twelve edges of ten arms, one of them free: 109 of 10^12 are within; these draws are biased, and reach nearly all."""
     space = SearchSpace("wide", "", (CellType("a"), CellType("b")), connect_all(nodes=3, operations=tuple("abcdefghij")), cells=2)

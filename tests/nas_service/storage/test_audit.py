@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from nas_service.access import Caller, Scope
 from nas_service.storage import audit, jobs
-from nas_service.storage.audit import Deed, done_by
+from nas_service.storage.audit import Deed, EventFilter, done_by
 from nas_service.storage.models import AuditEvent
 from nas_service.storage.session import Database, database_now
 
@@ -106,14 +106,23 @@ def test_lists_are_filtered_and_paged(database: Database) -> None:
         audit.record(session, [(Deed(f"POST /{number}", "", owner="ada" if number % 2 else None), 1) for number in range(6)])
         middle = database_now(session)
     with database.write() as session:
-        audit.record(session, [(Deed("POST /6", "", owner="ada"), 1)])
+        audit.record(session, [(Deed("POST /6", "", owner="ada", resource="ab_de"), 1)])
     with database.read() as session:
         newest = audit.list_events(session, limit=2)
         assert [row.action for row in newest] == ["POST /6", "POST /5"]
         older = audit.list_events(session, limit=2, before=newest[-1].id)
         assert [row.action for row in older] == ["POST /4", "POST /3"]
-        assert [row.action for row in audit.list_events(session, limit=9, owner="ada")] == [f"POST /{n}" for n in (6, 5, 3, 1)]
-        assert [row.action for row in audit.list_events(session, limit=9, since=middle)] == ["POST /6"]
+
+        def found(which: EventFilter) -> list[int]:
+            return [int(row.action[-1]) for row in audit.list_events(session, limit=9, which=which)]
+
+        assert found(EventFilter(owner="ada")) == [6, 5, 3, 1]
+        assert found(EventFilter(since=middle)) == [6]
+        assert found(EventFilter(until=middle)) == [5, 4, 3, 2, 1, 0]
+        assert found(EventFilter(action="/3")) == [3]
+        assert found(EventFilter(action="%")) == [], "what is looked for is no pattern"
+        assert found(EventFilter(resource="b_d")) == [6]
+        assert found(EventFilter(owner="bob", action="/3")) == []
 
 
 def test_old_ones_are_forgotten(database: Database) -> None:

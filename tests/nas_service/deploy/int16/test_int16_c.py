@@ -43,6 +43,7 @@ def _given(name: str, narrower: float) -> Given:
     return Given(program, images, stages, logits)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(("build", "narrower"), RUNS, ids=str)
 @pytest.mark.parametrize("name", WHOLE)
 def test_builds_for_this_machine_make_the_bits_of_the_reference(name: str, narrower: float, build: Build, tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ def test_exponents_at_their_ends_make_the_bits_of_the_reference(narrower: float,
     assert np.array_equal(run_build(SCALAR, tmp_path, code, images), flat(run_network(stages, images)))
 
 
+@pytest.mark.few(2)
 @pytest.mark.skipif(bool(lacking(ARM_GCC, ARM_QEMU)), reason=lacking(ARM_GCC, ARM_QEMU))
 @pytest.mark.parametrize("optimised", ["-Os", "-O2", "-O3"])
 @pytest.mark.parametrize("name", ["floats", "depthwise"])

@@ -55,6 +55,7 @@ def _loss(path: TrainedPath) -> float:
     return path.evaluation.loss
 
 
+@pytest.mark.few(4)
 @EVERY_SWITCH
 @pytest.mark.parametrize("template", ["plain", "shortcut"])
 def test_a_sample_has_the_loss_of_the_plain_path(given: dict[str, Any], tolerance: float, template: str) -> None:
