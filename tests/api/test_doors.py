@@ -49,6 +49,7 @@ def test_a_number_and_localhost_are_answered(client: TestClient, host: str) -> N
     assert client.get("/v1/searches", headers={"Host": host}).status_code == 200
 
 
+@pytest.mark.diagonal
 @pytest.mark.parametrize("host", FOREIGN)
 @pytest.mark.parametrize("path", EVERYWHERE)
 def test_a_name_that_is_not_the_services_is_refused_everywhere(client: TestClient, host: str, path: str) -> None:

@@ -55,6 +55,7 @@ def test_a_killed_service_is_told_within_two_seconds_and_the_page_goes_on_by_its
     context.close()
 
 
+@pytest.mark.slow
 def test_a_page_of_two_streams_asks_little_while_the_service_is_away(
     browser: Browser, settings: Settings, store: Database
 ) -> None:

@@ -94,7 +94,10 @@ def _defaults(*, whole: bool) -> list[tuple[str, str, str]]:
 
 
 @EACH
-def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage, service: str, how_many: str) -> None:
+def test_every_default_of_space_strategy_and_method_submits(
+    open_page: OpenPage, watch: Watch, service: str, how_many: str
+) -> None:
+    watch.forgive(REFUSED)  # an estimate may be asked for between two choices, which are not allowed together yet
     page = open_form(open_page)
     defaults = _defaults(whole=how_many == "all")
     for space, strategy, method in defaults:
@@ -108,8 +111,9 @@ def test_every_default_of_space_strategy_and_method_submits(open_page: OpenPage,
 
 
 @EACH
-def test_every_method_trains_with_its_defaults(open_page: OpenPage, how_many: str) -> None:
+def test_every_method_trains_with_its_defaults(open_page: OpenPage, watch: Watch, how_many: str) -> None:
     """All in one search, or each in one of its own."""
+    watch.forgive(REFUSED)  # as above
     page, methods = open_form(open_page), METHODS.names()
     for trained in [methods] if how_many == "some" else [(method,) for method in methods]:
         page.get_by_role("link", name="New search").click()

@@ -26,6 +26,9 @@ GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 LEFT_OUT = (".*", "node_modules", "__pycache__", "*.egg-info", "saved")
 
 
+EACH_TIME = ("first-search", "dashboard")  # guides that run with every change; the others take a quarter of a minute each
+
+
 def script_of(guide: str) -> str:
     """Return all blocks that are to be run, in order, as one script that ends with the first that fails."""
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
@@ -36,7 +39,7 @@ def marks_of(path: Path) -> list[pytest.MarkDecorator]:
     """Return what a guide needs: Ray, if it submits a job and does not only ask what that would take; and time, but the first."""
     jobs = re.findall(r"\bnas (?:search|training) (?:submit|run)\b.*|\.wait\(", script_of(path.read_text()))
     submitted = sum("--dry-run" not in job for job in jobs)
-    return [pytest.mark.ray] * (submitted > 0) + [pytest.mark.slow] * (submitted > 0 and path.stem != "first-search")
+    return [pytest.mark.ray] * (submitted > 0) + [pytest.mark.slow] * (path.stem not in EACH_TIME)
 
 
 def write_program(path: Path, *words: str) -> None:

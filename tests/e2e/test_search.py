@@ -237,6 +237,7 @@ def test_a_robust_search_by_child_and_parent_equals_the_engine_without_ray(servi
     assert arm_table(service.client.arms(job.id)) == bare_table(expected.arms)
 
 
+@pytest.mark.slow
 def test_trainings_of_their_own_equal_the_engine_without_ray(service: Running, bare: Callable[..., Bare]) -> None:
     """Short ones and whole ones, two at once; what the spec leaves open is stated in what is kept, and steps are told."""
     own = {"recipe": {"epochs": 4, "max_steps_per_epoch": 2}}

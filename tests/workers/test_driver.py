@@ -60,6 +60,7 @@ def test_what_is_wrong_with_a_job_fails_it_at_once(settings: Settings, opened: D
     assert "a file or folder that exists under the data root" in str(job_of(opened, job_id).error)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_store_that_is_away_from_an_actor_gives_the_job_back(settings: Settings, opened: Database) -> None:
     """Where whole trainings should be kept stands a file: nothing can lie below it until somebody takes it away."""

@@ -232,6 +232,7 @@ class _Impatient(_Watch):
             raise _EndError
 
 
+@pytest.mark.slow
 def test_a_wish_to_end_is_heard_while_a_sample_runs(dataset: ImageDataset) -> None:
     watch = _Impatient()
     evaluator = RayEvaluator(SPEC, Delivery(dataset), 1, watch)

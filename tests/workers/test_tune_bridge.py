@@ -223,6 +223,7 @@ def test_a_trial_whose_process_dies_too_often_ends_the_attempt_and_did_not_fail(
     assert not {"failed", "stopped", "Done"} & {what.partition(":")[0] for what in listener.of("b")}
 
 
+@pytest.mark.slow
 def test_an_exception_of_a_trials_own_is_a_failure_in_its_own_words(tmp_path: Path) -> None:
     listener = _Listener()
     _run(listener, {"a": _candidate("a", "no-such-method"), "b": _candidate("b")}, tmp_path)

@@ -57,6 +57,7 @@ def test_a_port_that_another_program_has(settings: Settings) -> None:
     assert foreign.said == f"what answers at http://127.0.0.1:{port} (status 200) is no service of ours"
 
 
+@pytest.mark.slow
 def test_a_port_where_somebody_listens_and_never_answers(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]

@@ -101,6 +101,7 @@ def _strategy() -> Strategy:
     return STRATEGIES.get("abandit-plus").from_settings(SPACE, {"samples": 700, "balanced_share": 0.1}, 0)
 
 
+@pytest.mark.slow
 def test_a_long_history_is_answered_alike_whatever_was_asked_before() -> None:
     """Over two anchors, 512 and 537, by one that goes along, and by one that begins there."""
     along = _strategy()
