@@ -40,7 +40,7 @@ search: $(BIN)/nas ## search, train the winner, leave a bundle (SPACE, STRATEGY,
 serve: $(BIN)/nas ## run the service on http://127.0.0.1:8000
 	$(BIN)/nas serve
 
-test: $(VENV)/.dev ## run the tests but the slow ones and those of make check, of products a diagonal; those that start Ray beside the others
+test: $(VENV)/.dev ## run the tests but the slow ones and those of make check, of products a diagonal, of many alike a few; those that start Ray beside the others
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist worksteal --ignore tests/architecture
 
 test-all: $(VENV)/.dev ## run all tests but the faults, also the slow ones: whole products, every method compiled, services under stress

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import structlog
 import torch
@@ -25,7 +26,7 @@ from tests.share import BUDGET_S, cpu_seconds, keep_few, ray_first, thin_out
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))  # services that tests run tell of requests
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
-ROOM_BYTES = 2 * 2**30  # free memory that databases of tests may be put into
+ROOM_BYTES = 4 * 2**30  # free memory that databases of tests may be put into
 torch.set_num_threads(1)  # the tensors are small: a second thread costs more than it does
 
 
@@ -70,9 +71,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 @contextmanager
 def _roomy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a folder in memory where there is room: a database a test is 300 new files, which a disk makes ever more slowly."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name that nobody foresees, and is its user's alone
-    if memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES:
-        with tempfile.TemporaryDirectory(dir=memory, ignore_cleanup_errors=True) as folder:
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name that nobody foresees, and PostgreSQL shuts its own
+    room = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available) if memory.is_dir() else 0
+    if room > ROOM_BYTES:
+        with tempfile.TemporaryDirectory(dir=memory, prefix="nas-tests-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
     else:
         yield tmp_path_factory.mktemp("postgres")
@@ -158,5 +160,6 @@ def settings(sqlite_url: str, tmp_path: Path) -> Settings:
     """Return the settings of an embedded service in a folder of the test's own, without a controller."""
     # A driver in the test's own process must not end that by force where Ray takes its time; and a Ray that an earlier test
     # started in this process has left its token in the environment.
-    token = SecretStr("")
-    return Settings(home=tmp_path, database_url=sqlite_url, controller=False, poll_s=0.1, leave_s=60.0, ray_auth_token=token)
+    without = Settings(ray_auth_token=SecretStr(""), ray_auth_token_path=None)
+    here = {"home": tmp_path, "database_url": sqlite_url, "controller": False, "poll_s": 0.1, "leave_s": 60.0}
+    return without.model_copy(update=here)

@@ -1,6 +1,7 @@
-"""Which tests `make test` runs, of those that are a product of arguments, in which order, and how much each may cost."""
+"""Which tests `make test` runs, of products of arguments and of many alike, in which order, and how much each may cost."""
 
 import math
+import random
 import resource
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -46,14 +47,14 @@ def thin_out(items: Iterable[pytest.Item]) -> None:
 
 
 def keep_few(items: Iterable[pytest.Item]) -> None:
-    """Mark as slow of a test that is marked `few(n)` all but n of its cases, which are at even distances, the last included."""
+    """Mark as slow of a test that is marked `few(n)` all but n of its cases: always the same ones, drawn by the test's name."""
     cases: dict[tuple[str, int], list[pytest.Function]] = defaultdict(list)
     for item in items:
         mark = item.get_closest_marker("few")
         if isinstance(item, pytest.Function) and mark is not None and item.get_closest_marker("slow") is None:
             cases[f"{item.path}::{item.originalname}", mark.args[0]].append(item)
-    for (_, count), alike in cases.items():
-        kept = {(place + 1) * len(alike) // count - 1 for place in range(count)}
+    for (name, count), alike in cases.items():
+        kept = random.Random(name.rpartition("::")[2]).sample(range(len(alike)), min(count, len(alike)))
         for place, case in enumerate(alike):
             if place not in kept:
                 case.add_marker(pytest.mark.slow)

@@ -51,7 +51,7 @@ class StoreShelf:
         """See `Shelf`."""
         self._store.put(whole_training_key(self.search_id, genotype, training), checkpoint)
 
-    @property
+    @cached_property  # a client of S3 keeps its connections
     def _store(self) -> ArtifactStore:
         return ArtifactStore(self.artifact_url)
 

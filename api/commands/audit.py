@@ -19,8 +19,8 @@ def audit(  # noqa: PLR0913, PLR0917 - one a filter
     owner: Annotated[str | None, typer.Option(help="Only what keys of this owner did.")] = None,
     since: Annotated[datetime | None, typer.Option(formats=_MOMENTS, help="Only from this moment on, in UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=_MOMENTS, help="Only before this moment, in UTC.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only actions in which this occurs: DELETE, /v1/keys, 'nas gc'.")] = None,
-    resource: Annotated[str | None, typer.Option("--of", help="Only what was done to this: the id of a job.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only what has this in its action: DELETE, /v1/keys, 'nas keys'.")] = None,
+    resource: Annotated[str | None, typer.Option("--of", help="Only what has this in what it was done to: a job's id.")] = None,
     limit: Limit = SHOWN,
     as_json: Json = False,  # noqa: FBT002 - typer's way
     url: Url = None,

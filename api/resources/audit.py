@@ -27,8 +27,12 @@ Owner = Annotated[str | None, Query(max_length=100, description="Only what keys 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Since = Annotated[Moment | None, Query(description="Only from this moment on, with its time zone.")]
 Until = Annotated[Moment | None, Query(description="Only before this moment, with its time zone.")]
-Action = Annotated[str | None, Query(max_length=200, description="Only actions in which this occurs: DELETE, /v1/keys, nas gc.")]
-Resource = Annotated[str | None, Query(max_length=300, description="Only resources in which this occurs: the id of a job.")]
+Action = Annotated[
+    str | None, Query(min_length=1, max_length=200, description="Only what has this in its action: DELETE, nas keys.")
+]
+Resource = Annotated[
+    str | None, Query(min_length=1, max_length=300, description="Only what has this in its resource: a job's id.")
+]
 
 
 def _which(
@@ -37,10 +41,11 @@ def _which(
     return EventFilter(owner, since, until, action, resource)
 
 
+Filter = Annotated[EventFilter, Depends(_which)]
+
+
 @router.get("", summary="What was changed, by whom and from where, newest first")
-def list_audit(
-    service: ServiceDep, which: Annotated[EventFilter, Depends(_which)], cursor: Cursor = None, limit: Limit = 100
-) -> Page[AuditView]:
+def list_audit(service: ServiceDep, which: Filter, cursor: Cursor = None, limit: Limit = 100) -> Page[AuditView]:
     """Return every change that was accepted, and what was refused at the gate (401, 403, 429), counted by the minute."""
     count = service.page_limit(limit)
     with service.database.read() as session:

@@ -69,8 +69,8 @@ class NasClient(JobCalls, ResultCalls):
 
         Args:
             owner: Only what keys of this owner did.
-            since: Only from this moment on.
-            until: Only before this moment.
+            since: Only from this moment on, which has a time zone.
+            until: Only before this moment, which has one too.
             action: Only actions in which this occurs: `"DELETE"`, `"/v1/keys"`.
             resource: Only resources in which this occurs: the id of a job.
         """

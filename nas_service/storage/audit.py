@@ -54,8 +54,8 @@ class EventFilter:
         owner: Of whose keys.
         since: From this moment on.
         until: Before this moment.
-        action: What occurs in the action: a verb, a route, a command.
-        resource: What occurs in the resource: the id of a job.
+        action: What occurs in the action, in whatever case: a verb, a route, a command.
+        resource: What occurs in the resource, in whatever case: the id of a job.
     """
 
     owner: str | None = None
@@ -144,7 +144,7 @@ def list_events(
         query = query.where(AuditEvent.at < which.until)
     for column, text in ((AuditEvent.action, which.action), (AuditEvent.resource, which.resource)):
         if text is not None:
-            query = query.where(column.contains(text, autoescape=True))
+            query = query.where(column.icontains(text, autoescape=True))
     return list(session.scalars(query))
 
 

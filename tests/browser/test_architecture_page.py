@@ -10,7 +10,7 @@ from nas_service.storage.session import Database
 from tests.browser.conftest import OpenPage
 from tests.browser.rows import HOSTILE
 from tests.browser.trainings import METHODS, Written, write_training
-from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, Watch, axe, overflow
+from tests.browser.watched import LIGHT, LIGHT_EACH_TIME, WIDTHS, Look, Watch, axe, overflow
 
 SEEDS = 3
 
@@ -35,8 +35,7 @@ def _operations(page: Page, architecture: str) -> dict[str, str]:
     return {f"{cell} {edge}": operation for cell, edges in cells.items() for edge, operation in edges.items()}
 
 
-@pytest.mark.few(1)
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+@pytest.mark.parametrize("look", LIGHT_EACH_TIME, ids=lambda look: look.name)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, store: Database, look: Look) -> None:
     written = write_training(store)
     page = _open(open_page, written, f"?compare={written.architectures[1]}", look)
@@ -94,7 +93,6 @@ def test_figures_and_networks_are_those_of_the_service(open_page: OpenPage, stor
     assert page.get_by_role("link", name="its search").get_attribute("href") == f"/searches/{written.search}"
 
 
-@pytest.mark.few(2)
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_name_of_its_search_stays_text(open_page: OpenPage, store: Database, name: str) -> None:
     written = write_training(store, seeds=1, count=2, name=name)

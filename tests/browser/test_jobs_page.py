@@ -10,11 +10,10 @@ from nas_service.storage import jobs
 from nas_service.storage.session import Database
 from tests.browser.conftest import OpenPage
 from tests.browser.rows import HOSTILE, add_search, begin_next, end, fill
-from tests.browser.watched import LIGHT, LOOKS, PHONE, WIDTHS, Look, Watch, axe, overflow
+from tests.browser.watched import LIGHT, LIGHT_EACH_TIME, LOOKS, PHONE, WIDTHS, Look, Watch, axe, overflow
 
 
-@pytest.mark.few(1)
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+@pytest.mark.parametrize("look", LIGHT_EACH_TIME, ids=lambda look: look.name)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, store: Database, look: Look) -> None:
     fill(store)
     page = open_page("/", look)
@@ -123,7 +122,6 @@ def test_a_finished_job_is_deleted_after_a_question(open_page: OpenPage, store: 
         assert jobs.list_jobs(session, jobs.SEARCH, limit=5) == []
 
 
-@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_name_is_text_whatever_it_holds(open_page: OpenPage, store: Database, kind: str) -> None:
     add_search(store, HOSTILE[kind])

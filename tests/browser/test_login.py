@@ -63,7 +63,6 @@ def test_a_browser_acts_with_its_key_and_logs_out(open_context: OpenContext, sto
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
-@pytest.mark.slow
 def test_a_key_that_is_revoked_shows_the_login_again(open_context: OpenContext, store: Database, key: str) -> None:
     page = open_context(LOOKS[0]).new_page()
     page.goto("/system")

@@ -22,7 +22,7 @@ from search_spaces.space import SPACES
 from tests.browser.conftest import OpenPage
 from tests.browser.form import REFUSED, field_at, json_of, open_form, submitted
 from tests.browser.rows import add_search
-from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, Watch, axe, overflow
+from tests.browser.watched import LIGHT, LIGHT_EACH_TIME, WIDTHS, Look, Watch, axe, overflow
 from tests.share import on_diagonal
 
 EACH = pytest.mark.parametrize("how_many", ["some", pytest.param("all", marks=pytest.mark.slow)])
@@ -57,8 +57,7 @@ def _all_parts(page: Page) -> None:
         page.evaluate(unfold)
 
 
-@pytest.mark.few(1)
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+@pytest.mark.parametrize("look", LIGHT_EACH_TIME, ids=lambda look: look.name)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, watch: Watch, look: Look) -> None:
     watch.forgive(REFUSED)  # everything at once is not allowed, and an estimate may be asked for on the way there
     page = open_form(open_page, look=look)

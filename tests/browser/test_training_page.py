@@ -13,7 +13,7 @@ from nas_service.storage import candidates, events
 from nas_service.storage.session import Database
 from tests.browser.conftest import OpenPage
 from tests.browser.trainings import METHODS, Written, write_training
-from tests.browser.watched import LIGHT, LOOKS, WIDTHS, Look, axe, is_inside, overflow, texts_of
+from tests.browser.watched import LIGHT, LIGHT_EACH_TIME, WIDTHS, Look, axe, is_inside, overflow, texts_of
 
 
 def _percent(share: float) -> str:
@@ -31,8 +31,7 @@ def _open(open_page: OpenPage, written: Written, query: str = "", look: Look = L
     return page
 
 
-@pytest.mark.few(1)
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+@pytest.mark.parametrize("look", LIGHT_EACH_TIME, ids=lambda look: look.name)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenPage, store: Database, look: Look) -> None:
     written = write_training(store)
     page = _open(open_page, written, look=look)
@@ -49,8 +48,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(open_page: OpenP
         assert overflow(page) == []
 
 
-@pytest.mark.few(1)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", [WIDTHS[0], *(pytest.param(width, marks=pytest.mark.slow) for width in WIDTHS[1:])])
 def test_no_text_leaves_its_picture(open_page: OpenPage, store: Database, width: int) -> None:
     written = write_training(store)
     for cost in ("ops", "packed_bytes"):

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import ConsoleMessage, Page, Request
 
 CHROMIUM = Path(shutil.which("chromium") or "/usr/bin/chromium")
@@ -122,3 +123,5 @@ LIGHT = Look("light", 1440, 900, "light")
 DARK = Look("dark", 1440, 900, "dark")
 PHONE = Look("phone", 390, 844, "light")
 LOOKS = (LIGHT, DARK, PHONE)
+# With every change the first alone, which is looked at in all widths.
+LIGHT_EACH_TIME = (LIGHT, *(pytest.param(look, marks=pytest.mark.slow) for look in LOOKS[1:]))

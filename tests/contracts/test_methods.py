@@ -196,7 +196,6 @@ def _train(name: str, settings: dict[str, Any], epochs: int) -> CandidateTrainer
     return trainer
 
 
-@pytest.mark.few(6)
 @EVERY_METHOD_TRAINED
 def test_latent_weights_move_and_signs_flip_in_training(name: str, settings: dict[str, Any]) -> None:
     trainer = _trainer(name, settings, 2, steps=None)
@@ -216,7 +215,6 @@ def test_the_same_seed_trains_the_same_network(name: str, settings: dict[str, An
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.mark.few(10)
 @EVERY_METHOD
 def test_a_resumed_training_equals_the_uninterrupted_one(name: str, settings: dict[str, Any]) -> None:
     """Bit for bit on a CPU, from the serialised checkpoint."""
@@ -241,7 +239,6 @@ def test_state_dict_round_trip_keeps_the_outputs(name: str, settings: dict[str, 
     assert torch.equal(first(images), second(images))
 
 
-@pytest.mark.few(10)
 @EVERY_METHOD
 def test_a_frozen_network_holds_bits_and_declared_floats_only(name: str, settings: dict[str, Any]) -> None:
     """Its size is the declared one to the byte, so no latent weight, centre or moment can hide in it."""

@@ -36,7 +36,7 @@ def script_of(guide: str) -> str:
 
 
 def marks_of(path: Path) -> list[pytest.MarkDecorator]:
-    """Return what a guide needs: Ray, if it submits a job and does not only ask what that would take; and time, but the first."""
+    """Return what a guide needs: Ray, if it submits a job and does not only ask what that would take; and time, but for two."""
     jobs = re.findall(r"\bnas (?:search|training) (?:submit|run)\b.*|\.wait\(", script_of(path.read_text()))
     submitted = sum("--dry-run" not in job for job in jobs)
     return [pytest.mark.ray] * (submitted > 0) + [pytest.mark.slow] * (path.stem not in EACH_TIME)
@@ -86,6 +86,10 @@ def _run_example(name: str, folder: Path, **variables: str) -> str:
     ran = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
     return ran.stdout
+
+
+def test_the_guides_that_run_with_every_change_are_there() -> None:
+    assert set(EACH_TIME) <= {path.stem for path in GUIDES}
 
 
 def test_every_example_is_short_and_run_by_a_guide_or_here() -> None:

@@ -186,7 +186,6 @@ def test_a_training_whose_driver_is_killed_gives_the_same_candidates(service: Ru
     assert first == second
 
 
-@pytest.mark.slow
 def test_a_search_that_is_cancelled_keeps_its_best_so_far(service: Running, expected: Bare) -> None:
     client = service.client
     job = client.submit_search({**SPEC, "strategy": {"name": "abandit", "settings": {"samples_per_arm": 200}}})

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.conftest import run_nas
+from tests.api.conftest import run_here, run_nas
 from tests.serving import nas_serve
 
 
@@ -38,13 +38,12 @@ def test_a_key_is_shown_once_listed_and_made_void(tmp_path: Path) -> None:
     assert (gone.returncode, gone.stderr) == (1, "error: there is no key 'nothing'\n")
 
 
-@pytest.mark.few(2)
 @pytest.mark.parametrize("words", [[""], ["a\nb"], ["ada", "--scope", "root"], ["ada", "--days", "-1"], ["ada", "--project", ""]])
 def test_a_key_for_nobody_or_nothing_is_refused(words: list[str], tmp_path: Path) -> None:
-    result = run_nas("keys", "create", *words, cwd=tmp_path)
+    result = run_here("keys", "create", *words, cwd=tmp_path)
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
-    assert json.loads(run_nas("keys", "list", "--json", cwd=tmp_path).stdout) == []
+    assert json.loads(run_here("keys", "list", "--json", cwd=tmp_path).stdout) == []
 
 
 def test_a_service_off_loopback_asks_for_a_key(tmp_path: Path) -> None:

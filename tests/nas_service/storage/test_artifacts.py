@@ -116,6 +116,17 @@ def test_an_upload_in_parts_that_fails_leaves_the_old_file_and_no_parts(
     assert (store.get("a/one"), store.unfinished_uploads(0.0)) == (b"old", [])
 
 
+def test_a_store_has_the_credentials_of_when_it_was_opened_and_not_those_of_another(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = ArtifactStore(s3_url)
+    right.put("a/one", b"x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    with pytest.raises(StoreAwayError):
+        ArtifactStore(s3_url).get("a/one")
+    assert right.get("a/one") == b"x"
+
+
 ODD = ["my home 100%25 #1?", "c::d", "-x", 'it\'s "quoted"', "猫 é", "a;b&c|d", "[x]*{y}", "~", "$HOME", "back\\slash", "s3:"]
 
 

@@ -6330,14 +6330,20 @@ export interface operations {
     list_audit_v1_audit_get: {
         parameters: {
             query?: {
+                /** @description Only what has this in its action: DELETE, nas keys. */
+                action?: string | null;
                 /** @description Cursor from the page before, as it was given. */
                 cursor?: string | null;
                 /** @description Entries in a page; the service has a cap of its own. */
                 limit?: number;
                 /** @description Only what keys of this owner did. */
                 owner?: string | null;
+                /** @description Only what has this in its resource: a job's id. */
+                resource?: string | null;
                 /** @description Only from this moment on, with its time zone. */
                 since?: string | null;
+                /** @description Only before this moment, with its time zone. */
+                until?: string | null;
             };
             header?: never;
             path?: never;

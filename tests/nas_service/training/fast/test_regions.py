@@ -160,7 +160,6 @@ def test_searched_layers_and_the_means_before_their_stages_are_regions_too() -> 
     assert len(regions) == 1 + len(kinds) + 2  # the stem's; the same block is shared by the layers of a stage; the means'
 
 
-@pytest.mark.few(1)
 @configured(CONFIGURED, quick={"xnor-net", "rbonn", "bnn+shift_batch_norm"})
 def test_every_method_that_can_be_compiled_trains_as_the_plain_path_does(name: str, settings: dict[str, Any]) -> None:
     """By discovery; a method that needs a teacher trains no supernet. Those that are not slow: a plain layer, one that is given
