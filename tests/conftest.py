@@ -64,6 +64,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     """Run a real PostgreSQL server; started as root it changes to a user of its own."""
     with _roomy_folder(tmp_path_factory) as folder:
         server = get_server(folder / "data", cleanup_mode="delete")
+        admin = create_engine(_psycopg(server.get_uri()), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:  # a template that is being vacuumed cannot be copied
+            connection.execute(text("ALTER SYSTEM SET autovacuum = off"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+        admin.dispose()
         yield server
         server.cleanup()
 
