@@ -153,12 +153,11 @@ def test_health_answers_while_every_thread_waits_for_a_locked_database(tmp_path:
 
 @pytest.mark.slow
 def test_a_frozen_postgres_hangs_neither_health_nor_requests(
-    settings: Settings, postgres: PostgresServer, postgres_template: str
+    settings: Settings, postgres: PostgresServer, postgres_url: str
 ) -> None:
-    database = postgres.get_uri(postgres_template).replace("postgresql://", "postgresql+psycopg://")
     pid = postgres.get_pid()
     assert pid is not None
-    app = create_app(settings.model_copy(update={"database_url": database}))
+    app = create_app(settings.model_copy(update={"database_url": postgres_url}))
     with in_thread(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         assert _ready(client) == (200, {"status": "ready", "checks": WELL, "queued": 0, "running": 0})
         assert client.get("/v1/searches").status_code == 200

@@ -52,12 +52,6 @@ def _locked(file: str) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-@pytest.fixture
-def postgres_url(postgres: PostgresServer, postgres_template: str) -> str:
-    """Return the URL of the template itself: nothing is committed here."""
-    return str(postgres.get_uri(postgres_template)).replace("postgresql://", "postgresql+psycopg://")
-
-
 def _pid(postgres: PostgresServer) -> int:
     pid = postgres.get_pid()
     assert pid is not None
