@@ -75,7 +75,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 
 @contextmanager
 def _roomy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give a folder in memory where there is room: a database a test is 300 new files, which a disk makes ever more slowly."""
+    """Give a folder in memory where there is room: a database a test is 300 new files, for which a disk takes long."""
     memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name that nobody foresees, and PostgreSQL shuts its own
     room = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available) if memory.is_dir() else 0
     if room > ROOM_BYTES:
